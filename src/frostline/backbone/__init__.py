@@ -1,0 +1,1 @@
+"""Where networks come from: loading, tracing, cutting, freezing, heads."""

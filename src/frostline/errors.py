@@ -1,0 +1,96 @@
+"""The exceptions that Frostline raises on purpose, and how they become exit codes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FrostlineError(Exception):
+    """Base of every error raised on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What was wrong: names the thing, what was found and what was expected.
+    hint : str, default=""
+        What to do about it, one sentence.
+
+    Attributes
+    ----------
+    exit_code : int
+        2 for bad input or settings, 1 for a fault of Frostline itself.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class InputError(FrostlineError, ValueError):
+    """Images, folders or tables that cannot be used as they are."""
+
+
+class SettingsError(FrostlineError, ValueError):
+    """A setting outside its range, unknown, or at odds with another one."""
+
+
+class BackboneError(FrostlineError, ValueError):
+    """A network or its weights that cannot be found or do not fit."""
+
+
+class CutError(BackboneError):
+    """A cut that does not exist, or a network that cannot be cut there."""
+
+
+class PatternError(BackboneError):
+    """A layer pattern that matches nothing."""
+
+
+class PlanError(FrostlineError, ValueError):
+    """A plan that cannot be carried out on this network and these classes."""
+
+
+class RunFolderError(FrostlineError, ValueError):
+    """A run folder that is finished, foreign, unwritable or not a run folder."""
+
+
+class UnreadableImageError(FrostlineError, ValueError):
+    """One image that cannot be decoded; ``reason`` is short and free of paths."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}.")
+        self.path = path
+        self.reason = reason
+
+
+class FrozenChangedError(FrostlineError, RuntimeError):
+    """Something that was declared frozen is not bit-identical after training."""
+
+    exit_code = 1
+
+
+class EngineError(FrostlineError, RuntimeError):
+    """An engine whose numbers do not agree with PyTorch, or that cannot run."""
+
+    exit_code = 1
+
+
+class StoreError(FrostlineError, RuntimeError):
+    """A stored record that is damaged or cannot be written."""
+
+    exit_code = 1
+
+
+def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
+    """Return ``"Did you mean 'x'?"`` when names in ``known`` are close, else ``""``."""
+    close = difflib.get_close_matches(name, list(known), n=limit, cutoff=0.6)
+    if not close:
+        return ""
+    return "Did you mean " + " or ".join(repr(c) for c in close) + "?"

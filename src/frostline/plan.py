@@ -1,0 +1,232 @@
+"""The plan as plain data: what is removed, frozen, trained and new, and the evidence for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from frostline.errors import PlanError
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# ---------------------------------------------------------------- evidence, in plain types
+
+
+class SizeEvidence(_Data):
+    """How much labelled data there is. ``per_class`` is the median over classes."""
+
+    n_images: int
+    n_classes: int
+    per_class: float
+    smallest_class: int
+    largest_class: int
+    label: Literal["small", "medium", "large"]
+
+
+class LayerShift(_Data):
+    """Shift at one BatchNorm input, in squared source standard deviations (debiased)."""
+
+    layer: str
+    shift: float
+    shift_median: float
+    kl: float
+
+
+class ShiftEvidence(_Data):
+    """How far the images lie from what the network saw in pretraining, without any label.
+
+    ``distance`` is the mean of the debiased shift over depth with a bootstrap ``interval``;
+    ``relative`` is ``distance`` divided by that of ordinary photos on the network's reference
+    card (None without a card). ``kind`` says where the shift sits.
+    """
+
+    measure: str
+    n_images: int
+    distance: float
+    interval: tuple[float, float]
+    relative: float | None
+    early: float
+    middle: float
+    late: float
+    kind: Literal["none", "input", "feature", "global", "unknown"]
+    label: Literal["similar", "moderate", "different", "unknown"]
+    layers: list[LayerShift]
+    warnings: list[str] = []
+
+
+class ProbeEvidence(_Data):
+    """Exact leave-one-out ridge on one tap, or on all taps together (``tap="all"``).
+
+    Accuracies lie in [0, 1]; ``standard_error`` belongs to ``accuracy``.
+    """
+
+    tap: str
+    dimensions: int
+    accuracy: float
+    standard_error: float
+    balanced_accuracy: float
+    mse: float
+    train_accuracy: float
+    strength: float
+
+
+class EvidenceSummary(_Data):
+    """All that the decision rests on.
+
+    ``cut_gain`` is the accuracy of the best single tap minus that of the last one, with its
+    paired standard error; ``gap`` is train minus leave-one-out accuracy of all taps;
+    ``slope`` is the accuracy gained by the last doubling of the data.
+    """
+
+    size: SizeEvidence
+    shift: ShiftEvidence
+    probes: list[ProbeEvidence]
+    all_taps: ProbeEvidence
+    best_tap: str
+    last_tap: str
+    cut_gain: float
+    cut_gain_error: float
+    gap: float
+    slope: float
+    headroom: float
+    chance: float
+
+
+# ---------------------------------------------------------------- what can be carried out
+
+
+class TapsHead(_Data):
+    """A closed-form or logistic head on pooled activations; the network stays frozen.
+
+    ``taps`` are cut names in order of depth; layers above the deepest one are not needed.
+    ``strength`` None means: chosen by leave-one-out on the training rows.
+    """
+
+    kind: Literal["taps_head"] = "taps_head"
+    taps: list[str] = Field(min_length=1)
+    head: Literal["ridge", "logistic"] = "ridge"
+    strength: float | None = Field(default=None, gt=0)
+
+
+class Recipe(_Data):
+    """How gradient training runs. Rates are for the head; deeper groups decay from it.
+
+    ``layer_decay`` multiplies the rate once per stage going down. ``norm_mode`` "eval" keeps
+    every norm layer at its stored statistics; "train" updates those of trained layers only.
+    ``flip`` allows horizontal mirroring.
+    """
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    head_learning_rate: float = Field(gt=0)
+    layer_decay: float = Field(gt=0, le=1, default=1.0)
+    weight_decay: float = Field(ge=0, default=1e-4)
+    warmup_share: float = Field(ge=0, lt=1, default=0.1)
+    label_smoothing: float = Field(ge=0, le=0.5, default=0.0)
+    class_weights: Literal["none", "balanced"] = "none"
+    augment: Literal["none", "light", "standard"] = "standard"
+    flip: bool = True
+    norm_mode: Literal["eval", "train"] = "eval"
+    validation_fraction: float = Field(ge=0, le=0.5, default=0.15)
+    patience: int = Field(ge=1, default=5)
+
+
+class SuffixTraining(_Data):
+    """Train the top of the network above a frozen prefix.
+
+    ``keep_to`` is the last layer kept (None: nothing is removed); ``freeze_to`` the last frozen
+    one. ``new_block`` puts a new 1x1 convolution block between the kept layers and the head.
+    """
+
+    kind: Literal["suffix"] = "suffix"
+    keep_to: str | None = None
+    freeze_to: str
+    new_block: bool = False
+    head_init: Literal["probe", "random"] = "probe"
+    recipe: Recipe
+
+
+class FullTraining(_Data):
+    """Train every kept layer; nothing is frozen."""
+
+    kind: Literal["full"] = "full"
+    keep_to: str | None = None
+    new_block: bool = False
+    head_init: Literal["probe", "random"] = "probe"
+    recipe: Recipe
+
+
+Action = Annotated[TapsHead | SuffixTraining | FullTraining, Field(discriminator="kind")]
+
+
+class CandidateResult(_Data):
+    """One option that was looked at. ``score`` is accuracy on training rows only, in [0, 1]."""
+
+    name: str
+    kind: Literal["taps_head", "suffix", "full"]
+    score: float | None
+    standard_error: float | None
+    seconds: float
+    stopped: str
+
+
+class Plan(_Data):
+    """What will be done, and why. Written as ``plan.json``; may be edited and passed back.
+
+    ``case`` is the textbook case (1-4) that the carried-out plan belongs to, ``prior`` what the
+    textbook alone would have said. ``removed``, ``frozen``, ``trained`` and ``new`` name layers.
+    """
+
+    version: Literal[1] = 1
+    case: Literal[1, 2, 3, 4]
+    prior: str
+    strategy: Literal["auto", "head", "finetune", "cut", "full"]
+    chosen: str
+    backbone: str
+    cut: str | None
+    removed: list[str]
+    frozen: list[str]
+    trained: list[str]
+    new: list[str]
+    seed: int
+    action: Action
+    evidence: EvidenceSummary | None = None
+    candidates: list[CandidateResult] = []
+    explanation: list[str] = []
+    estimated_seconds: float = 0.0
+
+    def to_json(self) -> str:
+        """Return the plan as indented JSON."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_file(cls, path: Path) -> Plan:
+        """Read a plan that was written by Frostline and perhaps edited.
+
+        Raises
+        ------
+        PlanError
+            If the file is missing, is no JSON, or has a wrong field (which is named).
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise PlanError(f"Plan file {path} cannot be read: {error.strerror}.") from None
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise PlanError(
+                f"Plan file {path}: {where}: {first['msg'][0].lower()}{first['msg'][1:]}.",
+                hint="Run 'frostline advise' to get a fresh plan.",
+            ) from None
+        except json.JSONDecodeError as error:
+            raise PlanError(f"Plan file {path} is not JSON: {error}.") from None

@@ -1,0 +1,219 @@
+"""Every user-facing setting: declared once, typed, range-checked; "auto" resolved in one place."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from frostline.errors import SettingsError, did_you_mean
+
+Strategy = Literal["auto", "head", "finetune", "cut", "full"]
+Effort = Literal["fast", "balanced", "best"]
+Auto = Literal["auto"]
+
+#: seconds of work that each effort stands for on the nominal machine
+EFFORT_SECONDS: dict[str, float] = {"fast": 60.0, "balanced": 300.0, "best": 3600.0}
+
+_BUDGET = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|h)?\s*$")
+
+
+class Settings(BaseModel):
+    """What a person may choose for a fit; the CLI and the Python API share these names.
+
+    Attributes
+    ----------
+    strategy : {"auto", "head", "finetune", "cut", "full"}, default="auto"
+        ``auto`` lets the evidence choose; the others are the four textbook cases.
+    effort : {"fast", "balanced", "best"}, default="balanced"
+        ``fast`` uses closed-form heads only (unless the strategy itself trains layers).
+    budget : str or None, default=None
+        Nominal time such as ``"90s"``, ``"5m"``, ``"1h"``; overrides what ``effort`` allows.
+        It is turned into a fixed list of work before anything starts.
+    seed : int in [0, 2**31), default=0
+    backbone : str, default="efficientnet_lite0"
+        A bundled network or any timm name.
+    weights : path or None, default=None
+        Local weights (safetensors, or a state dict that loads with ``weights_only``).
+    cut : str or None, default=None
+        Last layer kept by ``strategy="cut"``; chosen from the evidence when None.
+    train_all : bool, default=False
+        With ``strategy="cut"``: train every kept layer instead of the top kept stage only.
+    test_fraction : float in [0.05, 0.5], default=0.2
+        Share held out when the source has no test part and at least 500 labelled images.
+    group_by : str or None, default=None
+        Images of one group are never split apart. For a table: a column name. For a folder:
+        a regular expression whose first group (or whole match) in the relative path is the group.
+    workers : int in [0, 64] or "auto", default="auto"
+        Threads that decode images; never changes a result.
+    threads : int in [1, 256] or "auto", default="auto"
+        Threads that compute.
+    device : {"auto", "cpu", "cuda"}, default="auto"
+    precision : {"auto", "fp32", "bf16"}, default="auto"
+        ``auto`` is fp32.
+    max_pixels : int, default=100_000_000
+        Larger images are reported as unreadable (decompression bombs).
+    near_duplicates : bool, default=True
+        Look for near-duplicates and never split them apart.
+    epochs, batch_size : int or "auto"
+    learning_rate : float in (0, 10] or "auto"
+    label_smoothing : float in [0, 0.5] or "auto"
+    class_weights : {"auto", "none", "balanced"}, default="auto"
+        ``auto`` balances when the largest class has over 3 times the images of the smallest.
+    augment : {"auto", "none", "light", "standard"}, default="auto"
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategy: Strategy = "auto"
+    effort: Effort = "balanced"
+    budget: str | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    backbone: Annotated[str, Field(min_length=1)] = "efficientnet_lite0"
+    weights: Path | None = None
+    cut: str | None = None
+    train_all: bool = False
+    test_fraction: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
+    group_by: str | None = None
+    workers: Annotated[int, Field(ge=0, le=64)] | Auto = "auto"
+    threads: Annotated[int, Field(ge=1, le=256)] | Auto = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    max_pixels: Annotated[int, Field(ge=1_000, le=2_000_000_000)] = 100_000_000
+    near_duplicates: bool = True
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | Auto = "auto"
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | Auto = "auto"
+    learning_rate: Annotated[float, Field(gt=0.0, le=10.0)] | Auto = "auto"
+    label_smoothing: Annotated[float, Field(ge=0.0, le=0.5)] | Auto = "auto"
+    class_weights: Literal["auto", "none", "balanced"] = "auto"
+    augment: Literal["auto", "none", "light", "standard"] = "auto"
+
+    @field_validator("budget")
+    @classmethod
+    def _budget_parses(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_budget(value)
+        return value
+
+    @model_validator(mode="after")
+    def _cut_needs_its_strategy(self) -> Settings:
+        if self.strategy != "cut":
+            if self.cut is not None:
+                raise ValueError(f"cut={self.cut!r} needs strategy='cut', not {self.strategy!r}")
+            if self.train_all:
+                raise ValueError(f"train_all needs strategy='cut', not {self.strategy!r}")
+        return self
+
+    @property
+    def budget_seconds(self) -> float:
+        """Nominal seconds of work that this fit may plan for."""
+        return parse_budget(self.budget) if self.budget else EFFORT_SECONDS[self.effort]
+
+
+def parse_budget(text: str) -> float:
+    """Return seconds for ``"90"``, ``"90s"``, ``"5m"`` or ``"1h"``.
+
+    Raises
+    ------
+    ValueError
+        If the text has another form or is not positive.
+    """
+    match = _BUDGET.match(text)
+    if match is None or float(match.group(1)) <= 0:
+        raise ValueError(f"budget must look like '90s', '5m' or '1h', not {text!r}")
+    return float(match.group(1)) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match.group(2) or "s"]
+
+
+def make_settings(**values: Any) -> Settings:
+    """Build :class:`Settings`, turning every mistake into one helpful :class:`SettingsError`."""
+    unknown = [name for name in values if name not in Settings.model_fields]
+    if unknown:
+        name = unknown[0]
+        hint = did_you_mean(name, Settings.model_fields)
+        known = ", ".join(Settings.model_fields)
+        raise SettingsError(f"There is no setting {name!r}.", hint=hint or f"Settings: {known}.")
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_in_one_sentence(error)) from None
+
+
+def _in_one_sentence(error: ValidationError) -> str:
+    """Name the first wrong setting, what was found and what was expected."""
+    first = error.errors()[0]
+    found = first.get("input")
+    names = [str(part) for part in first["loc"]]
+    detail = first["msg"].removeprefix("Value error, ")
+    if not names:
+        return f"{detail[0].upper()}{detail[1:]}."
+    # a union such as int | "auto" reports one error per member; name them all
+    same = [e["msg"] for e in error.errors() if e["loc"][:1] == first["loc"][:1]]
+    detail = "; or ".join(dict.fromkeys(m.removeprefix("Value error, ") for m in same))
+    return f"Setting {names[0]!r} cannot be {found!r}: {detail[0].lower()}{detail[1:]}."
+
+
+class ResolvedSettings(BaseModel):
+    """What "auto" became for this machine and this data, and why; written to the run folder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    workers: int
+    threads: int
+    device: Literal["cpu", "cuda"]
+    precision: Literal["fp32", "bf16"]
+    budget_seconds: float
+    reasons: dict[str, str]
+
+
+def available_cores() -> int:
+    """Cores this process may use: affinity and, on Linux, the container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return cores or 1
+    if quota == "max":
+        return cores or 1
+    return max(1, min(cores or 1, round(int(quota) / int(period))))
+
+
+def resolve(settings: Settings, *, cuda: bool) -> ResolvedSettings:
+    """Turn every machine-dependent "auto" into a value, in this one place.
+
+    Parameters
+    ----------
+    settings : Settings
+    cuda : bool
+        Whether a CUDA device is usable (found out by the caller, who may import torch).
+    """
+    cores = available_cores()
+    reasons: dict[str, str] = {}
+    if settings.device == "cuda" and not cuda:
+        raise SettingsError(
+            "device='cuda' was asked for, but no usable CUDA device was found.",
+            hint="Use device='auto' or device='cpu'.",
+        )
+    device: Literal["cpu", "cuda"] = "cuda" if cuda and settings.device != "cpu" else "cpu"
+    if settings.device == "auto":
+        reasons["device"] = "a CUDA device was found" if cuda else "no CUDA device was found"
+    threads = cores if settings.threads == "auto" else settings.threads
+    if settings.threads == "auto":
+        reasons["threads"] = f"{cores} cores may be used"
+    workers = min(cores, 8) if settings.workers == "auto" else settings.workers
+    if settings.workers == "auto":
+        reasons["workers"] = f"one decoder for each of {cores} cores, at most 8"
+    precision: Literal["fp32", "bf16"] = "bf16" if settings.precision == "bf16" else "fp32"
+    if settings.precision == "auto":
+        reasons["precision"] = "fp32 unless asked otherwise"
+    reasons["budget_seconds"] = "as asked" if settings.budget else f"effort {settings.effort}"
+    return ResolvedSettings(
+        workers=workers,
+        threads=threads,
+        device=device,
+        precision=precision,
+        budget_seconds=settings.budget_seconds,
+        reasons=reasons,
+    )

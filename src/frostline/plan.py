@@ -112,6 +112,7 @@ class TapsHead(_Data):
     taps: list[str] = Field(min_length=1)
     head: Literal["ridge", "logistic"] = "ridge"
     strength: float | None = Field(default=None, gt=0)
+    class_weights: Literal["none", "balanced"] = "none"
 
 
 class Recipe(_Data):

@@ -61,8 +61,10 @@ class Settings(BaseModel):
     epochs, batch_size : int or "auto"
     learning_rate : float in (0, 10] or "auto"
     label_smoothing : float in [0, 0.5] or "auto"
+        ``auto`` is 0.1 for gradient training.
     class_weights : {"auto", "none", "balanced"}, default="auto"
-        ``auto`` balances when the largest class has over 3 times the images of the smallest.
+        ``balanced`` weighs every class alike: better balanced accuracy, at the price of
+        accuracy. ``auto`` is ``none``.
     augment : {"auto", "none", "light", "standard"}, default="auto"
     """
 

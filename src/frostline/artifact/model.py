@@ -1,0 +1,206 @@
+"""Predict with a saved model; needs NumPy, Pillow and ONNX Runtime, never PyTorch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.artifact.card import ModelCard
+from frostline.artifact.inputs import ImageLike, as_sequence, name_of, to_rgb
+from frostline.artifact.model_folder import ONNX, checked_file, find_model_folder, load_card
+from frostline.artifact.prepared import on_canvas
+from frostline.artifact.runtime import open_session, probabilities
+from frostline.errors import RunFolderError, UnreadableImageError
+from frostline.images.reading import read_in_order
+from frostline.preprocessing import UInt8Array
+from frostline.settings import Settings, available_cores
+
+Probabilities = npt.NDArray[np.float64]
+
+# enough to keep two cores busy, few enough for little memory
+_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one image.
+
+    Attributes
+    ----------
+    name : str
+        The image's path as given, or ``"image 3"`` by its place when it had none.
+    label : str
+        The likeliest class.
+    confidence : float
+        Its probability, in [0, 1].
+    probabilities : ndarray of shape (C,), float64
+        For all classes, in the model's order.
+    classes : tuple of str
+    """
+
+    name: str
+    label: str
+    confidence: float
+    probabilities: Probabilities
+    classes: tuple[str, ...]
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """Return the ``k`` likeliest classes with their probabilities, likeliest first."""
+        order = np.argsort(-self.probabilities, kind="stable")[: max(0, k)]
+        return [(self.classes[i], float(self.probabilities[i])) for i in order]
+
+
+class Model:
+    """A fitted classifier. Made by :meth:`load`.
+
+    Images are decoded and prepared exactly as in training, then run through ``model.onnx``.
+    One model may be used by several threads at once.
+
+    Attributes
+    ----------
+    card : ModelCard
+    classes : tuple of str
+        In the order of the columns of :meth:`predict_proba`.
+    folder : Path
+    """
+
+    def __init__(
+        self, folder: Path, card: ModelCard, *, threads: int, workers: int, max_pixels: int
+    ) -> None:
+        self.folder = folder
+        self.card = card
+        self.classes = card.classes
+        self._file = checked_file(folder, ONNX, card.fingerprints.onnx)
+        self._threads, self._workers, self._max_pixels = threads, workers, max_pixels
+        self._session: Any = None
+        self._opening = threading.Lock()
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        threads: int | None = None,
+        workers: int | None = None,
+        max_pixels: int = Settings.model_fields["max_pixels"].default,
+    ) -> Model:
+        """Load the model of a run folder, or a model folder itself.
+
+        Parameters
+        ----------
+        folder : str or Path
+        threads : int or None, default=None
+            Threads that compute; every core this process may use when None.
+        workers : int or None, default=None
+            Threads that decode images; 0 decodes in the calling thread, None takes the cores.
+        max_pixels : int, default=100_000_000
+            Larger images count as unreadable.
+
+        Raises
+        ------
+        RunFolderError
+            If there is no finished model, or one of its files is damaged.
+        """
+        found = find_model_folder(Path(folder))
+        cores = available_cores()
+        return cls(
+            found,
+            load_card(found),
+            threads=threads or cores,
+            workers=min(cores, 8) if workers is None else workers,
+            max_pixels=max_pixels,
+        )
+
+    def __repr__(self) -> str:
+        return f"Model({str(self.folder)!r}, {len(self.classes)} classes, {self.card.backbone})"
+
+    def predict(self, images: ImageLike | Iterable[ImageLike]) -> list[str]:
+        """Return the likeliest class of every image.
+
+        Parameters
+        ----------
+        images : one image or several
+            Each a path, the bytes of a file, a Pillow image, or a uint8 array of shape
+            (H, W, 3) or (H, W). An array of shape (N, H, W, 3) is N images.
+
+        Raises
+        ------
+        UnreadableImageError
+            For the first image that cannot be decoded.
+        InputError
+            For something that is no image.
+        """
+        return [self.classes[i] for i in self.predict_proba(images).argmax(axis=1)]
+
+    def predict_proba(self, images: ImageLike | Iterable[ImageLike]) -> Probabilities:
+        """Return calibrated probabilities, float64 of shape (n_images, n_classes).
+
+        Takes and raises what :meth:`predict` does.
+        """
+        rows = []
+        for result in self.predict_each(images):
+            if isinstance(result, UnreadableImageError):
+                raise result
+            rows.append(result.probabilities)
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
+
+    def predict_each(
+        self, images: ImageLike | Iterable[ImageLike]
+    ) -> Iterator[Prediction | UnreadableImageError]:
+        """Yield a prediction, or the reason why there is none, for every image in order.
+
+        Images are read while others are computed, and only a few are held at a time.
+
+        Raises
+        ------
+        InputError
+            For something that is no image.
+        """
+        numbered = list(enumerate(as_sequence(images)))
+
+        def load(item: tuple[int, ImageLike]) -> UInt8Array:
+            index, image = item
+            rgb = to_rgb(image, name=name_of(image, index), max_pixels=self._max_pixels)
+            return self.card.preprocessing.apply(rgb)
+
+        waiting: list[tuple[str, UInt8Array | UnreadableImageError]] = []
+        loaded = read_in_order(numbered, load, workers=self._workers)
+        for (index, image), result in zip(numbered, loaded, strict=True):
+            waiting.append((name_of(image, index), result))
+            if len(waiting) == _BATCH:
+                yield from self._answer(waiting)
+                waiting = []
+        yield from self._answer(waiting)
+
+    def _answer(
+        self, batch: Sequence[tuple[str, UInt8Array | UnreadableImageError]]
+    ) -> Iterator[Prediction | UnreadableImageError]:
+        readable = [image for _, image in batch if isinstance(image, np.ndarray)]
+        rows = iter(self._run(readable))
+        for name, image in batch:
+            if isinstance(image, UnreadableImageError):
+                yield image
+                continue
+            row = next(rows)
+            best = int(row.argmax())
+            yield Prediction(name, self.classes[best], float(row[best]), row, self.classes)
+
+    def _run(self, images: list[UInt8Array]) -> Probabilities:
+        if not images:
+            return np.zeros((0, len(self.classes)))
+        with self._opening:
+            if self._session is None:
+                self._session = open_session(self._file, threads=self._threads)
+        found = probabilities(self._session, on_canvas(images, self.card.preprocessing))
+        if found.shape != (len(images), len(self.classes)):
+            raise RunFolderError(
+                f"{self._file} gives {found.shape[1]} probabilities an image, but {self.folder} "
+                f"names {len(self.classes)} classes."
+            )
+        return found

@@ -1,0 +1,174 @@
+"""The model folder: ``weights.safetensors``, ``model.onnx`` and ``model.json``, which agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import ValidationError
+
+from frostline.artifact.card import ModelCard
+from frostline.artifact.files import replacing, sha256_of, write_text
+from frostline.errors import RunFolderError
+from frostline.preprocessing import UInt8Array
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WEIGHTS, ONNX, CARD = "weights.safetensors", "model.onnx", "model.json"
+
+_FIT_AGAIN = "Run 'frostline fit' again to make the model anew."
+
+
+def save_model(
+    folder: Path,
+    module: nn.Module,
+    card: ModelCard,
+    *,
+    images: UInt8Array | None = None,
+    threads: int = 1,
+) -> ModelCard:
+    """Write a model folder and check that the ONNX file gives PyTorch's probabilities.
+
+    The card is written last and holds the fingerprints of the other two files, so a folder that
+    was left half written never passes for a model.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if needed; files of an earlier model in it are replaced.
+    module : nn.Module
+        Normalised float32 images (N, 3, size, size) to logits (N, C), head included.
+    card : ModelCard
+        Its fingerprints of files are filled in.
+    images : ndarray of shape (n, size, size, 3), uint8, or None, default=None
+        Prepared images for the check, a handful of real ones; made-up ones when None.
+    threads : int, default=1
+        For the check.
+
+    Returns
+    -------
+    ModelCard
+        As written.
+
+    Raises
+    ------
+    EngineError
+        If the module cannot be exported, or the exported file gives other probabilities.
+    RunFolderError
+        If the folder cannot be written.
+    """
+    from frostline.artifact.export import export_onnx, verify_onnx
+
+    if images is None or len(images) == 0:
+        images = _made_up_images(card.preprocessing.size)
+    # both files are complete and checked before either takes its place
+    with replacing(folder / WEIGHTS) as weights, replacing(folder / ONNX) as onnx:
+        _write_weights(weights, module)
+        export_onnx(module, card.preprocessing, card.temperature, onnx, classes=card.classes)
+        verify_onnx(onnx, module, card.preprocessing, card.temperature, images, threads=threads)
+    fingerprints = card.fingerprints.model_copy(
+        update={"weights": sha256_of(folder / WEIGHTS), "onnx": sha256_of(folder / ONNX)}
+    )
+    complete = card.model_copy(update={"fingerprints": fingerprints})
+    write_text(folder / CARD, complete.to_json())
+    return complete
+
+
+def find_model_folder(folder: Path) -> Path:
+    """Return the model folder that ``folder`` is or, being a run folder, has.
+
+    Raises
+    ------
+    RunFolderError
+        If it is neither, or the run has no model yet.
+    """
+    for candidate in (folder / "model", folder):
+        if (candidate / CARD).is_file():
+            return candidate
+    if not folder.exists():
+        raise RunFolderError(f"The run folder {folder} does not exist.")
+    if not folder.is_dir():
+        raise RunFolderError(f"{folder} is a file, not a run folder.")
+    if any((folder / name).exists() for name in ("plan.json", "log.jsonl", "checkpoints", "model")):
+        raise RunFolderError(
+            f"The run folder {folder} has no finished model.",
+            hint="Run the same 'frostline fit' command again: it goes on where it stopped.",
+        )
+    raise RunFolderError(
+        f"{folder} is not a run folder: it has no model/{CARD}.",
+        hint="Give the folder that 'frostline fit -o' wrote.",
+    )
+
+
+def load_card(folder: Path) -> ModelCard:
+    """Read ``model.json`` of a run folder or model folder.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no model, or the card is damaged or of another version.
+    """
+    path = find_model_folder(folder) / CARD
+    try:
+        card = ModelCard.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        newer = first["loc"] == ("format_version",)
+        raise RunFolderError(
+            f"{path} is damaged or of another version: {where}: {first['msg']}.",
+            hint="Update Frostline." if newer else _FIT_AGAIN,
+        ) from None
+    return card
+
+
+def checked_file(folder: Path, name: str, fingerprint: str) -> Path:
+    """Return ``folder / name`` after comparing its bytes with the card's fingerprint.
+
+    Raises
+    ------
+    RunFolderError
+        If the file is missing, unreadable or other than when it was written.
+    """
+    path = folder / name
+    try:
+        found = sha256_of(path)
+    except FileNotFoundError:
+        raise RunFolderError(f"The model file {path} is missing.", hint=_FIT_AGAIN) from None
+    except OSError as error:
+        raise RunFolderError(f"The model file {path} cannot be read: {error.strerror}.") from error
+    if found != fingerprint:
+        raise RunFolderError(
+            f"The model file {path} is damaged: it is not the file that {CARD} describes.",
+            hint=_FIT_AGAIN,
+        )
+    return path
+
+
+def _write_weights(path: Path, module: nn.Module) -> None:
+    """Write the state dict; tensors that share memory are written once each, in full."""
+    from safetensors.torch import save_file
+
+    seen: set[int] = set()
+    state = {}
+    for name, tensor in module.state_dict().items():
+        value = tensor.detach().cpu().contiguous()
+        storage = value.untyped_storage().data_ptr()
+        state[name] = value.clone() if storage in seen else value
+        seen.add(storage)
+    save_file(state, path, metadata={"format": "pt"})
+
+
+def _made_up_images(size: int) -> UInt8Array:
+    """Four images of noise, coarse to fine."""
+    random = np.random.default_rng(0)
+    images = []
+    for cells in (2, 7, 20, size):
+        coarse = random.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
+        index = np.arange(size) * cells // size
+        images.append(coarse[index][:, index])
+    return np.stack(images)

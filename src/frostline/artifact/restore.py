@@ -1,0 +1,67 @@
+"""Rebuild the PyTorch module of a saved model, to train it further or look inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from frostline.artifact.card import ModelCard
+from frostline.artifact.model_folder import WEIGHTS, checked_file, find_model_folder, load_card
+from frostline.backbone.heads import TapsClassifier, build_classifier
+from frostline.backbone.network import Network
+from frostline.backbone.weights import read_weights
+from frostline.errors import RunFolderError
+from frostline.plan import TapsHead
+
+
+def restore_module(folder: str | Path) -> nn.Module:
+    """Return the module that was saved: normalised images (N, 3, S, S) to logits (N, C).
+
+    The pretrained weights are not needed: every weight comes from the model folder. Logits are
+    before the temperature of the card.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A run folder or a model folder.
+
+    Returns
+    -------
+    Module
+        In eval mode, on the CPU.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no model, its weights are damaged, or they do not fit what the card says.
+    BackboneError
+        If this installation does not know the backbone.
+    """
+    found = find_model_folder(Path(folder))
+    card = load_card(found)
+    path = checked_file(found, WEIGHTS, card.fingerprints.weights)
+    module = _empty_module(card)
+    try:
+        module.load_state_dict(read_weights(path), strict=True)
+    except RuntimeError as error:
+        raise RunFolderError(
+            f"The weights in {path} do not fit the network that {found / 'model.json'} names: "
+            f"{' '.join(str(error).split())[:200]}",
+            hint="It was probably written by another version of timm or Frostline.",
+        ) from error
+    return module.eval()
+
+
+def _empty_module(card: ModelCard) -> nn.Module:
+    """Build the module that the card describes, with weights yet to be loaded."""
+    network = Network.load(card.backbone, pretrained=False)
+    action = card.action
+    if isinstance(action, TapsHead):
+        return TapsClassifier(network, list(action.taps), n_classes=len(card.classes))
+    return build_classifier(
+        network,
+        keep_to=action.keep_to,
+        n_classes=len(card.classes),
+        new_block=action.new_block,
+    )

@@ -1,0 +1,78 @@
+"""How good the procedure is: on the held-out part, or by cross-validation of the whole of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.images.split import Split, stratified_folds
+from frostline.plan import TapsHead
+from frostline.procedure import Fitted, Task, fit_once
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+#: closed-form fits are cheap, so their folds come close to leaving one out
+_CLOSED_FORM_FOLDS = 10
+#: gradient training is refitted on fewer
+TRAINED_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """Probabilities for images that did not teach the model that gave them.
+
+    ``rows`` are catalog rows, ``probabilities`` has shape (len(rows), n_classes);
+    ``frozen_verified`` tells whether every fit left its frozen part as it was.
+    """
+
+    method: Literal["given", "held-out", "cross-validation"]
+    rows: IntArray
+    probabilities: FloatArray
+    folds: int
+    frozen_verified: bool
+
+
+def assess(task: Task, split: Split, fitted: Fitted) -> Assessed:
+    """Judge ``fitted``, or without a test part the procedure that made it."""
+    if split.method != "cross-validation":
+        return Assessed(
+            method=split.method,
+            rows=split.test,
+            probabilities=fitted.probabilities(task.store, split.test),
+            folds=1,
+            frozen_verified=fitted.trained.frozen_verified,
+        )
+    return _cross_validate(task, split, fitted)
+
+
+def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
+    """Repeat the procedure without each fold in turn.
+
+    Heads in closed form are decided anew on every fold. Gradient training is decided once, on
+    all rows, and refitted on fewer folds, since deciding it anew costs as much as training.
+    """
+    rows = split.train
+    closed = isinstance(fitted.plan.action, TapsHead)
+    n_folds = _CLOSED_FORM_FOLDS if closed else TRAINED_FOLDS
+    settings = task.settings
+    if closed and settings.strategy == "auto":
+        settings = settings.model_copy(update={"effort": "fast", "budget": None})
+    inner = replace(task, settings=settings)
+    digests = [task.store.catalog.digests[row] for row in rows]
+    folds = stratified_folds(
+        task.labels[rows], task.groups[rows], digests, n_folds=n_folds, seed=settings.seed
+    )
+    probabilities = np.zeros((len(rows), task.n_classes))
+    verified = fitted.trained.frozen_verified
+    with task.progress.task("cross-validation", len(folds)) as bar:
+        for learn, judge in folds:
+            plan = None if closed and not task.given_plan else fitted.plan
+            fold = fit_once(inner.quietly(), rows[learn], plan=plan)
+            probabilities[judge] = fold.probabilities(task.store, rows[judge])
+            verified = verified and fold.trained.frozen_verified
+            bar.advance()
+    return Assessed("cross-validation", rows, probabilities, len(folds), verified)

@@ -1,0 +1,92 @@
+"""The terminal: where results, progress and errors go."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+from rich.progress import Task as BarTask
+from rich.text import Text
+
+from frostline.errors import FrostlineError
+from frostline.progress import Task
+
+#: results go to standard output, everything about the work to standard error
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: BarTask) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.1f}/s")
+
+
+class _Bar:
+    def __init__(self, bars: Bars, task: int) -> None:
+        self._bars, self._task = bars, task
+
+    def advance(self, n: int = 1) -> None:
+        self._bars.advance(self._task, n)  # type: ignore[arg-type]
+
+
+class TerminalProgress:
+    """Progress bars with rate and time left; a line a task where there is no terminal."""
+
+    def __init__(self, console: Console = err) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def task(self, label: str, total: int) -> Iterator[Task]:
+        """Show a bar for ``total`` items until the block ends."""
+        if not self._console.is_terminal:
+            self._console.print(f"{label} ({total:,}) ...")
+        bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+            transient=False,
+            disable=not self._console.is_terminal,
+        )
+        with bars:
+            yield _Bar(bars, bars.add_task(label, total=total))
+
+    def note(self, text: str) -> None:
+        """Print one line."""
+        with self._lock:
+            self._console.print(text, style="dim")
+
+
+def say_error(error: FrostlineError) -> None:
+    """Print what was wrong and what to do, without a traceback."""
+    err.print(Text.assemble(("Error: ", "bold red"), error.message))
+    if error.hint:
+        err.print(Text(error.hint))
+
+
+@contextmanager
+def polite_exits() -> Iterator[None]:
+    """Turn errors raised on purpose and Ctrl-C into messages and exit codes."""
+    try:
+        yield
+    except FrostlineError as error:
+        say_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("\nInterrupted. What was done is kept; the same command goes on from there.")
+        sys.exit(130)

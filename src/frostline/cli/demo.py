@@ -1,0 +1,63 @@
+"""The demonstration: solar cells under electroluminescence, from sound to broken."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from frostline.artifact.files import write_text
+from frostline.cli.console import TerminalProgress, err
+from frostline.errors import InputError
+
+#: probability of a defect, as the data set gives it, in words
+_LEVELS = {0.0: "0 sound", 1 / 3: "1 possibly damaged", 2 / 3: "2 likely damaged", 1.0: "3 broken"}
+
+
+def write_table(folder: Path) -> Path:
+    """Write a table of the 2,624 images that the package ``elpv-dataset`` carries.
+
+    Raises
+    ------
+    InputError
+        If the package is not installed.
+    """
+    try:
+        import elpv_dataset
+    except ImportError:
+        raise InputError(
+            "The demonstration needs the solar-cell images.",
+            hint="Run: pip install 'frostline[demo]'",
+        ) from None
+    home = Path(str(elpv_dataset.__file__)).parent / "data"
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "label"])
+    for line in (home / "labels.csv").read_text(encoding="utf-8").splitlines():
+        path, probability, _ = line.split()
+        level = min(_LEVELS, key=lambda p: abs(p - float(probability)))
+        writer.writerow([home / path, _LEVELS[level]])
+    table = folder / "solar-cells.csv"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(table, text.getvalue())
+    return table
+
+
+def run_demo(output: Path, *, effort: str, seed: int, started: float) -> None:
+    """Fit the solar cells and print the result."""
+    from frostline.cli.show import show_result
+    from frostline.pipeline import fit
+
+    table = write_table(output)
+    run = output / "run"
+    err.print(f"frostline fit {table} -o {run} --effort {effort} --seed {seed}", style="dim")
+    result = fit(
+        table,
+        run,
+        overwrite=True,
+        progress=TerminalProgress(),
+        started=started,
+        effort=effort,
+        seed=seed,
+    )
+    show_result(result)

@@ -1,0 +1,174 @@
+"""The command line. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from frostline import __version__
+from frostline.cli import options as opt
+from frostline.cli.console import TerminalProgress, out, polite_exits
+
+_STARTED = time.time()
+
+app = typer.Typer(
+    name="frostline",
+    help="Transfer learning that measures, decides and shows its work.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"frostline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def fit(
+    source: opt.Source,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the run.")],
+    strategy: opt.Strategy = opt.StrategyName.auto,
+    effort: opt.Effort = opt.EffortName.balanced,
+    budget: opt.Budget = None,
+    seed: opt.Seed = 0,
+    backbone: opt.Backbone = "efficientnet_lite0",
+    weights: opt.Weights = None,
+    cut: opt.CutAt = None,
+    train_all: opt.TrainAll = False,
+    plan: Annotated[
+        Path | None, typer.Option(help="Carry out this plan.json instead of deciding.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
+    ] = False,
+    group_by: opt.GroupBy = None,
+    test_fraction: opt.TestFraction = 0.2,
+    max_pixels: opt.MaxPixels = 100_000_000,
+    near_duplicates: opt.NearDuplicates = True,
+    epochs: opt.Epochs = "auto",
+    batch_size: opt.BatchSize = "auto",
+    learning_rate: opt.LearningRate = "auto",
+    label_smoothing: opt.LabelSmoothing = "auto",
+    class_weights: opt.ClassWeights = "auto",
+    augment: opt.Augment = "auto",
+    workers: opt.Workers = "auto",
+    threads: opt.Threads = "auto",
+    device: opt.Device = "auto",
+    precision: opt.Precision = "auto",
+) -> None:
+    """Fit a classifier to labelled images: decide, train, evaluate, save."""
+    values = {
+        k: v for k, v in locals().items() if k not in ("source", "output", "plan", "overwrite")
+    }
+    with polite_exits():
+        from frostline.cli.show import show_result
+        from frostline.pipeline import fit as run_fit
+
+        result = run_fit(
+            source,
+            output,
+            plan=plan,
+            overwrite=overwrite,
+            progress=TerminalProgress(),
+            started=_STARTED,
+            **opt.settings_of(values),
+        )
+        show_result(result)
+
+
+@app.command()
+def advise(
+    source: opt.Source,
+    strategy: opt.Strategy = opt.StrategyName.auto,
+    effort: opt.Effort = opt.EffortName.balanced,
+    budget: opt.Budget = None,
+    seed: opt.Seed = 0,
+    backbone: opt.Backbone = "efficientnet_lite0",
+    weights: opt.Weights = None,
+    cut: opt.CutAt = None,
+    train_all: opt.TrainAll = False,
+    group_by: opt.GroupBy = None,
+    test_fraction: opt.TestFraction = 0.2,
+    max_pixels: opt.MaxPixels = 100_000_000,
+    near_duplicates: opt.NearDuplicates = True,
+    workers: opt.Workers = "auto",
+    threads: opt.Threads = "auto",
+    device: opt.Device = "auto",
+    save: Annotated[
+        Path | None, typer.Option(help="Write the plan here, to edit and pass to fit --plan.")
+    ] = None,
+) -> None:
+    """Measure the images and say what fit would do, and why, without training."""
+    values = {k: v for k, v in locals().items() if k not in ("source", "save")}
+    with polite_exits():
+        from frostline.cli.advise import show_advice
+        from frostline.pipeline import advise as run_advise
+
+        advice = run_advise(
+            source, progress=TerminalProgress(), started=_STARTED, **opt.settings_of(values)
+        )
+        show_advice(advice, source=source, save=save)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="One CSV line an image.")] = False,
+    top: Annotated[int, typer.Option(help="Classes to show for each image.", min=1)] = 3,
+) -> None:
+    """Classify images with a fitted model."""
+    with polite_exits():
+        from frostline.cli.predict import predict_images
+
+        predict_images(run, images, as_json=as_json, as_csv=as_csv, top=top)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    source: opt.Source,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a fitted model on other labelled images."""
+    with polite_exits():
+        from frostline.cli.evaluate import show_evaluation
+
+        show_evaluation(run, source, as_json=as_json)
+
+
+@app.command()
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for table and run.")
+    ] = Path("frostline-demo"),
+    effort: opt.Effort = opt.EffortName.fast,
+    seed: opt.Seed = 0,
+) -> None:
+    """Fit 2,624 images of solar cells, from sound to broken (needs frostline\\[demo])."""
+    with polite_exits():
+        from frostline.cli.demo import run_demo
+
+        run_demo(output, effort=str(effort), seed=seed, started=_STARTED)
+
+
+def run() -> None:
+    """Entry point of the ``frostline`` command."""
+    app()

@@ -1,0 +1,104 @@
+"""Classify images with a fitted model; PyTorch is not needed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from frostline.artifact.model import Model, Prediction
+from frostline.cli.console import err, out
+from frostline.errors import InputError, UnreadableImageError
+from frostline.images.decode import EXTENSIONS
+
+Result = tuple[Path, Prediction | UnreadableImageError]
+
+
+def predict_images(run: Path, images: list[Path], *, as_json: bool, as_csv: bool, top: int) -> None:
+    """Print labels and probabilities; images that cannot be read are named, never skipped.
+
+    Raises
+    ------
+    InputError
+        If both formats are asked for, a folder has no image, or no image could be read.
+    """
+    if as_json and as_csv:
+        raise InputError("Ask for --json or --csv, not both.")
+    model = Model.load(run)
+    paths = expand(images)
+    results = list(zip(paths, model.predict_each(paths), strict=True))
+    if as_json:
+        _print_json(model, results)
+    elif as_csv:
+        _print_csv(model, results)
+    else:
+        _print_table(results, top)
+    failed = [r for _, r in results if isinstance(r, UnreadableImageError)]
+    for error in failed:
+        err.print(Text(f"Not classified: {error.path}: {error.reason}", style="yellow"))
+    if len(failed) == len(results):
+        raise InputError("None of the images could be read.")
+
+
+def expand(images: list[Path]) -> list[Path]:
+    """Replace folders by the images in them, at any depth, in order of name."""
+    found: list[Path] = []
+    for path in images:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(p for p in path.rglob("*") if p.is_file() and _is_image(p))
+        if not inside:
+            raise InputError(f"The folder {path} has no image.")
+        found += inside
+    return found
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+
+
+def _print_json(model: Model, results: list[Result]) -> None:
+    answers = [
+        {"path": str(path), "error": result.reason}
+        if isinstance(result, UnreadableImageError)
+        else {
+            "path": str(path),
+            "label": result.label,
+            "confidence": result.confidence,
+            "probabilities": dict(
+                zip(model.classes, map(float, result.probabilities), strict=True)
+            ),
+        }
+        for path, result in results
+    ]
+    sys.stdout.write(json.dumps(answers, indent=2) + "\n")
+
+
+def _print_csv(model: Model, results: list[Result]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["path", "label", "confidence", *model.classes])
+    for path, result in results:
+        if not isinstance(result, UnreadableImageError):
+            shares = [f"{p:.6f}" for p in result.probabilities]
+            writer.writerow([path, result.label, f"{result.confidence:.6f}", *shares])
+
+
+def _print_table(results: list[Result], top: int) -> None:
+    table = Table(box=None)
+    table.add_column("image", overflow="fold")
+    table.add_column("label", style="bold")
+    table.add_column("confidence", justify="right")
+    table.add_column("then", style="dim")
+    for path, result in results:
+        if not isinstance(result, UnreadableImageError):
+            others = ", ".join(f"{name} {p:.1%}" for name, p in result.top(top)[1:])
+            table.add_row(
+                Text(str(path)), Text(result.label), f"{result.confidence:.1%}", Text(others)
+            )
+    if table.row_count:
+        out.print(table)

@@ -1,0 +1,95 @@
+"""What a finished fit looks like in the terminal."""
+
+from __future__ import annotations
+
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from frostline.cli.console import err, out
+from frostline.publish import RunResult
+
+_METHODS = {
+    "given": "on the given test part",
+    "held-out": "on images held out and looked at once",
+    "cross-validation": "by cross-validation of the whole procedure",
+}
+
+
+def show_result(result: RunResult) -> None:
+    """Print the decision, why, how good, where the files are and what to type next."""
+    show_left_out(result.audit)
+    test, metrics = result.metrics["test"], result.metrics
+    low, high = test["accuracy_interval"]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("Decision", f"[bold]{result.plan.chosen}[/bold] (case {result.plan.case})")
+    grid.add_row("Why", Text("\n".join(result.plan.explanation)))
+    grid.add_row(
+        "Accuracy",
+        f"[bold green]{test['accuracy']:.1%}[/]  (95 %: {low:.1%} to {high:.1%}; "
+        f"{metrics['n_test']} images, {_METHODS[test['method']]})",
+    )
+    without = test.get("without_leaks")
+    if without:
+        grid.add_row(
+            "Without leaks",
+            f"{without['accuracy']:.1%} on the {without['n']} test images "
+            "that have no copy among the training images",
+        )
+    grid.add_row("Balanced", f"{test['balanced_accuracy']:.1%}, macro F1 {test['macro_f1']:.1%}")
+    grid.add_row("Layers", layers_in_words(result))
+    grid.add_row("Time", _seconds(metrics["seconds"]))
+    grid.add_row("Files", Text(f"{result.folder}/ (report.html, plan.json, model/)"))
+    grid.add_row(
+        "Next",
+        Text(
+            f"frostline predict {result.folder} IMAGE...\n"
+            f"frostline evaluate {result.folder} OTHER_FOLDER"
+        ),
+    )
+    out.print(Panel(grid, title="Frostline", border_style="cyan"))
+
+
+def layers_in_words(result: RunResult) -> Text:
+    """Count what was removed, frozen, trained and new."""
+    plan = result.plan
+    parts = (("removed", plan.removed), ("frozen", plan.frozen), ("trained", plan.trained))
+    said = [f"{len(names)} {label}" for label, names in parts if names]
+    said.append(f"new: {', '.join(plan.new)}")
+    text = "; ".join(said)
+    if plan.frozen:
+        same = result.metrics["frozen_verified"]
+        text += " (frozen ones bit-identical: " + ("yes)" if same else "NO)")
+    return Text(text)
+
+
+def show_left_out(audit: dict[str, object]) -> None:
+    """Name what was skipped, and say what looks wrong with the images."""
+    unreadable = audit["unreadable"]
+    if isinstance(unreadable, list) and unreadable:
+        err.print(f"[yellow]{len(unreadable)} images could not be read and were left out:[/]")
+        for entry in unreadable[:10]:
+            err.print(Text(f"  {entry['path']}: {entry['reason']}"))
+        if len(unreadable) > 10:
+            err.print(f"  and {len(unreadable) - 10} more, all listed in audit.json")
+    ignored = audit["ignored"]
+    if isinstance(ignored, dict) and ignored:
+        said = ", ".join(f"{count} {kind}" for kind, count in ignored.items())
+        err.print(Text(f"Ignored: {said}."))
+    for key, label in (
+        ("exact_duplicates", "groups of identical files"),
+        ("near_duplicates", "groups of near-duplicates"),
+        ("label_conflicts", "images that appear under two labels"),
+        ("leaks", "images that appear in two given parts"),
+    ):
+        found = audit[key]
+        if isinstance(found, list) and found:
+            style = "yellow" if key in ("label_conflicts", "leaks") else "dim"
+            err.print(f"[{style}]{len(found)} {label} (audit.json names them)[/]")
+
+
+def _seconds(seconds: dict[str, float]) -> Text:
+    phases = [f"{name} {s:.1f}" for name, s in seconds.items() if name != "total" and s >= 0.05]
+    return Text(f"{seconds['total']:.1f} s: " + ", ".join(phases))

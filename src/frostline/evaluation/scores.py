@@ -1,0 +1,163 @@
+"""Every score of a set of predictions, with intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.errors import InputError
+from frostline.evaluation.intervals import stratified_bootstrap, wilson
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_BINS = 15
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of probabilities against the truth; shares and accuracies lie in [0, 1].
+
+    Attributes
+    ----------
+    n : int
+    accuracy : float
+    accuracy_interval : tuple of two floats
+        Wilson, 95 %.
+    balanced_accuracy : float
+        Mean recall over the classes that occur in the truth.
+    balanced_accuracy_interval : tuple of two floats
+        Stratified bootstrap, 95 %.
+    macro_f1 : float
+        Mean F1 over the classes that occur in the truth or among the predictions.
+    nll : float
+        Mean negative log-likelihood, in nats.
+    brier : float
+        Mean squared distance to the one-hot truth, in [0, 2].
+    ece : float
+        Expected calibration error over 15 bins of equal mass.
+    confusion : ndarray of shape (C, C), int64
+        Rows are the truth, columns the predictions.
+    per_class : list of dict
+        ``class`` (index), ``precision``, ``recall``, ``f1`` (None where undefined), ``support``.
+    """
+
+    n: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    balanced_accuracy: float
+    balanced_accuracy_interval: tuple[float, float]
+    macro_f1: float
+    nll: float
+    brier: float
+    ece: float
+    confusion: IntArray
+    per_class: list[dict[str, Any]]
+
+    def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
+        """Return plain JSON types, classes by name."""
+        return {
+            "n": self.n,
+            "accuracy": self.accuracy,
+            "accuracy_interval": list(self.accuracy_interval),
+            "balanced_accuracy": self.balanced_accuracy,
+            "balanced_accuracy_interval": list(self.balanced_accuracy_interval),
+            "macro_f1": self.macro_f1,
+            "nll": self.nll,
+            "brier": self.brier,
+            "ece": self.ece,
+            "classes": list(classes),
+            "confusion": self.confusion.tolist(),
+            "per_class": [{**row, "class": classes[row["class"]]} for row in self.per_class],
+        }
+
+
+def score(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, seed: int = 0) -> Scores:
+    """Score probabilities of shape (n, C) against labels of shape (n,).
+
+    Parameters
+    ----------
+    probabilities : array of shape (n, C)
+    labels : int array of shape (n,)
+    seed : int, default=0
+        Of the bootstrap.
+
+    Raises
+    ------
+    InputError
+        If there is no row, or the shapes do not fit.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    y = np.asarray(labels, dtype=np.int64)
+    if p.ndim != 2 or len(p) != len(y) or len(y) == 0:
+        raise InputError(f"Cannot score probabilities of shape {p.shape} on {len(y)} labels.")
+    n, n_classes = p.shape
+    guess = p.argmax(axis=1)
+    right = guess == y
+    confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
+    np.add.at(confusion, (y, guess), 1)
+    per_class = [_one_class(confusion, c) for c in range(n_classes)]
+    present = np.unique(y)
+    recalls = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
+    f1 = [row["f1"] for row in per_class if row["f1"] is not None]
+    one_hot = np.eye(n_classes)[y]
+    return Scores(
+        n=n,
+        accuracy=float(right.mean()),
+        accuracy_interval=wilson(int(right.sum()), n),
+        balanced_accuracy=float(recalls.mean()),
+        balanced_accuracy_interval=_balanced_interval(right, y, seed),
+        macro_f1=float(np.mean(f1)),
+        nll=float(-np.log(np.maximum(p[np.arange(n), y], _TINY)).mean()),
+        brier=float(((p - one_hot) ** 2).sum(axis=1).mean()),
+        ece=expected_calibration_error(p.max(axis=1), right),
+        confusion=confusion,
+        per_class=per_class,
+    )
+
+
+def expected_calibration_error(
+    confidence: FloatArray, right: npt.NDArray[np.bool_], *, bins: int = _BINS
+) -> float:
+    """Return the mean gap between confidence and accuracy over bins of equal mass."""
+    order = np.argsort(confidence, kind="stable")
+    gaps = [
+        len(part) * abs(float(confidence[part].mean()) - float(right[part].mean()))
+        for part in np.array_split(order, min(bins, len(order)))
+    ]
+    return float(math.fsum(gaps) / len(order))
+
+
+def _one_class(confusion: IntArray, c: int) -> dict[str, Any]:
+    hits, support, called = (
+        int(confusion[c, c]),
+        int(confusion[c].sum()),
+        int(confusion[:, c].sum()),
+    )
+    return {
+        "class": c,
+        "precision": hits / called if called else None,
+        "recall": hits / support if support else None,
+        "f1": 2 * hits / (support + called) if support + called else None,
+        "support": support,
+    }
+
+
+def _balanced_interval(
+    right: npt.NDArray[np.bool_], labels: IntArray, seed: int
+) -> tuple[float, float]:
+    present = np.unique(labels)
+    shares = [(labels == c) for c in present]
+    hits = right.astype(np.float64)
+
+    def balanced(counts: IntArray) -> FloatArray:
+        recalls = [counts[:, mine] @ hits[mine] / mine.sum() for mine in shares]
+        return np.asarray(np.mean(recalls, axis=0), dtype=np.float64)
+
+    return stratified_bootstrap(balanced, labels, seed=seed)

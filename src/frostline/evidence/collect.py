@@ -1,0 +1,163 @@
+"""All evidence about a set of training rows, in one call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.errors import InputError
+from frostline.evidence.cards import load_card
+from frostline.evidence.curve import half_data_accuracy, half_of
+from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
+from frostline.evidence.probes import ALL, Probe, best_tap, paired_gain, probe
+from frostline.evidence.shift import measure_shift
+from frostline.evidence.size import measure_size
+from frostline.linear.ridge import RidgeLOO
+from frostline.plan import EvidenceSummary
+
+# single taps are compared on at most this many rows: comparing needs fewer than fitting
+_COMPARE_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found, and the fits that found it.
+
+    Attributes
+    ----------
+    summary : EvidenceSummary
+        Plain numbers, as they go into a plan.
+    rows : int ndarray of shape (n,)
+        The catalog rows that everything rests on.
+    ridge : dict of str to RidgeLOO
+        By tap, and ``"all"``: fits on all of ``rows``, fit to be used as heads. Above 10,000 rows
+        it holds ``"all"`` only, as single taps are then compared on a part of the rows.
+    correct : dict of str to bool ndarray
+        By tap, and ``"all"``: which rows are classified rightly when left out. ``"all"`` has
+        shape (n,), the taps that of ``compared``.
+    compared : int ndarray
+        Positions in ``rows`` that the single taps were compared on; all of them up to 10,000.
+    """
+
+    summary: EvidenceSummary
+    rows: IntArray
+    ridge: Mapping[str, RidgeLOO]
+    correct: Mapping[str, BoolArray]
+    compared: IntArray
+
+
+def collect_evidence(
+    store: Store,
+    rows: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    *,
+    seed: int,
+    class_weights: FloatArray | None = None,
+) -> Evidence:
+    """Measure size, shift by depth and probes by depth on some rows of a store.
+
+    Parameters
+    ----------
+    store : Store
+    rows : int array of shape (n,)
+        Training rows only: nothing else is looked at.
+    labels, groups : int arrays
+        Of the whole catalog; rows with one group are left out together.
+    seed : int
+        For the bootstrap and the halves.
+    class_weights : array of shape (n_classes,) or None
+        For the ridge fits; accuracies are not weighted.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two rows or only one group among them.
+    """
+    chosen = np.asarray(rows, dtype=np.int64)
+    y = np.asarray(labels, dtype=np.int64)[chosen]
+    g = np.asarray(groups, dtype=np.int64)[chosen]
+    if len(np.unique(g)) < 2:
+        raise InputError("Evidence needs at least two training images that are no duplicates.")
+    n_classes = len(store.catalog.classes)
+    names = list(store.slices)
+    everything = store.tap(names, chosen)
+    blocks = _side_by_side(store.slices)
+    compared = _rows_to_compare(y, g, seed=seed)
+    taps = {
+        name: probe(
+            name,
+            everything[compared, block],
+            y[compared],
+            n_classes=n_classes,
+            groups=g[compared],
+            class_weights=class_weights,
+        )
+        for name, block in zip(names, blocks, strict=True)
+    }
+    whole = probe(
+        ALL,
+        everything,
+        y,
+        n_classes=n_classes,
+        groups=g,
+        blocks=blocks,
+        class_weights=class_weights,
+    )
+    half = half_data_accuracy(
+        everything,
+        y,
+        n_classes=n_classes,
+        groups=g,
+        blocks=blocks,
+        seed=seed,
+        class_weights=class_weights,
+    )
+    card = load_card(store.network.name, weights_id=store.network.weights_id)
+    in_depth = list(taps.values())
+    best = names[best_tap(in_depth, g[compared])]
+    gain, gain_error = paired_gain(taps[best].correct, taps[names[-1]].correct, g[compared])
+    summary = EvidenceSummary(
+        size=measure_size(y, n_classes=n_classes),
+        shift=measure_shift(store.moments(chosen), card=card, seed=seed),
+        probes=[p.evidence for p in in_depth],
+        all_taps=whole.evidence,
+        best_tap=best,
+        last_tap=names[-1],
+        cut_gain=gain,
+        cut_gain_error=gain_error,
+        gap=whole.evidence.train_accuracy - whole.evidence.accuracy,
+        slope=0.0 if half is None else whole.evidence.accuracy - half,
+        headroom=1.0 - max(p.evidence.accuracy for p in (*in_depth, whole)),
+        chance=float(np.bincount(y).max() / len(y)),
+    )
+    fits: dict[str, Probe] = {ALL: whole}
+    if len(compared) == len(chosen):
+        fits = {**taps, ALL: whole}
+    return Evidence(
+        summary=summary,
+        rows=chosen,
+        ridge={name: p.fit for name, p in fits.items()},
+        correct={name: p.correct for name, p in {**taps, ALL: whole}.items()},
+        compared=compared,
+    )
+
+
+def _side_by_side(slices: Mapping[str, slice]) -> list[slice]:
+    """Return the columns of each tap once they are put next to each other in this order."""
+    edges = np.cumsum([0, *(s.stop - s.start for s in slices.values())]).tolist()
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
+
+
+def _rows_to_compare(labels: IntArray, groups: IntArray, *, seed: int) -> IntArray:
+    """Return positions: all of them, or halves of halves until at most 10,000 are left."""
+    kept = np.arange(len(labels))
+    draw = 1000
+    while len(kept) > _COMPARE_ROWS:
+        kept = kept[half_of(labels[kept], groups[kept], seed=seed, draw=draw)]
+        draw += 1
+    return kept

@@ -1,0 +1,121 @@
+"""Whether mirrored images keep their class, asked of the features and not of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.evidence.curve import half_of
+from frostline.evidence.needs import BoolArray, IntArray
+from frostline.evidence.probes import paired_gain
+from frostline.linear.ridge import ridge_loo
+
+#: images worth mirroring: a fall of 10 points shows at 2 standard errors
+MIRRORED_ROWS = 128
+_FIT_ROWS = 1000
+_TOLERATED_FALL = 0.03
+_ERRORS = 2.0
+
+
+@dataclass(frozen=True)
+class FlipCheck:
+    """Accuracy on the same held-back images as they are and mirrored.
+
+    ``safe`` is False when accuracy falls by more than 3 points and by more than 2 paired
+    standard errors. ``n_images`` are those that were mirrored.
+    """
+
+    safe: bool
+    plain: float
+    mirrored: float
+    fall: float
+    standard_error: float
+    n_images: int
+
+
+def rows_to_mirror(
+    labels: IntArray, groups: IntArray, *, seed: int, limit: int = MIRRORED_ROWS
+) -> IntArray:
+    """Return at most ``limit`` positions, spread over the classes in proportion."""
+    rng = np.random.default_rng([seed, 2])
+    kept = np.arange(len(labels))
+    draw = 2000
+    while len(kept) > 2 * limit:
+        kept = kept[half_of(labels[kept], groups[kept], seed=seed, draw=draw)]
+        draw += 1
+    return np.sort(rng.permutation(kept)[:limit])
+
+
+def check_flips(
+    plain: npt.NDArray[np.floating],
+    labels: IntArray,
+    mirrored: npt.NDArray[np.floating],
+    positions: IntArray,
+    *,
+    n_classes: int,
+    groups: IntArray,
+    blocks: Sequence[slice] | None = None,
+    strength: float | None = None,
+    seed: int = 0,
+) -> FlipCheck:
+    """Compare predictions for images and their mirror images.
+
+    The mirrored rows are split in halves; each half is predicted, plain and mirrored, by a fit
+    on other images only, since a fit that knows an image favours it over its mirror image.
+
+    Parameters
+    ----------
+    plain : array of shape (n, d)
+        Features of the training images.
+    labels, groups : int arrays of shape (n,)
+    mirrored : array of shape (k, d)
+        Features of the mirrored images of ``positions``.
+    positions : int array of shape (k,)
+        Which rows were mirrored, as :func:`rows_to_mirror` gives them.
+    n_classes : int
+    blocks : sequence of slice or None
+        Columns of each tap.
+    strength : float or None
+        Ridge strength already chosen on these features; None chooses it anew.
+    seed : int, default=0
+
+    Returns
+    -------
+    FlipCheck
+        Safe as well when there are too few images to fit on: nothing then speaks against it.
+    """
+    first = half_of(labels[positions], groups[positions], seed=seed, draw=3000)
+    rng = np.random.default_rng([seed, 3])
+    right: BoolArray = np.zeros((len(positions), 2), dtype=bool)
+    judged = np.zeros(len(positions), dtype=bool)
+    for half in (first, ~first):
+        others = np.flatnonzero(~np.isin(groups, groups[positions[half]]))
+        others = np.sort(rng.permutation(others)[:_FIT_ROWS])
+        if not half.any() or len(np.unique(groups[others])) < 2:
+            continue
+        fit = ridge_loo(
+            plain[others],
+            labels[others],
+            n_classes=n_classes,
+            groups=groups[others],
+            blocks=blocks,
+            strengths=None if strength is None else np.array([strength]),
+        )
+        for column, features in enumerate((plain[positions[half]], mirrored[half])):
+            right[half, column] = fit.predict(features).argmax(axis=1) == labels[positions[half]]
+        judged |= half
+    if not judged.any():
+        return FlipCheck(True, 0.0, 0.0, 0.0, 0.0, 0)
+    seen = right[judged]
+    fall, error = paired_gain(seen[:, 0], seen[:, 1], groups[positions[judged]])
+    return FlipCheck(
+        safe=not (fall > _TOLERATED_FALL and fall > _ERRORS * error),
+        plain=float(seen[:, 0].mean()),
+        mirrored=float(seen[:, 1].mean()),
+        fall=fall,
+        standard_error=error,
+        n_images=int(judged.sum()),
+    )

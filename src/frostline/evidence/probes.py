@@ -1,0 +1,119 @@
+"""Linear probes by depth: how well each tap separates the classes, by exact leave-one-out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.evidence.needs import BoolArray, FloatArray, IntArray
+from frostline.linear.accuracy import loo_accuracy
+from frostline.linear.ridge import RidgeLOO, ridge_loo
+from frostline.plan import ProbeEvidence
+
+#: name of the probe on all taps side by side
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One probe: the fit, which rows it gets right when it has not seen them, the numbers."""
+
+    fit: RidgeLOO
+    correct: BoolArray
+    evidence: ProbeEvidence
+
+
+def probe(
+    name: str,
+    features: npt.NDArray[np.floating],
+    labels: IntArray,
+    *,
+    n_classes: int,
+    groups: IntArray | None = None,
+    blocks: Sequence[slice] | None = None,
+    class_weights: FloatArray | None = None,
+) -> Probe:
+    """Fit ridge on one tap and score its leave-one-out (leave-one-group-out) outputs.
+
+    Parameters
+    ----------
+    name : str
+        Of the tap.
+    features : array of shape (n, d)
+    labels : int array of shape (n,)
+    n_classes : int
+    groups : int array of shape (n,) or None
+        Rows that are left out together, and that standard errors count as one.
+    blocks : sequence of slice or None
+        Columns of each tap, which are divided by the root of their number. A single tap is one
+        block, so strengths mean the same at every width.
+    class_weights : array of shape (n_classes,) or None
+    """
+    width = features.shape[1]
+    fit = ridge_loo(
+        features,
+        labels,
+        n_classes=n_classes,
+        groups=groups,
+        blocks=[slice(0, width)] if blocks is None else blocks,
+        class_weights=class_weights,
+    )
+    scores = loo_accuracy(fit, labels, groups=groups)
+    return Probe(
+        fit=fit,
+        correct=scores.correct,
+        evidence=ProbeEvidence(
+            tap=name,
+            dimensions=width,
+            accuracy=scores.accuracy,
+            standard_error=scores.standard_error,
+            balanced_accuracy=scores.balanced_accuracy,
+            mse=float(np.min(fit.loo_mse)),
+            train_accuracy=scores.train_accuracy,
+            strength=fit.strength,
+        ),
+    )
+
+
+def paired_gain(
+    first: BoolArray, second: BoolArray, groups: IntArray | None = None
+) -> tuple[float, float]:
+    """Return accuracy of ``first`` minus that of ``second`` and its paired standard error.
+
+    Both say which of the same rows are right. Rows of one group count as one observation for
+    the error, as they succeed and fail together.
+    """
+    difference = first.astype(np.float64) - second.astype(np.float64)
+    n = len(difference)
+    gain = float(difference.mean())
+    rest = difference - gain
+    if groups is not None:
+        codes = np.unique(groups, return_inverse=True)[1]
+        rest = np.bincount(codes, weights=rest).astype(np.float64)
+    k = len(rest)
+    return gain, float(np.sqrt(np.sum(rest**2) * k / max(1, k - 1)) / n)
+
+
+def best_tap(probes: Sequence[Probe], groups: IntArray | None = None) -> int:
+    """Return the position of the best tap, preferring a deeper one unless it is clearly worse.
+
+    Parameters
+    ----------
+    probes : sequence of Probe
+        In order of depth, on the same rows.
+
+    Returns
+    -------
+    int
+        The deepest tap whose paired loss against the most accurate one is at most one standard
+        error: removing layers needs a reason.
+    """
+    top = int(np.argmax([p.evidence.accuracy for p in probes]))
+    for i in range(len(probes) - 1, top, -1):
+        loss, error = paired_gain(probes[top].correct, probes[i].correct, groups)
+        if loss <= error:
+            return i
+    return top

@@ -1,0 +1,64 @@
+"""How much labelled data there is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.errors import InputError
+from frostline.plan import SizeEvidence
+
+#: fewer images than this are small, whatever the classes (the size of the VTAB-1k tasks)
+SMALL_IMAGES = 1000
+#: fewer images in the median class than this are small
+SMALL_PER_CLASS = 20.0
+#: large needs at least this many images ...
+LARGE_IMAGES = 5000
+#: ... and at least this many in the median class
+LARGE_PER_CLASS = 100.0
+
+
+def measure_size(labels: npt.ArrayLike, *, n_classes: int) -> SizeEvidence:
+    """Count images and classes, and call the set small, medium or large.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+        In [0, n_classes), of the training images only.
+    n_classes : int
+        Classes without an image count as classes of size 0.
+
+    Returns
+    -------
+    SizeEvidence
+
+    Raises
+    ------
+    InputError
+        If there is no image, or a label lies outside [0, n_classes).
+    """
+    found = np.asarray(labels)
+    if found.ndim != 1 or found.size == 0:
+        raise InputError("There is no labelled image to count.")
+    if n_classes < 1 or found.min() < 0 or found.max() >= n_classes:
+        raise InputError(f"Labels must lie in [0, {n_classes}).")
+    counts = np.bincount(found, minlength=n_classes)
+    per_class = float(np.median(counts))
+    return SizeEvidence(
+        n_images=int(found.size),
+        n_classes=n_classes,
+        per_class=per_class,
+        smallest_class=int(counts.min()),
+        largest_class=int(counts.max()),
+        label=_label(int(found.size), per_class),
+    )
+
+
+def _label(n_images: int, per_class: float) -> Literal["small", "medium", "large"]:
+    if n_images < SMALL_IMAGES or per_class < SMALL_PER_CLASS:
+        return "small"
+    if n_images >= LARGE_IMAGES and per_class >= LARGE_PER_CLASS:
+        return "large"
+    return "medium"

@@ -1,0 +1,1 @@
+"""Frozen work, done once: engines, passes and the store."""

@@ -1,0 +1,104 @@
+"""What an engine is, which part of a network it runs, and how images pass through it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeVar
+
+import numpy as np
+from torch import nn
+
+from frostline.backbone.network import Network
+from frostline.features.locations import key_of
+from frostline.preprocessing import FloatArray, Preprocessing, UInt8Array
+
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """Runs one frozen part of a network.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"onnxruntime-fp32"``.
+    batch : int
+        Number of images that every call gets.
+    """
+
+    name: str
+    batch: int
+
+    def run(self, batch: UInt8Array) -> FloatArray:
+        """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...)."""
+        ...
+
+
+@dataclass(frozen=True)
+class FrozenPart:
+    """A part of a network that nobody will change while it is used.
+
+    Attributes
+    ----------
+    module : nn.Module
+        Normalised float32 images (n, 3, size, size) to one float tensor (n, ...).
+    preprocessing : Preprocessing
+    key : str
+        Stands for the weights, the preprocessing and what the module computes.
+    blocks : tuple of slice
+        Columns that are compared on their own when two engines are checked against each other;
+        empty: the whole result is one block.
+    """
+
+    module: nn.Module
+    preprocessing: Preprocessing
+    key: str
+    blocks: tuple[slice, ...] = ()
+
+
+def part_key(network: Network, what: str, names: Sequence[str]) -> str:
+    """Return the key of a part: equal keys mean equal numbers."""
+    preprocessing = json.dumps(network.preprocessing.model_dump(mode="json"), sort_keys=True)
+    return key_of(network.weights_id, preprocessing, what, *names)
+
+
+def taps_part(network: Network, taps: Sequence[str]) -> FrozenPart:
+    """Return the part that gives the pooled activations at ``taps``, side by side."""
+    body = network.body(taps)
+    key = part_key(network, "taps", list(body.slices))
+    return FrozenPart(body, network.preprocessing, key, tuple(body.slices.values()))
+
+
+def prefix_part(network: Network, cut: str) -> FrozenPart:
+    """Return the part from the image to the activations at ``cut``."""
+    name = network.cut(cut).name
+    key = part_key(network, "prefix", [name])
+    return FrozenPart(network.prefix(name), network.preprocessing, key)
+
+
+def through(
+    engine: Engine, images: Iterable[tuple[T, UInt8Array]]
+) -> Iterator[tuple[T, FloatArray]]:
+    """Run images one batch at a time; yield each item's tag with its own result, in order.
+
+    Every call of the engine gets a full batch, the last one padded with blank images: libraries
+    choose their kernels by batch size, and an image must get the same bits whatever else is
+    computed beside it.
+
+    Parameters
+    ----------
+    engine : Engine
+    images : iterable of (tag, uint8 array of shape (size, size, 3))
+        Read lazily, one batch ahead of what is yielded.
+    """
+    source = iter(images)
+    while chunk := list(islice(source, engine.batch)):
+        batch = np.zeros((engine.batch, *chunk[0][1].shape), dtype=np.uint8)
+        for place, (_, image) in enumerate(chunk):
+            batch[place] = image
+        results = engine.run(batch)
+        for (tag, _), result in zip(chunk, results, strict=False):
+            yield tag, result

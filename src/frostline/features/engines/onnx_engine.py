@@ -1,0 +1,172 @@
+"""ONNX Runtime as an engine: usually the fastest way to run a frozen network on a CPU."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from frostline.errors import EngineError, StoreError
+from frostline.features.engines.base import FrozenPart
+from frostline.features.engines.module import UInt8Input, evaluating
+from frostline.features.locations import engines_folder, key_of, sweep, write_whole
+from frostline.preprocessing import FloatArray, UInt8Array
+
+_OPSET = 17
+_INPUT, _OUTPUT = "images", "result"
+
+# protocol buffers end at 2 GiB; the graph itself needs a little of it
+_MAX_BYTES = 2**31 - 2**24
+
+# only errors that nothing else reports; ours carry the message anyway
+_FATAL = 4
+
+
+class OnnxEngine:
+    """Runs an exported part on the CPU; BatchNorm is folded into the convolutions.
+
+    Parameters
+    ----------
+    model : bytes
+        From :func:`exported` or :func:`export`.
+    threads : int
+        Threads within one operator. They sleep while they wait, so that whoever decodes images
+        gets the cores.
+
+    Raises
+    ------
+    EngineError
+        If ONNX Runtime is missing or cannot open the model.
+    """
+
+    def __init__(self, model: bytes, *, threads: int) -> None:
+        self.name = "onnxruntime-fp32"
+        self.batch = 16
+        try:
+            import onnxruntime as ort
+        except ImportError as error:
+            raise EngineError(f"ONNX Runtime cannot be imported: {error}.") from error
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = _FATAL
+        try:
+            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except _failures() as error:
+            raise EngineError(f"ONNX Runtime cannot open it: {_first_line(error)}.") from error
+
+    def run(self, batch: UInt8Array) -> FloatArray:
+        """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...).
+
+        Raises
+        ------
+        EngineError
+            If ONNX Runtime stops halfway.
+        """
+        try:
+            result = self._session.run([_OUTPUT], {_INPUT: batch})[0]
+        except _failures() as error:
+            raise EngineError(f"ONNX Runtime stopped: {_first_line(error)}.") from error
+        return np.ascontiguousarray(result, dtype=np.float32)
+
+
+def engine_file(part: FrozenPart) -> Path:
+    """Return where the exported part is kept; another exporter gets another file."""
+    key = key_of(part.key, f"opset {_OPSET}", f"torch {torch.__version__}")
+    return engines_folder() / f"{key}.onnx"
+
+
+def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
+    """Return the part as ONNX, from the cache when it is there.
+
+    Parameters
+    ----------
+    part : FrozenPart
+    fresh : bool, default=False
+        Export again whatever the cache holds.
+
+    Returns
+    -------
+    model : bytes
+    cached : bool
+        Whether it came from the cache.
+
+    Raises
+    ------
+    EngineError
+        If the part cannot be exported. A cache that cannot be written is no error.
+    """
+    path = engine_file(part)
+    if not fresh:
+        try:
+            return path.read_bytes(), True
+        except OSError:
+            pass
+    model = export(part)
+    sweep(path.parent)
+    try:
+        write_whole(path, model)
+    except StoreError:
+        # costs a second in every run, nothing else
+        pass
+    return model, False
+
+
+def export(part: FrozenPart) -> bytes:
+    """Write the part as ONNX: uint8 images (n, size, size, 3), any n, to its float result.
+
+    Raises
+    ------
+    EngineError
+        If the part has an operation that ONNX lacks, or is too large for one file.
+    """
+    held = sum(t.numel() * t.element_size() for t in part.module.state_dict().values())
+    if held > _MAX_BYTES:
+        raise EngineError(f"{held / 2**30:.1f} GiB of weights are too many for one ONNX file.")
+    module = UInt8Input(part.module, part.preprocessing)
+    size = part.preprocessing.size
+    # two images: with a single one, operations that squeeze would fix the batch
+    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    target = io.BytesIO()
+    try:
+        # the exporter talks about itself and about constants of the trace, not about the part
+        with warnings.catch_warnings(), evaluating(module), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module,
+                (example,),
+                target,
+                input_names=[_INPUT],
+                output_names=[_OUTPUT],
+                dynamic_axes={_INPUT: {0: "n"}, _OUTPUT: {0: "n"}},
+                opset_version=_OPSET,
+                verbose=False,
+                # several times faster than the newer exporter, and needs nothing else installed
+                dynamo=False,
+            )
+    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
+        raise EngineError(f"it cannot be written as ONNX: {_first_line(error)}.") from error
+    return target.getvalue()
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises; its exceptions have no common base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = (
+        "EPFail Fail InvalidArgument InvalidGraph InvalidProtobuf ModelLoaded NoModel NoSuchFile "
+        "NotImplemented RuntimeException"
+    )
+    known: list[type[Exception]] = [getattr(state, n) for n in names.split() if hasattr(state, n)]
+    return (*known, RuntimeError, ValueError)
+
+
+def _first_line(error: Any) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".")

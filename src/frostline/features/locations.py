@@ -1,0 +1,106 @@
+"""The cache folder: where it is, how files enter it whole, and what is swept out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+from frostline.errors import StoreError
+
+#: leftovers of killed processes are removed after this many seconds
+LEFTOVER_AGE = 24 * 3600.0
+
+_TEMPORARY = ".tmp"
+
+
+def cache_root() -> Path:
+    """Return the folder that holds everything Frostline keeps between runs.
+
+    ``FROSTLINE_CACHE``, else ``XDG_CACHE_HOME/frostline``, else ``~/.cache/frostline``. It need
+    not exist yet.
+    """
+    own = os.environ.get("FROSTLINE_CACHE")
+    if own:
+        return Path(own).expanduser().absolute()
+    shared = os.environ.get("XDG_CACHE_HOME")
+    # the XDG specification says that relative paths are to be ignored
+    if shared and Path(shared).is_absolute():
+        return Path(shared) / "frostline"
+    return Path.home() / ".cache" / "frostline"
+
+
+def engines_folder() -> Path:
+    """Return the folder of exported networks."""
+    return cache_root() / "engines"
+
+
+def arrays_folder(key: str) -> Path:
+    """Return the folder of what was computed for every image under ``key``."""
+    return cache_root() / "images" / key
+
+
+def activations_folder() -> Path:
+    """Return the folder of stored activations, which live as long as the run that made them."""
+    return cache_root() / "activations"
+
+
+def key_of(*parts: str) -> str:
+    """Return 32 hex digits that stand for ``parts``."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def temporary_name(name: str) -> str:
+    """Return a name nobody else uses; files called so are ignored, and swept out when old."""
+    return f".{name}.{uuid.uuid4().hex}{_TEMPORARY}"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is either complete or not there, whatever kills the process.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written or the disk is full.
+    """
+    temporary = path.with_name(temporary_name(path.name))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise StoreError(
+            f"{path.parent} cannot be written: {error.strerror or error}.",
+            hint="Free some space, or set FROSTLINE_CACHE to another folder.",
+        ) from error
+
+
+def sweep(folder: Path, *, older_than: float = LEFTOVER_AGE) -> int:
+    """Remove what killed processes left in ``folder``; returns the number of entries removed.
+
+    Only entries with a temporary name that nobody touched for ``older_than`` seconds are removed,
+    so running processes keep theirs.
+    """
+    removed = 0
+    try:
+        entries = [entry for entry in folder.iterdir() if entry.name.endswith(_TEMPORARY)]
+    except OSError:
+        return 0
+    for entry in entries:
+        with contextlib.suppress(OSError):
+            if time.time() - entry.stat().st_mtime > older_than:
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+                removed += 1
+    return removed

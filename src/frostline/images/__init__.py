@@ -1,0 +1,1 @@
+"""Where images come from: sources, the one safe decoder, audit, splits, views."""

@@ -1,0 +1,155 @@
+"""The list of labelled images that everything else works on; plain data, no pixels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.errors import InputError
+
+Part = Literal["train", "val", "test"]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """One labelled image.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute.
+    name : str
+        What people see: the path below the source, with forward slashes. Unique in a catalog.
+    label : int
+        Position in ``Catalog.classes``.
+    part : {"train", "val", "test"} or None
+        Given by the source; None when the source has no parts.
+    group : str or None
+        Images of one group are never split apart; None: a group of its own.
+    """
+
+    path: Path
+    name: str
+    label: int
+    part: Part | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An image that had to be left out: its name in the source, and a short reason."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Labelled images of one source, and what was left out.
+
+    Attributes
+    ----------
+    source : str
+        The folder or table, as it was given.
+    classes : tuple of str
+        In natural order; a label is a position in it.
+    rows : tuple of ImageRow
+    digests : tuple of str
+        SHA-256 of each row's file content, in hexadecimal.
+    ignored : dict of str to int
+        Entries of the source that are no images, counted by kind.
+    unreadable : tuple of Unreadable
+        Images that were left out, with reasons.
+    """
+
+    source: str
+    classes: tuple[str, ...]
+    rows: tuple[ImageRow, ...]
+    digests: tuple[str, ...]
+    ignored: dict[str, int] = field(default_factory=dict)
+    unreadable: tuple[Unreadable, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def labels(self) -> IntArray:
+        """Labels of all rows, shape (n,), read-only."""
+        labels = np.array([row.label for row in self.rows], dtype=np.int64)
+        labels.setflags(write=False)
+        return labels
+
+    @cached_property
+    def parts(self) -> tuple[Part | None, ...]:
+        """Given parts of all rows."""
+        return tuple(row.part for row in self.rows)
+
+    def without(self, unreadable: Mapping[int, str]) -> Catalog:
+        """Return a catalog without some rows, which it remembers by name.
+
+        Parameters
+        ----------
+        unreadable : mapping of int to str
+            Row position to reason.
+        """
+        if not unreadable:
+            return self
+        kept = [i for i in range(len(self.rows)) if i not in unreadable]
+        dropped = (Unreadable(self.rows[i].name, unreadable[i]) for i in sorted(unreadable))
+        return replace(
+            self,
+            rows=tuple(self.rows[i] for i in kept),
+            digests=tuple(self.digests[i] for i in kept),
+            unreadable=(*self.unreadable, *dropped),
+        )
+
+    def check(self) -> None:
+        """Make sure that a classifier can be fitted to these images.
+
+        Raises
+        ------
+        InputError
+            If no image is left, there is only one class, there are parts but no training part,
+            or a class has fewer than two images to learn from.
+        """
+        if not self.rows:
+            raise InputError(f"No readable image in {self.source}.", hint=self._first_reason())
+        if len(self.classes) < 2:
+            raise InputError(
+                f"All {len(self.rows)} images of {self.source} belong to one class, "
+                f"{self.classes[0]!r}; a classifier needs at least two.",
+                hint="Put every class into a folder of its own.",
+            )
+        given = any(part is not None for part in self.parts)
+        learn = Counter(row.label for row in self.rows if row.part in (None, "train"))
+        if given and not learn:
+            raise InputError(f"The training part of {self.source} has no readable image.")
+        where = "training images" if given else "images"
+        scarce = {name: learn[i] for i, name in enumerate(self.classes) if learn[i] < 2}
+        if scarce:
+            raise InputError(
+                f"{_classes_are(list(scarce))} too few {where} in {self.source}: "
+                + ", ".join(f"{name!r} has {count}" for name, count in list(scarce.items())[:5])
+                + (" and so on" if len(scarce) > 5 else "")
+                + "; every class needs at least 2.",
+                hint=self._first_reason() or "Add images, or remove or merge these classes.",
+            )
+
+    def _first_reason(self) -> str:
+        """Unreadable images often explain what is missing."""
+        if not self.unreadable:
+            return ""
+        first = self.unreadable[0]
+        return f"{len(self.unreadable)} could not be read, the first: {first.path}: {first.reason}."
+
+
+def _classes_are(names: Sequence[str]) -> str:
+    return "1 class has" if len(names) == 1 else f"{len(names)} classes have"

@@ -1,0 +1,288 @@
+"""The one place where files become pixels: every format, mode and orientation to plain RGB."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import re
+import stat
+import struct
+import zlib
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from frostline.errors import UnreadableImageError
+
+# Only self-contained raster formats with a clear signature. Left out on purpose: EPS and WMF (run
+# other programs), ICO and ICNS (hide a second, unchecked size), TGA (no signature at all).
+_PLUGINS = {
+    "JPEG": "JpegImagePlugin",
+    "PNG": "PngImagePlugin",
+    "GIF": "GifImagePlugin",
+    "BMP": "BmpImagePlugin",
+    "TIFF": "TiffImagePlugin",
+    "WEBP": "WebPImagePlugin",
+    "PPM": "PpmImagePlugin",
+    "JPEG2000": "Jpeg2KImagePlugin",
+    "AVIF": "AvifImagePlugin",
+}
+
+
+def _import_plugins() -> tuple[str, ...]:
+    """Register the plugins with Pillow; AVIF is missing from older releases."""
+    found = []
+    for name, module in _PLUGINS.items():
+        try:
+            importlib.import_module(f"PIL.{module}")
+        except ImportError:
+            continue
+        if name in Image.OPEN:
+            found.append(name)
+    return tuple(found)
+
+
+FORMATS: tuple[str, ...] = _import_plugins()
+
+#: file name endings (lower case) of the formats above
+EXTENSIONS = frozenset(
+    f".{ending}"
+    for ending in (
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "bmp", "tif", "tiff"),
+        *("webp", "avif", "ppm", "pgm", "pbm", "pnm", "pfm", "jp2", "j2k", "jpx", "jpf"),
+    )
+)
+
+# What Pillow and its codecs raise on damaged files; Exception itself would hide our own faults.
+# ``Warning`` is here because somebody may have turned warnings into errors.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Warning,
+)
+
+_BOMB_SIZE = re.compile(r"\((\d+) pixels\)")
+_ORIENTATION_TAG = 0x0112
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+_FROM_16_BITS = np.rint(np.arange(65536) / 257.0).astype(np.uint8)
+
+
+class _DamageError(Exception):
+    """A short human reason, before it is known which path it belongs to."""
+
+
+def decode(source: Path | bytes, *, max_pixels: int, name: str | None = None) -> Image.Image:
+    """Decode one image file to RGB, or say in a few words why that is impossible.
+
+    EXIF orientation is applied, transparency is laid over white, 16-bit greys are scaled by
+    1/257, animations give their first frame, and nothing is ever filled in for missing data.
+    Safe to call from many threads; no global state of Pillow is touched.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        A file, or its content.
+    max_pixels : int
+        Images with more pixels than this are refused from their header, before any decoding.
+    name : str or None, default=None
+        What to call the image in the error; the path itself when None.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode ``"RGB"``, detached from the file.
+
+    Raises
+    ------
+    UnreadableImageError
+        With a short ``reason`` such as ``"truncated"``, ``"not an image"`` or
+        ``"623 megapixels, the limit is 100"``.
+    """
+    label = name if name is not None else ("image" if isinstance(source, bytes) else str(source))
+    try:
+        if isinstance(source, bytes):
+            return _decode_stream(io.BytesIO(source), max_pixels)
+        with _open_regular_file(source) as stream:
+            return _decode_stream(stream, max_pixels)
+    except _DamageError as damage:
+        raise UnreadableImageError(label, str(damage)) from None
+
+
+def _open_regular_file(path: Path) -> IO[bytes]:
+    """Open ``path`` unless it is something that would hang or is no file."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise _DamageError("a folder, not a file")
+        if not stat.S_ISREG(mode):
+            raise _DamageError("not a regular file")
+        return path.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise _DamageError(os_reason(error)) from None
+
+
+def os_reason(error: OSError | ValueError) -> str:
+    """Return a short reason, free of paths, for a file that cannot be opened or read."""
+    if isinstance(error, FileNotFoundError):
+        return "file not found"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    number = getattr(error, "errno", None)
+    return os.strerror(number).lower() if isinstance(number, int) else "cannot be opened"
+
+
+def _decode_stream(stream: IO[bytes], max_pixels: int) -> Image.Image:
+    try:
+        with _open_header(stream) as image:
+            pixels = image.width * image.height
+            if pixels > max_pixels:
+                raise _DamageError(_too_many(pixels, max_pixels))
+            image.load()
+            orientation = _orientation(image)
+            rgb = _to_rgb(image)
+        if orientation in _TRANSPOSE:
+            rgb = rgb.transpose(_TRANSPOSE[orientation])
+        return rgb
+    except _DAMAGE as error:
+        raise _DamageError(_damage_reason(error, max_pixels)) from None
+
+
+def _open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
+    """Identify the format and read the header only.
+
+    ``Image.open`` would compare the size with a process-wide limit and warn or raise before the
+    caller's own limit is looked at, so the registered plugins are asked directly.
+    """
+    prefix = stream.read(16)
+    if not prefix:
+        raise _DamageError("empty file")
+    signature_seen = False
+    for name in FORMATS:
+        factory, accept = Image.OPEN[name]
+        # a plugin answers with a text when it knows the format but was built without its codec
+        if accept is None or accept(prefix) is not True:
+            continue
+        signature_seen = True
+        stream.seek(0)
+        try:
+            return factory(stream, "")
+        except (SyntaxError, LookupError, TypeError, struct.error) as error:
+            # SyntaxError is how a plugin says that the file is not its format after all
+            if "truncat" in str(error).lower():
+                raise _DamageError("truncated") from None
+    raise _DamageError("damaged header" if signature_seen else "not an image")
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation (1-8); damaged EXIF counts as upright."""
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except _DAMAGE:
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a loaded image of any mode to RGB."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _grey_to_rgb(image)
+    if image.mode == "LAB":
+        raise _DamageError("colour mode LAB is not supported")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        ground = Image.new("RGB", image.size, "white")
+        ground.paste(rgba.convert("RGB"), mask=rgba.getchannel("A"))
+        return ground
+    if image.mode == "RGB":
+        return image.copy()
+    return image.convert("RGB")
+
+
+def _grey_to_rgb(image: Image.Image) -> Image.Image:
+    """Scale 16-bit, 32-bit and floating-point greys to 8 bits."""
+    values = np.asarray(image)
+    if image.mode == "F":
+        grey = _float_grey(values)
+    elif image.mode.startswith("I;16") or image.format in {"PNG", "PPM"}:
+        # integers of these have 16 bits by definition, however dark the picture is
+        grey = _FROM_16_BITS[np.clip(values, 0, 65535)]
+    else:
+        low, high = float(values.min()), float(values.max())
+        if low >= 0 and high <= 65535:
+            low, high = 0.0, 255.0 if high <= 255 else 65535.0
+        grey = _scaled(values, low, high)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _float_grey(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Values in [0, 1] or [0, 255] keep their meaning; any other range is stretched."""
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise _DamageError("no finite pixel values")
+    low, high = float(values[finite].min()), float(values[finite].max())
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    if low >= 0 and high <= 255:
+        low, high = 0.0, 1.0 if high <= 1 else 255.0
+    return _scaled(values, low, high)
+
+
+def _scaled(values: npt.NDArray[np.generic], low: float, high: float) -> npt.NDArray[np.uint8]:
+    span = max(high - low, 1e-30)
+    scaled = (values.astype(np.float64) - low) / span * 255.0
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def _damage_reason(error: BaseException, max_pixels: int) -> str:
+    """Map what Pillow raised to a few words."""
+    text = str(error).lower()
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        size = _BOMB_SIZE.search(text)
+        pixels = int(size.group(1)) if size else 0
+        return _too_many(pixels, max_pixels) if pixels > max_pixels else "too large for Pillow"
+    if isinstance(error, EOFError) or "truncat" in text or "unexpected end" in text:
+        return "truncated"
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os_reason(error)
+    return "damaged"
+
+
+def _too_many(pixels: int, limit: int) -> str:
+    found, allowed = _mega(pixels), _mega(limit)
+    if found == allowed:
+        return f"{pixels:,} pixels, the limit is {limit:,}"
+    return f"{found} megapixels, the limit is {allowed}"
+
+
+def _mega(pixels: int) -> str:
+    millions = pixels / 1e6
+    return f"{millions:,.0f}" if millions >= 10 else f"{millions:.3g}"

@@ -1,0 +1,38 @@
+"""What a source lists before any file is opened: images with class, part and group by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from frostline.images.catalog import Part, Unreadable
+
+#: accepted spellings of the parts, in lower case
+PART_NAMES: dict[str, Part] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One image of a source, with its class still by name."""
+
+    path: Path
+    name: str
+    class_name: str
+    part: Part | None = None
+    group: str | None = None
+
+
+@dataclass
+class Listing:
+    """All images of a source, and what else was seen there."""
+
+    found: list[Found] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    unreadable: list[Unreadable] = field(default_factory=list)

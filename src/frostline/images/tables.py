@@ -1,0 +1,216 @@
+"""A table of images: CSV, TSV or Parquet with the columns path, label and perhaps split, group."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from frostline.errors import InputError, SettingsError, did_you_mean
+from frostline.images.catalog import Part
+from frostline.images.decode import os_reason
+from frostline.images.listing import PART_NAMES, Found, Listing
+from frostline.images.naming import printable, some
+
+_REQUIRED = ("path", "label")
+_KNOWN = ("path", "label", "split", "group")
+_DELIMITERS = ",;\t|"
+
+#: a row's cells by column name, and where the row stands, such as "line 7"
+Row = tuple[dict[str, str], str]
+
+
+def list_table(table: Path, *, group_by: str | None = None) -> Listing:
+    """List the images of a table; opens no image.
+
+    Column names may have any case. Relative paths are relative to the table's folder. In
+    ``split``, train, val (valid, validation) and test are understood.
+
+    Parameters
+    ----------
+    table : Path
+        An existing ``.csv``, ``.tsv`` or ``.parquet`` file.
+    group_by : str or None, default=None
+        Column that holds groups; ``group``, if there is one, when None.
+
+    Raises
+    ------
+    InputError
+        For wrong columns, blank cells, unknown split values, repeated or missing files.
+    SettingsError
+        If the column ``group_by`` does not exist.
+    """
+    columns, rows = _read(table)
+    _check_columns(table, columns)
+    group_column = _group_column(columns, group_by)
+    if not rows:
+        raise InputError(f"Table {table} has no rows.")
+    for column in _REQUIRED:
+        _refuse(table, f"no {column}", [at for row, at in rows if not row[column]])
+    has_split = "split" in columns and any(row["split"] for row, _ in rows)
+    if has_split:
+        _check_split(table, rows)
+    _check_repeats(table, rows)
+    listing = Listing()
+    missing = []
+    for row, _ in rows:
+        path = Path(os.path.normpath(table.parent / row["path"]))
+        if not path.is_file():
+            missing.append(row["path"])
+            continue
+        part: Part | None = PART_NAMES[row["split"].lower()] if has_split else None
+        group = row[group_column] or None if group_column else None
+        name = _name(path, table.parent)
+        listing.found.append(Found(path, name, printable(row["label"]), part, group))
+    if missing:
+        raise InputError(
+            f"{len(missing):,} of {len(rows):,} files in {table} do not exist: {some(missing)}.",
+            hint=f"Relative paths start from {table.parent}.",
+        )
+    return listing
+
+
+def _read(table: Path) -> tuple[list[str], list[Row]]:
+    try:
+        content = table.read_bytes()
+    except OSError as error:
+        raise InputError(f"Table {table} cannot be read: {os_reason(error)}.") from None
+    if table.suffix.lower() == ".parquet":
+        return _read_parquet(table, content)
+    return _read_text(table, content)
+
+
+def _read_text(table: Path, content: bytes) -> tuple[list[str], list[Row]]:
+    # spreadsheets write a byte-order mark before UTF-8, and UTF-16 as "Unicode text"
+    utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    try:
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"Table {table} is not UTF-8 text (line {line}).", hint="Save it as 'CSV UTF-8'."
+        ) from None
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    columns: list[str] = []
+    rows: list[Row] = []
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if not any(cells):
+                continue
+            if not columns:
+                columns = [cell.lower() for cell in cells]
+                continue
+            if len(cells) != len(columns):
+                raise InputError(
+                    f"Table {table}, line {reader.line_num}: {len(cells)} cells, "
+                    f"but there are {len(columns)} columns."
+                )
+            rows.append((dict(zip(columns, cells, strict=True)), f"line {reader.line_num}"))
+    except csv.Error as error:
+        raise InputError(f"Table {table}, line {reader.line_num}: {error}.") from None
+    return columns, rows
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter under which the first line has the wanted, else the most, columns."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+
+    def fitness(delimiter: str) -> tuple[int, int]:
+        names = [name.strip().strip('"').lower() for name in first.split(delimiter)]
+        return sum(name in _KNOWN for name in names), len(names)
+
+    return max(_DELIMITERS, key=fitness)
+
+
+def _read_parquet(table: Path, content: bytes) -> tuple[list[str], list[Row]]:
+    # loaded here because most sources never need it
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        read = pq.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"Table {table} is no Parquet file: {error}.") from None
+    columns = [str(name).strip().lower() for name in read.column_names]
+    wanted = [position for position, name in enumerate(columns) if columns.count(name) == 1]
+    cells = {columns[p]: [_as_text(v) for v in read.column(p).to_pylist()] for p in wanted}
+    rows: list[Row] = [
+        ({name: values[i] for name, values in cells.items()}, f"row {i + 1}")
+        for i in range(read.num_rows)
+    ]
+    return columns, rows
+
+
+def _as_text(value: object) -> str:
+    """Turn a cell into text; whole numbers that a missing value made floats stay whole."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
+
+
+def _check_columns(table: Path, columns: Sequence[str]) -> None:
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise InputError(f"Table {table} has more than one column {twice[0]!r}.")
+    missing = [name for name in _REQUIRED if name not in columns]
+    if not missing:
+        return
+    hints = [(name, did_you_mean(name, missing)) for name in columns if name not in _KNOWN]
+    hint = next((f"About column {name!r}: {text}" for name, text in hints if text), "")
+    raise InputError(
+        f"Table {table} has the columns {some(columns, limit=12) or '(none)'}; "
+        "expected path, label and, where wanted, split and group.",
+        hint=hint or f"Add a column named {missing[0]!r}.",
+    )
+
+
+def _group_column(columns: Sequence[str], group_by: str | None) -> str | None:
+    if group_by is None:
+        return "group" if "group" in columns else None
+    wanted = group_by.strip().lower()
+    if wanted not in columns:
+        raise SettingsError(
+            f"There is no column {group_by!r} to group by; "
+            f"the table has {some(columns, limit=12)}.",
+            hint=did_you_mean(wanted, columns),
+        )
+    return wanted
+
+
+def _check_split(table: Path, rows: Iterable[Row]) -> None:
+    blank = [at for row, at in rows if not row["split"]]
+    _refuse(table, "no split, while other rows have one,", blank)
+    unknown = {row["split"]: at for row, at in rows if row["split"].lower() not in PART_NAMES}
+    if unknown:
+        value, at = next(iter(unknown.items()))
+        raise InputError(
+            f"Table {table}, {at}: split cannot be {value!r}; use train, val or test.",
+            hint=did_you_mean(value.lower(), PART_NAMES),
+        )
+
+
+def _refuse(table: Path, problem: str, places: Sequence[str]) -> None:
+    if places:
+        raise InputError(f"Table {table}: {problem} in {some(places)}.")
+
+
+def _check_repeats(table: Path, rows: Iterable[Row]) -> None:
+    first: dict[str, str] = {}
+    for row, at in rows:
+        path = os.path.normpath(table.parent / row["path"])
+        if path in first:
+            raise InputError(
+                f"Table {table}: {row['path']} is listed twice, in {first[path]} and {at}.",
+                hint="List every image once.",
+            )
+        first[path] = at
+
+
+def _name(path: Path, folder: Path) -> str:
+    inside = path.is_relative_to(folder)
+    return printable(str(path.relative_to(folder) if inside else path))

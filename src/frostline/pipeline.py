@@ -1,0 +1,205 @@
+"""Fit and advise, as short sentences; everything they say lives in the rooms below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from frostline.artifact.run_folder import RunFolder
+from frostline.assess import TRAINED_FOLDS, Assessed, assess
+from frostline.backbone.network import Network
+from frostline.features.passes import FeatureStore, run_passes
+from frostline.images.audit import Audit, audit
+from frostline.images.catalog import Catalog
+from frostline.images.sources import open_source
+from frostline.images.split import Split, make_split
+from frostline.plan import Plan
+from frostline.procedure import Fitted, Task, fit_once, gather, make_context
+from frostline.progress import NullProgress, Progress
+from frostline.publish import RunResult, publish
+from frostline.settings import Settings, make_settings, resolve
+from frostline.strategy.decide import decide, redescribe
+from frostline.timing import Stopwatch
+
+#: parts of the settings that never change a result
+_WITHOUT_EFFECT = {"workers", "threads"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before anything is decided."""
+
+    task: Task
+    audit: Audit
+    split: Split
+
+    @property
+    def catalog(self) -> Catalog:
+        """The readable images."""
+        return self.task.store.catalog
+
+    @property
+    def refits(self) -> float:
+        """How often gradient training would run, in multiples of the training rows."""
+        return TRAINED_FOLDS if self.split.method == "cross-validation" else 1.0
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What Frostline would do, and why; nothing was trained."""
+
+    plan: Plan
+    prepared: Prepared
+    seconds: dict[str, float]
+
+
+def fit(
+    source: str | Path,
+    output: str | Path,
+    *,
+    plan: str | Path | Plan | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    started: float | None = None,
+    **settings: Any,
+) -> RunResult:
+    """Fit a classifier to labelled images: decide, train, evaluate, save.
+
+    Parameters
+    ----------
+    source : str or Path
+        A folder with one folder per class, or a CSV, TSV or Parquet table with the columns
+        ``path``, ``label`` and perhaps ``split`` and ``group``.
+    output : str or Path
+        The run folder. An unfinished run with the same settings is resumed.
+    plan : str, Path, Plan or None, default=None
+        A plan to carry out instead of deciding, for example an edited ``plan.json``.
+    overwrite : bool, default=False
+        Replace an earlier run in ``output``.
+    progress : Progress or None, default=None
+        Who is told about long work.
+    started : float or None, default=None
+        ``time.time()`` at the start of the process, for the reported total.
+    **settings
+        See :class:`frostline.settings.Settings`.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    FrostlineError
+        For anything wrong with the images, the settings, the network or the folder.
+    """
+    clock = Stopwatch(started)
+    chosen = make_settings(**settings)
+    given = None if plan is None else plan if isinstance(plan, Plan) else Plan.from_file(Path(plan))
+    run = RunFolder.open(
+        Path(output), settings=_identity(source, chosen, given), overwrite=overwrite
+    )
+    prepared = _prepare(source, chosen, progress or NullProgress(), clock, given)
+    run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
+    fitted = _fit(prepared, given, run, clock)
+    run.log("fitted", chosen=fitted.plan.chosen)
+    with clock.phase("evaluating"):
+        assessed = assess(prepared.task, prepared.split, fitted)
+    return _publish(run, prepared, fitted, assessed, clock)
+
+
+def advise(
+    source: str | Path,
+    *,
+    progress: Progress | None = None,
+    started: float | None = None,
+    **settings: Any,
+) -> Advice:
+    """Say what :func:`fit` would do with these images, and why, without training.
+
+    Takes and raises what :func:`fit` does.
+    """
+    clock = Stopwatch(started)
+    prepared = _prepare(source, make_settings(**settings), progress or NullProgress(), clock, None)
+    with clock.phase("evidence"):
+        evidence = gather(prepared.task, prepared.split.train)
+        context = make_context(prepared.task, evidence, refits=prepared.refits)
+        plan = decide(context).plan
+    return Advice(plan, prepared, clock.report())
+
+
+def _prepare(
+    source: str | Path,
+    settings: Settings,
+    progress: Progress,
+    clock: Stopwatch,
+    plan: Plan | None,
+) -> Prepared:
+    resolved = resolve(settings, cuda=torch.cuda.is_available())
+    torch.set_num_threads(resolved.threads)
+    with clock.phase("listing images"):
+        catalog = open_source(source, group_by=settings.group_by, progress=progress)
+    with clock.phase("loading the network"):
+        network = Network.load(settings.backbone, weights=settings.weights)
+        if settings.cut is not None:
+            network.cut(settings.cut)
+    with clock.phase("frozen features"):
+        store: FeatureStore = run_passes(
+            network, catalog, settings=settings, resolved=resolved, progress=progress
+        )
+    with clock.phase("audit"):
+        found = audit(store.catalog, store.thumbnails if settings.near_duplicates else None)
+        split = make_split(
+            store.catalog,
+            found.groups,
+            test_fraction=settings.test_fraction,
+            seed=settings.seed,
+        )
+    task = Task(
+        store=store,
+        labels=store.catalog.labels,
+        groups=found.groups,
+        settings=settings,
+        resolved=resolved,
+        progress=progress,
+        given_plan=plan is not None,
+    )
+    return Prepared(task, found, split)
+
+
+def _fit(prepared: Prepared, plan: Plan | None, run: RunFolder, clock: Stopwatch) -> Fitted:
+    validation = prepared.split.validation
+    if plan is not None:
+        plan = redescribe(plan, prepared.task.store.network)
+    with clock.phase("deciding and training"):
+        return fit_once(
+            prepared.task,
+            prepared.split.train,
+            plan=plan,
+            validation_rows=validation if len(validation) else None,
+            refits=prepared.refits,
+            checkpoint_dir=run.checkpoints,
+        )
+
+
+def _publish(
+    run: RunFolder, prepared: Prepared, fitted: Fitted, assessed: Assessed, clock: Stopwatch
+) -> RunResult:
+    return publish(
+        run,
+        task=prepared.task,
+        audit=prepared.audit,
+        split=prepared.split,
+        fitted=fitted,
+        assessed=assessed,
+        clock=clock,
+    )
+
+
+def _identity(source: str | Path, settings: Settings, plan: Plan | None) -> dict[str, Any]:
+    """Return everything that decides the result of a run, as JSON types."""
+    chosen = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    carried_out = None if plan is None else plan.action.model_dump(mode="json")
+    return {"source": str(Path(source).resolve()), **chosen, "plan": carried_out}

@@ -1,0 +1,172 @@
+"""Write down what a run found: the model, the numbers, the plan, the report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import resource
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from frostline import __version__
+from frostline.artifact.card import Fingerprints, ModelCard
+from frostline.artifact.files import write_text
+from frostline.artifact.model import Model
+from frostline.artifact.model_folder import save_model
+from frostline.artifact.run_folder import AUDIT, PLAN, PREDICTIONS, REPORT, RunFolder
+from frostline.assess import Assessed
+from frostline.evaluation.scores import Scores, score
+from frostline.images.audit import Audit
+from frostline.images.split import Split
+from frostline.plan import Plan, TapsHead
+from frostline.procedure import Fitted, Task
+from frostline.report import ReportData, write_report
+from frostline.timing import Stopwatch
+
+#: prepared images that the exported model is checked on
+_CHECKED = 8
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder : Path
+    plan : Plan
+    metrics : dict
+        The content of ``metrics.json``.
+    scores : Scores
+        On images that did not teach the model.
+    audit : dict
+        The content of ``audit.json``.
+    classes : tuple of str
+    """
+
+    folder: Path
+    plan: Plan
+    metrics: dict[str, Any]
+    scores: Scores
+    audit: dict[str, Any]
+    classes: tuple[str, ...]
+
+    @property
+    def model(self) -> Model:
+        """The fitted model, loaded from the folder."""
+        return Model.load(self.folder)
+
+
+def publish(
+    run: RunFolder,
+    *,
+    task: Task,
+    audit: Audit,
+    split: Split,
+    fitted: Fitted,
+    assessed: Assessed,
+    clock: Stopwatch,
+) -> RunResult:
+    """Write the run folder; ``metrics.json`` comes last and ends the run."""
+    catalog = task.store.catalog
+    truth = task.labels[assessed.rows]
+    scores = score(assessed.probabilities, truth, seed=task.settings.seed)
+    test = {"method": assessed.method, "folds": assessed.folds, **scores.to_json(catalog.classes)}
+    clean = ~audit.leaked[assessed.rows]
+    if assessed.method == "given" and not clean.all() and clean.any():
+        without = score(assessed.probabilities[clean], truth[clean], seed=task.settings.seed)
+        test["without_leaks"] = {"n": without.n, **_headline(without)}
+    with clock.phase("writing the model"):
+        card = _card(task, split, fitted, scores, assessed)
+        checked = task.store.pixels(split.train[:_CHECKED])
+        save_model(
+            run.model, fitted.trained.module, card, images=checked, threads=task.resolved.threads
+        )
+    plan, found = fitted.plan, audit.to_json(catalog)
+    write_text(run.path / PLAN, plan.to_json())
+    run.write_json(AUDIT, found)
+    _write_predictions(run.path / PREDICTIONS, task, assessed)
+    metrics = {
+        "test": test,
+        "n_train": len(split.train) + len(split.validation),
+        "n_test": len(assessed.rows),
+        "engine": task.store.engine,
+        "engine_reason": task.store.engine_reason,
+        "images_computed": task.store.computed,
+        "temperature": fitted.temperature,
+        "history": fitted.trained.history,
+        "notes": fitted.trained.notes,
+        "seconds": clock.report(),
+        "peak_memory_bytes": _peak_memory(),
+        "frozen_verified": assessed.frozen_verified,
+    }
+    data = ReportData(
+        plan=plan,
+        metrics=metrics,
+        audit=found,
+        scores=scores.to_json(catalog.classes),
+        settings={
+            "source": catalog.source,
+            **task.settings.model_dump(mode="json"),
+            "resolved": task.resolved.model_dump(mode="json"),
+        },
+    )
+    write_report(run.path / REPORT, data=data)
+    metrics["seconds"] = clock.report()
+    run.log("finished", accuracy=scores.accuracy)
+    run.finish(metrics)
+    return RunResult(run.path, plan, metrics, scores, found, catalog.classes)
+
+
+def _card(
+    task: Task, split: Split, fitted: Fitted, scores: Scores, assessed: Assessed
+) -> ModelCard:
+    network, action = task.store.network, fitted.plan.action
+    return ModelCard(
+        frostline=__version__,
+        classes=task.store.catalog.classes,
+        preprocessing=network.preprocessing,
+        backbone=network.name,
+        weights_licence=network.licence,
+        cut=fitted.plan.cut,
+        taps=tuple(action.taps) if isinstance(action, TapsHead) else (),
+        action=action,
+        temperature=fitted.temperature,
+        fingerprints=Fingerprints(),
+        n_train=len(split.train),
+        test={"method": assessed.method, "n": scores.n, **_headline(scores)},
+        source=task.store.catalog.source,
+    )
+
+
+def _headline(scores: Scores) -> dict[str, Any]:
+    low, high = scores.accuracy_interval
+    return {
+        "accuracy": scores.accuracy,
+        "accuracy_interval": [low, high],
+        "balanced_accuracy": scores.balanced_accuracy,
+    }
+
+
+def _write_predictions(path: Path, task: Task, assessed: Assessed) -> None:
+    catalog = task.store.catalog
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "label", "prediction", "confidence"])
+    best = np.argmax(assessed.probabilities, axis=1)
+    for row, winner, probabilities in zip(assessed.rows, best, assessed.probabilities, strict=True):
+        image = catalog.rows[row]
+        confidence = f"{probabilities[winner]:.6f}"
+        writer.writerow(
+            [image.name, catalog.classes[image.label], catalog.classes[winner], confidence]
+        )
+    write_text(path, text.getvalue())
+
+
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

@@ -1,0 +1,1 @@
+"""The four cases, the candidates and the decision."""

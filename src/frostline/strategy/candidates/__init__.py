@@ -1,0 +1,31 @@
+"""The options: one small file each, all of the same form.
+
+A candidate is a function ``propose(context) -> Proposal | None``; None says that it makes no
+sense for this data. To add one, write its file and name it in ``CLOSED_FORM`` or ``TRAINED``.
+"""
+
+from frostline.strategy.candidates import (
+    cut_and_train,
+    finetune_all,
+    full_training,
+    head_on_all_taps,
+    head_on_best_tap,
+    head_on_last_tap,
+)
+from frostline.strategy.candidates.proposal import Propose
+
+#: heads in closed form, the simplest first: ties go to the earlier one
+CLOSED_FORM: dict[str, Propose] = {
+    "head on the last layer": head_on_last_tap.propose,
+    "head on the best layer": head_on_best_tap.propose,
+    "head on all taps": head_on_all_taps.propose,
+}
+
+#: options that train layers by gradient, by the strategy that asks for them
+TRAINED: dict[str, Propose] = {
+    "finetune": finetune_all.propose,
+    "cut": cut_and_train.propose,
+    "full": full_training.propose,
+}
+
+__all__ = ["CLOSED_FORM", "TRAINED"]

@@ -1,0 +1,48 @@
+"""Remove the high layers, new layers on the low ones, train the top: the textbook's case 3."""
+
+from __future__ import annotations
+
+from frostline.backbone.cuts import Cut
+from frostline.plan import FullTraining, SuffixTraining
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.context import Context
+
+_MOST_EPOCHS = {"small": 30, "medium": 20, "large": 10}
+
+
+def propose(context: Context) -> Proposal | None:
+    """Cut at the asked or best layer; only the top kept stage trains, unless all shall."""
+    network, settings = context.network, context.settings
+    keep = choose_cut(context)
+    below = [c for c in network.cuts if c.stage_end and c.index < keep.index]
+    freeze_to = None if settings.train_all or not below else below[-1].name
+    work = context.work(
+        freeze_to=freeze_to,
+        keep_to=keep.name,
+        most_epochs=_MOST_EPOCHS[context.summary.size.label],
+    )
+    recipe = context.recipe(
+        work,
+        learning_rate=5e-4,
+        head_learning_rate=1e-3,
+        layer_decay=0.75 if freeze_to is None else 1.0,
+    )
+    action: SuffixTraining | FullTraining
+    if freeze_to is None:
+        action = FullTraining(keep_to=keep.name, recipe=recipe)
+    else:
+        action = SuffixTraining(keep_to=keep.name, freeze_to=freeze_to, recipe=recipe)
+    return Proposal(f"cut after {keep.name} and train", "cut", action, None, work.seconds)
+
+
+def choose_cut(context: Context) -> Cut:
+    """Return the cut that was asked for, or the best tap below the last one."""
+    network, summary = context.network, context.summary
+    if context.settings.cut is not None:
+        return network.cut(context.settings.cut)
+    inner = [p for p in summary.probes if p.tap != summary.last_tap]
+    if not inner:
+        return network.last
+    # among equals the deeper one: it keeps more of what pretraining gave
+    best = max(reversed(inner), key=lambda probe: probe.accuracy)
+    return network.cut(best.tap)

@@ -1,0 +1,25 @@
+"""Fit the head first, then fine-tune everything gently: the textbook's case 2 (LP-FT)."""
+
+from __future__ import annotations
+
+from frostline.plan import FullTraining
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.context import Context
+
+#: similar data needs small steps (Li et al., arXiv 2002.11770)
+_RATE = {"similar": 2e-4, "moderate": 3e-4, "different": 5e-4, "unknown": 3e-4}
+_MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
+
+
+def propose(context: Context) -> Proposal | None:
+    """Probe-initialised head; all layers train, lower ones at lower rates."""
+    summary = context.summary
+    work = context.work(freeze_to=None, keep_to=None, most_epochs=_MOST_EPOCHS[summary.size.label])
+    recipe = context.recipe(
+        work,
+        learning_rate=_RATE[summary.shift.label],
+        head_learning_rate=1e-3,
+        layer_decay=0.75,
+    )
+    action = FullTraining(head_init="probe", recipe=recipe)
+    return Proposal("fine-tune the whole network", "finetune", action, None, work.seconds)

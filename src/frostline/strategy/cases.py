@@ -1,0 +1,61 @@
+"""The four textbook cases, as data, and which of them the size and the shift point to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from frostline.plan import EvidenceSummary, SizeEvidence
+
+CaseNumber = Literal[1, 2, 3, 4]
+
+#: between "small" (below 1000 images) and "large" (from 5000), the geometric middle decides
+_MIDDLE_SIZE = round(math.sqrt(1000 * 5000))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of the four textbook cases."""
+
+    number: CaseNumber
+    data: str
+    advice: str
+    strategy: Literal["head", "finetune", "cut", "full"]
+
+
+CASES: dict[CaseNumber, Case] = {
+    1: Case(1, "small and similar", "a new head, everything else frozen", "head"),
+    2: Case(2, "large and similar", "a new head, then fine-tune the whole network", "finetune"),
+    3: Case(3, "small and different", "remove the high layers, new layers on the low ones", "cut"),
+    4: Case(4, "large and different", "a new head, train the whole network", "full"),
+}
+
+
+def counts_as_large(size: SizeEvidence) -> bool:
+    """Whether the textbook would call this many images large."""
+    if size.label == "medium":
+        return size.n_images >= _MIDDLE_SIZE
+    return size.label == "large"
+
+
+def prior_case(evidence: EvidenceSummary) -> Case:
+    """Return the textbook case of this data: where the decision starts, not where it ends.
+
+    A moderate or unknown shift counts as similar: removing layers needs a reason.
+    """
+    different = evidence.shift.label == "different"
+    if counts_as_large(evidence.size):
+        return CASES[4 if different else 2]
+    return CASES[3 if different else 1]
+
+
+def case_of(strategy: str) -> CaseNumber:
+    """Return the textbook case that a carried-out strategy belongs to."""
+    if strategy == "finetune":
+        return 2
+    if strategy == "full":
+        return 4
+    if strategy == "cut":
+        return 3
+    return 1

@@ -1,0 +1,71 @@
+"""The decision in plain words, from the numbers that made it."""
+
+from __future__ import annotations
+
+from frostline.plan import CandidateResult, EvidenceSummary, ShiftEvidence
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.cases import Case
+
+_KINDS = {
+    "none": "nowhere in particular",
+    "input": "in the first layers: colour, contrast, noise or sensor, rather than content",
+    "feature": "in the high layers: other content, rather than another camera",
+    "global": "at every depth",
+    "unknown": "at an unknown depth",
+}
+
+
+def explain(
+    summary: EvidenceSummary,
+    chosen: Proposal,
+    prior: Case,
+    reasons: list[str],
+    candidates: list[CandidateResult],
+    removed: list[str],
+) -> list[str]:
+    """Return short sentences: the data, the prior, what the probes say, the choice and why."""
+    size = summary.size
+    lines = [
+        f"You have {size.n_images} training images in {size.n_classes} classes "
+        f"(median {size.per_class:g} each): {size.label}.",
+        in_words(summary.shift),
+        f"The textbook calls this case {prior.number} ({prior.data}): {prior.advice}.",
+        _probes(summary),
+    ]
+    lines += reasons
+    lines.append(f"Decision: {chosen.name}.")
+    if removed:
+        lines.append(f"Removed, as not needed: {', '.join(removed)}.")
+    if chosen.strategy != prior.strategy:
+        lines.append(
+            f"This departs from the textbook ({prior.advice}), because the evidence does."
+            if chosen.probe is not None
+            else f"This departs from the textbook's advice ({prior.advice})."
+        )
+    return lines
+
+
+def in_words(shift: ShiftEvidence) -> str:
+    """Say how far the images lie from the pretraining data, and where."""
+    if shift.label == "unknown":
+        return "How far these images lie from the pretraining data could not be measured."
+    low, high = shift.interval
+    said = {
+        "similar": "look like the network's pretraining photos",
+        "moderate": "differ somewhat from the network's pretraining photos",
+        "different": "differ from the network's pretraining photos",
+    }[shift.label]
+    where = f", mostly {_KINDS[shift.kind]}" if shift.label != "similar" else ""
+    return f"They {said} (shift {shift.distance:.2f} [{low:.2f}, {high:.2f}]){where}."
+
+
+def _probes(summary: EvidenceSummary) -> str:
+    scores = {p.tap: p for p in summary.probes}
+    best, last, every = scores[summary.best_tap], scores[summary.last_tap], summary.all_taps
+    text = f"Frozen features classify {last.accuracy:.1%} of the images left out at the last layer"
+    if summary.best_tap != summary.last_tap:
+        text += f", {best.accuracy:.1%} at {best.tap}"
+    text += f", {every.accuracy:.1%} with all depths together (± {every.standard_error:.1%})"
+    if summary.slope:
+        text += f"; doubling the images gave {summary.slope * 100:+.1f} points"
+    return text + "."

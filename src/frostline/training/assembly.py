@@ -1,0 +1,212 @@
+"""Put kept, frozen and new layers together, in the modes that a plan asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+
+from frostline.backbone.freezing import (
+    freeze,
+    frozen_names,
+    hold_norms_in_eval,
+    is_frozen_in_eval,
+)
+from frostline.backbone.groups import param_groups
+from frostline.backbone.heads import Classifier, build_classifier
+from frostline.backbone.network import Network
+from frostline.backbone.weights import fingerprints
+from frostline.errors import PlanError
+from frostline.plan import FullTraining, SuffixTraining
+from frostline.training.keyed import keyed_number
+from frostline.training.loaders import SMALLEST_NORM_BATCH
+from frostline.training.torch_state import Compute
+
+# share of each new batch in the running statistics
+_NORM_MOMENTUM = 0.1
+
+
+class Above(nn.Module):
+    """The part of a classifier that runs on stored activations; it shares all weights.
+
+    Parameters
+    ----------
+    kept : Module or None
+        Kept layers between the activations and the new layers; None when there are none.
+    classifier : Classifier
+    """
+
+    def __init__(self, kept: nn.Module | None, classifier: Classifier) -> None:
+        super().__init__()
+        self.kept = kept
+        self.new = classifier.new
+        self._classify = classifier.classify
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits for activations."""
+        return self._classify(self.last_kept(x))
+
+    def last_kept(self, x: torch.Tensor) -> torch.Tensor:
+        """Activations at the last kept layer."""
+        return x if self.kept is None else self.kept(x)
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A classifier on its own copy of the network, frozen as planned.
+
+    Attributes
+    ----------
+    network : Network
+        The copy; the classifier shares its weights.
+    classifier : Classifier
+        Image to logits.
+    keep_to : str
+        Name of the last kept cut.
+    freeze_to : str or None
+        Name of the last frozen cut.
+    between : Module or None
+        Kept layers above ``freeze_to``; None when everything kept is frozen.
+    fingerprints : dict of str to str
+        Of everything frozen, by tensor name, before anything ran.
+    norms_learn : bool
+        Whether norm layers above the frozen part update their statistics.
+    """
+
+    network: Network
+    classifier: Classifier
+    keep_to: str
+    freeze_to: str | None
+    between: nn.Module | None
+    fingerprints: dict[str, str]
+    norms_learn: bool
+
+    @property
+    def frozen(self) -> list[str]:
+        """Tensors that must stay bit-identical."""
+        return list(self.fingerprints)
+
+    @property
+    def new(self) -> list[str]:
+        """Tensors that were added."""
+        return [n for n in self.classifier.state_dict() if not n.startswith("kept.")]
+
+    @property
+    def trained(self) -> list[str]:
+        """Pretrained tensors that may change."""
+        rest = {*self.frozen, *self.new}
+        return [name for name in self.classifier.state_dict() if name not in rest]
+
+    def changing(self) -> dict[str, torch.Tensor]:
+        """Everything that may change, by name; the live tensors."""
+        state = self.classifier.state_dict()
+        return {name: state[name] for name in (*self.trained, *self.new)}
+
+    def put_back(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Copy saved tensors into the live ones of :meth:`changing`."""
+        with torch.no_grad():
+            for name, live in self.changing().items():
+                live.copy_(tensors[name])
+
+    def new_groups(self, action: SuffixTraining | FullTraining) -> list[dict[str, Any]]:
+        """Optimiser groups of the new layers alone."""
+        return [g for g in self.groups(action) if g["name"].split(" ")[0] == "head"]
+
+    def groups(self, action: SuffixTraining | FullTraining) -> list[dict[str, Any]]:
+        """Optimiser groups of everything trainable, the rate falling once a stage."""
+        stages = self._stages()
+        depth = {layer: i for i, layers in enumerate(stages) for layer in layers}
+        recipe = action.recipe
+        groups = param_groups(
+            self.classifier,
+            stages=list(depth),
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            head_learning_rate=recipe.head_learning_rate,
+        )
+        for group in groups:
+            layer = group["name"].removesuffix(" (no decay)")
+            if layer in depth:
+                # one step a stage, although a stage may have several layers at its top level
+                group["lr"] *= recipe.layer_decay ** (len(stages) - 1 - depth[layer])
+        return groups
+
+    def _stages(self) -> list[list[str]]:
+        """Trainable kept layers, stage by stage from the input."""
+        if self.between is None:
+            return []
+        first = -1 if self.freeze_to is None else self.network.cut(self.freeze_to).index
+        last = self.network.cut(self.keep_to).index
+        ends = [cut.name for cut in self.network.cuts if first < cut.index < last and cut.stage_end]
+        borders = [self.freeze_to, *ends, self.keep_to]
+        return [
+            [f"kept.{layer}" for layer in self.network.layers(after, to)]
+            for after, to in pairwise(borders)
+        ]
+
+
+def assemble(
+    action: SuffixTraining | FullTraining,
+    source: Network,
+    *,
+    n_classes: int,
+    seed: int,
+    compute: Compute,
+) -> Assembly:
+    """Build the classifier of ``action`` on a copy of ``source``.
+
+    Raises
+    ------
+    PlanError
+        If ``freeze_to`` lies above ``keep_to``.
+    CutError
+        If a cut does not exist.
+    """
+    network = source.copy()
+    keep = network.last if action.keep_to is None else network.cut(action.keep_to)
+    freeze_to = network.cut(action.freeze_to) if isinstance(action, SuffixTraining) else None
+    if freeze_to is not None and freeze_to.index > keep.index:
+        raise PlanError(
+            f"The plan freezes up to {freeze_to.name!r}, but keeps layers only up to "
+            f"{keep.name!r}.",
+            hint="Give a freeze_to that is kept.",
+        )
+    # before any part is made: parts keep their own reference to buffers outside of layers
+    network.feature_module.to(compute.device)
+    network.feature_module.to(memory_format=torch.channels_last)
+    torch.manual_seed(keyed_number("new layers", seed))
+    classifier = build_classifier(
+        network, keep_to=keep.name, n_classes=n_classes, new_block=action.new_block
+    )
+    classifier.to(compute.device)
+    classifier.requires_grad_(True)
+    between: nn.Module | None = classifier.kept
+    still: set[str] = set()
+    if freeze_to is not None:
+        prefix = network.prefix(freeze_to.name)
+        freeze(prefix)
+        still = {f"kept.{name}" for name in prefix.state_dict()}
+        above = freeze_to.index < keep.index
+        between = network.suffix(freeze_to.name, keep.name) if above else None
+    norms_learn = (
+        action.recipe.norm_mode == "train" and action.recipe.batch_size >= SMALLEST_NORM_BATCH
+    )
+    if norms_learn:
+        for layer in classifier.modules():
+            if isinstance(layer, nn.BatchNorm2d) and not is_frozen_in_eval(layer):
+                layer.momentum = _NORM_MOMENTUM
+    else:
+        hold_norms_in_eval(classifier)
+    still |= {name for name in frozen_names(classifier) if name.startswith("kept.")}
+    return Assembly(
+        network=network,
+        classifier=classifier.eval(),
+        keep_to=keep.name,
+        freeze_to=None if freeze_to is None else freeze_to.name,
+        between=between,
+        fingerprints={n: d for n, d in fingerprints(classifier).items() if n in still},
+        norms_learn=norms_learn,
+    )

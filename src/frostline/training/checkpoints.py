@@ -1,0 +1,171 @@
+"""A training's state on disk: safetensors and JSON, complete at any moment, never pickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as deserialise
+from safetensors.torch import save as serialise
+
+Tensors = dict[str, torch.Tensor]
+
+_STATE = "state.json"
+_VERSION = 1
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next epoch depends on, and the best epoch so far.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs done.
+    stage : int
+        The stage that the next epoch belongs to, or that was stopped last.
+    finished : bool
+        Whether no epoch is left to do.
+    best_epoch : int
+    best_nll : float or None
+        None as long as no epoch had a finite one.
+    history : list of dict
+    strength : float or None
+        Penalty of the probe that initialised the head.
+    notes : list of str
+    last, best : dict of str to Tensor
+        What can change in training, by name. ``best`` also holds the validation logits.
+    optimizer : dict of str to Tensor
+        The optimiser's state, by kind and parameter name.
+    """
+
+    epoch: int = 0
+    stage: int = 0
+    finished: bool = False
+    best_epoch: int = 0
+    best_nll: float | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    strength: float | None = None
+    notes: list[str] = field(default_factory=list)
+    last: Tensors = field(default_factory=dict)
+    best: Tensors = field(default_factory=dict)
+    optimizer: Tensors = field(default_factory=dict)
+
+
+class Checkpoints:
+    """The checkpoint of one training in one folder.
+
+    ``state.json`` names the tensor files that belong to it, and is replaced last and in one
+    step; so there is always one whole checkpoint, whenever the process dies.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when first needed.
+    identity : dict
+        Everything that must be equal for a checkpoint to be continued: plain JSON data.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+        self._folder = folder
+        text = json.dumps({"version": _VERSION, **identity}, sort_keys=True)
+        self._identity = hashlib.sha256(text.encode()).hexdigest()
+        self._written: dict[str, str] = {}
+
+    def save(self, state: TrainingState) -> None:
+        """Write ``state``; the one before stays valid until this one is complete."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        epochs = {"last": state.epoch, "optimizer": state.epoch, "best": state.best_epoch}
+        files = {
+            kind: self._write_tensors(f"{kind}-{epoch:05d}.safetensors", getattr(state, kind))
+            for kind, epoch in epochs.items()
+        }
+        plain = {k: v for k, v in _fields(state).items() if k not in files}
+        content = {"identity": self._identity, "files": files, **plain}
+        self._replace(_STATE, json.dumps(content, indent=1, allow_nan=False).encode())
+        for path in (*self._folder.glob("*.safetensors"), *self._folder.glob("*.tmp")):
+            if path.name not in {entry["name"] for entry in files.values()}:
+                path.unlink(missing_ok=True)
+
+    def load(self) -> tuple[TrainingState | None, str]:
+        """Return the stored state, or None and why there is none to continue from.
+
+        The reason is empty when there is simply no checkpoint.
+        """
+        path = self._folder / _STATE
+        if not path.exists():
+            return None, ""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("identity") != self._identity:
+                return None, "The checkpoint belongs to another training and was not used."
+            files = content.pop("files")
+            content |= {kind: self._read_tensors(entry) for kind, entry in files.items()}
+            return TrainingState(**content), ""
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            return None, f"The checkpoint is damaged ({error}) and was not used."
+
+    def _write_tensors(self, name: str, tensors: Tensors) -> dict[str, str]:
+        """Write one file, unless this object wrote it before; return its name and checksum."""
+        if name not in self._written:
+            plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+            content = serialise(plain)
+            self._replace(name, content)
+            self._written[name] = hashlib.sha256(content).hexdigest()
+        return {"name": name, "sha256": self._written[name]}
+
+    def _read_tensors(self, entry: dict[str, str]) -> Tensors:
+        content = (self._folder / entry["name"]).read_bytes()
+        if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise ValueError(f"{entry['name']} has another checksum")
+        tensors: Tensors = deserialise(content)
+        return tensors
+
+    def _replace(self, name: str, content: bytes) -> None:
+        temporary = self._folder / f"{name}.tmp"
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(self._folder / name)
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> Tensors:
+    """Return an optimiser's tensors as ``"kind/parameter name"``.
+
+    Groups must list ``param_names`` beside ``params``. State by name survives another order or
+    number of groups, which state by position does not.
+    """
+    found: Tensors = {}
+    for group in optimizer.param_groups:
+        for name, parameter in zip(group["param_names"], group["params"], strict=True):
+            for kind, value in optimizer.state.get(parameter, {}).items():
+                found[f"{kind}/{name}"] = torch.as_tensor(value).detach().clone()
+    return found
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: Tensors) -> None:
+    """Put back what :func:`optimizer_state` returned, in each parameter's memory layout."""
+    owners = {
+        name: parameter
+        for group in optimizer.param_groups
+        for name, parameter in zip(group["param_names"], group["params"], strict=True)
+    }
+    for key, value in state.items():
+        kind, _, name = key.partition("/")
+        parameter = owners[name]
+        if value.shape == parameter.shape and value.ndim:
+            value = torch.empty_like(parameter).copy_(value)
+        optimizer.state[parameter][kind] = value
+
+
+def _fields(state: TrainingState) -> dict[str, Any]:
+    # asdict would copy every tensor
+    light = TrainingState(**{**state.__dict__, "last": {}, "best": {}, "optimizer": {}})
+    return asdict(light)

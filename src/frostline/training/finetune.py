@@ -1,0 +1,261 @@
+"""Gradient training of a suffix or of everything kept, from a plan to a trained classifier."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from frostline.backbone.freezing import verify_frozen
+from frostline.plan import FullTraining, SuffixTraining
+from frostline.progress import Progress
+from frostline.settings import ResolvedSettings
+from frostline.training.assembly import Above, Assembly, assemble
+from frostline.training.checkpoints import Checkpoints, TrainingState
+from frostline.training.head_start import probe_head, settle_new_norms
+from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
+from frostline.training.loop import Loop, Stage
+from frostline.training.losses import class_weights
+from frostline.training.parts import Parts
+from frostline.training.result import Trained
+from frostline.training.sources import Sources
+from frostline.training.store import FrozenWork
+from frostline.training.torch_state import Compute, borrowed_torch
+
+IntArray = npt.NDArray[np.int64]
+
+#: epochs in which a new block trains alone, on stored activations, before the layers below join
+NEW_LAYER_EPOCHS = 5
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What one fine-tuning works on."""
+
+    action: SuffixTraining | FullTraining
+    assembly: Assembly
+    parts: Parts
+    sources: Sources
+    weights: npt.NDArray[np.float64] | None
+    seed: int
+    compute: Compute
+    progress: Progress
+
+
+def finetune(
+    action: SuffixTraining | FullTraining,
+    store: FrozenWork,
+    parts: Parts,
+    *,
+    groups: IntArray | None,
+    resolved: ResolvedSettings,
+    seed: int,
+    checkpoint_dir: Path | None,
+    progress: Progress,
+) -> Trained:
+    """Train as ``action`` says; the best epoch on the validation part is kept.
+
+    The state before the first step is a candidate too, so training never ends worse on the
+    validation part than it began. Without a validation part the last epoch is kept.
+
+    Parameters
+    ----------
+    action : SuffixTraining or FullTraining
+    store : FrozenWork
+        Its network is copied, never changed.
+    parts : Parts
+    groups : int array of shape (len(catalog),) or None
+        Rows of one group are left out together when the head's probe is fitted.
+    resolved : ResolvedSettings
+    seed : int
+        With the file digests and the epoch it decides all randomness.
+    checkpoint_dir : Path or None
+        Where every epoch's state goes, and where an earlier run is continued from.
+    progress : Progress
+
+    Raises
+    ------
+    FrozenChangedError
+        If something frozen is not bit-identical at the end.
+    PlanError, CutError
+        If the action does not fit the network.
+    """
+    compute = Compute.of(resolved)
+    with borrowed_torch(threads=resolved.threads):
+        assembly = assemble(
+            action, store.network, n_classes=parts.n_classes, seed=seed, compute=compute
+        )
+        recipe = action.recipe
+        drop = SMALLEST_NORM_BATCH if assembly.norms_learn else 0
+        job = _Job(
+            action=action,
+            assembly=assembly,
+            parts=parts,
+            sources=Sources(
+                store=store,
+                network=assembly.network,
+                batching=Batching(parts, recipe.batch_size, drop, seed, compute),
+                recipe=recipe,
+            ),
+            weights=class_weights(
+                parts.train_labels, n_classes=parts.n_classes, choice=recipe.class_weights
+            ),
+            seed=seed,
+            compute=compute,
+            progress=progress,
+        )
+        checkpoints = None
+        if checkpoint_dir is not None:
+            checkpoints = Checkpoints(checkpoint_dir, _identity(job, store, resolved))
+        return _run(job, store, groups, checkpoints)
+
+
+def _run(
+    job: _Job, store: FrozenWork, groups: IntArray | None, checkpoints: Checkpoints | None
+) -> Trained:
+    assembly = job.assembly
+    state = _stored_state(checkpoints, job.progress)
+    fresh = state is None
+    state = state or TrainingState(notes=_notes(job))
+    stages: list[Stage] = []
+    if not state.finished:
+        stages, notes = _stages(job)
+        state.notes += [note for note in notes if note not in state.notes]
+    loop = Loop(
+        assembly,
+        job.parts,
+        job.action.recipe,
+        weights=job.weights,
+        seed=job.seed,
+        compute=job.compute,
+        checkpoints=checkpoints,
+        progress=job.progress,
+        state=state,
+    )
+    if fresh:
+        first = stages[0]
+        settle_new_norms(first.above, first.batches)
+        if job.action.head_init == "probe" and not job.action.new_block:
+            state.strength = probe_head(
+                assembly,
+                store,
+                job.parts,
+                first.above,
+                first.batches,
+                groups=groups,
+                weights=job.weights,
+            )
+        loop.begin(first)
+    loop.run(stages)
+    for note in state.notes:
+        job.progress.note(note)
+    return _result(job, loop)
+
+
+def _stages(job: _Job) -> tuple[list[Stage], list[str]]:
+    """A new block first trains alone ("LP-FT" with layers instead of a probe), then all."""
+    action, assembly, recipe = job.action, job.assembly, job.action.recipe
+    stages, notes = [], []
+    everything_kept_is_frozen = assembly.between is None
+    if action.new_block and action.head_init == "probe" and not everything_kept_is_frozen:
+        batches, note = job.sources.activations(assembly.keep_to, epochs=NEW_LAYER_EPOCHS)
+        notes.append(note)
+        stages.append(
+            Stage(
+                label="Training new layers",
+                name="new layers",
+                epochs=NEW_LAYER_EPOCHS,
+                patience=NEW_LAYER_EPOCHS,
+                batches=batches,
+                above=Above(None, assembly.classifier),
+                groups=assembly.new_groups(action),
+            )
+        )
+    if assembly.freeze_to is None:
+        batches = job.sources.images()
+    else:
+        batches, note = job.sources.activations(assembly.freeze_to, epochs=recipe.epochs)
+        notes.append(note)
+    stages.append(
+        Stage(
+            label="Training",
+            name="all trainable",
+            epochs=recipe.epochs,
+            patience=recipe.patience,
+            batches=batches,
+            above=Above(assembly.between, assembly.classifier),
+            groups=assembly.groups(action),
+        )
+    )
+    return stages, [note for note in notes if note]
+
+
+def _notes(job: _Job) -> list[str]:
+    notes = []
+    recipe = job.action.recipe
+    if recipe.norm_mode == "train" and not job.assembly.norms_learn:
+        notes.append(
+            f"Norm layers kept their statistics: batches of {recipe.batch_size} are too small "
+            f"to learn them from (at least {SMALLEST_NORM_BATCH})."
+        )
+    if not len(job.parts.validation):
+        notes.append("There was no validation part, so the last epoch was kept.")
+    return notes
+
+
+def _stored_state(checkpoints: Checkpoints | None, progress: Progress) -> TrainingState | None:
+    if checkpoints is None:
+        return None
+    state, reason = checkpoints.load()
+    if reason:
+        progress.note(reason)
+    elif state is not None:
+        progress.note(f"Training continues after epoch {state.epoch}.")
+    return state
+
+
+def _result(job: _Job, loop: Loop) -> Trained:
+    assembly, state = job.assembly, loop.state
+    verify_frozen(assembly.classifier, assembly.fingerprints)
+    module = assembly.classifier.eval().cpu().to(memory_format=torch.contiguous_format)
+    return Trained(
+        action=job.action,
+        module=module,
+        honest_logits=loop.best_logits,
+        honest_rows=job.parts.validation,
+        frozen_verified=True,
+        history=state.history,
+        epochs_done=sum(entry["train_loss"] is not None for entry in state.history),
+        best_epoch=state.best_epoch,
+        strength=state.strength,
+        frozen=assembly.frozen,
+        trained=assembly.trained,
+        new_layers=assembly.new,
+        notes=state.notes,
+    )
+
+
+def _identity(job: _Job, store: FrozenWork, resolved: ResolvedSettings) -> dict[str, Any]:
+    """Everything that the result depends on; threads and workers are no part of it."""
+    rows = hashlib.sha256()
+    for numbers, labels in (
+        (job.parts.train, job.parts.train_labels),
+        (job.parts.validation, job.parts.validation_labels),
+    ):
+        for row, label in zip(numbers, labels, strict=True):
+            rows.update(f"{store.catalog.digests[int(row)]} {int(label)}\n".encode())
+        rows.update(b"--\n")
+    return {
+        "action": job.action.model_dump(mode="json"),
+        "seed": job.seed,
+        "backbone": store.network.name,
+        "weights": store.network.weights_id,
+        "n_classes": job.parts.n_classes,
+        "precision": resolved.precision,
+        "rows": rows.hexdigest(),
+    }

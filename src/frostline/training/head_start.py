@@ -1,0 +1,99 @@
+"""Give new layers a sensible start before the first step of training."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from frostline.backbone.pooling import pooled
+from frostline.evaluation.calibration import fit_temperature
+from frostline.linear.ridge import ridge_loo
+from frostline.training.assembly import Above, Assembly
+from frostline.training.loaders import Batches
+from frostline.training.parts import Parts
+from frostline.training.store import FrozenWork
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def probe_head(
+    assembly: Assembly,
+    store: FrozenWork,
+    parts: Parts,
+    above: Above,
+    batches: Batches,
+    *,
+    groups: npt.NDArray[np.int64] | None,
+    weights: FloatArray | None,
+) -> float:
+    """Set the linear head to a ridge probe on the last kept layer; return its strength.
+
+    Fine-tuning from a fitted head distorts the pretrained layers less than from a random one
+    (Kumar et al. 2022). The probe sees the training part only, so the validation part judges
+    it fairly. Its outputs are divided by the temperature at which its leave-one-out outputs are
+    calibrated, so that training starts from sensible confidences.
+
+    Parameters
+    ----------
+    assembly : Assembly
+        Without a new block.
+    store : FrozenWork
+    parts : Parts
+    above : Above
+    batches : Batches
+        Inputs of ``above``; looked at when the last kept layer is no tap.
+    groups : int array of shape (len(catalog),) or None
+    weights : array of shape (C,) or None
+        Class weights.
+    """
+    if assembly.keep_to in store.slices:
+        features = store.tap([assembly.keep_to], parts.train)
+    else:
+        layout = assembly.network.cut(assembly.keep_to).layout
+        with torch.no_grad():
+            found = [pooled(above.last_kept(x), layout).cpu().numpy() for x in batches.clean()]
+        features = np.concatenate(found)
+    probe = ridge_loo(
+        features,
+        parts.train_labels,
+        n_classes=parts.n_classes,
+        groups=None if groups is None else groups[parts.train],
+        class_weights=weights,
+    )
+    temperature = fit_temperature(probe.loo, parts.train_labels)
+    set_linear(assembly.classifier.head, probe.weight / temperature, probe.bias / temperature)
+    return probe.strength
+
+
+def set_linear(layer: nn.Linear, weight: FloatArray, bias: FloatArray) -> None:
+    """Copy (d, C) weights and (C,) biases into a linear layer."""
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
+        layer.bias.copy_(torch.from_numpy(bias))
+
+
+def settle_new_norms(above: Above, batches: Batches) -> None:
+    """Set the statistics of a new block's norm layer to those of the training images.
+
+    Fresh statistics (mean 0, variance 1) say nothing about the data, and a norm layer that stays
+    in eval mode would keep them.
+    """
+    if not isinstance(above.new, nn.Sequential):
+        return
+    convolution, norm = above.new[0], above.new[1]
+    if not isinstance(convolution, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
+        return
+    if norm.running_mean is None or norm.running_var is None:
+        return
+    count, total, squares = 0, 0.0, 0.0
+    with torch.no_grad():
+        for batch in batches.clean():
+            values = convolution(above.last_kept(batch)).double()
+            count += values.numel() // values.shape[1]
+            total = total + values.sum(dim=(0, 2, 3))
+            squares = squares + values.square().sum(dim=(0, 2, 3))
+        mean = torch.as_tensor(total) / count
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_((torch.as_tensor(squares) / count - mean.square()).clamp(min=0.0))

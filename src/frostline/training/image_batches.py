@@ -1,0 +1,100 @@
+"""Batches of images, fresh views in every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from frostline.features.pictures import Pictures
+from frostline.images.catalog import Catalog
+from frostline.images.views import training_view
+from frostline.plan import Recipe
+from frostline.preprocessing import UInt8Array
+from frostline.training.loaders import Batching, look_bounds
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ImageBatches:
+    """Batches of images, or of what a frozen prefix makes of them.
+
+    Attributes
+    ----------
+    batching : Batching
+    catalog : Catalog
+    pictures : Pictures
+        Where decoded images come from; its workers draw the views.
+    recipe : Recipe
+        Says how views are drawn.
+    prefix : Module or None
+        Frozen layers that run on every batch without gradient; None gives normalised images.
+    """
+
+    batching: Batching
+    catalog: Catalog
+    pictures: Pictures
+    recipe: Recipe
+    prefix: nn.Module | None
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.batching.steps
+
+    def training(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Inputs and labels of one epoch's batches."""
+        parts = self.batching.parts
+        batches = self.batching.epoch(epoch)
+
+        def view(digest: str) -> UInt8Array:
+            return training_view(
+                self.pictures.resized(digest),
+                self.pictures.preprocessing,
+                level=self.recipe.augment,
+                flip=self.recipe.flip,
+                seed=self.batching.seed,
+                epoch=epoch,
+                key=digest,
+            )
+
+        order = [parts.digests[int(position)] for batch in batches for position in batch]
+        if self.recipe.augment == "none":
+            images = self.pictures.pixels(order)
+        else:
+            images = self.pictures.map(order, view)
+        for chosen in batches:
+            batch = np.stack([next(images) for _ in chosen])
+            yield self._inputs(batch), self.batching.labels(chosen)
+
+    def validation(self) -> Iterator[torch.Tensor]:
+        """Clean inputs of the validation part."""
+        return self._clean(self.batching.parts.validation)
+
+    def clean(self) -> Iterator[torch.Tensor]:
+        """Clean inputs of the training part."""
+        return self._clean(self.batching.parts.train)
+
+    def _clean(self, rows: IntArray) -> Iterator[torch.Tensor]:
+        images = self.pictures.pixels([self.catalog.digests[int(row)] for row in rows])
+        for start, stop in look_bounds(len(rows)):
+            yield self._inputs(np.stack([next(images) for _ in range(start, stop)]))
+
+    def _inputs(self, batch: UInt8Array) -> torch.Tensor:
+        device = self.batching.compute.device
+        preprocessing = self.pictures.preprocessing
+        # moved as bytes and normalised there; the permuted view is channels_last already
+        pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float()
+        std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)
+        mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1)
+        inputs = pixels * (1.0 / (255.0 * std)) - mean / std
+        if self.prefix is None:
+            return inputs
+        with torch.no_grad(), self.batching.compute.autocast():
+            activations: torch.Tensor = self.prefix(inputs)
+        return activations.float()

@@ -1,0 +1,148 @@
+"""Batches of stored activations, and what every source of batches has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from frostline.training.keyed import epoch_order, epoch_views
+from frostline.training.parts import Parts
+from frostline.training.torch_state import Compute
+
+IntArray = npt.NDArray[np.int64]
+
+#: norm layers learn only from batches of at least this many images
+SMALLEST_NORM_BATCH = 16
+
+#: images a batch when nothing is learned
+_LOOK_BATCH = 32
+
+
+class Batches(Protocol):
+    """Where one stage of training gets its input from; all tensors are on the device."""
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+
+    def training(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Inputs and labels of one epoch's batches, in its order and views."""
+
+    def validation(self) -> Iterator[torch.Tensor]:
+        """Clean inputs of the validation part, in order."""
+
+    def clean(self) -> Iterator[torch.Tensor]:
+        """Clean inputs of the training part, in order."""
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How training rows become batches.
+
+    Attributes
+    ----------
+    parts : Parts
+    size : int
+        Images a batch.
+    drop_below : int
+        A last batch with fewer images is left out, unless it is the only one.
+    seed : int
+    compute : Compute
+    """
+
+    parts: Parts
+    size: int
+    drop_below: int
+    seed: int
+    compute: Compute
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return len(batch_bounds(len(self.parts.train), self.size, self.drop_below))
+
+    def epoch(self, epoch: int) -> list[IntArray]:
+        """Positions in the training part, batch by batch, in the epoch's order."""
+        order = epoch_order(self.parts.digests, seed=self.seed, epoch=epoch)
+        bounds = batch_bounds(len(order), self.size, self.drop_below)
+        return [order[start:stop] for start, stop in bounds]
+
+    def labels(self, positions: IntArray) -> torch.Tensor:
+        """Labels of positions in the training part."""
+        return torch.from_numpy(self.parts.train_labels[positions]).to(self.compute.device)
+
+
+@dataclass(frozen=True)
+class ActivationBatches:
+    """Batches of stored activations; no image is opened and no frozen layer runs.
+
+    Attributes
+    ----------
+    batching : Batching
+    train_values : array of shape (n, views, ...)
+        View 0 is the clean one; every image goes round all its views.
+    validation_values : array of shape (m, 1, ...)
+    """
+
+    batching: Batching
+    train_values: npt.NDArray[np.floating]
+    validation_values: npt.NDArray[np.floating]
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.batching.steps
+
+    def training(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Inputs and labels of one epoch's batches."""
+        views = epoch_views(
+            self.batching.parts.digests,
+            seed=self.batching.seed,
+            epoch=epoch,
+            views=self.train_values.shape[1],
+        )
+        for chosen in self.batching.epoch(epoch):
+            yield (
+                self._tensor(self.train_values[chosen, views[chosen]]),
+                self.batching.labels(chosen),
+            )
+
+    def validation(self) -> Iterator[torch.Tensor]:
+        """Clean activations of the validation part."""
+        return self._clean(self.validation_values)
+
+    def clean(self) -> Iterator[torch.Tensor]:
+        """Clean activations of the training part."""
+        return self._clean(self.train_values)
+
+    def _clean(self, values: npt.NDArray[np.floating]) -> Iterator[torch.Tensor]:
+        for start, stop in look_bounds(len(values)):
+            yield self._tensor(values[start:stop, 0])
+
+    def _tensor(self, values: npt.NDArray[np.floating]) -> torch.Tensor:
+        # a copy: the array may be a read-only memory map
+        tensor = torch.from_numpy(np.array(values)).to(self.batching.compute.device).float()
+        if tensor.ndim == 4:
+            tensor = tensor.contiguous(memory_format=torch.channels_last)
+        return tensor
+
+
+def batch_bounds(n: int, size: int, drop_below: int = 0) -> list[tuple[int, int]]:
+    """Return where batches of ``size`` start and stop.
+
+    A last batch below ``drop_below`` images is left out, unless it is the only one.
+    """
+    bounds = [(start, min(start + size, n)) for start in range(0, n, size)]
+    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] < drop_below:
+        bounds.pop()
+    return bounds
+
+
+def look_bounds(n: int) -> list[tuple[int, int]]:
+    """Return batches for passes that learn nothing."""
+    return batch_bounds(n, _LOOK_BATCH)

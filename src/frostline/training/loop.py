@@ -1,0 +1,272 @@
+"""The epochs: steps, validation, the best state so far, early stopping, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from frostline.evaluation.calibration import fit_temperature
+from frostline.plan import Recipe
+from frostline.progress import Progress, Task
+from frostline.training.assembly import Above, Assembly
+from frostline.training.checkpoints import (
+    Checkpoints,
+    TrainingState,
+    optimizer_state,
+    restore_optimizer,
+)
+from frostline.training.keyed import keyed_number
+from frostline.training.loaders import Batches
+from frostline.training.losses import mean_nll, training_loss
+from frostline.training.parts import Parts
+from frostline.training.schedule import rate_factor, set_rates, warmup_steps
+from frostline.training.torch_state import Compute
+
+FloatArray = npt.NDArray[np.float64]
+
+#: gradients are scaled down to this norm
+MAX_GRADIENT = 1.0
+
+# the name under which the best epoch's validation logits lie among its tensors
+_LOGITS = "validation logits"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Epochs with one set of trainable layers and one source of batches.
+
+    Attributes
+    ----------
+    label : str
+        What the progress bar says.
+    name : str
+        What the history says.
+    epochs : int
+    patience : int
+        Epochs without a better one after which the stage ends.
+    batches : Batches
+    above : Above
+        From those batches to logits.
+    groups : list of dict
+        Optimiser groups.
+    """
+
+    label: str
+    name: str
+    epochs: int
+    patience: int
+    batches: Batches
+    above: Above
+    groups: list[dict[str, Any]]
+
+
+class Loop:
+    """Runs stages of epochs on one assembly.
+
+    Parameters
+    ----------
+    assembly : Assembly
+    parts : Parts
+    recipe : Recipe
+    weights : array of shape (C,) or None
+        Class weights.
+    seed : int
+    compute : Compute
+    checkpoints : Checkpoints or None
+    progress : Progress
+    state : TrainingState
+        A fresh one, or where an earlier run stopped.
+    """
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        parts: Parts,
+        recipe: Recipe,
+        *,
+        weights: FloatArray | None,
+        seed: int,
+        compute: Compute,
+        checkpoints: Checkpoints | None,
+        progress: Progress,
+        state: TrainingState,
+    ) -> None:
+        self._assembly = assembly
+        self._parts = parts
+        self._recipe = recipe
+        self._weights = weights
+        self._seed = seed
+        self._compute = compute
+        self._checkpoints = checkpoints
+        self._progress = progress
+        self.state = state
+        self._loss = training_loss(
+            weights, label_smoothing=recipe.label_smoothing, device=compute.device
+        )
+
+    def begin(self, stage: Stage) -> None:
+        """Judge the state before the first step; it is the first candidate for the best."""
+        start = time.perf_counter()
+        self._judge(stage, train_loss=None, rate=None, start=start)
+        self._save(optimizer=None)
+
+    def run(self, stages: Iterable[Stage]) -> None:
+        """Run all epochs that are left, then put the best epoch's weights back."""
+        first = 1
+        for number, stage in enumerate(stages):
+            if number >= self.state.stage and not self.state.finished:
+                self._run_stage(number, stage, first)
+            first += stage.epochs
+        self.state.finished = True
+        self._assembly.put_back(self.state.best)
+        self._save(optimizer=None)
+
+    @property
+    def best_logits(self) -> FloatArray:
+        """Validation logits of the best epoch, shape (m, C)."""
+        logits: FloatArray = self.state.best[_LOGITS].double().cpu().numpy()
+        return logits
+
+    def _run_stage(self, number: int, stage: Stage, first: int) -> None:
+        """Run the epochs ``first`` to ``first + stage.epochs - 1``, or those that are left."""
+        state = self.state
+        optimizer = torch.optim.AdamW(stage.groups)
+        if state.stage < number:
+            # every stage starts from the best there is
+            self._assembly.put_back(state.best)
+            state.stage, state.epoch = number, first - 1
+        else:
+            self._assembly.put_back(state.last)
+            restore_optimizer(optimizer, state.optimizer)
+        steps = stage.batches.steps
+        with self._progress.task(stage.label, stage.epochs * steps) as task:
+            task.advance((state.epoch - first + 1) * steps)
+            while state.epoch < first + stage.epochs - 1:
+                if state.epoch - max(state.best_epoch, first - 1) >= stage.patience:
+                    break
+                if not self._run_epoch(stage, optimizer, state.epoch - first + 1, task):
+                    break
+                self._save(optimizer)
+
+    def _run_epoch(
+        self, stage: Stage, optimizer: torch.optim.Optimizer, done: int, task: Task
+    ) -> bool:
+        """Train and judge one epoch; return whether the loss stayed finite."""
+        state = self.state
+        start = time.perf_counter()
+        epoch = state.epoch + 1
+        total = stage.epochs * stage.batches.steps
+        warmup = warmup_steps(total, self._recipe.warmup_share)
+        torch.manual_seed(keyed_number("dropout", self._seed, epoch))
+        self._assembly.classifier.train()
+        stage.above.train()
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        loss_sum, seen, factor = 0.0, 0, 1.0
+        step = done * stage.batches.steps
+        for inputs, labels in stage.batches.training(epoch):
+            factor = rate_factor(step, total=total, warmup=warmup)
+            set_rates(optimizer, factor)
+            loss = self._step(stage.above, inputs, labels, parameters, optimizer)
+            loss_sum += loss * len(labels)
+            seen += len(labels)
+            step += 1
+            task.advance()
+            if not math.isfinite(loss):
+                state.notes.append(
+                    f"Training was stopped in epoch {epoch}: its loss was not finite. "
+                    "A smaller learning rate may help."
+                )
+                self._assembly.put_back(state.last)
+                return False
+        state.epoch = epoch
+        rate = max(group["full_lr"] for group in optimizer.param_groups) * factor
+        self._judge(stage, train_loss=loss_sum / seen, rate=rate, start=start)
+        return True
+
+    def _step(
+        self,
+        above: nn.Module,
+        inputs: torch.Tensor,
+        labels: torch.Tensor,
+        parameters: list[nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+    ) -> float:
+        with self._compute.autocast():
+            logits = above(inputs)
+        loss = self._loss(logits.float(), labels)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            return value
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
+        optimizer.step()
+        return value
+
+    def _judge(
+        self, stage: Stage, *, train_loss: float | None, rate: float | None, start: float
+    ) -> None:
+        """Validate the current weights, note them in the history, keep them if they are best."""
+        state, labels = self.state, self._parts.validation_labels
+        logits = self._validation_logits(stage)
+        nll = accuracy = None
+        if len(labels):
+            nll = self._validation_nll(logits)
+            accuracy = float(np.mean(np.argmax(logits, axis=1) == labels))
+        state.last = _copies(self._assembly.changing())
+        state.history.append(
+            {
+                "epoch": state.epoch,
+                "stage": stage.name if train_loss is not None else "start",
+                "train_loss": train_loss,
+                "val_nll": nll,
+                "val_accuracy": accuracy,
+                "learning_rate": rate,
+                "seconds": time.perf_counter() - start,
+            }
+        )
+        better = nll is not None and (state.best_nll is None or nll < state.best_nll)
+        if better or not len(labels) or not state.best:
+            state.best_epoch, state.best_nll = state.epoch, nll
+            state.best = {**state.last, _LOGITS: torch.from_numpy(logits)}
+
+    def _validation_logits(self, stage: Stage) -> FloatArray:
+        self._assembly.classifier.eval()
+        stage.above.eval()
+        found = [np.zeros((0, self._parts.n_classes))]
+        with torch.no_grad():
+            for inputs in stage.batches.validation():
+                with self._compute.autocast():
+                    logits = stage.above(inputs)
+                found.append(logits.double().cpu().numpy())
+        return np.concatenate(found)
+
+    def _validation_nll(self, logits: FloatArray) -> float | None:
+        """Negative log-likelihood at the best temperature; None if it is not finite.
+
+        A classifier gets its temperature after training, so confidence that this undoes must
+        not decide which epoch is best.
+        """
+        if not np.isfinite(logits).all():
+            return None
+        labels = self._parts.validation_labels
+        temperature = fit_temperature(logits, labels)
+        nll = mean_nll(logits / temperature, labels, self._weights)
+        return nll if math.isfinite(nll) else None
+
+    def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
+        self.state.optimizer = {} if optimizer is None else optimizer_state(optimizer)
+        if self._checkpoints is not None:
+            self._checkpoints.save(self.state)
+
+
+def _copies(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}

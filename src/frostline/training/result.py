@@ -1,0 +1,63 @@
+"""What training hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from frostline.plan import FullTraining, SuffixTraining, TapsHead
+
+
+@dataclass
+class Trained:
+    """A trained classifier, and what is known about it from training rows alone.
+
+    Attributes
+    ----------
+    action : TapsHead or SuffixTraining or FullTraining
+        What was carried out.
+    module : Module
+        Normalised images (n, 3, size, size), float32, to logits (n, C); in eval mode, on the
+        CPU.
+    honest_logits : ndarray of shape (k, C), float64
+        Logits for images that did not teach the weights behind them: leave-one-out or
+        out-of-fold for a head, the validation part for gradient training.
+    honest_rows : ndarray of shape (k,), int64
+        The catalog rows that ``honest_logits`` belong to.
+    frozen_verified : bool
+        Fingerprints of everything frozen were equal before and after.
+    history : list of dict
+        One entry an epoch (``epoch`` 0 is the state before the first step): ``epoch``,
+        ``stage``, ``train_loss``, ``val_nll``, ``val_accuracy``, ``learning_rate`` (of the
+        head, at the last step) and ``seconds``. Losses are in nats per image.
+    epochs_done : int
+        0 for a closed-form head.
+    best_epoch : int
+        The epoch whose weights were kept.
+    strength : float or None
+        Penalty of a closed-form head or of the probe that initialised the head.
+    frozen, trained, new_layers : list of str
+        Names of tensors of ``module``: those that had to stay bit-identical (running
+        statistics of norm layers held in eval mode included), those that were pretrained and
+        could move, and those that were added.
+    notes : list of str
+        What a person should know about how it went.
+    """
+
+    action: TapsHead | SuffixTraining | FullTraining
+    module: nn.Module
+    honest_logits: npt.NDArray[np.float64]
+    honest_rows: npt.NDArray[np.int64]
+    frozen_verified: bool
+    history: list[dict[str, Any]] = field(default_factory=list)
+    epochs_done: int = 0
+    best_epoch: int = 0
+    strength: float | None = None
+    frozen: list[str] = field(default_factory=list)
+    trained: list[str] = field(default_factory=list)
+    new_layers: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)

@@ -1,0 +1,78 @@
+"""Choose where a stage gets its batches from: stored activations while they fit, or images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from frostline.backbone.network import Network
+from frostline.plan import Recipe
+from frostline.training.image_batches import ImageBatches
+from frostline.training.loaders import ActivationBatches, Batches, Batching
+from frostline.training.store import FrozenWork
+
+#: stored activations of one training may take this many bytes on disk
+DISK_BUDGET = 8 * 10**9
+
+#: augmented views that are stored for an image, at most
+MOST_VIEWS = 4
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Opens batches for stages of one training.
+
+    Attributes
+    ----------
+    store : FrozenWork
+    network : Network
+        The copy that is trained; its frozen layers equal those of the store's network.
+    batching : Batching
+    recipe : Recipe
+    """
+
+    store: FrozenWork
+    network: Network
+    batching: Batching
+    recipe: Recipe
+
+    def images(self, prefix: nn.Module | None = None) -> Batches:
+        """Fresh views in every epoch, perhaps through frozen layers."""
+        return ImageBatches(
+            batching=self.batching,
+            catalog=self.store.catalog,
+            pictures=self.store.pictures,
+            recipe=self.recipe,
+            prefix=prefix,
+        )
+
+    def activations(self, cut: str, *, epochs: int) -> tuple[Batches, str]:
+        """Activations at ``cut``, with a note when they are too large to be stored.
+
+        Stored are the clean view and ``min(epochs, MOST_VIEWS)`` augmented ones of every
+        training image, and the clean view of every validation image. Beyond ``DISK_BUDGET``
+        the layers before ``cut`` run on every batch instead.
+        """
+        parts, recipe = self.batching.parts, self.recipe
+        views = 1 if recipe.augment == "none" else 1 + min(epochs, MOST_VIEWS)
+        images = len(parts.train) * views + len(parts.validation)
+        needed = images * self.network.cut(cut).bytes_per_image
+        if needed > DISK_BUDGET:
+            note = (
+                f"Activations at {cut} would take {needed / 1e9:.0f} GB, more than the "
+                f"{DISK_BUDGET / 1e9:.0f} GB allowed, so the frozen layers ran on every batch."
+            )
+            return self.images(self.network.prefix(cut)), note
+        train = self.store.materialise(
+            cut,
+            parts.train,
+            views=views,
+            level=recipe.augment,
+            flip=recipe.flip,
+            seed=self.batching.seed,
+        )
+        validation = self.store.materialise(
+            cut, parts.validation, views=1, level="none", flip=False, seed=self.batching.seed
+        )
+        return ActivationBatches(self.batching, train.values, validation.values), ""

@@ -1,0 +1,55 @@
+"""What training needs from whoever did the frozen work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.backbone.network import Network
+from frostline.features.pictures import Pictures
+from frostline.images.catalog import Catalog
+
+
+class Activations(Protocol):
+    """Stored activations at one cut.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, views, ...)
+        Usually memory-mapped, in half precision; view 0 is the clean one.
+    """
+
+    @property
+    def values(self) -> npt.NDArray[np.floating]: ...
+
+
+class FrozenWork(Protocol):
+    """Pooled taps of all readable images, and activations on demand."""
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def pictures(self) -> Pictures: ...
+
+    @property
+    def slices(self) -> dict[str, slice]: ...
+
+    def tap(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]: ...
+
+    def materialise(
+        self,
+        cut: str,
+        rows: npt.NDArray[np.int64],
+        *,
+        views: int,
+        level: Literal["none", "light", "standard"],
+        flip: bool,
+        seed: int,
+    ) -> Activations: ...

@@ -1,0 +1,143 @@
+"""A linear head on pooled taps; the network stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.backbone.heads import TapsClassifier
+from frostline.backbone.weights import fingerprint
+from frostline.errors import FrozenChangedError, PlanError, did_you_mean
+from frostline.images.stratified import stratified_folds
+from frostline.linear.logistic import LogisticFit, fit_logistic
+from frostline.linear.ridge import RidgeLOO, ridge_loo
+from frostline.plan import TapsHead
+from frostline.training.head_start import set_linear
+from frostline.training.result import Trained
+from frostline.training.store import FrozenWork
+
+IntArray = npt.NDArray[np.int64]
+
+_FOLDS = 5
+# rows on which a given probe must agree with its own fitted outputs
+_COMPARED = 64
+
+
+def train_taps_head(
+    action: TapsHead,
+    store: FrozenWork,
+    rows: IntArray,
+    labels: IntArray,
+    *,
+    n_classes: int,
+    groups: IntArray | None,
+    class_weights: npt.NDArray[np.float64] | None,
+    seed: int,
+    probe: Mapping[str, RidgeLOO] | None = None,
+) -> Trained:
+    """Fit a ridge or logistic head on all ``rows``.
+
+    Parameters
+    ----------
+    action : TapsHead
+    store : FrozenWork
+    rows : int array of shape (n,)
+        Catalog rows.
+    labels : int array of shape (n,)
+        Of those rows; so are ``groups``.
+    n_classes : int
+    groups : int array of shape (n,) or None
+    class_weights : array of shape (n_classes,) or None
+    seed : int
+        Draws the folds of a logistic head.
+    probe : mapping of str to RidgeLOO or None
+        Unweighted ridge fits on exactly these rows, by tap or ``"all"``; one that fits the
+        action is taken instead of fitting it again.
+
+    Returns
+    -------
+    Trained
+        ``module`` shares the store's network; ridge outputs serve as logits. The honest logits
+        are leave-one(-group)-out for ridge, and out-of-fold for logistic.
+
+    Raises
+    ------
+    PlanError
+        If a tap is none of the network's.
+    """
+    network = store.network
+    cuts = sorted(
+        {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.index
+    )
+    taps = [cut.name for cut in cuts]
+    module = TapsClassifier(network, taps, n_classes=n_classes)
+    features = store.tap(taps, rows)
+    blocks = list(module.body.slices.values())
+    strengths = None if action.strength is None else [action.strength]
+    fit: RidgeLOO | LogisticFit
+    if action.head == "ridge":
+        key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
+        given = (probe or {}).get(key)
+        if given is not None and class_weights is None and _belongs(given, action, features):
+            fit = given
+        else:
+            fit = ridge_loo(
+                features,
+                labels,
+                n_classes=n_classes,
+                strengths=strengths,
+                groups=groups,
+                class_weights=class_weights,
+                blocks=blocks,
+            )
+        honest = fit.loo
+    else:
+        digests = [store.catalog.digests[int(row)] for row in rows]
+        grouping = np.arange(len(rows)) if groups is None else groups
+        fit = fit_logistic(
+            features,
+            labels,
+            n_classes=n_classes,
+            folds=stratified_folds(labels, grouping, digests, n_folds=_FOLDS, seed=seed),
+            strengths=strengths,
+            class_weights=class_weights,
+            blocks=blocks,
+        )
+        honest = fit.out_of_fold
+    set_linear(module.head, fit.weight, fit.bias)
+    if fingerprint(network.feature_module) != network.weights_id:
+        raise FrozenChangedError(f"The weights of {network.name} changed after they were loaded.")
+    names = list(module.state_dict())
+    return Trained(
+        action=action,
+        module=module.eval(),
+        honest_logits=honest,
+        honest_rows=rows,
+        frozen_verified=True,
+        strength=fit.strength,
+        frozen=[name for name in names if not name.startswith("head.")],
+        new_layers=[name for name in names if name.startswith("head.")],
+    )
+
+
+def _known(name: str, store: FrozenWork) -> str:
+    tap = store.network.cut(name).name
+    if tap not in store.slices:
+        taps = ", ".join(store.slices)
+        raise PlanError(
+            f"{name!r} is a cut of {store.network.name}, but not one of its taps.",
+            hint=did_you_mean(name, store.slices) or f"Taps: {taps}.",
+        )
+    return tap
+
+
+def _belongs(fit: RidgeLOO, action: TapsHead, features: npt.NDArray[np.float32]) -> bool:
+    """Whether a fit was made on these features, at the strength that is asked for."""
+    if fit.weight.shape[0] != features.shape[1] or len(fit.fitted) != len(features):
+        return False
+    if action.strength is not None and not np.isclose(fit.strength, action.strength):
+        return False
+    some = slice(0, _COMPARED)
+    return bool(np.allclose(fit.predict(features[some]), fit.fitted[some], atol=1e-6))

@@ -1,0 +1,132 @@
+"""Carry out the action of a plan; nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.errors import InputError
+from frostline.linear.ridge import RidgeLOO
+from frostline.plan import FullTraining, SuffixTraining, TapsHead
+from frostline.progress import Progress
+from frostline.settings import ResolvedSettings, Settings
+from frostline.training.finetune import finetune
+from frostline.training.losses import class_weights
+from frostline.training.parts import make_parts
+from frostline.training.result import Trained
+from frostline.training.store import FrozenWork
+from frostline.training.taps_head import train_taps_head
+
+IntArray = npt.NDArray[np.int64]
+
+
+def train(
+    action: TapsHead | SuffixTraining | FullTraining,
+    store: FrozenWork,
+    rows: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    n_classes: int,
+    groups: npt.ArrayLike | None,
+    settings: Settings,
+    resolved: ResolvedSettings,
+    seed: int,
+    checkpoint_dir: Path | None,
+    progress: Progress,
+    probe: Mapping[str, RidgeLOO] | None = None,
+    validation_rows: npt.ArrayLike | None = None,
+) -> Trained:
+    """Train the classifier that ``action`` describes, on ``rows`` of the store's catalog.
+
+    Parameters
+    ----------
+    action : TapsHead or SuffixTraining or FullTraining
+    store : FrozenWork
+        A feature store: network, catalog, pooled taps, and activations on demand.
+    rows : int array of shape (n,)
+        Catalog rows that may be learned from.
+    labels : int array of shape (len(catalog),)
+        Labels of all catalog rows, in [0, n_classes).
+    n_classes : int
+    groups : int array of shape (len(catalog),) or None
+        Rows of equal groups are never split apart.
+    settings : Settings
+        ``class_weights`` applies to a closed-form head; gradient training has its own recipe.
+    resolved : ResolvedSettings
+        Device, precision, threads and workers; the latter two never change a result.
+    seed : int
+    checkpoint_dir : Path or None
+        Gradient training keeps its state here and continues from it.
+    progress : Progress
+    probe : mapping of str to RidgeLOO or None, default=None
+        Unweighted ridge fits on exactly ``rows``, by tap or ``"all"``; they spare a closed-form
+        head its own fit.
+    validation_rows : int array or None, default=None
+        A given validation part for gradient training; drawn from ``rows`` when None. A
+        closed-form head has its own leave-one-out and does not look at it.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    InputError
+        If the arrays do not fit the catalog.
+    PlanError, CutError
+        If the action does not fit the network.
+    FrozenChangedError
+        If something frozen did not stay bit-identical.
+    """
+    catalog = store.catalog
+    all_labels = _per_image(labels, "labels", n=len(catalog))
+    all_groups = None if groups is None else _per_image(groups, "groups", n=len(catalog))
+    chosen = np.asarray(rows, dtype=np.int64)
+    if not len(chosen):
+        raise InputError("There is no image to train on.")
+    if isinstance(action, TapsHead):
+        return train_taps_head(
+            action,
+            store,
+            chosen,
+            all_labels[chosen],
+            n_classes=n_classes,
+            groups=None if all_groups is None else all_groups[chosen],
+            class_weights=class_weights(
+                all_labels[chosen], n_classes=n_classes, choice=settings.class_weights
+            ),
+            seed=seed,
+            probe=probe,
+        )
+    parts = make_parts(
+        catalog,
+        chosen,
+        all_labels,
+        n_classes=n_classes,
+        groups=all_groups,
+        fraction=action.recipe.validation_fraction,
+        seed=seed,
+        validation_rows=None
+        if validation_rows is None
+        else np.asarray(validation_rows, dtype=np.int64),
+    )
+    return finetune(
+        action,
+        store,
+        parts,
+        groups=all_groups,
+        resolved=resolved,
+        seed=seed,
+        checkpoint_dir=checkpoint_dir,
+        progress=progress,
+    )
+
+
+def _per_image(values: npt.ArrayLike, what: str, *, n: int) -> IntArray:
+    found = np.asarray(values, dtype=np.int64)
+    if found.shape != (n,):
+        raise InputError(f"There are {n} images in the catalog, but {what} of {found.shape}.")
+    return found

@@ -1,0 +1,188 @@
+"""A model folder is whole, agrees with itself, or says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file
+from torch import nn
+
+from frostline.artifact import Model, ModelCard, find_model_folder, load_card, save_model
+from frostline.artifact.restore import restore_module
+from frostline.errors import EngineError, RunFolderError
+from frostline.plan import TapsHead
+from frostline.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from tests.artifact.conftest import Saved
+
+
+@pytest.fixture
+def copy(saved: Saved, tmp_path: Path) -> Path:
+    """A run folder of this test's own."""
+    shutil.copytree(saved.run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def small_card(preprocessing: Preprocessing) -> ModelCard:
+    return ModelCard(
+        frostline="0.1.0",
+        classes=("a", "b", "c"),
+        preprocessing=preprocessing,
+        backbone="small",
+        weights_licence="none",
+        action=TapsHead(taps=["x"]),
+        n_train=3,
+    )
+
+
+def test_the_card_comes_back(saved: Saved) -> None:
+    card = load_card(saved.run)
+    assert card == saved.card
+    assert card == load_card(saved.run / "model")
+    assert card.classes == ("zebra", "apple", "Äpfel & Birnen", "moth")
+    assert len(card.fingerprints.weights) == len(card.fingerprints.onnx) == 64
+    names = sorted(path.name for path in (saved.run / "model").iterdir())
+    assert names == ["model.json", "model.onnx", "weights.safetensors"]
+
+
+def test_the_weights_are_the_state_dict(saved: Saved) -> None:
+    stored = load_file(saved.run / "model" / "weights.safetensors")
+    own = saved.module.state_dict()
+    assert sorted(stored) == sorted(own)
+    assert all(torch.equal(stored[name], own[name]) for name in own)
+
+
+def test_shared_tensors_are_written_for_each_name(
+    tmp_path: Path, small_preprocessing: Preprocessing
+) -> None:
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(3, 3, 1)
+            self.second = self.first
+            self.head = nn.Linear(3, 3)
+            self.head.weight = nn.Parameter(self.first.weight.detach().view(3, 3).t())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = self.head(self.second(self.first(x)).mean(dim=(2, 3)))
+            return result
+
+    module = Shared().eval()
+    save_model(tmp_path, module, small_card(small_preprocessing))
+    stored = load_file(tmp_path / "weights.safetensors")
+    assert torch.equal(stored["second.weight"], module.first.weight)
+    assert torch.equal(stored["head.weight"], module.head.weight)
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def test_a_flipped_bit_is_found(copy: Path) -> None:
+    flip_a_bit(copy / "model" / "model.onnx")
+    with pytest.raises(RunFolderError, match=r"model\.onnx is damaged"):
+        Model.load(copy)
+    flip_a_bit(copy / "model" / "weights.safetensors")
+    with pytest.raises(RunFolderError, match=r"weights\.safetensors is damaged"):
+        restore_module(copy)
+
+
+def test_a_missing_file_is_named(copy: Path) -> None:
+    (copy / "model" / "model.onnx").unlink()
+    with pytest.raises(RunFolderError, match=r"model\.onnx is missing"):
+        Model.load(copy)
+
+
+def test_no_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="does not exist"):
+        find_model_folder(tmp_path / "nowhere")
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        find_model_folder(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match="is a file"):
+        find_model_folder(tmp_path / "file")
+    (tmp_path / "plan.json").touch()
+    with pytest.raises(RunFolderError, match="has no finished model"):
+        find_model_folder(tmp_path)
+
+
+def test_a_damaged_card_is_named(copy: Path) -> None:
+    path = copy / "model" / "model.json"
+    whole = path.read_text(encoding="utf-8")
+    path.write_text(whole[: len(whole) // 2], encoding="utf-8")
+    with pytest.raises(RunFolderError, match=r"model\.json is damaged"):
+        load_card(copy)
+    values = json.loads(whole)
+    path.write_text(json.dumps(values | {"format_version": 2}), encoding="utf-8")
+    with pytest.raises(RunFolderError, match="Update Frostline"):
+        load_card(copy)
+    del values["temperature"]
+    values["temprature"] = 1.0
+    path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(RunFolderError, match="temprature"):
+        load_card(copy)
+
+
+def test_classes_of_the_same_name_are_refused(small_preprocessing: Preprocessing) -> None:
+    values = small_card(small_preprocessing).model_dump()
+    with pytest.raises(ValidationError, match="same name"):
+        ModelCard.model_validate(values | {"classes": ("a", "b", "a")})
+
+
+def test_a_failed_save_leaves_the_old_model(
+    tmp_path: Path, small_net: nn.Sequential, small_preprocessing: Preprocessing
+) -> None:
+    card = small_card(small_preprocessing)
+    save_model(tmp_path, small_net, card)
+    image = np.full((70, 90, 3), 130, dtype=np.uint8)
+    before = Model.load(tmp_path).predict_proba(image)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    with torch.no_grad():
+        next(small_net.parameters()).fill_(float("nan"))
+    with pytest.raises(EngineError):
+        save_model(tmp_path, small_net, card)
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    assert np.array_equal(Model.load(tmp_path).predict_proba(image), before)
+
+
+def test_a_new_model_replaces_the_old_one(
+    tmp_path: Path, small_net: nn.Sequential, small_preprocessing: Preprocessing
+) -> None:
+    card = small_card(small_preprocessing)
+    first = save_model(tmp_path, small_net, card)
+    with torch.no_grad():
+        next(small_net.parameters()).mul_(1.5)
+    second = save_model(tmp_path, small_net, first)
+    assert first.fingerprints.weights != second.fingerprints.weights
+    assert load_card(tmp_path) == second
+    Model.load(tmp_path)
+
+
+def test_an_unwritable_folder_is_named(
+    tmp_path: Path, small_net: nn.Sequential, small_preprocessing: Preprocessing
+) -> None:
+    (tmp_path / "model").touch()
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        save_model(tmp_path / "model", small_net, small_card(small_preprocessing))
+
+
+def test_the_restored_module_is_the_saved_one(saved: Saved) -> None:
+    module = restore_module(saved.run)
+    assert not module.training
+    for name, value in saved.module.state_dict().items():
+        assert torch.equal(module.state_dict()[name], value), name
+    x = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(module(x), saved.module(x))

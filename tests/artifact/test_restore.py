@@ -1,0 +1,94 @@
+"""Modules of every kind of action come back from their folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from frostline.artifact import Model, ModelCard, save_model
+from frostline.artifact.restore import restore_module
+from frostline.backbone.heads import build_classifier
+from frostline.backbone.network import Network
+from frostline.errors import RunFolderError
+from frostline.plan import FullTraining, Recipe, SuffixTraining
+from frostline.preprocessing import Preprocessing
+
+RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(3)
+    return Network.load("resnet10t", pretrained=False)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda cut: FullTraining(recipe=RECIPE),
+        lambda cut: FullTraining(keep_to=cut, new_block=True, recipe=RECIPE),
+        lambda cut: SuffixTraining(keep_to=cut, freeze_to="layer1", recipe=RECIPE),
+    ],
+    ids=["everything", "cut and new block", "suffix"],
+)
+def test_trained_networks_come_back(
+    tmp_path: Path,
+    network: Network,
+    photos: list[Image.Image],
+    make: object,
+) -> None:
+    assert callable(make)
+    action = make(network.taps[-2])
+    module = build_classifier(
+        network, keep_to=action.keep_to, n_classes=3, new_block=action.new_block
+    ).train()
+    preprocessing = Preprocessing(size=96)
+    prepared = np.stack([preprocessing.apply(photo) for photo in photos])
+    with torch.no_grad():
+        # statistics and weights that differ from those of a fresh network
+        module(torch.from_numpy(preprocessing.normalise(prepared)))
+        module.head.weight.mul_(30)
+    module.eval()
+    card = ModelCard(
+        frostline="0.1.0",
+        classes=("b", "a", "c"),
+        preprocessing=preprocessing,
+        backbone=network.name,
+        weights_licence=network.licence,
+        cut=action.keep_to,
+        action=action,
+        temperature=0.9,
+        n_train=8,
+    )
+    save_model(tmp_path, module, card)
+
+    restored = restore_module(tmp_path)
+    x = torch.from_numpy(preprocessing.normalise(prepared))
+    with torch.inference_mode():
+        logits = restored(x)
+        assert torch.equal(logits, module(x))
+    expected = torch.softmax(logits.double() / 0.9, dim=1).numpy()
+    found = Model.load(tmp_path, threads=1).predict_proba(photos)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.ptp(expected, axis=0).max() > 0.01
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path, network: Network) -> None:
+    action = FullTraining(recipe=RECIPE)
+    module = build_classifier(network, keep_to=None, n_classes=3, new_block=False)
+    card = ModelCard(
+        frostline="0.1.0",
+        classes=("b", "a", "c"),
+        preprocessing=Preprocessing(size=64),
+        backbone="resnet18",
+        weights_licence="none",
+        action=action,
+        n_train=8,
+    )
+    save_model(tmp_path, module, card)
+    with pytest.raises(RunFolderError, match="do not fit the network"):
+        restore_module(tmp_path)

@@ -1,0 +1,133 @@
+"""All evidence together, on taps that are real pixels at three resolutions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.datasets import load_digits
+
+from frostline.errors import InputError
+from frostline.evidence import collect
+from frostline.evidence.collect import collect_evidence
+from frostline.evidence.needs import IntArray, LayerMoments
+from frostline.evidence.probes import probe
+from frostline.plan import EvidenceSummary
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class NoMoments:
+    layers: Sequence[LayerMoments] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    name: str = "pixels"
+    weights_id: str = "0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Ten:
+    classes: tuple[str, ...] = tuple("0123456789")
+
+
+@dataclasses.dataclass(frozen=True)
+class PixelStore:
+    """Digits as taps: 4 block means, all 64 pixels, 16 block means, in this order of depth."""
+
+    taps: Float32
+    slices: Mapping[str, slice]
+    network: Named = dataclasses.field(default_factory=Named)
+    catalog: Ten = dataclasses.field(default_factory=Ten)
+
+    def tap(self, names: Sequence[str], rows: IntArray) -> Float32:
+        return np.concatenate([self.taps[rows, self.slices[name]] for name in names], axis=1)
+
+    def moments(self, rows: IntArray, limit: int = 256) -> NoMoments:
+        del rows, limit
+        return NoMoments()
+
+
+@pytest.fixture(scope="module")
+def labels() -> npt.NDArray[np.int64]:
+    return np.asarray(load_digits().target[:400], dtype=np.int64)
+
+
+@pytest.fixture(scope="module")
+def store() -> PixelStore:
+    images = load_digits().images[:400]
+    coarse = images.reshape(-1, 2, 4, 2, 4).mean(axis=(2, 4)).reshape(400, 4)
+    medium = images.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(400, 16)
+    taps = np.concatenate([coarse, images.reshape(400, 64), medium], axis=1).astype(np.float32)
+    return PixelStore(taps, {"early": slice(0, 4), "pixels": slice(4, 68), "late": slice(68, 84)})
+
+
+def test_numbers_belong_together(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
+    rows = np.random.default_rng(0).permutation(400)[:300]
+    found = collect_evidence(store, rows, labels, np.arange(400), seed=0)
+    summary = found.summary
+    assert [p.tap for p in summary.probes] == ["early", "pixels", "late"]
+    assert (summary.best_tap, summary.last_tap) == ("pixels", "late")
+    by_tap = {p.tap: p for p in summary.probes}
+    assert summary.cut_gain == pytest.approx(by_tap["pixels"].accuracy - by_tap["late"].accuracy)
+    assert summary.cut_gain > summary.cut_gain_error > 0
+    assert summary.gap == pytest.approx(summary.all_taps.train_accuracy - summary.all_taps.accuracy)
+    best = max(p.accuracy for p in (*summary.probes, summary.all_taps))
+    assert summary.headroom == pytest.approx(1.0 - best)
+    assert summary.chance == np.bincount(labels[rows]).max() / 300
+    assert 0.0 < summary.slope < 0.2
+    assert summary.size.n_images == 300
+    assert summary.shift.label == "unknown"
+    assert EvidenceSummary.model_validate_json(summary.model_dump_json()) == summary
+
+
+def test_fits_apply_to_raw_taps(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
+    rows = np.arange(300)
+    found = collect_evidence(store, rows, labels, np.arange(400), seed=0)
+    assert set(found.ridge) == {"early", "pixels", "late", "all"}
+    fresh = np.arange(300, 400)
+    everything = found.ridge["all"].predict(store.tap(list(store.slices), fresh))
+    assert (everything.argmax(axis=1) == labels[fresh]).mean() > 0.8
+    np.testing.assert_allclose(
+        found.ridge["late"].loo,
+        probe("late", store.tap(["late"], rows), labels[rows], n_classes=10).fit.loo,
+        atol=1e-10,
+    )
+    np.testing.assert_array_equal(
+        found.correct["all"], found.ridge["all"].loo.argmax(axis=1) == labels[rows]
+    )
+
+
+def test_rows_outside_are_never_looked_at(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
+    rows = np.arange(200)
+    spoiled = store.taps.copy()
+    spoiled[200:] = np.nan
+    other_labels = labels.copy()
+    other_labels[200:] = 0
+    clean = collect_evidence(store, rows, labels, np.arange(400), seed=0)
+    dirty = collect_evidence(
+        dataclasses.replace(store, taps=spoiled), rows, other_labels, np.arange(400), seed=0
+    )
+    assert clean.summary == dirty.summary
+
+
+def test_many_rows_are_compared_on_a_part(
+    store: PixelStore, labels: npt.NDArray[np.int64], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "_COMPARE_ROWS", 150)
+    found = collect_evidence(store, np.arange(400), labels, np.arange(400), seed=0)
+    assert 80 <= len(found.compared) <= 150
+    assert set(found.ridge) == {"all"}
+    assert found.correct["all"].shape == (400,)
+    assert found.correct["late"].shape == found.compared.shape
+    assert (np.bincount(labels[found.compared]) > 5).all()
+
+
+def test_duplicates_only_are_refused(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
+    with pytest.raises(InputError, match="two training images"):
+        collect_evidence(store, np.arange(5), labels, np.zeros(400, dtype=np.int64), seed=0)

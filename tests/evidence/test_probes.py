@@ -1,0 +1,152 @@
+"""Probes against explicit refits on scikit-learn's digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.datasets import load_digits
+
+from frostline.evidence.curve import half_data_accuracy, half_of
+from frostline.evidence.needs import BoolArray
+from frostline.evidence.probes import Probe, best_tap, paired_gain, probe
+from frostline.linear.ridge import RidgeLOO
+from frostline.plan import ProbeEvidence
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+
+
+def digits(n: int, seed: int = 0) -> tuple[Float, Int]:
+    data = load_digits()
+    rows = np.random.default_rng(seed).permutation(len(data.target))[:n]
+    return data.data[rows], data.target[rows].astype(np.int64)
+
+
+def refit_without(features: Float, labels: Int, left_out: BoolArray, penalty: float) -> Float:
+    """Outputs for the left-out rows, by the normal equations on all the others."""
+    spread = features.std(axis=0)
+    varies = spread > 1e-6 * np.maximum(np.abs(features.mean(axis=0)), spread.max())
+    z = features[:, varies] / spread[varies] / np.sqrt(varies.sum())
+    targets = np.eye(10)[labels]
+    x, y = z[~left_out], targets[~left_out]
+    mean, target_mean = x.mean(axis=0), y.mean(axis=0)
+    gram = (x - mean).T @ (x - mean) + penalty * np.eye(x.shape[1])
+    weight = np.linalg.solve(gram, (x - mean).T @ (y - target_mean))
+    outputs: Float = (z[left_out] - mean) @ weight + target_mean
+    return outputs
+
+
+@pytest.mark.parametrize("n", [50, 150])
+def test_every_number_equals_that_of_explicit_leave_one_out(n: int) -> None:
+    features, labels = digits(n)
+    found = probe("bn2", features, labels, n_classes=10)
+    outputs = np.concatenate(
+        [refit_without(features, labels, np.arange(n) == i, found.fit.penalty) for i in range(n)]
+    )
+    right = outputs.argmax(axis=1) == labels
+    np.testing.assert_array_equal(found.correct, right)
+    evidence = found.evidence
+    assert (evidence.tap, evidence.dimensions) == ("bn2", 64)
+    assert evidence.accuracy == pytest.approx(right.mean())
+    assert evidence.standard_error == pytest.approx(right.std(ddof=1) / np.sqrt(n))
+    recalls = [right[labels == c].mean() for c in np.unique(labels)]
+    assert evidence.balanced_accuracy == pytest.approx(np.mean(recalls))
+    assert evidence.mse == pytest.approx(np.mean((outputs - np.eye(10)[labels]) ** 2), rel=1e-6)
+    assert evidence.train_accuracy >= evidence.accuracy
+
+
+def test_groups_are_left_out_together_and_counted_once() -> None:
+    features, labels = digits(60)
+    rng = np.random.default_rng(1)
+    # every image three times with a trace of noise: left out alone it would be recognised
+    copies = np.repeat(features, 3, axis=0) + rng.normal(size=(180, 64)) * 0.01
+    labels3, groups = np.repeat(labels, 3), np.repeat(np.arange(60), 3)
+    naive = probe("t", copies, labels3, n_classes=10)
+    honest = probe("t", copies, labels3, n_classes=10, groups=groups)
+    assert naive.evidence.accuracy > honest.evidence.accuracy + 0.1
+    outputs = np.concatenate(
+        [refit_without(copies, labels3, groups == g, honest.fit.penalty) for g in range(60)]
+    )
+    np.testing.assert_allclose(honest.fit.loo, outputs, atol=1e-7)
+    per_group = honest.correct.reshape(60, 3).mean(axis=1)
+    assert honest.evidence.standard_error == pytest.approx(per_group.std(ddof=1) / np.sqrt(60))
+
+
+def test_paired_gain_is_the_mean_difference_with_its_own_error() -> None:
+    rng = np.random.default_rng(2)
+    first, second = rng.random(200) < 0.8, rng.random(200) < 0.6
+    difference = first.astype(float) - second
+    gain, error = paired_gain(first, second)
+    assert gain == pytest.approx(difference.mean())
+    assert error == pytest.approx(difference.std(ddof=1) / np.sqrt(200))
+    # each row four times, as one group: the same information, the same error
+    groups = np.repeat(np.arange(200), 4)
+    again = paired_gain(np.repeat(first, 4), np.repeat(second, 4), groups)
+    assert again == pytest.approx((gain, error))
+    assert paired_gain(first, first) == (0.0, 0.0)
+
+
+def with_accuracy(correct: BoolArray) -> Probe:
+    empty = np.zeros((1, 1))
+    accuracy = float(correct.mean())
+    return Probe(
+        RidgeLOO(empty, empty[0], 1.0, 1.0, empty[0], empty, empty, empty[0]),
+        correct,
+        ProbeEvidence(
+            tap="t",
+            dimensions=1,
+            accuracy=accuracy,
+            standard_error=0.0,
+            balanced_accuracy=accuracy,
+            mse=0.0,
+            train_accuracy=1.0,
+            strength=1.0,
+        ),
+    )
+
+
+def test_a_deeper_tap_is_preferred_unless_it_is_clearly_worse() -> None:
+    base = np.arange(400) % 10 < 7
+    much_worse, barely_worse = base.copy(), base.copy()
+    much_worse[:100] = False
+    # 11 rows lost and 10 others gained: the loss of one row is within its error
+    barely_worse[np.flatnonzero(base)[:11]] = False
+    barely_worse[np.flatnonzero(~base)[:10]] = True
+    worst = np.zeros(400, dtype=bool)
+    assert best_tap([with_accuracy(c) for c in (worst, base, much_worse)]) == 1
+    assert best_tap([with_accuracy(c) for c in (worst, base, barely_worse)]) == 2
+    assert best_tap([with_accuracy(c) for c in (base, barely_worse, much_worse)]) == 1
+    assert best_tap([with_accuracy(c) for c in (base, base, base)]) == 2
+
+
+def test_halves_keep_groups_whole_and_classes_in_proportion() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.repeat(np.arange(4), [200, 100, 40, 1])
+    order = rng.permutation(len(labels))
+    labels = labels[order]
+    groups = np.arange(len(labels))
+    pairs = np.flatnonzero(labels == 0)[:60].reshape(30, 2)
+    groups[pairs[:, 1]] = groups[pairs[:, 0]]
+    half = half_of(labels, groups, seed=0, draw=0)
+    assert (half[pairs[:, 0]] == half[pairs[:, 1]]).all()
+    counts = np.bincount(labels[half], minlength=4)
+    assert 80 <= counts[0] <= 120
+    assert counts[1:3].tolist() == [50, 20]
+    np.testing.assert_array_equal(half, half_of(labels, groups, seed=0, draw=0))
+    assert (half != half_of(labels, groups, seed=0, draw=1)).any()
+
+
+def test_half_the_digits_give_less_accuracy_than_all() -> None:
+    features, labels = digits(120)
+    whole = probe("all", features, labels, n_classes=10)
+    blocks = [slice(0, 64)]
+    half = half_data_accuracy(
+        features, labels, n_classes=10, groups=np.arange(120), blocks=blocks, seed=0
+    )
+    assert half is not None
+    assert 0.5 < half < whole.evidence.accuracy - 0.02
+    alone = half_data_accuracy(
+        features[:2], labels[:2], n_classes=10, groups=np.arange(2), blocks=blocks, seed=0
+    )
+    assert alone is None or alone <= 1.0

@@ -1,0 +1,72 @@
+"""Rooms import only from floors below; heavy imports wait."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import frostline
+
+ROOT = Path(str(frostline.__file__)).parent
+
+FLOORS = {
+    **dict.fromkeys(("errors", "settings", "plan", "preprocessing", "progress", "timing"), 0),
+    **dict.fromkeys(("images", "backbone", "linear", "evaluation"), 1),
+    "features": 2,
+    **dict.fromkeys(("evidence", "training"), 3),
+    "strategy": 4,
+    **dict.fromkeys(("procedure", "assess"), 5),
+    **dict.fromkeys(("artifact", "report"), 6),
+    **dict.fromkeys(("publish", "pipeline"), 7),
+    **dict.fromkeys(("cli", "__init__"), 8),
+}
+#: rooms of one floor that may see each other, in this direction only
+BESIDE = {
+    ("assess", "procedure"),
+    ("pipeline", "publish"),
+    ("settings", "errors"),
+    ("plan", "errors"),
+}
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module] if node.module != "frostline" else []
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("frostline.")}
+    return found
+
+
+def test_every_room_imports_only_from_floors_below() -> None:
+    wrong = []
+    for file in ROOT.rglob("*.py"):
+        room = room_of(file)
+        for other in imported_rooms(file) - {room}:
+            below = FLOORS[other] < FLOORS[room] or (room, other) in BESIDE
+            if not below:
+                wrong.append(f"{file.relative_to(ROOT)} imports {other}")
+    assert not wrong
+
+
+def test_help_and_prediction_need_no_pytorch() -> None:
+    code = (
+        "import sys, frostline.cli.main, frostline.cli.predict, frostline.artifact.model;"
+        "print([m for m in ('torch', 'timm', 'sklearn', 'pandas') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+def test_public_names_exist() -> None:
+    for name in frostline.__all__:
+        assert getattr(frostline, name) is not None

@@ -1,0 +1,151 @@
+"""Closed-form heads: what is handed back is the fit, and its honest logits are honest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from frostline.errors import InputError, PlanError
+from frostline.images.stratified import stratified_folds
+from frostline.linear.logistic import fit_logistic
+from frostline.linear.ridge import ridge_loo
+from frostline.plan import TapsHead
+from frostline.settings import make_settings
+from frostline.training.result import Trained
+from frostline.training.store import FrozenWork
+
+Fit = Callable[..., Trained]
+
+GROUPS = np.arange(60) // 2
+
+
+def outputs(trained: Trained, store: FrozenWork, rows: list[int]) -> np.ndarray:
+    """What the module says about rows, through images."""
+    digests = [store.catalog.digests[row] for row in rows]
+    pixels = np.stack(list(store.pictures.pixels(digests)))
+    with torch.no_grad():
+        logits = trained.module(torch.from_numpy(store.network.preprocessing.normalise(pixels)))
+    return np.asarray(logits.numpy())
+
+
+def test_module_is_body_and_ridge(fit: Fit, digits_store: FrozenWork) -> None:
+    taps = ["blocks.1", "blocks.3"]
+    trained = fit(TapsHead(taps=taps))
+    rows = np.arange(60)
+    features = digits_store.tap(taps, rows)
+    width = digits_store.slices["blocks.1"]
+    border = width.stop - width.start
+    expected = ridge_loo(
+        features,
+        digits_store.catalog.labels,
+        n_classes=3,
+        blocks=[slice(0, border), slice(border, features.shape[1])],
+    )
+    some = [0, 25, 59]
+    np.testing.assert_allclose(
+        outputs(trained, digits_store, some), expected.predict(features[some]), atol=2e-4
+    )
+    assert trained.strength == expected.strength
+    assert not trained.module.training
+
+
+def test_order_of_taps_does_not_matter(fit: Fit, digits_store: FrozenWork) -> None:
+    one = fit(TapsHead(taps=["blocks.1", "blocks.3"]))
+    other = fit(TapsHead(taps=["blocks.3", "blocks.1"]))
+    np.testing.assert_array_equal(
+        outputs(one, digits_store, [0, 1]), outputs(other, digits_store, [0, 1])
+    )
+
+
+def test_honest_logits_are_those_of_a_fit_without_the_row(
+    fit: Fit, digits_store: FrozenWork
+) -> None:
+    rows = np.arange(0, 60, 2)
+    trained = fit(TapsHead(taps=["blocks.2"], strength=1.0), rows=rows)
+    np.testing.assert_array_equal(trained.honest_rows, rows)
+    features = digits_store.tap(["blocks.2"], rows).astype(np.float64)
+    targets = np.eye(3)[digits_store.catalog.labels[rows]]
+    # the scale of a channel and the absolute penalty are those of all rows
+    scaled = (features - features.mean(axis=0)) / features.std(axis=0) / features.shape[1] ** 0.5
+    penalty = np.sum(scaled**2) / min(scaled.shape)
+    for row in (0, 17, 29):
+        x, y = np.delete(scaled, row, axis=0), np.delete(targets, row, axis=0)
+        centred = x - x.mean(axis=0)
+        gram = centred.T @ centred + penalty * np.eye(x.shape[1])
+        weight = np.linalg.solve(gram, centred.T @ (y - y.mean(axis=0)))
+        expected = (scaled[row] - x.mean(axis=0)) @ weight + y.mean(axis=0)
+        np.testing.assert_allclose(trained.honest_logits[row], expected, atol=1e-8)
+
+
+def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: FrozenWork) -> None:
+    rows = np.concatenate([np.arange(60), np.arange(60)])
+    action = TapsHead(taps=["blocks.2"], strength=1e-3)
+    targets = np.eye(3)[digits_store.catalog.labels[rows]]
+    alone = np.square(fit(action, rows=rows).honest_logits - targets).mean()
+    grouped = fit(action, rows=rows, groups=np.arange(60)).honest_logits
+    # with its twin left in, a row is all but seen
+    assert np.square(grouped - targets).mean() > 5 * alone
+
+
+def test_a_fitting_probe_is_taken_and_another_is_not(
+    fit: Fit, digits_store: FrozenWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, labels = np.arange(60), digits_store.catalog.labels
+    features = digits_store.tap(["blocks.2"], rows)
+    probe = ridge_loo(features, labels, n_classes=3)
+    action = TapsHead(taps=["blocks.2"])
+    fresh = fit(action)
+    calls: list[int] = []
+
+    def counting(*args: object, **kwargs: object) -> object:
+        calls.append(1)
+        return ridge_loo(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("frostline.training.taps_head.ridge_loo", counting)
+    taken = fit(action, probe={"blocks.2": probe})
+    assert calls == []
+    np.testing.assert_array_equal(taken.honest_logits, fresh.honest_logits)
+    fit(action, probe={"blocks.2": probe}, rows=rows[5:])
+    fit(TapsHead(taps=["blocks.2"], strength=0.77), probe={"blocks.2": probe})
+    fit(action, probe={"blocks.2": probe}, settings=make_settings(class_weights="balanced"))
+    assert len(calls) == 3
+
+
+def test_logistic_head_is_the_fit_and_its_logits_are_out_of_fold(
+    fit: Fit, digits_store: FrozenWork
+) -> None:
+    trained = fit(TapsHead(taps=["blocks.3"], head="logistic", strength=0.1), groups=GROUPS)
+    features = digits_store.tap(["blocks.3"], np.arange(60))
+    labels = digits_store.catalog.labels
+    folds = stratified_folds(labels, GROUPS, digits_store.catalog.digests, n_folds=5, seed=3)
+    expected = fit_logistic(
+        features,
+        labels,
+        n_classes=3,
+        folds=folds,
+        strengths=[0.1],
+        blocks=[slice(0, features.shape[1])],
+    )
+    mine = outputs(trained, digits_store, list(range(60)))
+    np.testing.assert_allclose(mine, expected.predict(features), atol=1e-3)
+    np.testing.assert_array_equal(trained.honest_logits, expected.out_of_fold)
+    assert not np.allclose(trained.honest_logits, mine, atol=0.1)
+
+
+def test_unknown_taps_and_wrong_arrays_are_named(fit: Fit) -> None:
+    with pytest.raises(InputError, match="labels"):
+        fit(TapsHead(taps=["blocks.2"]), labels=[0, 1, 2])
+    with pytest.raises(InputError, match="no image"):
+        fit(TapsHead(taps=["blocks.2"]), rows=[])
+
+
+def test_a_cut_that_is_no_tap_is_refused(
+    fit: Fit, digits_store: FrozenWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer = {name: part for name, part in digits_store.slices.items() if name != "blocks.2"}
+    monkeypatch.setattr(digits_store, "slices", fewer)
+    with pytest.raises(PlanError, match=r"blocks\.2.*not one of its taps"):
+        fit(TapsHead(taps=["blocks.2"]))

@@ -9,12 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from frostline.artifact.evaluate import evaluate
     from frostline.artifact.model import Model
-    from frostline.artifact.model import load_model as load
     from frostline.backbone.freezing import freeze, unfreeze
     from frostline.backbone.groups import param_groups
     from frostline.backbone.network import Network
-    from frostline.pipeline import advise, evaluate, fit
+    from frostline.pipeline import advise, fit
+
+    load = Model.load
 
 __version__ = "0.1.0"
 
@@ -22,7 +24,7 @@ _HOMES = {
     "Model": "frostline.artifact.model",
     "Network": "frostline.backbone.network",
     "advise": "frostline.pipeline",
-    "evaluate": "frostline.pipeline",
+    "evaluate": "frostline.artifact.evaluate",
     "fit": "frostline.pipeline",
     "freeze": "frostline.backbone.freezing",
     "load": "frostline.artifact.model",
@@ -48,4 +50,4 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = importlib.import_module(_HOMES[name])
-    return getattr(home, "load_model" if name == "load" else name)
+    return home.Model.load if name == "load" else getattr(home, name)

@@ -241,8 +241,8 @@ def _logits(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray
     """Logits for rows of the store; a head on taps needs no image again."""
     if isinstance(trained.action, TapsHead):
         head = trained.module.get_submodule("head")
-        weight = head.weight.detach().double().numpy()  # type: ignore[union-attr,operator]
-        bias = head.bias.detach().double().numpy()  # type: ignore[union-attr,operator]
+        weight = head.weight.detach().double().numpy()  # type: ignore[operator]
+        bias = head.bias.detach().double().numpy()  # type: ignore[operator]
         taps = store.tap(trained.action.taps, rows).astype(np.float64)
         return np.asarray(taps @ weight.T + bias, dtype=np.float64)
     device = next(trained.module.parameters()).device

@@ -105,6 +105,10 @@ def publish(
         "frozen_verified": assessed.frozen_verified,
     }
     data = ReportData(
+        source=catalog.source,
+        classes=catalog.classes,
+        run=str(run.path),
+        version=__version__,
         plan=plan,
         metrics=metrics,
         audit=found,

@@ -181,7 +181,7 @@ def test_digits_have_no_near_duplicates_but_copies_are_found() -> None:
 
 
 def test_solar_cells_that_look_alike_are_kept_apart() -> None:
-    """The set has cells photographed twice, and hundreds of different ones hard to tell apart."""
+    """Some cells seem to appear twice; hundreds of different ones are hard to tell apart."""
     folder = Path(str(elpv_dataset.__file__)).parent / "data" / "images"
     cells = [decode(path, max_pixels=10**6) for path in sorted(folder.glob("*.png"))]
     copies = [jpeg(cell, 60) for cell in cells[:2600:100]]
@@ -190,7 +190,7 @@ def test_solar_cells_that_look_alike_are_kept_apart() -> None:
     groups = find_near_duplicates(thumbs([*cells, *copies])).groups
     home = {member: group for group in groups for member in group}
     assert all(n + i in home.get(i * 100, ()) for i in range(26))
-    # the same module was recorded twice, 542 images later, sharp and blurred
+    # by eye the same cells, sharp and, 542 images later, blurred
     assert 2278 in home[1736]
     assert 2286 in home[1744]
     inside = [group for group in groups if group[-1] < n]

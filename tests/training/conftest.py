@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import timm
 import torch
@@ -18,9 +16,8 @@ from sklearn.datasets import load_digits
 
 from frostline.backbone.network import Network
 from frostline.backbone.sources import Source
-from frostline.features.pictures import Pictures
+from frostline.features.passes import FeatureStore, run_passes
 from frostline.images.catalog import Catalog, ImageRow
-from frostline.images.views import training_view
 from frostline.plan import FullTraining, SuffixTraining, TapsHead
 from frostline.preprocessing import Preprocessing
 from frostline.progress import NullProgress
@@ -30,85 +27,6 @@ from frostline.training.train import train
 
 N_CLASSES = 3
 PER_CLASS = 20
-
-
-@dataclass
-class StoredViews:
-    """Activations in memory."""
-
-    values: npt.NDArray[np.float16]
-
-
-@dataclass
-class SmallStore:
-    """The frozen work for the digits, done plainly in PyTorch and kept in memory."""
-
-    network: Network
-    catalog: Catalog
-    pictures: Pictures
-    taps: npt.NDArray[np.float32] = field(init=False)
-    slices: dict[str, slice] = field(init=False)
-
-    def __post_init__(self) -> None:
-        body = self.network.body(self.network.taps)
-        self.slices = body.slices
-        with torch.no_grad():
-            self.taps = body(self._inputs(range(len(self.catalog)))).numpy()
-
-    def _inputs(self, rows: Sequence[int] | range) -> torch.Tensor:
-        pixels = np.stack(list(self.pictures.pixels([self.catalog.digests[r] for r in rows])))
-        return torch.from_numpy(self.network.preprocessing.normalise(pixels))
-
-    def tap(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        columns = np.concatenate([np.r_[self.slices[name]] for name in names])
-        return self.taps[np.ix_(rows, columns)]
-
-    def materialise(
-        self,
-        cut: str,
-        rows: npt.NDArray[np.int64],
-        *,
-        views: int,
-        level: Literal["none", "light", "standard"],
-        flip: bool,
-        seed: int,
-    ) -> StoredViews:
-        prefix = self.network.prefix(cut)
-        found = []
-        with torch.no_grad():
-            for view in range(views):
-                pixels = [self._view(int(r), view, level, flip, seed) for r in rows]
-                batch = self.network.preprocessing.normalise(np.stack(pixels)) if pixels else None
-                if batch is None:
-                    found.append(np.zeros((0, *self.network.cut(cut).shape), dtype=np.float16))
-                else:
-                    found.append(prefix(torch.from_numpy(batch)).half().numpy())
-        return StoredViews(np.stack(found, axis=1))
-
-    def _view(
-        self,
-        row: int,
-        view: int,
-        level: Literal["none", "light", "standard"],
-        flip: bool,
-        seed: int,
-    ) -> npt.NDArray[np.uint8]:
-        digest = self.catalog.digests[row]
-        return training_view(
-            self.pictures.resized(digest),
-            self.network.preprocessing,
-            level=level if view else "none",
-            flip=flip,
-            seed=seed,
-            epoch=view,
-            key=digest,
-        )
-
-    def with_workers(self, workers: int) -> SmallStore:
-        pictures = Pictures(
-            self.catalog, self.network.preprocessing, max_pixels=10**6, workers=workers
-        )
-        return SmallStore(self.network, self.catalog, pictures)
 
 
 class Fit(Protocol):
@@ -140,7 +58,7 @@ def small_network() -> Network:
 
 
 @pytest.fixture(scope="session")
-def digits_store(small_network: Network, tmp_path_factory: pytest.TempPathFactory) -> SmallStore:
+def digits_catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """Twenty images each of 2, 3 and 8, in files."""
     folder = tmp_path_factory.mktemp("digits")
     digits = load_digits()
@@ -154,13 +72,50 @@ def digits_store(small_network: Network, tmp_path_factory: pytest.TempPathFactor
             image.convert("RGB").save(path)
             rows.append(ImageRow(path, path.name, label))
             digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
-    catalog = Catalog("digits", ("2", "3", "8"), tuple(rows), tuple(digests))
-    pictures = Pictures(catalog, small_network.preprocessing, max_pixels=10**6, workers=0)
-    return SmallStore(small_network, catalog, pictures)
+    return Catalog("digits", ("2", "3", "8"), tuple(rows), tuple(digests))
+
+
+def resolved_settings(*, workers: int = 0, precision: str = "fp32") -> ResolvedSettings:
+    return ResolvedSettings.model_validate(
+        {
+            "workers": workers,
+            "threads": 1,
+            "device": "cpu",
+            "precision": precision,
+            "budget_seconds": 60.0,
+            "reasons": {},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def make_store(
+    small_network: Network, digits_catalog: Catalog, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[int], FeatureStore]]:
+    """Build a feature store of the digits that uses so many workers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FROSTLINE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+        def make(workers: int) -> FeatureStore:
+            return run_passes(
+                small_network,
+                digits_catalog,
+                settings=make_settings(),
+                resolved=resolved_settings(workers=workers),
+                progress=NullProgress(),
+            )
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def digits_store(make_store: Callable[[int], FeatureStore]) -> FeatureStore:
+    """The frozen work on the digits, without workers."""
+    return make_store(0)
 
 
 @pytest.fixture
-def fit(digits_store: SmallStore) -> Fit:
+def fit(digits_store: FeatureStore) -> Fit:
     """Train on all digits, or with changed arguments."""
 
     def fit_digits(action: TapsHead | SuffixTraining | FullTraining, **changes: Any) -> Trained:
@@ -170,14 +125,7 @@ def fit(digits_store: SmallStore) -> Fit:
             "n_classes": N_CLASSES,
             "groups": None,
             "settings": make_settings(),
-            "resolved": ResolvedSettings(
-                workers=0,
-                threads=1,
-                device="cpu",
-                precision=precision,
-                budget_seconds=60.0,
-                reasons={},
-            ),
+            "resolved": resolved_settings(precision=precision),
             "seed": 3,
             "checkpoint_dir": None,
             "progress": NullProgress(),

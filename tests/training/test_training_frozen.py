@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from frostline.errors import FrozenChangedError, PlanError
+from frostline.features.passes import FeatureStore
 from frostline.plan import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.training.assembly import Above, assemble
 from frostline.training.result import Trained
-from frostline.training.store import FrozenWork
 from frostline.training.torch_state import Compute
 
 Fit = Callable[..., Trained]
@@ -36,10 +36,11 @@ def recipe(**changes: object) -> Recipe:
     return Recipe.model_validate(values | changes)
 
 
-def changed_tensors(trained: Trained, store: FrozenWork) -> tuple[set[str], set[str]]:
+def changed_tensors(trained: Trained, store: FeatureStore) -> tuple[set[str], set[str]]:
     """Names below ``kept.`` that differ from the pretrained network, and those that do not."""
     original = store.network.feature_module.state_dict()
-    moved, same = set(), set()
+    moved: set[str] = set()
+    same: set[str] = set()
     for name, tensor in trained.module.state_dict().items():
         if name.startswith("kept."):
             equal = torch.equal(tensor, original[name.removeprefix("kept.")])
@@ -57,7 +58,7 @@ def last_epoch_kept(action: SuffixTraining | FullTraining) -> SuffixTraining | F
 @pytest.mark.parametrize("norm_mode", ["eval", "train"])
 @pytest.mark.parametrize("new_block", [False, True])
 def test_suffix_training_moves_the_suffix_only(
-    fit: Fit, digits_store: FrozenWork, norm_mode: str, new_block: bool
+    fit: Fit, digits_store: FeatureStore, norm_mode: str, new_block: bool
 ) -> None:
     action = SuffixTraining(
         keep_to="blocks.3",
@@ -81,7 +82,7 @@ def test_suffix_training_moves_the_suffix_only(
 
 @pytest.mark.parametrize("norm_mode", ["eval", "train"])
 def test_full_training_moves_everything_kept(
-    fit: Fit, digits_store: FrozenWork, norm_mode: str
+    fit: Fit, digits_store: FeatureStore, norm_mode: str
 ) -> None:
     action = FullTraining(keep_to="blocks.3", recipe=recipe(norm_mode=norm_mode))
     trained = fit(last_epoch_kept(action))
@@ -93,7 +94,7 @@ def test_full_training_moves_everything_kept(
     assert trained.frozen_verified
 
 
-def test_small_batches_keep_norm_statistics_and_say_so(fit: Fit, digits_store: FrozenWork) -> None:
+def test_small_batches_keep_norm_statistics(fit: Fit, digits_store: FeatureStore) -> None:
     action = FullTraining(keep_to="bn1", recipe=recipe(norm_mode="train", batch_size=8))
     trained = fit(last_epoch_kept(action))
     _, same = changed_tensors(trained, digits_store)
@@ -101,7 +102,7 @@ def test_small_batches_keep_norm_statistics_and_say_so(fit: Fit, digits_store: F
     assert any("Norm layers kept their statistics" in note for note in trained.notes)
 
 
-def test_heads_leave_the_network_alone(fit: Fit, digits_store: FrozenWork) -> None:
+def test_heads_leave_the_network_alone(fit: Fit, digits_store: FeatureStore) -> None:
     before = digits_store.network.weights_id
     trained = fit(TapsHead(taps=list(digits_store.network.taps)))
     copied = digits_store.network.copy()
@@ -111,7 +112,7 @@ def test_heads_leave_the_network_alone(fit: Fit, digits_store: FrozenWork) -> No
 
 
 def test_training_never_touches_the_network_of_the_store(
-    fit: Fit, digits_store: FrozenWork
+    fit: Fit, digits_store: FeatureStore
 ) -> None:
     fit(FullTraining(keep_to="blocks.1", recipe=recipe(norm_mode="train")))
     assert digits_store.network.copy().weights_id == digits_store.network.weights_id
@@ -119,7 +120,7 @@ def test_training_never_touches_the_network_of_the_store(
 
 @pytest.mark.parametrize("freeze_to", [None, "blocks.1", "blocks.3"])
 def test_groups_cover_each_trainable_parameter_once(
-    digits_store: FrozenWork, freeze_to: str | None
+    digits_store: FeatureStore, freeze_to: str | None
 ) -> None:
     action: SuffixTraining | FullTraining
     if freeze_to is None:
@@ -138,7 +139,7 @@ def test_groups_cover_each_trainable_parameter_once(
     assert bool(frozen_parameters) == (freeze_to is not None)
 
 
-def test_rates_fall_once_a_stage(digits_store: FrozenWork) -> None:
+def test_rates_fall_once_a_stage(digits_store: FeatureStore) -> None:
     action = FullTraining(recipe=recipe(learning_rate=0.5, head_learning_rate=2.0))
     assembly = assemble(action, digits_store.network, n_classes=3, seed=0, compute=CPU)
     rates = {n: g["lr"] for g in assembly.groups(action) for n in g["param_names"]}
@@ -156,7 +157,7 @@ def test_rates_fall_once_a_stage(digits_store: FrozenWork) -> None:
 
 
 def test_gradients_of_the_suffix_equal_those_of_the_uncut_network(
-    digits_store: FrozenWork,
+    digits_store: FeatureStore,
 ) -> None:
     action = SuffixTraining(freeze_to="blocks.2", recipe=recipe(norm_mode="train"))
     images = torch.randn(16, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -175,10 +176,10 @@ def test_gradients_of_the_suffix_equal_those_of_the_uncut_network(
             with torch.no_grad():
                 activations = digits_store.network.prefix("blocks.2")(images)
             logits = above(activations)
-        torch.nn.functional.cross_entropy(logits, labels).backward()
-        gradients.append(
-            {n: p.grad for n, p in assembly.classifier.named_parameters() if p.grad is not None}
-        )
+        parameters = {n: p for n, p in assembly.classifier.named_parameters() if p.requires_grad}
+        loss = torch.nn.functional.cross_entropy(logits, labels)
+        found = torch.autograd.grad(loss, list(parameters.values()))
+        gradients.append(dict(zip(parameters, found, strict=True)))
         frozen = [p for p in assembly.classifier.parameters() if not p.requires_grad]
         assert frozen and all(p.grad is None for p in frozen)
     assert set(gradients[0]) == set(gradients[1])
@@ -188,7 +189,7 @@ def test_gradients_of_the_suffix_equal_those_of_the_uncut_network(
 
 
 def test_a_frozen_tensor_that_changes_is_reported(
-    fit: Fit, digits_store: FrozenWork, monkeypatch: pytest.MonkeyPatch
+    fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = torch.optim.AdamW.step
 
@@ -217,7 +218,7 @@ def test_a_prefix_that_reaches_above_what_is_kept_is_refused(fit: Fit) -> None:
         fit(SuffixTraining(keep_to="blocks.2", freeze_to="blocks.4", recipe=recipe()))
 
 
-def test_everything_kept_may_be_frozen(fit: Fit, digits_store: FrozenWork) -> None:
+def test_everything_kept_may_be_frozen(fit: Fit, digits_store: FeatureStore) -> None:
     action = SuffixTraining(
         keep_to="blocks.2", freeze_to="blocks.2", new_block=True, recipe=recipe()
     )

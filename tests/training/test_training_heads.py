@@ -9,29 +9,28 @@ import pytest
 import torch
 
 from frostline.errors import InputError, PlanError
+from frostline.features.passes import FeatureStore
 from frostline.images.stratified import stratified_folds
 from frostline.linear.logistic import fit_logistic
 from frostline.linear.ridge import ridge_loo
 from frostline.plan import TapsHead
 from frostline.settings import make_settings
 from frostline.training.result import Trained
-from frostline.training.store import FrozenWork
 
 Fit = Callable[..., Trained]
 
 GROUPS = np.arange(60) // 2
 
 
-def outputs(trained: Trained, store: FrozenWork, rows: list[int]) -> np.ndarray:
+def outputs(trained: Trained, store: FeatureStore, rows: list[int]) -> np.ndarray:
     """What the module says about rows, through images."""
-    digests = [store.catalog.digests[row] for row in rows]
-    pixels = np.stack(list(store.pictures.pixels(digests)))
+    pixels = store.pixels(np.array(rows))
     with torch.no_grad():
         logits = trained.module(torch.from_numpy(store.network.preprocessing.normalise(pixels)))
     return np.asarray(logits.numpy())
 
 
-def test_module_is_body_and_ridge(fit: Fit, digits_store: FrozenWork) -> None:
+def test_module_is_body_and_ridge(fit: Fit, digits_store: FeatureStore) -> None:
     taps = ["blocks.1", "blocks.3"]
     trained = fit(TapsHead(taps=taps))
     rows = np.arange(60)
@@ -52,7 +51,7 @@ def test_module_is_body_and_ridge(fit: Fit, digits_store: FrozenWork) -> None:
     assert not trained.module.training
 
 
-def test_order_of_taps_does_not_matter(fit: Fit, digits_store: FrozenWork) -> None:
+def test_order_of_taps_does_not_matter(fit: Fit, digits_store: FeatureStore) -> None:
     one = fit(TapsHead(taps=["blocks.1", "blocks.3"]))
     other = fit(TapsHead(taps=["blocks.3", "blocks.1"]))
     np.testing.assert_array_equal(
@@ -61,7 +60,7 @@ def test_order_of_taps_does_not_matter(fit: Fit, digits_store: FrozenWork) -> No
 
 
 def test_honest_logits_are_those_of_a_fit_without_the_row(
-    fit: Fit, digits_store: FrozenWork
+    fit: Fit, digits_store: FeatureStore
 ) -> None:
     rows = np.arange(0, 60, 2)
     trained = fit(TapsHead(taps=["blocks.2"], strength=1.0), rows=rows)
@@ -80,7 +79,7 @@ def test_honest_logits_are_those_of_a_fit_without_the_row(
         np.testing.assert_allclose(trained.honest_logits[row], expected, atol=1e-8)
 
 
-def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: FrozenWork) -> None:
+def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: FeatureStore) -> None:
     rows = np.concatenate([np.arange(60), np.arange(60)])
     action = TapsHead(taps=["blocks.2"], strength=1e-3)
     targets = np.eye(3)[digits_store.catalog.labels[rows]]
@@ -91,7 +90,7 @@ def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: FrozenWor
 
 
 def test_a_fitting_probe_is_taken_and_another_is_not(
-    fit: Fit, digits_store: FrozenWork, monkeypatch: pytest.MonkeyPatch
+    fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, labels = np.arange(60), digits_store.catalog.labels
     features = digits_store.tap(["blocks.2"], rows)
@@ -115,7 +114,7 @@ def test_a_fitting_probe_is_taken_and_another_is_not(
 
 
 def test_logistic_head_is_the_fit_and_its_logits_are_out_of_fold(
-    fit: Fit, digits_store: FrozenWork
+    fit: Fit, digits_store: FeatureStore
 ) -> None:
     trained = fit(TapsHead(taps=["blocks.3"], head="logistic", strength=0.1), groups=GROUPS)
     features = digits_store.tap(["blocks.3"], np.arange(60))
@@ -143,7 +142,7 @@ def test_unknown_taps_and_wrong_arrays_are_named(fit: Fit) -> None:
 
 
 def test_a_cut_that_is_no_tap_is_refused(
-    fit: Fit, digits_store: FrozenWork, monkeypatch: pytest.MonkeyPatch
+    fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fewer = {name: part for name, part in digits_store.slices.items() if name != "blocks.2"}
     monkeypatch.setattr(digits_store, "slices", fewer)

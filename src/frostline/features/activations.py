@@ -1,12 +1,11 @@
-"""The output of a frozen prefix for many views of many images, on disk for the length of a run."""
+"""Activations at a cut, computed once by the fastest engine and read by every epoch."""
 
 from __future__ import annotations
 
-import shutil
-import weakref
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import TracebackType
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,146 +13,119 @@ import numpy.typing as npt
 from frostline.errors import StoreError
 from frostline.features.engines.base import Engine, through
 from frostline.features.locations import activations_folder, sweep, temporary_name
+from frostline.features.pictures import Pictures
+from frostline.images.views import Level, training_view
 from frostline.preprocessing import UInt8Array
 from frostline.progress import Progress
 
-#: half precision ends at 65,504; beyond this bound single precision is stored
-MAX_HALF = 6e4
-
-FileArray = npt.NDArray[np.float16] | npt.NDArray[np.float32]
+#: half precision holds up to 65504; beyond this we keep single precision
+_HALF_LIMIT = 6e4
 
 
+@dataclass(frozen=True)
+class ViewPlan:
+    """Which views of an image are stored: view 0 is the clean one, the others are augmented."""
+
+    views: int
+    level: Level
+    flip: bool
+    seed: int
+
+
+@dataclass(frozen=True)
 class Activations:
-    """Stored activations at one cut. A context manager; the file goes with it.
+    """Stored activations.
 
     Attributes
     ----------
-    array : ndarray of shape (n, views, ...), float16 (float32 where half precision overflows)
-        Mapped from a file, so it may be larger than memory. Read it only.
+    values : ndarray of shape (n, views, ...)
+        Memory-mapped; float16, or float32 where half precision would overflow. The disk space is
+        given back when the array is no longer used, or when the process ends, however it ends.
     """
 
-    array: FileArray
-
-    def __init__(self, array: FileArray, file: Path) -> None:
-        self.array = array
-        # also runs at interpreter exit; only a killed process leaves its file to the next sweep
-        self._finalizer = weakref.finalize(self, _remove, file)
-
-    def close(self) -> None:
-        """Let go of the array and remove its file; may be called twice."""
-        self.array = np.empty((0,), dtype=np.float16)
-        self._finalizer()
-
-    def __enter__(self) -> Activations:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    values: npt.NDArray[np.floating]
 
 
-def write_activations(
+def compute_activations(
     engine: Engine,
-    images: Callable[[], Iterator[UInt8Array]],
-    *,
-    n: int,
-    views: int,
+    pictures: Pictures,
+    digests: Sequence[str],
     shape: tuple[int, ...],
-    progress: Progress,
+    plan: ViewPlan,
+    *,
     label: str,
+    progress: Progress,
 ) -> Activations:
-    """Run images through a prefix and store what comes out.
+    """Run every view of every image through ``engine`` and store the results.
 
     Parameters
     ----------
     engine : Engine
-        Prepared images to activations (batch, *shape).
-    images : callable
-        Starts the ``n * views`` prepared images from the beginning: all views of the first
-        image, then of the second, and so on. Called a second time if half precision overflows.
-    n, views : int
+        Of the frozen prefix.
+    pictures : Pictures
+    digests : sequence of str
+        One for each row of the result.
     shape : tuple of int
         Of the activations of one image.
-    progress : Progress
+    plan : ViewPlan
     label : str
         Of the progress bar.
+    progress : Progress
 
     Raises
     ------
     StoreError
-        If the disk has too little space or cannot be written.
+        If the cache folder cannot be written.
     """
+    full = (len(digests), plan.views, *shape)
+    values: npt.NDArray[Any] = _mapped(full, np.float16)
+    work = [(row, view) for row in range(len(digests)) for view in range(plan.views)]
+
+    def view_of(item: tuple[int, int]) -> tuple[tuple[int, int], UInt8Array]:
+        row, view = item
+        return item, _view(pictures, digests[row], view, plan)
+
+    with progress.task(label, len(work)) as bar:
+        for (row, view), result in through(engine, pictures.map(work, view_of)):
+            if values.dtype == np.float16 and float(np.abs(result).max()) > _HALF_LIMIT:
+                wider = _mapped(full, np.float32)
+                wider[:] = values
+                values = wider
+            values[row, view] = result
+            bar.advance()
+    return Activations(values)
+
+
+def _view(pictures: Pictures, digest: str, view: int, plan: ViewPlan) -> UInt8Array:
+    image = pictures.resized(digest)
+    level: Level = "none" if view == 0 else plan.level
+    return training_view(
+        image,
+        pictures.preprocessing,
+        level=level,
+        flip=plan.flip,
+        seed=plan.seed,
+        epoch=view,
+        key=digest,
+    )
+
+
+def _mapped(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    if 0 in shape:
+        return np.zeros(shape, dtype=dtype)
     folder = activations_folder()
-    sweep(folder)
-    half = _write(engine, images(), np.float16, folder, (n, views, *shape), progress, label)
-    if half is not None:
-        return half
-    single = _write(engine, images(), np.float32, folder, (n, views, *shape), progress, label)
-    if single is None:
-        raise StoreError("The activations are not finite.", hint="Please report the backbone.")
-    return single
-
-
-def _write(
-    engine: Engine,
-    images: Iterator[UInt8Array],
-    dtype: type[np.float16] | type[np.float32],
-    folder: Path,
-    shape: tuple[int, ...],
-    progress: Progress,
-    label: str,
-) -> Activations | None:
-    """Write everything in one precision; None when a value does not fit into it."""
-    limit = MAX_HALF if dtype is np.float16 else np.finfo(np.float32).max
-    file = folder / temporary_name("activations")
-    array = _mapped(file, dtype, shape)
-    stored = Activations(array, file)
-    flat = array.reshape(shape[0] * shape[1], *shape[2:])
+    path = folder / temporary_name("activations")
     try:
-        with progress.task(label, len(flat)) as task:
-            for place, values in through(engine, enumerate(images)):
-                # written so that NaN fails as well
-                if not np.abs(values).max(initial=0.0) <= limit:
-                    stored.close()
-                    return None
-                flat[place] = values
-                task.advance()
-    except BaseException:
-        stored.close()
-        raise
-    return stored
-
-
-def _mapped(
-    file: Path, dtype: type[np.float16] | type[np.float32], shape: tuple[int, ...]
-) -> FileArray:
-    needed = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(file.parent).free
-        if needed > free:
-            # a mapped file that outgrows its disk would end the process without a word
-            raise StoreError(
-                f"Stored activations need {needed / 1e9:.1f} GB, "
-                f"but {file.parent} has {free / 1e9:.1f} GB left.",
-                hint="Free some space, or set FROSTLINE_CACHE to another folder.",
-            )
-        array: FileArray = np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        mapped = np.memmap(path, dtype=dtype, mode="w+", shape=shape)
     except OSError as error:
         raise StoreError(
-            f"{file.parent} cannot be written: {error.strerror or error}.",
+            f"{folder} cannot hold {np.dtype(dtype).itemsize * np.prod(shape) / 1e9:.1f} GB: "
+            f"{error.strerror or error}.",
             hint="Free some space, or set FROSTLINE_CACHE to another folder.",
         ) from error
-    return array
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError:
-        # still mapped by somebody, on a system that minds; the next sweep gets it
-        return
+    # the mapping keeps the data; without a name nothing is left behind by a killed process
+    with contextlib.suppress(OSError):
+        path.unlink()
+    return mapped

@@ -1,82 +1,59 @@
-"""The passes over a catalog's images: each image is decoded once, each frozen part run once."""
+"""The frozen work of a run: one pass over all images, and what is asked for later."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from frostline.backbone.network import Network
-from frostline.errors import StoreError, UnreadableImageError
-from frostline.features.activations import Activations, write_activations
-from frostline.features.engines.base import Engine, FrozenPart, prefix_part, taps_part, through
-from frostline.features.engines.choose import CHECK_IMAGES, EngineKind, open_engine
-from frostline.features.locations import arrays_folder, key_of
+from frostline.errors import UnreadableImageError
+from frostline.features.activations import Activations, ViewPlan, compute_activations
+from frostline.features.engines.base import Engine, part_key, prefix_part, taps_part, through
+from frostline.features.engines.choose import CHECK_IMAGES, open_engine
+from frostline.features.engines.torch_engine import TorchEngine
+from frostline.features.locations import arrays_folder
 from frostline.features.moments import BatchNormMoments, MomentsBody, chosen_rows, moments_part
 from frostline.features.pictures import Pictures, Prepared, stacked
-from frostline.features.store import Arrays, Field, ImageStore
+from frostline.features.store import SHARD_ROWS, Arrays, Field, ImageStore
 from frostline.images.catalog import Catalog
+from frostline.images.views import Level
 from frostline.preprocessing import FloatArray, UInt8Array
-from frostline.progress import NullProgress, Progress
+from frostline.progress import Progress
 from frostline.settings import ResolvedSettings, Settings
 
-R = TypeVar("R")
 IntArray = npt.NDArray[np.int64]
-Rows = Sequence[int] | IntArray
 
-#: images after which results are written to disk, so that a killed run loses little
-_WRITE_EVERY = 512
-
+#: images whose BatchNorm inputs are looked at: the shift is debiased, so few are enough
+MOMENT_IMAGES = 128
 _THUMBNAIL = (32, 32, 3)
-
-
-@dataclass(frozen=True)
-class _Compute:
-    """Where and how engines run; the same for every pass of a run."""
-
-    threads: int
-    device: Literal["cpu", "cuda"]
-    precision: Literal["fp32", "bf16"]
-    kind: EngineKind
-
-    def open(self, part: FrozenPart, check: UInt8Array) -> tuple[Engine, str]:
-        return open_engine(
-            part,
-            check=check,
-            threads=self.threads,
-            device=self.device,
-            precision=self.precision,
-            kind=self.kind,
-        )
+_STORED = "stored"
 
 
 @dataclass
 class FeatureStore:
-    """What a frozen network says about a catalog's readable images.
-
-    The network must not be changed while its store is used; train a copy of it. ``rows`` are
-    positions in ``catalog`` everywhere.
+    """Everything frozen about the readable images of a catalog.
 
     Attributes
     ----------
     network : Network
     catalog : Catalog
-        Readable images only; the others are in its ``unreadable``.
+        Readable images only; ``catalog.unreadable`` names the others.
     taps : ndarray of shape (n, D), float32
         Pooled activations at ``network.taps``, side by side.
     slices : dict of str to slice
-        The columns of each tap.
+        The columns of each tap, by depth.
     thumbnails : ndarray of shape (n, 32, 32, 3), uint8
+    pictures : Pictures
+        The decoded images, on demand.
+    resolved : ResolvedSettings
+    progress : Progress
     engine, engine_reason : str
-        Which engine ran, and why; ``"store"`` when nothing had to be computed.
+        What computed the taps, and why; ``"stored"`` when nothing had to be computed.
     computed : int
-        Images (different ones) that were not found in the store on disk.
-    max_pixels, workers, threads : int
+        Different images that were not found in the store.
     """
 
     network: Network
@@ -84,177 +61,108 @@ class FeatureStore:
     taps: FloatArray
     slices: dict[str, slice]
     thumbnails: UInt8Array
+    pictures: Pictures
+    resolved: ResolvedSettings
+    progress: Progress
     engine: str
     engine_reason: str
     computed: int
-    max_pixels: int
-    workers: int
-    threads: int
-    _compute: _Compute = field(repr=False)
-    _pictures: Pictures = field(repr=False)
-    _progress: Progress = field(repr=False)
-    _moments: dict[str, FloatArray] = field(default_factory=dict, repr=False)
-    _prefixes: dict[str, Engine] = field(default_factory=dict, repr=False)
+    _opened: Engine | None = None
+    _moments: dict[tuple[int, ...], BatchNormMoments] = field(default_factory=dict)
 
-    def tap(self, names: Sequence[str], rows: Rows) -> FloatArray:
+    def tap(self, names: Sequence[str], rows: IntArray) -> FloatArray:
         """Return the columns of some taps, in the order of ``names``: (len(rows), d), float32."""
-        part = self.taps[np.asarray(rows, dtype=np.int64)]
-        columns = [self.slices[self.network.cut(name).name] for name in names]
-        return np.concatenate([part[:, c] for c in columns], axis=1)
+        chosen = self.taps[np.asarray(rows, dtype=np.int64)]
+        return np.concatenate([chosen[:, self.slices[name]] for name in names], axis=1)
 
-    def digests(self, rows: Rows) -> list[str]:
-        """Return the content digests of some rows."""
-        return [self.catalog.digests[int(row)] for row in rows]
+    def pixels(self, rows: IntArray) -> UInt8Array:
+        """Return prepared images (len(rows), size, size, 3), uint8."""
+        digests = [self.catalog.digests[row] for row in rows]
+        return stacked(self.pictures.pixels(digests), len(digests), self.network.preprocessing.size)
 
-    def pixels(self, rows: Rows) -> UInt8Array:
-        """Return prepared images, (len(rows), size, size, 3), uint8; decoded where not kept.
+    def features_of(self, images: UInt8Array) -> FloatArray:
+        """Return the taps (n, D) of prepared images (n, size, size, 3) that are in no store."""
+        if len(images) == 0:
+            return np.zeros((0, self.taps.shape[1]), dtype=np.float32)
+        if self._opened is None:
+            self._opened, _ = _open(self.network, images[:CHECK_IMAGES], self.resolved)
+        results = through(self._opened, ((None, image) for image in images))
+        return np.stack([result for _, result in results])
 
-        Raises
-        ------
-        UnreadableImageError
-            If a file has become unreadable since it was first read.
-        """
-        images = self._pictures.pixels(self.digests(rows))
-        return stacked(images, len(rows), self.network.preprocessing.size)
+    def moments(self, rows: IntArray, limit: int = MOMENT_IMAGES) -> BatchNormMoments:
+        """Return what reaches every BatchNorm for at most ``limit`` of ``rows``.
 
-    def decoded(self, row: int) -> Image.Image:
-        """Return one whole image with its shorter side at ``preprocessing.resize_to``.
-
-        The material of augmented views: kept in memory while there is room. Safe to call from
-        many threads; do not change the image.
-
-        Raises
-        ------
-        UnreadableImageError
-            If the file has become unreadable since it was first read.
-        """
-        return self._pictures.resized(self.catalog.digests[int(row)])
-
-    def images(self, rows: Rows, load: Callable[[int, Image.Image], R]) -> Iterator[R]:
-        """Yield ``load(row, decoded(row))`` for every row, in order, computed by the workers.
-
-        Raises
-        ------
-        UnreadableImageError
-            If a file has become unreadable since it was first read.
-        """
-        return self._pictures.map(
-            [int(row) for row in rows], lambda row: load(row, self.decoded(row))
-        )
-
-    def moments(self, rows: Rows, limit: int = 256) -> BatchNormMoments:
-        """Return what reaches every BatchNorm, for at most ``limit`` different images of ``rows``.
-
-        Always computed by PyTorch with BatchNorm unfolded; kept on disk and in memory.
-
-        Parameters
-        ----------
-        rows : sequence of int
-        limit : int, default=256
-            Which images are used depends on their content only.
+        The rows are chosen by content and computed with the unfolded network in PyTorch; folding
+        loses the statistics that they are compared with.
         """
         chosen = chosen_rows(self.catalog.digests, np.asarray(rows, dtype=np.int64), limit)
-        body = MomentsBody(self.network)
-        if not body.names:
-            return BatchNormMoments([], chosen)
-        part = moments_part(self.network, body)
-        digests = self.digests(chosen)
-        missing = [digest for digest in digests if digest not in self._moments]
-        if missing:
-            self._fill_moments(part, body.width, missing)
-        values = np.stack([self._moments[d] for d in digests]) if digests else _nothing(body.width)
-        return BatchNormMoments(body.layers(values), chosen)
-
-    def _fill_moments(self, part: FrozenPart, width: int, digests: list[str]) -> None:
-        store = ImageStore(
-            arrays_folder(key_of(part.key, self._compute.precision)),
-            {"moments": Field("float32", (width,))},
-            progress=self._progress,
-        )
-        arrays, found = store.get(digests)
-        for digest, values, known in zip(digests, arrays["moments"], found, strict=True):
-            if known:
-                self._moments[digest] = values
-        missing = [digest for digest, known in zip(digests, found, strict=True) if not known]
-        if not missing:
-            return
-        pixels = self._pictures.pixels(missing)
-        check = list(islice(pixels, 1))
-        torch_only = _Compute(
-            self.threads, self._compute.device, self._compute.precision, kind="torch"
-        )
-        engine, _ = torch_only.open(part, np.stack(check))
-        fresh: dict[str, FloatArray] = {}
-        with self._progress.task("measuring the shift", len(missing)) as task:
-            pairs = zip(missing, chain(check, pixels), strict=True)
-            for digest, values in through(engine, pairs):
-                fresh[digest] = values
-                task.advance()
-        self._moments.update(fresh)
-        _keep(store, list(fresh), {"moments": np.stack(list(fresh.values()))}, self._progress)
+        key = tuple(chosen.tolist())
+        if key not in self._moments:
+            body = MomentsBody(self.network)
+            values = self._moment_values(body, chosen) if body.names else np.zeros((0, 0))
+            layers = body.layers(values.astype(np.float32)) if body.names else []
+            self._moments[key] = BatchNormMoments(layers, chosen)
+        return self._moments[key]
 
     def materialise(
         self,
         cut: str,
-        rows: Rows,
+        rows: IntArray,
         *,
-        views: int = 1,
-        make_view: Callable[[int, int], UInt8Array] | None = None,
-        progress: Progress | None = None,
+        views: int,
+        level: Level,
+        flip: bool,
+        seed: int,
     ) -> Activations:
-        """Store the frozen prefix's output for views of images.
+        """Run the frozen layers up to ``cut`` once for every view of ``rows``.
 
-        Parameters
-        ----------
-        cut : str
-        rows : sequence of int
-        views : int, default=1
-            Views of every image.
-        make_view : callable or None, default=None
-            ``make_view(row, view)`` gives a prepared image (size, size, 3), uint8; it runs in
-            the workers' threads and must depend on its arguments only. None: the clean view.
-        progress : Progress or None, default=None
-            That of the store when None.
-
-        Returns
-        -------
-        Activations
-            ``array`` has shape (len(rows), views, *shape of the cut). Close it after use.
-
-        Raises
-        ------
-        CutError
-            If there is no such cut.
-        StoreError
-            If the disk has too little space.
-        UnreadableImageError
-            If a file has become unreadable since it was first read.
+        View 0 is the clean one; the others are augmented, keyed by (seed, view, image).
         """
-        place = self.network.cut(cut)
-        order = [int(row) for row in rows]
-
-        def images() -> Iterator[UInt8Array]:
-            if make_view is None:
-                return self._pictures.pixels([d for d in self.digests(order) for _ in range(views)])
-            make = make_view
-            pairs = [(row, view) for row in order for view in range(views)]
-            return self._pictures.map(pairs, lambda pair: make(*pair))
-
-        return write_activations(
-            self._prefix_engine(place.name, order),
-            images,
-            n=len(order),
-            views=views,
-            shape=place.shape,
-            progress=self._progress if progress is None else progress,
-            label=f"running the frozen layers up to {place.name}",
+        part = prefix_part(self.network, cut)
+        check = self.pixels(np.asarray(rows[:CHECK_IMAGES], dtype=np.int64))
+        shape = self.network.cut(cut).shape
+        if len(check) == 0:
+            return Activations(np.zeros((0, views, *shape), dtype=np.float16))
+        engine, _ = open_engine(
+            part,
+            check=check,
+            threads=self.resolved.threads,
+            device=self.resolved.device,
+            precision=self.resolved.precision,
+        )
+        return compute_activations(
+            engine,
+            self.pictures,
+            [self.catalog.digests[row] for row in rows],
+            shape,
+            ViewPlan(views, level, flip, seed),
+            label=f"frozen layers up to {cut}",
+            progress=self.progress,
         )
 
-    def _prefix_engine(self, cut: str, rows: list[int]) -> Engine:
-        if cut not in self._prefixes:
-            check = self.pixels(rows[:CHECK_IMAGES])
-            self._prefixes[cut], _ = self._compute.open(prefix_part(self.network, cut), check)
-        return self._prefixes[cut]
+    def _moment_values(self, body: MomentsBody, rows: IntArray) -> FloatArray:
+        """Look moments up by image content, compute and store those that are new."""
+        part = moments_part(self.network, body)
+        kept = ImageStore(
+            arrays_folder(part.key),
+            {"moments": Field("float32", (body.width,))},
+            progress=self.progress,
+        )
+        digests = [self.catalog.digests[row] for row in rows]
+        arrays, found = kept.get(digests)
+        missing = [place for place in range(len(digests)) if not found[place]]
+        if missing:
+            engine = TorchEngine(
+                part, threads=self.resolved.threads, device=self.resolved.device, precision="fp32"
+            )
+            images = self.pictures.pixels([digests[place] for place in missing])
+            with self.progress.task("measuring the shift", len(missing)) as bar:
+                for place, result in through(engine, zip(missing, images, strict=True)):
+                    arrays["moments"][place] = result
+                    bar.advance()
+            names = [digests[place] for place in missing]
+            kept.add(names, {"moments": arrays["moments"][missing]})
+        return np.asarray(arrays["moments"], dtype=np.float32)
 
 
 def run_passes(
@@ -263,162 +171,139 @@ def run_passes(
     *,
     settings: Settings,
     resolved: ResolvedSettings,
-    progress: Progress | None = None,
-    engine: EngineKind = "auto",
+    progress: Progress,
 ) -> FeatureStore:
-    """Read every different image once and run the frozen network on those not stored yet.
+    """Compute the taps of every image that the store does not know yet.
 
-    Parameters
-    ----------
-    network : Network
-        As it was loaded: its ``weights_id`` names what is stored.
-    catalog : Catalog
-    settings : Settings
-        ``max_pixels`` is used.
-    resolved : ResolvedSettings
-        ``workers``, ``threads``, ``device`` and ``precision`` are used; ``workers`` never changes
-        a result.
-    progress : Progress or None, default=None
-    engine : {"auto", "onnx", "torch"}, default="auto"
+    Images of equal content are computed once. What is computed is stored as it comes, so a run
+    that is killed loses little. Unreadable images are left out and remembered by name.
 
     Raises
     ------
     InputError
-        If the images that could be read are no longer enough to learn from.
+        If too few readable images remain.
+    StoreError
+        If the cache folder cannot be written.
     """
-    progress = NullProgress() if progress is None else progress
-    part = taps_part(network, network.taps)
-    slices = dict(network.body(network.taps).slices)
-    width = max(s.stop for s in slices.values())
     pictures = Pictures(
         catalog,
         network.preprocessing,
         max_pixels=settings.max_pixels,
         workers=resolved.workers,
     )
-    run = _TapsPass(
-        part=part,
-        width=width,
-        pictures=pictures,
-        compute=_Compute(resolved.threads, resolved.device, resolved.precision, engine),
-        progress=progress,
+    one_pass = _TapsPass(network, pictures, resolved, progress)
+    arrays = one_pass.run(list(dict.fromkeys(catalog.digests)), max_pixels=settings.max_pixels)
+    bad = one_pass.unreadable
+    readable = catalog.without(
+        {i: bad[digest] for i, digest in enumerate(catalog.digests) if digest in bad}
     )
-    distinct = sorted(set(catalog.digests))
-    arrays = run.run(distinct, settings.max_pixels)
-    unreadable = {
-        row: run.failed[digest]
-        for row, digest in enumerate(catalog.digests)
-        if digest in run.failed
-    }
-    if unreadable:
-        catalog = catalog.without(unreadable)
-    catalog.check()
-    place = {digest: i for i, digest in enumerate(distinct)}
-    order = np.array([place[digest] for digest in catalog.digests], dtype=np.int64)
+    if bad:
+        readable.check()
+    places = np.array([one_pass.place[digest] for digest in readable.digests], dtype=np.int64)
     return FeatureStore(
         network=network,
-        catalog=catalog,
-        taps=arrays["taps"][order],
-        slices=slices,
-        thumbnails=arrays["thumbnails"][order],
-        engine=run.engine,
-        engine_reason=run.reason,
-        computed=run.computed,
-        max_pixels=settings.max_pixels,
-        workers=resolved.workers,
-        threads=resolved.threads,
-        _compute=run.compute,
-        _pictures=pictures,
-        _progress=progress,
+        catalog=readable,
+        taps=arrays["taps"][places],
+        slices=one_pass.slices,
+        thumbnails=arrays["thumbnail"][places],
+        pictures=pictures,
+        resolved=resolved,
+        progress=progress,
+        engine=_STORED if one_pass.engine is None else one_pass.engine.name,
+        engine_reason=one_pass.reason,
+        computed=one_pass.computed,
+        _opened=one_pass.engine,
     )
 
 
-@dataclass
 class _TapsPass:
-    """The pass that gives taps and thumbnails, from the store or by computing them."""
+    """One pass over the images: decode, run, store."""
 
-    part: FrozenPart
-    width: int
-    pictures: Pictures
-    compute: _Compute
-    progress: Progress
-    engine: str = "store"
-    reason: str = "every image was in the store"
-    computed: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-
-    def run(self, digests: list[str], max_pixels: int) -> Arrays:
-        """Return taps and thumbnails of all digests; rows of unreadable ones stay empty."""
-        store = ImageStore(
-            arrays_folder(key_of(self.part.key, self.compute.precision)),
+    def __init__(
+        self, network: Network, pictures: Pictures, resolved: ResolvedSettings, progress: Progress
+    ) -> None:
+        self._network, self._pictures = network, pictures
+        self._resolved, self._progress = resolved, progress
+        body = network.body(network.taps)
+        self.slices = dict(body.slices)
+        self.unreadable: dict[str, str] = {}
+        self.place: dict[str, int] = {}
+        self.engine: Engine | None = None
+        self.reason = "every image was found in the store"
+        self.computed = 0
+        key = part_key(network, "taps", [*network.taps, resolved.precision])
+        self._store = ImageStore(
+            arrays_folder(key),
             {
-                "taps": Field("float32", (self.width,)),
-                "thumbnails": Field("uint8", _THUMBNAIL),
+                "taps": Field("float32", (body.width,)),
+                "thumbnail": Field("uint8", _THUMBNAIL),
                 "n_pixels": Field("int64"),
             },
-            progress=self.progress,
+            progress=progress,
         )
-        arrays, found = store.get(digests)
-        # an image over the limit is unreadable, also when an earlier run had a higher limit
+
+    def run(self, digests: list[str], *, max_pixels: int) -> Arrays:
+        """Return arrays with one row for each digest; ``place`` says which."""
+        self.place = {digest: i for i, digest in enumerate(digests)}
+        arrays, found = self._store.get(digests)
+        # a limit that was lowered since counts for stored images, too
         found &= arrays["n_pixels"] <= max_pixels
-        missing = [digest for digest, known in zip(digests, found, strict=True) if not known]
-        if missing:
-            place = {digest: i for i, digest in enumerate(digests)}
-            self._fill(missing, place, arrays, store)
-        return arrays
-
-    def _fill(
-        self, missing: list[str], place: dict[str, int], arrays: Arrays, store: ImageStore
-    ) -> None:
+        missing = [digest for digest in digests if not found[self.place[digest]]]
+        if not missing:
+            return arrays
         fresh: list[str] = []
-
-        def write() -> None:
-            rows = [place[digest] for digest in fresh]
-            _keep(store, fresh, {name: a[rows] for name, a in arrays.items()}, self.progress)
-            fresh.clear()
-
-        with self.progress.task("reading images", len(missing)) as task:
-            readable = self._readable(missing, task.advance)
-            first = list(islice(readable, CHECK_IMAGES))
-            if not first:
-                return
-            engine, self.reason = self.compute.open(
-                self.part, np.stack([image.pixels for image in first])
-            )
-            self.engine = engine.name
-            pairs = ((image, image.pixels) for image in chain(first, readable))
-            try:
-                for image, values in through(engine, pairs):
-                    row = place[image.digest]
-                    arrays["taps"][row] = values
-                    arrays["thumbnails"][row] = image.thumbnail
+        try:
+            with self._progress.task("looking at images", len(missing)) as bar:
+                for image, taps in self._computed(missing):
+                    row = self.place[image.digest]
+                    arrays["taps"][row] = taps
+                    arrays["thumbnail"][row] = image.thumbnail
                     arrays["n_pixels"][row] = image.n_pixels
                     fresh.append(image.digest)
-                    self.computed += 1
-                    task.advance()
-                    if len(fresh) >= _WRITE_EVERY:
-                        write()
-            finally:
-                # whatever stopped the pass, what was done is kept
-                write()
+                    bar.advance()
+                    if len(fresh) >= SHARD_ROWS:
+                        self._keep(fresh, arrays)
+                        fresh = []
+        finally:
+            # also when interrupted: what was done is kept
+            self._keep(fresh, arrays)
+        self._store.compact()
+        return arrays
 
-    def _readable(self, digests: list[str], advance: Callable[[], None]) -> Iterator[Prepared]:
-        for digest, image in zip(digests, self.pictures.prepare(digests), strict=True):
-            if isinstance(image, UnreadableImageError):
-                self.failed[digest] = image.reason
-                advance()
+    def _keep(self, digests: list[str], arrays: Arrays) -> None:
+        rows = [self.place[digest] for digest in digests]
+        self._store.add(digests, {name: values[rows] for name, values in arrays.items()})
+        self.computed += len(digests)
+
+    def _computed(self, digests: list[str]) -> Iterator[tuple[Prepared, FloatArray]]:
+        readable = self._readable(digests)
+        first = [image for _, image in zip(range(CHECK_IMAGES), readable, strict=False)]
+        if not first:
+            return
+        check = np.stack([image.pixels for image in first])
+        self.engine, self.reason = _open(self._network, check, self._resolved)
+
+        def everything() -> Iterator[tuple[Prepared, UInt8Array]]:
+            for image in first:
+                yield image, image.pixels
+            for image in readable:
+                yield image, image.pixels
+
+        yield from through(self.engine, everything())
+
+    def _readable(self, digests: list[str]) -> Iterator[Prepared]:
+        for digest, result in zip(digests, self._pictures.prepare(digests), strict=True):
+            if isinstance(result, UnreadableImageError):
+                self.unreadable[digest] = result.reason
             else:
-                yield image
+                yield result
 
 
-def _keep(store: ImageStore, digests: list[str], arrays: Arrays, progress: Progress) -> None:
-    """Write to the store; a disk that is full or read-only costs time later, not this run."""
-    try:
-        store.add(digests, arrays)
-        store.compact()
-    except StoreError as error:
-        progress.note(f"What was computed could not be stored for later runs: {error}")
-
-
-def _nothing(width: int) -> FloatArray:
-    return np.zeros((0, width), dtype=np.float32)
+def _open(network: Network, check: UInt8Array, resolved: ResolvedSettings) -> tuple[Engine, str]:
+    return open_engine(
+        taps_part(network, network.taps),
+        check=check,
+        threads=resolved.threads,
+        device=resolved.device,
+        precision=resolved.precision,
+    )

@@ -129,7 +129,7 @@ class Pictures:
             yield result
 
     def resized(self, digest: str) -> Image.Image:
-        """Return the whole image, its shorter side at ``preprocessing.resize_to``; do not change it.
+        """Return the whole image, its shorter side at ``resize_to``; do not change it.
 
         Safe to call from many threads.
 

@@ -214,7 +214,7 @@ def _read_checked(shard: Any, name: str) -> npt.NDArray[Any]:
 
 
 def _checksum(values: npt.NDArray[Any]) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8)):08x}"
+    return f"{zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data):08x}"
 
 
 def _bytes(field: Field) -> int:

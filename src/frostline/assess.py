@@ -71,7 +71,7 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
     with task.progress.task("cross-validation", len(folds)) as bar:
         for learn, judge in folds:
             plan = None if closed and not task.given_plan else fitted.plan
-            fold = fit_once(inner.quietly(), rows[learn], plan=plan)
+            fold = fit_once(inner.quietly(), rows[learn], plan=plan, known=fitted.plan.evidence)
             probabilities[judge] = fold.probabilities(task.store, rows[judge])
             verified = verified and fold.trained.frozen_verified
             bar.advance()

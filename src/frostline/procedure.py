@@ -14,7 +14,7 @@ from frostline.evaluation.intervals import paired_difference
 from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
 from frostline.features.passes import FeatureStore
-from frostline.plan import CandidateResult, Plan, TapsHead
+from frostline.plan import CandidateResult, EvidenceSummary, Plan, TapsHead
 from frostline.progress import NullProgress, Progress
 from frostline.settings import ResolvedSettings, Settings
 from frostline.strategy.candidates.proposal import Proposal
@@ -77,8 +77,8 @@ class Fitted:
         return softmax(_logits(self.trained, store, rows), self.temperature)
 
 
-def gather(task: Task, rows: IntArray) -> Evidence:
-    """Collect the evidence on ``rows``."""
+def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) -> Evidence:
+    """Collect the evidence on ``rows``; ``known`` is that of all rows, when these are a fold."""
     return collect_evidence(
         task.store,
         rows,
@@ -86,6 +86,7 @@ def gather(task: Task, rows: IntArray) -> Evidence:
         task.groups,
         seed=task.settings.seed,
         class_weights=task.class_weights(rows),
+        known=known,
     )
 
 
@@ -112,6 +113,7 @@ def fit_once(
     validation_rows: IntArray | None = None,
     refits: float = 1.0,
     checkpoint_dir: Path | None = None,
+    known: EvidenceSummary | None = None,
 ) -> Fitted:
     """Decide on ``rows`` (unless a plan is given), train on them, calibrate on them.
 
@@ -128,11 +130,13 @@ def fit_once(
         How often the training will run altogether (for its share of the budget).
     checkpoint_dir : Path or None, default=None
         Where gradient training keeps its state, so that it can be resumed.
+    known : EvidenceSummary or None, default=None
+        The evidence on all training rows, when ``rows`` is a fold of them.
     """
     if plan is not None:
         trained = _train(task, plan, rows, validation_rows, checkpoint_dir, None)
         return _calibrated(task, plan, trained)
-    evidence = gather(task, rows)
+    evidence = gather(task, rows, known=known)
     context = make_context(task, evidence, refits=refits)
     decision = decide(context)
     plan = decision.plan

@@ -189,7 +189,9 @@ def make_data(
                 "macro_f1": 0.7512,
                 "nll": 0.5291,
                 "ece": 0.0312,
+                "without_leaks": {"n": 520, "accuracy": 0.799, "accuracy_interval": [0.76, 0.83]},
             },
+            "notes": ["Training stopped early."],
             "n_train": 2099,
             "n_test": 525,
             "seconds": {"decode": 4.1, "features": 18.0, "evidence": 3.5, "total": 75.3},
@@ -221,7 +223,12 @@ def make_data(
             "shared_groups": [{"group": "panel 7", "parts": ["train", "test"], "images": 4}],
             "notes": ["Only neighbours were compared."],
         },
-        settings={"strategy": "auto", "effort": "balanced", "cut": None, "seed": 0},
+        settings={
+            "strategy": "auto",
+            "effort": "balanced",
+            "cut": None,
+            "resolved": {"threads": 2},
+        },
         run="my run",
         version="0.1.0",
     )
@@ -272,10 +279,13 @@ def test_it_says_what_it_was_given(tmp_path: Path) -> None:
         "2 hidden, 1 not an image",
         "Only neighbours were compared.",
         "panel 7 (train, test)",
+        "Without the 5 images that also occur in another given part: 79.9 %",
+        "Training stopped early.",
         "1 min 15 s",
         "1.2 GB",
         "frostline predict 'my run' photo.jpg",
         "not set",
+        "resolved threads",
     ):
         assert expected in text, expected
     for layer in (*data.plan.frozen, *data.plan.trained, *data.plan.new, *data.plan.removed):
@@ -325,7 +335,7 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
 def test_a_perfect_model_and_empty_numbers(tmp_path: Path) -> None:
     data = make_data(("a", "b"), perfect=True)
     assert "No mistakes were made" in page_of(tmp_path, data)[0].text
-    bare = ReportData("x", ("a", "b"), plan(2, given=True), {}, {}, {})
+    bare = ReportData(plan=plan(2, given=True), metrics={}, scores={}, audit={})
     text = page_of(tmp_path, bare)[0].text
     assert "None" not in text
     assert "nan" not in text
@@ -384,8 +394,11 @@ def test_confusions_are_counted_by_row() -> None:
 def test_real_scores_are_shown(tmp_path: Path) -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     scores = score(probabilities, np.array([0, 0, 1, 1])).to_json(("left", "right"))
-    data = ReportData(**{**vars(make_data(("left", "right"))), "scores": scores})
-    text = page_of(tmp_path, data)[0].text
+    values = {**vars(make_data(("left", "right"))), "scores": scores, "classes": (), "source": ""}
+    values["audit"] = {"source": "hands"}
+    text = page_of(tmp_path, ReportData(**values))[0].text
+    assert "hands – Frostline report" in text
+    assert "2 classes" in text
     assert re.search(r"right\s*left\s*1\s*50.0 %", text)
     # precision 1, recall one half
     assert re.search(r"right\s*2\s*100.0 %\s*50.0 %\s*0.667", text)

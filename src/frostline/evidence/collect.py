@@ -58,6 +58,7 @@ def collect_evidence(
     *,
     seed: int,
     class_weights: FloatArray | None = None,
+    known: EvidenceSummary | None = None,
 ) -> Evidence:
     """Measure size, shift by depth and probes by depth on some rows of a store.
 
@@ -72,6 +73,9 @@ def collect_evidence(
         For the bootstrap and the halves.
     class_weights : array of shape (n_classes,) or None
         For the ridge fits; accuracies are not weighted.
+    known : EvidenceSummary or None, default=None
+        Of all training rows, when ``rows`` is a fold of them: the shift, which uses no label, and
+        the slope, which decides nothing, are taken from it instead of being measured again.
 
     Raises
     ------
@@ -108,22 +112,27 @@ def collect_evidence(
         blocks=blocks,
         class_weights=class_weights,
     )
-    half = half_data_accuracy(
-        everything,
-        y,
-        n_classes=n_classes,
-        groups=g,
-        blocks=blocks,
-        seed=seed,
-        class_weights=class_weights,
-    )
-    card = load_card(store.network.name, weights_id=store.network.weights_id)
+    if known is None:
+        half = half_data_accuracy(
+            everything,
+            y,
+            n_classes=n_classes,
+            groups=g,
+            blocks=blocks,
+            seed=seed,
+            class_weights=class_weights,
+        )
+        card = load_card(store.network.name, weights_id=store.network.weights_id)
+        shift = measure_shift(store.moments(chosen), card=card, seed=seed)
+        slope = 0.0 if half is None else whole.evidence.accuracy - half
+    else:
+        shift, slope = known.shift, known.slope
     in_depth = list(taps.values())
     best = names[best_tap(in_depth, g[compared])]
     gain, gain_error = paired_gain(taps[best].correct, taps[names[-1]].correct, g[compared])
     summary = EvidenceSummary(
         size=measure_size(y, n_classes=n_classes),
-        shift=measure_shift(store.moments(chosen), card=card, seed=seed),
+        shift=shift,
         probes=[p.evidence for p in in_depth],
         all_taps=whole.evidence,
         best_tap=best,
@@ -131,7 +140,7 @@ def collect_evidence(
         cut_gain=gain,
         cut_gain_error=gain_error,
         gap=whole.evidence.train_accuracy - whole.evidence.accuracy,
-        slope=0.0 if half is None else whole.evidence.accuracy - half,
+        slope=slope,
         headroom=1.0 - max(p.evidence.accuracy for p in (*in_depth, whole)),
         chance=float(np.bincount(y).max() / len(y)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,7 @@ def compute_activations(
     Raises
     ------
     StoreError
-        If the cache folder cannot be written.
+        If the cache folder cannot be written, or its disk has too little space.
     """
     full = (len(digests), plan.views, *shape)
     values: npt.NDArray[Any] = _mapped(full, np.float16)
@@ -97,12 +98,12 @@ def compute_activations(
 
 
 def _view(pictures: Pictures, digest: str, view: int, plan: ViewPlan) -> UInt8Array:
-    image = pictures.resized(digest)
-    level: Level = "none" if view == 0 else plan.level
+    if view == 0 or plan.level == "none":
+        return pictures.prepared(digest)
     return training_view(
-        image,
+        pictures.resized(digest),
         pictures.preprocessing,
-        level=level,
+        level=plan.level,
         flip=plan.flip,
         seed=plan.seed,
         epoch=view,
@@ -115,15 +116,23 @@ def _mapped(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         return np.zeros(shape, dtype=dtype)
     folder = activations_folder()
     path = folder / temporary_name("activations")
+    needed = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    hint = "Free some space, or set FROSTLINE_CACHE to another folder."
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            # a mapped file that outgrows its disk ends the process without a word
+            raise StoreError(
+                f"Stored activations need {needed / 1e9:.1f} GB, "
+                f"but {folder} has {free / 1e9:.1f} GB left.",
+                hint=hint,
+            )
         mapped = np.memmap(path, dtype=dtype, mode="w+", shape=shape)
     except OSError as error:
         raise StoreError(
-            f"{folder} cannot hold {np.dtype(dtype).itemsize * np.prod(shape) / 1e9:.1f} GB: "
-            f"{error.strerror or error}.",
-            hint="Free some space, or set FROSTLINE_CACHE to another folder.",
+            f"{folder} cannot hold {needed / 1e9:.1f} GB: {error.strerror or error}.", hint=hint
         ) from error
     # the mapping keeps the data; without a name nothing is left behind by a killed process
     with contextlib.suppress(OSError):

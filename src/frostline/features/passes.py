@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.backbone.network import Network
-from frostline.errors import UnreadableImageError
+from frostline.errors import StoreError, UnreadableImageError
 from frostline.features.activations import Activations, ViewPlan, compute_activations
 from frostline.features.engines.base import Engine, part_key, prefix_part, taps_part, through
 from frostline.features.engines.choose import CHECK_IMAGES, open_engine
@@ -161,7 +161,7 @@ class FeatureStore:
                     arrays["moments"][place] = result
                     bar.advance()
             names = [digests[place] for place in missing]
-            kept.add(names, {"moments": arrays["moments"][missing]})
+            _keep(kept, names, {"moments": arrays["moments"][missing]}, self.progress)
         return np.asarray(arrays["moments"], dtype=np.float32)
 
 
@@ -182,8 +182,6 @@ def run_passes(
     ------
     InputError
         If too few readable images remain.
-    StoreError
-        If the cache folder cannot be written.
     """
     pictures = Pictures(
         catalog,
@@ -267,12 +265,12 @@ class _TapsPass:
         finally:
             # also when interrupted: what was done is kept
             self._keep(fresh, arrays)
-        self._store.compact()
         return arrays
 
     def _keep(self, digests: list[str], arrays: Arrays) -> None:
         rows = [self.place[digest] for digest in digests]
-        self._store.add(digests, {name: values[rows] for name, values in arrays.items()})
+        fresh = {name: values[rows] for name, values in arrays.items()}
+        _keep(self._store, digests, fresh, self._progress)
         self.computed += len(digests)
 
     def _computed(self, digests: list[str]) -> Iterator[tuple[Prepared, FloatArray]]:
@@ -297,6 +295,15 @@ class _TapsPass:
                 self.unreadable[digest] = result.reason
             else:
                 yield result
+
+
+def _keep(store: ImageStore, digests: list[str], arrays: Arrays, progress: Progress) -> None:
+    """Write to the store; a disk that is full or read-only costs time later, not this run."""
+    try:
+        store.add(digests, arrays)
+        store.compact()
+    except StoreError as error:
+        progress.note(f"What was computed could not be kept for later runs: {error}")
 
 
 def _open(network: Network, check: UInt8Array, resolved: ResolvedSettings) -> tuple[Engine, str]:

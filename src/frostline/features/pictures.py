@@ -116,10 +116,7 @@ class Pictures:
         UnreadableImageError
             If a file has become unreadable.
         """
-        for result in self._read(digests, self._pixels):
-            if isinstance(result, UnreadableImageError):
-                raise result
-            yield result
+        return self.map(digests, self.prepared)
 
     def map(self, items: Sequence[V], make: Callable[[V], R]) -> Iterator[R]:
         """Yield ``make(item)`` in order, computed by the workers; errors are raised."""
@@ -127,6 +124,17 @@ class Pictures:
             if isinstance(result, UnreadableImageError):
                 raise result
             yield result
+
+    def prepared(self, digest: str) -> UInt8Array:
+        """Return one prepared image (size, size, 3), uint8. Safe to call from many threads.
+
+        Raises
+        ------
+        UnreadableImageError
+            If the file has become unreadable.
+        """
+        kept = self._prepared.get(digest)
+        return self._prepare(digest).pixels if kept is None else kept
 
     def resized(self, digest: str) -> Image.Image:
         """Return the whole image, its shorter side at ``resize_to``; do not change it.
@@ -154,10 +162,6 @@ class Pictures:
         pixels = self.preprocessing.apply(image)
         self._prepared.put(digest, pixels, pixels.nbytes)
         return Prepared(digest, pixels, thumbnail(image), image.width * image.height)
-
-    def _pixels(self, digest: str) -> UInt8Array:
-        kept = self._prepared.get(digest)
-        return self._prepare(digest).pixels if kept is None else kept
 
     def _decode(self, digest: str) -> Image.Image:
         path, name = self._files[digest]

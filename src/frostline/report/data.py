@@ -9,16 +9,12 @@ from typing import Any
 from frostline.plan import Plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything on the page; nothing else is read or computed.
 
     Attributes
     ----------
-    source : str
-        What was trained on, as the user named it; becomes the title.
-    classes : tuple of str
-        In the model's order.
     plan : Plan
         Its evidence may be None (a plan that was given).
     metrics : mapping
@@ -29,19 +25,24 @@ class ReportData:
     audit : mapping
         The content of ``audit.json``.
     settings : mapping
-        Settings by name, as they were used.
+        Settings by name, as they were used; a mapping within is shown name by name.
+    source : str, default=""
+        What was trained on, as the user named it; becomes the title. Taken from ``audit`` when
+        empty.
+    classes : tuple of str, default=()
+        In the model's order. Taken from ``scores`` when empty.
     run : str, default="RUN"
         The run folder, for the commands at the end.
     version : str, default=""
         Of Frostline.
     """
 
-    source: str
-    classes: tuple[str, ...]
     plan: Plan
     metrics: Mapping[str, Any]
     scores: Mapping[str, Any]
     audit: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    classes: tuple[str, ...] = ()
     run: str = "RUN"
     version: str = ""

@@ -57,6 +57,7 @@ class Confusion:
 def build(data: ReportData) -> dict[str, Any]:
     """Return the names that the template uses."""
     evidence = data.plan.evidence
+    classes = data.classes or tuple(data.scores.get("classes") or ())
     confusion = data.scores.get("confusion") or []
     charts: dict[str, Chart | None] = {"probes": None, "shift": None}
     if evidence is not None:
@@ -65,6 +66,8 @@ def build(data: ReportData) -> dict[str, Any]:
             charts["shift"] = shift_chart(evidence.shift.layers)
     return {
         "data": data,
+        "source": data.source or data.audit.get("source") or "a run",
+        "classes": classes,
         "plan": data.plan,
         "evidence": evidence,
         "case": CASES[data.plan.case],
@@ -72,15 +75,15 @@ def build(data: ReportData) -> dict[str, Any]:
         "method": METHODS.get((data.metrics.get("test") or {}).get("method", ""), ""),
         "charts": charts,
         "parts": parts(data.plan),
-        "heat": confusion_table(data.classes, confusion),
-        "confusions": top_confusions(data.classes, confusion),
-        "per_class": per_class(data.classes, data.scores.get("per_class") or []),
+        "heat": confusion_table(classes, confusion),
+        "confusions": top_confusions(classes, confusion),
+        "per_class": per_class(classes, data.scores.get("per_class") or []),
         "phases": phases(data.metrics.get("seconds") or {}),
         "audit": data.audit,
         "limit": MAX_LISTED,
         "run": shlex.quote(data.run),
         "run_literal": repr(data.run),
-        "settings": {k: "not set" if v is None else v for k, v in data.settings.items()},
+        "settings": flat(data.settings),
     }
 
 
@@ -142,3 +145,14 @@ def phases(seconds: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     single = {k: float(v) for k, v in seconds.items() if k != "total" and v is not None}
     longest = max(single.values(), default=0.0) or 1.0
     return [(name, value, value / longest) for name, value in single.items()]
+
+
+def flat(settings: Mapping[str, Any], *, before: str = "") -> dict[str, Any]:
+    """Settings name by name: ``{"resolved": {"threads": 2}}`` becomes ``resolved threads``."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, before=f"{before}{name} ")
+        else:
+            found[before + name] = "not set" if value is None else value
+    return found

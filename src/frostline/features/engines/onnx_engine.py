@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -110,11 +111,9 @@ def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
             pass
     model = export(part)
     sweep(path.parent)
-    try:
+    # without the file every run spends a second on the export, nothing else
+    with contextlib.suppress(StoreError):
         write_whole(path, model)
-    except StoreError:
-        # costs a second in every run, nothing else
-        pass
     return model, False
 
 
@@ -133,11 +132,16 @@ def export(part: FrozenPart) -> bytes:
     size = part.preprocessing.size
     # two images: with a single one, operations that squeeze would fix the batch
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    target = io.BytesIO()
     try:
         # the exporter talks about itself and about constants of the trace, not about the part
-        with warnings.catch_warnings(), evaluating(module), torch.no_grad():
+        with (
+            TemporaryDirectory() as folder,
+            warnings.catch_warnings(),
+            evaluating(module),
+            torch.no_grad(),
+        ):
             warnings.simplefilter("ignore")
+            target = Path(folder) / "part.onnx"
             torch.onnx.export(
                 module,
                 (example,),
@@ -150,9 +154,9 @@ def export(part: FrozenPart) -> bytes:
                 # several times faster than the newer exporter, and needs nothing else installed
                 dynamo=False,
             )
+            return target.read_bytes()
     except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
         raise EngineError(f"it cannot be written as ONNX: {_first_line(error)}.") from error
-    return target.getvalue()
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -1,0 +1,39 @@
+"""Small real image folders, and a cache that no test shares with the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep everything that is computed in one cache for the whole session."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FROSTLINE_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def digit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Handwritten digits 0, 1 and 4: 16 images each, 64 x 64, one folder per class."""
+    folder = tmp_path_factory.mktemp("digits")
+    write_digits(folder, per_class=16)
+    return folder
+
+
+def write_digits(folder: Path, *, per_class: int, classes: tuple[int, ...] = (0, 1, 4)) -> None:
+    """Write some digits as PNG files below ``folder``."""
+    data = load_digits()
+    for digit in classes:
+        target = folder / f"digit {digit}"
+        target.mkdir(parents=True, exist_ok=True)
+        for number in np.flatnonzero(data.target == digit)[:per_class]:
+            grey = Image.fromarray((data.images[number] * 15.9).astype(np.uint8))
+            grey.resize((64, 64), Image.Resampling.BICUBIC).save(target / f"{number}.png")

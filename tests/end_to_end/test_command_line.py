@@ -1,0 +1,216 @@
+"""The command line: exit codes, messages, formats, Ctrl-C."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import timm
+from safetensors.torch import save_file
+
+from conftest import write_digits
+
+COMMAND = [sys.executable, "-m", "frostline"]
+
+
+def frostline(*arguments: object, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "COLUMNS": "200"},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(digit_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("fitted") / "run"
+    said = frostline("fit", digit_folder, "-o", run, "--effort", "fast")
+    assert said.returncode == 0, said.stderr
+    for words in ("Decision", "Why", "Accuracy", "95 %", "frostline predict"):
+        assert words in said.stdout
+    return run
+
+
+def test_help_names_the_commands() -> None:
+    said = frostline("--help")
+    assert said.returncode == 0
+    assert all(name in said.stdout for name in ("fit", "advise", "predict", "evaluate", "demo"))
+
+
+def test_advise_shows_evidence_and_trains_nothing(digit_folder: Path, tmp_path: Path) -> None:
+    said = frostline("advise", digit_folder, "--save", tmp_path / "plan.json")
+    assert said.returncode == 0, said.stderr
+    for words in ("Shift from the pretraining data", "leave-one-out", "blocks.3", "Why", "Plan"):
+        assert words in said.stdout
+    assert json.loads((tmp_path / "plan.json").read_text())["case"] in (1, 2, 3, 4)
+
+
+def test_predict_prints_a_table_json_and_csv(
+    fitted: Path, digit_folder: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    image = next((digit_folder / "digit 4").iterdir())
+    said = frostline("predict", fitted, image, broken)
+    assert said.returncode == 0
+    assert "digit 4" in said.stdout
+    assert "broken.png" in said.stderr
+    answers = json.loads(frostline("predict", fitted, image, broken, "--json").stdout)
+    assert answers[0]["label"] == "digit 4"
+    assert sum(answers[0]["probabilities"].values()) == pytest.approx(1)
+    assert answers[1]["error"]
+    rows = list(
+        csv.DictReader(io.StringIO(frostline("predict", fitted, digit_folder, "--csv").stdout))
+    )
+    assert len(rows) == 48
+    assert {row["label"] for row in rows} == {"digit 0", "digit 1", "digit 4"}
+    assert frostline("predict", fitted, broken).returncode == 2
+
+
+def test_evaluate_scores_another_folder(fitted: Path, tmp_path: Path) -> None:
+    write_digits(tmp_path / "other", per_class=20)
+    said = frostline("evaluate", fitted, tmp_path / "other", "--json")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["n"] == 60
+    write_digits(tmp_path / "foreign", per_class=3, classes=(0, 7))
+    said = frostline("evaluate", fitted, tmp_path / "foreign")
+    assert said.returncode == 2
+    assert "digit 7" in said.stderr
+
+
+def one_class(folder: Path) -> list[object]:
+    write_digits(folder / "in", per_class=4, classes=(3,))
+    return [folder / "in"]
+
+
+def one_image(folder: Path) -> list[object]:
+    write_digits(folder / "in", per_class=4, classes=(3, 4))
+    write_digits(folder / "in", per_class=1, classes=(8,))
+    return [folder / "in"]
+
+
+def empty(folder: Path) -> list[object]:
+    (folder / "in").mkdir()
+    return [folder / "in"]
+
+
+def only_unreadable(folder: Path) -> list[object]:
+    for name in ("a", "b"):
+        (folder / "in" / name).mkdir(parents=True)
+        for number in range(3):
+            (folder / "in" / name / f"{number}.png").write_bytes(b"\x89PNG nothing")
+    return [folder / "in"]
+
+
+def wrong_columns(folder: Path) -> list[object]:
+    (folder / "t.csv").write_text("file,class\na.png,x\n")
+    return [folder / "t.csv"]
+
+
+def missing_files(folder: Path) -> list[object]:
+    (folder / "t.csv").write_text("path,label\na.png,x\nb.png,y\n")
+    return [folder / "t.csv"]
+
+
+def digits_and(*options: object) -> Callable[[Path], list[object]]:
+    def make(folder: Path) -> list[object]:
+        write_digits(folder / "in", per_class=4)
+        return [folder / "in", *options]
+
+    return make
+
+
+def wrong_weights(folder: Path) -> list[object]:
+    save_file(timm.create_model("resnet10t").state_dict(), folder / "w.safetensors")
+    return [*digits_and("--weights", folder / "w.safetensors")(folder)]
+
+
+BAD = {
+    "missing folder": (lambda folder: [folder / "nowhere"], "nowhere"),
+    "empty folder": (empty, "no image"),
+    "one class": (one_class, "one class"),
+    "class with one image": (one_image, "digit 8"),
+    "only unreadable images": (only_unreadable, "o readable image"),
+    "wrong columns": (wrong_columns, "label"),
+    "missing files": (missing_files, "a.png"),
+    "unknown backbone": (digits_and("--backbone", "eficientnet_lite0"), "efficientnet_lite0"),
+    "wrong weights": (wrong_weights, "does not fit the architecture"),
+    "unknown cut": (digits_and("--strategy", "cut", "--cut", "blocks.9"), "blocks.6"),
+    "cut without its strategy": (digits_and("--cut", "blocks.3"), "needs strategy='cut'"),
+    "bad budget": (digits_and("--budget", "soon"), "'5m'"),
+    "bad seed": (digits_and("--seed", "-1"), "seed"),
+    "bad number": (digits_and("--epochs", "many"), "epochs"),
+    "missing plan": (digits_and("--plan", "no-plan.json"), "no-plan.json"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_ends_with_exit_code_2_and_one_clear_message(name: str, tmp_path: Path) -> None:
+    make, words = BAD[name]
+    said = frostline("fit", *make(tmp_path), "-o", tmp_path / "run", "--effort", "fast")
+    assert said.returncode == 2, said.stderr
+    assert "Traceback" not in said.stderr
+    assert "Error" in said.stderr
+    assert words.lower() in " ".join(said.stderr.lower().split())
+
+
+def test_a_finished_run_and_an_unwritable_output_end_with_exit_code_2(
+    fitted: Path, digit_folder: Path, tmp_path: Path
+) -> None:
+    said = frostline("fit", digit_folder, "-o", fitted, "--effort", "fast")
+    assert said.returncode == 2
+    assert "--overwrite" in said.stderr
+    (tmp_path / "file").write_text("in the way")
+    for output in (tmp_path / "file", tmp_path / "file" / "run"):
+        said = frostline("fit", digit_folder, "-o", output, "--effort", "fast")
+        assert said.returncode == 2
+        assert "Traceback" not in said.stderr
+
+
+def test_ctrl_c_keeps_what_was_done_and_the_same_command_finishes(
+    digit_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    command = [
+        *COMMAND,
+        "fit",
+        str(digit_folder),
+        "-o",
+        str(run),
+        "--strategy",
+        "full",
+        "--epochs",
+        "4",
+        "--batch-size",
+        "16",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 200
+        while not any((run / "checkpoints").rglob("*.json")) and time.monotonic() < deadline:
+            assert process.poll() is None, "it finished before it could be interrupted"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Interrupted" in stderr
+    assert b"Traceback" not in stderr
+    assert any((run / "checkpoints").rglob("*.safetensors"))
+    assert not (run / "metrics.json").exists()
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert (run / "metrics.json").exists()
+    whole = tmp_path / "whole"
+    command[command.index(str(run))] = str(whole)
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert (whole / "predictions.csv").read_text() == (run / "predictions.csv").read_text()

@@ -1,0 +1,294 @@
+"""Whole runs on real images, from a folder to a model that predicts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import frostline
+from frostline.backbone.network import Network
+from frostline.errors import CutError, PlanError, RunFolderError
+from frostline.plan import FullTraining, Plan, SuffixTraining, TapsHead
+
+#: enough to see what changes; quality is measured by the benchmarks
+TINY = {"epochs": 1, "batch_size": 16, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> dict[str, torch.Tensor]:
+    return Network.load("efficientnet_lite0").feature_module.state_dict()
+
+
+def kept_tensors(run: Path) -> dict[str, torch.Tensor]:
+    """Tensors of the backbone in a saved model, under the backbone's own names."""
+    state = load_file(run / "model" / "weights.safetensors")
+    starts = ("kept.", "body.graph.")
+    return {
+        name.removeprefix(start): tensor
+        for name, tensor in state.items()
+        for start in starts
+        if name.startswith(start)
+    }
+
+
+def changed(run: Path, pretrained: dict[str, torch.Tensor]) -> set[str]:
+    kept = kept_tensors(run)
+    return {name for name, tensor in kept.items() if not torch.equal(tensor, pretrained[name])}
+
+
+def test_fast_fit_writes_everything_that_is_promised(digit_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = frostline.fit(digit_folder, run, effort="fast")
+    names = {
+        "plan.json",
+        "metrics.json",
+        "predictions.csv",
+        "audit.json",
+        "report.html",
+        "log.jsonl",
+    }
+    assert names <= {p.name for p in run.iterdir()}
+    assert {p.name for p in (run / "model").iterdir()} >= {
+        "weights.safetensors",
+        "model.onnx",
+        "model.json",
+    }
+    assert not (run / "checkpoints").exists()
+    metrics = json.loads((run / "metrics.json").read_text())
+    test = metrics["test"]
+    assert test["method"] == "cross-validation"
+    assert test["accuracy"] > 0.85
+    low, high = test["accuracy_interval"]
+    assert 0 <= low < test["accuracy"] <= high <= 1
+    for key in ("balanced_accuracy", "macro_f1", "nll", "ece"):
+        assert isinstance(test[key], float)
+    assert metrics["n_train"] == metrics["n_test"] == 48
+    assert metrics["frozen_verified"] is True
+    assert metrics["peak_memory_bytes"] > 10**8
+    assert metrics["seconds"]["total"] >= metrics["seconds"]["frozen features"]
+    plan = Plan.from_file(run / "plan.json")
+    assert plan.strategy == "auto"
+    assert isinstance(plan.action, TapsHead)
+    assert plan.evidence is not None
+    assert plan.explanation
+    assert plan.new == ["head"]
+    assert not plan.trained
+    rows = list(csv.DictReader((run / "predictions.csv").open()))
+    right = np.mean([row["label"] == row["prediction"] for row in rows])
+    assert right == pytest.approx(test["accuracy"])
+    assert all(0 <= float(row["confidence"]) <= 1 for row in rows)
+    assert result.classes == ("digit 0", "digit 1", "digit 4")
+
+
+def test_the_model_predicts_from_paths_images_and_arrays(
+    digit_folder: Path, tmp_path: Path
+) -> None:
+    frostline.fit(digit_folder, tmp_path / "run", effort="fast")
+    model = frostline.load(tmp_path / "run")
+    path = sorted((digit_folder / "digit 4").iterdir())[0]
+    image = Image.open(path).convert("RGB")
+    p = model.predict_proba([path, image, np.asarray(image)])
+    assert p.shape == (3, 3)
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+    np.testing.assert_allclose(p[0], p[1], atol=1e-6)
+    np.testing.assert_allclose(p[0], p[2], atol=1e-6)
+    assert model.predict([path]) == ["digit 4"]
+    assert list(model.classes) == ["digit 0", "digit 1", "digit 4"]
+
+
+def test_head_changes_nothing_but_the_head(
+    digit_folder: Path, tmp_path: Path, pretrained: dict[str, torch.Tensor]
+) -> None:
+    result = frostline.fit(digit_folder, tmp_path / "run", strategy="head")
+    assert result.plan.case == 1
+    assert kept_tensors(result.folder)
+    assert not changed(result.folder, pretrained)
+    state = load_file(result.folder / "model" / "weights.safetensors")
+    assert state["head.weight"].shape[0] == 3
+    assert not any("classifier" in name for name in state)
+
+
+def test_finetune_trains_every_layer_and_holds_norm_statistics(
+    digit_folder: Path, tmp_path: Path, pretrained: dict[str, torch.Tensor]
+) -> None:
+    result = frostline.fit(digit_folder, tmp_path / "run", strategy="finetune", **TINY)
+    plan = result.plan
+    assert plan.case == 2
+    assert isinstance(plan.action, FullTraining)
+    assert plan.action.head_init == "probe"
+    assert plan.action.recipe.norm_mode == "eval"
+    assert plan.action.recipe.layer_decay < 1
+    assert not plan.frozen
+    assert not plan.removed
+    parameters = {
+        n for n in pretrained if not n.endswith(("running_mean", "running_var", "tracked"))
+    }
+    assert set(kept_tensors(result.folder)) == set(pretrained)
+    assert changed(result.folder, pretrained) <= parameters
+    if result.metrics["history"] and _best_epoch(result.metrics) > 0:
+        assert changed(result.folder, pretrained) == parameters
+
+
+def test_full_has_a_random_head_one_rate_and_learns_norm_statistics(
+    digit_folder: Path, tmp_path: Path, pretrained: dict[str, torch.Tensor]
+) -> None:
+    result = frostline.fit(digit_folder, tmp_path / "run", strategy="full", **TINY)
+    action = result.plan.action
+    assert result.plan.case == 4
+    assert isinstance(action, FullTraining)
+    assert action.head_init == "random"
+    assert action.recipe.norm_mode == "train"
+    assert action.recipe.layer_decay == 1
+    assert action.recipe.learning_rate == action.recipe.head_learning_rate
+    assert not result.plan.frozen
+    moved = changed(result.folder, pretrained)
+    if _best_epoch(result.metrics) > 0:
+        assert {n for n in pretrained if n.endswith("running_mean")} <= moved
+        assert {n for n in pretrained if n.endswith("weight")} <= moved
+
+
+@pytest.mark.parametrize("train_all", [False, True])
+def test_cut_removes_the_top_and_trains_what_it_says(
+    digit_folder: Path, tmp_path: Path, pretrained: dict[str, torch.Tensor], train_all: bool
+) -> None:
+    result = frostline.fit(
+        digit_folder, tmp_path / "run", strategy="cut", cut="blocks.3", train_all=train_all, **TINY
+    )
+    plan = result.plan
+    assert plan.case == 3
+    assert plan.cut == "blocks.3"
+    assert plan.removed == ["blocks.4", "blocks.5", "blocks.6", "conv_head", "bn2"]
+    kept = kept_tensors(result.folder)
+    gone = tuple(f"{name}." for name in plan.removed)
+    assert set(kept) == {n for n in pretrained if not n.startswith(gone)}
+    moved = changed(result.folder, pretrained)
+    if train_all:
+        assert isinstance(plan.action, FullTraining)
+        assert not plan.frozen
+    else:
+        assert isinstance(plan.action, SuffixTraining)
+        assert plan.trained == ["blocks.3"]
+        assert plan.frozen == ["conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2"]
+        assert all(name.startswith("blocks.3.") for name in moved)
+    if _best_epoch(result.metrics) > 0:
+        assert any(name.startswith("blocks.3.") for name in moved)
+    assert result.metrics["frozen_verified"] is True
+    image = next((digit_folder / "digit 1").iterdir())
+    assert frostline.load(result.folder).predict_proba([image]).shape == (1, 3)
+
+
+def _best_epoch(metrics: dict[str, object]) -> int:
+    history = metrics["history"]
+    assert isinstance(history, list)
+    best = min(history, key=lambda entry: entry["val_nll"])
+    return int(best["epoch"])
+
+
+@pytest.mark.parametrize("settings", [{"strategy": "head"}, {"strategy": "cut", **TINY}])
+def test_the_number_of_workers_never_changes_the_result(
+    digit_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]
+) -> None:
+    found = []
+    for workers in (0, 1, 2):
+        # a cache of its own, so that every run computes everything
+        monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / f"cache{workers}"))
+        run = tmp_path / f"run{workers}"
+        frostline.fit(digit_folder, run, workers=workers, **settings)  # type: ignore[arg-type]
+        weights = load_file(run / "model" / "weights.safetensors")
+        found.append((weights, (run / "predictions.csv").read_text()))
+    for weights, predictions in found[1:]:
+        assert predictions == found[0][1]
+        assert all(torch.equal(tensor, found[0][0][name]) for name, tensor in weights.items())
+
+
+def test_unreadable_images_are_named_and_do_not_stop_a_run(
+    digit_folder: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "images"
+    shutil.copytree(digit_folder, source)
+    (source / "digit 0" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    (source / "digit 1" / "empty.jpg").write_bytes(b"")
+    (source / "digit 1" / "notes.txt").write_text("not an image")
+    result = frostline.fit(source, tmp_path / "run", effort="fast")
+    audit = json.loads((result.folder / "audit.json").read_text())
+    assert {entry["path"] for entry in audit["unreadable"]} == {
+        "digit 0/broken.png",
+        "digit 1/empty.jpg",
+    }
+    assert sum(audit["ignored"].values()) == 1
+    assert result.metrics["n_train"] == 48
+
+
+def test_a_given_test_part_is_kept_and_leaks_are_named(digit_folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    images = sorted(digit_folder.rglob("*.png"))
+    copied = tmp_path / "copy.png"
+    shutil.copy(images[0], copied)
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "split"])
+        for number, image in enumerate(images):
+            part = "test" if number % 4 == 3 else "train"
+            writer.writerow([image, image.parent.name, part])
+        writer.writerow(["copy.png", images[0].parent.name, "test"])
+    result = frostline.fit(table, tmp_path / "run", effort="fast")
+    assert result.metrics["test"]["method"] == "given"
+    assert result.metrics["n_test"] == 13
+    assert result.metrics["test"]["without_leaks"]["n"] == 12
+    assert any("copy.png" in leak["paths"] for leak in result.audit["leaks"])
+
+
+def test_a_finished_run_is_not_overwritten_by_accident(digit_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    frostline.fit(digit_folder, run, effort="fast")
+    with pytest.raises(RunFolderError, match="holds a finished run"):
+        frostline.fit(digit_folder, run, effort="fast")
+    frostline.fit(digit_folder, run, effort="fast", overwrite=True, seed=5)
+    (run / "metrics.json").unlink()
+    with pytest.raises(
+        RunFolderError, match=r"unfinished run with other settings \(seed: 5, now 6"
+    ):
+        frostline.fit(digit_folder, run, effort="fast", seed=6)
+    assert frostline.fit(digit_folder, run, effort="fast", seed=5).metrics["n_train"] == 48
+
+
+def test_a_foreign_folder_is_never_touched(digit_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunFolderError, match="not empty and holds no Frostline run"):
+        frostline.fit(digit_folder, tmp_path, effort="fast", overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_edited_plan_is_carried_out(digit_folder: Path, tmp_path: Path) -> None:
+    advice = frostline.advise(digit_folder)
+    edited = json.loads(advice.plan.to_json())
+    edited["action"] = {"kind": "taps_head", "taps": ["blocks.2", "blocks.4"]}
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(edited))
+    result = frostline.fit(digit_folder, tmp_path / "run", plan=file)
+    assert result.plan.cut == "blocks.4"
+    assert result.plan.removed == ["blocks.5", "blocks.6", "conv_head", "bn2"]
+    edited["action"]["taps"] = ["block.2"]
+    file.write_text(json.dumps(edited))
+    with pytest.raises(CutError, match=r"no cut 'block\.2'"):
+        frostline.fit(digit_folder, tmp_path / "other", plan=file)
+    edited["backbone"] = "resnet18"
+    file.write_text(json.dumps(edited))
+    with pytest.raises(PlanError, match="made for the backbone 'resnet18'"):
+        frostline.fit(digit_folder, tmp_path / "third", plan=file)
+
+
+def test_a_second_run_computes_nothing_again(digit_folder: Path, tmp_path: Path) -> None:
+    frostline.fit(digit_folder, tmp_path / "a", effort="fast")
+    again = frostline.fit(digit_folder, tmp_path / "b", effort="fast")
+    assert again.metrics["images_computed"] == 0
+    first = (tmp_path / "a" / "predictions.csv").read_text()
+    assert (tmp_path / "b" / "predictions.csv").read_text() == first

@@ -45,7 +45,7 @@ def _reference(
 
 
 @pytest.mark.parametrize("n, d", [(60, 90), (120, 20)])
-@pytest.mark.parametrize("strength", [1e-3, 0.3])
+@pytest.mark.parametrize("strength", [1e-5, 1e-3, 0.3])
 def test_coefficients_equal_scikit_learn(n: int, d: int, strength: float) -> None:
     X, labels = _data(n, d, 3)
     fit = fit_logistic(X, labels, n_classes=3, folds=_folds(labels), strengths=[strength])

@@ -74,4 +74,4 @@ def test_wrong_input_is_named() -> None:
     with pytest.raises(InputError, match="at least 1"):
         knn_loo(X, labels, n_classes=2, k=0)
     with pytest.raises(InputError, match="finite"):
-        knn_loo(X * np.inf, labels, n_classes=2)
+        knn_loo(np.full((4, 4), np.inf), labels, n_classes=2)

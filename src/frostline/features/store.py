@@ -86,22 +86,14 @@ class ImageStore:
         place = {digest: i for i, digest in enumerate(digests)}
         found = np.zeros(len(place), dtype=np.bool_)
         arrays = self._empty(len(place))
-        for path in self._shards():
-            if found.all():
-                break
-            with self._tolerating(path), safe_open(path, framework="numpy") as shard:
-                hits = [
-                    (row, place[digest])
-                    for row, digest in enumerate(_read_digests(shard))
-                    if digest in place and not found[place[digest]]
-                ]
-                if not hits:
-                    continue
-                source, target = (list(side) for side in zip(*hits, strict=True))
-                read = {name: self._read(shard, name) for name in self._fields}
-                for name, values in read.items():
-                    arrays[name][target] = values[source]
-                found[target] = True
+        seen: set[Path] = set()
+        # again while new shards turn up: another process may have merged those of the last look
+        while unseen := [path for path in self._shards() if path not in seen]:
+            seen.update(unseen)
+            for path in unseen:
+                if found.all():
+                    return arrays, found
+                self._take(path, place, arrays, found)
         return arrays, found
 
     def add(self, digests: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -155,6 +147,28 @@ class ImageStore:
                 self._replace(merged, rows)
                 merged, rows = [], {}
         self._replace(merged, rows)
+
+    def _take(
+        self,
+        path: Path,
+        place: Mapping[str, int],
+        arrays: Arrays,
+        found: npt.NDArray[np.bool_],
+    ) -> None:
+        """Fill in what one shard has of what is still missing."""
+        with self._tolerating(path), safe_open(path, framework="numpy") as shard:
+            hits = [
+                (row, place[digest])
+                for row, digest in enumerate(_read_digests(shard))
+                if digest in place and not found[place[digest]]
+            ]
+            if not hits:
+                return
+            source, target = (list(side) for side in zip(*hits, strict=True))
+            read = {name: self._read(shard, name) for name in self._fields}
+            for name, values in read.items():
+                arrays[name][target] = values[source]
+            found[target] = True
 
     def _replace(self, merged: list[Path], rows: dict[str, Arrays]) -> None:
         """Write the rows first, then remove the shards they came from."""

@@ -124,7 +124,8 @@ def fit_logistic(
 
     problem = SoftmaxPath.of(features, targets, weights, n_classes, standardise, blocks)
     # walking down from the strongest one is as good a start here as in the folds
-    for coefficients, bias in problem.path(np.sort(grid[grid >= grid[best]])[::-1]):
+    down_to_best = np.sort(grid[grid >= grid[best]])[::-1]
+    for coefficients, bias in problem.path(down_to_best, refine_last=True):
         weight, intercept = problem.raw(coefficients, bias)
     return LogisticFit(
         weight=weight,

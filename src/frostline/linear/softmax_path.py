@@ -20,6 +20,11 @@ logger = logging.getLogger(__name__)
 _RANK = 1e-12
 _MOST_STEPS = 1000
 
+# largest gradient at which a fit counts as finished: on the way, logits are right to about
+# 1e-3 of their size; coefficients that are handed out deserve more, and weak penalties need it
+_ON_THE_WAY = 1e-7
+_AT_THE_END = 1e-8
+
 
 def log_sum_exp(logits: FloatArray) -> FloatArray:
     """Return ``log(sum(exp(logits)))`` over classes, shape (n,), without overflow."""
@@ -80,18 +85,30 @@ class SoftmaxPath:
         """Return (d, C) weights and (C,) biases for raw features."""
         return self.standardiser.to_raw(self.basis @ coefficients, bias)
 
-    def path(self, strengths: FloatArray) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Yield (r, C) coefficients and (C,) biases, each fit starting from the one before."""
+    def path(
+        self, strengths: FloatArray, *, refine_last: bool = False
+    ) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Yield (r, C) coefficients and (C,) biases, each fit starting from the one before.
+
+        Parameters
+        ----------
+        strengths : array of shape (k,)
+            From strong to weak.
+        refine_last : bool, default=False
+            Carry the last fit further, for coefficients that are kept.
+        """
         n_rotated, n_present = self.rows.shape[1], len(self.present)
         weight = np.zeros((n_rotated, n_present))
         bias = self.log_prior[self.present]
         bias = bias - bias.mean()
-        for strength in strengths:
+        for number, strength in enumerate(strengths, start=1):
+            tight = refine_last and number == len(strengths)
+            tolerance = _AT_THE_END if tight else _ON_THE_WAY
             penalty = strength * self.mean_eigenvalue
             # how strongly the likelihood curves along a direction, where the last fit ended
             curvature = self._curvature(weight, bias) * self.variances
             scale = 1.0 / np.sqrt(curvature + penalty)[:, None]
-            weight, bias = self._fit(weight, bias, penalty, scale)
+            weight, bias = self._fit(weight, bias, penalty, scale, tolerance)
             coefficients = np.zeros((n_rotated, len(self.log_prior)))
             coefficients[:, self.present] = weight
             # absent classes keep their place relative to the average prior
@@ -107,7 +124,12 @@ class SoftmaxPath:
         return float(np.mean(self.shares @ (p * (1.0 - p))))
 
     def _fit(
-        self, weight: FloatArray, bias: FloatArray, penalty: float, scale: FloatArray
+        self,
+        weight: FloatArray,
+        bias: FloatArray,
+        penalty: float,
+        scale: FloatArray,
+        tolerance: float,
     ) -> tuple[FloatArray, FloatArray]:
         """Minimise from a start; coefficients are optimised in units of ``scale``."""
         shape = weight.shape
@@ -130,7 +152,8 @@ class SoftmaxPath:
             start,
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": _MOST_STEPS, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-6},
+            # well separated classes bring the cost near 0, where steps in it say nothing
+            options={"maxiter": _MOST_STEPS, "maxcor": 20, "ftol": 0.0, "gtol": tolerance},
         )
         if result.nit >= _MOST_STEPS:
             logger.warning("Logistic regression stopped after %d steps.", _MOST_STEPS)

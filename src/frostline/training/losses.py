@@ -13,12 +13,9 @@ from torch import nn
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-#: "auto" balances the classes when the largest has more images than this many times the smallest
-IMBALANCE = 3.0
-
 
 def class_weights(
-    labels: IntArray, *, n_classes: int, choice: Literal["auto", "none", "balanced"]
+    labels: IntArray, *, n_classes: int, choice: Literal["none", "balanced"]
 ) -> FloatArray | None:
     """Return one weight a class, or None when all images count alike.
 
@@ -29,7 +26,7 @@ def class_weights(
     ----------
     labels : int array of shape (n,)
     n_classes : int
-    choice : {"auto", "none", "balanced"}
+    choice : {"none", "balanced"}
 
     Returns
     -------
@@ -38,9 +35,6 @@ def class_weights(
     """
     counts = np.bincount(labels, minlength=n_classes)
     occurring = counts > 0
-    if choice == "auto":
-        uneven = counts.max() > IMBALANCE * counts[occurring].min()
-        choice = "balanced" if uneven else "none"
     if choice == "none":
         return None
     weights = np.zeros(n_classes)

@@ -96,7 +96,7 @@ def train(
             n_classes=n_classes,
             groups=None if all_groups is None else all_groups[chosen],
             class_weights=class_weights(
-                all_labels[chosen], n_classes=n_classes, choice=settings.class_weights
+                all_labels[chosen], n_classes=n_classes, choice=action.class_weights
             ),
             seed=seed,
             probe=probe,

@@ -1,0 +1,133 @@
+"""Real images of three kinds in a folder, the bundled network, and a cache of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import elpv_dataset
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits, load_sample_images
+
+from frostline.backbone.network import Network
+from frostline.features.passes import FeatureStore, run_passes
+from frostline.images.catalog import Catalog
+from frostline.images.sources import open_source
+from frostline.progress import Task
+from frostline.settings import ResolvedSettings, make_settings
+
+PER_CLASS = 7
+
+
+@dataclass
+class Heard:
+    """A listener that remembers."""
+
+    notes: list[str] = field(default_factory=list)
+    totals: dict[str, int] = field(default_factory=dict)
+
+    def task(self, label: str, total: int) -> AbstractContextManager[Task]:
+        self.totals[label] = total
+        return _silent()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class _Silent:
+    def advance(self, n: int = 1) -> None:
+        del n
+
+
+@contextmanager
+def _silent() -> Iterator[Task]:
+    yield _Silent()
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture(scope="session")
+def lite0() -> Network:
+    torch.set_num_threads(1)
+    return Network.load("efficientnet_lite0")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder that everything in the test uses."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("FROSTLINE_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Written digits, pieces of photos and solar cells: 21 files in 3 classes. Do not change."""
+    root = tmp_path_factory.mktemp("pictures")
+    for name, images in (
+        ("cells", _cells()),
+        ("digits", _digits()),
+        ("photos", _photos()),
+    ):
+        (root / name).mkdir()
+        for number, image in enumerate(images):
+            ending = "jpg" if name == "photos" else "png"
+            image.save(root / name / f"{number}.{ending}")
+    return root
+
+
+def _digits() -> Iterator[Image.Image]:
+    for values in load_digits().images[:PER_CLASS]:
+        grey = Image.fromarray((values * 15.9).astype(np.uint8))
+        yield grey.resize((96, 128), Image.Resampling.BICUBIC).convert("RGB")
+
+
+def _photos() -> Iterator[Image.Image]:
+    photos = [Image.fromarray(values) for values in load_sample_images().images]
+    for number in range(PER_CLASS):
+        left = 60 * (number // 2)
+        yield photos[number % 2].crop((left, 20, left + 260, 320))
+
+
+def _cells() -> Iterator[Image.Image]:
+    folder = Path(str(elpv_dataset.__file__)).parent
+    for path in sorted(folder.rglob("*.png"))[:PER_CLASS]:
+        yield Image.open(path).convert("RGB")
+
+
+@pytest.fixture(scope="session")
+def pictures(pictures_folder: Path) -> Catalog:
+    return open_source(pictures_folder)
+
+
+@pytest.fixture
+def run(lite0: Network, cache: Path, heard: Heard) -> Callable[..., FeatureStore]:
+    """Run the passes over a catalog with the bundled network."""
+    del cache
+
+    def passes(catalog: Catalog, *, workers: int = 0, **settings: Any) -> FeatureStore:
+        return run_passes(
+            lite0,
+            catalog,
+            settings=make_settings(**settings),
+            resolved=ResolvedSettings(
+                workers=workers,
+                threads=1,
+                device="cpu",
+                precision="fp32",
+                budget_seconds=60.0,
+                reasons={},
+            ),
+            progress=heard,
+        )
+
+    return passes

@@ -1,0 +1,153 @@
+"""Stored activations: the prefix's output for every view, and no file left behind."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from frostline.backbone.network import Network
+from frostline.errors import CutError, StoreError
+from frostline.features import activations
+from frostline.features.activations import ViewPlan, compute_activations
+from frostline.features.passes import FeatureStore
+from frostline.features.pictures import Pictures
+from frostline.images.catalog import Catalog
+from frostline.images.views import training_view
+from frostline.progress import NullProgress
+
+Run = Callable[..., FeatureStore]
+CUT = "blocks.3"
+
+
+@pytest.fixture
+def store(run: Run, pictures: Catalog) -> FeatureStore:
+    return run(pictures, workers=2)
+
+
+def prefix_of(network: Network, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    with torch.inference_mode():
+        x = torch.from_numpy(network.preprocessing.normalise(pixels))
+        values: npt.NDArray[np.float32] = network.prefix(CUT)(x).numpy()
+    return values
+
+
+def test_values_are_the_prefix_of_every_view(store: FeatureStore, lite0: Network) -> None:
+    rows = np.array([5, 0, 17, 9])
+    stored = store.materialise(CUT, rows, views=3, level="standard", flip=True, seed=4)
+    assert stored.values.shape == (4, 3, *lite0.cut(CUT).shape)
+    assert stored.values.dtype == np.float16
+    for place, row in enumerate(rows):
+        digest = store.catalog.digests[row]
+        views = [store.pixels([row])[0]]
+        views += [
+            training_view(
+                store.pictures.resized(digest),
+                lite0.preprocessing,
+                level="standard",
+                flip=True,
+                seed=4,
+                epoch=view,
+                key=digest,
+            )
+            for view in (1, 2)
+        ]
+        assert not np.array_equal(views[1], views[2])
+        expected = prefix_of(lite0, np.stack(views))
+        np.testing.assert_allclose(
+            stored.values[place], expected, rtol=2e-3, atol=2e-3 * expected.std()
+        )
+
+
+def test_workers_and_other_rows_never_change_a_bit(run: Run, pictures: Catalog) -> None:
+    found = []
+    for workers, rows in ((0, [3, 11, 2]), (2, [3, 11, 2]), (1, [7, 2, 8, 11, 3])):
+        values = (
+            run(pictures, workers=workers)
+            .materialise(CUT, np.array(rows), views=2, level="light", flip=False, seed=0)
+            .values
+        )
+        found.append(np.stack([values[rows.index(row)] for row in (2, 3, 11)]))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_no_rows_give_no_activations(store: FeatureStore, lite0: Network) -> None:
+    rows = np.array([], dtype=np.int64)
+    stored = store.materialise(CUT, rows, views=1, level="none", flip=False, seed=0)
+    assert stored.values.shape == (0, 1, *lite0.cut(CUT).shape)
+
+
+def test_an_unknown_cut_is_named(store: FeatureStore) -> None:
+    with pytest.raises(CutError, match=r"blocks\.33"):
+        store.materialise("blocks.33", np.arange(3), views=1, level="none", flip=False, seed=0)
+
+
+def test_nothing_is_left_behind(store: FeatureStore, cache: Path) -> None:
+    stored = store.materialise(CUT, np.arange(3), views=1, level="none", flip=False, seed=0)
+    part = stored.values[1]
+    copy = part.copy()
+    del stored
+    gc.collect()
+    np.testing.assert_array_equal(part, copy)
+    del part
+    gc.collect()
+    assert list((cache / "activations").iterdir()) == []
+
+
+class _Scaled:
+    """An engine whose results outgrow half precision at bright images."""
+
+    name, batch = "scaled", 4
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def run(self, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        values: npt.NDArray[np.float32] = batch[:, 0, :5, 0].astype(np.float32) * self.factor
+        return values
+
+
+@pytest.mark.parametrize(("factor", "dtype"), [(1.0, np.float16), (1000.0, np.float32)])
+def test_values_beyond_half_precision_are_kept_in_single(
+    pictures: Catalog,
+    lite0: Network,
+    cache: Path,
+    factor: float,
+    dtype: npt.DTypeLike,
+) -> None:
+    del cache
+    images = Pictures(pictures, lite0.preprocessing, max_pixels=10**7, workers=0)
+    stored = compute_activations(
+        _Scaled(factor),
+        images,
+        pictures.digests,
+        (5,),
+        ViewPlan(1, "none", False, 0),
+        label="test",
+        progress=NullProgress(),
+    )
+    pixels = np.stack(list(images.pixels(pictures.digests)))
+    assert pixels[:, 0, :5, 0].max() > 60
+    assert stored.values.dtype == dtype
+    np.testing.assert_allclose(
+        stored.values[:, 0], pixels[:, 0, :5, 0].astype(np.float64) * factor, rtol=1e-3
+    )
+
+
+def test_a_disk_with_too_little_space_is_one_clear_error(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        activations.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000), raising=True
+    )
+    assert shutil.disk_usage is activations.shutil.disk_usage
+    with pytest.raises(StoreError, match="left"):
+        store.materialise(CUT, np.arange(3), views=2, level="light", flip=False, seed=0)

@@ -1,0 +1,277 @@
+"""Engines: the same numbers as PyTorch, from files that may be damaged, without a sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import timm
+import torch
+from torch import nn
+
+from frostline.backbone.network import Network
+from frostline.errors import EngineError
+from frostline.features.engines.base import FrozenPart, prefix_part, taps_part, through
+from frostline.features.engines.choose import agreement, open_engine
+from frostline.features.engines.onnx_engine import OnnxEngine, engine_file, exported
+from frostline.features.engines.torch_engine import TorchEngine
+from frostline.images.catalog import Catalog
+from frostline.images.decode import decode
+from frostline.preprocessing import Preprocessing
+
+UInt8Array = npt.NDArray[np.uint8]
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+@pytest.fixture(scope="module")
+def images(pictures: Catalog, lite0: Network) -> UInt8Array:
+    """Twelve prepared images of all kinds."""
+    rows = pictures.rows[::2] + pictures.rows[1::20]
+    decoded = [decode(row.path, max_pixels=10**7) for row in rows]
+    return np.stack([lite0.preprocessing.apply(image) for image in decoded])
+
+
+@pytest.fixture(scope="module")
+def plain_taps(lite0: Network, images: UInt8Array) -> npt.NDArray[np.float32]:
+    """Mean and spread at every tap, by hooks on timm's own network, in float64."""
+    net = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    net.load_state_dict(lite0.feature_module.state_dict(), strict=False)
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    handles = []
+    for name in lite0.taps:
+
+        def keep(_: nn.Module, __: object, output: torch.Tensor, name: str = name) -> None:
+            values = output.double().numpy()
+            found[name] = np.concatenate([values.mean((2, 3)), values.std((2, 3))], axis=1)
+
+        handles.append(net.get_submodule(name).register_forward_hook(keep))
+    mean, std = (np.array(v) for v in (lite0.preprocessing.mean, lite0.preprocessing.std))
+    values = ((images / 255.0 - mean) / std).astype(np.float32).transpose(0, 3, 1, 2)
+    with torch.inference_mode():
+        net.forward_features(torch.from_numpy(np.ascontiguousarray(values)))
+    for handle in handles:
+        handle.remove()
+    return np.concatenate([found[name] for name in lite0.taps], axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def onnx_engine(lite0: Network) -> OnnxEngine:
+    return OnnxEngine(exported(taps_part(lite0, lite0.taps))[0], threads=1)
+
+
+def test_both_engines_give_mean_and_spread_at_every_tap(
+    lite0: Network,
+    images: UInt8Array,
+    plain_taps: npt.NDArray[np.float32],
+    onnx_engine: OnnxEngine,
+) -> None:
+    part = taps_part(lite0, lite0.taps)
+    for engine in (onnx_engine, TorchEngine(part, threads=1)):
+        taps = engine.run(images)
+        assert taps.dtype == np.float32
+        for block in part.blocks:
+            expected = plain_taps[:, block]
+            np.testing.assert_allclose(
+                taps[:, block], expected, rtol=1e-3, atol=1e-3 * expected.std()
+            )
+
+
+def test_onnx_runtime_is_chosen_when_it_agrees(lite0: Network, images: UInt8Array) -> None:
+    part = taps_part(lite0, lite0.taps)
+    engine, reason = open_engine(part, check=images, threads=1)
+    assert engine.name == "onnxruntime-fp32"
+    assert "PyTorch" in reason
+    found = agreement(engine.run(images), TorchEngine(part, threads=1).run(images), part.blocks)
+    assert found.difference < 2e-4
+    assert found.cosine > 0.999999
+
+
+def test_an_images_bits_do_not_depend_on_its_batch_nor_on_threads(
+    images: UInt8Array, onnx_engine: OnnxEngine, lite0: Network
+) -> None:
+    part = taps_part(lite0, lite0.taps)
+    for engine, other in (
+        (onnx_engine, OnnxEngine(exported(part)[0], threads=2)),
+        (TorchEngine(part, threads=1), TorchEngine(part, threads=1)),
+    ):
+        together = [taps for _, taps in through(engine, enumerate(images))]
+        order = [7, 2, 9]
+        alone = [taps for _, taps in through(other, ((i, images[i]) for i in order))]
+        for place, row in enumerate(order):
+            np.testing.assert_array_equal(alone[place], together[row])
+
+
+def test_through_keeps_tags_and_order_over_several_batches() -> None:
+    class Sum:
+        name, batch = "sum", 4
+
+        def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
+            assert len(batch) == 4
+            return batch.reshape(4, -1).sum(axis=1, keepdims=True).astype(np.float32)
+
+    images = [(str(i), np.full((2, 2, 3), i, dtype=np.uint8)) for i in range(10)]
+    found = {tag: float(result[0]) for tag, result in through(Sum(), images)}
+    assert found == {str(i): 12.0 * i for i in range(10)}
+    assert list(through(Sum(), [])) == []
+
+
+def test_an_exported_part_is_reused_and_a_damaged_one_exported_again(
+    lite0: Network, images: UInt8Array
+) -> None:
+    part = taps_part(lite0, lite0.taps[:2])
+    first, _ = open_engine(part, check=images, threads=1)
+    path = engine_file(part)
+    whole = path.read_bytes()
+    written = path.stat().st_mtime_ns
+    open_engine(part, check=images, threads=1)
+    assert path.stat().st_mtime_ns == written
+
+    middle = len(whole) // 2
+    for damaged in (b"", whole[:middle], whole[:middle] + bytes(600) + whole[middle + 600 :]):
+        path.write_bytes(damaged)
+        engine, _ = open_engine(part, check=images, threads=1)
+        assert engine.name == "onnxruntime-fp32"
+        np.testing.assert_array_equal(engine.run(images[:2]), first.run(images[:2]))
+        assert len(path.read_bytes()) == len(whole)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_wrong_export_is_found_and_pytorch_takes_over(
+    lite0: Network, images: UInt8Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = taps_part(lite0, lite0.taps[:2])
+    swapped = lite0.preprocessing.model_copy(update={"mean": (0.4, 0.5, 0.5)})
+    wrong = exported(replace(part, preprocessing=swapped, key="another"))[0]
+    monkeypatch.setattr(
+        "frostline.features.engines.choose.exported", lambda *_, **__: (wrong, False)
+    )
+    engine, reason = open_engine(part, check=images, threads=1)
+    assert engine.name == "torch-cpu-fp32"
+    assert "differ" in reason
+    with pytest.raises(EngineError, match="differ"):
+        open_engine(part, check=images, threads=1, kind="onnx")
+
+
+class _Determinant(nn.Module):
+    """Has an operation that ONNX's exporter does not know."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.eigvalsh(x.mean(dim=1) + x.mean(dim=1).transpose(1, 2))
+
+
+def test_what_cannot_be_exported_runs_in_pytorch() -> None:
+    part = FrozenPart(_Determinant(), Preprocessing(size=16), "determinant")
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    engine, reason = open_engine(part, check=images, threads=1)
+    assert engine.name == "torch-cpu-fp32"
+    assert "ONNX" in reason
+    assert engine.run(images).shape == (3, 16)
+
+
+def test_an_engine_ignores_that_somebody_trains_the_same_layers(
+    lite0: Network, images: UInt8Array
+) -> None:
+    network = lite0.copy()
+    part = taps_part(network, network.taps[:3])
+    engine = TorchEngine(part, threads=1)
+    before = engine.run(images)
+    network.feature_module.train()
+    np.testing.assert_array_equal(engine.run(images), before)
+    assert network.feature_module.get_submodule("bn1").training
+    exported(part)
+    assert network.feature_module.get_submodule("bn1").training
+
+
+def test_bfloat16_is_pytorch_and_coarse(lite0: Network, images: UInt8Array) -> None:
+    part = taps_part(lite0, lite0.taps)
+    engine, reason = open_engine(part, check=images, threads=1, precision="bf16")
+    assert engine.name == "torch-cpu-bf16"
+    assert "bf16" in reason
+    exact = TorchEngine(part, threads=1).run(images)
+    found = agreement(engine.run(images), exact, part.blocks)
+    assert 1e-4 < found.difference < 1.0
+    assert found.cosine > 0.99
+
+
+def test_a_prefix_gives_whole_maps(lite0: Network, images: UInt8Array) -> None:
+    engine, _ = open_engine(prefix_part(lite0, "blocks.2"), check=images, threads=1)
+    assert engine.name == "onnxruntime-fp32"
+    x = torch.from_numpy(lite0.preprocessing.normalise(images[:3]))
+    with torch.inference_mode():
+        expected = lite0.prefix("blocks.2")(x).numpy()
+    found = engine.run(images[:3])
+    assert found.shape == (3, *lite0.cut("blocks.2").shape)
+    np.testing.assert_allclose(found, expected, atol=1e-3 * expected.std())
+
+
+def test_agreement_sees_a_wrong_block_a_wrong_shape_and_nan() -> None:
+    rng = np.random.default_rng(1)
+    right = rng.normal(size=(6, 40)).astype(np.float32)
+    right[:, 30:] *= 1e-3
+    blocks = (slice(0, 30), slice(30, 40))
+    assert agreement(right + np.float32(1e-8), right, blocks).close
+    wrong = right.copy()
+    wrong[:, 30:] += 1e-4
+    assert agreement(wrong, right).close, "hidden among larger numbers without blocks"
+    assert not agreement(wrong, right, blocks).close
+    assert not agreement(right[:, :39], right).close
+    broken = right.copy()
+    broken[2, 3] = np.nan
+    assert not agreement(broken, right, blocks).close
+    dead = np.zeros((6, 5), dtype=np.float32)
+    assert agreement(dead, dead).close
+    assert not agreement(right[:, :5], dead).close
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torch"])
+def test_opening_and_running_says_nothing(
+    lite0: Network,
+    images: UInt8Array,
+    kind: Literal["onnx", "torch"],
+    capfd: pytest.CaptureFixture[str],
+    recwarn: pytest.WarningsRecorder,
+    cache: Path,
+) -> None:
+    part = taps_part(lite0, lite0.taps[:1])
+    path = engine_file(part)
+    assert path.is_relative_to(cache)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no model at all")
+    engine, _ = open_engine(part, check=images[:2], threads=1, kind=kind)
+    engine.run(images[:2])
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(
+    lite0: Network, images: UInt8Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where a folder should be")
+    monkeypatch.setenv("FROSTLINE_CACHE", str(blocked))
+    engine, _ = open_engine(taps_part(lite0, lite0.taps[:1]), check=images[:2], threads=1)
+    assert engine.name == "onnxruntime-fp32"
+
+
+def test_keys_tell_weights_taps_and_preprocessing_apart(lite0: Network) -> None:
+    other = lite0.copy()
+    other.weights_id = "other"
+    small = lite0.copy()
+    small.preprocessing = lite0.preprocessing.model_copy(update={"crop_pct": 1.0})
+    make: Callable[[Network], FrozenPart] = lambda n: taps_part(n, n.taps)  # noqa: E731
+    keys = [
+        make(lite0).key,
+        make(other).key,
+        make(small).key,
+        taps_part(lite0, lite0.taps[:3]).key,
+        prefix_part(lite0, lite0.taps[0]).key,
+        prefix_part(lite0, lite0.taps[1]).key,
+    ]
+    assert len(set(keys)) == len(keys)
+    assert make(lite0.copy()).key == make(lite0).key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from scipy.special import softmax as reference_softmax
 from sklearn.metrics import log_loss
 
-from frostline.evaluation.calibration import fit_temperature, softmax
+from frostline.errors import InputError
+from frostline.evaluation.calibration import TEMPERATURES, fit_temperature, softmax
 
 Array = npt.NDArray[Any]
 
@@ -44,7 +47,7 @@ def test_never_worse_than_no_temperature(seed: int, n: int, n_classes: int, scal
     logits = scale * rng.normal(size=(n, n_classes))
     labels = rng.integers(0, n_classes, n)
     found = fit_temperature(logits, labels)
-    assert 1e-3 <= found <= 1e2
+    assert TEMPERATURES[0] <= found <= TEMPERATURES[1]
 
     def nll(temperature: float) -> float:
         scaled = logits / temperature
@@ -55,11 +58,22 @@ def test_never_worse_than_no_temperature(seed: int, n: int, n_classes: int, scal
     assert nll(found) <= nll(1.0) * (1.0 + 1e-9) + 1e-12
 
 
+def test_few_faultless_images_do_not_give_certainty() -> None:
+    labels = np.arange(20) % 2
+    logits = np.where(np.eye(2)[labels] > 0, 0.6, 0.4)
+    confidence = softmax(logits, fit_temperature(logits, labels)).max(axis=1)
+    np.testing.assert_allclose(confidence, 21 / 22, atol=1e-3)
+
+
 def test_useless_outputs_become_flat() -> None:
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(4000, 4)) * 5, rng.integers(0, 4, 4000)
     calibrated = softmax(logits, fit_temperature(logits, labels))
     assert log_loss(labels, calibrated) == pytest.approx(np.log(4), abs=0.01)
+
+
+def test_one_class_needs_no_temperature() -> None:
+    assert fit_temperature(np.ones((3, 1)), np.zeros(3, dtype=int)) == 1.0
 
 
 @pytest.mark.parametrize("temperature", [0.001, 1.0, 100.0])
@@ -70,9 +84,35 @@ def test_softmax_equals_scipy(temperature: float) -> None:
 
 
 def test_softmax_is_safe_for_huge_logits() -> None:
-    found = softmax([[1e6, -1e6, 0.0], [-1e5, -1e5, -2e5]], 0.1)
+    found = softmax([[1e300, -1e300, 0.0], [-1e5, -1e5, -2e5]], 0.1)
     np.testing.assert_allclose(found, [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]])
 
 
-def test_no_images_leave_outputs_as_they_are() -> None:
-    assert fit_temperature(np.zeros((0, 3)), np.zeros(0, dtype=int)) == 1.0
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf])
+def test_softmax_rejects(temperature: float) -> None:
+    with pytest.raises(InputError, match="temperature"):
+        softmax([1.0, 2.0], temperature)
+
+
+@pytest.mark.parametrize(
+    "logits, labels, words",
+    [
+        (np.zeros((0, 2)), np.zeros(0, dtype=int), "at least one image"),
+        (np.zeros((2, 2)), np.array([0]), "shapes"),
+        (np.zeros((1, 2)), np.array([2]), "0 to 1"),
+        (np.zeros((1, 2)), np.array([0.5]), "whole numbers"),
+        (np.full((1, 2), np.nan), np.array([0]), "finite"),
+    ],
+)
+def test_wrong_input_is_named(logits: Array, labels: Array, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        fit_temperature(logits, labels)
+
+
+def test_importing_the_room_brings_numpy_only() -> None:
+    code = (
+        "import sys, frostline.evaluation, frostline.linear; "
+        "print([m for m in ('scipy', 'torch', 'sklearn', 'pydantic') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

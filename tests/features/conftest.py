@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -11,18 +12,24 @@ from typing import Any
 import elpv_dataset
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from frostline.backbone.network import Network
+from frostline.backbone.sources import Source
+from frostline.features.engines.base import prefix_part, taps_part
+from frostline.features.engines.onnx_engine import exported
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.images.catalog import Catalog
 from frostline.images.sources import open_source
+from frostline.preprocessing import Preprocessing
 from frostline.progress import Task
 from frostline.settings import ResolvedSettings, make_settings
 
 PER_CLASS = 7
+CUT = "blocks.3"
 
 
 @dataclass
@@ -59,6 +66,14 @@ def heard() -> Heard:
 def lite0() -> Network:
     torch.set_num_threads(1)
     return Network.load("efficientnet_lite0")
+
+
+@pytest.fixture(scope="session")
+def small() -> Network:
+    """A tiny network with random weights, where only the bookkeeping counts."""
+    torch.manual_seed(3)
+    net = timm.create_model("test_efficientnet", pretrained=False).eval()
+    return Network("test_efficientnet", Source(net, Preprocessing(size=64), "none"))
 
 
 @pytest.fixture
@@ -109,14 +124,27 @@ def pictures(pictures_folder: Path) -> Catalog:
     return open_source(pictures_folder)
 
 
-@pytest.fixture
-def run(lite0: Network, cache: Path, heard: Heard) -> Callable[..., FeatureStore]:
-    """Run the passes over a catalog with the bundled network."""
-    del cache
+@pytest.fixture(scope="session")
+def exports(lite0: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Engines of the bundled network, exported once for all tests."""
+    root = tmp_path_factory.mktemp("exports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FROSTLINE_CACHE", str(root))
+        exported(taps_part(lite0, lite0.taps))
+        exported(prefix_part(lite0, CUT))
+    return root / "engines"
 
-    def passes(catalog: Catalog, *, workers: int = 0, **settings: Any) -> FeatureStore:
+
+@pytest.fixture
+def run(small: Network, exports: Path, cache: Path, heard: Heard) -> Callable[..., FeatureStore]:
+    """Run the passes over a catalog, with the tiny network unless another one is given."""
+    shutil.copytree(exports, cache / "engines")
+
+    def passes(
+        catalog: Catalog, *, network: Network = small, workers: int = 0, **settings: Any
+    ) -> FeatureStore:
         return run_passes(
-            lite0,
+            network,
             catalog,
             settings=make_settings(**settings),
             resolved=ResolvedSettings(

@@ -15,7 +15,6 @@ import torch
 
 from frostline.backbone.network import Network
 from frostline.errors import CutError, StoreError
-from frostline.features import activations
 from frostline.features.activations import ViewPlan, compute_activations
 from frostline.features.passes import FeatureStore
 from frostline.features.pictures import Pictures
@@ -39,14 +38,15 @@ def prefix_of(network: Network, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np
     return values
 
 
-def test_values_are_the_prefix_of_every_view(store: FeatureStore, lite0: Network) -> None:
+def test_values_are_the_prefix_of_every_view(run: Run, pictures: Catalog, lite0: Network) -> None:
+    store = run(pictures, network=lite0, workers=2)
     rows = np.array([5, 0, 17, 9])
     stored = store.materialise(CUT, rows, views=3, level="standard", flip=True, seed=4)
     assert stored.values.shape == (4, 3, *lite0.cut(CUT).shape)
     assert stored.values.dtype == np.float16
     for place, row in enumerate(rows):
         digest = store.catalog.digests[row]
-        views = [store.pixels([row])[0]]
+        views = [store.pixels(np.array([row]))[0]]
         views += [
             training_view(
                 store.pictures.resized(digest),
@@ -66,11 +66,13 @@ def test_values_are_the_prefix_of_every_view(store: FeatureStore, lite0: Network
         )
 
 
-def test_workers_and_other_rows_never_change_a_bit(run: Run, pictures: Catalog) -> None:
+def test_workers_and_other_rows_never_change_a_bit(
+    run: Run, pictures: Catalog, lite0: Network
+) -> None:
     found = []
     for workers, rows in ((0, [3, 11, 2]), (2, [3, 11, 2]), (1, [7, 2, 8, 11, 3])):
         values = (
-            run(pictures, workers=workers)
+            run(pictures, network=lite0, workers=workers)
             .materialise(CUT, np.array(rows), views=2, level="light", flip=False, seed=0)
             .values
         )
@@ -79,10 +81,10 @@ def test_workers_and_other_rows_never_change_a_bit(run: Run, pictures: Catalog) 
     np.testing.assert_array_equal(found[0], found[2])
 
 
-def test_no_rows_give_no_activations(store: FeatureStore, lite0: Network) -> None:
+def test_no_rows_give_no_activations(store: FeatureStore, small: Network) -> None:
     rows = np.array([], dtype=np.int64)
     stored = store.materialise(CUT, rows, views=1, level="none", flip=False, seed=0)
-    assert stored.values.shape == (0, 1, *lite0.cut(CUT).shape)
+    assert stored.values.shape == (0, 1, *small.cut(CUT).shape)
 
 
 def test_an_unknown_cut_is_named(store: FeatureStore) -> None:
@@ -145,9 +147,6 @@ def test_values_beyond_half_precision_are_kept_in_single(
 def test_a_disk_with_too_little_space_is_one_clear_error(
     store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        activations.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000), raising=True
-    )
-    assert shutil.disk_usage is activations.shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(StoreError, match="left"):
         store.materialise(CUT, np.arange(3), views=2, level="light", flip=False, seed=0)

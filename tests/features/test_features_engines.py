@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -113,7 +112,8 @@ def test_through_keeps_tags_and_order_over_several_batches() -> None:
 
         def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
             assert len(batch) == 4
-            return batch.reshape(4, -1).sum(axis=1, keepdims=True).astype(np.float32)
+            sums = batch.reshape(4, -1).sum(axis=1, keepdims=True)
+            return np.asarray(sums, dtype=np.float32)
 
     images = [(str(i), np.full((2, 2, 3), i, dtype=np.uint8)) for i in range(10)]
     found = {tag: float(result[0]) for tag, result in through(Sum(), images)}
@@ -158,15 +158,17 @@ def test_a_wrong_export_is_found_and_pytorch_takes_over(
         open_engine(part, check=images, threads=1, kind="onnx")
 
 
-class _Determinant(nn.Module):
+class _Eigenvalues(nn.Module):
     """Has an operation that ONNX's exporter does not know."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.eigvalsh(x.mean(dim=1) + x.mean(dim=1).transpose(1, 2))
+        grey = x.mean(dim=1)
+        values: torch.Tensor = torch.linalg.eigvalsh(grey + grey.transpose(1, 2))
+        return values
 
 
 def test_what_cannot_be_exported_runs_in_pytorch() -> None:
-    part = FrozenPart(_Determinant(), Preprocessing(size=16), "determinant")
+    part = FrozenPart(_Eigenvalues(), Preprocessing(size=16), "eigenvalues")
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
     engine, reason = open_engine(part, check=images, threads=1)
     assert engine.name == "torch-cpu-fp32"
@@ -264,14 +266,11 @@ def test_keys_tell_weights_taps_and_preprocessing_apart(lite0: Network) -> None:
     other.weights_id = "other"
     small = lite0.copy()
     small.preprocessing = lite0.preprocessing.model_copy(update={"crop_pct": 1.0})
-    make: Callable[[Network], FrozenPart] = lambda n: taps_part(n, n.taps)  # noqa: E731
     keys = [
-        make(lite0).key,
-        make(other).key,
-        make(small).key,
+        *(taps_part(network, network.taps).key for network in (lite0, other, small)),
         taps_part(lite0, lite0.taps[:3]).key,
         prefix_part(lite0, lite0.taps[0]).key,
         prefix_part(lite0, lite0.taps[1]).key,
     ]
     assert len(set(keys)) == len(keys)
-    assert make(lite0.copy()).key == make(lite0).key
+    assert taps_part(lite0.copy(), lite0.taps).key == keys[0]

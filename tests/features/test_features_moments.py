@@ -49,8 +49,11 @@ def independent_inputs(
     return found
 
 
-def test_moments_are_those_of_the_batchnorm_inputs(store: FeatureStore, lite0: Network) -> None:
-    moments = store.moments(range(len(store.catalog)), limit=6)
+def test_moments_are_those_of_the_batchnorm_inputs(
+    run: Run, pictures: Catalog, lite0: Network
+) -> None:
+    store = run(pictures, network=lite0)
+    moments = store.moments(np.arange(len(pictures)), limit=6)
     expected = independent_inputs(lite0, store.pixels(moments.rows))
     assert [layer.name for layer in moments.layers] == list(expected)
     state = lite0.feature_module.state_dict()
@@ -90,11 +93,11 @@ def test_only_the_given_rows_are_used_and_copies_once() -> None:
 def test_moments_come_from_the_disk_the_second_time_bit_for_bit(
     run: Run, pictures: Catalog, heard: Any
 ) -> None:
-    first = run(pictures).moments(range(12), limit=4)
+    first = run(pictures).moments(np.arange(12), limit=4)
     heard.totals.clear()
-    second = run(pictures).moments(range(12), limit=6)
+    second = run(pictures).moments(np.arange(12), limit=6)
     assert list(heard.totals.values()) == [2], "only two more images"
-    third = run(pictures).moments(range(12), limit=4)
+    third = run(pictures).moments(np.arange(12), limit=4)
     for one, two, three in zip(first.layers, second.layers, third.layers, strict=True):
         np.testing.assert_array_equal(one.mean, two.mean[:4])
         np.testing.assert_array_equal(one.square, three.square)
@@ -107,7 +110,7 @@ def _network(name: str, size: int = 64, **options: Any) -> Network:
 
 
 def test_a_network_without_batchnorm_has_no_layers() -> None:
-    body = MomentsBody(_network("test_vit", size=160))
+    body = MomentsBody(_network("vit_tiny_patch16_224", size=64, img_size=64, depth=2))
     assert body.names == ()
     assert body.width == 0
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from test_features_store import Notes
 
 from frostline.backbone.network import Network
 from frostline.errors import InputError, UnreadableImageError
@@ -23,9 +22,18 @@ from frostline.images.catalog import Catalog
 from frostline.images.decode import decode
 from frostline.images.sources import open_source
 from frostline.images.thumbnails import thumbnail
+from frostline.progress import NullProgress
 from frostline.settings import ResolvedSettings, make_settings
 
 Run = Callable[..., FeatureStore]
+
+
+class Notes(NullProgress):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
 
 
 @pytest.fixture
@@ -47,7 +55,7 @@ def forget(cache: Path) -> Callable[[], None]:
 def test_every_image_gets_its_own_taps_and_thumbnail(
     run: Run, pictures: Catalog, lite0: Network
 ) -> None:
-    store = run(pictures)
+    store = run(pictures, network=lite0)
     assert store.engine == "onnxruntime-fp32"
     assert store.computed == len(set(pictures.digests))
     assert store.taps.shape == (len(pictures), lite0.body(lite0.taps).width)
@@ -56,20 +64,20 @@ def test_every_image_gets_its_own_taps_and_thumbnail(
         image = decode(pictures.rows[row].path, max_pixels=10**7)
         np.testing.assert_array_equal(store.thumbnails[row], thumbnail(image))
         pixels = lite0.preprocessing.apply(image)
-        np.testing.assert_array_equal(store.pixels([row])[0], pixels)
+        np.testing.assert_array_equal(store.pixels(np.array([row]))[0], pixels)
         np.testing.assert_array_equal(store.features_of(pixels[None])[0], store.taps[row])
     last, first = lite0.taps[-1], lite0.taps[0]
-    chosen = store.tap([last, first], [4, 2, 4])
+    chosen = store.tap([last, first], np.array([4, 2, 4]))
     expected = np.concatenate([store.taps[:, store.slices[n]] for n in (last, first)], axis=1)
     np.testing.assert_array_equal(chosen, expected[[4, 2, 4]])
 
 
 def test_workers_never_change_a_bit(
-    run: Run, pictures: Catalog, forget: Callable[[], None]
+    run: Run, pictures: Catalog, lite0: Network, forget: Callable[[], None]
 ) -> None:
     found = []
     for workers in (0, 1, 2):
-        store = run(pictures, workers=workers)
+        store = run(pictures, network=lite0, workers=workers)
         assert store.computed
         found.append((store.taps.tobytes(), store.thumbnails.tobytes()))
         forget()
@@ -77,13 +85,13 @@ def test_workers_never_change_a_bit(
 
 
 def test_an_image_gets_the_same_bits_whatever_lies_beside_it(
-    run: Run, folder: Path, forget: Callable[[], None]
+    run: Run, folder: Path, lite0: Network, forget: Callable[[], None]
 ) -> None:
-    everything = taps_by_name(run(open_source(folder)))
+    everything = taps_by_name(run(open_source(folder), network=lite0))
     forget()
     for name in ("cells/3.png", "cells/4.png", "digits/0.png", "photos/5.jpg"):
         (folder / name).unlink()
-    fewer = taps_by_name(run(open_source(folder)))
+    fewer = taps_by_name(run(open_source(folder), network=lite0))
     assert len(fewer) == len(everything) - 4
     assert fewer == {name: everything[name] for name in fewer}
 
@@ -96,7 +104,7 @@ def test_a_second_run_computes_nothing_and_a_new_image_only_itself(run: Run, fol
     assert second.engine_reason
     assert taps_by_name(second) == taps_by_name(first)
     np.testing.assert_array_equal(second.thumbnails, first.thumbnails)
-    np.testing.assert_array_equal(second.pixels(range(5)), first.pixels(range(5)))
+    np.testing.assert_array_equal(second.pixels(np.arange(5)), first.pixels(np.arange(5)))
 
     Image.open(folder / "photos/1.jpg").rotate(15).save(folder / "photos/new.jpg")
     (folder / "photos/0.jpg").rename(folder / "photos/renamed.jpg")
@@ -155,7 +163,7 @@ def test_too_few_readable_images_are_one_clear_error(run: Run, folder: Path) -> 
 
 
 def test_what_was_done_before_an_interruption_is_kept(
-    run: Run, pictures: Catalog, lite0: Network, monkeypatch: pytest.MonkeyPatch
+    run: Run, pictures: Catalog, small: Network
 ) -> None:
     class Impatient(Notes):
         def task(self, label: str, total: int) -> Any:
@@ -178,7 +186,7 @@ def test_what_was_done_before_an_interruption_is_kept(
 
     with pytest.raises(KeyboardInterrupt):
         run_passes(
-            lite0,
+            small,
             pictures,
             settings=make_settings(),
             resolved=_resolved(workers=2),
@@ -273,7 +281,12 @@ def _other_process(folder: str, cache: str, ready: Any, go: Any, answers: Any) -
 
 
 def test_two_runs_at_once_do_not_disturb_each_other(
-    run: Run, pictures_folder: Path, pictures: Catalog, cache: Path, heard: Any
+    run: Run,
+    pictures_folder: Path,
+    pictures: Catalog,
+    lite0: Network,
+    cache: Path,
+    heard: Any,
 ) -> None:
     context = multiprocessing.get_context("spawn")
     ready, go, answers = context.Event(), context.Event(), context.Queue()
@@ -282,11 +295,11 @@ def test_two_runs_at_once_do_not_disturb_each_other(
     other.start()
     assert ready.wait(60)
     go.set()
-    mine = taps_by_name(run(pictures, workers=1))
+    mine = taps_by_name(run(pictures, network=lite0, workers=1))
     theirs, notes = answers.get(timeout=60)
     other.join(60)
     assert other.exitcode == 0
     assert theirs == mine
     assert not notes
     assert not heard.notes
-    assert run(pictures).computed == 0
+    assert run(pictures, network=lite0).computed == 0

@@ -14,7 +14,6 @@ from frostline.images.stratified import stratified_folds
 from frostline.linear.logistic import fit_logistic
 from frostline.linear.ridge import ridge_loo
 from frostline.plan import TapsHead
-from frostline.settings import make_settings
 from frostline.training.result import Trained
 
 Fit = Callable[..., Trained]
@@ -109,7 +108,7 @@ def test_a_fitting_probe_is_taken_and_another_is_not(
     np.testing.assert_array_equal(taken.honest_logits, fresh.honest_logits)
     fit(action, probe={"blocks.2": probe}, rows=rows[5:])
     fit(TapsHead(taps=["blocks.2"], strength=0.77), probe={"blocks.2": probe})
-    fit(action, probe={"blocks.2": probe}, settings=make_settings(class_weights="balanced"))
+    fit(TapsHead(taps=["blocks.2"], class_weights="balanced"), probe={"blocks.2": probe})
     assert len(calls) == 3
 
 

@@ -54,8 +54,6 @@ def test_balanced_weights_agree_with_scikit_learn() -> None:
     np.testing.assert_allclose(weights[[0, 1, 3]], expected)
     assert weights[2] == 0.0
     assert class_weights(labels, n_classes=4, choice="none") is None
-    assert class_weights(labels, n_classes=4, choice="auto") is not None
-    assert class_weights(np.repeat([0, 1], [6, 2]), n_classes=2, choice="auto") is None
 
 
 def test_loss_with_weights_and_smoothing_is_what_numpy_says() -> None:

@@ -17,7 +17,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _BINS = 15
-_TINY = 1e-12
+# probabilities are kept this far from 0 in logarithms, as scikit-learn does
+_TINY = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,17 @@ class Scores:
     per_class: list[dict[str, Any]]
 
     def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
-        """Return plain JSON types, classes by name."""
+        """Return plain JSON types, classes by name.
+
+        Raises
+        ------
+        InputError
+            If the number of names is not the number of classes.
+        """
+        if len(classes) != len(self.per_class):
+            raise InputError(
+                f"There are {len(self.per_class)} classes but {len(classes)} class names."
+            )
         return {
             "n": self.n,
             "accuracy": self.accuracy,
@@ -91,12 +102,10 @@ def score(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, seed: int = 0)
     Raises
     ------
     InputError
-        If there is no row, or the shapes do not fit.
+        If there is no row, the shapes do not fit, a label is out of range, or rows are not
+        probabilities (to 0.001; they are rescaled to sum to 1 in float64).
     """
-    p = np.asarray(probabilities, dtype=np.float64)
-    y = np.asarray(labels, dtype=np.int64)
-    if p.ndim != 2 or len(p) != len(y) or len(y) == 0:
-        raise InputError(f"Cannot score probabilities of shape {p.shape} on {len(y)} labels.")
+    p, y = _checked(probabilities, labels)
     n, n_classes = p.shape
     guess = p.argmax(axis=1)
     right = guess == y
@@ -112,7 +121,7 @@ def score(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, seed: int = 0)
         accuracy=float(right.mean()),
         accuracy_interval=wilson(int(right.sum()), n),
         balanced_accuracy=float(recalls.mean()),
-        balanced_accuracy_interval=_balanced_interval(right, y, seed),
+        balanced_accuracy_interval=stratified_bootstrap(right, y, seed=seed),
         macro_f1=float(np.mean(f1)),
         nll=float(-np.log(np.maximum(p[np.arange(n), y], _TINY)).mean()),
         brier=float(((p - one_hot) ** 2).sum(axis=1).mean()),
@@ -126,12 +135,13 @@ def expected_calibration_error(
     confidence: FloatArray, right: npt.NDArray[np.bool_], *, bins: int = _BINS
 ) -> float:
     """Return the mean gap between confidence and accuracy over bins of equal mass."""
-    order = np.argsort(confidence, kind="stable")
-    gaps = [
-        len(part) * abs(float(confidence[part].mean()) - float(right[part].mean()))
-        for part in np.array_split(order, min(bins, len(order)))
-    ]
-    return float(math.fsum(gaps) / len(order))
+    p = np.asarray(confidence, dtype=np.float64)
+    hit = np.asarray(right, dtype=np.float64)
+    # equal confidences share a bin, so that the order of the images does not matter
+    n_bins = min(bins, len(p))
+    edges = np.unique(np.sort(p)[np.arange(1, n_bins) * len(p) // n_bins])
+    surplus = np.bincount(np.searchsorted(edges, p, side="right"), weights=p - hit)
+    return float(math.fsum(np.abs(surplus)) / len(p))
 
 
 def _one_class(confusion: IntArray, c: int) -> dict[str, Any]:
@@ -149,15 +159,19 @@ def _one_class(confusion: IntArray, c: int) -> dict[str, Any]:
     }
 
 
-def _balanced_interval(
-    right: npt.NDArray[np.bool_], labels: IntArray, seed: int
-) -> tuple[float, float]:
-    present = np.unique(labels)
-    shares = [(labels == c) for c in present]
-    hits = right.astype(np.float64)
-
-    def balanced(counts: IntArray) -> FloatArray:
-        recalls = [counts[:, mine] @ hits[mine] / mine.sum() for mine in shares]
-        return np.asarray(np.mean(recalls, axis=0), dtype=np.float64)
-
-    return stratified_bootstrap(balanced, labels, seed=seed)
+def _checked(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
+    values = np.asarray(probabilities, dtype=np.float64)
+    targets = np.asarray(labels)
+    if values.ndim != 2 or 0 in values.shape or targets.shape != values.shape[:1]:
+        raise InputError(
+            f"Cannot score probabilities of shape {values.shape} on labels of shape "
+            f"{targets.shape}: at least one image is needed, and one label for each."
+        )
+    if not np.issubdtype(targets.dtype, np.integer):
+        raise InputError(f"Labels must be whole numbers, not {targets.dtype}.")
+    if targets.min() < 0 or targets.max() >= values.shape[1]:
+        raise InputError(f"Labels must lie in 0 to {values.shape[1] - 1}.")
+    total = values.sum(axis=1, keepdims=True)
+    if not np.all(np.abs(total - 1.0) <= 1e-3) or values.min() < 0:
+        raise InputError("Probabilities must be at least 0 and sum to 1 for every image.")
+    return values / total, targets.astype(np.int64)

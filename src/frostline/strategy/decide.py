@@ -15,8 +15,10 @@ from frostline.strategy.cases import Case, case_of, counts_as_large, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.words import explain
 
-#: a simpler option is taken when it loses at most this much, and at most one standard error
-_TIE = 0.01
+#: a simpler option is taken when it loses at most this much accuracy, and at most one error
+_TIE = 0.005
+#: removing layers must gain at least this much accuracy
+_CUT_PAYS = 0.01
 #: frozen features that leave less than this to gain are good enough
 _GOOD_ENOUGH = 0.03
 #: train minus leave-one-out accuracy below which more trainable layers can help
@@ -255,4 +257,4 @@ def _worth_training(context: Context, prior: Case) -> tuple[str | None, list[str
 
 
 def _cut_pays(context: Context) -> bool:
-    return context.summary.cut_gain > max(context.summary.cut_gain_error, _TIE)
+    return context.summary.cut_gain > max(context.summary.cut_gain_error, _CUT_PAYS)

@@ -241,7 +241,7 @@ def _result(job: _Job, loop: Loop) -> Trained:
 
 
 def _identity(job: _Job, store: FrozenWork, resolved: ResolvedSettings) -> dict[str, Any]:
-    """Everything that the result depends on; threads and workers are no part of it."""
+    """What must be equal for a checkpoint to be continued; threads may differ, so may the device."""
     rows = hashlib.sha256()
     for numbers, labels in (
         (job.parts.train, job.parts.train_labels),

@@ -54,9 +54,10 @@ def train(
     groups : int array of shape (len(catalog),) or None
         Rows of equal groups are never split apart.
     settings : Settings
-        ``class_weights`` applies to a closed-form head; gradient training has its own recipe.
+        Of the run; the action already holds all that training needs of them.
     resolved : ResolvedSettings
-        Device, precision, threads and workers; the latter two never change a result.
+        Device, precision, threads and workers. Workers never change a result; another number of
+        threads may change its last digits.
     seed : int
     checkpoint_dir : Path or None
         Gradient training keeps its state here and continues from it.

@@ -28,6 +28,7 @@ BESIDE = {
     ("pipeline", "publish"),
     ("settings", "errors"),
     ("plan", "errors"),
+    ("__main__", "cli"),
 }
 
 

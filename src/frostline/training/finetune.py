@@ -241,7 +241,7 @@ def _result(job: _Job, loop: Loop) -> Trained:
 
 
 def _identity(job: _Job, store: FrozenWork, resolved: ResolvedSettings) -> dict[str, Any]:
-    """What must be equal for a checkpoint to be continued; threads may differ, so may the device."""
+    """What must be equal for a checkpoint to be continued; threads and device may differ."""
     rows = hashlib.sha256()
     for numbers, labels in (
         (job.parts.train, job.parts.train_labels),

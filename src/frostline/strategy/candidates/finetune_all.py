@@ -7,7 +7,7 @@ from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 
 #: similar data needs small steps (Li et al., arXiv 2002.11770)
-_RATE = {"similar": 2e-4, "moderate": 3e-4, "different": 5e-4, "unknown": 3e-4}
+_RATE = {"similar": 2e-4, "moderate": 3e-4, "different": 3e-4, "unknown": 3e-4}
 _MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
 
 
@@ -18,7 +18,7 @@ def propose(context: Context) -> Proposal | None:
     recipe = context.recipe(
         work,
         learning_rate=_RATE[summary.shift.label],
-        head_learning_rate=1e-3,
+        head_learning_rate=1e-4,
         layer_decay=0.75,
     )
     action = FullTraining(head_init="probe", recipe=recipe)

@@ -133,10 +133,8 @@ def main() -> None:
         if given.strategies:
             source = photos if given.photos else cells
             for strategy in ("head", "finetune", "cut", "full"):
-                results.append(
-                    repeat(f"strategy {strategy}", source, "--strategy", strategy, seeds=(0,))
-                )
-            results.append(repeat("solar cells, balanced", cells, seeds=(0,)))
+                options = ("--strategy", strategy, "--budget", "2m")
+                results.append(repeat(f"strategy {strategy}", source, *options, seeds=(0,)))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
     print(f"written to {RESULTS}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,12 @@ def digit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("digits")
     write_digits(folder, per_class=16)
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits_into() -> Callable[..., None]:
+    """Return a function that writes some digits below a folder."""
+    return write_digits
 
 
 def write_digits(folder: Path, *, per_class: int, classes: tuple[int, ...] = (0, 1, 4)) -> None:

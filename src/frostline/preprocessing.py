@@ -20,13 +20,13 @@ _RESAMPLE = {
 
 
 # beyond this aspect ratio only the middle is resized: a 1 x 9000 strip would become gigapixels
-_MAX_ASPECT = 8
+MAX_ASPECT = 8
 
 
 def _without_extreme_sides(image: Image.Image) -> Image.Image:
-    """Centre-crop the longer side to at most ``_MAX_ASPECT`` times the shorter one."""
+    """Centre-crop the longer side to at most ``MAX_ASPECT`` times the shorter one."""
     width, height = image.size
-    longest = _MAX_ASPECT * min(width, height)
+    longest = MAX_ASPECT * min(width, height)
     if max(width, height) <= longest:
         return image
     left = max(0, (width - longest) // 2)

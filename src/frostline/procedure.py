@@ -161,7 +161,6 @@ def _train(
         task.labels,
         n_classes=task.n_classes,
         groups=task.groups,
-        settings=task.settings,
         resolved=task.resolved,
         seed=task.settings.seed,
         checkpoint_dir=checkpoint_dir,

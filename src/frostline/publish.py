@@ -19,6 +19,7 @@ from frostline.artifact.model import Model
 from frostline.artifact.model_folder import save_model
 from frostline.artifact.run_folder import AUDIT, PLAN, PREDICTIONS, REPORT, RunFolder
 from frostline.assess import Assessed
+from frostline.backbone.weights import fingerprint
 from frostline.evaluation.scores import Scores, score
 from frostline.images.audit import Audit
 from frostline.images.split import Split
@@ -92,7 +93,8 @@ def publish(
     _write_predictions(run.path / PREDICTIONS, task, assessed)
     metrics = {
         "test": test,
-        "n_train": len(split.train) + len(split.validation),
+        "n_train": len(split.train),
+        "n_validation": len(split.validation),
         "n_test": len(assessed.rows),
         "engine": task.store.engine,
         "engine_reason": task.store.engine_reason,
@@ -140,7 +142,7 @@ def _card(
         taps=tuple(action.taps) if isinstance(action, TapsHead) else (),
         action=action,
         temperature=fitted.temperature,
-        fingerprints=Fingerprints(),
+        fingerprints=Fingerprints(frozen=fingerprint(fitted.trained.module, fitted.trained.frozen)),
         n_train=len(split.train),
         test={"method": assessed.method, "n": scores.n, **_headline(scores)},
         source=task.store.catalog.source,

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from frostline.errors import CutError, PlanError, RunFolderError
 from frostline.plan import FullTraining, Plan, SuffixTraining, TapsHead
 
 #: enough to see what changes; quality is measured by the benchmarks
-TINY = {"epochs": 1, "batch_size": 16, "seed": 3}
+TINY: dict[str, Any] = {"epochs": 1, "batch_size": 16, "seed": 3}
 
 
 @pytest.fixture(scope="module")
@@ -194,14 +195,14 @@ def _best_epoch(metrics: dict[str, object]) -> int:
 
 @pytest.mark.parametrize("settings", [{"strategy": "head"}, {"strategy": "cut", **TINY}])
 def test_the_number_of_workers_never_changes_the_result(
-    digit_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object]
+    digit_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     found = []
     for workers in (0, 1, 2):
         # a cache of its own, so that every run computes everything
         monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / f"cache{workers}"))
         run = tmp_path / f"run{workers}"
-        frostline.fit(digit_folder, run, workers=workers, **settings)  # type: ignore[arg-type]
+        frostline.fit(digit_folder, run, workers=workers, **settings)
         weights = load_file(run / "model" / "weights.safetensors")
         found.append((weights, (run / "predictions.csv").read_text()))
     for weights, predictions in found[1:]:

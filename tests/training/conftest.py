@@ -124,7 +124,6 @@ def fit(digits_store: FeatureStore) -> Fit:
         arguments: dict[str, Any] = {
             "n_classes": N_CLASSES,
             "groups": None,
-            "settings": make_settings(),
             "resolved": resolved_settings(precision=precision),
             "seed": 3,
             "checkpoint_dir": None,

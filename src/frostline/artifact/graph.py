@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from frostline.artifact.builder import GraphBuilder
 from frostline.artifact.lanczos import add_lanczos
-from frostline.preprocessing import _MAX_ASPECT, Preprocessing
+from frostline.preprocessing import MAX_ASPECT, Preprocessing
 
 #: ONNX operator set of exported files; Resize is antialiased since 18
 OPSET = 19
@@ -40,7 +40,7 @@ def add_preprocessing(
     sides = graph.add("Slice", shape, graph.integers(0), graph.integers(2))
     short = graph.add("ReduceMin", sides, graph.constant([0], np.int64), keepdims=1)
 
-    longest = graph.add("Mul", short, graph.integers(_MAX_ASPECT))
+    longest = graph.add("Mul", short, graph.integers(MAX_ASPECT))
     kept = graph.add("Min", sides, longest)
     batch = _centre_crop(graph, batch, sides, kept, axes=(1, 2))
 

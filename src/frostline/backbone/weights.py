@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -107,11 +107,16 @@ def fingerprints(module: nn.Module) -> dict[str, str]:
     return {name: _digest(tensor) for name, tensor in module.state_dict().items()}
 
 
-def fingerprint(module: nn.Module) -> str:
-    """Return one SHA-256 over the names and contents of all parameters and buffers."""
+def fingerprint(module: nn.Module, names: Iterable[str] | None = None) -> str:
+    """Return one SHA-256 over the names and contents of parameters and buffers.
+
+    ``names`` limits it to some entries of the state dict; None means all.
+    """
+    wanted = None if names is None else set(names)
     total = hashlib.sha256()
     for name, digest in sorted(fingerprints(module).items()):
-        total.update(f"{name}={digest}\n".encode())
+        if wanted is None or name in wanted:
+            total.update(f"{name}={digest}\n".encode())
     return total.hexdigest()
 
 

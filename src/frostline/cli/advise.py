@@ -20,18 +20,24 @@ _WIDTH = 28
 def show_advice(advice: Advice, *, source: Path, save: Path | None) -> None:
     """Print size, shift and probes by depth, the candidates, the plan and what to type next."""
     plan, prepared = advice.plan, advice.prepared
-    evidence = plan.evidence
     show_left_out(prepared.audit.to_json(prepared.catalog))
-    if evidence is not None:
-        out.print(_size(evidence, prepared.audit.class_counts))
-        out.print(_shift(evidence.shift))
-        out.print(_probes(evidence))
-    out.print(_candidates(plan))
-    out.print(_plan(plan))
+    if plan.evidence is not None:
+        out.print(_size(plan.evidence, prepared.audit.class_counts))
+        for warning in plan.evidence.shift.warnings:
+            err.print(Text(warning, style="yellow"))
+    for part in advice_parts(plan):
+        out.print(part)
     if save is not None:
         write_text(save, plan.to_json())
         err.print(Text(f"Plan written to {save}; edit it and pass it with --plan."))
     out.print(Text(f"Next: frostline fit {source} -o RUN", style="dim"))
+
+
+def advice_parts(plan: Plan) -> list[Table | Panel]:
+    """Return the tables and the panel that show a plan and its evidence."""
+    evidence = plan.evidence
+    measured = [] if evidence is None else [_shift(evidence.shift), _probes(evidence)]
+    return [*measured, _candidates(plan), _plan(plan)]
 
 
 def bar(value: float, most: float, width: int = _WIDTH) -> str:
@@ -78,8 +84,6 @@ def _shift(shift: ShiftEvidence) -> Table:
     most = max((layer.shift for layer in layers), default=0.0)
     for layer in layers[::step]:
         table.add_row(Text(layer.layer), f"{layer.shift:.2f}", bar(layer.shift, most))
-    for warning in shift.warnings:
-        err.print(Text(warning, style="yellow"))
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -82,6 +83,8 @@ def say_error(error: FrostlineError) -> None:
 @contextmanager
 def polite_exits() -> Iterator[None]:
     """Turn errors raised on purpose and Ctrl-C into messages and exit codes."""
+    # Pillow warns about metadata that changes no pixel
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         yield
     except FrostlineError as error:

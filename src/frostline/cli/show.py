@@ -19,6 +19,11 @@ _METHODS = {
 def show_result(result: RunResult) -> None:
     """Print the decision, why, how good, where the files are and what to type next."""
     show_left_out(result.audit)
+    out.print(result_panel(result))
+
+
+def result_panel(result: RunResult) -> Panel:
+    """Return the panel that ends a fit."""
     test, metrics = result.metrics["test"], result.metrics
     low, high = test["accuracy_interval"]
     grid = Table.grid(padding=(0, 2))
@@ -49,7 +54,7 @@ def show_result(result: RunResult) -> None:
             f"frostline evaluate {result.folder} OTHER_FOLDER"
         ),
     )
-    out.print(Panel(grid, title="Frostline", border_style="cyan"))
+    return Panel(grid, title="Frostline", border_style="cyan")
 
 
 def layers_in_words(result: RunResult) -> Text:

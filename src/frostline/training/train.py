@@ -12,7 +12,7 @@ from frostline.errors import InputError
 from frostline.linear.ridge import RidgeLOO
 from frostline.plan import FullTraining, SuffixTraining, TapsHead
 from frostline.progress import Progress
-from frostline.settings import ResolvedSettings, Settings
+from frostline.settings import ResolvedSettings
 from frostline.training.finetune import finetune
 from frostline.training.losses import class_weights
 from frostline.training.parts import make_parts
@@ -31,7 +31,6 @@ def train(
     *,
     n_classes: int,
     groups: npt.ArrayLike | None,
-    settings: Settings,
     resolved: ResolvedSettings,
     seed: int,
     checkpoint_dir: Path | None,
@@ -53,8 +52,6 @@ def train(
     n_classes : int
     groups : int array of shape (len(catalog),) or None
         Rows of equal groups are never split apart.
-    settings : Settings
-        Of the run; the action already holds all that training needs of them.
     resolved : ResolvedSettings
         Device, precision, threads and workers. Workers never change a result; another number of
         threads may change its last digits.

@@ -27,7 +27,7 @@ from frostline.settings import ResolvedSettings, Settings
 IntArray = npt.NDArray[np.int64]
 
 #: images whose BatchNorm inputs are looked at: the shift is debiased, so few are enough
-MOMENT_IMAGES = 128
+MOMENT_IMAGES = 64
 _THUMBNAIL = (32, 32, 3)
 _STORED = "stored"
 

@@ -6,7 +6,7 @@
 
 STAMPS is the folder usr/share/tuxpaint/stamps of Debian's package tuxpaint-stamps-default
 (apt-get download tuxpaint-stamps-default; dpkg -x *.deb .). Run it with nothing else running.
-Writes benchmarks/results/accuracy_and_time.json.
+Updates benchmarks/results/accuracy_and_time.json; --no-cells leaves the solar cells out.
 """
 
 from __future__ import annotations
@@ -120,12 +120,14 @@ def machine() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=Path, metavar="STAMPS")
+    parser.add_argument("--no-cells", action="store_true")
     parser.add_argument("--strategies", action="store_true")
     given = parser.parse_args()
     results = []
     with tempfile.TemporaryDirectory() as folder:
         cells = write_table(Path(folder))
-        results.append(repeat("solar cells, fast", cells, "--effort", "fast"))
+        if not given.no_cells:
+            results.append(repeat("solar cells, fast", cells, "--effort", "fast"))
         if given.photos:
             photos = photo_folder(given.photos.resolve(), Path(folder) / "photos")
             results.append(repeat("photos, fast", photos, "--effort", "fast"))
@@ -135,8 +137,12 @@ def main() -> None:
             for strategy in ("head", "finetune", "cut", "full"):
                 options = ("--strategy", strategy, "--budget", "2m")
                 results.append(repeat(f"strategy {strategy}", source, *options, seeds=(0,)))
+    earlier = json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else []
+    kept = {result["name"]: result for result in earlier}
+    # what was not measured now stays, with the machine it was measured on
+    kept |= {result["name"]: {**result, "machine": machine()} for result in results}
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
+    RESULTS.write_text(json.dumps({"results": list(kept.values())}, indent=2) + "\n")
     print(f"written to {RESULTS}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from pathlib import Path
 from typing import Annotated
@@ -171,4 +172,10 @@ def demo(
 
 def run() -> None:
     """Entry point of the ``frostline`` command."""
-    app()
+    # imports make a million objects that live to the end: looking for rubbish among them, again
+    # and again and once more at exit, costs over a second
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        app()
+    finally:
+        gc.freeze()

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import elpv_dataset
 import numpy as np
 import pytest
 import torch
@@ -293,3 +294,33 @@ def test_a_second_run_computes_nothing_again(digit_folder: Path, tmp_path: Path)
     assert again.metrics["images_computed"] == 0
     first = (tmp_path / "a" / "predictions.csv").read_text()
     assert (tmp_path / "b" / "predictions.csv").read_text() == first
+
+
+def test_training_is_kept_only_if_it_beats_frozen_features(tmp_path: Path) -> None:
+    cells = Path(str(elpv_dataset.__file__)).parent / "data"
+    lines = [line.split() for line in (cells / "labels.csv").read_text().splitlines()]
+    sound = [path for path, level, _ in lines if level == "0.0"][:40]
+    broken = [path for path, level, _ in lines if level == "1.0"][:40]
+    table = tmp_path / "cells.csv"
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "split"])
+        for label, paths in (("sound", sound), ("broken", broken)):
+            for number, path in enumerate(paths):
+                writer.writerow([cells / path, label, "test" if number % 4 == 0 else "train"])
+    result = frostline.fit(table, tmp_path / "run", epochs=1, seed=0)
+    plan = result.plan
+    assert plan.evidence is not None
+    assert plan.evidence.shift.label == "different"
+    tried = [c for c in plan.candidates if c.kind != "taps_head"]
+    assert len(tried) == 1
+    assert tried[0].score is not None
+    assert [c.stopped for c in plan.candidates].count("chosen") == 1
+    chosen = next(c for c in plan.candidates if c.stopped == "chosen")
+    assert chosen.name == plan.chosen
+    assert chosen.kind == plan.action.kind
+    assert any("validation images" in line for line in plan.explanation)
+    frozen = isinstance(plan.action, TapsHead)
+    assert bool(plan.trained) != frozen
+    weights = load_file(result.folder / "model" / "weights.safetensors")
+    assert any(name.startswith("kept.") for name in weights) != frozen

@@ -1,0 +1,221 @@
+"""The decision follows the evidence, and says what it does to every layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from frostline.backbone.network import Network
+from frostline.errors import PlanError
+from frostline.evidence.collect import Evidence
+from frostline.plan import (
+    EvidenceSummary,
+    FullTraining,
+    ProbeEvidence,
+    ShiftEvidence,
+    SizeEvidence,
+    SuffixTraining,
+    TapsHead,
+)
+from frostline.settings import make_settings, resolve
+from frostline.strategy.cases import CASES, prior_case
+from frostline.strategy.context import Context
+from frostline.strategy.cost import plan_work
+from frostline.strategy.decide import Decision, Parts, decide
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return Network.load("resnet18", pretrained=False)
+
+
+def summary(
+    network: Network,
+    *,
+    n: int = 300,
+    per_class: float = 60,
+    label: str = "similar",
+    kind: str = "none",
+    accuracies: dict[str, float] | None = None,
+    all_taps: float = 0.8,
+    gap: float = 0.15,
+) -> EvidenceSummary:
+    found = dict.fromkeys(network.taps, 0.7) | (accuracies or {})
+    best = max(found, key=lambda name: found[name])
+    last = network.taps[-1]
+    size: Any = "small" if n < 1000 else "large" if n >= 5000 else "medium"
+    shift: dict[str, Any] = {"label": label, "kind": kind}
+    return EvidenceSummary(
+        size=SizeEvidence(
+            n_images=n,
+            n_classes=5,
+            per_class=per_class,
+            smallest_class=10,
+            largest_class=99,
+            label=size,
+        ),
+        shift=ShiftEvidence(
+            measure="batchnorm",
+            n_images=64,
+            distance=0.4,
+            interval=(0.3, 0.5),
+            relative=3.0,
+            early=0.4,
+            middle=0.4,
+            late=0.4,
+            layers=[],
+            **shift,
+        ),
+        probes=[probe(name, accuracy) for name, accuracy in found.items()],
+        all_taps=probe("all", all_taps),
+        best_tap=best,
+        last_tap=last,
+        cut_gain=found[best] - found[last],
+        cut_gain_error=0.01,
+        gap=gap,
+        slope=0.02,
+        headroom=1 - max(*found.values(), all_taps),
+        chance=0.2,
+    )
+
+
+def probe(tap: str, accuracy: float) -> ProbeEvidence:
+    return ProbeEvidence(
+        tap=tap,
+        dimensions=10,
+        accuracy=accuracy,
+        standard_error=0.02,
+        balanced_accuracy=accuracy,
+        mse=0.1,
+        train_accuracy=0.95,
+        strength=1.0,
+    )
+
+
+def decision(network: Network, found: EvidenceSummary, **settings: Any) -> Decision:
+    n = found.size.n_images
+    places = np.arange(n)
+    scores = {p.tap: p.accuracy for p in (*found.probes, found.all_taps)}
+    evidence = Evidence(
+        summary=found,
+        rows=places,
+        ridge={},
+        correct={tap: places < accuracy * n for tap, accuracy in scores.items()},
+        compared=places,
+    )
+    chosen = make_settings(**settings)
+    return decide(Context(network, evidence, chosen, resolve(chosen, cuda=False)))
+
+
+@pytest.mark.parametrize(
+    ("n", "label", "case"),
+    [
+        (300, "similar", 1),
+        (9000, "similar", 2),
+        (300, "different", 3),
+        (9000, "different", 4),
+        (300, "moderate", 1),
+        (2000, "similar", 1),
+        (3000, "different", 4),
+    ],
+)
+def test_size_and_shift_name_the_textbook_case(
+    network: Network, n: int, label: str, case: int
+) -> None:
+    assert prior_case(summary(network, n=n, label=label)).number == case
+
+
+@pytest.mark.parametrize(
+    ("strategy", "case", "kind"),
+    [
+        ("head", 1, TapsHead),
+        ("finetune", 2, FullTraining),
+        ("cut", 3, SuffixTraining),
+        ("full", 4, FullTraining),
+    ],
+)
+def test_a_strategy_that_was_asked_for_is_carried_out(
+    network: Network, strategy: str, case: int, kind: type
+) -> None:
+    made = decision(network, summary(network), strategy=strategy, effort="fast")
+    assert made.plan.case == case
+    assert isinstance(made.plan.action, kind)
+    assert made.fallback is None
+    assert {c.strategy for c in CASES.values()} >= {strategy}
+
+
+def test_few_similar_images_get_a_head_and_the_best_one(network: Network) -> None:
+    plan = decision(network, summary(network, all_taps=0.8)).plan
+    assert plan.action == TapsHead(taps=list(network.taps))
+    assert not plan.trained
+    # on equal scores the simpler head wins
+    plan = decision(network, summary(network, all_taps=0.7)).plan
+    assert plan.action == TapsHead(taps=[network.taps[-1]])
+
+
+def test_a_better_low_layer_under_a_feature_level_shift_leads_to_a_cut(network: Network) -> None:
+    found = summary(
+        network, label="different", kind="feature", accuracies={"layer2": 0.9}, all_taps=0.85
+    )
+    made = decision(network, found)
+    action = made.plan.action
+    assert isinstance(action, SuffixTraining)
+    assert (action.keep_to, action.freeze_to) == ("layer2", "layer1")
+    assert made.plan.removed == ["layer3", "layer4"]
+    assert made.plan.frozen == ["conv1", "bn1", "act1", "maxpool", "layer1"]
+    assert made.plan.trained == ["layer2"]
+    assert made.fallback is not None
+
+
+def test_an_input_level_shift_does_not_cut(network: Network) -> None:
+    found = summary(network, label="different", kind="input", accuracies={"layer2": 0.9})
+    plan = decision(network, found).plan
+    assert isinstance(plan.action, FullTraining)
+    assert not plan.removed
+
+
+@pytest.mark.parametrize(
+    "change", [{"per_class": 3}, {"all_taps": 0.99}, {"n": 300, "label": "similar"}]
+)
+def test_training_is_not_tried_where_it_cannot_pay(
+    network: Network, change: dict[str, Any]
+) -> None:
+    options: dict[str, Any] = {"n": 9000, "label": "different", **change}
+    found = summary(network, **options)
+    assert isinstance(decision(network, found).plan.action, TapsHead)
+
+
+def test_fast_never_trains_by_itself(network: Network) -> None:
+    found = summary(network, n=9000, label="different")
+    assert isinstance(decision(network, found, effort="fast").plan.action, TapsHead)
+    assert isinstance(decision(network, found, effort="balanced").plan.action, FullTraining)
+
+
+def test_a_budget_buys_epochs_and_never_none(network: Network) -> None:
+    def epochs(budget: float) -> int:
+        return plan_work(
+            network,
+            n_images=1000,
+            refits=1,
+            budget=budget,
+            most_epochs=10,
+            freeze_to=None,
+            keep_to=None,
+            device="cpu",
+        ).epochs
+
+    assert epochs(1) == 1
+    assert epochs(1e9) == 10
+    found = [epochs(budget) for budget in (300, 900, 2700)]
+    assert found == sorted(found)
+    assert found[0] < found[-1]
+
+
+def test_parts_refuse_to_freeze_above_the_cut(network: Network) -> None:
+    made = decision(network, summary(network), strategy="cut", cut="layer3")
+    action = made.plan.action
+    assert isinstance(action, SuffixTraining)
+    with pytest.raises(PlanError, match="must lie below"):
+        Parts.of(network, action.model_copy(update={"freeze_to": "layer3"}))

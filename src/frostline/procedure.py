@@ -140,6 +140,10 @@ def fit_once(
     context = make_context(task, evidence, refits=refits)
     decision = decide(context)
     plan = decision.plan
+    if plan.estimated_seconds:
+        task.progress.note(
+            f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."
+        )
     trained = _train(task, plan, rows, validation_rows, checkpoint_dir, evidence)
     if decision.fallback is None:
         return _calibrated(task, plan, trained)

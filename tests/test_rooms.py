@@ -12,7 +12,9 @@ import frostline
 ROOT = Path(str(frostline.__file__)).parent
 
 FLOORS = {
-    **dict.fromkeys(("errors", "settings", "plan", "preprocessing", "progress", "timing"), 0),
+    **dict.fromkeys(
+        ("errors", "settings", "plan", "preprocessing", "progress", "timing", "files"), 0
+    ),
     **dict.fromkeys(("images", "backbone", "linear", "evaluation"), 1),
     "features": 2,
     **dict.fromkeys(("evidence", "training"), 3),
@@ -28,6 +30,7 @@ BESIDE = {
     ("pipeline", "publish"),
     ("settings", "errors"),
     ("plan", "errors"),
+    ("files", "errors"),
     ("__main__", "cli"),
 }
 

@@ -92,16 +92,13 @@ def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) 
 
 def make_context(task: Task, evidence: Evidence, *, refits: float) -> Context:
     """Put together what the strategy needs; asks the probe whether mirroring is harmless."""
-    trains = task.settings.strategy in ("finetune", "cut", "full") or (
-        task.settings.strategy == "auto" and task.settings.effort != "fast"
-    )
     return Context(
         network=task.store.network,
         evidence=evidence,
         settings=task.settings,
         resolved=task.resolved,
         refits=refits,
-        flip=_flip_is_safe(task, evidence) if trains else True,
+        flip=_flip_is_safe(task, evidence) if task.settings.may_train else True,
     )
 
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from frostline import __version__
 from frostline.artifact.card import Fingerprints, ModelCard
-from frostline.artifact.files import write_text
 from frostline.artifact.model import Model
 from frostline.artifact.model_folder import save_model
 from frostline.artifact.run_folder import AUDIT, PLAN, PREDICTIONS, REPORT, RunFolder
 from frostline.assess import Assessed
 from frostline.backbone.weights import fingerprint
 from frostline.evaluation.scores import Scores, score
+from frostline.files import write_text
 from frostline.images.audit import Audit
 from frostline.images.split import Split
 from frostline.plan import Plan, TapsHead

@@ -110,6 +110,13 @@ class Settings(BaseModel):
         return self
 
     @property
+    def may_train(self) -> bool:
+        """Whether layers may be trained by gradient: asked for, or left to the evidence."""
+        if self.strategy == "auto":
+            return self.effort != "fast" or self.budget is not None
+        return self.strategy != "head"
+
+    @property
     def budget_seconds(self) -> float:
         """Nominal seconds of work that this fit may plan for."""
         return parse_budget(self.budget) if self.budget else EFFORT_SECONDS[self.effort]

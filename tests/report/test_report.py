@@ -348,8 +348,9 @@ def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunFolderError, match="cannot be written"):
-        write_report(tmp_path / "absent" / "report.html", data=make_data(("a", "b")))
+        write_report(tmp_path / "file" / "report.html", data=make_data(("a", "b")))
 
 
 def test_probe_bars_stand_for_their_numbers() -> None:

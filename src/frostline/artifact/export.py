@@ -15,11 +15,11 @@ import onnx
 from onnx import TensorProto, helper
 
 from frostline.artifact.builder import GraphBuilder
-from frostline.artifact.files import replacing
 from frostline.artifact.graph import OPSET, add_preprocessing, add_softmax
 from frostline.artifact.prepared import on_canvas
 from frostline.artifact.runtime import INPUT, OUTPUT, open_session, probabilities
 from frostline.errors import EngineError
+from frostline.files import replacing
 from frostline.preprocessing import Preprocessing, UInt8Array
 
 if TYPE_CHECKING:

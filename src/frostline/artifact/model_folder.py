@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from frostline.artifact.card import ModelCard
-from frostline.artifact.files import replacing, sha256_of, write_text
 from frostline.errors import RunFolderError
+from frostline.files import replacing, sha256_of, write_text
 from frostline.preprocessing import UInt8Array
 
 if TYPE_CHECKING:

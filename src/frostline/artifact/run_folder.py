@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from frostline.artifact.files import write_text
 from frostline.errors import RunFolderError
+from frostline.files import write_text
 
 PLAN, METRICS, PREDICTIONS, AUDIT = "plan.json", "metrics.json", "predictions.csv", "audit.json"
 REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"

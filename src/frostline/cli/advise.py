@@ -8,9 +8,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from frostline.artifact.files import write_text
 from frostline.cli.console import err, out
 from frostline.cli.show import show_left_out
+from frostline.files import write_text
 from frostline.pipeline import Advice
 from frostline.plan import EvidenceSummary, Plan, ShiftEvidence
 

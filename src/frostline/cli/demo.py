@@ -6,9 +6,9 @@ import csv
 import io
 from pathlib import Path
 
-from frostline.artifact.files import write_text
 from frostline.cli.console import TerminalProgress, err
 from frostline.errors import InputError
+from frostline.files import write_text
 
 #: probability of a defect, as the data set gives it, in words
 _LEVELS = {0.0: "0 sound", 1 / 3: "1 possibly damaged", 2 / 3: "2 likely damaged", 1.0: "3 broken"}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import jinja2
 
-from frostline.errors import RunFolderError
+from frostline.files import write_text
 from frostline.report import words
 from frostline.report.data import ReportData
 from frostline.report.view import build
@@ -27,14 +26,7 @@ def write_report(path: Path, *, data: ReportData) -> None:
     RunFolderError
         If the file cannot be written.
     """
-    text = render(data)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunFolderError(f"{path} cannot be written: {error.strerror or error}.") from error
+    write_text(path, render(data))
 
 
 def render(data: ReportData) -> str:

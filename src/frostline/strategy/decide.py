@@ -224,7 +224,7 @@ def _worth_training(context: Context, prior: Case) -> tuple[str | None, list[str
     """Return the strategy whose training is worth trying (None: none is), and why."""
     summary = context.summary
     size, shift = summary.size, summary.shift
-    if context.settings.effort == "fast" and context.settings.budget is None:
+    if not context.settings.may_train:
         return None, ["Effort 'fast' uses frozen features only."]
     if size.per_class < _FEWEST_PER_CLASS:
         return None, [

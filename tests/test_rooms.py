@@ -17,7 +17,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("images", "backbone", "linear", "evaluation"), 1),
     "features": 2,
-    **dict.fromkeys(("evidence", "training"), 3),
+    **dict.fromkeys(("evidence", "training", "explain"), 3),
     "strategy": 4,
     **dict.fromkeys(("procedure", "assess"), 5),
     **dict.fromkeys(("artifact", "report"), 6),

@@ -12,8 +12,16 @@ if TYPE_CHECKING:
     from frostline.artifact.evaluate import evaluate
     from frostline.artifact.model import Model
     from frostline.backbone.freezing import freeze, unfreeze
-    from frostline.backbone.groups import param_groups
-    from frostline.backbone.network import Network
+    from frostline.backbone.groups import (
+        add_new_groups,
+        optimizer_state,
+        param_groups,
+        restore_optimizer,
+    )
+    from frostline.backbone.network import Network, split
+    from frostline.backbone.new_heads import new_head
+    from frostline.backbone.surgery import adapt_input, replace_classifier
+    from frostline.backbone.weights import fingerprint
     from frostline.pipeline import advise, fit
 
     load = Model.load
@@ -23,12 +31,20 @@ __version__ = "0.1.0"
 _HOMES = {
     "Model": "frostline.artifact.model",
     "Network": "frostline.backbone.network",
+    "adapt_input": "frostline.backbone.surgery",
+    "add_new_groups": "frostline.backbone.groups",
     "advise": "frostline.pipeline",
     "evaluate": "frostline.artifact.evaluate",
+    "fingerprint": "frostline.backbone.weights",
     "fit": "frostline.pipeline",
     "freeze": "frostline.backbone.freezing",
     "load": "frostline.artifact.model",
+    "new_head": "frostline.backbone.new_heads",
+    "optimizer_state": "frostline.backbone.groups",
     "param_groups": "frostline.backbone.groups",
+    "replace_classifier": "frostline.backbone.surgery",
+    "restore_optimizer": "frostline.backbone.groups",
+    "split": "frostline.backbone.network",
     "unfreeze": "frostline.backbone.freezing",
 }
 
@@ -36,12 +52,20 @@ __all__ = [
     "Model",
     "Network",
     "__version__",
+    "adapt_input",
+    "add_new_groups",
     "advise",
     "evaluate",
+    "fingerprint",
     "fit",
     "freeze",
     "load",
+    "new_head",
+    "optimizer_state",
     "param_groups",
+    "replace_classifier",
+    "restore_optimizer",
+    "split",
     "unfreeze",
 ]
 

@@ -47,7 +47,7 @@ def test_frozen_part_is_bit_equal_after_training_and_the_rest_moves(name: str) -
     train_a_little(net)
     verify_frozen(net, prints)
     held = set(frozen_names(net))
-    assert set(frozen) <= held
+    assert set(frozen.frozen) <= held
     for key, value in net.state_dict().items():
         if key in held:
             assert torch.equal(value, before[key]), key
@@ -110,10 +110,10 @@ def test_groups_hold_every_trainable_parameter_once_with_decaying_rates(new_bloc
     groups = param_groups(
         model,
         stages=[f"kept.{name}" for name in network.layers(to="layer3")],
-        learning_rate=1.0,
-        layer_decay=0.5,
+        lr=1.0,
+        decay=0.5,
         weight_decay=0.1,
-        head_learning_rate=10.0,
+        head_lr=10.0,
     )
     names = [n for g in groups for n in g["param_names"]]
     assert sorted(names) == sorted(n for n, p in model.named_parameters() if p.requires_grad)

@@ -18,7 +18,6 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from frostline.backbone.network import Network
-from frostline.backbone.sources import Source
 from frostline.features.engines.base import prefix_part, taps_part
 from frostline.features.engines.onnx_engine import exported
 from frostline.features.passes import FeatureStore, run_passes
@@ -73,7 +72,7 @@ def small() -> Network:
     """A tiny network with random weights, where only the bookkeeping counts."""
     torch.manual_seed(3)
     net = timm.create_model("test_efficientnet", pretrained=False).eval()
-    return Network("test_efficientnet", Source(net, Preprocessing(size=64), "none"))
+    return Network.load(net, preprocessing=Preprocessing(size=64))
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from frostline.backbone.network import Network
-from frostline.backbone.sources import Source
 from frostline.features.moments import MomentsBody, chosen_rows
 from frostline.features.passes import FeatureStore
 from frostline.images.catalog import Catalog
@@ -106,7 +105,7 @@ def test_moments_come_from_the_disk_the_second_time_bit_for_bit(
 def _network(name: str, size: int = 64, **options: Any) -> Network:
     torch.manual_seed(0)
     net = timm.create_model(name, pretrained=False, **options).eval()
-    return Network(name, Source(net, Preprocessing(size=size), "none"))
+    return Network.load(net, preprocessing=Preprocessing(size=size))
 
 
 def test_a_network_without_batchnorm_has_no_layers() -> None:

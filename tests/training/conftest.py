@@ -15,7 +15,6 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from frostline.backbone.network import Network
-from frostline.backbone.sources import Source
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.images.catalog import Catalog, ImageRow
 from frostline.plan import FullTraining, SuffixTraining, TapsHead
@@ -49,12 +48,10 @@ def small_network() -> Network:
     with torch.no_grad():
         for _ in range(30):
             net(images)
-    source = Source(
-        net.eval(),
-        Preprocessing(size=64, crop_pct=0.875, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
-        "none",
+    preprocessing = Preprocessing(
+        size=64, crop_pct=0.875, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
     )
-    return Network("test_efficientnet", source)
+    return Network.load(net.eval(), preprocessing=preprocessing)
 
 
 @pytest.fixture(scope="session")

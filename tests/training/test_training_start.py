@@ -12,7 +12,6 @@ import timm
 import torch
 
 from frostline.backbone.network import Network
-from frostline.backbone.sources import Source
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.plan import FullTraining, Recipe, SuffixTraining
 from frostline.progress import NullProgress
@@ -92,10 +91,9 @@ def test_stochastic_depth_is_repeated_after_a_resume(
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(1)
     net = timm.create_model("test_resnet", pretrained=False, drop_path_rate=0.5)
-    source = Source(net.eval(), digits_store.network.preprocessing, "none")
     settings = make_settings(device="cpu", threads=1, workers=0)
     store = run_passes(
-        Network("test_resnet", source),
+        Network.load(net.eval(), preprocessing=digits_store.network.preprocessing),
         digits_store.catalog,
         settings=settings,
         resolved=resolve(settings, cuda=False),

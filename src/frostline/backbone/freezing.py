@@ -2,75 +2,158 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
-from torch import fx, nn
+from torch import nn
 
+from frostline.backbone.holding import asked_mode, hold, is_held, release
+from frostline.backbone.network import Network
+from frostline.backbone.selecting import Selector, select, select_modules
 from frostline.backbone.weights import fingerprints
-from frostline.errors import FrozenChangedError, PatternError, did_you_mean
-
-_frozen_classes: dict[type[nn.Module], type[nn.Module]] = {}
+from frostline.errors import CutError, FrozenChangedError
 
 
-class _StaysInEval(nn.Module):
-    """Mixed into a frozen module: a parent's ``train()`` no longer reaches it."""
+@dataclass(frozen=True)
+class FreezeReport:
+    """What is frozen and what trains after a call of :func:`freeze` or :func:`unfreeze`.
 
-    def train(self, mode: bool = True) -> _StaysInEval:
-        del mode
-        super().train(False)
-        return self
+    Attributes
+    ----------
+    changed : tuple of str
+        Parameters that this call froze or unfroze.
+    frozen, trainable : tuple of str
+        All parameters of the module, by name.
+    held : tuple of str
+        Layers with state or randomness of their own that stay in eval mode.
+    shared : tuple of str
+        Frozen parameters that layers after the cut use too.
+    """
+
+    changed: tuple[str, ...]
+    frozen: tuple[str, ...]
+    trainable: tuple[str, ...]
+    held: tuple[str, ...]
+    shared: tuple[str, ...]
+    _sizes: dict[str, int] = field(repr=False, default_factory=dict)
+
+    @property
+    def n_frozen(self) -> int:
+        """Number of frozen values."""
+        return sum(self._sizes[name] for name in self.frozen)
+
+    @property
+    def n_trainable(self) -> int:
+        """Number of values that train."""
+        return sum(self._sizes[name] for name in self.trainable)
+
+    def __str__(self) -> str:
+        lines = []
+        for label, names, count in (
+            ("frozen", self.frozen, self.n_frozen),
+            ("trains", self.trainable, self.n_trainable),
+        ):
+            layers = list(dict.fromkeys(_layer(name) for name in names))
+            lines.append(f"{label}: {count:,} parameters in {_shortened(layers)}")
+        if self.held:
+            lines.append(f"held in eval mode: {len(self.held)} norm and dropout layers")
+        if self.shared:
+            lines.append(f"also used after the cut: {_shortened(list(self.shared))}")
+        return "\n".join(lines)
 
 
-def freeze(module: nn.Module, patterns: Sequence[str] | None = None) -> list[str]:
+def freeze(
+    module: nn.Module,
+    what: Selector | Sequence[Selector] | None = None,
+    *,
+    upto: str | None = None,
+    example: torch.Tensor | None = None,
+) -> FreezeReport:
     """Freeze parameters, and keep their modules in eval mode through every later ``train()``.
 
     Parameters
     ----------
     module : Module
-    patterns : sequence of str or None, default=None
-        Shell patterns (``*``, ``?``, ``[...]``) for names of modules or parameters; a module
-        stands for everything below it. None freezes all.
+        Changed in place.
+    what : str, compiled regular expression, callable, sequence of these, or None
+        Shell patterns (``*``, ``?``, ``[...]``) for names of modules or parameters, where a
+        module stands for everything below it; regular expressions for names of parameters;
+        rules that get a name and a parameter. None freezes all, unless ``upto`` is given.
+    upto : str or None, default=None
+        Name of a cut: everything that runs before it is frozen.
+    example : Tensor of shape (n, channels, height, width), optional
+        For ``upto``: images that the module accepts; not needed for networks of timm.
 
     Returns
     -------
-    list of str
-        Names of the parameters that are frozen by this call.
+    FreezeReport
 
     Raises
     ------
     PatternError
         If a pattern matches nothing.
+    CutError
+        If there is no such cut, or freezing up to it could not be kept.
     """
-    names = _select(module, patterns)
-    for name, parameter in module.named_parameters():
-        if name in names:
+    chosen: set[str] = set()
+    shared: tuple[str, ...] = ()
+    holding: list[nn.Module] = []
+    if upto is not None:
+        network = Network.load(module, example=example)
+        before, shared, holding = _before(network, upto)
+        chosen |= before
+    if what is not None or upto is None:
+        chosen |= select(module, what)
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        if name in chosen:
             parameter.requires_grad_(False)
             # AdamW would still move a parameter whose gradient is zero instead of None
             parameter.grad = None
-    for child in _modules_within(module, names):
-        _hold_in_eval(child)
-    return [name for name, _ in module.named_parameters() if name in names]
+    for child in (*select_modules(module, chosen), *holding):
+        hold(child)
+    return _report(module, chosen, shared)
 
 
-def unfreeze(module: nn.Module, patterns: Sequence[str] | None = None) -> list[str]:
-    """Undo :func:`freeze` for the same kind of patterns; modes follow the next ``train()``."""
-    names = _select(module, patterns)
+def unfreeze(
+    module: nn.Module,
+    what: Selector | Sequence[Selector] | None = None,
+    *,
+    after: str | None = None,
+    example: torch.Tensor | None = None,
+) -> FreezeReport:
+    """Undo :func:`freeze` for the same kinds of selection, or for everything after a cut.
+
+    Layers that were held take the mode of ``module``. An optimiser learns of newly trainable
+    parameters through :func:`frostline.add_new_groups`.
+    """
+    chosen: set[str] = set()
+    running: list[nn.Module] = []
+    if after is not None:
+        network = Network.load(module, example=example)
+        before, _, _ = _before(network, after)
+        chosen |= {name for name, _ in module.named_parameters()} - before
+        running = _modules_of(module, set(network.scopes_after(after)))
+    if what is not None or after is None:
+        chosen |= select(module, what)
     for name, parameter in module.named_parameters():
-        if name in names and parameter.is_floating_point():
+        if name in chosen and parameter.is_floating_point():
             parameter.requires_grad_(True)
-    for child in _modules_within(module, names):
-        if isinstance(child, _StaysInEval):
-            child.__class__ = type(child).__mro__[2]
-    return [name for name, _ in module.named_parameters() if name in names]
+    mode = asked_mode(module)
+    tensors = {id(p) for name, p in module.named_parameters() if name in chosen}
+    loose = {*select_modules(module, chosen), *running}
+    for child in module.modules():
+        # a container with something trainable inside must pass train() on to it
+        if child in loose or any(id(p) in tensors for p in child.parameters()):
+            release(child, training=mode)
+    return _report(module, chosen, ())
 
 
 def hold_norms_in_eval(module: nn.Module) -> None:
     """Keep every norm layer at its stored statistics; its weights may still train."""
     for child in module.modules():
         if is_norm(child):
-            _hold_in_eval(child)
+            hold(child)
 
 
 def is_norm(module: nn.Module) -> bool:
@@ -80,7 +163,7 @@ def is_norm(module: nn.Module) -> bool:
 
 def is_frozen_in_eval(module: nn.Module) -> bool:
     """Whether ``train()`` leaves this module in eval mode."""
-    return isinstance(module, _StaysInEval)
+    return is_held(module)
 
 
 def frozen_names(module: nn.Module) -> list[str]:
@@ -90,7 +173,7 @@ def frozen_names(module: nn.Module) -> list[str]:
     """
     frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
     for path, child in module.named_modules():
-        if is_frozen_in_eval(child):
+        if is_held(child):
             for name, _ in child.named_buffers(recurse=False):
                 frozen.add(f"{path}.{name}" if path else name)
     return [name for name in module.state_dict() if name in frozen]
@@ -118,63 +201,64 @@ def verify_frozen(module: nn.Module, before: dict[str, str]) -> None:
         )
 
 
-def _select(module: nn.Module, patterns: Sequence[str] | None) -> set[str]:
-    parameters = [name for name, _ in module.named_parameters()]
-    if patterns is None:
-        return set(parameters)
-    modules = [name for name, _ in module.named_modules() if name]
-    chosen: set[str] = set()
-    for pattern in patterns:
-        below = tuple(f"{name}." for name in modules if fnmatchcase(name, pattern))
-        hits = {n for n in parameters if fnmatchcase(n, pattern) or n.startswith(below)}
-        if not hits and not below:
-            raise PatternError(
-                f"The pattern {pattern!r} matches no layer.",
-                hint=did_you_mean(pattern, modules) or f"Top layers: {_top(modules)}.",
-            )
-        chosen |= hits
-    return chosen
-
-
-def _modules_within(module: nn.Module, parameters: set[str]) -> Iterable[nn.Module]:
-    """Modules whose parameters are all chosen, and parameterless ones among such siblings."""
-    for path, child in module.named_modules():
-        if isinstance(child, fx.GraphModule) or type(child) in (nn.Module, nn.Sequential):
-            continue
-        own = [f"{path}.{name}" if path else name for name, _ in child.named_parameters()]
-        if own:
-            if all(name in parameters for name in own):
-                yield child
-        elif _surrounding_is_chosen(module, path, parameters):
-            yield child
-
-
-def _surrounding_is_chosen(root: nn.Module, path: str, parameters: set[str]) -> bool:
-    """Whether the nearest ancestor with parameters has all of them chosen."""
-    while path:
-        path = path.rpartition(".")[0]
-        names = [n for n, _ in root.get_submodule(path).named_parameters()]
-        if names:
-            return all((f"{path}.{n}" if path else n) in parameters for n in names)
-    return False
-
-
-def _hold_in_eval(module: nn.Module) -> None:
-    if isinstance(module, _StaysInEval):
-        return
-    kind = type(module)
-    if kind not in _frozen_classes:
-        # same home as the original, so that tracers still treat it as the layer it is
-        body = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-        _frozen_classes[kind] = type(kind.__name__, (_StaysInEval, kind), body)
-    module.__class__ = _frozen_classes[kind]
-    module.eval()
-
-
-def _top(modules: list[str]) -> str:
-    return ", ".join(name for name in modules if "." not in name)
-
-
-def trainable_parameters(module: nn.Module) -> list[torch.nn.Parameter]:
+def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
     """Parameters that receive gradients, in order."""
     return [p for p in module.parameters() if p.requires_grad]
+
+
+def _before(network: Network, cut: str) -> tuple[set[str], tuple[str, ...], list[nn.Module]]:
+    """Parameters used before a cut, those used after it too, and modules that only run before."""
+    if network.acts_by_mode_before(cut):
+        raise CutError(
+            f"The forward() of {network.name} itself acts by its mode before {cut!r} (dropout "
+            "that is no layer), so that part would change with train().",
+            hint="Use prefix, suffix = Network.load(module).split(cut) and freeze the prefix.",
+        )
+    module = network.module
+    before, after = network.tensors_before(cut)
+    names = _parameters_below(module, before)
+    both = names & _parameters_below(module, after)
+    own = set(network.scopes_before(cut)) - set(network.scopes_after(cut))
+    return names, tuple(sorted(both)), _modules_of(module, own)
+
+
+def _parameters_below(module: nn.Module, targets: set[str]) -> set[str]:
+    below = tuple(f"{target}." for target in targets)
+    everything = list(module.named_parameters(remove_duplicate=False))
+    ids = {id(p) for name, p in everything if name in targets or name.startswith(below)}
+    # by identity: a tied tensor has several names, of which the module reports the first
+    return {name for name, p in everything if id(p) in ids}
+
+
+def _modules_of(module: nn.Module, paths: set[str]) -> list[nn.Module]:
+    return [child for name, child in module.named_modules() if name in paths]
+
+
+def _report(module: nn.Module, changed: set[str], shared: tuple[str, ...]) -> FreezeReport:
+    parameters = dict(module.named_parameters())
+    return FreezeReport(
+        changed=tuple(name for name in parameters if name in changed),
+        frozen=tuple(name for name, p in parameters.items() if not p.requires_grad),
+        trainable=tuple(name for name, p in parameters.items() if p.requires_grad),
+        held=tuple(
+            path
+            for path, child in module.named_modules()
+            if is_held(child)
+            and not any(True for _ in child.children())
+            and (is_norm(child) or "drop" in type(child).__name__.lower())
+        ),
+        shared=shared,
+        _sizes={name: p.numel() for name, p in parameters.items()},
+    )
+
+
+def _layer(name: str) -> str:
+    parts = name.split(".")
+    numbered = len(parts) > 2 and parts[1].isdigit()
+    return ".".join(parts[:2]) if numbered else parts[0]
+
+
+def _shortened(names: list[str]) -> str:
+    if not names:
+        return "no layer"
+    return ", ".join(names if len(names) <= 8 else [*names[:4], "...", *names[-3:]])

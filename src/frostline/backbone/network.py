@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,104 +13,178 @@ import torch
 from torch import fx, nn
 
 from frostline.backbone.cuts import Cut, choose_taps, find_cuts, stage_paths
+from frostline.backbone.ends import output_layers
+from frostline.backbone.holding import release_all
+from frostline.backbone.measuring import Size, Step, find_sizes, measure
+from frostline.backbone.parts import Part, cut_out, end_of, matching_node, targets, to_the_end
 from frostline.backbone.pooling import pooled, pooled_width
 from frostline.backbone.sources import Source, load_source
-from frostline.backbone.tracing import Step, assemble, depends_on_image, measure, trace_features
+from frostline.backbone.tracing import Traced, first_difference, trace
 from frostline.backbone.weights import fingerprint
-from frostline.errors import CutError, did_you_mean
+from frostline.errors import BackboneError, CutError, did_you_mean
 from frostline.preprocessing import Preprocessing
 
 
 class Network:
-    """The feature part of a pretrained network, ready to be cut, frozen and tapped.
+    """A pretrained network, ready to be cut, frozen and tapped.
 
     Attributes
     ----------
     name : str
+    module : Module
+        The network itself. Parts share its layers: what trains in a part trains here.
     preprocessing : Preprocessing
         What belongs to the weights.
     licence : str
         Of the weights.
-    feature_module : GraphModule
-        Image to last feature map; parameter names are the network's own; in eval mode.
     cuts : tuple of Cut
-        Ends of stages and blocks where one tensor passes, by depth.
+        Ends of stages and blocks where one tensor passes, by depth; the output is none.
+    last : Cut
+        The deepest feature map: everything above it is pooling and the old classifier.
     taps : tuple of str
-        At most 10 cuts at stage ends, by depth; the last cut is always among them.
+        At most 10 cuts at stage ends up to ``last``, by depth; ``last`` is always among them.
+    feature_module : Part
+        Image to the activations at ``last``.
     macs : int
-        Multiply-accumulates of the feature part for one image.
+        Multiply-accumulates up to ``last`` for one image.
+    weights_id : str
+        SHA-256 of the weights as they were loaded.
+    notes : tuple of str
+        What a person should know about how the network was read.
     """
 
     def __init__(self, name: str, source: Source) -> None:
         self.name = name
+        self.module = source.net
         self.preprocessing: Preprocessing = source.preprocessing
         self.licence = source.licence
+        self.example_shape = tuple(source.example.shape)
         self._source = source
-        self.feature_module = assemble(source.net, trace_features(source.net, name))
-        self.feature_module.graph.eliminate_dead_code()
-        self.feature_module.recompile()
-        self._graph = self.feature_module.graph
-        self._steps: list[Step] = measure(self.feature_module, self.preprocessing.size)
-        channels_last = getattr(source.net, "output_fmt", "NCHW") == "NHWC"
-        self.cuts: tuple[Cut, ...] = tuple(find_cuts(self._steps, channels_last))
+        self._traced: Traced = trace(source.net, name, source.example)
+        self._sizes: dict[str, Size] = find_sizes(self._traced, len(source.example))
+        self._steps: list[Step] = measure(source.net, self._traced, source.example, self._sizes)
+        self.cuts: tuple[Cut, ...] = tuple(self._find())
         if not self.cuts:
-            raise CutError(f"Backbone {name!r} has no place where a single tensor passes.")
-        self.taps = choose_taps(list(self.cuts))
-        self.macs = sum(step.macs for step in self._steps)
+            raise CutError(
+                f"{name} has no place where a single tensor passes.",
+                hint="frostline.freeze(module, patterns) still works by names.",
+            )
+        self.last = self._find_last()
+        self.taps = choose_taps(self.feature_cuts)
+        self.macs = self.last.macs_before
+        self.feature_module = self._part(None, [self.last.node])
         self.weights_id = fingerprint(self.feature_module)
+        self.notes = (*source.notes, *self._traced.notes)
 
     @classmethod
-    def load(cls, name: str, *, weights: Path | None = None, pretrained: bool = True) -> Network:
-        """Load a bundled network, any timm name, or a local weights file for one.
+    def load(
+        cls,
+        source: str | Path | nn.Module,
+        *,
+        example: torch.Tensor | None = None,
+        weights: Path | None = None,
+        pretrained: bool = True,
+        input_channels: int = 3,
+        preprocessing: Preprocessing | None = None,
+    ) -> Network:
+        """Load a network from wherever it comes.
+
+        Parameters
+        ----------
+        source : str, Path or Module
+            A bundled network (``efficientnet_lite0``), any timm name with or without a tag
+            (``resnet50.a1_in1k``), ``torchvision:NAME``, a model folder written by Frostline,
+            or a module, which is used as it is (not copied).
+        example : Tensor of shape (n, channels, height, width), optional
+            Images that a module accepts; needed for modules that do not tell their input size.
+        weights : Path or None, default=None
+            Local weights (safetensors or a plain state dict) for a named architecture.
+        pretrained : bool, default=True
+            False gives random weights.
+        input_channels : int, default=3
+            Another number adapts the first layer, see :func:`adapt_input`.
+        preprocessing : Preprocessing or None, default=None
+            What belongs to the weights of a module, when it is known.
 
         Raises
         ------
         BackboneError
-            See :func:`frostline.backbone.sources.load_source`.
+            If it cannot be found, loaded or traced; says what would work instead.
         """
-        return cls(name, load_source(name, weights=weights, pretrained=pretrained))
+        found = load_source(
+            source,
+            example=example,
+            weights=weights,
+            pretrained=pretrained,
+            input_channels=input_channels,
+            preprocessing=preprocessing,
+        )
+        network = cls(found.name, found)
+        if found.keep_to is not None:
+            network._end_at(found.keep_to)
+        return network
 
     def copy(self) -> Network:
         """Return an independent network with its own copy of the weights."""
-        source = self._source
-        return Network(
-            self.name, Source(copy.deepcopy(source.net), source.preprocessing, source.licence)
-        )
+        network = Network(self.name, replace(self._source, net=copy.deepcopy(self.module)))
+        if network.last.name != self.last.name:
+            network._end_at(self.last.name)
+        return network
 
     @property
-    def last(self) -> Cut:
-        """The deepest cut: the last feature map."""
-        return self.cuts[-1]
+    def graph(self) -> fx.Graph:
+        """The network as a graph of its own modules, in eval mode."""
+        return self._traced.graph
+
+    @property
+    def example(self) -> torch.Tensor:
+        """A batch that the network accepts."""
+        return self._source.example
+
+    @property
+    def feature_cuts(self) -> tuple[Cut, ...]:
+        """The cuts up to ``last``: those that a new head can sit on."""
+        return self.cuts[: self.last.index + 1]
+
+    @cached_property
+    def all_cuts(self) -> tuple[Cut, ...]:
+        """Every place where one tensor passes, inside of blocks too."""
+        return tuple(self._find(everywhere=True))
 
     def cut(self, name: str) -> Cut:
-        """Return the cut called ``name`` (or one of its aliases).
+        """Return the cut called ``name`` (or one of its aliases), wherever it lies.
 
         Raises
         ------
         CutError
             Lists the cuts that exist.
         """
-        for cut in self.cuts:
-            if name == cut.name or name in cut.aliases:
-                return cut
+        for cuts in (self.cuts, self.all_cuts):
+            for cut in cuts:
+                if name == cut.name or name in cut.aliases:
+                    return cut
+        names = [cut.name for cut in self.cuts]
+        shown = names if len(names) <= 24 else [*names[:12], "...", *names[-12:]]
+        inside = name in dict(self.module.named_modules())
+        reason = " Several tensors pass at its end." if inside else ""
         raise CutError(
-            f"There is no cut {name!r} in {self.name}.",
+            f"There is no cut {name!r} in {self.name}.{reason}",
             hint=" ".join(
                 part
                 for part in (
-                    did_you_mean(name, [c.name for c in self.cuts]),
-                    f"Cuts, by depth: {', '.join(c.name for c in self.cuts)}.",
+                    did_you_mean(name, [c.name for c in (*self.cuts, *self.all_cuts)]),
+                    f"Cuts, by depth: {', '.join(shown)}.",
                 )
                 if part
             ),
         )
 
-    def prefix(self, cut: str) -> fx.GraphModule:
-        """Return the part up to ``cut``: image to activations. Shares the network's weights."""
+    def prefix(self, cut: str) -> Part:
+        """Return the part up to ``cut``: image to activations. Shares the network's layers."""
         return self._part(None, [self.cut(cut).node])
 
-    def suffix(self, cut: str, to: str | None = None) -> fx.GraphModule:
-        """Return the part after ``cut``, up to ``to`` or the end. Shares the network's weights.
+    def suffix(self, cut: str, to: str | None = None) -> Part:
+        """Return the part after ``cut``, up to ``to`` or the deepest feature map.
 
         Raises
         ------
@@ -116,18 +192,62 @@ class Network:
             If ``to`` does not lie deeper than ``cut``.
         """
         start, end = self.cut(cut), self.last if to is None else self.cut(to)
-        if end.index <= start.index:
+        if self._place(end.node) <= self._place(start.node):
             raise CutError(f"{end.name!r} does not lie deeper than {start.name!r}.")
         return self._part(start.node, [end.node])
 
-    def split(self, cut: str) -> tuple[fx.GraphModule, fx.GraphModule]:
-        """Return prefix and suffix; ``suffix(prefix(x))`` equals ``feature_module(x)``."""
-        return self.prefix(cut), self.suffix(cut)
+    def split(self, cut: str) -> tuple[Part, Part]:
+        """Return the network in two parts; ``suffix(prefix(x))`` equals ``module(x)``.
+
+        The suffix reaches to the network's output, its old classifier included. Both share the
+        network's layers, and together have every entry of its state dict.
+        """
+        found = self.cut(cut)
+        return self._part(None, [found.node]), self._rest(found)
+
+    def merge(self, prefix: nn.Module, suffix: nn.Module) -> nn.Module:
+        """Return a plain copy of the network with the tensors of two parts of :meth:`split`.
+
+        Its class and its names are the network's own, so ``load_state_dict`` of the library
+        that the network came from takes its state dict.
+
+        Raises
+        ------
+        BackboneError
+            If the two do not have every tensor, or disagree on one that both have.
+        """
+        state = dict(prefix.state_dict())
+        for name, tensor in suffix.state_dict().items():
+            if name in state and not torch.equal(state[name], tensor):
+                raise BackboneError(
+                    f"Prefix and suffix disagree on {name!r}, which both sides of the cut use.",
+                    hint="Train such a tensor on one side only, or split and train one network.",
+                )
+            state[name] = tensor
+        merged = self.plain()
+        missing = [name for name in merged.state_dict() if name not in state]
+        if missing or len(state) > len(merged.state_dict()):
+            raise BackboneError(
+                f"The parts do not make up {self.name}: {len(missing)} tensors missing"
+                f"{f' (first: {missing[0]})' if missing else ''}.",
+                hint="Give both parts of one split of this network.",
+            )
+        # the module's own dictionary carries the version that some libraries look for
+        complete = merged.state_dict()
+        complete.update(state)
+        merged.load_state_dict(complete)
+        return merged
+
+    def plain(self) -> nn.Module:
+        """Return a copy of the network as its own library knows it: nothing frozen or held."""
+        module = copy.deepcopy(self.module)
+        release_all(module)
+        return module
 
     def body(self, taps: Sequence[str]) -> TapsBody:
         """Return a module that gives the pooled activations at ``taps``, side by side."""
-        cuts = sorted((self.cut(name) for name in taps), key=lambda c: c.index)
-        return TapsBody(self._part(None, [c.node for c in cuts], always_tuple=True), cuts)
+        cuts = sorted((self.cut(name) for name in taps), key=lambda c: self._place(c.node))
+        return TapsBody(self._part(None, [c.node for c in cuts], as_tuple=True), cuts)
 
     def layers(self, after: str | None = None, to: str | None = None) -> list[str]:
         """Name the layers between two cuts, as few names as say it exactly.
@@ -137,14 +257,13 @@ class Network:
         after : str or None, default=None
             Start behind this cut; None starts at the image.
         to : str or None, default=None
-            End with this cut; None ends with the last layer.
+            End with this cut; None ends with the deepest feature map.
         """
-        place = {step.node: i for i, step in enumerate(self._steps)}
-        start = 0 if after is None else place[self.cut(after).node] + 1
-        stop = len(self._steps) if to is None else place[self.cut(to).node] + 1
+        start = 0 if after is None else self._place(self.cut(after).node) + 1
+        stop = self._place((self.last if to is None else self.cut(to)).node) + 1
         inside = self._steps[start:stop]
         outside = {p for s in (*self._steps[:start], *self._steps[stop:]) for p in s.scopes}
-        stages = set(stage_paths(self._steps))
+        stages = set(stage_paths(self.module, self._steps))
         names: dict[str, None] = {}
         for step in inside:
             # the outermost module, from its stage down, that lies wholly inside
@@ -162,32 +281,157 @@ class Network:
             if any(name == layer or name.startswith(layer + ".") for layer in inside)
         ]
 
-    def _part(
-        self, start: fx.Node | None, ends: list[fx.Node], *, always_tuple: bool = False
-    ) -> fx.GraphModule:
-        """Copy the nodes that ``ends`` need, from the image or from the value of ``start``."""
-        live = depends_on_image(self._graph)
-        needed: set[fx.Node] = set()
-        queue = list(ends)
-        while queue:
-            node = queue.pop()
-            if node not in needed:
-                needed.add(node)
-                queue += [] if node is start else node.all_input_nodes
-        graph = fx.Graph()
-        copies: dict[fx.Node, fx.Node] = {}
-        if start is not None:
-            copies[start] = graph.placeholder("x")
-        for node in self._graph.nodes:
-            if node not in needed or node is start:
+    def stages(self) -> list[str]:
+        """Names of the stages: top-level modules, the trunk replaced by its children."""
+        return stage_paths(self.module, self._steps)
+
+    def tensors_before(self, cut: str) -> tuple[set[str], set[str]]:
+        """Modules and tensors that run before ``cut``, and those that run after it."""
+        place = self._place(self.cut(cut).node)
+        before = {t for s in self._steps[: place + 1] for t in s.tensors}
+        after = {t for s in self._steps[place + 1 :] for t in s.tensors}
+        return before, after
+
+    def scopes_before(self, cut: str) -> set[str]:
+        """Paths of all modules that run before ``cut``."""
+        place = self._place(self.cut(cut).node)
+        return {path for step in self._steps[: place + 1] for path in step.scopes}
+
+    def scopes_after(self, cut: str) -> set[str]:
+        """Paths of all modules that run after ``cut``; the network itself is none of them."""
+        place = self._place(self.cut(cut).node)
+        return {path for step in self._steps[place + 1 :] for path in step.scopes}
+
+    def acts_by_mode_before(self, cut: str) -> bool:
+        """Whether a module that ``cut`` divides acts by its own mode before it."""
+        whole = self._traced.training
+        if whole is None:
+            return False
+        node = self.cut(cut).node
+        other = matching_node(self._traced, node)
+        if other is None:
+            return True
+        parts = (
+            cut_out(graph, None, [end], sizes={})
+            for graph, end in ((self._traced.graph, node), (whole, other))
+        )
+        return first_difference(*parts) is not None
+
+    def _place(self, node: fx.Node) -> int:
+        return self._places[node]
+
+    @cached_property
+    def _places(self) -> dict[fx.Node, int]:
+        return {step.node: i for i, step in enumerate(self._steps)}
+
+    def _find(self, *, everywhere: bool = False) -> list[Cut]:
+        return find_cuts(
+            self.module,
+            self._steps,
+            sides=(self.example_shape[-2], self.example_shape[-1]),
+            parameters=self._count,
+            everywhere=everywhere,
+        )
+
+    def _count(self, names: Iterable[str]) -> int:
+        """Number of different parameters behind some targets of the graph."""
+        found: dict[int, int] = {}
+        for name in names:
+            if name in self._traced.constants:
                 continue
-            if start is not None and node.op == "placeholder" and node in live:
-                raise CutError("The part after this cut still reads the image.")
-            copies[node] = graph.node_copy(node, lambda n: copies[n])
-        outputs = tuple(copies[node] for node in ends)
-        graph.output(outputs if always_tuple or len(outputs) > 1 else outputs[0])
-        graph.lint()
-        return assemble(self.feature_module, graph)
+            value: Any = self.module
+            for part in name.split("."):
+                value = getattr(value, part)
+            if isinstance(value, nn.Module):
+                found |= {id(p): p.numel() for p in value.parameters()}
+            elif isinstance(value, nn.Parameter):
+                found[id(value)] = value.numel()
+        return sum(found.values())
+
+    def _find_last(self) -> Cut:
+        """The deepest map before pooling: by ``forward_features``, else by its shape."""
+        marked = self._traced.features
+        if marked is not None and marked in self._places:
+            reached = [c for c in self.cuts if self._place(c.node) <= self._place(marked)]
+            if reached:
+                return reached[-1]
+        top = output_layers(self.module, self._traced.graph)
+        above = {i for i, s in enumerate(self._steps) if any(_reads(s, name) for name in top)}
+        maps = [c for c in self.cuts if c.is_map and self._place(c.node) < min(above, default=1e9)]
+        return maps[-1] if maps else self.cuts[-1]
+
+    def _end_at(self, name: str) -> None:
+        """Let the network end at ``name``: nothing above it is left to be used."""
+        end = self.cut(name)
+        if end not in self.cuts:
+            raise CutError(f"{name!r} is no end of a stage or block.")
+        self.last = end
+        self.cuts = self.cuts[: end.index + 1]
+        self.taps = choose_taps(self.cuts)
+        self.macs = end.macs_before
+        self.feature_module = self._part(None, [end.node])
+        self.weights_id = fingerprint(self.feature_module)
+
+    def _part(self, start: fx.Node | None, ends: list[fx.Node], *, as_tuple: bool = False) -> Part:
+        clone = start is not None and self._overwritten(start)
+        graph = cut_out(
+            self._traced.graph, start, ends, sizes=self._sizes, as_tuple=as_tuple, clone=clone
+        )
+        training = None
+        if self._traced.training is not None:
+            other = None if start is None else matching_node(self._traced, start)
+            others = [matching_node(self._traced, end) for end in ends]
+            if (start is None or other is not None) and all(others):
+                training = self._train_graph(other, others, as_tuple, clone)
+        return self._as_part(graph, training, rest=False)
+
+    def _train_graph(
+        self, start: fx.Node | None, ends: Sequence[fx.Node | None], as_tuple: bool, clone: bool
+    ) -> fx.Graph | None:
+        whole = self._traced.training
+        found = [end for end in ends if end is not None]
+        if whole is None:
+            return None
+        try:
+            return cut_out(whole, start, found, sizes=self._sizes, as_tuple=as_tuple, clone=clone)
+        except CutError:
+            # an auxiliary branch crosses the cut in training; it belongs to the old task
+            return None
+
+    def _rest(self, cut: Cut) -> Part:
+        graph = to_the_end(self._traced.graph, cut.node, sizes=self._sizes, clone=cut.overwritten)
+        training = None
+        if self._traced.training is not None:
+            other = matching_node(self._traced, cut.node)
+            if other is not None and _one_tensor(self._traced.training):
+                try:
+                    training = to_the_end(
+                        self._traced.training, other, sizes=self._sizes, clone=cut.overwritten
+                    )
+                except CutError:
+                    training = None
+        return self._as_part(graph, training, rest=True)
+
+    def _as_part(self, graph: fx.Graph, training: fx.Graph | None, *, rest: bool) -> Part:
+        mine = targets(graph) | (targets(training) if training is not None else set())
+        whole = targets(self._traced.graph)
+        if self._traced.training is not None:
+            whole |= targets(self._traced.training)
+        return Part(
+            self.module,
+            (graph, training),
+            self._traced.constants,
+            elsewhere=whole - mine,
+            rest=rest,
+        )
+
+    def _overwritten(self, node: fx.Node) -> bool:
+        return self._steps[self._place(node)].overwritten
+
+
+def split(module: nn.Module, cut: str, *, example: torch.Tensor | None = None) -> tuple[Part, Part]:
+    """Split any module at a cut; see :meth:`Network.split`."""
+    return Network.load(module, example=example).split(cut)
 
 
 class TapsBody(nn.Module):
@@ -201,7 +445,7 @@ class TapsBody(nn.Module):
         Number of columns.
     """
 
-    def __init__(self, graph: fx.GraphModule, cuts: Sequence[Cut]) -> None:
+    def __init__(self, graph: Part, cuts: Sequence[Cut]) -> None:
         super().__init__()
         self.graph = graph
         self._layouts = [cut.layout for cut in cuts]
@@ -213,9 +457,18 @@ class TapsBody(nn.Module):
             self.width += step
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pooled activations of shape (n, width)."""
         maps: Any = self.graph(x)
         return torch.cat([pooled(m, y) for m, y in zip(maps, self._layouts, strict=True)], dim=1)
 
 
+def _reads(step: Step, path: str) -> bool:
+    return any(target == path or target.startswith(f"{path}.") for target in step.tensors)
+
+
 def _at_or_below(path: str, stages: set[str]) -> bool:
     return any(path == stage or path.startswith(stage + ".") for stage in stages)
+
+
+def _one_tensor(graph: fx.Graph) -> bool:
+    return isinstance(end_of(graph).args[0], fx.Node)

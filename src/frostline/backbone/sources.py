@@ -1,108 +1,161 @@
-"""Where networks come from: bundled packages, timm by name, a local weights file."""
+"""Where networks come from: one way in for names, files, folders and modules."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import timm
-from timm.data import resolve_data_config
+import torch
 from torch import nn
 
-from frostline.backbone.bundled import BUNDLED
-from frostline.backbone.weights import fit_by_name, fit_in_order, read_weights
-from frostline.errors import BackboneError, did_you_mean
+from frostline.errors import BackboneError
 from frostline.preprocessing import Preprocessing
+
+_EXAMPLE_SEED = 224
 
 
 @dataclass(frozen=True)
 class Source:
-    """A network as it was found: the module, the preprocessing and the licence of its weights."""
+    """A network as it was found.
 
+    Attributes
+    ----------
+    name : str
+        As it can be given again; for modules the architecture or the name of the class.
+    net : Module
+    preprocessing : Preprocessing
+        What belongs to the weights.
+    licence : str
+        Of the weights.
+    example : Tensor of shape (n, channels, height, width)
+        A batch that the network accepts.
+    notes : tuple of str
+        What was done to make the weights fit.
+    keep_to : str or None
+        The cut where a saved network ends; None for whole networks.
+    loaded : frozenset of str or None
+        Tensors that came with a network that was saved in part.
+    """
+
+    name: str
     net: nn.Module
     preprocessing: Preprocessing
     licence: str
+    example: torch.Tensor
+    notes: tuple[str, ...] = ()
+    keep_to: str | None = None
+    loaded: frozenset[str] | None = field(default=None, repr=False)
 
 
-def load_source(name: str, *, weights: Path | None = None, pretrained: bool = True) -> Source:
-    """Find a network by name.
-
-    Parameters
-    ----------
-    name : str
-        A bundled network (``efficientnet_lite0``) or any timm name, with or without a tag.
-    weights : Path or None, default=None
-        Local weights for that architecture, instead of those that belong to the name.
-    pretrained : bool, default=True
-        False gives random weights (weights restored later, or training from scratch).
+def load_source(
+    source: str | Path | nn.Module,
+    *,
+    example: torch.Tensor | None = None,
+    weights: Path | None = None,
+    pretrained: bool = True,
+    input_channels: int = 3,
+    preprocessing: Preprocessing | None = None,
+) -> Source:
+    """Find a network; see :meth:`frostline.Network.load`.
 
     Raises
     ------
     BackboneError
         If the name is unknown (with a guess), or its weights cannot be had or do not fit.
     """
-    bundled = BUNDLED.get(name)
-    architecture = bundled.architecture if bundled else name
-    if not timm.is_model(architecture):
-        _raise_unknown(name)
-    if bundled is None and weights is None and pretrained:
-        net = _from_timm(name)
+    if isinstance(source, nn.Module):
+        if weights is not None:
+            raise BackboneError(
+                "weights= belongs to a named architecture, but a module was given.",
+                hint="Load the weights into the module first.",
+            )
+        found = _from_module(source, example, preprocessing)
     else:
-        net = timm.create_model(architecture, pretrained=False)
-    if weights is not None:
-        fit_by_name(net, read_weights(weights), what=f"Weights file {weights}")
-    elif bundled is not None and pretrained:
-        fit_in_order(
-            net, read_weights(bundled.weights_file()), what=f"The package {bundled.package}"
+        found = _from_name(source, weights, pretrained)
+        if preprocessing is not None:
+            found = replace(
+                found, preprocessing=preprocessing, example=example_images(preprocessing.size)
+            )
+        if example is not None:
+            found = replace(found, example=_checked(example))
+    if input_channels != 3:
+        from frostline.backbone.surgery import adapt_input
+
+        channels = adapt_input(found.net, input_channels, example=found.example)
+        note = f"{', '.join(channels)} adapted to {input_channels} input channels"
+        size = found.example.shape[-2:]
+        found = replace(
+            found,
+            example=example_images(int(size[0]), channels=input_channels, width=int(size[1])),
+            notes=(*found.notes, note),
         )
-    licence = bundled.licence if bundled else _timm_licence(net)
-    if weights is not None:
-        licence = "unknown (own weights file)"
-    return Source(net.eval(), _preprocessing(net), licence)
+    return found
 
 
-def _from_timm(name: str) -> nn.Module:
-    try:
-        net: nn.Module = timm.create_model(name, pretrained=True)
-    except (OSError, RuntimeError) as error:
-        raise BackboneError(
-            f"The weights of {name!r} are not on this machine and could not be downloaded "
-            f"({type(error).__name__}).",
-            hint=f"Works offline: {', '.join(BUNDLED)}, or a local file given as weights.",
-        ) from error
-    return net
+def example_images(size: int, *, channels: int = 3, width: int | None = None) -> torch.Tensor:
+    """Return one made-up image, the same every time: noise shows what a blank image hides."""
+    generator = torch.Generator().manual_seed(_EXAMPLE_SEED)
+    return torch.randn(1, channels, size, width or size, generator=generator)
 
 
-def _timm_licence(net: nn.Module) -> str:
+def _from_name(source: str | Path, weights: Path | None, pretrained: bool) -> Source:
+    name = str(source)
+    if name.startswith("torchvision:"):
+        from frostline.backbone.torchvision_source import from_torchvision
+
+        return from_torchvision(name, weights=weights, pretrained=pretrained)
+    folder = Path(source)
+    if isinstance(source, Path) or folder.is_dir():
+        from frostline.backbone.saved_source import from_model_folder
+
+        if folder.is_file():
+            raise BackboneError(
+                f"{folder} is a file; weights alone do not say which network they belong to.",
+                hint="Name the architecture and give the file as its weights.",
+            )
+        return from_model_folder(folder, weights=weights, load=_from_name)
+    from frostline.backbone.timm_source import from_timm
+
+    return from_timm(name, weights=weights, pretrained=pretrained)
+
+
+def _from_module(
+    net: nn.Module, example: torch.Tensor | None, preprocessing: Preprocessing | None
+) -> Source:
     config: Any = getattr(net, "pretrained_cfg", None) or {}
-    return str(config.get("license") or "unknown")
+    found = preprocessing
+    if found is None and config.get("input_size"):
+        from frostline.backbone.timm_source import preprocessing_of
 
-
-def _raise_unknown(name: str) -> None:
-    known = [*BUNDLED, *timm.list_models()]
-    raise BackboneError(
-        f"There is no backbone {name!r}.",
-        hint=did_you_mean(name, known)
-        or f"Use {', '.join(BUNDLED)} or any name that timm.list_models() shows.",
+        found = preprocessing_of(net)
+    if example is None:
+        if found is None:
+            raise BackboneError(
+                f"How large are the images that this {type(net).__name__} takes?",
+                hint="Give an example batch: Network.load(module, example=images).",
+            )
+        example = example_images(found.size)
+    if found is None or found.size != example.shape[-1]:
+        side = int(min(max(example.shape[-1], 16), 2048))
+        found = (found or Preprocessing()).model_copy(update={"size": side})
+    return Source(
+        name=str(config.get("architecture") or type(net).__name__),
+        net=net,
+        preprocessing=found,
+        licence=str(config.get("license") or "unknown"),
+        example=_checked(example),
     )
 
 
-def _preprocessing(net: nn.Module) -> Preprocessing:
-    config: dict[str, Any] = resolve_data_config({}, model=net)
-    interpolation = config["interpolation"]
-    if interpolation not in ("bilinear", "bicubic", "lanczos"):
-        interpolation = "bicubic"
-    channels, height, width = config["input_size"]
-    if channels != 3 or height != width:
-        raise BackboneError(
-            f"This backbone wants {channels} x {height} x {width} input; "
-            "only square three-channel input is supported."
+def _checked(example: Any) -> torch.Tensor:
+    if not isinstance(example, torch.Tensor) or example.ndim < 2 or not len(example):
+        found = (
+            f"shape {tuple(example.shape)}"
+            if isinstance(example, torch.Tensor)
+            else type(example).__name__
         )
-    return Preprocessing(
-        size=height,
-        crop_pct=config["crop_pct"],
-        interpolation=interpolation,
-        mean=config["mean"],
-        std=config["std"],
-    )
+        raise BackboneError(
+            f"The example must be a batch of images (n, channels, height, width), got {found}."
+        )
+    return example.detach()

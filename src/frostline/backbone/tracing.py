@@ -1,181 +1,339 @@
-"""Trace a network's feature part into a graph, and measure every step of it."""
+"""Turn a network into a graph that is right in train and in eval mode, or say what prevents it."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from timm.layers import get_notrace_functions, get_notrace_modules
-from timm.layers.drop import DropBlock2d, DropPath
-from timm.layers.norm_act import BatchNormAct2d, GroupNormAct, LayerNormAct
 from torch import fx, nn
+from torch.utils import _pytree as pytree
 
+from frostline.backbone.holding import original_class
+from frostline.backbone.tracer import (
+    FORWARD_ERRORS,
+    ROOT,
+    BlockedError,
+    Tracer,
+    evaluating,
+    in_mode,
+    wants_only_an_image,
+    watched,
+)
 from frostline.errors import BackboneError
 
-# these decide by `self.training` inside forward, so tracing through them would fix one mode
-_MODE_DEPENDENT = (BatchNormAct2d, GroupNormAct, LayerNormAct, DropPath, DropBlock2d)
+#: how often a module that blocks the tracer, or acts by its mode, may be made a single operation
+_ATTEMPTS = 24
 
-_ROOT = "net"
-
-
-class _Features(nn.Module):
-    """Calls ``forward_features`` with the image only, so that optional arguments stay None."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.net.forward_features(x)  # type: ignore[operator]
-        return result
-
-
-class _Tracer(fx.Tracer):
-    def __init__(self) -> None:
-        super().__init__(autowrap_functions=tuple(get_notrace_functions()))
-        self._leaves = tuple(get_notrace_modules())
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if isinstance(m, (*_MODE_DEPENDENT, *self._leaves)):
-            return True
-        return super().is_leaf_module(m, module_qualified_name)
+_CALL = re.compile(r"@\d+")
 
 
 @dataclass(frozen=True)
-class Step:
-    """One node of the graph that depends on the image.
+class Traced:
+    """A network as a graph whose targets are the network's own names.
 
     Attributes
     ----------
-    scopes : tuple of str
-        Paths of the modules that were running, outermost first; the leaf itself included.
-    shape : tuple of int or None
-        Output shape without the batch; None when the output is not one tensor.
-    macs, parameters : int
-        Of this node alone, for one image.
+    graph : Graph
+        In eval mode.
+    training : Graph or None
+        In train mode, where the network's own ``forward`` acts by its mode; None if both agree.
+    constants : dict of str to Any
+        Tensors that were made while tracing, by graph target.
+    features : Node or None
+        What ``forward_features`` returned, if the network has that method.
+    whole : tuple of str
+        Modules that could not be looked into, each one operation of the graph.
+    how : {"traced", "children"}
+        From a trace, or from the sequence of the network's children.
+    sizes : dict of Node to tuple
+        What every node that is no tensor was for two batch sizes (for one, if the network takes
+        no other): shapes, and numbers made of them.
+    notes : list of str
+        What a person should know about the trace.
     """
 
-    node: fx.Node
-    scopes: tuple[str, ...]
-    shape: tuple[int, ...] | None
-    macs: int
-    parameters: int
+    graph: fx.Graph
+    training: fx.Graph | None
+    constants: dict[str, Any]
+    features: fx.Node | None
+    whole: tuple[str, ...] = ()
+    how: str = "traced"
+    sizes: dict[fx.Node, tuple[Any, ...]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
-def trace_features(net: nn.Module, name: str) -> fx.Graph:
-    """Trace ``net.forward_features`` to a graph whose targets are the network's own names.
+def trace(net: nn.Module, name: str, example: torch.Tensor) -> Traced:
+    """Trace ``net``; modules that cannot be traced become single operations.
+
+    Parameters
+    ----------
+    net : Module
+        Its weights, statistics and modes stay as they are.
+    name : str
+        For messages.
+    example : Tensor of shape (n, channels, height, width)
 
     Raises
     ------
     BackboneError
-        If the network has no ``forward_features`` or cannot be traced; names the cause.
+        If neither a trace nor the sequence of the children computes what the network computes;
+        names the operation and the module.
     """
-    if not callable(getattr(net, "forward_features", None)):
-        raise BackboneError(f"Backbone {name!r} has no forward_features, so it cannot be cut.")
-    wrapper = _Features(net)
-    try:
-        graph = _Tracer().trace(wrapper)
-    except (fx.proxy.TraceError, TypeError, RuntimeError, AttributeError, KeyError) as error:
+    if not wants_only_an_image(net):
         raise BackboneError(
-            f"Backbone {name!r} cannot be traced: {str(error).splitlines()[0]}.",
-            hint="Pick another backbone; 'frostline fit --help' shows the default.",
-        ) from error
-    for node in graph.nodes:
-        if node.op in ("call_module", "get_attr"):
-            # tensors made while tracing hang on the wrapper; the network must own them
-            if not node.target.startswith(_ROOT + "."):
-                net.register_buffer(node.target, getattr(wrapper, node.target), persistent=False)
-            node.target = node.target.removeprefix(_ROOT + ".")
-    return graph
+            f"{name}: forward() needs more than one image batch.",
+            hint="Wrap the network in a module whose forward takes the images alone.",
+        )
+    expected = _outputs(net, name, example)
+    try:
+        found = _trace_both(net, example)
+        reason = _difference(net, found, example, expected)
+        if not reason:
+            return found
+        blocked = BlockedError("", f"the traced graph gave other numbers ({reason})")
+    except BlockedError as error:
+        blocked = error
+    chain = _children_as_graph(net)
+    if chain is not None and not _difference(net, chain, example, expected):
+        chain.notes.append(
+            f"Could not be traced ({blocked.operation}); cut between its children instead."
+        )
+        return chain
+    where = f"in {blocked.scope!r} " if blocked.scope else "in its own forward() "
+    raise BackboneError(
+        f"{name} cannot be cut: {where}({_class_of(net, blocked.scope)}): {blocked.operation}.",
+        hint="Its children do not form a plain sequence either; frostline.freeze(module, "
+        "patterns) still works by names.",
+    )
 
 
-def assemble(root: nn.Module, graph: fx.Graph) -> fx.GraphModule:
-    """Make a module of ``graph`` that shares the weights of ``root``, in eval mode.
+class GraphRunner(fx.Interpreter):
+    """Interprets a graph of dotted targets on the live layers of a module.
 
-    Tensors that ``root`` keeps out of its state dict stay out of the new one's.
+    Attributes
+    ----------
+    sizes : dict of Node to Any
+        Values that are no tensors.
     """
-    saved = set(root.state_dict())
-    module = fx.GraphModule(root, graph)
-    for node in graph.nodes:
-        if node.op == "get_attr" and node.target not in saved:
-            owner = module.get_submodule(node.target.rpartition(".")[0])
-            name = node.target.rpartition(".")[2]
-            value = getattr(owner, name)
-            delattr(owner, name)
-            owner.register_buffer(name, value, persistent=False)
-    return module.eval()
 
-
-def depends_on_image(graph: fx.Graph) -> set[fx.Node]:
-    """Return the nodes whose value changes with the image (constants and their kin do not)."""
-    live: set[fx.Node] = set()
-    for node in graph.nodes:
-        if node.op == "placeholder" or any(parent in live for parent in node.all_input_nodes):
-            live.add(node)
-    return live
-
-
-def measure(module: fx.GraphModule, size: int) -> list[Step]:
-    """Run one blank image through ``module`` and return its image-dependent steps in order."""
-    meter = _Meter(module)
-    with torch.no_grad():
-        meter.run(torch.zeros(1, 3, size, size))
-    live = depends_on_image(module.graph)
-    return [
-        Step(node, _scopes(node), *meter.found[node])
-        for node in module.graph.nodes
-        if node in live and node.op not in ("placeholder", "output")
-    ]
-
-
-def _scopes(node: fx.Node) -> tuple[str, ...]:
-    stack = node.meta.get("nn_module_stack") or {}
-    paths = [str(path) for path in stack]
-    if node.op == "call_module":
-        paths.append(str(node.target))
-    clean = [p.removeprefix(_ROOT + ".") for p in paths if p not in ("", _ROOT)]
-    return tuple(dict.fromkeys(clean))
-
-
-class _Meter(fx.Interpreter):
-    """Records shape, multiply-accumulates and parameters of every node."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.found: dict[fx.Node, tuple[tuple[int, ...] | None, int, int]] = {}
+    def __init__(self, net: nn.Module, graph: fx.Graph, constants: dict[str, Any]) -> None:
+        super().__init__(net, garbage_collect_values=True, graph=graph)
+        self._constants = constants
+        self.sizes: dict[fx.Node, Any] = {}
 
     def run_node(self, n: fx.Node) -> Any:
-        macs = 0
-        handles = []
-        parameters = 0
-        if n.op == "call_module":
-            target = self.module.get_submodule(str(n.target))
-            parameters = sum(p.numel() for p in target.parameters())
-
-            def count(layer: nn.Module, _: Any, output: Any) -> None:
-                nonlocal macs
-                macs += _layer_macs(layer, output)
-
-            for layer in target.modules():
-                if isinstance(layer, nn.Conv2d | nn.Linear):
-                    handles.append(layer.register_forward_hook(count))
+        """Compute one node."""
         result = super().run_node(n)
-        for handle in handles:
-            handle.remove()
-        shape = tuple(result.shape[1:]) if isinstance(result, torch.Tensor) else None
-        self.found[n] = (shape, macs, parameters)
+        if not isinstance(result, torch.Tensor):
+            self.sizes[n] = result
         return result
 
+    def fetch_attr(self, target: str) -> Any:
+        """Look a tensor up in the constants, then in the module."""
+        if target in self._constants:
+            return self._constants[target]
+        return super().fetch_attr(target)
 
-def _layer_macs(layer: nn.Module, output: torch.Tensor) -> int:
-    """Multiply-accumulates of one convolution or linear layer for one image."""
-    per_image = output.numel() // output.shape[0]
-    if isinstance(layer, nn.Conv2d):
-        per_value = layer.in_channels // layer.groups * math.prod(layer.kernel_size)
-    elif isinstance(layer, nn.Linear):
-        per_value = layer.in_features
-    else:
-        return 0
-    return int(per_image * per_value)
+
+def _outputs(net: nn.Module, name: str, example: torch.Tensor) -> Any:
+    try:
+        with evaluating(net), torch.no_grad():
+            return net(example.clone())
+    except FORWARD_ERRORS as error:
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BackboneError(
+            f"{name} does not run on an example of shape {tuple(example.shape)}: {said}.",
+            hint="Give an example batch that the network accepts.",
+        ) from error
+
+
+def _trace_both(net: nn.Module, example: torch.Tensor) -> Traced:
+    whole: set[str] = set()
+    leaves: set[type[nn.Module]] = set()
+    for _ in range(_ATTEMPTS):
+        try:
+            graph, constants, features = _record(net, example, False, leaves, whole)
+            training, more, _ = _record(net, example, True, leaves, whole)
+        except BlockedError as error:
+            if not error.scope or error.scope in whole:
+                raise
+            whole.add(error.scope)
+            continue
+        scope = first_difference(graph, training)
+        if scope is None:
+            return Traced(graph, None, constants, features, tuple(sorted(whole)))
+        if not scope:
+            renamed = {f"{key}__train": value for key, value in more.items()}
+            for node in training.nodes:
+                if node.op == "get_attr" and node.target in more:
+                    node.target = f"{node.target}__train"
+            return Traced(graph, training, constants | renamed, features, tuple(sorted(whole)))
+        # a module that acts by its own mode keeps doing so when it stays one operation
+        kind = original_class(net.get_submodule(scope))
+        leaves.add(kind)
+    raise BlockedError("", "too many modules cannot be looked into")
+
+
+def _record(
+    net: nn.Module,
+    example: torch.Tensor,
+    training: bool,
+    leaves: set[type[nn.Module]],
+    whole: set[str],
+) -> tuple[fx.Graph, dict[str, Any], fx.Node | None]:
+    seen: list[Any] = []
+    tracer = Tracer(example, leaves=frozenset(leaves), whole=frozenset(whole))
+    with in_mode(net, training), watched(net, "forward_features", seen.append):
+        graph, wrapper = tracer.record(net)
+    constants: dict[str, Any] = {}
+    for node in graph.nodes:
+        if node.op in ("call_module", "get_attr"):
+            target = str(node.target)
+            if target.startswith(f"{ROOT}."):
+                node.target = target.removeprefix(f"{ROOT}.")
+            else:
+                # tensors made while tracing hang on the wrapper
+                constants[target] = getattr(wrapper, target)
+    for node in reversed(graph.nodes):
+        if not node.users and not is_effect(node):
+            graph.erase_node(node)
+    last = seen[-1] if seen else None
+    features = last.node if isinstance(last, fx.Proxy) and last.node in graph.nodes else None
+    return graph, constants, features
+
+
+def is_effect(node: fx.Node) -> bool:
+    """Whether a node matters although nobody uses its value."""
+    if node.op in ("placeholder", "output"):
+        return True
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    if node.op == "call_module":
+        return True
+    in_place = name.endswith("_") and not name.endswith("__")
+    return in_place or name == "setitem" or node.kwargs.get("inplace") is True
+
+
+def first_difference(one: fx.Graph, other: fx.Graph) -> str | None:
+    """Return the innermost module in which two graphs part; None if they agree, "" for the root."""
+    place_one = {node: i for i, node in enumerate(one.nodes)}
+    place_other = {node: i for i, node in enumerate(other.nodes)}
+    for a, b in zip(one.nodes, other.nodes, strict=False):
+        if (a.op, a.target) != (b.op, b.target) or not (
+            _same(a.args, b.args, place_one, place_other)
+            and _same(a.kwargs, b.kwargs, place_one, place_other)
+        ):
+            return _common_scope(a, b)
+    if len(place_one) != len(place_other):
+        return ""
+    return None
+
+
+def _same(a: Any, b: Any, place_a: dict[fx.Node, int], place_b: dict[fx.Node, int]) -> bool:
+    flat_a, spec_a = pytree.tree_flatten(fx.map_arg(a, lambda n: ("node", place_a[n])))
+    flat_b, spec_b = pytree.tree_flatten(fx.map_arg(b, lambda n: ("node", place_b[n])))
+    return spec_a == spec_b and all(
+        type(x) is type(y) and repr(x) == repr(y) for x, y in zip(flat_a, flat_b, strict=True)
+    )
+
+
+def _common_scope(a: fx.Node, b: fx.Node) -> str:
+    common = ""
+    for one, other in zip(_stack(a), _stack(b), strict=False):
+        if one != other:
+            break
+        common = one
+    # a leaf that is called in one mode only differs in the module that calls it
+    if a.op == "call_module" and common == a.target:
+        return common.rpartition(".")[0]
+    return common
+
+
+def scopes_of(node: fx.Node) -> tuple[str, ...]:
+    """Paths of the modules that were running, outermost first; a called leaf included."""
+    found: dict[str, None] = {}
+    for path in _stack(node):
+        # a list of modules is never called itself, but people know it by its name
+        for i, letter in enumerate(path):
+            if letter == ".":
+                found.setdefault(path[:i])
+        found.setdefault(path)
+    return tuple(found)
+
+
+def _stack(node: fx.Node) -> list[str]:
+    paths = [str(path) for path in node.meta.get("nn_module_stack") or {}]
+    if node.op == "call_module":
+        paths.append(str(node.target))
+    # torch marks the second call of a shared module with @1 and so on
+    plain = [_CALL.sub("", path) for path in paths]
+    return [p.removeprefix(f"{ROOT}.") for p in plain if p not in ("", ROOT)]
+
+
+def _difference(net: nn.Module, found: Traced, example: torch.Tensor, expected: Any) -> str:
+    """Say how the graph's output differs from the network's; empty if it is equal bit for bit."""
+    batches = [(example, expected)]
+    try:
+        with evaluating(net), torch.no_grad():
+            # another batch size shows a size that became a constant
+            other = torch.cat([example, example.flip(0)[:1]])
+            batches.append((other, net(other.clone())))
+    except FORWARD_ERRORS:
+        # a network made for one batch size is cut for that one
+        pass
+    for batch, wanted in batches:
+        try:
+            with evaluating(net), torch.no_grad():
+                runner = GraphRunner(net, found.graph, found.constants)
+                got = runner.run(batch.clone())
+        except FORWARD_ERRORS as error:
+            return next(iter(str(error).splitlines()), type(error).__name__)
+        if not _equal(got, wanted):
+            with evaluating(net), torch.no_grad():
+                again = net(batch.clone())
+            if not _equal(again, wanted):
+                return "the network itself gives other numbers each time"
+            return f"for a batch of {len(batch)}"
+        for node, value in runner.sizes.items():
+            found.sizes[node] = (*found.sizes.get(node, ()), value)
+    return ""
+
+
+def _equal(a: Any, b: Any) -> bool:
+    flat_a, flat_b = pytree.tree_leaves(a), pytree.tree_leaves(b)
+    return len(flat_a) == len(flat_b) and all(
+        torch.equal(x.nan_to_num(), y.nan_to_num())
+        if isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor)
+        else x == y
+        for x, y in zip(flat_a, flat_b, strict=True)
+    )
+
+
+def _children_as_graph(net: nn.Module) -> Traced | None:
+    """Chain the children in their order, plain containers opened; None if there are none."""
+    graph = fx.Graph()
+    value = graph.placeholder("x")
+    count = 0
+    for path, _ in _sequence(net, ""):
+        value = graph.call_module(path, (value,))
+        parents = [path[:i] for i, letter in enumerate(path) if letter == "."]
+        value.meta["nn_module_stack"] = {parent: (parent, None) for parent in parents}
+        count += 1
+    graph.output(value)
+    return Traced(graph, None, {}, None, how="children") if count > 1 else None
+
+
+def _sequence(module: nn.Module, path: str) -> list[tuple[str, nn.Module]]:
+    found = []
+    for name, child in module.named_children():
+        full = f"{path}.{name}" if path else name
+        if original_class(child) in (nn.Sequential, nn.ModuleList):
+            found += _sequence(child, full)
+        else:
+            found.append((full, child))
+    return found
+
+
+def _class_of(net: nn.Module, path: str) -> str:
+    return type(net.get_submodule(path) if path else net).__name__

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import pickletools
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +15,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from frostline.errors import BackboneError
+
+#: how torch names what a file wants to call
+_CODE = re.compile(r"GLOBAL (\S+)")
 
 _NESTED = ("state_dict", "model_state_dict", "model", "state_dict_ema")
 
@@ -33,6 +38,12 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             return tensors
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        code = _named_code(path, error)
+        if code:
+            raise BackboneError(
+                f"Weights file {path} was refused: loading it would run code: {code}.",
+                hint="Ask its author for a safetensors file, or for a plain state dict.",
+            ) from error
         cause = next(iter(str(error).splitlines()), "it is empty")
         raise BackboneError(
             f"Weights file {path} cannot be read as plain weights: {cause}",
@@ -49,35 +60,92 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def fit_by_name(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> None:
+def _named_code(path: Path, error: Exception) -> str:
+    """Name what a refused file wanted to call; empty if it is only damaged."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return ""
+    found = _CODE.search(str(error))
+    if found is not None:
+        return found[1]
+    strings: list[str] = []
+    try:
+        with path.open("rb") as stream:
+            # reads the instructions of the pickle without carrying out any
+            for instruction, argument, _ in pickletools.genops(stream):
+                if instruction.name == "GLOBAL":
+                    return str(argument).replace(" ", ".")
+                if instruction.name == "STACK_GLOBAL":
+                    return ".".join(strings[-2:])
+                if isinstance(argument, str):
+                    strings.append(argument)
+    except (OSError, ValueError, UnicodeDecodeError):
+        return ""
+    return ""
+
+
+def fit_by_name(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> tuple[str, ...]:
     """Load ``state`` by name; only the classifier may be missing, other or of another width.
+
+    Returns
+    -------
+    tuple of str
+        What was not taken from ``state``: a sentence for a classifier of another size.
 
     Raises
     ------
     BackboneError
-        Names how many tensors are missing, unknown or of another shape, and the first of each.
+        Names how many tensors are missing, unknown, of another shape or not finite, and the
+        first of each.
     """
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-    classifier = _classifier_names(net)
+    classifier = classifier_names(net)
     own = net.state_dict()
-    missing = [n for n in own if n not in state and not _within(n, classifier)]
-    unknown = [n for n in state if n not in own and not _within(n, classifier)]
-    shapes = [
-        n
-        for n in own
-        if n in state and own[n].shape != state[n].shape and not _within(n, classifier)
+    found = {
+        "missing": [n for n in own if n not in state and not _within(n, classifier)],
+        "unknown": [n for n in state if n not in own and not _within(n, classifier)],
+        "of another shape": [
+            n
+            for n in own
+            if n in state and own[n].shape != state[n].shape and not _within(n, classifier)
+        ],
+        "with NaN or infinite values": [
+            n for n, t in state.items() if t.is_floating_point() and not torch.isfinite(t).all()
+        ],
+    }
+    problems = [
+        f"{len(names)} of {len(own)} tensors {label} (first: {_listed(names, own, state)})"
+        for label, names in found.items()
+        if names
     ]
-    problems = []
-    for label, names in (("missing", missing), ("unknown", unknown), ("of another shape", shapes)):
-        if names:
-            problems.append(f"{len(names)} of {len(own)} tensors {label} (first: {names[0]})")
     if problems:
+        spoilt = len(problems) == 1 and bool(found["with NaN or infinite values"])
         raise BackboneError(
-            f"{what} does not fit the architecture: {'; '.join(problems)}.",
-            hint="Give the architecture that these weights were trained with as the backbone.",
+            f"{what} {'is spoilt' if spoilt else 'does not fit the architecture'}: "
+            f"{'; '.join(problems)}.",
+            hint="Take an earlier checkpoint: training has diverged before this one was saved."
+            if spoilt
+            else "Give the architecture that these weights were trained with as the backbone.",
         )
     usable = {n: t for n, t in state.items() if n in own and own[n].shape == t.shape}
     net.load_state_dict(usable, strict=False)
+    left = [n for n in own if n not in usable]
+    if not left:
+        return ()
+    theirs = [tuple(state[n].shape) for n in left if n in state]
+    reason = f"has shape {theirs[0]}, not {tuple(own[left[0]].shape)}" if theirs else "is missing"
+    return (f"{what}: the classifier ({left[0]} {reason}) was replaced by a new one.",)
+
+
+def _listed(
+    names: list[str], own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
+) -> str:
+    """Name the first three tensors, with both shapes where they differ."""
+    shown = []
+    for name in names[:3]:
+        if name in own and name in state and own[name].shape != state[name].shape:
+            name += f" {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
+        shown.append(name)
+    return ", ".join(shown)
 
 
 def fit_in_order(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> None:
@@ -127,10 +195,15 @@ def _digest(tensor: torch.Tensor) -> str:
     return hashlib.sha256(header + data).hexdigest()
 
 
-def _classifier_names(net: nn.Module) -> tuple[str, ...]:
+def classifier_names(net: nn.Module) -> tuple[str, ...]:
+    """Paths of the layers that give the old task's logits, whatever they are called."""
     config = getattr(net, "pretrained_cfg", None) or {}
     names = config.get("classifier") or ()
-    return (names,) if isinstance(names, str) else tuple(names)
+    if names:
+        return (names,) if isinstance(names, str) else tuple(names)
+    layers = [n for n, m in net.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    # without a word from the library: the last layer with weights, as every one declares it
+    return (layers[-1],) if layers else ()
 
 
 def _within(name: str, modules: tuple[str, ...]) -> bool:

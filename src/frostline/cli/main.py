@@ -159,6 +159,77 @@ def evaluate(
 
 
 @app.command()
+def inspect(
+    network: Annotated[
+        str, typer.Argument(help="A bundled network, any timm name, torchvision:NAME, or a RUN.")
+    ],
+    cut: Annotated[
+        str | None, typer.Option("--cut", help="Mark what lies above as removed.")
+    ] = None,
+    freeze_to: Annotated[
+        str | None, typer.Option(help="Mark what lies below as frozen, the rest as trained.")
+    ] = None,
+    weights: opt.Weights = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="The architecture alone: no weights needed.")
+    ] = False,
+    everywhere: Annotated[
+        bool, typer.Option("--all", help="Every place where one tensor passes, inside blocks too.")
+    ] = False,
+    filters: Annotated[
+        Path | None, typer.Option(help="Draw the first layer's filters to this .png.")
+    ] = None,
+    features: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            help="Draw what successive depths respond to: IMAGE FILE.png", metavar="IMAGE FILE"
+        ),
+    ] = None,
+    checked: Annotated[
+        bool, typer.Option("--check", help="Try every promise about cutting and freezing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show a network's blocks and cuts, its filters, and what it responds to."""
+    with polite_exits():
+        from frostline.cli.inspect import inspect_network
+
+        inspect_network(
+            network,
+            weights=weights,
+            random_weights=random_weights,
+            cut=cut,
+            freeze_to=freeze_to,
+            everywhere=everywhere,
+            filters=filters,
+            features=features,
+            as_json=as_json,
+            checked=checked,
+        )
+
+
+@app.command()
+def models(
+    pattern: Annotated[str, typer.Argument(help="A piece of the name, or a pattern with *.")] = "",
+    local: Annotated[
+        bool, typer.Option("--local", help="Only networks whose weights are on this machine.")
+    ] = False,
+    max_macs: Annotated[
+        float | None, typer.Option(help="At most so many billion multiply-adds an image.", min=0)
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="name, parameters, macs, size or accuracy.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the networks that can be loaded here and now."""
+    with polite_exits():
+        from frostline.cli.models import list_models
+
+        list_models(pattern, local=local, max_macs=max_macs, sort=sort, as_json=as_json)
+
+
+@app.command()
 def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for table and run.")

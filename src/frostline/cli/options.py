@@ -51,7 +51,9 @@ Budget = Annotated[
 Seed = Annotated[int, typer.Option(help="Same seed, same result.", rich_help_panel=_CHOICE)]
 Backbone = Annotated[
     str,
-    typer.Option(help="A bundled network or any timm name.", rich_help_panel=_CHOICE),
+    typer.Option(
+        help="Any name of 'frostline models', or the folder of a run.", rich_help_panel=_CHOICE
+    ),
 ]
 Weights = Annotated[
     Path | None,

@@ -123,9 +123,9 @@ class Assembly:
         groups = param_groups(
             self.classifier,
             stages=list(depth),
-            learning_rate=recipe.learning_rate,
+            lr=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
-            head_learning_rate=recipe.head_learning_rate,
+            head_lr=recipe.head_learning_rate,
         )
         for group in groups:
             layer = group["name"].removesuffix(" (no decay)")

@@ -136,35 +136,6 @@ class Checkpoints:
         temporary.replace(self._folder / name)
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> Tensors:
-    """Return an optimiser's tensors as ``"kind/parameter name"``.
-
-    Groups must list ``param_names`` beside ``params``. State by name survives another order or
-    number of groups, which state by position does not.
-    """
-    found: Tensors = {}
-    for group in optimizer.param_groups:
-        for name, parameter in zip(group["param_names"], group["params"], strict=True):
-            for kind, value in optimizer.state.get(parameter, {}).items():
-                found[f"{kind}/{name}"] = torch.as_tensor(value).detach().clone()
-    return found
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, state: Tensors) -> None:
-    """Put back what :func:`optimizer_state` returned, in each parameter's memory layout."""
-    owners = {
-        name: parameter
-        for group in optimizer.param_groups
-        for name, parameter in zip(group["param_names"], group["params"], strict=True)
-    }
-    for key, value in state.items():
-        kind, _, name = key.partition("/")
-        parameter = owners[name]
-        if value.shape == parameter.shape and value.ndim:
-            value = torch.empty_like(parameter).copy_(value)
-        optimizer.state[parameter][kind] = value
-
-
 def _fields(state: TrainingState) -> dict[str, Any]:
     # asdict would copy every tensor
     light = TrainingState(**{**state.__dict__, "last": {}, "best": {}, "optimizer": {}})

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from frostline.backbone.groups import optimizer_state, restore_optimizer
 from frostline.evaluation.calibration import fit_temperature
 from frostline.plan import Recipe
 from frostline.progress import Progress, Task
@@ -20,8 +21,6 @@ from frostline.training.assembly import Above, Assembly
 from frostline.training.checkpoints import (
     Checkpoints,
     TrainingState,
-    optimizer_state,
-    restore_optimizer,
 )
 from frostline.training.keyed import keyed_number
 from frostline.training.loaders import Batches

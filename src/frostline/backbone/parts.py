@@ -1,0 +1,246 @@
+"""Parts of a network as modules of their own: shared layers, the network's own names."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from frostline.backbone.measuring import PerImage, Size, moving_nodes
+from frostline.backbone.tracing import Traced, is_effect
+from frostline.errors import CutError
+
+
+class Part(nn.Module):
+    """A stretch of a network between two places where one tensor passes.
+
+    Layers are shared with the network, so training the part trains the network. Modules that lie
+    wholly inside are the network's own objects; those that straddle a cut appear as plain
+    containers of what lies inside. Parameter names are the network's own.
+
+    A part whose parameters are all frozen computes as in eval mode, whatever ``train()`` says.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        graphs: tuple[fx.Graph, fx.Graph | None],
+        constants: dict[str, Any],
+        *,
+        elsewhere: Iterable[str],
+        rest: bool,
+    ) -> None:
+        super().__init__()
+        used = {t for graph in graphs if graph is not None for t in targets(graph)}
+        _attach(self, net, "", used - set(constants), set(elsewhere), rest=rest)
+        for name in sorted(used & set(constants)):
+            value = constants[name]
+            if isinstance(value, torch.Tensor):
+                self.register_buffer(name, value, persistent=False)
+            else:
+                setattr(self, name, value)
+        evaluated, trained = graphs
+        # plain functions: a deep copy keeps the classes and the sharing of all layers
+        self.__dict__["_evaluated"] = _compiled(evaluated)
+        self.__dict__["_trained"] = _compiled(trained) if trained is not None else None
+        _adopt_modes(self, net)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """Run the stretch; what passes at its end."""
+        trained: Callable[..., Any] | None = self.__dict__["_trained"]
+        if trained is not None and self.training and _anything_trains(self):
+            return trained(self, x)
+        return self.__dict__["_evaluated"](self, x)
+
+
+class Container(nn.Module):
+    """Holds the layers of a module that lie in one part."""
+
+
+def cut_out(
+    graph: fx.Graph,
+    start: fx.Node | None,
+    ends: Sequence[fx.Node],
+    *,
+    sizes: Mapping[str, Size],
+    as_tuple: bool = False,
+    clone: bool = False,
+) -> fx.Graph:
+    """Copy the nodes that ``ends`` need, from the image or from the value of ``start``.
+
+    Parameters
+    ----------
+    sizes : mapping of str to Size
+        Sizes by node name that a part can find again when they come from before its start.
+    as_tuple : bool, default=False
+        Return a tuple even for one end.
+    clone : bool, default=False
+        Work on a copy of the input, because an operation writes into it.
+
+    Raises
+    ------
+    CutError
+        If the part still reads the image, or values from before ``start``.
+    """
+    live = moving_nodes(graph, sizes)
+    place = {node: i for i, node in enumerate(graph.nodes)}
+    first = -1 if start is None else place[start]
+    last = max(place[node] for node in ends)
+    needed: set[fx.Node] = set()
+    queue = list(ends)
+    for node in graph.nodes:
+        # operations that write in place belong to the part although nobody uses their result
+        if not node.users and is_effect(node) and node.op not in ("placeholder", "output"):
+            inside = node in live and first < place[node] <= last
+            if inside:
+                queue.append(node)
+    again: set[fx.Node] = set()
+    while queue:
+        node = queue.pop()
+        if node in needed:
+            continue
+        needed.add(node)
+        # the size of something from before the start, which the part never sees
+        hidden = any(p in live and place[p] < first for p in node.all_input_nodes)
+        if node.name in sizes and hidden:
+            again.add(node)
+        elif node is not start:
+            queue += node.all_input_nodes
+    part = fx.Graph()
+    copies: dict[fx.Node, Any] = {}
+    if start is not None:
+        value = part.placeholder("x")
+        copies[start] = part.call_method("clone", (value,)) if clone else value
+    for node in graph.nodes:
+        if node not in needed or node is start:
+            continue
+        if node in again:
+            copies[node] = _again(part, copies[start], sizes[node.name].value)  # type: ignore[index]
+            continue
+        if start is not None and node in live and place[node] <= first:
+            raise CutError("The part after this cut still reads something from before it.")
+        copies[node] = part.node_copy(node, lambda n: copies[n])
+    outputs = tuple(copies[node] for node in ends)
+    part.output(outputs if as_tuple or len(outputs) > 1 else outputs[0])
+    part.lint()
+    return part
+
+
+def _again(part: fx.Graph, x: fx.Node, value: Any) -> Any:
+    """Find a size again from the number of images that enter the part."""
+    if isinstance(value, PerImage):
+        count = part.call_method("size", (x, 0))
+        if value.times == 1:
+            return count
+        return part.call_function(operator.mul, (count, value.times))
+    if isinstance(value, tuple | list):
+        return type(value)(_again(part, x, item) for item in value)
+    return value
+
+
+def end_of(graph: fx.Graph) -> fx.Node:
+    """Return the output node of a graph."""
+    last: fx.Node = next(iter(reversed(graph.nodes)))
+    return last
+
+
+def to_the_end(
+    graph: fx.Graph, start: fx.Node, *, sizes: Mapping[str, Size], clone: bool
+) -> fx.Graph:
+    """Copy everything from the value of ``start`` to what the network returns."""
+    output = end_of(graph)
+    inputs = output.all_input_nodes
+    part = cut_out(graph, start, inputs, sizes=sizes, as_tuple=True, clone=clone)
+    final = end_of(part)
+    returned = dict(zip(inputs, final.args[0], strict=True))  # type: ignore[arg-type]
+    structure = fx.map_arg(output.args[0], lambda n: returned[n])
+    part.erase_node(final)
+    part.output(structure)
+    part.lint()
+    return part
+
+
+def targets(graph: fx.Graph) -> set[str]:
+    """Return the modules and tensors that a graph reads."""
+    return {str(n.target) for n in graph.nodes if n.op in ("call_module", "get_attr")}
+
+
+def matching_node(traced: Traced, node: fx.Node) -> fx.Node | None:
+    """Find the node of the train-mode graph that stands for ``node`` of the eval-mode graph."""
+    if traced.training is None:
+        return node
+    return {n.name: n for n in traced.training.nodes if _alike(n, node)}.get(node.name)
+
+
+def _alike(a: fx.Node, b: fx.Node) -> bool:
+    return a.op == b.op and a.target == b.target
+
+
+def _attach(
+    holder: nn.Module,
+    source: nn.Module,
+    path: str,
+    used: set[str],
+    elsewhere: set[str],
+    *,
+    rest: bool,
+) -> None:
+    """Give ``holder`` what is used of ``source``: whole modules where nobody else needs a part."""
+    for name, child in source._modules.items():
+        if child is None:
+            continue
+        full = f"{path}.{name}" if path else name
+        inside, outside = _touches(used, full), _touches(elsewhere, full)
+        unused = rest and not outside and bool(child.state_dict())
+        if full in used or ((inside or unused) and not outside):
+            holder.add_module(name, child)
+        elif inside:
+            part = Container()
+            _attach(part, child, full, used, elsewhere, rest=rest)
+            holder.add_module(name, part)
+    for name, parameter in source._parameters.items():
+        full = f"{path}.{name}" if path else name
+        if full in used or (rest and full not in elsewhere):
+            holder.register_parameter(name, parameter)
+    for name, buffer in source._buffers.items():
+        full = f"{path}.{name}" if path else name
+        if full in used or (rest and full not in elsewhere):
+            persistent = name not in source._non_persistent_buffers_set
+            holder.register_buffer(name, buffer, persistent=persistent)
+    for full in used:
+        owner, _, name = full.rpartition(".")
+        if owner == path and not hasattr(holder, name):
+            # a plain tensor attribute, such as an index that nobody registered
+            setattr(holder, name, getattr(source, name))
+
+
+def _touches(targets: set[str], path: str) -> bool:
+    below = f"{path}."
+    return path in targets or any(target.startswith(below) for target in targets)
+
+
+def _adopt_modes(part: nn.Module, net: nn.Module) -> None:
+    """Give containers the mode of what they stand for, without touching shared layers."""
+    part.training = net.training
+    for name, child in part._modules.items():
+        if isinstance(child, Container):
+            _adopt_modes(child, net.get_submodule(name))
+
+
+def _anything_trains(part: nn.Module) -> bool:
+    return any(p.requires_grad for p in part.parameters()) or not any(
+        True for _ in part.parameters()
+    )
+
+
+def _compiled(graph: fx.Graph) -> Callable[..., Any]:
+    """Compile a graph to a function of the part and its input."""
+    code = graph.python_code(root_module="self")
+    # the registered loader lets tracebacks and inspection show the source
+    forward: Callable[..., Any] = fx.graph_module._forward_from_src(
+        code.src, dict(code.globals), getattr(code, "co_fields", None)
+    )
+    return forward

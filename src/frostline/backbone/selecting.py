@@ -1,0 +1,90 @@
+"""Choose parameters by name, pattern or rule; what matches nothing is an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from frostline.errors import PatternError, did_you_mean
+
+#: a shell pattern, a compiled regular expression, or a rule on a parameter's name and itself
+Selector = str | re.Pattern[str] | Callable[[str, nn.Parameter], bool]
+
+
+def select(module: nn.Module, what: Selector | Sequence[Selector] | None) -> set[str]:
+    """Return the names of the chosen parameters.
+
+    Parameters
+    ----------
+    module : Module
+    what : str, compiled regular expression, callable, sequence of these, or None
+        Shell patterns (``*``, ``?``, ``[...]``) match names of modules or parameters, where a
+        module stands for everything below it; regular expressions are searched for in parameter
+        names; callables get a name and a parameter. None chooses all.
+
+    Raises
+    ------
+    PatternError
+        If one of them chooses nothing; guesses what was meant.
+    """
+    parameters = dict(module.named_parameters())
+    if what is None:
+        return set(parameters)
+    if isinstance(what, Sequence) and not isinstance(what, str):
+        several: Sequence[Selector] = what
+    else:
+        several = [what]
+    chosen: set[str] = set()
+    for one in several:
+        chosen |= _matches(module, parameters, one)
+    return chosen
+
+
+def select_modules(module: nn.Module, parameters: set[str]) -> Iterable[nn.Module]:
+    """Modules whose parameters are all chosen, and parameterless ones among such siblings."""
+    for path, child in module.named_modules():
+        own = [f"{path}.{name}" if path else name for name, _ in child.named_parameters()]
+        if own:
+            if all(name in parameters for name in own):
+                yield child
+        elif _surrounding_is_chosen(module, path, parameters):
+            yield child
+
+
+def _matches(module: nn.Module, parameters: dict[str, nn.Parameter], one: Selector) -> set[str]:
+    if isinstance(one, re.Pattern):
+        found = {name for name in parameters if one.search(name)}
+        if not found:
+            raise PatternError(f"The regular expression {one.pattern!r} matches no parameter.")
+        return found
+    if not isinstance(one, str):
+        found = {name for name, parameter in parameters.items() if one(name, parameter)}
+        if not found:
+            raise PatternError("The rule that was given chooses no parameter.")
+        return found
+    modules = [name for name, _ in module.named_modules() if name]
+    below = tuple(f"{name}." for name in modules if fnmatchcase(name, one))
+    found = {name for name in parameters if fnmatchcase(name, one) or name.startswith(below)}
+    if not found and not below:
+        raise PatternError(
+            f"The pattern {one!r} matches no layer.",
+            hint=did_you_mean(one, modules) or f"Top layers: {_top(modules)}.",
+        )
+    return found
+
+
+def _surrounding_is_chosen(root: nn.Module, path: str, parameters: set[str]) -> bool:
+    """Whether the nearest ancestor with parameters has all of them chosen."""
+    while path:
+        path = path.rpartition(".")[0]
+        names = [n for n, _ in root.get_submodule(path).named_parameters()]
+        if names:
+            return all((f"{path}.{n}" if path else n) in parameters for n in names)
+    return False
+
+
+def _top(modules: list[str]) -> str:
+    return ", ".join(name for name in modules if "." not in name)

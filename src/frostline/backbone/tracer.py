@@ -1,0 +1,288 @@
+"""Record what a module does with one image batch as a graph of named operations."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torchvision.models.feature_extraction  # noqa: F401  (registers torchvision's own leaves)
+from timm.layers import get_notrace_functions, get_notrace_modules
+from timm.layers.drop import DropBlock2d, DropPath
+from timm.layers.norm_act import BatchNormAct2d, GroupNormAct, LayerNormAct
+from torch import fx, nn
+from torch.fx._symbolic_trace import _maybe_revert_all_patches
+from torchvision.ops import StochasticDepth
+
+# these decide by their own `training` inside forward, so a trace through them would fix one mode
+_MODE_DEPENDENT: tuple[type[nn.Module], ...] = (
+    BatchNormAct2d,
+    GroupNormAct,
+    LayerNormAct,
+    DropPath,
+    DropBlock2d,
+    StochasticDepth,
+)
+
+# operations that turn what an image shows into a Python number; shapes do not need them
+_READS_PIXELS = frozenset({"item", "tolist", "numpy", "__bool__", "is_nonzero"})
+
+#: path of the network inside the wrapper that is traced
+ROOT = "net"
+
+#: what can go wrong inside someone else's forward while it is traced or run
+FORWARD_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    fx.proxy.TraceError,
+)
+
+
+class OnlyImage(nn.Module):
+    """Calls a network with the image alone, so that its optional arguments stay constants."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """Whatever the network returns for a batch."""
+        return self.net(x)
+
+
+class BlockedError(Exception):
+    """Tracing met something that a graph cannot hold.
+
+    Attributes
+    ----------
+    scope : str
+        Path of the innermost module that was running; empty for the network itself.
+    operation : str
+        What it did.
+    """
+
+    def __init__(self, scope: str, operation: str) -> None:
+        super().__init__(operation)
+        self.scope = scope
+        self.operation = operation
+
+
+class _Value(fx.Proxy):
+    """A traced value that knows, when asked, what it is for the example batch.
+
+    Code like ``if x.shape[1] > 4`` or ``range(x.size(0))`` needs a Python number. Shapes may
+    answer; pixels may not, for then the graph would depend on the picture.
+    """
+
+    def __index__(self) -> int:
+        return int(self.tracer.python_value(self))  # type: ignore[attr-defined]
+
+    def __int__(self) -> int:
+        return int(self.tracer.python_value(self))  # type: ignore[attr-defined]
+
+    def __float__(self) -> float:
+        return float(self.tracer.python_value(self))  # type: ignore[attr-defined]
+
+    def __len__(self) -> int:
+        return len(self.tracer.concrete(self.node))  # type: ignore[attr-defined]
+
+
+class Tracer(fx.Tracer):
+    """torch.fx with the leaves of timm and torchvision, and with sizes from an example.
+
+    Parameters
+    ----------
+    example : Tensor of shape (n, channels, height, width)
+    leaves : set of type
+        Module classes that are recorded as one operation.
+    whole : set of str
+        Paths of modules that are recorded as one operation.
+
+    Attributes
+    ----------
+    baked : bool
+        Whether a size of the example became a constant of the graph.
+    """
+
+    def __init__(
+        self,
+        example: torch.Tensor,
+        *,
+        leaves: frozenset[type[nn.Module]] = frozenset(),
+        whole: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(autowrap_functions=tuple(get_notrace_functions()))
+        self._example = example
+        self._leaves = (*_MODE_DEPENDENT, *get_notrace_modules(), *leaves)
+        self._whole = whole
+        self._concrete: dict[fx.Node, Any] = {}
+        self.baked = False
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether ``m`` is one operation; the network itself never is."""
+        if module_qualified_name == ROOT:
+            return False
+        if isinstance(m, self._leaves) or module_qualified_name.removeprefix(f"{ROOT}.") in (
+            self._whole
+        ):
+            return True
+        if type(m) in (nn.ModuleList, nn.ModuleDict):
+            return False
+        return super().is_leaf_module(m, module_qualified_name)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """Wrap a node."""
+        return _Value(node, self)
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        """Decide a condition on shapes from the example."""
+        return bool(self.python_value(obj))
+
+    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+        """Unpack a value whose length only the example can tell."""
+        found = self.concrete(obj.node)
+        if isinstance(found, torch.Tensor):
+            self.baked = True
+        return iter([operator.getitem(obj, i) for i in range(len(found))])
+
+    def python_value(self, value: fx.Proxy) -> Any:
+        """Return the number behind ``value`` for the example, if it comes from shapes alone."""
+        found = self.concrete(value.node)
+        if isinstance(found, torch.Tensor) or _reads_pixels(value.node):
+            raise fx.proxy.TraceError(
+                f"a decision depends on the values of {value.node.name!r}, not on its shape"
+            )
+        self.baked = True
+        return found
+
+    def concrete(self, node: fx.Node) -> Any:
+        """Compute what ``node`` is for the example batch."""
+        if node not in self._concrete:
+            # the tracer patches modules and functions to record; this must not be recorded
+            with _maybe_revert_all_patches(), torch.no_grad():
+                self._concrete[node] = self._compute(node)
+        return self._concrete[node]
+
+    def _compute(self, node: fx.Node) -> Any:
+        if node.op == "placeholder":
+            return self._example.clone()
+        if node.op == "get_attr":
+            return _attribute(self.root, str(node.target))
+        # parents first and by a loop: a deep network would exceed the recursion limit
+        for earlier in node.graph.nodes:
+            if earlier is node:
+                break
+            if earlier not in self._concrete and earlier.op != "output":
+                self._concrete[earlier] = self._compute(earlier)
+        args = fx.map_arg(node.args, self._concrete.__getitem__)
+        kwargs = fx.map_arg(node.kwargs, self._concrete.__getitem__)
+        if node.op == "call_module":
+            with evaluating(self.root.get_submodule(str(node.target))) as module:
+                return module.forward(*args, **kwargs)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        function: Any = node.target
+        return function(*args, **kwargs)
+
+    def record(self, net: nn.Module) -> tuple[fx.Graph, nn.Module]:
+        """Trace ``net`` and return the graph with the wrapper that owns its constants.
+
+        Raises
+        ------
+        BlockedError
+        """
+        wrapper = OnlyImage(net)
+        wrapper.training = net.training
+        try:
+            return self.trace(wrapper), wrapper
+        except FORWARD_ERRORS as error:
+            scope = self._running()
+            said = next(iter(str(error).splitlines()), type(error).__name__)
+            raise BlockedError(scope, said) from error
+
+    def _running(self) -> str:
+        paths = [p.removeprefix(ROOT).lstrip(".") for p in self.module_stack]
+        return paths[-1] if paths else ""
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[nn.Module]:
+    """Put ``module`` into eval mode, and every layer back into its own mode afterwards."""
+    with in_mode(module, False):
+        yield module
+
+
+@contextlib.contextmanager
+def in_mode(module: nn.Module, training: bool) -> Iterator[nn.Module]:
+    """Put ``module`` into one mode, and every layer back into its own mode afterwards."""
+    modes = {child: child.training for child in module.modules()}
+    module.train(training)
+    for child in modes:
+        # layers held in eval mode too: a trace must show what they do once they are released
+        child.training = training
+    try:
+        yield module
+    finally:
+        # through train(), so that layers that cache by mode (LeViT) notice; then one by one
+        module.train(modes[module])
+        for child, mode in modes.items():
+            child.training = mode
+
+
+@contextlib.contextmanager
+def watched(net: nn.Module, method: str, see: Callable[[Any], None]) -> Iterator[None]:
+    """Tell ``see`` what ``net.method`` returns while the block runs."""
+    original = getattr(net, method, None)
+    if not callable(original) or method in net.__dict__:
+        yield
+        return
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        see(result)
+        return result
+
+    net.__dict__[method] = call
+    try:
+        yield
+    finally:
+        del net.__dict__[method]
+
+
+def wants_only_an_image(net: nn.Module) -> bool:
+    """Whether ``forward`` can be called with one argument."""
+    try:
+        inspect.signature(net.forward).bind(None)
+    except TypeError:
+        return False
+    return True
+
+
+def _attribute(root: Any, path: str) -> Any:
+    for name in path.split("."):
+        root = getattr(root, name)
+    return root
+
+
+def _reads_pixels(node: fx.Node) -> bool:
+    seen: set[fx.Node] = set()
+    queue = [node]
+    while queue:
+        current = queue.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if current.op == "call_method" and str(current.target) in _READS_PIXELS:
+            return True
+        queue += current.all_input_nodes
+    return False

@@ -1,0 +1,68 @@
+"""Draw the filters of a network's first layer: edges, colours, spots."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from torch import nn
+
+from frostline.backbone.ends import input_layers
+from frostline.backbone.network import Network
+from frostline.errors import BackboneError
+from frostline.explain.drawing import FloatArray, UInt8Array, coloured, grid, stretched, with_text
+
+#: side of one drawn filter, in pixels
+_TILE = 56
+_COLUMNS = 16
+_MOST = 256
+
+
+def draw_filters(network: Network) -> Image.Image:
+    """Draw every filter of the first convolution, each stretched to its own full contrast.
+
+    Filters that read three channels are shown in colour: red where a filter likes red.
+
+    Raises
+    ------
+    BackboneError
+        If the first layer is no convolution.
+    """
+    name, filters = network_filters(network)
+    shown = filters[:_MOST]
+    tiles = [
+        Image.fromarray(_picture(one)).resize((_TILE, _TILE), Image.Resampling.NEAREST)
+        for one in shown
+    ]
+    count, channels, height, width = filters.shape
+    said = f"{network.name}: {count} filters of {height} x {width} pixels in {name}"
+    if len(shown) < count:
+        said += f", the first {len(shown)}"
+    hint = (
+        "In colour as they read red, green and blue; each at its own full contrast."
+        if channels == 3
+        else "Mean over channels, dark to bright; each at its own full contrast."
+    )
+    return with_text(grid(tiles, _COLUMNS), [said, hint])
+
+
+def network_filters(network: Network) -> tuple[str, FloatArray]:
+    """Return the path of the first convolution and its filters (out, channels, kh, kw).
+
+    Raises
+    ------
+    BackboneError
+        If the first layer is no convolution.
+    """
+    names = input_layers(network.module, network.graph)
+    layer = network.module.get_submodule(names[0]) if names else None
+    if not isinstance(layer, nn.Conv2d):
+        raise BackboneError(
+            f"The first layer of {network.name} is no convolution, so it has no filters to draw."
+        )
+    return names[0], layer.weight.detach().double().numpy()
+
+
+def _picture(one: FloatArray) -> UInt8Array:
+    if len(one) == 3:
+        return np.asarray(stretched(one.transpose(1, 2, 0)) * 255, dtype=np.uint8)
+    return coloured(stretched(one.mean(axis=0)))

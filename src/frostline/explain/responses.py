@@ -1,0 +1,130 @@
+"""Draw what successive depths of a network respond to in one image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image
+
+from frostline.backbone.cuts import Cut
+from frostline.backbone.network import Network
+from frostline.backbone.tracer import evaluating
+from frostline.explain.drawing import (
+    FloatArray,
+    UInt8Array,
+    coloured,
+    grid,
+    stacked,
+    stretched,
+    with_text,
+)
+
+_TILE = 128
+_CHANNELS = 8
+_DEPTHS = 6
+
+# share of the response's colour over the grey image below it
+_STRENGTH = 0.75
+
+# channels that respond alike teach nothing new: above this correlation only one is shown
+_ALIKE = 0.8
+
+
+def draw_responses(network: Network, image: Image.Image) -> Image.Image:
+    """Draw the strongest, most different channels at successive depths, over the image.
+
+    Parameters
+    ----------
+    network : Network
+    image : PIL image
+        RGB, of any size; prepared as the weights want it.
+    """
+    pixels = network.preprocessing.apply(image.convert("RGB"))
+    cuts = depths(network)
+    maps = responses(network, pixels, cuts)
+    prepared = Image.fromarray(pixels)
+    rows = [
+        with_text(
+            grid([prepared.resize((_TILE, _TILE), Image.Resampling.LANCZOS)], 1),
+            [f"What {network.name} sees", "Bright: strong response. One row a depth."],
+        )
+    ]
+    grey = np.asarray(prepared.convert("L").resize((_TILE, _TILE)), dtype=np.float64)
+    for cut, values in zip(cuts, maps, strict=True):
+        tiles = [_overlay(values[c], grey) for c in distinct_channels(values, _CHANNELS)]
+        rows.append(
+            with_text(grid(tiles, _CHANNELS), [_words(cut, values, network.preprocessing.size)])
+        )
+    return stacked(rows)
+
+
+def depths(network: Network, most: int = _DEPTHS) -> list[Cut]:
+    """Stage ends with a map, evenly spread, the deepest one always among them."""
+    found = [cut for cut in (network.cut(name) for name in network.taps) if cut.is_map]
+    while len(found) > most:
+        gaps = [found[i + 1].depth - found[i - 1].depth for i in range(1, len(found) - 1)]
+        found.pop(1 + gaps.index(min(gaps)))
+    return found
+
+
+def responses(network: Network, pixels: UInt8Array, cuts: list[Cut]) -> list[FloatArray]:
+    """Return the activations (channels, h, w) at ``cuts`` for one prepared image."""
+    batch = torch.from_numpy(network.preprocessing.normalise(pixels[None]))
+    found = []
+    for cut in cuts:
+        part = network.prefix(cut.name)
+        with evaluating(part), torch.no_grad():
+            found.append(_as_map(part(batch)[0], cut))
+    return found
+
+
+def distinct_channels(values: FloatArray, count: int) -> list[int]:
+    """Channels with the largest contrast over space, leaving out those that look alike."""
+    flat = values.reshape(len(values), -1)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    spread = np.sqrt((flat**2).mean(axis=1))
+    order = [int(c) for c in np.argsort(-spread, kind="stable") if spread[c] > 0]
+    unit = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    chosen: list[int] = []
+    for channel in order:
+        if all(abs(float(unit[channel] @ unit[other])) < _ALIKE for other in chosen):
+            chosen.append(channel)
+        if len(chosen) == count:
+            break
+    # a map of few values has few different channels: fill up with the strongest ones
+    chosen += [c for c in order if c not in chosen][: count - len(chosen)]
+    return chosen or [0]
+
+
+def _as_map(x: torch.Tensor, cut: Cut) -> FloatArray:
+    values = x.detach().double().numpy()
+    if cut.layout == "NHWC":
+        return np.asarray(values.transpose(2, 0, 1))
+    if cut.layout == "NLC":
+        side = math.isqrt(len(values))
+        # class tokens and registers come before the patches
+        patches = values[len(values) - side * side :]
+        return np.asarray(patches.reshape(side, side, -1).transpose(2, 0, 1))
+    return np.asarray(values)
+
+
+def _overlay(channel: FloatArray, grey: FloatArray) -> Image.Image:
+    heat = Image.fromarray((stretched(channel) * 255).astype(np.uint8))
+    wide = np.asarray(heat.resize((_TILE, _TILE), Image.Resampling.BICUBIC), dtype=np.float64)
+    colours = coloured(wide / 255).astype(np.float64)
+    mixed = _STRENGTH * colours + (1 - _STRENGTH) * grey[..., None]
+    return Image.fromarray(mixed.round().astype(np.uint8))
+
+
+def _words(cut: Cut, values: FloatArray, pixels: int) -> str:
+    field = cut.receptive_field
+    sees = "each value sees the whole image"
+    if field is not None and field < pixels:
+        sees = f"each value sees {field} x {field} pixels"
+    channels, height, width = values.shape
+    return (
+        f"{cut.name} ({cut.depth:.0%} of the work): {channels} channels of {height} x {width}, "
+        f"{sees}"
+    )

@@ -17,8 +17,8 @@ from frostline.backbone.ends import output_layers
 from frostline.backbone.holding import release_all
 from frostline.backbone.measuring import Size, Step, find_sizes, measure
 from frostline.backbone.parts import Part, cut_out, end_of, matching_node, targets, to_the_end
-from frostline.backbone.pooling import pooled, pooled_width
 from frostline.backbone.sources import Source, load_source
+from frostline.backbone.taps import TapsBody
 from frostline.backbone.tracing import Traced, first_difference, trace
 from frostline.backbone.weights import fingerprint
 from frostline.errors import BackboneError, CutError, did_you_mean
@@ -432,34 +432,6 @@ class Network:
 def split(module: nn.Module, cut: str, *, example: torch.Tensor | None = None) -> tuple[Part, Part]:
     """Split any module at a cut; see :meth:`Network.split`."""
     return Network.load(module, example=example).split(cut)
-
-
-class TapsBody(nn.Module):
-    """Pooled activations at several cuts, concatenated.
-
-    Attributes
-    ----------
-    slices : dict of str to slice
-        Which columns belong to which tap.
-    width : int
-        Number of columns.
-    """
-
-    def __init__(self, graph: Part, cuts: Sequence[Cut]) -> None:
-        super().__init__()
-        self.graph = graph
-        self._layouts = [cut.layout for cut in cuts]
-        self.slices: dict[str, slice] = {}
-        self.width = 0
-        for cut in cuts:
-            step = pooled_width(cut.channels, cut.layout)
-            self.slices[cut.name] = slice(self.width, self.width + step)
-            self.width += step
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Pooled activations of shape (n, width)."""
-        maps: Any = self.graph(x)
-        return torch.cat([pooled(m, y) for m, y in zip(maps, self._layouts, strict=True)], dim=1)
 
 
 def _reads(step: Step, path: str) -> bool:

@@ -1,8 +1,8 @@
-"""Draw the panel and the tables of the README from a fit of the solar cells.
+"""Draw the pictures of the docs: a fit of the solar cells, and what a network responds to.
 
     python benchmarks/picture.py
 
-Writes docs/images/fit.svg and docs/images/advise.svg.
+Writes docs/images/fit.svg, docs/images/advise.svg and docs/images/responses.jpg.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ import io
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
+from sklearn.datasets import load_sample_image
 
+from frostline.backbone.network import Network
 from frostline.cli.advise import advice_parts
 from frostline.cli.demo import write_table
 from frostline.cli.show import result_panel
+from frostline.explain.responses import draw_responses
 from frostline.pipeline import advise, fit
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
@@ -27,7 +31,15 @@ def recorder() -> Console:
     return Console(record=True, width=100, file=io.StringIO(), highlight=False)
 
 
+def draw_flower() -> None:
+    """Draw what successive depths respond to in scikit-learn's photo of a flower."""
+    photo = Image.fromarray(load_sample_image("flower.jpg"))
+    drawn = draw_responses(Network.load("efficientnet_lite0"), photo)
+    drawn.save(IMAGES / "responses.jpg", quality=85)
+
+
 def main() -> None:
+    draw_flower()
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
         table = write_table(Path("cells"))
         console = recorder()

@@ -13,7 +13,7 @@ from frostline.artifact import Model, ModelCard, save_model
 from frostline.artifact.restore import restore_module
 from frostline.backbone.heads import build_classifier
 from frostline.backbone.network import Network
-from frostline.errors import RunFolderError
+from frostline.errors import BackboneError, RunFolderError
 from frostline.plan import FullTraining, Recipe, SuffixTraining
 from frostline.preprocessing import Preprocessing
 
@@ -92,3 +92,41 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, network: Network
     save_model(tmp_path, module, card)
     with pytest.raises(RunFolderError, match="do not fit the network"):
         restore_module(tmp_path)
+
+
+def test_a_saved_model_is_a_backbone_again(
+    tmp_path: Path, network: Network, photos: list[Image.Image]
+) -> None:
+    copied = network.copy()
+    keep = network.taps[-2]
+    module = build_classifier(copied, keep_to=keep, n_classes=3, new_block=False)
+    with torch.no_grad():
+        for parameter in module.kept.parameters():
+            parameter.mul_(1.01)
+    preprocessing = Preprocessing(size=96)
+    card = ModelCard(
+        frostline="0.1.0",
+        classes=("a", "b", "c"),
+        preprocessing=preprocessing,
+        backbone=network.name,
+        weights_licence="CC0",
+        cut=keep,
+        action=FullTraining(keep_to=keep, recipe=RECIPE),
+        n_train=8,
+    )
+    save_model(tmp_path / "model", module.eval(), card)
+
+    again = Network.load(tmp_path)
+    assert (again.name, again.last.name, again.licence) == (network.name, keep, "CC0")
+    assert again.preprocessing == preprocessing
+    assert network.name in again.notes[0]
+    x = torch.from_numpy(preprocessing.normalise(np.stack([preprocessing.apply(photos[0])])))
+    with torch.no_grad():
+        assert torch.equal(again.feature_module(x), module.kept(x))
+    assert again.copy().last.name == keep
+    weights = tmp_path / "model" / "weights.safetensors"
+    spoilt = bytearray(weights.read_bytes())
+    spoilt[-1] ^= 1
+    weights.write_bytes(spoilt)
+    with pytest.raises(BackboneError, match="not the file that"):
+        Network.load(tmp_path)

@@ -81,7 +81,6 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
         )
     return replace(
         source,
-        name=str(folder),
         preprocessing=preprocessing,
         licence=str(card.get("weights_licence") or "unknown"),
         example=example_images(preprocessing.size),

@@ -32,7 +32,9 @@ class Cut:
         Path of the module that ends here, or ``path:operation`` inside of one; ``aliases`` are
         other modules that end here.
     index : int
-        Order by depth, from 0.
+        Order by depth among the cuts it was found with, from 0.
+    position : int
+        Order by depth among all steps of the network: compares any two cuts.
     shape : tuple of int
         Of the passing tensor, without the batch.
     layout : {"NCHW", "NHWC", "NLC", "NC"}
@@ -51,6 +53,7 @@ class Cut:
     name: str
     aliases: tuple[str, ...]
     index: int
+    position: int
     shape: tuple[int, ...]
     layout: Layout
     channels: int
@@ -136,6 +139,7 @@ def find_cuts(
             name=named[0],
             aliases=tuple(path for path in ended if path != named[0]),
             index=len(found),
+            position=position,
             shape=shape,
             layout=layout,
             channels=shape[0] if layout == "NCHW" else shape[-1],

@@ -111,7 +111,7 @@ def _short(count: int) -> str:
 def _mark(one: Cut, kept: Cut, frozen: Cut | None) -> str:
     if one.macs_before > kept.macs_before:
         return "removed"
-    if one.index > kept.index and one.macs_before == kept.macs_before:
+    if one.position > kept.position and one.macs_before == kept.macs_before:
         return "old head"
     if frozen is None:
         return ""

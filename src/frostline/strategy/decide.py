@@ -153,16 +153,16 @@ class Parts:
             If a layer does not exist or lies on the wrong side.
         """
         if isinstance(action, TapsHead):
-            top = max((network.cut(name) for name in action.taps), key=lambda c: c.index)
+            top = max((network.cut(name) for name in action.taps), key=lambda c: c.position)
             freeze_to: str | None = top.name
         else:
             top = network.last if action.keep_to is None else network.cut(action.keep_to)
             freeze_to = action.freeze_to if isinstance(action, SuffixTraining) else None
-            if freeze_to is not None and network.cut(freeze_to).index >= top.index:
+            if freeze_to is not None and network.cut(freeze_to).position >= top.position:
                 raise PlanError(
                     f"freeze_to={freeze_to!r} must lie below the last kept layer {top.name!r}."
                 )
-        whole = top.index == network.last.index
+        whole = top.position == network.last.position
         if freeze_to is None:
             frozen, trained = [], network.layers(to=top.name)
         elif freeze_to == top.name:

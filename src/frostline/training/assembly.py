@@ -138,9 +138,11 @@ class Assembly:
         """Trainable kept layers, stage by stage from the input."""
         if self.between is None:
             return []
-        first = -1 if self.freeze_to is None else self.network.cut(self.freeze_to).index
-        last = self.network.cut(self.keep_to).index
-        ends = [cut.name for cut in self.network.cuts if first < cut.index < last and cut.stage_end]
+        first = -1 if self.freeze_to is None else self.network.cut(self.freeze_to).position
+        last = self.network.cut(self.keep_to).position
+        ends = [
+            cut.name for cut in self.network.cuts if first < cut.position < last and cut.stage_end
+        ]
         borders = [self.freeze_to, *ends, self.keep_to]
         return [
             [f"kept.{layer}" for layer in self.network.layers(after, to)]
@@ -168,7 +170,7 @@ def assemble(
     network = source.copy()
     keep = network.last if action.keep_to is None else network.cut(action.keep_to)
     freeze_to = network.cut(action.freeze_to) if isinstance(action, SuffixTraining) else None
-    if freeze_to is not None and freeze_to.index > keep.index:
+    if freeze_to is not None and freeze_to.position > keep.position:
         raise PlanError(
             f"The plan freezes up to {freeze_to.name!r}, but keeps layers only up to "
             f"{keep.name!r}.",
@@ -189,7 +191,7 @@ def assemble(
         prefix = network.prefix(freeze_to.name)
         freeze(prefix)
         still = {f"kept.{name}" for name in prefix.state_dict()}
-        above = freeze_to.index < keep.index
+        above = freeze_to.position < keep.position
         between = network.suffix(freeze_to.name, keep.name) if above else None
     norms_learn = (
         action.recipe.norm_mode == "train" and action.recipe.batch_size >= SMALLEST_NORM_BATCH

@@ -69,7 +69,7 @@ def train_taps_head(
     """
     network = store.network
     cuts = sorted(
-        {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.index
+        {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.position
     )
     taps = [cut.name for cut in cuts]
     module = TapsClassifier(network, taps, n_classes=n_classes)

@@ -14,7 +14,7 @@ def propose(context: Context) -> Proposal | None:
     """Cut at the asked or best layer; only the top kept stage trains, unless all shall."""
     network, settings = context.network, context.settings
     keep = choose_cut(context)
-    below = [c for c in network.cuts if c.stage_end and c.index < keep.index]
+    below = [c for c in network.cuts if c.stage_end and c.position < keep.position]
     freeze_to = None if settings.train_all or not below else below[-1].name
     work = context.work(
         freeze_to=freeze_to,

@@ -107,8 +107,7 @@ class Chain(nn.Module):
         self.high = nn.Conv2d(4, 4, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if float(x.sum()) == 12345.0:
-            return x
+        self.seen = f"{x.shape[0]:d} images"
         result: torch.Tensor = self.high(self.low(x))
         return result
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from frostline.backbone.holding import asked_mode, hold, is_held, release
 from frostline.backbone.network import Network
-from frostline.backbone.selecting import Selector, select, select_modules
+from frostline.backbone.selecting import Selector, select, select_modules, whole_modules
 from frostline.backbone.weights import fingerprints
 from frostline.errors import CutError, FrozenChangedError
 
@@ -110,7 +110,9 @@ def freeze(
             parameter.requires_grad_(False)
             # AdamW would still move a parameter whose gradient is zero instead of None
             parameter.grad = None
-    for child in (*select_modules(module, chosen), *holding):
+    named = select_modules(module, what) if what is not None or upto is None else []
+    frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
+    for child in (*named, *whole_modules(module, frozen), *holding):
         hold(child)
     return _report(module, chosen, shared)
 
@@ -136,15 +138,16 @@ def unfreeze(
         running = _modules_of(module, set(network.scopes_after(after)))
     if what is not None or after is None:
         chosen |= select(module, what)
-    for name, parameter in module.named_parameters():
-        if name in chosen and parameter.is_floating_point():
-            parameter.requires_grad_(True)
     mode = asked_mode(module)
-    tensors = {id(p) for name, p in module.named_parameters() if name in chosen}
-    loose = {*select_modules(module, chosen), *running}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        if name in chosen and (parameter.is_floating_point() or parameter.is_complex()):
+            parameter.requires_grad_(True)
+    named = select_modules(module, what) if what is not None or after is None else []
+    trainable = {n for n, p in module.named_parameters() if p.requires_grad}
+    loose = {*named, *whole_modules(module, trainable), *running}
     for child in module.modules():
-        # a container with something trainable inside must pass train() on to it
-        if child in loose or any(id(p) in tensors for p in child.parameters()):
+        # a container with something trainable inside must not hold it back
+        if child in loose or any(p.requires_grad for p in child.parameters()):
             release(child, training=mode)
     return _report(module, chosen, ())
 
@@ -231,7 +234,9 @@ def _parameters_below(module: nn.Module, targets: set[str]) -> set[str]:
 
 
 def _modules_of(module: nn.Module, paths: set[str]) -> list[nn.Module]:
-    return [child for name, child in module.named_modules() if name in paths]
+    found = [child for name, child in module.named_modules() if name in paths]
+    # a layer that the trace did not look into holds others
+    return [inner for child in found for inner in child.modules()]
 
 
 def _report(module: nn.Module, changed: set[str], shared: tuple[str, ...]) -> FreezeReport:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from frostline.backbone.holding import original_class
+from frostline.errors import BackboneError
 
 #: containers with more than this share of all tensors are trunks, if there are few of them
 _NOTABLE_SHARE = 0.1
@@ -124,6 +125,7 @@ def add_new_groups(optimizer: torch.optim.Optimizer, groups: Sequence[dict[str, 
         Names of the parameters that joined.
     """
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    scheduled = any("initial_lr" in group for group in optimizer.param_groups)
     named = all("param_names" in group for group in optimizer.param_groups)
     joined: list[str] = []
     for group in groups:
@@ -136,6 +138,9 @@ def add_new_groups(optimizer: torch.optim.Optimizer, groups: Sequence[dict[str, 
             continue
         joined += [name for name, _ in fresh]
         added = {k: v for k, v in group.items() if k not in ("params", "param_names")}
+        if scheduled:
+            # what schedulers start from
+            added.setdefault("initial_lr", added.get("lr", optimizer.defaults["lr"]))
         added["params"] = fresh if named else [parameter for _, parameter in fresh]
         optimizer.add_param_group(added)
     return joined
@@ -148,6 +153,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]
     number of groups, which state by position does not.
     """
     found: dict[str, torch.Tensor] = {}
+    _check_names(optimizer)
     for group in optimizer.param_groups:
         for name, parameter in zip(group["param_names"], group["params"], strict=True):
             for kind, value in optimizer.state.get(parameter, {}).items():
@@ -165,6 +171,7 @@ def restore_optimizer(
     list of str
         Names in ``state`` that the optimiser does not have; they were left out.
     """
+    _check_names(optimizer)
     owners = {
         name: parameter
         for group in optimizer.param_groups
@@ -177,10 +184,19 @@ def restore_optimizer(
         if parameter is None:
             left[name] = None
             continue
-        if value.shape == parameter.shape and value.ndim:
-            value = torch.empty_like(parameter).copy_(value)
-        optimizer.state[parameter][kind] = value
+        same = value.shape == parameter.shape and value.ndim > 0
+        own = torch.empty_like(parameter).copy_(value) if same else value.clone()
+        optimizer.state[parameter][kind] = own
     return list(left)
+
+
+def _check_names(optimizer: torch.optim.Optimizer) -> None:
+    if not all("param_names" in group for group in optimizer.param_groups):
+        raise BackboneError(
+            "The optimizer does not know the names of its parameters.",
+            hint="Build it from frostline.param_groups(module, ...), or from "
+            "module.named_parameters().",
+        )
 
 
 def _exempt(module: nn.Module) -> set[str]:

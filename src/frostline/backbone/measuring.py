@@ -12,7 +12,7 @@ from torch import fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from frostline.backbone.tracer import evaluating
+from frostline.backbone.tracer import evaluating, reading_nodes, unchanged
 from frostline.backbone.tracing import GraphRunner, Traced, scopes_of
 
 
@@ -120,7 +120,12 @@ def moving_nodes(graph: fx.Graph, sizes: Container[str] = frozenset()) -> set[fx
 
 def find_sizes(traced: Traced, batch: int) -> dict[str, Size]:
     """Return what can be known of the image's size alone, by node name."""
-    found = {node.name: _size(values, batch) for node, values in traced.sizes.items()}
+    reading = reading_nodes(traced.graph, traced.masks.__contains__)
+    found = {
+        node.name: _size(values, batch)
+        for node, values in traced.sizes.items()
+        if node not in reading
+    }
     return {name: size for name, size in found.items() if size is not None}
 
 
@@ -129,7 +134,7 @@ def measure(
 ) -> list[Step]:
     """Run one batch through ``traced`` and return its image-dependent steps in order."""
     meter = _Meter(net, traced)
-    with evaluating(net), torch.no_grad():
+    with evaluating(net), unchanged(net), torch.no_grad():
         meter.run(example.clone())
     live = moving_nodes(traced.graph, sizes)
     batch = len(example)
@@ -142,7 +147,9 @@ def measure(
         if node not in live or node.op in ("placeholder", "output"):
             continue
         shape, macs = meter.shapes[node], meter.macs[node]
-        whole = shape is not None and len(shape) > 0 and shape[0] == batch
+        # with one image more, the batch is what has grown by one
+        leads = traced.leads.get(node, ())
+        whole = bool(shape) and leads[:2] in ((batch, batch + 1), (batch,))
         steps.append(
             Step(
                 node=node,
@@ -171,11 +178,8 @@ def _template(one: Any, other: Any, batch: int) -> Any:
     if isinstance(one, tuple | list) and type(one) is type(other) and len(one) == len(other):
         inner = [_template(a, b, batch) for a, b in zip(one, other, strict=True)]
         return inner if isinstance(one, list) else tuple(inner)
-    if isinstance(one, torch.Tensor):
-        raise TypeError("a tensor is no size")
-    if one == other and isinstance(one, int | float | bool | str | None | torch.dtype):
-        return one
-    if one == other and isinstance(one, torch.device | slice):
+    kinds = int | float | bool | str | None | torch.dtype | torch.device | slice
+    if isinstance(one, kinds) and isinstance(other, kinds) and one == other:
         return one
     if isinstance(one, int) and isinstance(other, int) and one % batch == 0:
         times = one // batch
@@ -209,21 +213,25 @@ class _Meter(GraphRunner):
         self.macs: dict[fx.Node, int] = {}
         self.overwritten: set[fx.Node] = set()
         self._versions: dict[fx.Node, int] = {}
+        self._memory: dict[int, list[fx.Node]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         before = {p: self.env.get(p) for p in n.all_input_nodes}
         with MacCounter() as counter:
             result = super().run_node(n)
         self.macs[n] = counter.macs
+        value: Any
         for parent, value in before.items():
-            if isinstance(value, torch.Tensor) and value._version != self._versions.get(parent):
-                # views share one counter, so whoever else looks at the same memory notices too
-                self.overwritten.add(parent)
+            changed = isinstance(value, torch.Tensor) and value._version != self._versions[parent]
+            if changed:
+                # whoever else looks at the same memory is overwritten with it
+                self.overwritten.update(self._memory[value.untyped_storage().data_ptr()])
                 self._versions[parent] = value._version
         is_tensor = isinstance(result, torch.Tensor)
         self.shapes[n] = tuple(result.shape) if is_tensor else None
         if is_tensor:
             self._versions[n] = result._version
+            self._memory.setdefault(result.untyped_storage().data_ptr(), []).append(n)
         return result
 
 

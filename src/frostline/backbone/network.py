@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,7 +17,15 @@ from frostline.backbone.cuts import Cut, choose_taps, find_cuts, stage_paths
 from frostline.backbone.ends import output_layers
 from frostline.backbone.holding import release_all
 from frostline.backbone.measuring import Size, Step, find_sizes, measure
-from frostline.backbone.parts import Part, cut_out, end_of, matching_node, targets, to_the_end
+from frostline.backbone.parts import (
+    Part,
+    Stretch,
+    cut_out,
+    end_of,
+    matching_node,
+    targets,
+    to_the_end,
+)
 from frostline.backbone.sources import Source, load_source
 from frostline.backbone.taps import TapsBody
 from frostline.backbone.tracing import Traced, first_difference, trace
@@ -312,7 +321,7 @@ class Network:
         if other is None:
             return True
         parts = (
-            cut_out(graph, None, [end], sizes={})
+            cut_out(graph, None, [end], sizes={}).graph
             for graph, end in ((self._traced.graph, node), (whole, other))
         )
         return first_difference(*parts) is not None
@@ -373,60 +382,67 @@ class Network:
         self.weights_id = fingerprint(self.feature_module)
 
     def _part(self, start: fx.Node | None, ends: list[fx.Node], *, as_tuple: bool = False) -> Part:
-        clone = start is not None and self._overwritten(start)
-        graph = cut_out(
-            self._traced.graph, start, ends, sizes=self._sizes, as_tuple=as_tuple, clone=clone
+        stretch = cut_out(
+            self._traced.graph,
+            start,
+            ends,
+            sizes=self._sizes,
+            as_tuple=as_tuple,
+            overwritten=self._overwritten,
         )
         training = None
-        if self._traced.training is not None:
+        whole = self._traced.training
+        if whole is not None:
             other = None if start is None else matching_node(self._traced, start)
             others = [matching_node(self._traced, end) for end in ends]
-            if (start is None or other is not None) and all(others):
-                training = self._train_graph(other, others, as_tuple, clone)
-        return self._as_part(graph, training, rest=False)
-
-    def _train_graph(
-        self, start: fx.Node | None, ends: Sequence[fx.Node | None], as_tuple: bool, clone: bool
-    ) -> fx.Graph | None:
-        whole = self._traced.training
-        found = [end for end in ends if end is not None]
-        if whole is None:
-            return None
-        try:
-            return cut_out(whole, start, found, sizes=self._sizes, as_tuple=as_tuple, clone=clone)
-        except CutError:
-            # an auxiliary branch crosses the cut in training; it belongs to the old task
-            return None
+            found = [end for end in others if end is not None]
+            if (start is None or other is not None) and len(found) == len(ends):
+                # an auxiliary branch may cross the cut in training; it belongs to the old task
+                with contextlib.suppress(CutError):
+                    training = cut_out(
+                        whole,
+                        other,
+                        found,
+                        sizes=self._sizes,
+                        as_tuple=as_tuple,
+                        overwritten=self._overwritten,
+                    ).graph
+        return self._as_part(stretch, training, start, rest=False)
 
     def _rest(self, cut: Cut) -> Part:
-        graph = to_the_end(self._traced.graph, cut.node, sizes=self._sizes, clone=cut.overwritten)
+        stretch = to_the_end(
+            self._traced.graph, cut.node, sizes=self._sizes, overwritten=self._overwritten
+        )
         training = None
-        if self._traced.training is not None:
+        whole = self._traced.training
+        if whole is not None and _one_tensor(whole):
             other = matching_node(self._traced, cut.node)
-            if other is not None and _one_tensor(self._traced.training):
-                try:
+            if other is not None:
+                with contextlib.suppress(CutError):
                     training = to_the_end(
-                        self._traced.training, other, sizes=self._sizes, clone=cut.overwritten
-                    )
-                except CutError:
-                    training = None
-        return self._as_part(graph, training, rest=True)
+                        whole, other, sizes=self._sizes, overwritten=self._overwritten
+                    ).graph
+        return self._as_part(stretch, training, cut.node, rest=True)
 
-    def _as_part(self, graph: fx.Graph, training: fx.Graph | None, *, rest: bool) -> Part:
-        mine = targets(graph) | (targets(training) if training is not None else set())
+    def _as_part(
+        self, stretch: Stretch, training: fx.Graph | None, start: fx.Node | None, *, rest: bool
+    ) -> Part:
+        mine = targets(stretch.graph) | (targets(training) if training is not None else set())
         whole = targets(self._traced.graph)
         if self._traced.training is not None:
             whole |= targets(self._traced.training)
         return Part(
             self.module,
-            (graph, training),
+            (stretch.graph, training),
             self._traced.constants,
             elsewhere=whole - mine,
             rest=rest,
+            expects=self._steps[self._place(start)].shape if start and stretch.fixed else None,
         )
 
-    def _overwritten(self, node: fx.Node) -> bool:
-        return self._steps[self._place(node)].overwritten
+    @cached_property
+    def _overwritten(self) -> frozenset[str]:
+        return frozenset(step.node.name for step in self._steps if step.overwritten)
 
 
 def split(module: nn.Module, cut: str, *, example: torch.Tensor | None = None) -> tuple[Part, Part]:

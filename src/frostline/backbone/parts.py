@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import fx, nn
 
 from frostline.backbone.measuring import PerImage, Size, moving_nodes
-from frostline.backbone.tracing import Traced, is_effect
+from frostline.backbone.tracing import Traced, is_effect, scopes_of
 from frostline.errors import CutError
 
 
@@ -21,7 +22,8 @@ class Part(nn.Module):
     wholly inside are the network's own objects; those that straddle a cut appear as plain
     containers of what lies inside. Parameter names are the network's own.
 
-    A part whose parameters are all frozen computes as in eval mode, whatever ``train()`` says.
+    A part whose parameters are all frozen takes the network's graph of eval mode, whatever
+    ``train()`` says; its layers are held there by :func:`frostline.freeze`.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class Part(nn.Module):
         *,
         elsewhere: Iterable[str],
         rest: bool,
+        expects: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
+        self.__dict__["_expects"] = expects
         used = {t for graph in graphs if graph is not None for t in targets(graph)}
         _attach(self, net, "", used - set(constants), set(elsewhere), rest=rest)
         for name in sorted(used & set(constants)):
@@ -50,14 +54,29 @@ class Part(nn.Module):
 
     def forward(self, x: torch.Tensor) -> Any:
         """Run the stretch; what passes at its end."""
+        expects: tuple[int, ...] | None = self.__dict__["_expects"]
+        if expects is not None and tuple(x.shape[1:]) != expects:
+            raise CutError(
+                f"This part was cut for activations of shape {expects}, not {tuple(x.shape[1:])}: "
+                "behind the cut the network uses the size of the image.",
+                hint="Load the network with an example of the size that you use.",
+            )
         trained: Callable[..., Any] | None = self.__dict__["_trained"]
         if trained is not None and self.training and _anything_trains(self):
             return trained(self, x)
         return self.__dict__["_evaluated"](self, x)
 
 
-class Container(nn.Module):
+class Holder(nn.Module):
     """Holds the layers of a module that lie in one part."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of a graph; ``fixed`` if it has numbers that follow from the image's size."""
+
+    graph: fx.Graph
+    fixed: bool
 
 
 def cut_out(
@@ -67,8 +86,8 @@ def cut_out(
     *,
     sizes: Mapping[str, Size],
     as_tuple: bool = False,
-    clone: bool = False,
-) -> fx.Graph:
+    overwritten: Container[str] = frozenset(),
+) -> Stretch:
     """Copy the nodes that ``ends`` need, from the image or from the value of ``start``.
 
     Parameters
@@ -77,8 +96,9 @@ def cut_out(
         Sizes by node name that a part can find again when they come from before its start.
     as_tuple : bool, default=False
         Return a tuple even for one end.
-    clone : bool, default=False
-        Work on a copy of the input, because an operation writes into it.
+    overwritten : container of str
+        Names of nodes whose values later operations write into: inputs and ends among them are
+        copied first.
 
     Raises
     ------
@@ -110,10 +130,12 @@ def cut_out(
         elif node is not start:
             queue += node.all_input_nodes
     part = fx.Graph()
+    kept: dict[fx.Node, fx.Node | None] = dict.fromkeys(ends)
     copies: dict[fx.Node, Any] = {}
     if start is not None:
         value = part.placeholder("x")
-        copies[start] = part.call_method("clone", (value,)) if clone else value
+        spoilt = start.name in overwritten
+        copies[start] = part.call_method("clone", (value,)) if spoilt else value
     for node in graph.nodes:
         if node not in needed or node is start:
             continue
@@ -123,10 +145,19 @@ def cut_out(
         if start is not None and node in live and place[node] <= first:
             raise CutError("The part after this cut still reads something from before it.")
         copies[node] = part.node_copy(node, lambda n: copies[n])
-    outputs = tuple(copies[node] for node in ends)
+        if node in kept and node.name in overwritten and node is not ends[-1]:
+            kept[node] = part.call_method("clone", (copies[node],))
+    outputs = tuple(kept[node] or copies[node] for node in ends)
     part.output(outputs if as_tuple or len(outputs) > 1 else outputs[0])
     part.lint()
-    return part
+    fixed = any(_has_number(sizes[node.name].value) for node in again)
+    return Stretch(part, fixed)
+
+
+def _has_number(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(_has_number(item) for item in value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _again(part: fx.Graph, x: fx.Node, value: Any) -> Any:
@@ -148,19 +179,20 @@ def end_of(graph: fx.Graph) -> fx.Node:
 
 
 def to_the_end(
-    graph: fx.Graph, start: fx.Node, *, sizes: Mapping[str, Size], clone: bool
-) -> fx.Graph:
+    graph: fx.Graph, start: fx.Node, *, sizes: Mapping[str, Size], overwritten: Container[str]
+) -> Stretch:
     """Copy everything from the value of ``start`` to what the network returns."""
     output = end_of(graph)
     inputs = output.all_input_nodes
-    part = cut_out(graph, start, inputs, sizes=sizes, as_tuple=True, clone=clone)
+    stretch = cut_out(graph, start, inputs, sizes=sizes, as_tuple=True, overwritten=overwritten)
+    part = stretch.graph
     final = end_of(part)
     returned = dict(zip(inputs, final.args[0], strict=True))  # type: ignore[arg-type]
     structure = fx.map_arg(output.args[0], lambda n: returned[n])
     part.erase_node(final)
     part.output(structure)
     part.lint()
-    return part
+    return stretch
 
 
 def targets(graph: fx.Graph) -> set[str]:
@@ -169,14 +201,20 @@ def targets(graph: fx.Graph) -> set[str]:
 
 
 def matching_node(traced: Traced, node: fx.Node) -> fx.Node | None:
-    """Find the node of the train-mode graph that stands for ``node`` of the eval-mode graph."""
+    """Find the node of the train-mode graph that stands for ``node`` of the eval-mode graph.
+
+    It is the same operation of the same module, counted from its start; where the two graphs do
+    not have equally many of them, nobody can tell.
+    """
     if traced.training is None:
         return node
-    return {n.name: n for n in traced.training.nodes if _alike(n, node)}.get(node.name)
+    mine = [n for n in traced.graph.nodes if _role(n) == _role(node)]
+    theirs = [n for n in traced.training.nodes if _role(n) == _role(node)]
+    return theirs[mine.index(node)] if len(mine) == len(theirs) else None
 
 
-def _alike(a: fx.Node, b: fx.Node) -> bool:
-    return a.op == b.op and a.target == b.target
+def _role(node: fx.Node) -> tuple[str, str, tuple[str, ...]]:
+    return node.op, str(node.target), scopes_of(node)
 
 
 def _attach(
@@ -198,7 +236,7 @@ def _attach(
         if full in used or ((inside or unused) and not outside):
             holder.add_module(name, child)
         elif inside:
-            part = Container()
+            part = Holder()
             _attach(part, child, full, used, elsewhere, rest=rest)
             holder.add_module(name, part)
     for name, parameter in source._parameters.items():
@@ -226,7 +264,7 @@ def _adopt_modes(part: nn.Module, net: nn.Module) -> None:
     """Give containers the mode of what they stand for, without touching shared layers."""
     part.training = net.training
     for name, child in part._modules.items():
-        if isinstance(child, Container):
+        if isinstance(child, Holder):
             _adopt_modes(child, net.get_submodule(name))
 
 

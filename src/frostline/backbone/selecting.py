@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -30,7 +30,7 @@ def select(module: nn.Module, what: Selector | Sequence[Selector] | None) -> set
     PatternError
         If one of them chooses nothing; guesses what was meant.
     """
-    parameters = dict(module.named_parameters())
+    parameters = dict(module.named_parameters(remove_duplicate=False))
     if what is None:
         return set(parameters)
     if isinstance(what, Sequence) and not isinstance(what, str):
@@ -43,14 +43,34 @@ def select(module: nn.Module, what: Selector | Sequence[Selector] | None) -> set
     return chosen
 
 
-def select_modules(module: nn.Module, parameters: set[str]) -> Iterable[nn.Module]:
-    """Modules whose parameters are all chosen, and parameterless ones among such siblings."""
+def select_modules(
+    module: nn.Module, what: Selector | Sequence[Selector] | None
+) -> list[nn.Module]:
+    """Return the modules that names in ``what`` mean, with everything in them.
+
+    These have perhaps no parameters, but statistics or a mode: None means all.
+    """
+    if what is None:
+        return list(module.modules())
+    names = [what] if isinstance(what, str) else what if isinstance(what, Sequence) else []
+    patterns = [name for name in names if isinstance(name, str)]
+    found: dict[nn.Module, None] = {}
+    for path, child in module.named_modules(remove_duplicate=False):
+        if path and any(fnmatchcase(path, pattern) for pattern in patterns):
+            found.update(dict.fromkeys(child.modules()))
+    return list(found)
+
+
+def whole_modules(module: nn.Module, parameters: set[str]) -> Iterator[nn.Module]:
+    """Modules all of whose parameters are listed, and parameterless ones among such siblings."""
+    listed = {id(p) for n, p in module.named_parameters(remove_duplicate=False) if n in parameters}
     for path, child in module.named_modules():
-        own = [f"{path}.{name}" if path else name for name, _ in child.named_parameters()]
-        if own:
-            if all(name in parameters for name in own):
-                yield child
-        elif _surrounding_is_chosen(module, path, parameters):
+        own = [id(p) for p in child.parameters()]
+        while not own and path:
+            # a layer without parameters goes with the module around it
+            path = path.rpartition(".")[0]
+            own = [id(p) for p in module.get_submodule(path).parameters()]
+        if own and all(one in listed for one in own):
             yield child
 
 
@@ -65,7 +85,7 @@ def _matches(module: nn.Module, parameters: dict[str, nn.Parameter], one: Select
         if not found:
             raise PatternError("The rule that was given chooses no parameter.")
         return found
-    modules = [name for name, _ in module.named_modules() if name]
+    modules = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
     below = tuple(f"{name}." for name in modules if fnmatchcase(name, one))
     found = {name for name in parameters if fnmatchcase(name, one) or name.startswith(below)}
     if not found and not below:
@@ -74,16 +94,6 @@ def _matches(module: nn.Module, parameters: dict[str, nn.Parameter], one: Select
             hint=did_you_mean(one, modules) or f"Top layers: {_top(modules)}.",
         )
     return found
-
-
-def _surrounding_is_chosen(root: nn.Module, path: str, parameters: set[str]) -> bool:
-    """Whether the nearest ancestor with parameters has all of them chosen."""
-    while path:
-        path = path.rpartition(".")[0]
-        names = [n for n, _ in root.get_submodule(path).named_parameters()]
-        if names:
-            return all((f"{path}.{n}" if path else n) in parameters for n in names)
-    return False
 
 
 def _top(modules: list[str]) -> str:

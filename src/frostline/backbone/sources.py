@@ -71,7 +71,7 @@ def load_source(
                 hint="Load the weights into the module first.",
             )
         found = _from_module(source, example, preprocessing)
-    else:
+    elif isinstance(source, str | Path):
         found = _from_name(source, weights, pretrained)
         if preprocessing is not None:
             found = replace(
@@ -79,6 +79,11 @@ def load_source(
             )
         if example is not None:
             found = replace(found, example=_checked(example))
+    else:
+        raise BackboneError(
+            f"A network is a name, a folder or a torch.nn.Module, not {source!r}.",
+            hint="Did you give a class? Make an instance of it.",
+        )
     if input_channels != 3:
         from frostline.backbone.surgery import adapt_input
 
@@ -125,10 +130,14 @@ def _from_module(
 ) -> Source:
     config: Any = getattr(net, "pretrained_cfg", None) or {}
     found = preprocessing
-    if found is None and config.get("input_size"):
+    shape = tuple(config.get("input_size") or ())
+    if found is None and shape[:1] == (3,) and shape[1] == shape[2]:
         from frostline.backbone.timm_source import preprocessing_of
 
         found = preprocessing_of(net)
+    if example is None and len(shape) == 3:
+        side = shape[1] if preprocessing is None else preprocessing.size
+        example = example_images(side, channels=shape[0], width=None if preprocessing else shape[2])
     if example is None:
         if found is None:
             raise BackboneError(
@@ -149,7 +158,8 @@ def _from_module(
 
 
 def _checked(example: Any) -> torch.Tensor:
-    if not isinstance(example, torch.Tensor) or example.ndim < 2 or not len(example):
+    # one image without its batch would take its channels for images
+    if not isinstance(example, torch.Tensor) or example.ndim in (0, 1, 3) or not len(example):
         found = (
             f"shape {tuple(example.shape)}"
             if isinstance(example, torch.Tensor)

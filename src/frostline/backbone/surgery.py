@@ -47,7 +47,7 @@ def replace_classifier(
     names = tuple(n for n in classifier_names(module) if is_classifier(get_module(module, n)))
     if not names or not getattr(module, "pretrained_cfg", None):
         names = output_layers(module, _graph(module, example))
-    if not names:
+    if not names or "" in names:
         raise BackboneError(
             f"No linear layer or 1x1 convolution gives the output of this {type(module).__name__}.",
             hint="Cut it with Network.load(module).split(...) and put a head on the prefix.",
@@ -78,7 +78,8 @@ def adapt_input(
     One channel: the three filters are added up, so a grey image gives exactly what its three
     equal channels gave. More than three: red, green and blue keep their filters and every further
     channel gets their mean; two: both get the mean. All are scaled so that the filters of one
-    place still add up to what they did: equal channels give equal outputs.
+    place still add up to what they did: equal channels give equal outputs (about equal where a
+    layer standardises its own weights).
 
     Parameters
     ----------
@@ -111,6 +112,11 @@ def adapt_input(
                 f"The image reaches {name!r} ({type(layer).__name__}) first, not a convolution; "
                 "its channels cannot be adapted."
             )
+        if "weight" not in layer._parameters:
+            raise BackboneError(
+                f"The weights of {name!r} are computed from others (weight_norm or the like).",
+                hint="Remove the parametrisation first, adapt, and put it back.",
+            )
         if layer.in_channels != example.shape[1]:
             raise BackboneError(
                 f"{name!r} reads {layer.in_channels} channels, not the image's "
@@ -128,6 +134,10 @@ def adapt_input(
     for attribute in ("in_chans", "in_channels"):
         if isinstance(getattr(module, attribute, None), int):
             setattr(module, attribute, channels)
+    config: Any = getattr(module, "pretrained_cfg", None)
+    if isinstance(config, dict) and config.get("input_size"):
+        size = (channels, *config["input_size"][1:])
+        module.pretrained_cfg = {**config, "input_size": size}  # type: ignore[assignment]
     return tuple(name for name, _ in layers)
 
 

@@ -17,6 +17,8 @@ from torch import fx, nn
 from torch.fx._symbolic_trace import _maybe_revert_all_patches
 from torchvision.ops import StochasticDepth
 
+from frostline.backbone.holding import ask_mode, asked_mode
+
 # these decide by their own `training` inside forward, so a trace through them would fix one mode
 _MODE_DEPENDENT: tuple[type[nn.Module], ...] = (
     BatchNormAct2d,
@@ -25,10 +27,16 @@ _MODE_DEPENDENT: tuple[type[nn.Module], ...] = (
     DropPath,
     DropBlock2d,
     StochasticDepth,
+    torch.jit.ScriptModule,
 )
 
-# operations that turn what an image shows into a Python number; shapes do not need them
-_READS_PIXELS = frozenset({"item", "tolist", "numpy", "__bool__", "is_nonzero"})
+# operations whose Python value, or whose output's shape, depends on what an image shows
+_READS_PIXELS = frozenset(
+    """item tolist numpy is_nonzero equal allclose nonzero argwhere unique unique_consecutive
+    unique_dim masked_select bincount histogram histogramdd""".split()  # noqa: SIM905
+)
+
+_DECISION = "a decision depends on"
 
 #: path of the network inside the wrapper that is traced
 ROOT = "net"
@@ -69,12 +77,15 @@ class BlockedError(Exception):
         Path of the innermost module that was running; empty for the network itself.
     operation : str
         What it did.
+    by_pixels : bool
+        Whether it decided by what the image shows.
     """
 
     def __init__(self, scope: str, operation: str) -> None:
         super().__init__(operation)
         self.scope = scope
         self.operation = operation
+        self.by_pixels = _DECISION in operation
 
 
 class _Value(fx.Proxy):
@@ -113,6 +124,9 @@ class Tracer(fx.Tracer):
     baked : bool
         Whether a size of the example became a constant of the graph.
     """
+
+    # what is computed from buffers must follow them when other weights are loaded
+    proxy_buffer_attributes = True
 
     def __init__(
         self,
@@ -158,12 +172,18 @@ class Tracer(fx.Tracer):
     def python_value(self, value: fx.Proxy) -> Any:
         """Return the number behind ``value`` for the example, if it comes from shapes alone."""
         found = self.concrete(value.node)
-        if isinstance(found, torch.Tensor) or _reads_pixels(value.node):
+        if isinstance(found, torch.Tensor) or value.node in reading_nodes(
+            value.node.graph, self._is_mask
+        ):
             raise fx.proxy.TraceError(
-                f"a decision depends on the values of {value.node.name!r}, not on its shape"
+                f"{_DECISION} the values of {value.node.name!r}, not on its shape"
             )
         self.baked = True
         return found
+
+    def _is_mask(self, node: fx.Node) -> bool:
+        value = self.concrete(node)
+        return isinstance(value, torch.Tensor) and value.dtype == torch.bool
 
     def concrete(self, node: fx.Node) -> Any:
         """Compute what ``node`` is for the example batch."""
@@ -226,6 +246,7 @@ def evaluating(module: nn.Module) -> Iterator[nn.Module]:
 def in_mode(module: nn.Module, training: bool) -> Iterator[nn.Module]:
     """Put ``module`` into one mode, and every layer back into its own mode afterwards."""
     modes = {child: child.training for child in module.modules()}
+    asked = {child: asked_mode(child) for child in modes}
     module.train(training)
     for child in modes:
         # layers held in eval mode too: a trace must show what they do once they are released
@@ -237,6 +258,41 @@ def in_mode(module: nn.Module, training: bool) -> Iterator[nn.Module]:
         module.train(modes[module])
         for child, mode in modes.items():
             child.training = mode
+            ask_mode(child, asked[child])
+
+
+@contextlib.contextmanager
+def unchanged(module: nn.Module) -> Iterator[None]:
+    """Put back every buffer and attribute that somebody's forward writes to meanwhile."""
+    buffers = [
+        (child, name, buffer, None if buffer is None else buffer.detach().clone())
+        for child in module.modules()
+        for name, buffer in child._buffers.items()
+    ]
+    attributes = [(child, dict(child.__dict__)) for child in module.modules()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for child, name, buffer, value in buffers:
+                child._buffers[name] = buffer
+                if buffer is not None and value is not None and not torch.equal(buffer, value):
+                    buffer.copy_(value)
+        for child, before in attributes:
+            for name in [n for n, v in child.__dict__.items() if isinstance(v, fx.Proxy)]:
+                if name in before:
+                    child.__dict__[name] = before[name]
+                else:
+                    del child.__dict__[name]
+
+
+def assigned_buffer(module: nn.Module) -> tuple[str, str] | None:
+    """Path of a module, and the buffer that its forward has replaced while it was traced."""
+    for path, child in module.named_modules():
+        for name, buffer in child._buffers.items():
+            if isinstance(buffer, fx.Proxy):
+                return path, name
+    return None
 
 
 @contextlib.contextmanager
@@ -274,15 +330,23 @@ def _attribute(root: Any, path: str) -> Any:
     return root
 
 
-def _reads_pixels(node: fx.Node) -> bool:
-    seen: set[fx.Node] = set()
-    queue = [node]
-    while queue:
-        current = queue.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        if current.op == "call_method" and str(current.target) in _READS_PIXELS:
-            return True
-        queue += current.all_input_nodes
-    return False
+def reading_nodes(graph: fx.Graph, is_mask: Callable[[fx.Node], bool]) -> set[fx.Node]:
+    """Return the nodes whose value, or shape, may depend on what the image shows.
+
+    An image's size alone decides everything else that is no tensor.
+    """
+    found: set[fx.Node] = set()
+    for node in graph.nodes:
+        if any(p in found for p in node.all_input_nodes) or _reads(node, is_mask):
+            found.add(node)
+    return found
+
+
+def _reads(node: fx.Node, is_mask: Callable[[fx.Node], bool]) -> bool:
+    if node.op not in ("call_function", "call_method"):
+        return False
+    name = getattr(node.target, "__name__", str(node.target))
+    if name in _READS_PIXELS or (name == "where" and len(node.args) == 1):
+        return True
+    # indexing by a mask gives as many values as the mask has hits
+    return name == "getitem" and any(is_mask(index) for index in node.all_input_nodes[1:])

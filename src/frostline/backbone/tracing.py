@@ -16,8 +16,10 @@ from frostline.backbone.tracer import (
     ROOT,
     BlockedError,
     Tracer,
+    assigned_buffer,
     evaluating,
     in_mode,
+    unchanged,
     wants_only_an_image,
     watched,
 )
@@ -50,6 +52,10 @@ class Traced:
     sizes : dict of Node to tuple
         What every node that is no tensor was for two batch sizes (for one, if the network takes
         no other): shapes, and numbers made of them.
+    leads : dict of Node to tuple of int
+        The first dimension of every tensor, for the same batches.
+    masks : set of Node
+        Tensors of truth values.
     notes : list of str
         What a person should know about the trace.
     """
@@ -61,6 +67,8 @@ class Traced:
     whole: tuple[str, ...] = ()
     how: str = "traced"
     sizes: dict[fx.Node, tuple[Any, ...]] = field(default_factory=dict)
+    leads: dict[fx.Node, tuple[int, ...]] = field(default_factory=dict)
+    masks: set[fx.Node] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
 
@@ -86,6 +94,11 @@ def trace(net: nn.Module, name: str, example: torch.Tensor) -> Traced:
             f"{name}: forward() needs more than one image batch.",
             hint="Wrap the network in a module whose forward takes the images alone.",
         )
+    with unchanged(net):
+        return _trace(net, name, example)
+
+
+def _trace(net: nn.Module, name: str, example: torch.Tensor) -> Traced:
     expected = _outputs(net, name, example)
     try:
         found = _trace_both(net, example)
@@ -95,8 +108,10 @@ def trace(net: nn.Module, name: str, example: torch.Tensor) -> Traced:
         blocked = BlockedError("", f"the traced graph gave other numbers ({reason})")
     except BlockedError as error:
         blocked = error
-    chain = _children_as_graph(net)
-    if chain is not None and not _difference(net, chain, example, expected):
+    chain = None if blocked.by_pixels and not blocked.scope else _children_as_graph(net)
+    if chain is not None and not (
+        _difference(net, chain, example, expected) or _differs_in_training(net, chain, example)
+    ):
         chain.notes.append(
             f"Could not be traced ({blocked.operation}); cut between its children instead."
         )
@@ -116,18 +131,28 @@ class GraphRunner(fx.Interpreter):
     ----------
     sizes : dict of Node to Any
         Values that are no tensors.
+    leads : dict of Node to int
+        First dimensions of tensors.
+    masks : set of Node
+        Tensors of truth values.
     """
 
     def __init__(self, net: nn.Module, graph: fx.Graph, constants: dict[str, Any]) -> None:
         super().__init__(net, garbage_collect_values=True, graph=graph)
         self._constants = constants
         self.sizes: dict[fx.Node, Any] = {}
+        self.leads: dict[fx.Node, int] = {}
+        self.masks: set[fx.Node] = set()
 
     def run_node(self, n: fx.Node) -> Any:
         """Compute one node."""
         result = super().run_node(n)
         if not isinstance(result, torch.Tensor):
             self.sizes[n] = result
+        elif result.ndim:
+            self.leads[n] = int(result.shape[0])
+            if result.dtype == torch.bool:
+                self.masks.add(n)
         return result
 
     def fetch_attr(self, target: str) -> Any:
@@ -185,8 +210,15 @@ def _record(
 ) -> tuple[fx.Graph, dict[str, Any], fx.Node | None]:
     seen: list[Any] = []
     tracer = Tracer(example, leaves=frozenset(leaves), whole=frozenset(whole))
-    with in_mode(net, training), watched(net, "forward_features", seen.append):
+    with (
+        unchanged(net),
+        in_mode(net, training),
+        watched(net, "forward_features", seen.append),
+    ):
         graph, wrapper = tracer.record(net)
+        assigned = assigned_buffer(net)
+    if assigned is not None:
+        raise BlockedError(assigned[0], f"it assigns its buffer {assigned[1]!r} anew")
     constants: dict[str, Any] = {}
     for node in graph.nodes:
         if node.op in ("call_module", "get_attr"):
@@ -276,8 +308,7 @@ def _difference(net: nn.Module, found: Traced, example: torch.Tensor, expected: 
     batches = [(example, expected)]
     try:
         with evaluating(net), torch.no_grad():
-            # another batch size shows a size that became a constant
-            other = torch.cat([example, example.flip(0)[:1]])
+            other = other_batch(example)
             batches.append((other, net(other.clone())))
     except FORWARD_ERRORS:
         # a network made for one batch size is cut for that one
@@ -297,7 +328,30 @@ def _difference(net: nn.Module, found: Traced, example: torch.Tensor, expected: 
             return f"for a batch of {len(batch)}"
         for node, value in runner.sizes.items():
             found.sizes[node] = (*found.sizes.get(node, ()), value)
+        for node, lead in runner.leads.items():
+            found.leads[node] = (*found.leads.get(node, ()), lead)
+        found.masks.update(runner.masks)
     return ""
+
+
+def _differs_in_training(net: nn.Module, found: Traced, example: torch.Tensor) -> bool:
+    """Whether a graph of live layers acts otherwise than the network in train mode."""
+    outputs = []
+    batch = other_batch(example)
+    for run in (net, GraphRunner(net, found.graph, found.constants).run):
+        with in_mode(net, True), unchanged(net), torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(0)
+            try:
+                outputs.append(run(batch.clone()))
+            except FORWARD_ERRORS:
+                return True
+    return not _equal(*outputs)
+
+
+def other_batch(example: torch.Tensor) -> torch.Tensor:
+    """One image more, and other pixels: shows what became a constant although it should not."""
+    other = torch.cat([example, example[:1]]).flip(-1)
+    return other * -1.7 if other.is_floating_point() else other
 
 
 def _equal(a: Any, b: Any) -> bool:

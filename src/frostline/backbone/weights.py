@@ -188,7 +188,10 @@ def fingerprint(module: nn.Module, names: Iterable[str] | None = None) -> str:
     return total.hexdigest()
 
 
-def _digest(tensor: torch.Tensor) -> str:
+def _digest(tensor: torch.Tensor | object) -> str:
+    if not isinstance(tensor, torch.Tensor):
+        # extra state that a module keeps beside its tensors
+        return hashlib.sha256(repr(tensor).encode()).hexdigest()
     flat = tensor.detach().cpu().contiguous()
     header = f"{flat.dtype}{tuple(flat.shape)}".encode()
     data = flat.reshape(-1).view(torch.uint8).numpy().tobytes() if flat.numel() else b""

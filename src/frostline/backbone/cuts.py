@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from timm.layers.drop import DropPath
 from torch import fx, nn
+from torchvision.ops import StochasticDepth
 
 from frostline.backbone.holding import original_class
 from frostline.backbone.measuring import Step
@@ -19,6 +21,8 @@ Layout = Literal["NCHW", "NHWC", "NLC", "NC"]
 _TRUNK_SHARE = 0.6
 #: a container with less of them than this is a stem or a head, and no rival of the trunk
 _NOTABLE_SHARE = 0.1
+
+_DROPOUT = (nn.modules.dropout._DropoutNd, DropPath, StochasticDepth)
 MAX_TAPS = 10
 
 
@@ -152,42 +156,40 @@ def find_cuts(
             overwritten=step.overwritten,
             node=step.node,
         )
-        if not everywhere and found and _adds_nothing(found[-1], cut):
-            continue
-        # nothing is computed between two such cuts, so the later one stands for both
         if not everywhere and found and _same_place(found[-1], cut):
             previous = found.pop()
-            idle = previous.shape == shape and previous.parameters_before == before
-            name = previous.name if idle and previous.stage_end else cut.name
-            others = (cut.name, *cut.aliases, *((previous.name, *previous.aliases) if idle else ()))
-            aliases = tuple(path for path in dict.fromkeys(others) if path != name)
-            cut = replace(
-                cut,
-                name=name,
-                index=previous.index,
-                aliases=aliases,
-                stage_end=cut.stage_end or previous.stage_end,
-            )
+            between = [step.node for step in steps[previous.position + 1 : position + 1]]
+            if all(_passes_on(net, node) for node in between):
+                # the earlier name says it; in train mode dropout makes the two differ
+                alike = all(_passes_on(net, node, always=True) for node in between)
+                more = (cut.name, *cut.aliases) if alike else ()
+                cut = replace(
+                    previous,
+                    aliases=tuple(dict.fromkeys((*previous.aliases, *more))),
+                    stage_end=previous.stage_end or cut.stage_end,
+                )
+            else:
+                # nothing is multiplied between the two, so the later one stands for both
+                cut = replace(
+                    cut, index=previous.index, stage_end=previous.stage_end or cut.stage_end
+                )
         found.append(cut)
     return found
 
 
-def _adds_nothing(previous: Cut, cut: Cut) -> bool:
-    """Whether a block's end only repeats the stage's end before it (dropout of the old head)."""
-    return (
-        previous.stage_end
-        and not cut.stage_end
-        and previous.shape == cut.shape
-        and previous.macs_before == cut.macs_before
-        and previous.parameters_before == cut.parameters_before
-    )
+def _passes_on(net: nn.Module, node: fx.Node, *, always: bool = False) -> bool:
+    """Whether a step gives back what it gets: in eval mode, or always."""
+    if node.op != "call_module":
+        return False
+    layer = net.get_submodule(str(node.target))
+    return isinstance(layer, nn.Identity) or (not always and isinstance(layer, _DROPOUT))
 
 
 def _same_place(previous: Cut, cut: Cut) -> bool:
     """Whether no work lies between two cuts, and the pooled one is not taken for a map."""
     return (
         previous.macs_before == cut.macs_before
-        and previous.stage_end <= cut.stage_end
+        and (previous.stage_end <= cut.stage_end or previous.shape == cut.shape)
         and previous.is_map == cut.is_map
     )
 

@@ -10,25 +10,24 @@ import numpy.typing as npt
 import torch
 
 from frostline.evaluation.calibration import fit_temperature, softmax
-from frostline.evaluation.intervals import paired_difference
 from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
 from frostline.features.passes import FeatureStore
-from frostline.plan import CandidateResult, EvidenceSummary, Plan, TapsHead
+from frostline.images.stratified import stratified_folds
+from frostline.plan import Action, EvidenceSummary, Plan, TapsHead
 from frostline.progress import NullProgress, Progress
 from frostline.settings import ResolvedSettings, Settings
-from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.cases import prior_case
 from frostline.strategy.context import Context
-from frostline.strategy.decide import decide, make_plan
+from frostline.strategy.decide import Decision, after_race, decide
+from frostline.strategy.race import FOLDS as RACE_FOLDS
+from frostline.strategy.race import Entry, plan_race, run_race
 from frostline.training.result import Trained
 from frostline.training.train import train
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
-#: training must beat the frozen features by more than this, or by more than one standard error
-_WORTH = 0.01
 _BATCH = 32
 
 
@@ -131,32 +130,66 @@ def fit_once(
         The evidence on all training rows, when ``rows`` is a fold of them.
     """
     if plan is not None:
-        trained = _train(task, plan, rows, validation_rows, checkpoint_dir, None)
+        trained = _train(task, plan.action, rows, validation_rows, checkpoint_dir, None)
         return _calibrated(task, plan, trained)
     evidence = gather(task, rows, known=known)
     context = make_context(task, evidence, refits=refits)
     decision = decide(context)
     plan = decision.plan
+    if decision.entrants:
+        plan = _raced(task, context, decision, rows, checkpoint_dir)
     if plan.estimated_seconds:
         task.progress.note(
             f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."
         )
-    trained = _train(task, plan, rows, validation_rows, checkpoint_dir, evidence)
-    if decision.fallback is None:
-        return _calibrated(task, plan, trained)
-    return _veto(task, context, plan, trained, decision.fallback, rows)
+    trained = _train(task, plan.action, rows, validation_rows, checkpoint_dir, evidence)
+    return _calibrated(task, plan, trained)
+
+
+def _raced(
+    task: Task, context: Context, decision: Decision, rows: IntArray, checkpoint_dir: Path | None
+) -> Plan:
+    """Let the options run on folds of the training rows; return the plan that the score chose."""
+    work = plan_race(context, [decision.head], decision.entrants)
+    task.progress.note(
+        f"Race: {len(work.entries)} options, about {work.seconds / 60:.1f} nominal minutes."
+    )
+    digests = [task.store.catalog.digests[row] for row in rows]
+    folds = stratified_folds(
+        task.labels[rows],
+        task.groups[rows],
+        digests,
+        n_folds=RACE_FOLDS,
+        seed=task.settings.seed,
+    )
+    quiet = task.quietly()
+    with task.progress.task("Race", len(work.entries)) as bar:
+
+        def runner(entry: Entry, fold: int) -> BoolArray:
+            learn, judge = (rows[part] for part in folds[fold % len(folds)])
+            place = None
+            if checkpoint_dir is not None:
+                place = checkpoint_dir / "race" / f"{work.entries.index(entry)}-{fold}"
+            trained = _train(quiet, entry.action, learn, None, place, None)
+            if fold == 0:
+                bar.advance()
+            right = _logits(trained, task.store, judge).argmax(axis=1) == task.labels[judge]
+            return np.asarray(right, dtype=np.bool_)
+
+        standings = run_race(work, runner)
+    return after_race(context, decision, work, standings)
 
 
 def _train(
     task: Task,
-    plan: Plan,
+    action: Action,
     rows: IntArray,
     validation_rows: IntArray | None,
     checkpoint_dir: Path | None,
     evidence: Evidence | None,
 ) -> Trained:
     return train(
-        plan.action,
+        action,
         task.store,
         rows,
         task.labels,
@@ -176,69 +209,6 @@ def _calibrated(task: Task, plan: Plan, trained: Trained) -> Fitted:
     if len(trained.honest_rows):
         temperature = fit_temperature(trained.honest_logits, task.labels[trained.honest_rows])
     return Fitted(plan, trained, temperature)
-
-
-def _veto(
-    task: Task,
-    context: Context,
-    plan: Plan,
-    trained: Trained,
-    fallback: Proposal,
-    rows: IntArray,
-) -> Fitted:
-    """Keep the trained layers only if they beat the frozen features on the validation part."""
-    judged = trained.honest_rows
-    if len(judged) == 0:
-        return _calibrated(task, plan, trained)
-    truth = task.labels[judged]
-    others = np.setdiff1d(rows, judged)
-    head = _train(task.quietly(), _with_action(plan, fallback), others, None, None, None)
-    tuned_right = trained.honest_logits.argmax(axis=1) == truth
-    head_right = _logits(head, task.store, judged).argmax(axis=1) == truth
-    gain, error = paired_difference(tuned_right, head_right)
-    compared = (
-        f"On {len(judged)} validation images training reached {tuned_right.mean():.1%} "
-        f"and frozen features {head_right.mean():.1%} "
-        f"({gain * 100:+.1f} ± {error * 100:.1f} points)."
-    )
-    scored = [
-        candidate.model_copy(
-            update={
-                "score": float(tuned_right.mean()),
-                "standard_error": float(tuned_right.std() / np.sqrt(len(judged))),
-            }
-        )
-        if candidate.name == plan.chosen
-        else candidate
-        for candidate in plan.candidates
-    ]
-    if gain > min(error, _WORTH):
-        verdict = plan.model_copy(
-            update={"candidates": scored, "explanation": [*plan.explanation, compared]}
-        )
-        return _calibrated(task, verdict, trained)
-    reasons = [
-        f"Training was tried ({plan.chosen}). {compared} "
-        "That is no clear gain, so the simpler model is kept."
-    ]
-    verdict = make_plan(
-        context,
-        fallback,
-        prior=prior_case(context.summary),
-        candidates=_stopped(scored, plan.chosen, fallback.name),
-        reasons=reasons,
-    )
-    kept = _train(task.quietly(), verdict, rows, None, None, context.evidence)
-    return _calibrated(task, verdict, kept)
-
-
-def _stopped(candidates: list[CandidateResult], loser: str, winner: str) -> list[CandidateResult]:
-    said = {loser: "no clear gain over frozen features on validation", winner: "chosen"}
-    return [c.model_copy(update={"stopped": said.get(c.name, c.stopped)}) for c in candidates]
-
-
-def _with_action(plan: Plan, proposal: Proposal) -> Plan:
-    return plan.model_copy(update={"action": proposal.action})
 
 
 def _logits(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:

@@ -22,8 +22,9 @@ from frostline.plan import (
 from frostline.settings import make_settings, resolve
 from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
-from frostline.strategy.cost import plan_work
+from frostline.strategy.cost import RACE_SHARE, plan_work
 from frostline.strategy.decide import Decision, Parts, decide
+from frostline.strategy.race import plan_race
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,10 @@ def probe(tap: str, accuracy: float) -> ProbeEvidence:
 
 
 def decision(network: Network, found: EvidenceSummary, **settings: Any) -> Decision:
+    return decide(context_of(network, found, **settings))
+
+
+def context_of(network: Network, found: EvidenceSummary, **settings: Any) -> Context:
     n = found.size.n_images
     places = np.arange(n)
     scores = {p.tap: p.accuracy for p in (*found.probes, found.all_taps)}
@@ -106,7 +111,7 @@ def decision(network: Network, found: EvidenceSummary, **settings: Any) -> Decis
         compared=places,
     )
     chosen = make_settings(**settings)
-    return decide(Context(network, evidence, chosen, resolve(chosen, cuda=False)))
+    return Context(network, evidence, chosen, resolve(chosen, cuda=False))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +147,7 @@ def test_a_strategy_that_was_asked_for_is_carried_out(
     made = decision(network, summary(network), strategy=strategy, effort="fast")
     assert made.plan.case == case
     assert isinstance(made.plan.action, kind)
-    assert made.fallback is None
+    assert made.entrants == ()
     assert {c.strategy for c in CASES.values()} >= {strategy}
 
 
@@ -155,42 +160,69 @@ def test_few_similar_images_get_a_head_and_the_best_one(network: Network) -> Non
     assert plan.action == TapsHead(taps=[network.taps[-1]])
 
 
-def test_a_better_low_layer_under_a_feature_level_shift_leads_to_a_cut(network: Network) -> None:
+def names(made: Decision) -> list[str]:
+    return [entrant.name for entrant in made.entrants]
+
+
+def test_a_better_low_layer_lets_cuts_race(network: Network) -> None:
     found = summary(
         network, label="different", kind="feature", accuracies={"layer2": 0.9}, all_taps=0.85
     )
     made = decision(network, found)
-    action = made.plan.action
-    assert isinstance(action, SuffixTraining)
-    assert (action.keep_to, action.freeze_to) == ("layer2", "layer1")
-    assert made.plan.removed == ["layer3", "layer4"]
-    assert made.plan.frozen == ["conv1", "bn1", "act1", "maxpool", "layer1"]
-    assert made.plan.trained == ["layer2"]
-    assert made.fallback is not None
+    cut = next(e for e in made.entrants if e.name == "cut after layer2 and train")
+    assert isinstance(cut.action, SuffixTraining)
+    assert (cut.action.keep_to, cut.action.freeze_to) == ("layer2", "layer1")
+    parts = Parts.of(network, cut.action)
+    assert parts.removed == ["layer3", "layer4"]
+    assert parts.frozen == ["conv1", "bn1", "act1", "maxpool", "layer1"]
+    assert parts.trained == ["layer2"]
+    block = next(e for e in made.entrants if e.name == "new layers after layer2")
+    assert Parts.of(network, block.action).trained == []
+    assert Parts.of(network, block.action).new == ["new", "head"]
 
 
-def test_an_input_level_shift_does_not_cut(network: Network) -> None:
-    found = summary(network, label="different", kind="input", accuracies={"layer2": 0.9})
-    plan = decision(network, found).plan
-    assert isinstance(plan.action, FullTraining)
-    assert not plan.removed
+def test_without_a_better_low_layer_nothing_is_cut(network: Network) -> None:
+    made = decision(network, summary(network, n=9000, label="different", kind="input"))
+    assert not [e for e in made.entrants if e.strategy == "cut"]
+    assert {e.strategy for e in made.entrants} == {"finetune", "full"}
+    assert names(made)[0] == "train the top stage"
+    assert "train the top half" in names(made)
+    rates = {e.name: e.action.recipe.learning_rate for e in made.entrants if e.name[:4] == "fine"}  # type: ignore[union-attr]
+    assert sorted(rates.values())[0] == pytest.approx(0.3 * sorted(rates.values())[1])
 
 
-@pytest.mark.parametrize(
-    "change", [{"per_class": 3}, {"all_taps": 0.99}, {"n": 300, "label": "similar"}]
-)
+def test_the_top_stage_and_half_lie_where_they_say(network: Network) -> None:
+    made = decision(network, summary(network))
+    actions = {e.name: e.action for e in made.entrants}
+    top, half = actions["train the top stage"], actions["train the top half"]
+    assert isinstance(top, SuffixTraining)
+    assert isinstance(half, SuffixTraining)
+    assert top.freeze_to == "layer3"
+    assert half.freeze_to == "layer2"
+
+
+def test_a_random_head_on_everything_needs_many_images(network: Network) -> None:
+    assert "train the whole network" not in names(decision(network, summary(network, n=300)))
+    assert "train the whole network" in names(decision(network, summary(network, n=9000)))
+
+
+@pytest.mark.parametrize("change", [{"per_class": 3}, {"all_taps": 0.99}])
 def test_training_is_not_tried_where_it_cannot_pay(
     network: Network, change: dict[str, Any]
 ) -> None:
     options: dict[str, Any] = {"n": 9000, "label": "different", **change}
-    found = summary(network, **options)
-    assert isinstance(decision(network, found).plan.action, TapsHead)
+    made = decision(network, summary(network, **options))
+    assert isinstance(made.plan.action, TapsHead)
+    assert made.entrants == ()
 
 
 def test_fast_never_trains_by_itself(network: Network) -> None:
     found = summary(network, n=9000, label="different")
-    assert isinstance(decision(network, found, effort="fast").plan.action, TapsHead)
-    assert isinstance(decision(network, found, effort="balanced").plan.action, FullTraining)
+    assert decision(network, found, effort="fast").entrants == ()
+    made = decision(network, found, effort="balanced")
+    assert made.entrants
+    assert isinstance(made.plan.action, TapsHead), "until the race is run, the head is the plan"
+    assert "to be raced" in {c.stopped for c in made.plan.candidates}
 
 
 def test_a_budget_buys_epochs_and_never_none(network: Network) -> None:
@@ -219,3 +251,26 @@ def test_parts_refuse_to_freeze_above_the_cut(network: Network) -> None:
     assert isinstance(action, SuffixTraining)
     with pytest.raises(PlanError, match="must lie below"):
         Parts.of(network, action.model_copy(update={"freeze_to": "layer3"}))
+
+
+def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Network) -> None:
+    found = summary(network, n=2000, accuracies={"layer2": 0.72})
+    heard = {}
+    for budget in ("30s", "30m", "40h"):
+        context = context_of(network, found, budget=budget)
+        made = decide(context)
+        work = plan_race(context, [made.head], made.entrants)
+        heard[budget] = work
+        allowed = RACE_SHARE * context.resolved.budget_seconds
+        assert sum(e.seconds for e in work.entries) <= allowed
+        assert {e.proposal.name for e in work.entries} | set(work.left_out) == {
+            made.head.name,
+            *names(made),
+        }
+        assert all("budget" in why for why in work.left_out.values())
+        again = plan_race(context, [made.head], made.entrants)
+        assert again == work
+    assert len(heard["30s"].entries) < len(heard["40h"].entries) == len(names(made)) + 1
+    for one in heard["40h"].entries:
+        if not isinstance(one.action, TapsHead) and not isinstance(one.proposal.action, TapsHead):
+            assert one.action.recipe.epochs <= one.proposal.action.recipe.epochs

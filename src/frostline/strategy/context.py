@@ -9,7 +9,7 @@ from frostline.backbone.network import Network
 from frostline.evidence.collect import Evidence
 from frostline.plan import EvidenceSummary, Recipe
 from frostline.settings import ResolvedSettings, Settings
-from frostline.strategy.cost import Work, plan_work
+from frostline.strategy.cost import RACE_SHARE, Work, plan_work
 
 #: below this many images, or with smaller batches, batch statistics are too noisy to learn
 _FEW_IMAGES = 500
@@ -46,11 +46,14 @@ class Context:
     def work(self, *, freeze_to: str | None, keep_to: str | None, most_epochs: int) -> Work:
         """Epochs that the budget pays for; a number of epochs that was asked for wins."""
         asked = self.settings.epochs
+        budget = self.resolved.budget_seconds
+        if self.settings.strategy == "auto":
+            budget *= 1 - RACE_SHARE
         return plan_work(
             self.network,
             n_images=self.n_images,
             refits=self.refits,
-            budget=self.resolved.budget_seconds if asked == "auto" else float("inf"),
+            budget=budget if asked == "auto" else float("inf"),
             most_epochs=most_epochs if asked == "auto" else asked,
             freeze_to=freeze_to,
             keep_to=keep_to,

@@ -13,6 +13,8 @@ _TRAIN_MACS_PER_SECOND = {"cpu": 22e9, "cuda": 1.5e12}
 _PASSES = 3
 #: share of the budget that training may use; the rest reads, probes and writes
 _TRAINING_SHARE = 0.7
+#: share of the budget that a race between options may use; what wins gets the rest
+RACE_SHARE = 0.3
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,34 +10,45 @@ import numpy as np
 from frostline.backbone.network import Network
 from frostline.errors import PlanError
 from frostline.plan import Action, CandidateResult, Plan, SuffixTraining, TapsHead
-from frostline.strategy.candidates import CLOSED_FORM, TRAINED
+from frostline.strategy.candidates import CLOSED_FORM, RACED, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import Case, case_of, counts_as_large, prior_case
 from frostline.strategy.context import Context
+from frostline.strategy.race import Standing, Work, choose, results
 from frostline.strategy.words import explain
 
 #: a simpler option is taken when it loses at most this much accuracy, and at most one error
 _TIE = 0.005
-#: removing layers must gain at least this much accuracy
-_CUT_PAYS = 0.01
 #: frozen features that leave less than this to gain are good enough
 _GOOD_ENOUGH = 0.03
-#: train minus leave-one-out accuracy below which more trainable layers can help
-_BIAS_LIMITED_GAP = 0.05
 #: with fewer images per class gradients only memorise
 _FEWEST_PER_CLASS = 5
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A plan, and what to fall back to if its training does not beat the frozen features."""
+    """A plan, and what may race against it.
+
+    Attributes
+    ----------
+    plan : Plan
+        To be carried out if there is no race, or if ``head`` wins it.
+    head : Proposal
+        The best head on frozen features.
+    entrants : tuple of Proposal
+        Options that train layers, for a race against ``head``; empty when nothing is to be raced.
+    candidates : tuple of CandidateResult
+        Every head with its leave-one-out score.
+    """
 
     plan: Plan
-    fallback: Proposal | None
+    head: Proposal
+    entrants: tuple[Proposal, ...]
+    candidates: tuple[CandidateResult, ...]
 
 
 def decide(context: Context) -> Decision:
-    """Choose what to remove, freeze and train.
+    """Choose what to remove, freeze and train, as far as the evidence alone can tell.
 
     With a strategy other than ``auto`` that strategy is carried out as it is defined; the
     evidence is still written down next to it.
@@ -45,34 +57,55 @@ def decide(context: Context) -> Decision:
     heads = _scored_heads(context)
     head = _simplest_of_the_best(context, [proposal for proposal, _ in heads])
     asked = context.settings.strategy
-    reasons: list[str] = []
-    trained: Proposal | None = None
+    chosen = head
+    entrants: tuple[Proposal, ...] = ()
+    reasons = [f"You asked for the strategy {asked!r}."]
     if asked == "auto":
-        wanted, reasons = _worth_training(context, prior)
-        trained = TRAINED[wanted](context) if wanted else None
+        entrants, reasons = _entrants(context)
     elif asked != "head":
-        trained = TRAINED[asked](context)
-        reasons = [f"You asked for the strategy {asked!r}."]
-    else:
-        reasons = ["You asked for the strategy 'head'."]
-    chosen = trained or head
-    candidates = [
+        chosen = TRAINED[asked](context) or head
+    scored = [
         result.model_copy(update={"stopped": "chosen" if proposal == chosen else result.stopped})
         for proposal, result in heads
     ]
-    if trained is not None:
-        candidates.append(
-            CandidateResult(
-                name=trained.name,
-                kind=trained.action.kind,
-                score=None,
-                standard_error=None,
-                seconds=trained.seconds,
-                stopped="chosen",
-            )
-        )
-    plan = make_plan(context, chosen, prior=prior, candidates=candidates, reasons=reasons)
-    return Decision(plan, fallback=head if asked == "auto" and trained is not None else None)
+    others = entrants if chosen == head else (chosen,)
+    waiting = [_unscored(p, "chosen" if p == chosen else "to be raced") for p in others]
+    plan = make_plan(context, chosen, prior=prior, candidates=[*scored, *waiting], reasons=reasons)
+    return Decision(plan, head, entrants, tuple(scored))
+
+
+def _unscored(proposal: Proposal, fate: str) -> CandidateResult:
+    return CandidateResult(
+        name=proposal.name,
+        kind=proposal.action.kind,
+        score=None,
+        standard_error=None,
+        seconds=round(proposal.seconds, 1),
+        stopped=fate,
+    )
+
+
+def after_race(
+    context: Context, decision: Decision, work: Work, standings: Sequence[Standing]
+) -> Plan:
+    """Write down what a race has decided, every option with its score and its fate."""
+    winner, reasons = choose(standings)
+    raced = results(standings, winner)
+    by_name = {result.name: result for result in raced}
+    heads = [
+        c.model_copy(update={"stopped": by_name[c.name].stopped}) if c.name in by_name else c
+        for c in decision.candidates
+    ]
+    waiting = {p.name: p for p in decision.entrants}
+    left = [_unscored(waiting[name], why) for name, why in work.left_out.items()]
+    layers = [result for result in raced if result.kind != "taps_head"]
+    return make_plan(
+        context,
+        winner.entry.proposal,
+        prior=prior_case(context.summary),
+        candidates=[*heads, *layers, *left],
+        reasons=reasons,
+    )
 
 
 def make_plan(
@@ -158,7 +191,9 @@ class Parts:
         else:
             top = network.last if action.keep_to is None else network.cut(action.keep_to)
             freeze_to = action.freeze_to if isinstance(action, SuffixTraining) else None
-            if freeze_to is not None and network.cut(freeze_to).position >= top.position:
+            over = 0 if freeze_to is None else network.cut(freeze_to).position - top.position
+            # new layers may sit on a network that is frozen all the way up
+            if freeze_to is not None and (over > 0 or (over == 0 and not action.new_block)):
                 raise PlanError(
                     f"freeze_to={freeze_to!r} must lie below the last kept layer {top.name!r}."
                 )
@@ -220,41 +255,35 @@ def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
     return best
 
 
-def _worth_training(context: Context, prior: Case) -> tuple[str | None, list[str]]:
-    """Return the strategy whose training is worth trying (None: none is), and why."""
+def _entrants(context: Context) -> tuple[tuple[Proposal, ...], list[str]]:
+    """Return the options whose training is worth a trial, or why none is."""
     summary = context.summary
-    size, shift = summary.size, summary.shift
     if not context.settings.may_train:
-        return None, ["Effort 'fast' uses frozen features only."]
-    if size.per_class < _FEWEST_PER_CLASS:
-        return None, [
-            f"With {size.per_class:g} images per class, training layers would only memorise them."
+        return (), ["Effort 'fast' uses frozen features only."]
+    if summary.size.per_class < _FEWEST_PER_CLASS:
+        return (), [
+            f"With {summary.size.per_class:g} images per class, training layers would only "
+            "memorise them."
         ]
     if summary.headroom < _GOOD_ENOUGH:
-        return None, [
+        return (), [
             f"Frozen features already reach {1 - summary.headroom:.1%}: little is left to gain."
         ]
-    if shift.label == "different" and shift.kind == "feature" and _cut_pays(context):
-        return "cut", [
-            f"The layers above {summary.best_tap} lose {summary.cut_gain:.1%} on these images, "
-            "which differ most in the high layers: they go."
-        ]
-    if counts_as_large(size):
-        return "finetune", ["There are enough images to adapt the network to them."]
-    if shift.label == "different":
-        return "finetune", [
-            "The images look unlike the pretraining photos, and no cut repairs that: "
-            "the whole network adapts, starting from the fitted head."
-        ]
-    if summary.gap < _BIAS_LIMITED_GAP:
-        return "finetune", [
-            "Frozen features fit even the training images badly: they are the limit, "
-            "not the amount of data."
-        ]
-    return None, [
-        "Few images that look like the pretraining photos: frozen features are the safe choice."
-    ]
+    found: dict[str, Proposal] = {}
+    for propose in RACED:
+        proposal = propose(context)
+        if proposal is not None and _makes_sense(context, proposal):
+            found.setdefault(proposal.name, proposal)
+    return tuple(found.values()), ["Options that train layers race against the best head."]
 
 
-def _cut_pays(context: Context) -> bool:
-    return context.summary.cut_gain > max(context.summary.cut_gain_error, _CUT_PAYS)
+def _makes_sense(context: Context, proposal: Proposal) -> bool:
+    """Leave out what the evidence speaks against before anything runs."""
+    summary = context.summary
+    if proposal.strategy == "cut":
+        # without a gain at a lower layer nothing speaks for removing the ones above
+        return summary.cut_gain > 0 and summary.best_tap != summary.last_tap
+    if proposal.strategy == "full":
+        # a random head on a network that trains everywhere needs many images
+        return counts_as_large(summary.size)
+    return True

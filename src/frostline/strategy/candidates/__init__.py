@@ -11,6 +11,8 @@ from frostline.strategy.candidates import (
     head_on_all_taps,
     head_on_best_tap,
     head_on_last_tap,
+    new_layers,
+    top_stage,
 )
 from frostline.strategy.candidates.proposal import Propose
 
@@ -28,4 +30,15 @@ TRAINED: dict[str, Propose] = {
     "full": full_training.propose,
 }
 
-__all__ = ["CLOSED_FORM", "TRAINED"]
+#: options that race against the best head when the evidence chooses
+RACED: tuple[Propose, ...] = (
+    top_stage.propose_stage,
+    top_stage.propose_half,
+    new_layers.propose,
+    cut_and_train.propose,
+    finetune_all.propose_gently,
+    finetune_all.propose,
+    full_training.propose,
+)
+
+__all__ = ["CLOSED_FORM", "RACED", "TRAINED"]

@@ -11,15 +11,30 @@ _RATE = {"similar": 2e-4, "moderate": 3e-4, "different": 3e-4, "unknown": 3e-4}
 _MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
 
 
+#: the second rate that is tried: what is learned gently is forgotten less
+_GENTLY = 0.3
+
+
 def propose(context: Context) -> Proposal | None:
     """Probe-initialised head; all layers train, lower ones at lower rates."""
+    return _propose(context, "fine-tune the whole network", 1.0)
+
+
+def propose_gently(context: Context) -> Proposal | None:
+    """The same at lower rates; None when a rate was asked for."""
+    if context.settings.learning_rate != "auto":
+        return None
+    return _propose(context, "fine-tune the whole network gently", _GENTLY)
+
+
+def _propose(context: Context, name: str, factor: float) -> Proposal:
     summary = context.summary
     work = context.work(freeze_to=None, keep_to=None, most_epochs=_MOST_EPOCHS[summary.size.label])
     recipe = context.recipe(
         work,
-        learning_rate=_RATE[summary.shift.label],
-        head_learning_rate=1e-4,
+        learning_rate=_RATE[summary.shift.label] * factor,
+        head_learning_rate=1e-4 * factor,
         layer_decay=0.75,
     )
     action = FullTraining(head_init="probe", recipe=recipe)
-    return Proposal("fine-tune the whole network", "finetune", action, None, work.seconds)
+    return Proposal(name, "finetune", action, None, work.seconds)

@@ -1,0 +1,27 @@
+"""Remove the high layers and put a new block on the best frozen ones: nothing kept trains."""
+
+from __future__ import annotations
+
+from frostline.plan import SuffixTraining
+from frostline.strategy.candidates.cut_and_train import choose_cut
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.context import Context
+
+_MOST_EPOCHS = {"small": 40, "medium": 30, "large": 15}
+
+
+def propose(context: Context) -> Proposal | None:
+    """A new 1x1 convolution block and head on the best tap; None unless that is a map."""
+    cut = choose_cut(context)
+    if cut.layout != "NCHW" or not cut.is_map or cut.position == context.network.last.position:
+        return None
+    work = context.work(
+        freeze_to=cut.name,
+        keep_to=cut.name,
+        most_epochs=_MOST_EPOCHS[context.summary.size.label],
+    )
+    recipe = context.recipe(work, learning_rate=1e-3, head_learning_rate=1e-3)
+    action = SuffixTraining(
+        keep_to=cut.name, freeze_to=cut.name, new_block=True, head_init="random", recipe=recipe
+    )
+    return Proposal(f"new layers after {cut.name}", "cut", action, None, work.seconds)

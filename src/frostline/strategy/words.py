@@ -42,7 +42,23 @@ def explain(
             if chosen.probe is not None
             else f"This departs from the textbook's advice ({prior.advice})."
         )
-    return lines
+    outlook = _outlook(summary, chosen, candidates)
+    return [*lines, outlook] if outlook else lines
+
+
+def _outlook(summary: EvidenceSummary, chosen: Proposal, candidates: list[CandidateResult]) -> str:
+    """Say what more images would bring, and which option would take over first."""
+    if summary.slope <= 0:
+        return ""
+    text = (
+        f"The last doubling of the images gave frozen features {summary.slope * 100:+.1f} points; "
+        "the next one can be expected to give less."
+    )
+    rivals = [c for c in candidates if c.kind != "taps_head" and c.score is not None]
+    if chosen.probe is not None and rivals:
+        nearest = max(rivals, key=lambda c: c.score or 0.0)
+        text += f" With more images '{nearest.name}' would be the first to overtake."
+    return text
 
 
 def in_words(shift: ShiftEvidence) -> str:

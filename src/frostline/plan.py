@@ -76,6 +76,18 @@ class ProbeEvidence(_Data):
     strength: float
 
 
+class Lookalike(_Data):
+    """The old class that a new one looks most like; ``probability`` is a mean over its images.
+
+    The old classifier is confident about anything, so this explains and decides nothing.
+    """
+
+    label: str
+    source: str
+    probability: float
+    close: bool
+
+
 class EvidenceSummary(_Data):
     """All that the decision rests on.
 
@@ -96,6 +108,7 @@ class EvidenceSummary(_Data):
     slope: float
     headroom: float
     chance: float
+    lookalikes: list[Lookalike] = []
 
 
 # ---------------------------------------------------------------- what can be carried out

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from frostline.backbone.source_classifier import source_classifier
 from frostline.evaluation.calibration import fit_temperature, softmax
 from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
@@ -86,6 +87,7 @@ def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) 
         seed=task.settings.seed,
         class_weights=task.class_weights(rows),
         known=known,
+        source=source_classifier(task.store.network) if known is None else None,
     )
 
 

@@ -141,6 +141,11 @@ class Network:
         return network
 
     @property
+    def knows_source(self) -> bool:
+        """Whether the classifier of the old task came with the weights."""
+        return self._source.classifier
+
+    @property
     def graph(self) -> fx.Graph:
         """The network as a graph of its own modules, in eval mode."""
         return self._traced.graph

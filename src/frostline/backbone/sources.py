@@ -36,6 +36,8 @@ class Source:
         The cut where a saved network ends; None for whole networks.
     loaded : frozenset of str or None
         Tensors that came with a network that was saved in part.
+    classifier : bool
+        Whether the old task's classifier came with the weights.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Source:
     notes: tuple[str, ...] = ()
     keep_to: str | None = None
     loaded: frozenset[str] | None = field(default=None, repr=False)
+    classifier: bool = False
 
 
 def load_source(

@@ -48,7 +48,15 @@ def from_timm(name: str, *, weights: Path | None, pretrained: bool) -> Source:
     if weights is not None:
         licence = "unknown (own weights file)"
     found = preprocessing_of(net)
-    return Source(name, net.eval(), found, licence, example_images(found.size), notes)
+    return Source(
+        name,
+        net.eval(),
+        found,
+        licence,
+        example_images(found.size),
+        notes,
+        classifier=pretrained and weights is None,
+    )
 
 
 def preprocessing_of(net: nn.Module) -> Preprocessing:

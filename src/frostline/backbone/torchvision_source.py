@@ -54,7 +54,15 @@ def from_torchvision(name: str, *, weights: Path | None, pretrained: bool) -> So
         notes = fit_by_name(net, read_weights(weights), what=f"Weights file {weights}")
         licence = "unknown (own weights file)"
     found = preprocessing_for(entry)
-    return Source(name, net.eval(), found, licence, example_images(found.size), notes)
+    return Source(
+        name,
+        net.eval(),
+        found,
+        licence,
+        example_images(found.size),
+        notes,
+        classifier=pretrained and weights is None,
+    )
 
 
 def weights_entry(architecture: str, tag: str = "") -> Any:

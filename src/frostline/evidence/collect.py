@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from frostline.backbone.source_classifier import SourceClassifier
 from frostline.errors import InputError
 from frostline.evidence.cards import load_card
 from frostline.evidence.curve import half_data_accuracy, half_of
+from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
 from frostline.evidence.probes import ALL, Probe, best_tap, paired_gain, probe
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
 from frostline.linear.ridge import RidgeLOO
-from frostline.plan import EvidenceSummary
+from frostline.plan import EvidenceSummary, Lookalike
 
 # single taps are compared on at most this many rows: comparing needs fewer than fitting
 _COMPARE_ROWS = 10_000
@@ -59,6 +61,7 @@ def collect_evidence(
     seed: int,
     class_weights: FloatArray | None = None,
     known: EvidenceSummary | None = None,
+    source: SourceClassifier | None = None,
 ) -> Evidence:
     """Measure size, shift by depth and probes by depth on some rows of a store.
 
@@ -76,6 +79,8 @@ def collect_evidence(
     known : EvidenceSummary or None, default=None
         Of all training rows, when ``rows`` is a fold of them: the shift, which uses no label, and
         the slope, which decides nothing, are taken from it instead of being measured again.
+    source : SourceClassifier or None, default=None
+        The network's old classifier, to name what the classes look like.
 
     Raises
     ------
@@ -143,6 +148,9 @@ def collect_evidence(
         slope=slope,
         headroom=1.0 - max(p.evidence.accuracy for p in (*in_depth, whole)),
         chance=float(np.bincount(y).max() / len(y)),
+        lookalikes=known.lookalikes
+        if known is not None
+        else _lookalikes(everything[:, blocks[-1]], y, store.catalog.classes, source),
     )
     fits: dict[str, Probe] = {ALL: whole}
     if len(compared) == len(chosen):
@@ -154,6 +162,18 @@ def collect_evidence(
         correct={name: p.correct for name, p in {**taps, ALL: whole}.items()},
         compared=compared,
     )
+
+
+def _lookalikes(
+    last: npt.NDArray[np.float32],
+    labels: IntArray,
+    classes: Sequence[str],
+    source: SourceClassifier | None,
+) -> list[Lookalike]:
+    if source is None:
+        return []
+    # a tap is the mean over space, then the spread
+    return find_lookalikes(last[:, : len(source.weight)], labels, classes, source)
 
 
 def _side_by_side(slices: Mapping[str, slice]) -> list[slice]:

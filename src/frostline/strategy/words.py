@@ -6,6 +6,9 @@ from frostline.plan import CandidateResult, EvidenceSummary, ShiftEvidence
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import Case
 
+#: classes that are named in one sentence
+_FEW = 3
+
 _KINDS = {
     "none": "nowhere in particular",
     "input": "in the first layers: colour, contrast, noise or sensor, rather than content",
@@ -31,6 +34,7 @@ def explain(
         in_words(summary.shift),
         f"The textbook calls this case {prior.number} ({prior.data}): {prior.advice}.",
         _probes(summary),
+        *_lookalikes(summary),
     ]
     lines += reasons
     lines.append(f"Decision: {chosen.name}.")
@@ -73,6 +77,16 @@ def in_words(shift: ShiftEvidence) -> str:
     }[shift.label]
     where = f", mostly {_KINDS[shift.kind]}" if shift.label != "similar" else ""
     return f"They {said} (shift {shift.distance:.2f} [{low:.2f}, {high:.2f}]){where}."
+
+
+def _lookalikes(summary: EvidenceSummary) -> list[str]:
+    """Say what the classes look like to the network; of many classes the nearest three."""
+    nearest = sorted(summary.lookalikes, key=lambda one: -one.probability)[:_FEW]
+    if not nearest:
+        return []
+    said = ", ".join(f"'{x.label}' most like '{x.source}' ({x.probability:.0%})" for x in nearest)
+    close = any(one.close for one in summary.lookalikes)
+    return [f"To the network's old classes, {said}{'' if close else '; none is close'}."]
 
 
 def _probes(summary: EvidenceSummary) -> str:

@@ -1,0 +1,52 @@
+"""What new classes look like to the old classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from sklearn.datasets import load_sample_image
+
+from frostline.backbone.network import Network
+from frostline.backbone.source_classifier import SourceClassifier, source_classifier
+from frostline.evidence.lookalikes import find_lookalikes
+
+
+def test_it_is_the_networks_own_classifier() -> None:
+    network = Network.load("efficientnet_lite0")
+    source = source_classifier(network)
+    assert source is not None
+    photos = [Image.fromarray(load_sample_image(name)) for name in ("flower.jpg", "china.jpg")]
+    pixels = np.stack([network.preprocessing.apply(photo) for photo in photos])
+    x = torch.from_numpy(network.preprocessing.normalise(pixels))
+    with torch.no_grad():
+        expected = torch.softmax(network.module(x).double(), dim=1).numpy()
+        means = network.feature_module(x).mean(dim=(2, 3)).numpy()
+    np.testing.assert_allclose(source.probabilities(means), expected, atol=1e-5)
+    found = find_lookalikes(means, [0, 1], ["a flower", "a building"], source)
+    assert [one.label for one in found] == ["a flower", "a building"]
+    assert found[1].source in ("palace", "monastery", "bell cote", "stupa", "castle")
+    assert found[0].probability == pytest.approx(expected[0].max(), abs=1e-5)
+
+
+def test_the_mean_over_a_class_decides_and_a_low_one_is_not_close() -> None:
+    source = SourceClassifier(np.eye(3) * 4, np.zeros(3), ("cat", "dog", "pan"))
+    means = np.array([[1.0, 0, 0], [1, 0, 0], [0, 1, 0], [0.0, 0, 0]])
+    found = find_lookalikes(means, [0, 0, 0, 2], ["x", "none", "y"], source)
+    assert [(one.label, one.source) for one in found] == [("x", "cat"), ("y", "cat")]
+    assert found[0].close
+    assert found[1].probability == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_050", "vit_tiny_patch16_224"])
+def test_unknown_or_other_classifiers_say_nothing(name: str, tmp_path: Path) -> None:
+    assert source_classifier(Network.load(name, pretrained=False)) is None
+    torch.manual_seed(0)
+    save_file(timm.create_model(name).state_dict(), tmp_path / "w.safetensors")
+    own = Network.load(name, weights=tmp_path / "w.safetensors")
+    assert source_classifier(own) is None

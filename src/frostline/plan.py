@@ -133,7 +133,10 @@ class Recipe(_Data):
 
     ``layer_decay`` multiplies the rate once per stage going down. ``norm_mode`` "eval" keeps
     every norm layer at its stored statistics; "train" updates those of trained layers only.
-    ``flip`` allows horizontal mirroring.
+    ``flip`` allows horizontal mirroring. ``anchor`` pulls trained layers back to their
+    pretrained weights, as a share of the distance per unit of learning rate (L2-SP, Li et al.
+    2018, decoupled from the gradient). ``interpolate`` looks, after training, for the best point
+    on the line from the start to the trained weights (WiSE-FT, Wortsman et al. 2022).
     """
 
     epochs: int = Field(ge=1)
@@ -150,6 +153,8 @@ class Recipe(_Data):
     norm_mode: Literal["eval", "train"] = "eval"
     validation_fraction: float = Field(ge=0, le=0.5, default=0.15)
     patience: int = Field(ge=1, default=5)
+    anchor: float = Field(ge=0, le=1, default=0.0)
+    interpolate: bool = False
 
 
 class SuffixTraining(_Data):
@@ -168,10 +173,14 @@ class SuffixTraining(_Data):
 
 
 class FullTraining(_Data):
-    """Train every kept layer; nothing is frozen."""
+    """Train every kept layer; nothing is frozen.
+
+    With ``part`` "norms" only scale and shift of the norm layers train, and the new layers.
+    """
 
     kind: Literal["full"] = "full"
     keep_to: str | None = None
+    part: Literal["all", "norms"] = "all"
     new_block: bool = False
     head_init: Literal["probe", "random"] = "probe"
     recipe: Recipe

@@ -15,7 +15,7 @@ from torch import fx, nn
 
 from frostline.backbone.cuts import Cut, choose_taps, find_cuts, stage_paths
 from frostline.backbone.ends import output_layers
-from frostline.backbone.holding import release_all
+from frostline.backbone.holding import original_class, release_all
 from frostline.backbone.measuring import Size, Step, find_sizes, measure
 from frostline.backbone.parts import (
     Part,
@@ -285,6 +285,17 @@ class Network:
             if paths:
                 names[paths[0]] = None
         return list(names)
+
+    def norm_layers(self, to: str | None = None) -> list[str]:
+        """Names of all norm layers with weights, up to a cut."""
+        inside = tuple(self.layers(to=to))
+        return [
+            name
+            for name, layer in self.module.named_modules()
+            if "Norm" in original_class(layer).__name__
+            and list(layer.parameters(recurse=False))
+            and any(name == one or name.startswith(f"{one}.") for one in inside)
+        ]
 
     def parameter_names(self, after: str | None = None, to: str | None = None) -> list[str]:
         """Names of all parameters and buffers between two cuts (as for :meth:`layers`)."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from frostline.backbone.network import Network
 from frostline.errors import PlanError
-from frostline.plan import Action, CandidateResult, Plan, SuffixTraining, TapsHead
+from frostline.plan import Action, CandidateResult, FullTraining, Plan, SuffixTraining, TapsHead
 from frostline.strategy.candidates import CLOSED_FORM, RACED, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import Case, case_of, counts_as_large, prior_case
@@ -205,6 +205,8 @@ class Parts:
         else:
             frozen = network.layers(to=freeze_to)
             trained = network.layers(after=freeze_to, to=top.name)
+        if isinstance(action, FullTraining) and action.part == "norms":
+            frozen, trained = trained, network.norm_layers(to=top.name)
         block = not isinstance(action, TapsHead) and action.new_block
         return cls(
             cut=None if whole else top.name,

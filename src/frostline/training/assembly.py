@@ -17,6 +17,7 @@ from frostline.backbone.freezing import (
 )
 from frostline.backbone.groups import param_groups
 from frostline.backbone.heads import Classifier, build_classifier
+from frostline.backbone.holding import original_class
 from frostline.backbone.network import Network
 from frostline.backbone.weights import fingerprints
 from frostline.errors import PlanError
@@ -52,6 +53,19 @@ class Above(nn.Module):
     def last_kept(self, x: torch.Tensor) -> torch.Tensor:
         """Activations at the last kept layer."""
         return x if self.kept is None else self.kept(x)
+
+
+def _train_only_norms(classifier: Classifier) -> None:
+    """Leave the weights of all kept layers but the norm layers as they are."""
+    affine = {
+        parameter
+        for layer in classifier.kept.modules()
+        if "Norm" in original_class(layer).__name__
+        for parameter in layer.parameters(recurse=False)
+    }
+    for parameter in classifier.kept.parameters():
+        if parameter not in affine:
+            parameter.requires_grad_(False)
 
 
 @dataclass(frozen=True)
@@ -193,6 +207,8 @@ def assemble(
         still = {f"kept.{name}" for name in prefix.state_dict()}
         above = freeze_to.position < keep.position
         between = network.suffix(freeze_to.name, keep.name) if above else None
+    if isinstance(action, FullTraining) and action.part == "norms":
+        _train_only_norms(classifier)
     norms_learn = (
         action.recipe.norm_mode == "train" and action.recipe.batch_size >= SMALLEST_NORM_BATCH
     )

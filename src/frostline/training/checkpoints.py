@@ -41,6 +41,8 @@ class TrainingState:
     notes : list of str
     last, best : dict of str to Tensor
         What can change in training, by name. ``best`` also holds the validation logits.
+    start : dict of str to Tensor
+        Before the first step; only kept where training interpolates.
     optimizer : dict of str to Tensor
         The optimiser's state, by kind and parameter name.
     """
@@ -55,6 +57,7 @@ class TrainingState:
     notes: list[str] = field(default_factory=list)
     last: Tensors = field(default_factory=dict)
     best: Tensors = field(default_factory=dict)
+    start: Tensors = field(default_factory=dict)
     optimizer: Tensors = field(default_factory=dict)
 
 
@@ -81,7 +84,12 @@ class Checkpoints:
     def save(self, state: TrainingState) -> None:
         """Write ``state``; the one before stays valid until this one is complete."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        epochs = {"last": state.epoch, "optimizer": state.epoch, "best": state.best_epoch}
+        epochs = {
+            "last": state.epoch,
+            "optimizer": state.epoch,
+            "best": state.best_epoch,
+            "start": 0,
+        }
         files = {
             kind: self._write_tensors(f"{kind}-{epoch:05d}.safetensors", getattr(state, kind))
             for kind, epoch in epochs.items()
@@ -138,5 +146,7 @@ class Checkpoints:
 
 def _fields(state: TrainingState) -> dict[str, Any]:
     # asdict would copy every tensor
-    light = TrainingState(**{**state.__dict__, "last": {}, "best": {}, "optimizer": {}})
+    light = TrainingState(
+        **{**state.__dict__, "last": {}, "best": {}, "start": {}, "optimizer": {}}
+    )
     return asdict(light)

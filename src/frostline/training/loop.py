@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,10 @@ FloatArray = npt.NDArray[np.float64]
 
 #: gradients are scaled down to this norm
 MAX_GRADIENT = 1.0
+
+#: how far from the start to the trained weights an interpolation may end
+_SHARES = (0.25, 0.5, 0.75)
+_SHARED = "The model lies"
 
 # the name under which the best epoch's validation logits lie among its tensors
 _LOGITS = "validation logits"
@@ -107,6 +111,16 @@ class Loop:
         self._checkpoints = checkpoints
         self._progress = progress
         self.state = state
+        # taken before the first step; an earlier run is resumed from the same pretrained weights
+        self._pretrained = (
+            {
+                name: parameter.detach().clone()
+                for name, parameter in assembly.classifier.named_parameters()
+                if name.startswith("kept.") and parameter.requires_grad
+            }
+            if recipe.anchor
+            else {}
+        )
         self._loss = training_loss(
             weights, label_smoothing=recipe.label_smoothing, device=compute.device
         )
@@ -115,18 +129,45 @@ class Loop:
         """Judge the state before the first step; it is the first candidate for the best."""
         start = time.perf_counter()
         self._judge(stage, train_loss=None, rate=None, start=start)
+        if self._recipe.interpolate:
+            self.state.start = dict(self.state.last)
         self._save(optimizer=None)
 
-    def run(self, stages: Iterable[Stage]) -> None:
+    def run(self, stages: Sequence[Stage]) -> None:
         """Run all epochs that are left, then put the best epoch's weights back."""
         first = 1
         for number, stage in enumerate(stages):
             if number >= self.state.stage and not self.state.finished:
                 self._run_stage(number, stage, first)
             first += stage.epochs
+        if self._recipe.interpolate and not self.state.finished:
+            self._interpolate(stages[-1])
         self.state.finished = True
         self._assembly.put_back(self.state.best)
         self._save(optimizer=None)
+
+    def _interpolate(self, stage: Stage) -> None:
+        """Keep the best point on the line from the start to the best epoch, if it is better."""
+        if not len(self._parts.validation_labels) or self.state.best_epoch == 0:
+            return
+        start, end = self.state.start, self.state.best
+        for share in _SHARES:
+            point = {
+                name: torch.lerp(start[name], end[name], share)
+                if end[name].is_floating_point()
+                else end[name]
+                for name in start
+            }
+            self._assembly.put_back(point)
+            logits = self._validation_logits(stage)
+            nll = self._validation_nll(logits)
+            if nll is not None and self.state.best_nll is not None and nll < self.state.best_nll:
+                self.state.best_nll = nll
+                self.state.best = {**point, _LOGITS: torch.from_numpy(logits)}
+                self.state.notes = [n for n in self.state.notes if not n.startswith(_SHARED)]
+                self.state.notes.append(
+                    f"{_SHARED} {share:.0%} of the way from the start to the trained weights."
+                )
 
     @property
     def best_logits(self) -> FloatArray:
@@ -208,7 +249,19 @@ class Loop:
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
         optimizer.step()
+        if self._recipe.anchor:
+            self._pull_back(optimizer)
         return value
+
+    def _pull_back(self, optimizer: torch.optim.Optimizer) -> None:
+        """Move pretrained layers a little towards where they began."""
+        with torch.no_grad():
+            for group in optimizer.param_groups:
+                share = min(1.0, group["lr"] * self._recipe.anchor)
+                for name, parameter in zip(group["param_names"], group["params"], strict=True):
+                    start = self._pretrained.get(name)
+                    if start is not None:
+                        parameter.lerp_(start, share)
 
     def _judge(
         self, stage: Stage, *, train_loss: float | None, rate: float | None, start: float

@@ -12,6 +12,7 @@ from frostline.strategy.candidates import (
     head_on_best_tap,
     head_on_last_tap,
     new_layers,
+    norms_and_head,
     top_stage,
 )
 from frostline.strategy.candidates.proposal import Propose
@@ -36,6 +37,7 @@ RACED: tuple[Propose, ...] = (
     top_stage.propose_half,
     new_layers.propose,
     cut_and_train.propose,
+    norms_and_head.propose,
     finetune_all.propose_gently,
     finetune_all.propose,
     full_training.propose,

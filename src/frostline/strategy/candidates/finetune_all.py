@@ -11,6 +11,9 @@ _RATE = {"similar": 2e-4, "moderate": 3e-4, "different": 3e-4, "unknown": 3e-4}
 _MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
 
 
+#: pull towards the pretrained weights on similar images
+_ANCHOR = 0.1
+
 #: the second rate that is tried: what is learned gently is forgotten less
 _GENTLY = 0.3
 
@@ -36,5 +39,8 @@ def _propose(context: Context, name: str, factor: float) -> Proposal:
         head_learning_rate=1e-4 * factor,
         layer_decay=0.75,
     )
-    action = FullTraining(head_init="probe", recipe=recipe)
+    similar = summary.shift.label == "similar"
+    # staying near the source helps where the source is near (Li et al., arXiv 2002.11770)
+    kept = {"anchor": _ANCHOR if similar else 0.0, "interpolate": True}
+    action = FullTraining(head_init="probe", recipe=recipe.model_copy(update=kept))
     return Proposal(name, "finetune", action, None, work.seconds)

@@ -51,6 +51,16 @@ class Bundled:
         return path
 
 
+def not_here(name: str, error: Exception) -> BackboneError:
+    """Say that the weights of ``name`` are missing, and what works instead."""
+    return BackboneError(
+        f"The weights of {name!r} are not on this machine and could not be downloaded "
+        f"({type(error).__name__}).",
+        hint=f"Works offline: {', '.join(BUNDLED)}, or a local file given as weights. "
+        "'frostline models --local' lists what is here.",
+    )
+
+
 def _lite(number: int, file: str, accuracy: float) -> Bundled:
     return Bundled(
         name=f"efficientnet_lite{number}",

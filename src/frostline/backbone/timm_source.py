@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from timm.data import resolve_data_config
 from torch import nn
 
-from frostline.backbone.bundled import BUNDLED
+from frostline.backbone.bundled import BUNDLED, not_here
 from frostline.backbone.sources import Source, example_images
 from frostline.backbone.weights import fit_by_name, fit_in_order, read_weights
 from frostline.errors import BackboneError, did_you_mean
@@ -91,12 +91,7 @@ def _pretrained(name: str) -> nn.Module:
         with _no_waiting_offline():
             net: nn.Module = timm.create_model(name, pretrained=True)
     except (OSError, RuntimeError) as error:
-        raise BackboneError(
-            f"The weights of {name!r} are not on this machine and could not be downloaded "
-            f"({type(error).__name__}).",
-            hint=f"Works offline: {', '.join(BUNDLED)}, or a local file given as weights. "
-            "'frostline models --local' lists what is here.",
-        ) from error
+        raise not_here(name, error) from error
     return net
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from torchvision import models
 from torchvision.transforms import InterpolationMode
 
-from frostline.backbone.bundled import BUNDLED
+from frostline.backbone.bundled import not_here
 from frostline.backbone.sources import Source, example_images
 from frostline.backbone.weights import fit_by_name, read_weights
 from frostline.errors import BackboneError, did_you_mean
@@ -114,10 +114,5 @@ def _downloaded(name: str, architecture: str, entry: Any) -> nn.Module:
     try:
         net: nn.Module = models.get_model(architecture, weights=entry)
     except (URLError, OSError, RuntimeError) as error:
-        raise BackboneError(
-            f"The weights of {name!r} are not on this machine and could not be downloaded "
-            f"({type(error).__name__}).",
-            hint=f"Works offline: {', '.join(BUNDLED)}, or a local file given as weights. "
-            "'frostline models --local' lists what is here.",
-        ) from error
+        raise not_here(name, error) from error
     return net

@@ -386,3 +386,18 @@ def test_a_cut_lies_where_its_name_ends() -> None:
             module(X)
             handle.remove()
             assert torch.equal(network._part(None, [cut.node])(X), seen[-1]), name
+
+
+def test_tensors_made_from_sizes_grow_with_the_batch() -> None:
+    def masked(net: Own, x: torch.Tensor) -> torch.Tensor:
+        n, _, height, width = x.shape
+        y = net.a(x) * torch.ones(n, 1, height, width, dtype=x.dtype)
+        y = y + torch.arange(width).view(1, 1, 1, -1)
+        return top(net, y) + torch.zeros(n, 5)
+
+    module = Own(masked).eval()
+    network = Network.load(module, example=X)
+    assert network._traced.whole == ()
+    prefix, suffix = network.split("b")
+    x = torch.randn(7, 3, 16, 16)
+    assert torch.equal(suffix(prefix(x)), module(x))

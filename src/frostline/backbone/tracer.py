@@ -36,6 +36,17 @@ _READS_PIXELS = frozenset(
     unique_dim masked_select bincount histogram histogramdd""".split()  # noqa: SIM905
 )
 
+#: make tensors from sizes
+_FACTORIES = (
+    torch.arange,
+    torch.empty,
+    torch.eye,
+    torch.full,
+    torch.linspace,
+    torch.ones,
+    torch.zeros,
+)
+
 _DECISION = "a decision depends on"
 
 #: path of the network inside the wrapper that is traced
@@ -135,7 +146,9 @@ class Tracer(fx.Tracer):
         leaves: frozenset[type[nn.Module]] = frozenset(),
         whole: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(autowrap_functions=tuple(get_notrace_functions()))
+        super().__init__(autowrap_functions=(*get_notrace_functions(), *_FACTORIES))
+        # torch.ones(n, m) does not ask its arguments whether they are traced values
+        self._autowrap_search.append(torch)
         self._example = example
         self._leaves = (*_MODE_DEPENDENT, *get_notrace_modules(), *leaves)
         self._whole = whole

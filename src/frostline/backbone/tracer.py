@@ -15,6 +15,7 @@ from timm.layers.drop import DropBlock2d, DropPath
 from timm.layers.norm_act import BatchNormAct2d, GroupNormAct, LayerNormAct
 from torch import fx, nn
 from torch.fx._symbolic_trace import _maybe_revert_all_patches
+from torch.utils import _pytree as pytree
 from torchvision.ops import StochasticDepth
 
 from frostline.backbone.holding import ask_mode, asked_mode
@@ -36,16 +37,8 @@ _READS_PIXELS = frozenset(
     unique_dim masked_select bincount histogram histogramdd""".split()  # noqa: SIM905
 )
 
-#: make tensors from sizes
-_FACTORIES = (
-    torch.arange,
-    torch.empty,
-    torch.eye,
-    torch.full,
-    torch.linspace,
-    torch.ones,
-    torch.zeros,
-)
+#: functions of torch that make tensors from sizes
+_FACTORIES = ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")
 
 _DECISION = "a decision depends on"
 
@@ -146,9 +139,7 @@ class Tracer(fx.Tracer):
         leaves: frozenset[type[nn.Module]] = frozenset(),
         whole: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(autowrap_functions=(*get_notrace_functions(), *_FACTORIES))
-        # torch.ones(n, m) does not ask its arguments whether they are traced values
-        self._autowrap_search.append(torch)
+        super().__init__(autowrap_functions=tuple(get_notrace_functions()))
         self._example = example
         self._leaves = (*_MODE_DEPENDENT, *get_notrace_modules(), *leaves)
         self._whole = whole
@@ -237,7 +228,8 @@ class Tracer(fx.Tracer):
         wrapper = OnlyImage(net)
         wrapper.training = net.training
         try:
-            return self.trace(wrapper), wrapper
+            with _recorded_factories(self):
+                return self.trace(wrapper), wrapper
         except FORWARD_ERRORS as error:
             scope = self._running()
             said = next(iter(str(error).splitlines()), type(error).__name__)
@@ -246,6 +238,29 @@ class Tracer(fx.Tracer):
     def _running(self) -> str:
         paths = [p.removeprefix(ROOT).lstrip(".") for p in self.module_stack]
         return paths[-1] if paths else ""
+
+
+@contextlib.contextmanager
+def _recorded_factories(tracer: fx.Tracer) -> Iterator[None]:
+    """Record torch.ones(n, m) of traced sizes; it does not ask its arguments by itself."""
+    originals = {name: getattr(torch, name) for name in _FACTORIES}
+
+    def recorded(original: Callable[..., Any]) -> Callable[..., Any]:
+        def make(*args: Any, **kwargs: Any) -> Any:
+            given = pytree.tree_leaves((args, kwargs))
+            if any(isinstance(value, fx.Proxy) for value in given):
+                return tracer.create_proxy("call_function", original, args, kwargs)
+            return original(*args, **kwargs)
+
+        return make
+
+    try:
+        for name, original in originals.items():
+            setattr(torch, name, recorded(original))
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(torch, name, original)
 
 
 @contextlib.contextmanager

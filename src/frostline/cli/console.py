@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from rich.console import Console
 from rich.progress import (
@@ -28,6 +30,16 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
+#: set by Ctrl-C: the exception itself is lost when it strikes inside a callback of a library
+_interrupted = threading.Event()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
 class _Rate(ProgressColumn):
     def render(self, task: BarTask) -> Text:
         speed = task.finished_speed or task.speed
@@ -39,6 +51,8 @@ class _Bar:
         self._bars, self._task = bars, task
 
     def advance(self, n: int = 1) -> None:
+        if _interrupted.is_set() and threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
         self._bars.advance(self._task, n)  # type: ignore[arg-type]
 
 
@@ -85,6 +99,9 @@ def polite_exits() -> Iterator[None]:
     """Turn errors raised on purpose and Ctrl-C into messages and exit codes."""
     # Pillow warns about metadata that changes no pixel
     warnings.filterwarnings("ignore", module="PIL")
+    _interrupted.clear()
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, _interrupt) if main else None
     try:
         yield
     except FrostlineError as error:
@@ -93,3 +110,6 @@ def polite_exits() -> Iterator[None]:
     except KeyboardInterrupt:
         err.print("\nInterrupted. What was done is kept; the same command goes on from there.")
         sys.exit(130)
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)

@@ -131,6 +131,12 @@ class Network:
         network = cls(found.name, found)
         if found.keep_to is not None:
             network._end_at(found.keep_to)
+        missing = set(network.feature_module.state_dict()) - (found.loaded or set())
+        if found.loaded is not None and missing:
+            raise BackboneError(
+                f"{source} lacks {len(missing)} tensors of {found.name} (first: {min(missing)}).",
+                hint="It was probably written by another version of timm or torchvision.",
+            )
         return network
 
     def copy(self) -> Network:

@@ -123,10 +123,6 @@ class Tracer(fx.Tracer):
     whole : set of str
         Paths of modules that are recorded as one operation.
 
-    Attributes
-    ----------
-    baked : bool
-        Whether a size of the example became a constant of the graph.
     """
 
     # what is computed from buffers must follow them when other weights are loaded
@@ -144,7 +140,6 @@ class Tracer(fx.Tracer):
         self._leaves = (*_MODE_DEPENDENT, *get_notrace_modules(), *leaves)
         self._whole = whole
         self._concrete: dict[fx.Node, Any] = {}
-        self.baked = False
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether ``m`` is one operation; the network itself never is."""
@@ -169,8 +164,6 @@ class Tracer(fx.Tracer):
     def iter(self, obj: fx.Proxy) -> Iterator[Any]:
         """Unpack a value whose length only the example can tell."""
         found = self.concrete(obj.node)
-        if isinstance(found, torch.Tensor):
-            self.baked = True
         return iter([operator.getitem(obj, i) for i in range(len(found))])
 
     def python_value(self, value: fx.Proxy) -> Any:
@@ -182,7 +175,6 @@ class Tracer(fx.Tracer):
             raise fx.proxy.TraceError(
                 f"{_DECISION} the values of {value.node.name!r}, not on its shape"
             )
-        self.baked = True
         return found
 
     def _is_mask(self, node: fx.Node) -> bool:

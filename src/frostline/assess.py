@@ -58,6 +58,9 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
     rows = split.train
     closed = isinstance(fitted.plan.action, TapsHead)
     n_folds = _CLOSED_FORM_FOLDS if closed else TRAINED_FOLDS
+    if closed and fitted.plan.evidence is not None and fitted.plan.evidence.adapted is not None:
+        # every fold runs all its images through a network with statistics of its own
+        n_folds = TRAINED_FOLDS
     settings = task.settings
     if closed and settings.strategy == "auto":
         settings = settings.model_copy(update={"effort": "fast", "budget": None})

@@ -93,7 +93,10 @@ class EvidenceSummary(_Data):
 
     ``cut_gain`` is the accuracy of the best single tap minus that of the last one, with its
     paired standard error; ``gap`` is train minus leave-one-out accuracy of all taps;
-    ``slope`` is the accuracy gained by the last doubling of the data.
+    ``slope`` is the accuracy gained by the last doubling of the data. ``adapted`` is the probe on
+    all taps after the norm layers' statistics were re-estimated on the training images (None
+    where that was not tried), ``adapted_gain`` its accuracy minus that of ``all_taps``, with its
+    paired standard error.
     """
 
     size: SizeEvidence
@@ -109,6 +112,9 @@ class EvidenceSummary(_Data):
     headroom: float
     chance: float
     lookalikes: list[Lookalike] = []
+    adapted: ProbeEvidence | None = None
+    adapted_gain: float = 0.0
+    adapted_gain_error: float = 0.0
 
 
 # ---------------------------------------------------------------- what can be carried out
@@ -118,7 +124,9 @@ class TapsHead(_Data):
     """A closed-form or logistic head on pooled activations; the network stays frozen.
 
     ``taps`` are cut names in order of depth; layers above the deepest one are not needed.
-    ``strength`` None means: chosen by leave-one-out on the training rows.
+    ``strength`` None means: chosen by leave-one-out on the training rows. With ``statistics``
+    "target" the BatchNorm statistics are first re-estimated on the training images, and then
+    frozen like everything else.
     """
 
     kind: Literal["taps_head"] = "taps_head"
@@ -126,6 +134,7 @@ class TapsHead(_Data):
     head: Literal["ridge", "logistic"] = "ridge"
     strength: float | None = Field(default=None, gt=0)
     class_weights: Literal["none", "balanced"] = "none"
+    statistics: Literal["source", "target"] = "source"
 
 
 class Recipe(_Data):
@@ -175,12 +184,14 @@ class SuffixTraining(_Data):
 class FullTraining(_Data):
     """Train every kept layer; nothing is frozen.
 
-    With ``part`` "norms" only scale and shift of the norm layers train, and the new layers.
+    With ``part`` "norms" only scale and shift of the norm layers train, and the new layers. With
+    ``start`` "random" the pretrained weights are thrown away: the reference for what they gave.
     """
 
     kind: Literal["full"] = "full"
     keep_to: str | None = None
     part: Literal["all", "norms"] = "all"
+    start: Literal["pretrained", "random"] = "pretrained"
     new_block: bool = False
     head_init: Literal["probe", "random"] = "probe"
     recipe: Recipe

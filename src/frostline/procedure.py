@@ -74,7 +74,7 @@ class Fitted:
 
     def probabilities(self, store: FeatureStore, rows: IntArray) -> FloatArray:
         """Calibrated probabilities of shape (len(rows), n_classes) for rows of the store."""
-        return softmax(_logits(self.trained, store, rows), self.temperature)
+        return softmax(logits_of(self.trained, store, rows), self.temperature)
 
 
 def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) -> Evidence:
@@ -132,7 +132,7 @@ def fit_once(
         The evidence on all training rows, when ``rows`` is a fold of them.
     """
     if plan is not None:
-        trained = _train(task, plan.action, rows, validation_rows, checkpoint_dir, None)
+        trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, None)
         return _calibrated(task, plan, trained)
     evidence = gather(task, rows, known=known)
     context = make_context(task, evidence, refits=refits)
@@ -144,7 +144,7 @@ def fit_once(
         task.progress.note(
             f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."
         )
-    trained = _train(task, plan.action, rows, validation_rows, checkpoint_dir, evidence)
+    trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, evidence)
     return _calibrated(task, plan, trained)
 
 
@@ -172,24 +172,25 @@ def _raced(
             place = None
             if checkpoint_dir is not None:
                 place = checkpoint_dir / "race" / f"{work.entries.index(entry)}-{fold}"
-            trained = _train(quiet, entry.action, learn, None, place, None)
+            trained = carry_out(quiet, entry.action, learn, checkpoint_dir=place)
             if fold == 0:
                 bar.advance()
-            right = _logits(trained, task.store, judge).argmax(axis=1) == task.labels[judge]
+            right = logits_of(trained, task.store, judge).argmax(axis=1) == task.labels[judge]
             return np.asarray(right, dtype=np.bool_)
 
         standings = run_race(work, runner)
     return after_race(context, decision, work, standings)
 
 
-def _train(
+def carry_out(
     task: Task,
     action: Action,
     rows: IntArray,
-    validation_rows: IntArray | None,
-    checkpoint_dir: Path | None,
-    evidence: Evidence | None,
+    validation_rows: IntArray | None = None,
+    checkpoint_dir: Path | None = None,
+    evidence: Evidence | None = None,
 ) -> Trained:
+    """Train what an action describes on ``rows`` of the task, deciding nothing."""
     return train(
         action,
         task.store,
@@ -213,9 +214,9 @@ def _calibrated(task: Task, plan: Plan, trained: Trained) -> Fitted:
     return Fitted(plan, trained, temperature)
 
 
-def _logits(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:
+def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:
     """Logits for rows of the store; a head on taps needs no image again."""
-    if isinstance(trained.action, TapsHead):
+    if isinstance(trained.action, TapsHead) and trained.action.statistics == "source":
         head = trained.module.get_submodule("head")
         weight = head.weight.detach().double().numpy()  # type: ignore[operator]
         bias = head.bias.detach().double().numpy()  # type: ignore[operator]

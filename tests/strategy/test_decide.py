@@ -188,7 +188,7 @@ def test_without_a_better_low_layer_nothing_is_cut(network: Network) -> None:
     assert names(made)[0] == "train the top stage"
     assert "train the top half" in names(made)
     rates = {e.name: e.action.recipe.learning_rate for e in made.entrants if e.name[:4] == "fine"}  # type: ignore[union-attr]
-    assert sorted(rates.values())[0] == pytest.approx(0.3 * sorted(rates.values())[1])
+    assert len(set(rates.values())) == 3, "rates apart"
 
 
 def test_the_top_stage_and_half_lie_where_they_say(network: Network) -> None:

@@ -22,11 +22,11 @@ def entry(name: str, *, trains: bool = True) -> Entry:
 
 
 def race(
-    scores: Mapping[str, float | tuple[float, float]], seed: int = 0
+    scores: Mapping[str, float | tuple[float, ...]], seed: int = 0, n_images: int = 3 * N
 ) -> tuple[list[Standing], list[tuple[str, int]]]:
     """Run a race in which every option has a true accuracy; the first one is the head."""
     generator = np.random.default_rng(seed)
-    difficulty = generator.random((2, N))
+    difficulty = generator.random((3, N))
     ran: list[tuple[str, int]] = []
 
     def runner(one: Entry, fold: int) -> npt.NDArray[np.bool_]:
@@ -37,7 +37,7 @@ def race(
         return np.asarray(difficulty[fold] < level)
 
     first = next(iter(scores))
-    work = Work(tuple(entry(name, trains=name != first) for name in scores), {})
+    work = Work(tuple(entry(name, trains=name != first) for name in scores), {}, n_images)
     return run_race(work, runner), ran
 
 
@@ -66,12 +66,16 @@ def test_the_simpler_one_wins_where_the_gain_is_unclear(better: int, worse: int,
     assert ("no clear gain" in reasons[0]) == (wins == "head")
 
 
-def test_only_two_leaders_get_a_second_fold() -> None:
+@pytest.mark.parametrize(("n_images", "folds"), [(3 * N, 2), (60, 3)])
+def test_only_two_leaders_get_further_folds(n_images: int, folds: int) -> None:
     scores = {"head": 0.70, **{f"option {i}": 0.71 + 0.002 * i for i in range(5)}}
-    standings, ran = race(scores)
+    standings, ran = race(scores, n_images=n_images)
+    for later in range(1, folds):
+        second = [name for name, fold in ran if fold == later]
+        assert second[0] == "head"
+        assert len(second) == 3
+    assert max(fold for _, fold in ran) == folds - 1, "few images are judged on every fold"
     second = [name for name, fold in ran if fold == 1]
-    assert second[0] == "head"
-    assert len(second) == 3
     stopped = [s.stopped for s in standings if s.name not in second]
     assert all(stopped)
 

@@ -146,6 +146,26 @@ class Network:
             network._end_at(self.last.name)
         return network
 
+    def at_size(self, size: int) -> Network:
+        """Return an independent copy that takes square images of ``size`` pixels.
+
+        Raises
+        ------
+        BackboneError, CutError
+            If the network does not accept images of that size.
+        """
+        shape = (*self._source.example.shape[:2], size, size)
+        source = replace(
+            self._source,
+            net=copy.deepcopy(self.module),
+            example=torch.zeros(shape),
+            preprocessing=self.preprocessing.model_copy(update={"size": size}),
+        )
+        network = Network(self.name, source)
+        if network.last.name != self.last.name:
+            network._end_at(self.last.name)
+        return network
+
     @property
     def knows_source(self) -> bool:
         """Whether the classifier of the old task came with the weights."""

@@ -15,7 +15,7 @@ from frostline.evidence.cards import load_card
 from frostline.evidence.curve import half_data_accuracy, half_of
 from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
-from frostline.evidence.probes import ALL, Probe, best_tap, paired_gain, probe
+from frostline.evidence.probes import ADAPTED, ALL, best_tap, paired_gain, probe
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
 from frostline.linear.ridge import RidgeLOO
@@ -23,6 +23,8 @@ from frostline.plan import EvidenceSummary, Lookalike
 
 # single taps are compared on at most this many rows: comparing needs fewer than fitting
 _COMPARE_ROWS = 10_000
+# statistics of fewer images are too noisy to replace those of pretraining
+_FEWEST_TO_ADAPT = 32
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class Evidence:
         By tap, and ``"all"``: fits on all of ``rows``, fit to be used as heads. Above 10,000 rows
         it holds ``"all"`` only, as single taps are then compared on a part of the rows.
     correct : dict of str to bool ndarray
-        By tap, and ``"all"``: which rows are classified rightly when left out. ``"all"`` has
-        shape (n,), the taps that of ``compared``.
+        By tap, ``"all"`` and perhaps ``"adapted"``: which rows are classified rightly when left
+        out. The latter two have shape (n,), the taps that of ``compared``.
     compared : int ndarray
         Positions in ``rows`` that the single taps were compared on; all of them up to 10,000.
     """
@@ -132,6 +134,21 @@ def collect_evidence(
         slope = 0.0 if half is None else whole.evidence.accuracy - half
     else:
         shift, slope = known.shift, known.slope
+    adapted = None
+    if len(chosen) >= _FEWEST_TO_ADAPT and shift.label in ("moderate", "different"):
+        adapted = probe(
+            ADAPTED,
+            store.adapted(chosen).tap(names, chosen),
+            y,
+            n_classes=n_classes,
+            groups=g,
+            blocks=blocks,
+            class_weights=class_weights,
+        )
+    adapted_gain = (0.0, 0.0)
+    if adapted is not None:
+        adapted_gain = paired_gain(adapted.correct, whole.correct, g)
+    also = [] if adapted is None else [adapted]
     in_depth = list(taps.values())
     best = names[best_tap(in_depth, g[compared])]
     gain, gain_error = paired_gain(taps[best].correct, taps[names[-1]].correct, g[compared])
@@ -146,20 +163,22 @@ def collect_evidence(
         cut_gain_error=gain_error,
         gap=whole.evidence.train_accuracy - whole.evidence.accuracy,
         slope=slope,
-        headroom=1.0 - max(p.evidence.accuracy for p in (*in_depth, whole)),
+        headroom=1.0 - max(p.evidence.accuracy for p in [*in_depth, whole, *also]),
+        adapted=None if adapted is None else adapted.evidence,
+        adapted_gain=adapted_gain[0],
+        adapted_gain_error=adapted_gain[1],
         chance=float(np.bincount(y).max() / len(y)),
         lookalikes=known.lookalikes
         if known is not None
         else _lookalikes(everything[:, blocks[-1]], y, store.catalog.classes, source),
     )
-    fits: dict[str, Probe] = {ALL: whole}
-    if len(compared) == len(chosen):
-        fits = {**taps, ALL: whole}
+    at_full = {p.evidence.tap: p for p in (whole, *also)}
+    fits = {**taps, **at_full} if len(compared) == len(chosen) else at_full
     return Evidence(
         summary=summary,
         rows=chosen,
         ridge={name: p.fit for name, p in fits.items()},
-        correct={name: p.correct for name, p in {**taps, ALL: whole}.items()},
+        correct={name: p.correct for name, p in {**taps, **at_full}.items()},
         compared=compared,
     )
 

@@ -15,6 +15,8 @@ from frostline.plan import ProbeEvidence
 
 #: name of the probe on all taps side by side
 ALL = "all"
+#: name of the same after BatchNorm statistics were re-estimated
+ADAPTED = "adapted"
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from frostline.backbone.network import Network
+from frostline.backbone.statistics import with_statistics_of
 from frostline.errors import StoreError, UnreadableImageError
 from frostline.features.activations import Activations, ViewPlan, compute_activations
 from frostline.features.engines.base import Engine, part_key, prefix_part, taps_part, through
@@ -28,6 +30,9 @@ IntArray = npt.NDArray[np.int64]
 
 #: images whose BatchNorm inputs are looked at: the shift is debiased, so few are enough
 MOMENT_IMAGES = 64
+#: images that re-estimated BatchNorm statistics rest on, at most
+STATISTICS_IMAGES = 256
+_STATISTICS_BATCH = 64
 _THUMBNAIL = (32, 32, 3)
 _STORED = "stored"
 
@@ -69,6 +74,7 @@ class FeatureStore:
     computed: int
     _opened: Engine | None = None
     _moments: dict[tuple[int, ...], BatchNormMoments] = field(default_factory=dict)
+    _adapted: dict[tuple[int, ...], FeatureStore] = field(default_factory=dict)
 
     def tap(self, names: Sequence[str], rows: IntArray) -> FloatArray:
         """Return the columns of some taps, in the order of ``names``: (len(rows), d), float32."""
@@ -103,6 +109,37 @@ class FeatureStore:
             layers = body.layers(values.astype(np.float32)) if body.names else []
             self._moments[key] = BatchNormMoments(layers, chosen)
         return self._moments[key]
+
+    def adapted(self, rows: IntArray) -> FeatureStore:
+        """Return the store of a copy of the network that carries the statistics of ``rows``.
+
+        Its taps belong to ``rows`` alone; those of all other rows are NaN. At most
+        ``STATISTICS_IMAGES`` of the rows set the statistics.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        key = tuple(rows.tolist())
+        if key not in self._adapted:
+            chosen = chosen_rows(self.catalog.digests, rows, STATISTICS_IMAGES)
+            network = with_statistics_of(self.network, self._batches(chosen))
+            one_pass = _TapsPass(network, self.pictures, self.resolved, self.progress)
+            digests = [self.catalog.digests[row] for row in rows]
+            found = one_pass.run(list(dict.fromkeys(digests)), max_pixels=self.pictures.max_pixels)[
+                "taps"
+            ]
+            taps = np.full_like(self.taps, np.nan)
+            taps[rows] = found[[one_pass.place[digest] for digest in digests]]
+            # one at a time: each holds as much as the store itself
+            self._adapted.clear()
+            self._adapted[key] = replace(
+                self, network=network, taps=taps, _opened=None, _moments={}, _adapted={}
+            )
+        return self._adapted[key]
+
+    def _batches(self, rows: IntArray) -> Iterator[torch.Tensor]:
+        """Normalised images in batches of equal size, at least two images each."""
+        parts = np.array_split(rows, max(1, round(len(rows) / _STATISTICS_BATCH)))
+        for part in parts:
+            yield torch.from_numpy(self.network.preprocessing.normalise(self.pixels(part)))
 
     def materialise(
         self,

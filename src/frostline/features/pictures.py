@@ -99,7 +99,7 @@ class Pictures:
             for digest, row in zip(reversed(catalog.digests), reversed(catalog.rows), strict=True)
         }
         self.preprocessing = preprocessing
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
         self.workers = workers
         self._prepared: _Memory[UInt8Array] = _Memory(PREPARED_BYTES)
         self._resized: _Memory[Image.Image] = _Memory(RESIZED_BYTES)
@@ -165,7 +165,7 @@ class Pictures:
 
     def _decode(self, digest: str) -> Image.Image:
         path, name = self._files[digest]
-        image = decode(path, max_pixels=self._max_pixels, name=name)
+        image = decode(path, max_pixels=self.max_pixels, name=name)
         # what is stored under a digest must belong to it, for this run and for all later ones
         if _digest_of(path, name) != digest:
             raise UnreadableImageError(name, "changed while it was being read")

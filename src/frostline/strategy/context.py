@@ -43,6 +43,11 @@ class Context:
     def class_weights(self) -> Literal["none", "balanced"]:
         return "balanced" if self.settings.class_weights == "balanced" else "none"
 
+    @property
+    def _augment(self) -> Literal["light", "standard"]:
+        # strong crops lose more of few images than their variety gives
+        return "light" if self.summary.size.label == "small" else "standard"
+
     def work(self, *, freeze_to: str | None, keep_to: str | None, most_epochs: int) -> Work:
         """Epochs that the budget pays for; a number of epochs that was asked for wins."""
         asked = self.settings.epochs
@@ -87,7 +92,10 @@ class Context:
             layer_decay=layer_decay,
             label_smoothing=smoothing,
             class_weights=self.class_weights,
-            augment="standard" if settings.augment == "auto" else settings.augment,
+            augment=self._augment if settings.augment == "auto" else settings.augment,
             flip=self.flip,
             norm_mode="train" if norm_mode == "train" or not few else "eval",
+            # the rate falls to zero at the end, where the best epoch usually is: a hot start
+            # looks worse than the probe for longer than any patience
+            patience=work.epochs,
         )

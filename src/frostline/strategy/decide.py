@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from frostline.backbone.network import Network
 from frostline.errors import PlanError
+from frostline.evidence.probes import ADAPTED, ALL
 from frostline.plan import Action, CandidateResult, FullTraining, Plan, SuffixTraining, TapsHead
-from frostline.strategy.candidates import CLOSED_FORM, RACED, TRAINED
+from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.cases import Case, case_of, counts_as_large, prior_case
+from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
+from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.race import Standing, Work, choose, results
 from frostline.strategy.words import explain
-
-#: a simpler option is taken when it loses at most this much accuracy, and at most one error
-_TIE = 0.005
-#: frozen features that leave less than this to gain are good enough
-_GOOD_ENOUGH = 0.03
-#: with fewer images per class gradients only memorise
-_FEWEST_PER_CLASS = 5
 
 
 @dataclass(frozen=True)
@@ -72,6 +65,16 @@ def decide(context: Context) -> Decision:
     waiting = [_unscored(p, "chosen" if p == chosen else "to be raced") for p in others]
     plan = make_plan(context, chosen, prior=prior, candidates=[*scored, *waiting], reasons=reasons)
     return Decision(plan, head, entrants, tuple(scored))
+
+
+def every_option(context: Context) -> list[Proposal]:
+    """Return every option there is for this data, sensible or not: what a study compares."""
+    found: dict[str, Proposal] = {}
+    for propose in (*CLOSED_FORM.values(), *RACED, *REFERENCE):
+        proposal = propose(context)
+        if proposal is not None:
+            found.setdefault(proposal.name, proposal)
+    return list(found.values())
 
 
 def _unscored(proposal: Proposal, fate: str) -> CandidateResult:
@@ -219,7 +222,10 @@ class Parts:
 
 def _scored_heads(context: Context) -> list[tuple[Proposal, CandidateResult]]:
     """Return every head in closed form with its leave-one-out score, the simplest first."""
-    scores = {p.tap: p for p in (*context.summary.probes, context.summary.all_taps)}
+    summary = context.summary
+    scores = {p.tap: p for p in (*summary.probes, summary.all_taps)}
+    if summary.adapted is not None:
+        scores[summary.adapted.tap] = summary.adapted
     found = []
     for propose in CLOSED_FORM.values():
         proposal = propose(context)
@@ -239,22 +245,16 @@ def _scored_heads(context: Context) -> list[tuple[Proposal, CandidateResult]]:
 
 
 def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
-    """Return the first head that loses at most one paired error and one point to the best."""
+    """Return the first head that loses at most one paired error and half a point to the best."""
     evidence = context.evidence
-    correct = {
-        # single taps may be compared on a part of the rows; then all taps are, too
-        h.name: evidence.correct["all"][evidence.compared]
-        if h.probe == "all"
+    correct = [
+        # single taps may be compared on a part of the rows; then the others are, too
+        evidence.correct[str(h.probe)][evidence.compared]
+        if h.probe in (ALL, ADAPTED)
         else evidence.correct[str(h.probe)]
         for h in heads
-    }
-    best = max(heads, key=lambda h: float(np.mean(correct[h.name])))
-    for head in heads:
-        loss = correct[best.name].astype(float) - correct[head.name]
-        error = float(np.std(loss)) / np.sqrt(len(loss))
-        if loss.mean() <= min(error, _TIE):
-            return head
-    return best
+    ]
+    return heads[simplest_of_the_best(correct)]
 
 
 def _entrants(context: Context) -> tuple[tuple[Proposal, ...], list[str]]:
@@ -262,30 +262,12 @@ def _entrants(context: Context) -> tuple[tuple[Proposal, ...], list[str]]:
     summary = context.summary
     if not context.settings.may_train:
         return (), ["Effort 'fast' uses frozen features only."]
-    if summary.size.per_class < _FEWEST_PER_CLASS:
-        return (), [
-            f"With {summary.size.per_class:g} images per class, training layers would only "
-            "memorise them."
-        ]
-    if summary.headroom < _GOOD_ENOUGH:
-        return (), [
-            f"Frozen features already reach {1 - summary.headroom:.1%}: little is left to gain."
-        ]
+    why_not = why_not_race(summary)
+    if why_not:
+        return (), [why_not]
     found: dict[str, Proposal] = {}
     for propose in RACED:
         proposal = propose(context)
-        if proposal is not None and _makes_sense(context, proposal):
+        if proposal is not None and makes_sense(summary, proposal.strategy):
             found.setdefault(proposal.name, proposal)
     return tuple(found.values()), ["Options that train layers race against the best head."]
-
-
-def _makes_sense(context: Context, proposal: Proposal) -> bool:
-    """Leave out what the evidence speaks against before anything runs."""
-    summary = context.summary
-    if proposal.strategy == "cut":
-        # without a gain at a lower layer nothing speaks for removing the ones above
-        return summary.cut_gain > 0 and summary.best_tap != summary.last_tap
-    if proposal.strategy == "full":
-        # a random head on a network that trains everywhere needs many images
-        return counts_as_large(summary.size)
-    return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,18 +13,20 @@ from frostline.plan import Action, CandidateResult, TapsHead
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
+from frostline.strategy.thresholds import FITTED, Thresholds
 
 BoolArray = npt.NDArray[np.bool_]
 
 #: of the training images, this many folds are made; one is judged at a time
-FOLDS = 5
-#: trained options run on one fold, the two leading ones on a second
+FOLDS = 3
+#: trained options run on one fold, the leading ones on the others, too
 LEADERS = 2
+#: share of its final epochs that an option runs for in the race
+_SHARE_OF_EPOCHS = 0.25
 #: fewer epochs than this tell nothing about an option that trains layers
 _FEWEST_EPOCHS = 2
-#: an option this far behind, and by two errors, is not tried again
-_BEHIND = 2.0
-
+#: from so many images on, two folds judge well enough
+_ENOUGH_TO_JUDGE = 500
 #: a smaller deficit never ends an option after one fold
 WORTH = 0.01
 
@@ -53,16 +55,23 @@ class Work:
     """The fixed list of work of a race, written down before it starts.
 
     ``left_out`` names the options that the budget does not admit, each with the reason.
+    ``n_images`` counts the training images, of all folds.
     """
 
     entries: tuple[Entry, ...]
     left_out: dict[str, str]
+    n_images: int
 
     @property
     def seconds(self) -> float:
         """Nominal seconds, the second fold of the leaders counted at its dearest."""
         dearest = sorted((e.seconds for e in self.entries), reverse=True)
-        return sum(dearest) + sum(dearest[:LEADERS])
+        return sum(dearest) + further_folds(self.n_images) * sum(dearest[:LEADERS])
+
+
+def further_folds(n_images: int) -> int:
+    """Return on how many folds besides the first the leading options are tried."""
+    return FOLDS - 1 if n_images < _ENOUGH_TO_JUDGE else 1
 
 
 @dataclass
@@ -95,33 +104,33 @@ Runner = Callable[[Entry, int], BoolArray]
 def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Proposal]) -> Work:
     """Turn the budget into a list of work: heads always run, trained options while it lasts.
 
-    Cheap options come first. Each gets as many epochs as its equal share of what is left pays
-    for, at most those of its final training.
+    Cheap options come first. Each gets a quarter of the epochs of its final training, or as many
+    as what is left still pays for.
     """
-    entries = [Entry(head, head.action, 0.0) for head in heads]
-    left_out: dict[str, str] = {}
+    work = Work(tuple(Entry(head, head.action, 0.0) for head in heads), {}, context.n_images)
     purse = RACE_SHARE * context.resolved.budget_seconds
-    waiting = sorted(trained, key=lambda p: (_fold_seconds(context, p, _FEWEST_EPOCHS), p.name))
-    while waiting:
-        proposal = waiting.pop(0)
-        # the leaders run twice, and nobody knows yet who leads
-        share = purse / (len(waiting) + 1 + min(LEADERS, len(waiting) + 1))
-        final = _epochs(proposal)
-        least = min(_FEWEST_EPOCHS, final)
-        if 2 * _fold_seconds(context, proposal, least) > purse:
-            left_out[proposal.name] = "too expensive to try within the budget"
-            continue
-        epochs = least
-        while epochs < final and _fold_seconds(context, proposal, epochs + 1) <= share:
-            epochs += 1
-        seconds = _fold_seconds(context, proposal, epochs)
-        purse -= seconds
-        entries.append(Entry(proposal, _with_epochs(proposal.action, epochs), seconds))
-    return Work(tuple(entries), left_out)
+    for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
+        quarter = race_action(proposal.action)
+        for epochs in range(_epochs(quarter), _least(proposal.action) - 1, -1):
+            action = _with_epochs(proposal.action, epochs)
+            entry = Entry(proposal, action, _fold_seconds(context, action))
+            longer = replace(work, entries=(*work.entries, entry))
+            if longer.seconds <= purse:
+                work = longer
+                break
+        else:
+            why = "too expensive to try within the budget"
+            work = replace(work, left_out={**work.left_out, proposal.name: why})
+    return work
 
 
-def run_race(work: Work, runner: Runner) -> list[Standing]:
-    """Run all entries on the first fold, the leading ones and all heads on a second.
+def race_action(action: Action) -> Action:
+    """Return what runs on a fold: the same for a quarter of its epochs."""
+    return _with_epochs(action, max(round(_SHARE_OF_EPOCHS * _epochs(action)), _least(action)))
+
+
+def run_race(work: Work, runner: Runner, thresholds: Thresholds = FITTED) -> list[Standing]:
+    """Run all entries on the first fold, the leading ones and all heads on the others.
 
     Returns
     -------
@@ -135,20 +144,23 @@ def run_race(work: Work, runner: Runner) -> list[Standing]:
     best = max(standings, key=lambda s: s.score)
     for standing in trained:
         loss, error = paired_difference(best.correct[0], standing.correct[0])
-        if loss > max(_BEHIND * error, WORTH):
+        if loss > max(thresholds.behind * error, WORTH):
             standing.stopped = f"{loss * 100:.1f} points behind on the first fold"
     leaders = sorted((s for s in trained if not s.stopped), key=lambda s: -s.score)
     for standing in leaders[LEADERS:]:
         standing.stopped = "not among the two leading options"
     again = [s for s in standings if s not in trained or s in leaders[:LEADERS]]
     if leaders:
-        for standing in again:
-            standing.correct[1] = runner(standing.entry, 1)
+        for fold in range(1, 1 + further_folds(work.n_images)):
+            for standing in again:
+                standing.correct[fold] = runner(standing.entry, fold)
     return standings
 
 
-def choose(standings: Sequence[Standing]) -> tuple[Standing, list[str]]:
-    """Return the simplest option within one paired error of the best, and why.
+def choose(
+    standings: Sequence[Standing], thresholds: Thresholds = FITTED
+) -> tuple[Standing, list[str]]:
+    """Return the simplest option that loses no more than the thresholds allow, and why.
 
     On few images one error is several points: a lead of one lucky image must not count.
     """
@@ -160,7 +172,7 @@ def choose(standings: Sequence[Standing]) -> tuple[Standing, list[str]]:
         loss, error = paired_difference(best.on(folds), standing.on(folds))
         if standing is best:
             return best, [_won(best, running, folds, count)]
-        if loss <= error:
+        if loss <= min(thresholds.errors * error, thresholds.most_lost):
             return standing, [
                 f"On {count} left-out images '{standing.name}' reached "
                 f"{standing.on(folds).mean():.1%}; the best option, '{best.name}', was "
@@ -202,25 +214,29 @@ def _won(best: Standing, running: Sequence[Standing], folds: Sequence[int], coun
     )
 
 
-def _epochs(proposal: Proposal) -> int:
-    return 0 if isinstance(proposal.action, TapsHead) else proposal.action.recipe.epochs
+def _epochs(action: Action) -> int:
+    return 0 if isinstance(action, TapsHead) else action.recipe.epochs
+
+
+def _least(action: Action) -> int:
+    return min(_FEWEST_EPOCHS, _epochs(action))
 
 
 def _with_epochs(action: Action, epochs: int) -> Action:
     if isinstance(action, TapsHead):
         return action
-    recipe = action.recipe.model_copy(update={"epochs": epochs})
-    return action.model_copy(update={"recipe": recipe})
+    recipe = action.recipe
+    changes = {"epochs": epochs, "patience": max(1, min(epochs, recipe.patience))}
+    return action.model_copy(update={"recipe": recipe.model_copy(update=changes)})
 
 
-def _fold_seconds(context: Context, proposal: Proposal, epochs: int) -> float:
-    action = proposal.action
+def _fold_seconds(context: Context, action: Action) -> float:
     if isinstance(action, TapsHead):
         return 0.0
     return training_seconds(
         context.network,
         n_images=round(context.n_images * (FOLDS - 1) / FOLDS),
-        epochs=epochs,
+        epochs=action.recipe.epochs,
         freeze_to=getattr(action, "freeze_to", None),
         keep_to=action.keep_to,
         device=context.resolved.device,

@@ -55,6 +55,26 @@ class Above(nn.Module):
         return x if self.kept is None else self.kept(x)
 
 
+def forget(module: nn.Module) -> None:
+    """Draw all weights anew, as the layers themselves do when they are built.
+
+    Raises
+    ------
+    PlanError
+        If a layer with weights of its own does not know how.
+    """
+    for name, layer in module.named_modules():
+        reset = getattr(layer, "reset_parameters", None)
+        if callable(reset):
+            reset()
+        elif next(layer.parameters(recurse=False), None) is not None:
+            raise PlanError(
+                f"Layer {name!r} ({type(layer).__name__}) cannot be drawn anew, so the network "
+                "cannot start from random weights.",
+                hint="Set start to pretrained.",
+            )
+
+
 def _train_only_norms(classifier: Classifier) -> None:
     """Leave the weights of all kept layers but the norm layers as they are."""
     affine = {
@@ -182,6 +202,9 @@ def assemble(
         If a cut does not exist.
     """
     network = source.copy()
+    if isinstance(action, FullTraining) and action.start == "random":
+        torch.manual_seed(keyed_number("random start", seed))
+        forget(network.module)
     keep = network.last if action.keep_to is None else network.cut(action.keep_to)
     freeze_to = network.cut(action.freeze_to) if isinstance(action, SuffixTraining) else None
     if freeze_to is not None and freeze_to.position > keep.position:

@@ -17,7 +17,7 @@ from frostline.progress import Progress
 from frostline.settings import ResolvedSettings
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
-from frostline.training.head_start import probe_head, settle_new_norms
+from frostline.training.head_start import probe_head, settle_learning_norms, settle_new_norms
 from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
 from frostline.training.losses import class_weights
@@ -139,6 +139,9 @@ def _run(
     )
     if fresh:
         first = stages[0]
+        pretrained = getattr(job.action, "start", "pretrained") == "pretrained"
+        if assembly.norms_learn and pretrained:
+            settle_learning_norms(first.above, first.batches)
         settle_new_norms(first.above, first.batches)
         if job.action.head_init == "probe" and not job.action.new_block:
             state.strength = probe_head(

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from frostline.backbone.freezing import is_frozen_in_eval
 from frostline.backbone.pooling import pooled
 from frostline.evaluation.calibration import fit_temperature
 from frostline.linear.ridge import ridge_loo
@@ -43,12 +44,13 @@ def probe_head(
     parts : Parts
     above : Above
     batches : Batches
-        Inputs of ``above``; looked at when the last kept layer is no tap.
+        Inputs of ``above``; looked at when the last kept layer is no tap, or when its norm
+        layers have other statistics than the stored taps were computed with.
     groups : int array of shape (len(catalog),) or None
     weights : array of shape (C,) or None
         Class weights.
     """
-    if assembly.keep_to in store.slices:
+    if assembly.keep_to in store.slices and not assembly.norms_learn:
         features = store.tap([assembly.keep_to], parts.train)
     else:
         layout = assembly.network.cut(assembly.keep_to).layout
@@ -72,6 +74,33 @@ def set_linear(layer: nn.Linear, weight: FloatArray, bias: FloatArray) -> None:
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
         layer.bias.copy_(torch.from_numpy(bias))
+
+
+def settle_learning_norms(above: Above, batches: Batches) -> None:
+    """Set norm layers that will learn their statistics to those of the training images.
+
+    Otherwise a probe fitted with the old statistics meets other activations in the first step,
+    as training normalises by the batch, and far from the source it is worth nothing there.
+    """
+    norms = [
+        layer
+        for layer in (above.kept or nn.Identity()).modules()
+        if isinstance(layer, nn.BatchNorm2d)
+        and not is_frozen_in_eval(layer)
+        and layer.running_mean is not None
+    ]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.reset_running_stats()
+        # None: a plain average over all batches
+        layer.momentum = None
+        layer.train()
+    with torch.no_grad():
+        for batch in batches.clean():
+            above.last_kept(batch)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()
 
 
 def settle_new_norms(above: Above, batches: Batches) -> None:

@@ -43,6 +43,8 @@ class FrozenWork(Protocol):
 
     def tap(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]: ...
 
+    def adapted(self, rows: npt.NDArray[np.int64]) -> FrozenWork: ...
+
     def materialise(
         self,
         cut: str,

@@ -67,6 +67,8 @@ def train_taps_head(
     PlanError
         If a tap is none of the network's.
     """
+    if action.statistics == "target":
+        store = store.adapted(rows)
     network = store.network
     cuts = sorted(
         {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.position
@@ -79,6 +81,7 @@ def train_taps_head(
     fit: RidgeLOO | LogisticFit
     if action.head == "ridge":
         key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
+        key = "adapted" if action.statistics == "target" else key
         given = (probe or {}).get(key)
         if given is not None and class_weights is None and _belongs(given, action, features):
             fit = given

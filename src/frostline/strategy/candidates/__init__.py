@@ -7,7 +7,9 @@ sense for this data. To add one, write its file and name it in ``CLOSED_FORM`` o
 from frostline.strategy.candidates import (
     cut_and_train,
     finetune_all,
+    from_scratch,
     full_training,
+    head_on_adapted_taps,
     head_on_all_taps,
     head_on_best_tap,
     head_on_last_tap,
@@ -22,6 +24,7 @@ CLOSED_FORM: dict[str, Propose] = {
     "head on the last layer": head_on_last_tap.propose,
     "head on the best layer": head_on_best_tap.propose,
     "head on all taps": head_on_all_taps.propose,
+    "head on adapted taps": head_on_adapted_taps.propose,
 }
 
 #: options that train layers by gradient, by the strategy that asks for them
@@ -40,7 +43,11 @@ RACED: tuple[Propose, ...] = (
     norms_and_head.propose,
     finetune_all.propose_gently,
     finetune_all.propose,
+    finetune_all.propose_firmly,
     full_training.propose,
 )
 
-__all__ = ["CLOSED_FORM", "RACED", "TRAINED"]
+#: what nobody should choose: it shows what the pretrained weights were worth
+REFERENCE: tuple[Propose, ...] = (from_scratch.propose,)
+
+__all__ = ["CLOSED_FORM", "RACED", "REFERENCE", "TRAINED"]

@@ -23,8 +23,8 @@ def propose(context: Context) -> Proposal | None:
     )
     recipe = context.recipe(
         work,
-        learning_rate=3e-4,
-        head_learning_rate=1e-4,
+        learning_rate=2e-3,
+        head_learning_rate=7e-4,
         layer_decay=0.75 if freeze_to is None else 1.0,
     )
     action: SuffixTraining | FullTraining

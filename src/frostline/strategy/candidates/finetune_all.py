@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from frostline.plan import FullTraining
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 
-#: similar data needs small steps (Li et al., arXiv 2002.11770)
-_RATE = {"similar": 2e-4, "moderate": 3e-4, "different": 3e-4, "unknown": 3e-4}
 _MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
 
+#: rate of the deepest layers when nothing else is asked for
+_RATE = 3e-4
+#: far from the source, layers have to move farther than they do by then
+_FIRM_RATE = 3e-3
+#: what is learned gently is forgotten less
+_GENTLE_RATE = 1e-4
 
 #: pull towards the pretrained weights on similar images
 _ANCHOR = 0.1
 
-#: the second rate that is tried: what is learned gently is forgotten less
-_GENTLY = 0.3
 
-
-def propose(context: Context) -> Proposal | None:
+def propose(context: Context) -> Proposal:
     """Probe-initialised head; all layers train, lower ones at lower rates."""
-    return _propose(context, "fine-tune the whole network", 1.0)
+    return _propose(context, "fine-tune the whole network", _RATE, decay=0.75)
 
 
 def propose_gently(context: Context) -> Proposal | None:
     """The same at lower rates; None when a rate was asked for."""
     if context.settings.learning_rate != "auto":
         return None
-    return _propose(context, "fine-tune the whole network gently", _GENTLY)
+    return _propose(context, "fine-tune the whole network gently", _GENTLE_RATE, decay=0.75)
 
 
-def _propose(context: Context, name: str, factor: float) -> Proposal:
+def propose_firmly(context: Context) -> Proposal | None:
+    """The same at ten times the rate for every layer; None when a rate was asked for."""
+    if context.settings.learning_rate != "auto":
+        return None
+    name = "fine-tune the whole network firmly"
+    return _propose(context, name, _FIRM_RATE, decay=1.0, norm_mode="train")
+
+
+def _propose(
+    context: Context,
+    name: str,
+    rate: float,
+    *,
+    decay: float,
+    norm_mode: Literal["auto", "train"] = "auto",
+) -> Proposal:
     summary = context.summary
     work = context.work(freeze_to=None, keep_to=None, most_epochs=_MOST_EPOCHS[summary.size.label])
     recipe = context.recipe(
         work,
-        learning_rate=_RATE[summary.shift.label] * factor,
-        head_learning_rate=1e-4 * factor,
-        layer_decay=0.75,
+        learning_rate=rate,
+        head_learning_rate=rate / 3,
+        layer_decay=decay,
+        norm_mode=norm_mode,
     )
     similar = summary.shift.label == "similar"
     # staying near the source helps where the source is near (Li et al., arXiv 2002.11770)

@@ -20,7 +20,7 @@ def propose(context: Context) -> Proposal | None:
         keep_to=cut.name,
         most_epochs=_MOST_EPOCHS[context.summary.size.label],
     )
-    recipe = context.recipe(work, learning_rate=1e-3, head_learning_rate=1e-3)
+    recipe = context.recipe(work, learning_rate=5e-3, head_learning_rate=5e-3)
     action = SuffixTraining(
         keep_to=cut.name, freeze_to=cut.name, new_block=True, head_init="random", recipe=recipe
     )

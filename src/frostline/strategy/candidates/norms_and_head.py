@@ -7,7 +7,7 @@ from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 
 #: few parameters bear, and need, higher rates than whole layers
-_RATE = 3e-3
+_RATE = 5e-3
 _MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
 
 
@@ -16,6 +16,6 @@ def propose(context: Context) -> Proposal | None:
     work = context.work(
         freeze_to=None, keep_to=None, most_epochs=_MOST_EPOCHS[context.summary.size.label]
     )
-    recipe = context.recipe(work, learning_rate=_RATE, head_learning_rate=1e-3)
+    recipe = context.recipe(work, learning_rate=_RATE, head_learning_rate=2e-3)
     action = FullTraining(head_init="probe", part="norms", recipe=recipe)
     return Proposal("train the norm layers", "finetune", action, None, work.seconds)

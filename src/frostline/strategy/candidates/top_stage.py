@@ -7,7 +7,7 @@ from frostline.plan import SuffixTraining
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 
-_RATE = 3e-4
+_RATE = 1e-3
 _MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
 
 #: the highest stage that trains holds at least this share of the work
@@ -42,6 +42,6 @@ def _above(context: Context, cut: Cut, name: str) -> Proposal:
     work = context.work(
         freeze_to=cut.name, keep_to=None, most_epochs=_MOST_EPOCHS[context.summary.size.label]
     )
-    recipe = context.recipe(work, learning_rate=_RATE, head_learning_rate=1e-4)
+    recipe = context.recipe(work, learning_rate=_RATE, head_learning_rate=_RATE / 3)
     action = SuffixTraining(freeze_to=cut.name, recipe=recipe)
     return Proposal(name, "finetune", action, None, work.seconds)

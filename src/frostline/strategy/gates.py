@@ -1,0 +1,54 @@
+"""What need not be tried at all: asked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.plan import EvidenceSummary
+from frostline.strategy.cases import counts_as_large
+from frostline.strategy.thresholds import FITTED, Thresholds
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def why_not_race(summary: EvidenceSummary, thresholds: Thresholds = FITTED) -> str:
+    """Return why no option that trains layers is worth a trial; empty if one may be."""
+    if summary.size.per_class < thresholds.fewest_per_class:
+        return (
+            f"With {summary.size.per_class:g} images per class, training layers would only "
+            "memorise them."
+        )
+    if summary.headroom < thresholds.good_enough:
+        return f"Frozen features already reach {1 - summary.headroom:.1%}: little is left to gain."
+    return ""
+
+
+def makes_sense(summary: EvidenceSummary, strategy: str) -> bool:
+    """Leave out what the evidence speaks against before anything runs."""
+    if strategy == "cut":
+        # without a gain at a lower layer nothing speaks for removing the ones above
+        return summary.cut_gain > 0 and summary.best_tap != summary.last_tap
+    if strategy == "full":
+        # a random head makes sense where the probe that replaces it is of little worth
+        return counts_as_large(summary.size) or summary.shift.label == "different"
+    return True
+
+
+def simplest_of_the_best(correct: Sequence[BoolArray], thresholds: Thresholds = FITTED) -> int:
+    """Return the position of the first head that hardly loses to the best one.
+
+    Parameters
+    ----------
+    correct : sequence of bool arrays of shape (n,)
+        Which rows each head gets right when they are left out; the simplest head first.
+    """
+    best = max(correct, key=lambda right: float(np.mean(right)))
+    for i, right in enumerate(correct):
+        loss = best.astype(float) - right
+        error = float(np.std(loss)) / np.sqrt(len(loss))
+        if loss.mean() <= min(error, thresholds.head_tie):
+            return i
+    return len(correct) - 1

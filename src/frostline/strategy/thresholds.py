@@ -1,0 +1,36 @@
+"""The numbers that a decision turns on, in one place, fitted by ``benchmarks/decision.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When an option is tried, dropped or preferred; shares and accuracies lie in [0, 1].
+
+    Attributes
+    ----------
+    good_enough : float
+        Frozen features that leave less than this to gain by leave-one-out are not raced.
+    fewest_per_class : float
+        With fewer training images in the median class nothing is trained by gradient.
+    head_tie : float
+        A simpler head is taken if it loses at most this, and at most one paired error.
+    errors : float
+        A simpler option is taken if it loses at most this many paired errors ...
+    most_lost : float
+        ... and at most this much accuracy.
+    behind : float
+        An option that lies this many paired errors behind after one fold is not tried again.
+    """
+
+    good_enough: float = 0.03
+    fewest_per_class: float = 5.0
+    head_tie: float = 0.005
+    errors: float = 1.0
+    most_lost: float = 1.0
+    behind: float = 2.0
+
+
+FITTED = Thresholds()

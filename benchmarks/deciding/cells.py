@@ -1,0 +1,226 @@
+"""One cell of the study: a set, a size, a seed; every option trained in full and in the race."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from deciding import glyph_network
+from deciding.fastai_schedule import fine_tune
+from deciding.glyphs import generator
+from deciding.sets import SETS, Places, TargetSet, table_of
+from frostline.backbone.network import Network
+from frostline.features.passes import run_passes
+from frostline.files import write_text
+from frostline.images.audit import audit
+from frostline.images.sources import open_source
+from frostline.images.stratified import stratified_folds, stratified_holdout
+from frostline.plan import Action, TapsHead
+from frostline.procedure import Task, carry_out, gather, logits_of, make_context
+from frostline.progress import NullProgress
+from frostline.settings import make_settings, resolve
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.context import Context
+from frostline.strategy.decide import every_option
+from frostline.strategy.race import FOLDS, race_action
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+SIZES = ("5", "20", "all")
+#: shows what transfer gave; never in the race
+REFERENCE = "train from scratch"
+#: a rival's default, never in the race either
+FASTAI = "fastai fine_tune"
+#: real photographs are seen at this size, as the study would take a week at 224
+LITE0_SIZE = 128
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Names one cell."""
+
+    target: str
+    size: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Name of its file."""
+        return f"{self.target}-{self.size}-{self.seed}"
+
+
+@cache
+def network_of(name: str, work: Path) -> Network:
+    """Load a network of the study."""
+    if name == "glyphs":
+        return glyph_network.load(work / "glyphs.safetensors")
+    return Network.load("efficientnet_lite0").at_size(LITE0_SIZE)
+
+
+@cache
+def prepared(target: TargetSet, places: Places) -> tuple[Task, IntArray, IntArray]:
+    """Return the task of a set, the rows that may teach and those that judge."""
+    progress = NullProgress()
+    settings = make_settings(threads=torch.get_num_threads(), workers=1, budget="5m")
+    resolved = resolve(settings, cuda=False)
+    catalog = open_source(table_of(target, places), group_by=None, progress=progress)
+    store = run_passes(
+        network_of(target.network, places.work),
+        catalog,
+        settings=settings,
+        resolved=resolved,
+        progress=progress,
+    )
+    real = target.network == "lite0"
+    groups = audit(store.catalog, store.thumbnails if real else None).groups
+    labels = store.catalog.labels
+    task = Task(store, labels, groups, settings, resolved, progress)
+    pool, test = stratified_holdout(
+        labels,
+        groups,
+        list(store.catalog.digests),
+        fraction=target.test / len(labels),
+        seed=0,
+    )
+    return task, pool, test
+
+
+def training_rows(task: Task, pool: IntArray, cell: Cell) -> IntArray:
+    """Draw the training images of a cell from those that may teach."""
+    labels = task.labels[pool]
+    largest = SETS[cell.target].largest
+    if cell.size == "all" and largest >= len(pool):
+        return pool
+    rng = generator(cell.target, cell.size, cell.seed)
+    order = rng.permutation(len(pool))
+    if cell.size == "all":
+        return np.sort(pool[order[:largest]])
+    chosen = []
+    for label in range(task.n_classes):
+        chosen += order[labels[order] == label][: int(cell.size)].tolist()
+    return np.sort(pool[np.array(chosen)])
+
+
+def run_cell(cell: Cell, places: Places, results: Path, *, only: set[str] | None = None) -> None:
+    """Do what is missing of a cell; write after every option, so nothing is lost."""
+    path = results / f"{cell.key}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    base, pool, test = prepared(SETS[cell.target], places)
+    task = replace(base, settings=base.settings.model_copy(update={"seed": cell.seed}))
+    rows = training_rows(task, pool, cell)
+    evidence = gather(task, rows)
+    context = make_context(task, evidence, refits=1.0)
+    found.setdefault("cell", [cell.target, cell.size, cell.seed])
+    found["n_train"], found["n_test"] = len(rows), len(test)
+    found["network"] = SETS[cell.target].network
+    found["kind"] = SETS[cell.target].kind
+    found["evidence"] = json.loads(evidence.summary.model_dump_json())
+    found["flip"] = context.flip
+    found["loo"] = {tap: _packed(right) for tap, right in evidence.correct.items()}
+    options = found.setdefault("options", {})
+    folds = _folds(task, rows)
+    for proposal in every_option(context):
+        if only is not None and proposal.name not in only:
+            continue
+        entry = options.setdefault(proposal.name, {})
+        action = json.loads(proposal.action.model_dump_json())
+        if entry.get("action") != action:
+            entry.clear()
+            entry["action"] = action
+            entry["strategy"] = proposal.strategy
+            entry["nominal"] = round(proposal.seconds, 2)
+        if "right" not in entry:
+            right, seconds, wall = _scored(task, proposal.action, rows, test)
+            entry.update(right=_packed(right), cpu=seconds, wall=wall)
+        if "race" not in entry and proposal.name != REFERENCE:
+            entry["race"] = _raced(task, context, proposal, rows, folds)
+        write_text(path, json.dumps(found, indent=1) + "\n")
+    if FASTAI not in options:
+        options[FASTAI] = _fastai(task, context, rows, test)
+        write_text(path, json.dumps(found, indent=1) + "\n")
+
+
+def _fastai(task: Task, context: Context, rows: IntArray, test: IntArray) -> dict[str, Any]:
+    """Give fastai's schedule as many epochs as our own fine-tuning of everything gets."""
+    ours = next(p for p in every_option(context) if p.name == "fine-tune the whole network")
+    epochs = 1 if isinstance(ours.action, TapsHead) else ours.action.recipe.epochs
+    cpu, wall = time.process_time(), time.perf_counter()
+    right = fine_tune(task, rows, test, epochs=epochs, flip=context.flip)
+    return {
+        "action": {"kind": "fastai", "epochs": epochs},
+        "strategy": "finetune",
+        "nominal": 0.0,
+        "right": _packed(right),
+        "cpu": round(time.process_time() - cpu, 2),
+        "wall": round(time.perf_counter() - wall, 2),
+    }
+
+
+def _raced(
+    task: Task,
+    context: Context,
+    proposal: Proposal,
+    rows: IntArray,
+    folds: list[tuple[IntArray, IntArray]],
+) -> list[dict[str, Any]]:
+    action = race_action(proposal.action)
+    found = []
+    for learn, judge in folds:
+        right, seconds, wall = _scored(task, action, rows[learn], rows[judge])
+        found.append({"right": _packed(right), "n": len(judge), "cpu": seconds, "wall": wall})
+    return found
+
+
+def _folds(task: Task, rows: IntArray) -> list[tuple[IntArray, IntArray]]:
+    digests = [task.store.catalog.digests[row] for row in rows]
+    return list(
+        stratified_folds(
+            task.labels[rows],
+            task.groups[rows],
+            digests,
+            n_folds=FOLDS,
+            seed=task.settings.seed,
+        )
+    )
+
+
+def _scored(
+    task: Task, action: Action, learn: IntArray, judge: IntArray
+) -> tuple[BoolArray, float, float]:
+    """Train on some rows; return which others are right, CPU seconds and wall seconds."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    trained = carry_out(task, action, learn)
+    seconds = (time.process_time() - cpu, time.perf_counter() - wall)
+    right = logits_of(trained, task.store, judge).argmax(axis=1) == task.labels[judge]
+    return np.asarray(right, dtype=np.bool_), round(seconds[0], 2), round(seconds[1], 2)
+
+
+def _packed(right: BoolArray) -> str:
+    return bytes(np.packbits(right)).hex()
+
+
+def unpacked(text: str, n: int) -> BoolArray:
+    """Return n booleans from their hexadecimal digits."""
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8))
+    return bits[:n].astype(np.bool_)
+
+
+def is_head(action: dict[str, Any]) -> bool:
+    """Whether an option trains no layer."""
+    return bool(action["kind"] == TapsHead.model_fields["kind"].default)
+
+
+def single_threaded() -> None:
+    """Leave the other cores to the other processes of the study."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)

@@ -1,0 +1,164 @@
+"""Decide again from what a cell recorded: the product's own rules, without training anything."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter
+
+from deciding.cells import FASTAI, REFERENCE, is_head, unpacked
+from frostline.plan import Action, EvidenceSummary
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.cases import prior_case
+from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
+from frostline.strategy.race import Entry, Work, choose, run_race
+from frostline.strategy.thresholds import FITTED, Thresholds
+
+BoolArray = npt.NDArray[np.bool_]
+
+_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What would be chosen, and the CPU seconds that finding it took."""
+
+    name: str
+    race_seconds: float
+    raced: bool
+
+
+class Recorded:
+    """One cell of the study.
+
+    Parameters
+    ----------
+    data : dict
+        The content of its file.
+    """
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.target, self.size, self.seed = data["cell"]
+        self.n_test: int = data["n_test"]
+        self.n_train: int = data["n_train"]
+        self.kind: str = data["kind"]
+        self.network: str = data["network"]
+        self.summary = EvidenceSummary.model_validate(data["evidence"])
+        self._loo = data.get("loo", {})
+        self.options: dict[str, dict[str, Any]] = {
+            name: option for name, option in data["options"].items() if "right" in option
+        }
+
+    @classmethod
+    def read(cls, folder: Path) -> list[Recorded]:
+        """Read every whole cell in a folder."""
+        found = [cls(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+        return [cell for cell in found if cell.whole]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every option has been trained."""
+        return REFERENCE in self.options and bool(self._loo)
+
+    @cached_property
+    def right(self) -> dict[str, BoolArray]:
+        """Which test images every fully trained option gets right, the reference included."""
+        return {n: unpacked(o["right"], self.n_test) for n, o in self.options.items()}
+
+    @cached_property
+    def candidates(self) -> list[str]:
+        """What may be chosen: everything but rivals and references."""
+        return [n for n in self.options if n not in (REFERENCE, FASTAI)]
+
+    @cached_property
+    def heads(self) -> list[str]:
+        """Options that train no layer, the simplest first."""
+        return [n for n in self.candidates if is_head(self.options[n]["action"])]
+
+    @property
+    def all_seconds(self) -> float:
+        """CPU seconds of training every candidate once, in full."""
+        return sum(float(self.options[n]["cpu"]) for n in self.candidates)
+
+    def choose(self, thresholds: Thresholds = FITTED) -> Choice:
+        """Decide as the product does, from the recorded evidence and races."""
+        summary = self.summary
+        correct = [unpacked(self._loo[self._probe(h)], self.n_train) for h in self.heads]
+        head = self.heads[simplest_of_the_best(correct, thresholds)]
+        if why_not_race(summary, thresholds):
+            return Choice(head, 0.0, raced=False)
+        names = [
+            n
+            for n in self.candidates
+            if n not in self.heads and makes_sense(summary, self.options[n]["strategy"])
+        ]
+        spent = 0.0
+
+        def runner(entry: Entry, fold: int) -> BoolArray:
+            nonlocal spent
+            race = self.options[entry.proposal.name]["race"][fold]
+            spent += float(race["cpu"])
+            return unpacked(race["right"], race["n"])
+
+        work = Work(tuple(self._entry(name) for name in (head, *names)), {}, self.n_train)
+        winner, _ = choose(run_race(work, runner, thresholds), thresholds)
+        return Choice(winner.name, spent, raced=True)
+
+    def rule(self) -> str:
+        """What the textbook's table says, without looking at anything but size and shift."""
+        strategy = prior_case(self.summary).strategy
+        if strategy == "head":
+            return self.heads[0]
+        named = {
+            "finetune": "fine-tune the whole network",
+            "full": "train the whole network",
+            "cut": next((n for n in self.candidates if n.startswith("cut after")), self.heads[0]),
+        }
+        return named[strategy]
+
+    def single_probe(self) -> str:
+        """The single layer that a linear probe likes best."""
+        best = next((n for n in self.heads if n == "head on the best layer"), None)
+        return best or self.heads[0]
+
+    def called(self, family: str) -> str:
+        """The option of a family such as "cut after"; the plainest head where there is none."""
+        return next((n for n in self.candidates if n.startswith(family)), self.heads[0])
+
+    def regret(self, name: str) -> float:
+        """Accuracy that choosing ``name`` loses to the best in hindsight, in points.
+
+        The best is found on one half of the test images and scored on the other, then the halves
+        swap: the best of a dozen on one test set is partly luck.
+        """
+        halves = np.arange(self.n_test) % 2
+        total = 0.0
+        for half in (0, 1):
+            seen, judged = halves == half, halves != half
+            best = max(self.candidates, key=lambda n: float(self.right[n][seen].mean()))
+            total += float(self.right[best][judged].mean() - self.right[name][judged].mean())
+        return 50.0 * total
+
+    def accuracy(self, name: str) -> float:
+        """Accuracy on all test images."""
+        return float(self.right[name].mean())
+
+    def _probe(self, head: str) -> str:
+        summary = self.summary
+        return {
+            "head on the last layer": summary.last_tap,
+            "head on the best layer": summary.best_tap,
+            "head on all taps": "all",
+        }.get(head, "adapted")
+
+    def _entry(self, name: str) -> Entry:
+        option = self.options[name]
+        action = _ACTION.validate_python(option["action"])
+        proposal = Proposal(name, option["strategy"], action, None, 0.0)
+        return Entry(proposal, action, 0.0)

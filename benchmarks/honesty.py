@@ -1,0 +1,130 @@
+"""Do the reported intervals hold what a large test part shows? Many cheap runs.
+
+    python benchmarks/honesty.py --fonts F --stamps S --clip-art C   # see benchmarks/decision.py
+
+Each run draws training images from a set of the study, fits a head without gradient training and
+judges it as ``frostline fit --effort fast`` does (cross-validation below 500 images, else a
+held-out part); then the model meets the whole test part, which nothing of this has seen. Writes
+benchmarks/results/honesty.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results" / "honesty.json"
+_SEEDS = 15
+
+
+def main() -> None:
+    """Run everything and write the shares."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
+    parser.add_argument("--stamps", type=Path, default=Path("/usr/share/tuxpaint/stamps"))
+    parser.add_argument("--clip-art", type=Path, default=Path("/usr/share/openclipart/png"))
+    parser.add_argument("--work", type=Path, default=Path(".study"))
+    parser.add_argument("--seeds", type=int, default=_SEEDS)
+    options = parser.parse_args()
+    os.environ["FROSTLINE_CACHE"] = str(options.work / "cache")
+    from deciding.sets import SETS, Places
+
+    places = Places(options.fonts, options.stamps, options.clip_art, options.work)
+    runs: list[dict[str, Any]] = []
+    for target in SETS.values():
+        if target.name == "photos":
+            continue
+        for size in ("5", "20", "600"):
+            for seed in range(options.seeds):
+                runs.append(_run(target.name, size, seed, places))
+        done = [r for r in runs if r["set"] == target.name]
+        print(f"{target.name}: {_share(done):.1%} of {len(done)} intervals hold", flush=True)
+    by_size: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run in runs:
+        by_size[run["size"]].append(run)
+    summary = {
+        "runs": len(runs),
+        "coverage": round(_share(runs), 4),
+        "bias": round(_bias(runs), 3),
+        "by_size": {
+            size: {"coverage": round(_share(of), 4), "bias": round(_bias(of), 3), "runs": len(of)}
+            for size, of in by_size.items()
+        },
+    }
+    RESULTS.write_text(json.dumps({"summary": summary, "runs": runs}, indent=1) + "\n")
+    print(json.dumps(summary, indent=1))
+
+
+def _run(name: str, size: str, seed: int, places: Any) -> dict[str, Any]:
+    from deciding.cells import prepared
+    from deciding.sets import SETS
+    from frostline.assess import assess
+    from frostline.evaluation.scores import score
+    from frostline.procedure import fit_once
+
+    base, pool, test = prepared(SETS[name], places)
+    settings = base.settings.model_copy(update={"seed": seed, "effort": "fast", "budget": None})
+    task = replace(base, settings=settings)
+    rows = _draw(base.labels, pool, name, size, seed)
+    split = _split(task, rows, seed)
+    fitted = fit_once(task, split.train)
+    assessed = assess(task, split, fitted)
+    scores = score(assessed.probabilities, task.labels[assessed.rows], seed=seed)
+    low, high = scores.accuracy_interval
+    truth = fitted.probabilities(task.store, test).argmax(axis=1) == task.labels[test]
+    return {
+        "set": name,
+        "size": size,
+        "seed": seed,
+        "n": len(rows),
+        "method": assessed.method,
+        "reported": round(scores.accuracy, 4),
+        "interval": [round(low, 4), round(high, 4)],
+        "large_test": round(float(truth.mean()), 4),
+        "n_large_test": len(test),
+    }
+
+
+def _draw(labels: Any, pool: Any, name: str, size: str, seed: int) -> Any:
+    from deciding.glyphs import generator
+
+    order = pool[generator("honesty", name, size, seed).permutation(len(pool))]
+    if int(size) > 100:
+        return np.sort(order[: int(size)])
+    chosen = [order[labels[order] == c][: int(size)] for c in np.unique(labels)]
+    return np.sort(np.concatenate(chosen))
+
+
+def _split(task: Any, rows: Any, seed: int) -> Any:
+    from frostline.images.split import Split, stratified_holdout
+
+    nothing = np.zeros(0, dtype=np.int64)
+    if len(rows) < 500:
+        return Split("cross-validation", rows, nothing, nothing)
+    digests = [task.store.catalog.digests[row] for row in rows]
+    rest, held = stratified_holdout(
+        task.labels[rows], task.groups[rows], digests, fraction=0.2, seed=seed
+    )
+    return Split("held-out", rows[rest], nothing, rows[held])
+
+
+def _share(runs: list[dict[str, Any]]) -> float:
+    inside = [r["interval"][0] <= r["large_test"] <= r["interval"][1] for r in runs]
+    return float(np.mean(inside))
+
+
+def _bias(runs: list[dict[str, Any]]) -> float:
+    return 100 * float(np.mean([r["reported"] - r["large_test"] for r in runs]))
+
+
+if __name__ == "__main__":
+    main()

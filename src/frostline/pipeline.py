@@ -10,18 +10,18 @@ import torch
 
 from frostline.artifact.run_folder import RunFolder
 from frostline.assess import TRAINED_FOLDS, Assessed, assess
-from frostline.backbone.network import Network
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.images.audit import Audit, audit
 from frostline.images.catalog import Catalog
 from frostline.images.sources import open_source
 from frostline.images.split import Split, make_split
-from frostline.plan import Plan
+from frostline.plan import NetworkResult, Plan
 from frostline.procedure import Fitted, Task, fit_once, gather, make_context
 from frostline.progress import NullProgress, Progress
 from frostline.publish import RunResult, publish
 from frostline.settings import Settings, make_settings, resolve
 from frostline.strategy.decide import decide, redescribe
+from frostline.strategy.networks import best_network, open_networks
 from frostline.timing import Stopwatch
 
 #: parts of the settings that never change a result
@@ -142,13 +142,16 @@ def _prepare(
     with clock.phase("listing images"):
         catalog = open_source(source, group_by=settings.group_by, progress=progress)
     with clock.phase("loading the network"):
-        network = Network.load(settings.backbone, weights=settings.weights)
+        networks = open_networks(settings, plan, progress)
         if settings.cut is not None:
-            network.cut(settings.cut)
+            for network in networks:
+                network.cut(settings.cut)
     with clock.phase("frozen features"):
-        store: FeatureStore = run_passes(
-            network, catalog, settings=settings, resolved=resolved, progress=progress
-        )
+        stores: list[FeatureStore] = [
+            run_passes(network, catalog, settings=settings, resolved=resolved, progress=progress)
+            for network in networks
+        ]
+        store = stores[0]
     with clock.phase("audit"):
         found = audit(store.catalog, store.thumbnails if settings.near_duplicates else None)
         split = make_split(
@@ -157,6 +160,10 @@ def _prepare(
             test_fraction=settings.test_fraction,
             seed=settings.seed,
         )
+    compared: list[NetworkResult] = []
+    if len(stores) > 1:
+        with clock.phase("comparing networks"):
+            store, compared = best_network(stores, split.train, store.catalog.labels, found.groups)
     task = Task(
         store=store,
         labels=store.catalog.labels,
@@ -165,6 +172,7 @@ def _prepare(
         resolved=resolved,
         progress=progress,
         given_plan=plan is not None,
+        networks=tuple(compared),
     )
     return Prepared(task, found, split)
 

@@ -211,11 +211,28 @@ class CandidateResult(_Data):
     stopped: str
 
 
+class NetworkResult(_Data):
+    """One network at one input size, scored by the frozen features of all depths.
+
+    ``macs`` are multiply-accumulates for one image; ``accuracy`` is leave-one-out on training
+    rows, in [0, 1].
+    """
+
+    backbone: str
+    input_size: int
+    macs: int
+    accuracy: float
+    standard_error: float
+    chosen: bool
+
+
 class Plan(_Data):
     """What will be done, and why. Written as ``plan.json``; may be edited and passed back.
 
     ``case`` is the textbook case (1-4) that the carried-out plan belongs to, ``prior`` what the
-    textbook alone would have said. ``removed``, ``frozen``, ``trained`` and ``new`` name layers.
+    textbook alone would have said. ``input_size`` is the side of the images that the network
+    sees, in pixels (None: that of its pretraining), ``networks`` what was compared. ``removed``,
+    ``frozen``, ``trained`` and ``new`` name layers.
     """
 
     version: Literal[1] = 1
@@ -224,6 +241,7 @@ class Plan(_Data):
     strategy: Literal["auto", "head", "finetune", "cut", "full"]
     chosen: str
     backbone: str
+    input_size: int | None = Field(default=None, ge=16, le=2048)
     cut: str | None
     removed: list[str]
     frozen: list[str]
@@ -232,6 +250,7 @@ class Plan(_Data):
     seed: int
     action: Action
     evidence: EvidenceSummary | None = None
+    networks: list[NetworkResult] = []
     candidates: list[CandidateResult] = []
     explanation: list[str] = []
     estimated_seconds: float = 0.0

@@ -15,7 +15,7 @@ from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
 from frostline.features.passes import FeatureStore
 from frostline.images.stratified import stratified_folds
-from frostline.plan import Action, EvidenceSummary, Plan, TapsHead
+from frostline.plan import Action, EvidenceSummary, NetworkResult, Plan, TapsHead
 from frostline.progress import NullProgress, Progress
 from frostline.settings import ResolvedSettings, Settings
 from frostline.strategy.context import Context
@@ -37,7 +37,8 @@ class Task:
     """What every fit of one run shares.
 
     ``labels`` and ``groups`` have shape (n,) and belong to all rows of the store's catalog.
-    ``given_plan`` says that the plan came from the user, so nothing decides anew.
+    ``given_plan`` says that the plan came from the user, so nothing decides anew. ``networks`` are
+    those that were compared, when there was a choice.
     """
 
     store: FeatureStore
@@ -47,6 +48,7 @@ class Task:
     resolved: ResolvedSettings
     progress: Progress
     given_plan: bool = False
+    networks: tuple[NetworkResult, ...] = ()
 
     @property
     def n_classes(self) -> int:
@@ -99,6 +101,7 @@ def make_context(task: Task, evidence: Evidence, *, refits: float) -> Context:
         settings=task.settings,
         resolved=task.resolved,
         refits=refits,
+        networks=task.networks,
         flip=_flip_is_safe(task, evidence) if task.settings.may_train else True,
     )
 

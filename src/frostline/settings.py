@@ -18,6 +18,9 @@ Auto = Literal["auto"]
 #: seconds of work that each effort stands for on the nominal machine
 EFFORT_SECONDS: dict[str, float] = {"fast": 60.0, "balanced": 300.0, "best": 3600.0}
 
+#: sides of square inputs, in pixels
+_SIZES = (32, 1024)
+
 _BUDGET = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|h)?\s*$")
 
 
@@ -35,7 +38,11 @@ class Settings(BaseModel):
         It is turned into a fixed list of work before anything starts.
     seed : int in [0, 2**31), default=0
     backbone : str, default="efficientnet_lite0"
-        A bundled network or any timm name.
+        A bundled network, any timm name, or several with commas between: then the one whose
+        frozen features serve best is taken.
+    input_size : str, default="auto"
+        Side of the square input in pixels, such as ``"224"``, or several with commas between to
+        be compared. ``auto`` is the size of pretraining; effort ``best`` also tries a larger one.
     weights : path or None, default=None
         Local weights (safetensors, or a state dict that loads with ``weights_only``).
     cut : str or None, default=None
@@ -75,6 +82,7 @@ class Settings(BaseModel):
     budget: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     backbone: Annotated[str, Field(min_length=1)] = "efficientnet_lite0"
+    input_size: str = "auto"
     weights: Path | None = None
     cut: str | None = None
     train_all: bool = False
@@ -100,6 +108,30 @@ class Settings(BaseModel):
             parse_budget(value)
         return value
 
+    @field_validator("backbone")
+    @classmethod
+    def _backbones_parse(cls, value: str) -> str:
+        if not all(part.strip() for part in value.split(",")):
+            raise ValueError("a name is missing between commas")
+        return value
+
+    @field_validator("input_size", mode="before")
+    @classmethod
+    def _sizes_parse(cls, value: object) -> str:
+        text = str(value)
+        if text != "auto" and not all(_is_size(part) for part in text.split(",")):
+            low, high = _SIZES
+            raise ValueError(
+                f"it must be 'auto' or pixels from {low} to {high}, such as '224' or '224,288'"
+            )
+        return text
+
+    @model_validator(mode="after")
+    def _weights_need_one_backbone(self) -> Settings:
+        if self.weights is not None and len(self.backbones) > 1:
+            raise ValueError("weights belong to one backbone, but several were named")
+        return self
+
     @model_validator(mode="after")
     def _cut_needs_its_strategy(self) -> Settings:
         if self.strategy != "cut":
@@ -117,9 +149,26 @@ class Settings(BaseModel):
         return self.strategy != "head"
 
     @property
+    def backbones(self) -> tuple[str, ...]:
+        """Every network that was named, in order."""
+        return tuple(dict.fromkeys(part.strip() for part in self.backbone.split(",")))
+
+    @property
+    def input_sizes(self) -> tuple[int, ...]:
+        """Every input size that was asked for, in pixels; empty for "auto"."""
+        if self.input_size == "auto":
+            return ()
+        return tuple(dict.fromkeys(int(part) for part in self.input_size.split(",")))
+
+    @property
     def budget_seconds(self) -> float:
         """Nominal seconds of work that this fit may plan for."""
         return parse_budget(self.budget) if self.budget else EFFORT_SECONDS[self.effort]
+
+
+def _is_size(text: str) -> bool:
+    low, high = _SIZES
+    return text.strip().isdigit() and low <= int(text) <= high
 
 
 def parse_budget(text: str) -> float:

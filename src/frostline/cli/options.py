@@ -52,7 +52,16 @@ Seed = Annotated[int, typer.Option(help="Same seed, same result.", rich_help_pan
 Backbone = Annotated[
     str,
     typer.Option(
-        help="Any name of 'frostline models', or the folder of a run.", rich_help_panel=_CHOICE
+        help="Any name of 'frostline models', or the folder of a run; several, with commas "
+        "between, are compared.",
+        rich_help_panel=_CHOICE,
+    ),
+]
+InputSize = Annotated[
+    str,
+    typer.Option(
+        help="Side of the images in pixels; several, with commas between, are compared.",
+        rich_help_panel=_CHOICE,
     ),
 ]
 Weights = Annotated[

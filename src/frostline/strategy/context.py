@@ -7,7 +7,7 @@ from typing import Literal
 
 from frostline.backbone.network import Network
 from frostline.evidence.collect import Evidence
-from frostline.plan import EvidenceSummary, Recipe
+from frostline.plan import EvidenceSummary, NetworkResult, Recipe
 from frostline.settings import ResolvedSettings, Settings
 from frostline.strategy.cost import RACE_SHARE, Work, plan_work
 
@@ -21,7 +21,8 @@ class Context:
     """Everything that proposals are made from.
 
     ``refits`` counts how often training runs in multiples of the training images (3 when the
-    procedure is cross-validated, else 1); ``flip`` says whether mirroring keeps the classes.
+    procedure is cross-validated, else 1); ``flip`` says whether mirroring keeps the classes;
+    ``networks`` are those that were compared before, if any.
     """
 
     network: Network
@@ -30,6 +31,7 @@ class Context:
     resolved: ResolvedSettings
     refits: float = 1.0
     flip: bool = True
+    networks: tuple[NetworkResult, ...] = ()
 
     @property
     def summary(self) -> EvidenceSummary:

@@ -14,6 +14,7 @@ from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
+from frostline.strategy.networks import in_words
 from frostline.strategy.race import Standing, Work, choose, results
 from frostline.strategy.words import explain
 
@@ -127,6 +128,7 @@ def make_plan(
         strategy=context.settings.strategy,
         chosen=chosen.name,
         backbone=context.network.name,
+        input_size=context.network.preprocessing.size,
         cut=parts.cut,
         removed=parts.removed,
         frozen=parts.frozen,
@@ -135,8 +137,12 @@ def make_plan(
         seed=context.settings.seed,
         action=chosen.action,
         evidence=context.summary,
+        networks=list(context.networks),
         candidates=candidates,
-        explanation=explain(context.summary, chosen, prior, reasons, candidates, parts.removed),
+        explanation=[
+            *in_words(context.networks),
+            *explain(context.summary, chosen, prior, reasons, candidates, parts.removed),
+        ],
         estimated_seconds=round(chosen.seconds, 1),
     )
 

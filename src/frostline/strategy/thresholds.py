@@ -21,6 +21,9 @@ class Thresholds:
         A simpler option is taken if it loses at most this many paired errors ...
     most_lost : float
         ... and at most this much accuracy.
+    network_tie : float
+        A cheaper network, or a smaller input, is taken if it loses at most this, and at most one
+        paired error.
     behind : float
         An option that lies this many paired errors behind after one fold is not tried again.
     """
@@ -30,6 +33,7 @@ class Thresholds:
     head_tie: float = 0.005
     errors: float = 1.0
     most_lost: float = 1.0
+    network_tie: float = 0.01
     behind: float = 2.0
 
 

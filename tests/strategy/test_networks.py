@@ -1,0 +1,129 @@
+"""Networks and input sizes are compared on frozen features, the cheapest good one is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import timm
+import torch
+from sklearn.datasets import load_digits
+
+from frostline.errors import FrostlineError, SettingsError
+from frostline.features.passes import FeatureStore
+from frostline.plan import Plan
+from frostline.progress import NullProgress
+from frostline.settings import make_settings
+from frostline.strategy.networks import best_network, in_words, open_networks
+
+N = 400
+LABELS = np.asarray(load_digits().target[:N], dtype=np.int64)
+ROWS, GROUPS = np.arange(300), np.arange(N)
+
+
+class Notes(NullProgress):
+    """Remembers what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def store(name: str, *, macs: int, noise: float) -> FeatureStore:
+    """Digits as features, blurred by noise."""
+    pixels = load_digits().images[:N].reshape(N, 64)
+    taps = pixels + np.random.default_rng(0).normal(0, noise + 1e-6, size=pixels.shape)
+
+    def tap(names: Any, rows: Any) -> Any:
+        del names
+        return taps[rows].astype(np.float32)
+
+    network = SimpleNamespace(
+        name=name, macs=macs, preprocessing=SimpleNamespace(size=8 if macs < 20 else 16)
+    )
+    catalog = SimpleNamespace(classes=tuple("0123456789"))
+    found = SimpleNamespace(
+        slices={"pixels": slice(0, 64)}, tap=tap, network=network, catalog=catalog
+    )
+    return cast(FeatureStore, found)
+
+
+@pytest.mark.parametrize(("noise", "taken"), [(0.0, "small"), (9.0, "large")])
+def test_the_larger_is_taken_only_where_it_is_clearly_better(noise: float, taken: str) -> None:
+    large, small = store("large", macs=30, noise=0.0), store("small", macs=10, noise=noise)
+    chosen, results = best_network([large, small], ROWS, LABELS, GROUPS)
+    assert chosen.network.name == taken
+    assert [r.backbone for r in results] == ["large", "small"], "in the order given"
+    assert [r.chosen for r in results] == [taken == "large", taken == "small"]
+    said = in_words(results)[0]
+    assert said.startswith(f"Frozen features of {taken}")
+    assert "small at 8 px" in said or "large at 16 px" in said
+
+
+def test_only_training_rows_decide() -> None:
+    spoiled = LABELS.copy()
+    spoiled[300:] = 0
+    two = [store("a", macs=30, noise=2.0), store("b", macs=10, noise=4.0)]
+    assert best_network(two, ROWS, LABELS, GROUPS)[1] == best_network(two, ROWS, spoiled, GROUPS)[1]
+
+
+def test_one_network_needs_no_words() -> None:
+    _, results = best_network([store("only", macs=1, noise=0.0)], ROWS, LABELS, GROUPS)
+    assert in_words(results) == []
+
+
+def test_sizes_are_opened_and_weights_stay() -> None:
+    settings = make_settings(input_size="64,96")
+    small, larger = open_networks(settings, None, NullProgress())
+    assert (small.preprocessing.size, larger.preprocessing.size) == (64, 96)
+    assert small.weights_id == larger.weights_id
+    assert [c.name for c in small.cuts] == [c.name for c in larger.cuts]
+    assert larger.macs > 2 * small.macs
+    assert larger.last.shape[1:] == (3, 3)
+
+
+def test_effort_best_looks_at_a_larger_input() -> None:
+    sizes = [
+        n.preprocessing.size
+        for n in open_networks(make_settings(effort="best"), None, NullProgress())
+    ]
+    assert sizes == [224, 288]
+    assert len(open_networks(make_settings(), None, NullProgress())) == 1
+
+
+def test_a_plan_settles_the_size() -> None:
+    plan = cast(Plan, SimpleNamespace(backbone="efficientnet_lite0", input_size=96))
+    opened = open_networks(make_settings(effort="best"), plan, NullProgress())
+    assert [n.preprocessing.size for n in opened] == [96]
+
+
+@pytest.mark.parametrize("size", ["12", "big", "224,", "4096", "-64", "64.5"])
+def test_wrong_sizes_are_refused(size: str) -> None:
+    with pytest.raises(SettingsError, match="input_size"):
+        make_settings(input_size=size)
+
+
+def test_a_size_that_a_network_cannot_take_is_said(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights = tmp_path / "vit.pt"
+    torch.save(timm.create_model("vit_tiny_patch16_224", pretrained=False).state_dict(), weights)
+    asked = make_settings(backbone="vit_tiny_patch16_224", weights=weights, input_size="96")
+    with pytest.raises(FrostlineError, match="vit_tiny_patch16_224"):
+        open_networks(asked, None, NullProgress())
+    left_to_us = make_settings(backbone="vit_tiny_patch16_224", weights=weights, effort="best")
+    notes = Notes()
+    opened = open_networks(left_to_us, None, notes)
+    assert [n.preprocessing.size for n in opened] == [224]
+    assert any("does not take images of" in text for text in notes.said)
+
+
+def test_several_backbones_with_one_file_of_weights_are_refused() -> None:
+    with pytest.raises(SettingsError, match="one backbone"):
+        make_settings(backbone="a,b", weights="w.safetensors")
+    with pytest.raises(SettingsError, match="missing between commas"):
+        make_settings(backbone="a,,b")

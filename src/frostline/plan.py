@@ -43,7 +43,8 @@ class ShiftEvidence(_Data):
 
     ``distance`` is the mean of the debiased shift over depth with a bootstrap ``interval``;
     ``relative`` is ``distance`` divided by that of ordinary photos on the network's reference
-    card (None without a card). ``kind`` says where the shift sits.
+    card (None without a card). ``kind`` says where the shift sits. ``preprocessing`` is a warning
+    that the images may have been fed wrongly, empty where nothing smells of it.
     """
 
     measure: str
@@ -58,12 +59,15 @@ class ShiftEvidence(_Data):
     label: Literal["similar", "moderate", "different", "unknown"]
     layers: list[LayerShift]
     warnings: list[str] = []
+    preprocessing: str = ""
 
 
 class ProbeEvidence(_Data):
     """Exact leave-one-out ridge on one tap, or on all taps together (``tap="all"``).
 
-    Accuracies lie in [0, 1]; ``standard_error`` belongs to ``accuracy``.
+    Accuracies lie in [0, 1]; ``standard_error`` belongs to ``accuracy``. ``neighbours`` is the
+    accuracy of the nearest other images' vote on the same tap, a second opinion that fits nothing
+    (None where it was not asked).
     """
 
     tap: str
@@ -74,6 +78,7 @@ class ProbeEvidence(_Data):
     mse: float
     train_accuracy: float
     strength: float
+    neighbours: float | None = None
 
 
 class Lookalike(_Data):
@@ -96,7 +101,8 @@ class EvidenceSummary(_Data):
     ``slope`` is the accuracy gained by the last doubling of the data. ``adapted`` is the probe on
     all taps after the norm layers' statistics were re-estimated on the training images (None
     where that was not tried), ``adapted_gain`` its accuracy minus that of ``all_taps``, with its
-    paired standard error.
+    paired standard error. ``agreement`` is Kendall's tau between ridge and nearest neighbours over
+    the single taps, from -1 to 1: how far two opinions rank the depths alike.
     """
 
     size: SizeEvidence
@@ -113,6 +119,7 @@ class EvidenceSummary(_Data):
     chance: float
     lookalikes: list[Lookalike] = []
     adapted: ProbeEvidence | None = None
+    agreement: float | None = None
     adapted_gain: float = 0.0
     adapted_gain_error: float = 0.0
 

@@ -13,6 +13,7 @@ from frostline.backbone.source_classifier import source_classifier
 from frostline.evaluation.calibration import fit_temperature, softmax
 from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
+from frostline.evidence.reference import reference_crops
 from frostline.features.passes import FeatureStore
 from frostline.images.stratified import stratified_folds
 from frostline.plan import Action, EvidenceSummary, NetworkResult, Plan, TapsHead
@@ -90,6 +91,7 @@ def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) 
         class_weights=task.class_weights(rows),
         known=known,
         source=source_classifier(task.store.network) if known is None else None,
+        reference=lambda: task.store.features_of(reference_crops(task.store.network.preprocessing)),
     )
 
 

@@ -15,6 +15,7 @@ from frostline.evidence import collect
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.needs import IntArray, LayerMoments
 from frostline.evidence.probes import probe
+from frostline.linear.neighbours import knn_loo
 from frostline.plan import EvidenceSummary
 
 Float32 = npt.NDArray[np.float32]
@@ -136,3 +137,35 @@ def test_many_rows_are_compared_on_a_part(
 def test_duplicates_only_are_refused(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
     with pytest.raises(InputError, match="two training images"):
         collect_evidence(store, np.arange(5), labels, np.zeros(400, dtype=np.int64), seed=0)
+
+
+def test_neighbours_give_a_second_opinion_on_the_depths(
+    store: PixelStore, labels: npt.NDArray[np.int64]
+) -> None:
+    rows = np.arange(300)
+    found = collect_evidence(store, rows, labels, np.arange(400), seed=0).summary
+    for one in found.probes:
+        votes = knn_loo(store.tap([one.tap], rows), labels[rows], n_classes=10)
+        assert one.neighbours == (votes.argmax(axis=1) == labels[rows]).mean()
+    assert found.agreement == pytest.approx(1.0), "pixels, then 16 means, then 4"
+    assert found.all_taps.neighbours is None
+    fold = collect_evidence(store, rows, labels, np.arange(400), seed=0, known=found).summary
+    assert fold.agreement is None
+
+
+def test_networks_without_statistics_are_compared_with_photos(
+    store: PixelStore, labels: npt.NDArray[np.int64]
+) -> None:
+    rows, strange = np.arange(300), np.arange(300, 400)
+
+    def collected(reference: Float32) -> EvidenceSummary:
+        return collect_evidence(
+            store, rows, labels, np.arange(400), seed=0, reference=lambda: reference
+        ).summary
+
+    everything = list(store.slices)
+    near, far = store.tap(everything, strange), store.tap(everything, strange) + 40.0
+    assert collected(near).shift.label == "similar"
+    assert collected(far).shift.label == "different"
+    assert [x.layer for x in collected(far).shift.layers] == everything
+    assert collected(far).adapted is not None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import kendalltau
 
 from frostline.backbone.source_classifier import SourceClassifier
 from frostline.errors import InputError
@@ -16,13 +17,16 @@ from frostline.evidence.curve import half_data_accuracy, half_of
 from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
 from frostline.evidence.probes import ADAPTED, ALL, best_tap, paired_gain, probe
+from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
 from frostline.linear.ridge import RidgeLOO
-from frostline.plan import EvidenceSummary, Lookalike
+from frostline.plan import EvidenceSummary, Lookalike, ProbeEvidence
 
 # single taps are compared on at most this many rows: comparing needs fewer than fitting
 _COMPARE_ROWS = 10_000
+# neighbours are compared pair by pair: beyond this many rows a second opinion costs too much
+_MOST_NEIGHBOURS = 3_000
 # statistics of fewer images are too noisy to replace those of pretraining
 _FEWEST_TO_ADAPT = 32
 
@@ -64,6 +68,7 @@ def collect_evidence(
     class_weights: FloatArray | None = None,
     known: EvidenceSummary | None = None,
     source: SourceClassifier | None = None,
+    reference: Callable[[], npt.NDArray[np.floating]] | None = None,
 ) -> Evidence:
     """Measure size, shift by depth and probes by depth on some rows of a store.
 
@@ -83,6 +88,8 @@ def collect_evidence(
         the slope, which decides nothing, are taken from it instead of being measured again.
     source : SourceClassifier or None, default=None
         The network's old classifier, to name what the classes look like.
+    reference : callable or None, default=None
+        Gives the taps of ordinary photos, for networks whose norm layers remember nothing.
 
     Raises
     ------
@@ -107,6 +114,7 @@ def collect_evidence(
             n_classes=n_classes,
             groups=g[compared],
             class_weights=class_weights,
+            second_opinion=known is None and len(compared) <= _MOST_NEIGHBOURS,
         )
         for name, block in zip(names, blocks, strict=True)
     }
@@ -130,7 +138,12 @@ def collect_evidence(
             class_weights=class_weights,
         )
         card = load_card(store.network.name, weights_id=store.network.weights_id)
-        shift = measure_shift(store.moments(chosen), card=card, seed=seed)
+        moments = store.moments(chosen)
+        if moments.layers or reference is None:
+            shift = measure_shift(moments, card=card, seed=seed)
+        else:
+            side_by_side = dict(zip(names, blocks, strict=True))
+            shift = shift_from_reference(everything, reference(), side_by_side, seed=seed)
         slope = 0.0 if half is None else whole.evidence.accuracy - half
     else:
         shift, slope = known.shift, known.slope
@@ -165,6 +178,7 @@ def collect_evidence(
         slope=slope,
         headroom=1.0 - max(p.evidence.accuracy for p in [*in_depth, whole, *also]),
         adapted=None if adapted is None else adapted.evidence,
+        agreement=_agreement([p.evidence for p in in_depth]),
         adapted_gain=adapted_gain[0],
         adapted_gain_error=adapted_gain[1],
         chance=float(np.bincount(y).max() / len(y)),
@@ -181,6 +195,15 @@ def collect_evidence(
         correct={name: p.correct for name, p in {**taps, **at_full}.items()},
         compared=compared,
     )
+
+
+def _agreement(probes: Sequence[ProbeEvidence]) -> float | None:
+    """Kendall's tau between two opinions on the depths; None without a second one."""
+    votes = [p.neighbours for p in probes]
+    if len(probes) < 3 or any(vote is None for vote in votes):
+        return None
+    tau = float(kendalltau([p.accuracy for p in probes], votes).statistic)
+    return tau if np.isfinite(tau) else None
 
 
 def _lookalikes(

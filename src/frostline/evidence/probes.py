@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray
 from frostline.linear.accuracy import loo_accuracy
+from frostline.linear.neighbours import knn_loo
 from frostline.linear.ridge import RidgeLOO, ridge_loo
 from frostline.plan import ProbeEvidence
 
@@ -37,6 +38,7 @@ def probe(
     groups: IntArray | None = None,
     blocks: Sequence[slice] | None = None,
     class_weights: FloatArray | None = None,
+    second_opinion: bool = False,
 ) -> Probe:
     """Fit ridge on one tap and score its leave-one-out (leave-one-group-out) outputs.
 
@@ -53,6 +55,8 @@ def probe(
         Columns of each tap, which are divided by the root of their number. A single tap is one
         block, so strengths mean the same at every width.
     class_weights : array of shape (n_classes,) or None
+    second_opinion : bool, default=False
+        Also let the nearest neighbours vote.
     """
     width = features.shape[1]
     fit = ridge_loo(
@@ -64,6 +68,10 @@ def probe(
         class_weights=class_weights,
     )
     scores = loo_accuracy(fit, labels, groups=groups)
+    neighbours = None
+    if second_opinion:
+        votes = knn_loo(features, labels, n_classes=n_classes, groups=groups)
+        neighbours = float((votes.argmax(axis=1) == labels).mean())
     return Probe(
         fit=fit,
         correct=scores.correct,
@@ -76,6 +84,7 @@ def probe(
             mse=float(np.min(fit.loo_mse)),
             train_accuracy=scores.train_accuracy,
             strength=fit.strength,
+            neighbours=neighbours,
         ),
     )
 

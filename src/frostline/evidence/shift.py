@@ -95,6 +95,7 @@ def measure_shift(
             for p in profiles
         ],
         warnings=_warnings(profiles, card),
+        preprocessing=" ".join(preprocessing_warnings(profiles)),
     )
 
 

@@ -16,7 +16,7 @@ from frostline.strategy.context import Context
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.networks import in_words
 from frostline.strategy.race import Standing, Work, choose, results
-from frostline.strategy.words import explain
+from frostline.strategy.words import Rival, explain
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,18 @@ def after_race(
         prior=prior_case(context.summary),
         candidates=[*heads, *layers, *left],
         reasons=reasons,
+        rival=_rival(winner, standings),
     )
+
+
+def _rival(winner: Standing, standings: Sequence[Standing]) -> Rival | None:
+    """Return the trained option that came nearest to a head that won."""
+    others = [s for s in standings if s is not winner and not isinstance(s.entry.action, TapsHead)]
+    if not others:
+        return None
+    nearest = max(others, key=lambda s: s.score)
+    folds = sorted(set(nearest.correct) & set(winner.correct))
+    return Rival(nearest.name, float(winner.on(folds).mean()) - float(nearest.on(folds).mean()))
 
 
 def make_plan(
@@ -119,6 +130,7 @@ def make_plan(
     prior: Case,
     candidates: list[CandidateResult],
     reasons: list[str],
+    rival: Rival | None = None,
 ) -> Plan:
     """Write a proposal down as a plan, with the layers it removes, freezes, trains and adds."""
     parts = Parts.of(context.network, chosen.action)
@@ -141,7 +153,7 @@ def make_plan(
         candidates=candidates,
         explanation=[
             *in_words(context.networks),
-            *explain(context.summary, chosen, prior, reasons, candidates, parts.removed),
+            *explain(context.summary, chosen, prior, reasons, parts.removed, rival),
         ],
         estimated_seconds=round(chosen.seconds, 1),
     )

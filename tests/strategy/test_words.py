@@ -1,0 +1,110 @@
+"""The explanation is made of the numbers, and says what would change the decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from frostline.plan import EvidenceSummary, ProbeEvidence, ShiftEvidence, SizeEvidence, TapsHead
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.cases import prior_case
+from frostline.strategy.words import GAIN_PER_DOUBLING, Rival, explain
+
+HEAD = Proposal("head on the last layer", "head", TapsHead(taps=["late"]), "late", 0.0)
+
+
+def probe(tap: str, accuracy: float, neighbours: float | None = None) -> ProbeEvidence:
+    return ProbeEvidence(
+        tap=tap,
+        dimensions=8,
+        accuracy=accuracy,
+        standard_error=0.02,
+        balanced_accuracy=accuracy,
+        mse=0.1,
+        train_accuracy=1.0,
+        strength=1.0,
+        neighbours=neighbours,
+    )
+
+
+def summary(**changes: Any) -> EvidenceSummary:
+    label = changes.pop("label", "different")
+    preprocessing = changes.pop("preprocessing", "")
+    values: dict[str, Any] = {
+        "size": SizeEvidence(
+            n_images=100,
+            n_classes=5,
+            per_class=20,
+            smallest_class=20,
+            largest_class=20,
+            label="small",
+        ),
+        "shift": ShiftEvidence(
+            measure="batchnorm",
+            n_images=64,
+            distance=0.5,
+            interval=(0.4, 0.6),
+            relative=None,
+            early=0.5,
+            middle=0.5,
+            late=0.5,
+            kind="global",
+            label=label,
+            layers=[],
+            preprocessing=preprocessing,
+        ),
+        "probes": [probe("early", 0.6, 0.5), probe("middle", 0.7, 0.6), probe("late", 0.8, 0.75)],
+        "all_taps": probe("all", 0.82),
+        "best_tap": "late",
+        "last_tap": "late",
+        "cut_gain": 0.0,
+        "cut_gain_error": 0.0,
+        "gap": 0.2,
+        "slope": 0.04,
+        "headroom": 0.18,
+        "chance": 0.2,
+    }
+    return EvidenceSummary(**(values | changes))
+
+
+def said(found: EvidenceSummary, rival: Rival | None = None) -> list[str]:
+    return explain(found, HEAD, prior_case(found), [], [], rival)
+
+
+def test_expected_accuracy_has_an_interval_that_scipy_agrees_with() -> None:
+    from scipy.stats import binomtest
+
+    low, high = binomtest(80, 100).proportion_ci(method="wilson")
+    line = next(x for x in said(summary()) if x.startswith("Expected accuracy"))
+    assert f"80% ({low:.0%} to {high:.0%})" in line
+
+
+@pytest.mark.parametrize(("doublings", "more"), [(1.0, 20), (2.0, 60), (3.0, 100), (0.0, 5)])
+def test_a_rival_close_behind_says_how_many_images_it_needs(doublings: float, more: int) -> None:
+    rival = Rival("train everything", doublings * GAIN_PER_DOUBLING["different"])
+    line = said(summary(), rival)[-1]
+    assert f"With about {more} more images per class 'train everything' starts to pay" in line
+
+
+def test_a_rival_far_behind_changes_nothing() -> None:
+    line = said(summary(label="similar"), Rival("train everything", 0.2))[-1]
+    assert "trails by 20.0 points" in line
+    assert "would change the decision" in line
+
+
+def test_a_smell_of_wrong_preprocessing_comes_first() -> None:
+    assert said(summary(preprocessing="Check the preprocessing."))[0] == "Check the preprocessing."
+    assert said(summary())[0].startswith("You have 100 training images")
+
+
+@pytest.mark.parametrize(("tau", "words"), [(1.0, "rank the depths alike"), (0.1, "do not lean")])
+def test_a_second_opinion_is_told(tau: float, words: str) -> None:
+    text = " ".join(said(summary(agreement=tau)))
+    assert "75.0% at the last layer" in text
+    assert words in text
+
+
+def test_re_estimated_statistics_are_told_with_their_effect() -> None:
+    found = summary(adapted=probe("adapted", 0.87), adapted_gain=0.05, adapted_gain_error=0.02)
+    assert "re-estimated on your images: 87.0% (+5.0 ± 2.0 points)" in " ".join(said(found))

@@ -185,9 +185,9 @@ SETS: dict[str, TargetSet] = {
         TargetSet("styles", "glyphs", "feature", 1500, 2400, _styles),
         TargetSet("textures", "glyphs", "feature", 1500, 2400, _textures),
         TargetSet("digits-small", "glyphs", "other", 797, 1000, _digits),
-        TargetSet("digits", "lite0", "input", 797, 400, _digits),
-        TargetSet("solar-cells", "lite0", "feature", 1200, 500, _cells),
-        TargetSet("clip-art", "lite0", "other", 800, 500, _clip_art),
+        TargetSet("digits", "lite0", "input", 500, 400, _digits),
+        TargetSet("solar-cells", "lite0", "feature", 700, 500, _cells),
+        TargetSet("clip-art", "lite0", "other", 500, 500, _clip_art),
         TargetSet("photos", "lite0", "similar", 86, 120, _photos),
     )
 }

@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import frostline
+from frostline.artifact.restore import restore_module
 from frostline.backbone.network import Network
 from frostline.errors import CutError, PlanError, RunFolderError
 from frostline.plan import FullTraining, Plan, SuffixTraining, TapsHead
@@ -286,6 +287,67 @@ def test_an_edited_plan_is_carried_out(digit_folder: Path, tmp_path: Path) -> No
     file.write_text(json.dumps(edited))
     with pytest.raises(PlanError, match="made for the backbone 'resnet18'"):
         frostline.fit(digit_folder, tmp_path / "third", plan=file)
+
+
+def test_re_estimated_statistics_travel_with_the_model(
+    digit_folder: Path, tmp_path: Path, pretrained: dict[str, torch.Tensor]
+) -> None:
+    advice = frostline.advise(digit_folder)
+    assert advice.plan.evidence is not None
+    assert advice.plan.evidence.adapted is not None, "digits lie far from photos"
+    edited = json.loads(advice.plan.to_json())
+    taps = [probe.tap for probe in advice.plan.evidence.probes]
+    edited["action"] = {"kind": "taps_head", "taps": taps, "statistics": "target"}
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(edited))
+    result = frostline.fit(digit_folder, tmp_path / "run", plan=file)
+    assert result.metrics["frozen_verified"]
+    moved = changed(tmp_path / "run", pretrained)
+    assert moved
+    assert {name.rpartition(".")[2] for name in moved} <= {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
+    # what was exported is what was judged: the module restored from the folder agrees
+    paths = sorted(digit_folder.rglob("*.png"))[:6]
+    network = Network.load("efficientnet_lite0")
+    pixels = np.stack([network.preprocessing.apply(Image.open(p).convert("RGB")) for p in paths])
+    with torch.no_grad():
+        logits = restore_module(tmp_path / "run")(
+            torch.from_numpy(network.preprocessing.normalise(pixels))
+        )
+    labels = [result.model.classes[i] for i in logits.argmax(dim=1)]
+    assert result.model.predict([str(path) for path in paths]) == labels
+
+
+def test_input_sizes_and_backbones_are_compared(digit_folder: Path, tmp_path: Path) -> None:
+    result = frostline.fit(
+        digit_folder,
+        tmp_path / "run",
+        effort="fast",
+        backbone="efficientnet_lite0,efficientnet_lite1",
+        input_size="64,96",
+    )
+    plan = result.plan
+    tried = [(n.backbone, n.input_size) for n in plan.networks]
+    assert tried == [
+        ("efficientnet_lite0", 64),
+        ("efficientnet_lite0", 96),
+        ("efficientnet_lite1", 64),
+        ("efficientnet_lite1", 96),
+    ]
+    taken = next(n for n in plan.networks if n.chosen)
+    assert (plan.backbone, plan.input_size) == (taken.backbone, taken.input_size)
+    assert plan.explanation[0].startswith(f"Frozen features of {taken.backbone}")
+    card = json.loads((tmp_path / "run" / "model" / "model.json").read_text())
+    assert card["preprocessing"]["size"] == taken.input_size
+    paths = sorted(digit_folder.rglob("*.png"))
+    right = [
+        label == path.parent.name
+        for label, path in zip(result.model.predict([str(p) for p in paths]), paths, strict=True)
+    ]
+    assert np.mean(right) > 0.8
 
 
 def test_a_second_run_computes_nothing_again(digit_folder: Path, tmp_path: Path) -> None:

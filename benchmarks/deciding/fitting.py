@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -9,51 +10,85 @@ from itertools import product
 import numpy as np
 
 from deciding.replay import Choice, Recorded
+from frostline.strategy.growth import KINDS, Factors, Kind
 from frostline.strategy.thresholds import FITTED, Thresholds
 
 _GRID = {
-    "errors": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5),
-    "most_lost": (0.005, 0.01, 0.02, 0.03, 0.05, 1.0),
-    "good_enough": (0.005, 0.01, 0.02, 0.03, 0.05),
-    "fewest_per_class": (0.0, 10.0),
-    "behind": (1.0, 2.0),
+    "errors": (0.0, 0.5, 1.0, 1.5),
+    "most_lost": (0.01, 0.03, 1.0),
+    "good_enough": (0.01, 0.02, 0.03, 0.05),
 }
+#: points of regret that others must gain before what is in use is given up: few sets are noisy
+_WORTH = 0.1
 #: racing must be worth its time: points of regret that the whole training time weighs
 _TIME = 0.2
 
 
 def fit(cells: Sequence[Recorded]) -> Thresholds:
-    """Return the thresholds of a grid with the least mean regret, time counting a little."""
-    costs = {values: _cost(cells, values) for values in product(*_GRID.values())}
-    least = min(costs.values())
-    # of equals the one in the middle of its neighbours, not the first on the border
-    equal = [values for values, cost in costs.items() if cost <= least + 1e-9]
-    return _thresholds(equal[len(equal) // 2])
+    """Return the thresholds of a grid with the least mean regret, time counting a little.
+
+    Those in use are kept unless others are better by a tenth of a point.
+    """
+    factors = fit_factors(cells)
+    seen: dict[tuple[int, tuple[float, ...]], float] = {}
+    costs = {v: _cost(cells, v, factors, seen) for v in product(*_GRID.values())}
+    best = min(costs, key=lambda values: costs[values])
+    in_use = tuple(float(getattr(FITTED, name)) for name in _GRID)
+    if costs[in_use] <= costs[best] + _WORTH:
+        return FITTED
+    return _thresholds(best)
 
 
 def leave_one_set_out(cells: Sequence[Recorded]) -> list[tuple[Recorded, Choice]]:
     """Decide every cell with thresholds that were fitted on the other target sets."""
     found = []
     for target in sorted({c.target for c in cells}):
-        thresholds = fit([c for c in cells if c.target != target])
-        found += [(c, c.choose(thresholds)) for c in cells if c.target == target]
+        others = [c for c in cells if c.target != target]
+        thresholds, factors = fit(others), fit_factors(others)
+        found += [(c, c.choose(thresholds, factors)) for c in cells if c.target == target]
     return found
 
 
-_SEEN: dict[tuple[int, tuple[float, ...]], tuple[float, float]] = {}
+def fit_factors(cells: Sequence[Recorded]) -> Factors:
+    """Return the median share of the race's error that full training left, by kind and size.
+
+    Cells that would not be raced do not count. A size that was never seen takes the kind's median.
+    """
+    ratios: dict[tuple[Kind, int], list[float]] = defaultdict(list)
+    for cell in cells:
+        if cell.summary.headroom >= FITTED.good_enough:
+            for kind, size, ratio in cell.errors():
+                ratios[kind, size].append(ratio)
+    found: dict[Kind, tuple[float, float, float]] = {}
+    for kind in KINDS:
+        every = [r for (k, _), values in ratios.items() if k == kind for r in values]
+        sizes = [ratios.get((kind, size)) or every for size in range(3)]
+        small, middle, large = (round(float(np.median(values)), 2) for values in sizes)
+        found[kind] = (small, middle, large)
+    return found
 
 
-def _cost(cells: Sequence[Recorded], values: tuple[float, ...]) -> float:
-    return float(np.mean([_of_one(cell, values) for cell in cells]))
-
-
-def _of_one(cell: Recorded, values: tuple[float, ...]) -> float:
-    key = (id(cell), values)
-    if key not in _SEEN:
-        choice = cell.choose(_thresholds(values))
-        _SEEN[key] = (cell.regret(choice.name), choice.race_seconds / cell.all_seconds)
-    regret, time = _SEEN[key]
-    return regret + _TIME * time
+def _cost(
+    cells: Sequence[Recorded],
+    values: tuple[float, ...],
+    factors: Factors,
+    seen: dict[tuple[int, tuple[float, ...]], float],
+) -> float:
+    """Mean regret, and a little for the time."""
+    total = 0.0
+    for cell in cells:
+        if not cell.may_race(_thresholds(values)):
+            # only the gate and the choice of a head matter
+            choice = cell.choose(_thresholds(values), factors)
+            total += cell.regret(choice.name)
+            continue
+        key = (id(cell), values[:2])
+        if key not in seen:
+            choice = cell.choose(_thresholds(values), factors)
+            share = choice.race_seconds / cell.all_seconds
+            seen[key] = cell.regret(choice.name) + _TIME * share
+        total += seen[key]
+    return total / len(cells)
 
 
 def _thresholds(values: tuple[float, ...]) -> Thresholds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,14 @@ from frostline.plan import Action, EvidenceSummary
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import prior_case
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
+from frostline.strategy.growth import (
+    FITTED_FACTORS,
+    Factors,
+    Kind,
+    bucket,
+    kind_of_action,
+    share_left,
+)
 from frostline.strategy.race import Entry, Work, choose, run_race
 from frostline.strategy.thresholds import FITTED, Thresholds
 
@@ -86,7 +95,7 @@ class Recorded:
         """CPU seconds of training every candidate once, in full."""
         return sum(float(self.options[n]["cpu"]) for n in self.candidates)
 
-    def choose(self, thresholds: Thresholds = FITTED) -> Choice:
+    def choose(self, thresholds: Thresholds = FITTED, factors: Factors = FITTED_FACTORS) -> Choice:
         """Decide as the product does, from the recorded evidence and races."""
         summary = self.summary
         correct = [unpacked(self._loo[self._probe(h)], self.n_train) for h in self.heads]
@@ -106,9 +115,13 @@ class Recorded:
             spent += float(race["cpu"])
             return unpacked(race["right"], race["n"])
 
-        work = Work(tuple(self._entry(name) for name in (head, *names)), {}, self.n_train)
+        work = Work(tuple(self._entry(name, factors) for name in (head, *names)), {}, self.n_train)
         winner, _ = choose(run_race(work, runner, thresholds), thresholds)
         return Choice(winner.name, spent, raced=True)
+
+    def may_race(self, thresholds: Thresholds) -> bool:
+        """Whether the evidence leaves anything to race for."""
+        return not why_not_race(self.summary, thresholds)
 
     def rule(self) -> str:
         """What the textbook's table says, without looking at anything but size and shift."""
@@ -157,8 +170,20 @@ class Recorded:
             "head on all taps": "all",
         }.get(head, "adapted")
 
-    def _entry(self, name: str) -> Entry:
+    def _entry(self, name: str, factors: Factors) -> Entry:
         option = self.options[name]
         action = _ACTION.validate_python(option["action"])
         proposal = Proposal(name, option["strategy"], action, None, 0.0)
-        return Entry(proposal, action, 0.0)
+        left = share_left(action, self.summary.size.per_class, factors)
+        return Entry(proposal, action, 0.0, left)
+
+    def errors(self) -> Iterator[tuple[Kind, int, float]]:
+        """Kind, size and ratio of the error after full training to that in the race."""
+        size = bucket(self.summary.size.per_class)
+        for name in self.candidates:
+            option = self.options[name]
+            folds = [unpacked(race["right"], race["n"]) for race in option["race"]]
+            short = 1.0 - float(np.concatenate(folds).mean())
+            if short > 0:
+                kind = kind_of_action(_ACTION.validate_python(option["action"]))
+                yield kind, size, (1.0 - self.accuracy(name)) / short

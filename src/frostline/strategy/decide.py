@@ -118,9 +118,9 @@ def _rival(winner: Standing, standings: Sequence[Standing]) -> Rival | None:
     others = [s for s in standings if s is not winner and not isinstance(s.entry.action, TapsHead)]
     if not others:
         return None
-    nearest = max(others, key=lambda s: s.score)
+    nearest = max(others, key=lambda s: s.expected(sorted(s.correct)))
     folds = sorted(set(nearest.correct) & set(winner.correct))
-    return Rival(nearest.name, float(winner.on(folds).mean()) - float(nearest.on(folds).mean()))
+    return Rival(nearest.name, winner.expected(folds) - nearest.expected(folds))
 
 
 def make_plan(

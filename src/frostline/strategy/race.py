@@ -13,6 +13,7 @@ from frostline.plan import Action, CandidateResult, TapsHead
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
+from frostline.strategy.growth import share_left
 from frostline.strategy.thresholds import FITTED, Thresholds
 
 BoolArray = npt.NDArray[np.bool_]
@@ -43,11 +44,14 @@ class Entry:
         What runs on a fold: the same with fewer epochs.
     seconds : float
         Nominal seconds of one fold.
+    left : float, default=1
+        Share of its error in the race that full training is expected to leave.
     """
 
     proposal: Proposal
     action: Action
     seconds: float
+    left: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,10 @@ class Standing:
         """Correctness on the images of some folds, side by side."""
         return np.concatenate([self.correct[fold] for fold in folds])
 
+    def expected(self, folds: Sequence[int]) -> float:
+        """Accuracy on some folds that full training would have reached, as others did."""
+        return 1.0 - self.entry.left * (1.0 - float(self.on(folds).mean()))
+
     @property
     def score(self) -> float:
         """Accuracy on everything it was judged on."""
@@ -107,13 +115,16 @@ def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Pro
     Cheap options come first. Each gets a quarter of the epochs of its final training, or as many
     as what is left still pays for.
     """
-    work = Work(tuple(Entry(head, head.action, 0.0) for head in heads), {}, context.n_images)
+    per_class = context.summary.size.per_class
+    entries = [Entry(h, h.action, 0.0, share_left(h.action, per_class)) for h in heads]
+    work = Work(tuple(entries), {}, context.n_images)
     purse = RACE_SHARE * context.resolved.budget_seconds
     for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
         quarter = race_action(proposal.action)
         for epochs in range(_epochs(quarter), _least(proposal.action) - 1, -1):
             action = _with_epochs(proposal.action, epochs)
-            entry = Entry(proposal, action, _fold_seconds(context, action))
+            left = share_left(action, per_class)
+            entry = Entry(proposal, action, _fold_seconds(context, action), left)
             longer = replace(work, entries=(*work.entries, entry))
             if longer.seconds <= purse:
                 work = longer
@@ -141,12 +152,12 @@ def run_race(work: Work, runner: Runner, thresholds: Thresholds = FITTED) -> lis
     for standing in standings:
         standing.correct[0] = runner(standing.entry, 0)
     trained = [s for s in standings if not isinstance(s.entry.action, TapsHead)]
-    best = max(standings, key=lambda s: s.score)
+    best = max(standings, key=lambda s: s.expected([0]))
     for standing in trained:
-        loss, error = paired_difference(best.correct[0], standing.correct[0])
+        loss, error = _expected_loss(best, standing, [0])
         if loss > max(thresholds.behind * error, WORTH):
             standing.stopped = f"{loss * 100:.1f} points behind on the first fold"
-    leaders = sorted((s for s in trained if not s.stopped), key=lambda s: -s.score)
+    leaders = sorted((s for s in trained if not s.stopped), key=lambda s: -s.expected([0]))
     for standing in leaders[LEADERS:]:
         standing.stopped = "not among the two leading options"
     again = [s for s in standings if s not in trained or s in leaders[:LEADERS]]
@@ -166,18 +177,18 @@ def choose(
     """
     running = [s for s in standings if not s.stopped]
     folds = sorted(set.intersection(*(set(s.correct) for s in running)))
-    best = max(running, key=lambda s: float(s.on(folds).mean()))
+    best = max(running, key=lambda s: s.expected(folds))
     count = len(best.on(folds))
     for standing in running:
-        loss, error = paired_difference(best.on(folds), standing.on(folds))
+        loss, error = _expected_loss(best, standing, folds)
         if standing is best:
             return best, [_won(best, running, folds, count)]
         if loss <= min(thresholds.errors * error, thresholds.most_lost):
             return standing, [
                 f"On {count} left-out images '{standing.name}' reached "
-                f"{standing.on(folds).mean():.1%}; the best option, '{best.name}', was "
-                f"{loss * 100:.1f} ± {error * 100:.1f} points better: no clear gain, so the "
-                "simpler one is taken."
+                f"{_reached(standing, folds)}; the best option, '{best.name}', "
+                f"{_reached(best, folds)}. A lead of {loss * 100:.1f} ± {error * 100:.1f} points "
+                "is no clear gain, so the simpler one is taken."
             ]
     return best, [_won(best, running, folds, count)]
 
@@ -206,12 +217,26 @@ def _won(best: Standing, running: Sequence[Standing], folds: Sequence[int], coun
     others = [s for s in running if s is not best]
     if not others:
         return f"'{best.name}' was the only option."
-    second = max(others, key=lambda s: float(s.on(folds).mean()))
-    gain, error = paired_difference(best.on(folds), second.on(folds))
+    second = max(others, key=lambda s: s.expected(folds))
+    gain, error = _expected_loss(best, second, folds)
     return (
-        f"On {count} left-out images '{best.name}' reached {best.on(folds).mean():.1%}, "
-        f"{gain * 100:.1f} ± {error * 100:.1f} points more than the next, '{second.name}'."
+        f"On {count} left-out images '{best.name}' reached {_reached(best, folds)}, "
+        f"{gain * 100:.1f} ± {error * 100:.1f} points more than the next, '{second.name}' with "
+        f"{_reached(second, folds)}."
     )
+
+
+def _reached(standing: Standing, folds: Sequence[int]) -> str:
+    """Say what the race showed, and what full training is expected to make of it."""
+    return f"{standing.on(folds).mean():.1%} ({standing.expected(folds):.1%} after full training)"
+
+
+def _expected_loss(best: Standing, other: Standing, folds: Sequence[int]) -> tuple[float, float]:
+    """Expected accuracy that ``other`` loses to ``best``, and its paired standard error."""
+    _, error = paired_difference(
+        best.entry.left * best.on(folds), other.entry.left * other.on(folds)
+    )
+    return best.expected(folds) - other.expected(folds), error
 
 
 def _epochs(action: Action) -> int:

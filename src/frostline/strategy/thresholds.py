@@ -32,7 +32,7 @@ class Thresholds:
     fewest_per_class: float = 5.0
     head_tie: float = 0.005
     errors: float = 1.0
-    most_lost: float = 1.0
+    most_lost: float = 0.01
     network_tie: float = 0.01
     behind: float = 2.0
 

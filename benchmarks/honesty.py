@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--clip-art", type=Path, default=Path("/usr/share/openclipart/png"))
     parser.add_argument("--work", type=Path, default=Path(".study"))
     parser.add_argument("--seeds", type=int, default=_SEEDS)
+    parser.add_argument("--part", nargs="+", default=["glyphs", "lite0"])
     options = parser.parse_args()
     os.environ["FROSTLINE_CACHE"] = str(options.work / "cache")
     from deciding.sets import SETS, Places
@@ -41,13 +42,17 @@ def main() -> None:
     places = Places(options.fonts, options.stamps, options.clip_art, options.work)
     runs: list[dict[str, Any]] = []
     for target in SETS.values():
-        if target.name == "photos":
+        if target.name == "photos" or target.network not in options.part:
             continue
         for size in ("5", "20", "600"):
             for seed in range(options.seeds):
                 runs.append(_run(target.name, size, seed, places))
         done = [r for r in runs if r["set"] == target.name]
         print(f"{target.name}: {_share(done):.1%} of {len(done)} intervals hold", flush=True)
+        _write(runs)
+
+
+def _write(runs: list[dict[str, Any]]) -> None:
     by_size: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
         by_size[run["size"]].append(run)
@@ -61,7 +66,6 @@ def main() -> None:
         },
     }
     RESULTS.write_text(json.dumps({"summary": summary, "runs": runs}, indent=1) + "\n")
-    print(json.dumps(summary, indent=1))
 
 
 def _run(name: str, size: str, seed: int, places: Any) -> dict[str, Any]:

@@ -78,7 +78,13 @@ def page(found: dict[str, Any]) -> str:
             _table(
                 ("size", "chosen", "accuracy", "best in hindsight", "its accuracy"),
                 [
-                    (r["size"], r["chosen"], r["accuracy"], r["best"], r["best_accuracy"])
+                    (
+                        r["size"],
+                        r["chosen"],
+                        f"{r['accuracy']:.1%}",
+                        r["best"],
+                        f"{r['best_accuracy']:.1%}",
+                    )
                     for r in found["apart"]
                 ],
             ),
@@ -93,11 +99,11 @@ def page(found: dict[str, Any]) -> str:
                     r["size"],
                     r["seed"],
                     r["chosen"],
-                    r["accuracy"],
+                    f"{r['accuracy']:.1%}",
                     r["best"],
-                    r["best_accuracy"],
-                    r["scratch"],
-                    "" if r["fastai"] is None else r["fastai"],
+                    f"{r['best_accuracy']:.1%}",
+                    f"{r['scratch']:.1%}",
+                    "" if r["fastai"] is None else f"{r['fastai']:.1%}",
                 )
                 for r in found["rows"]
             ],
@@ -131,4 +137,4 @@ def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.1%}" if isinstance(value, float) and 0 < abs(value) < 1 else str(value)
+    return str(value)

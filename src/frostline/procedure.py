@@ -234,7 +234,7 @@ def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArr
         for start in range(0, len(rows), _BATCH):
             pixels = store.pixels(rows[start : start + _BATCH])
             batch = torch.from_numpy(preprocessing.normalise(pixels)).to(device)
-            # convolutions run twice as fast on channels that lie last
+            # convolutions run faster on channels that lie last
             batch = batch.contiguous(memory_format=torch.channels_last)
             found.append(trained.module(batch).double().cpu().numpy())
     return np.concatenate(found) if found else np.zeros((0, 0))

@@ -6,16 +6,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Literal
 
 import numpy as np
 
 from deciding.replay import Choice, Recorded
-from frostline.strategy.growth import KINDS, Factors, Kind
+from frostline.strategy.growth import KINDS, Factors, Growth, Kind
 from frostline.strategy.thresholds import FITTED, Thresholds
 
 _GRID = {
     "errors": (0.0, 0.5, 1.0, 1.5),
     "most_lost": (0.01, 0.03, 1.0),
+    "behind": (2.0, 3.0, 5.0),
     "good_enough": (0.01, 0.02, 0.03, 0.05),
 }
 #: points of regret that others must gain before what is in use is given up: few sets are noisy
@@ -29,9 +31,9 @@ def fit(cells: Sequence[Recorded]) -> Thresholds:
 
     Those in use are kept unless others are better by a tenth of a point.
     """
-    factors = fit_factors(cells)
+    growth = fit_growth(cells)
     seen: dict[tuple[int, tuple[float, ...]], float] = {}
-    costs = {v: _cost(cells, v, factors, seen) for v in product(*_GRID.values())}
+    costs = {v: _cost(cells, v, growth, seen) for v in product(*_GRID.values())}
     best = min(costs, key=lambda values: costs[values])
     in_use = tuple(float(getattr(FITTED, name)) for name in _GRID)
     if costs[in_use] <= costs[best] + _WORTH:
@@ -44,20 +46,24 @@ def leave_one_set_out(cells: Sequence[Recorded]) -> list[tuple[Recorded, Choice]
     found = []
     for target in sorted({c.target for c in cells}):
         others = [c for c in cells if c.target != target]
-        thresholds, factors = fit(others), fit_factors(others)
-        found += [(c, c.choose(thresholds, factors)) for c in cells if c.target == target]
+        thresholds, growth = fit(others), fit_growth(others)
+        found += [(c, c.choose(thresholds, growth)) for c in cells if c.target == target]
     return found
 
 
-def fit_factors(cells: Sequence[Recorded]) -> Factors:
-    """Return the median share of the race's error that full training left, by kind and size.
+def fit_growth(cells: Sequence[Recorded]) -> Growth:
+    """Return the median shares of the error that full training left, by kind and size.
 
     Cells that would not be raced do not count. A size that was never seen takes the kind's median.
     """
+    return Growth(heat=_factors(cells, "heat"), final=_factors(cells, "final"))
+
+
+def _factors(cells: Sequence[Recorded], stage: Literal["heat", "final"]) -> Factors:
     ratios: dict[tuple[Kind, int], list[float]] = defaultdict(list)
     for cell in cells:
         if cell.summary.headroom >= FITTED.good_enough:
-            for kind, size, ratio in cell.errors():
+            for kind, size, ratio in cell.errors(stage):
                 ratios[kind, size].append(ratio)
     found: dict[Kind, tuple[float, float, float]] = {}
     for kind in KINDS:
@@ -71,7 +77,7 @@ def fit_factors(cells: Sequence[Recorded]) -> Factors:
 def _cost(
     cells: Sequence[Recorded],
     values: tuple[float, ...],
-    factors: Factors,
+    growth: Growth,
     seen: dict[tuple[int, tuple[float, ...]], float],
 ) -> float:
     """Mean regret, and a little for the time."""
@@ -79,12 +85,12 @@ def _cost(
     for cell in cells:
         if not cell.may_race(_thresholds(values)):
             # only the gate and the choice of a head matter
-            choice = cell.choose(_thresholds(values), factors)
+            choice = cell.choose(_thresholds(values), growth)
             total += cell.regret(choice.name)
             continue
-        key = (id(cell), values[:2])
+        key = (id(cell), values[:-1])
         if key not in seen:
-            choice = cell.choose(_thresholds(values), factors)
+            choice = cell.choose(_thresholds(values), growth)
             share = choice.race_seconds / cell.all_seconds
             seen[key] = cell.regret(choice.name) + _TIME * share
         total += seen[key]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +19,22 @@ from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import prior_case
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.growth import (
-    FITTED_FACTORS,
-    Factors,
+    FITTED_GROWTH,
+    Growth,
     Kind,
     bucket,
     kind_of_action,
     share_left,
 )
-from frostline.strategy.race import Entry, Work, choose, run_race
+from frostline.strategy.race import HEAT, Entry, Work, final_share, run_race
 from frostline.strategy.thresholds import FITTED, Thresholds
+from frostline.strategy.verdict import choose
 
 BoolArray = npt.NDArray[np.bool_]
 
 _ACTION: TypeAdapter[Action] = TypeAdapter(Action)
+#: what no race tries
+ONLY_STUDIED = ("train the norm layers",)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Recorded:
     @property
     def whole(self) -> bool:
         """Whether every option has been trained."""
-        return REFERENCE in self.options and bool(self._loo)
+        done = all("final" in self.options[name] for name in self.candidates)
+        return REFERENCE in self.options and bool(self._loo) and done
 
     @cached_property
     def right(self) -> dict[str, BoolArray]:
@@ -95,7 +99,7 @@ class Recorded:
         """CPU seconds of training every candidate once, in full."""
         return sum(float(self.options[n]["cpu"]) for n in self.candidates)
 
-    def choose(self, thresholds: Thresholds = FITTED, factors: Factors = FITTED_FACTORS) -> Choice:
+    def choose(self, thresholds: Thresholds = FITTED, growth: Growth = FITTED_GROWTH) -> Choice:
         """Decide as the product does, from the recorded evidence and races."""
         summary = self.summary
         correct = [unpacked(self._loo[self._probe(h)], self.n_train) for h in self.heads]
@@ -105,17 +109,22 @@ class Recorded:
         names = [
             n
             for n in self.candidates
-            if n not in self.heads and makes_sense(summary, self.options[n]["strategy"])
+            if n not in (*self.heads, *ONLY_STUDIED)
+            and makes_sense(summary, self.options[n]["strategy"], n)
         ]
         spent = 0.0
 
         def runner(entry: Entry, fold: int) -> BoolArray:
             nonlocal spent
-            race = self.options[entry.proposal.name]["race"][fold]
+            option = self.options[entry.proposal.name]
+            race = option["final"][fold - 1] if fold else option["heat"][0]
             spent += float(race["cpu"])
             return unpacked(race["right"], race["n"])
 
-        work = Work(tuple(self._entry(name, factors) for name in (head, *names)), {}, self.n_train)
+        final = final_share(self.n_train)
+        heats = tuple(self._entry(name, growth, HEAT) for name in (head, *names))
+        finals = tuple(self._entry(name, growth, final) for name in (head, *names))
+        work = Work(heats, finals, {}, self.n_train)
         winner, _ = choose(run_race(work, runner, thresholds), thresholds)
         return Choice(winner.name, spent, raced=True)
 
@@ -170,19 +179,21 @@ class Recorded:
             "head on all taps": "all",
         }.get(head, "adapted")
 
-    def _entry(self, name: str, factors: Factors) -> Entry:
+    def _entry(self, name: str, growth: Growth, share: float) -> Entry:
         option = self.options[name]
         action = _ACTION.validate_python(option["action"])
         proposal = Proposal(name, option["strategy"], action, None, 0.0)
-        left = share_left(action, self.summary.size.per_class, factors)
+        if name in self.heads:
+            share = 1.0
+        left = share_left(action, self.summary.size.per_class, growth, share=share)
         return Entry(proposal, action, 0.0, left)
 
-    def errors(self) -> Iterator[tuple[Kind, int, float]]:
+    def errors(self, stage: Literal["heat", "final"]) -> Iterator[tuple[Kind, int, float]]:
         """Kind, size and ratio of the error after full training to that in the race."""
         size = bucket(self.summary.size.per_class)
         for name in self.candidates:
             option = self.options[name]
-            folds = [unpacked(race["right"], race["n"]) for race in option["race"]]
+            folds = [unpacked(race["right"], race["n"]) for race in option[stage]]
             short = 1.0 - float(np.concatenate(folds).mean())
             if short > 0:
                 kind = kind_of_action(_ACTION.validate_python(option["action"]))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from deciding.cells import FASTAI, REFERENCE, SIZES
-from deciding.fitting import fit, fit_factors, leave_one_set_out
+from deciding.fitting import fit, fit_growth, leave_one_set_out
 from deciding.plots import bars, panels
 from deciding.replay import Choice, Recorded
 from frostline.strategy.cases import CASES, case_of
@@ -49,7 +49,7 @@ def write_report(folder: Path) -> None:
         "machine": platform.platform(),
         "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")},
         "fitted_on_all": asdict(fit(large)),
-        "factors_on_all": fit_factors(large),
+        "growth_on_all": asdict(fit_growth(large)),
         "in_use": asdict(FITTED),
         "regret": _regrets(large, chosen),
         "regret_by_set": _by_set(chosen),

@@ -71,7 +71,8 @@ class TargetSet:
     """One target set.
 
     ``kind`` is its distance from the network's source by design; ``test`` the number of images
-    that judge; ``largest`` that of the training images of size "all".
+    that judge; ``largest`` that of the training images of size "all". Small sizes are drawn with
+    equally many images of every class, or in ``natural`` shares.
     """
 
     name: str
@@ -80,6 +81,7 @@ class TargetSet:
     test: int
     largest: int
     make: Callable[[Places, Path], list[tuple[Path, str]]]
+    natural: bool = False
 
 
 def table_of(target: TargetSet, places: Places) -> Path:
@@ -186,7 +188,7 @@ SETS: dict[str, TargetSet] = {
         TargetSet("textures", "glyphs", "feature", 1500, 2400, _textures),
         TargetSet("digits-small", "glyphs", "other", 797, 1000, _digits),
         TargetSet("digits", "lite0", "input", 500, 400, _digits),
-        TargetSet("solar-cells", "lite0", "feature", 700, 500, _cells),
+        TargetSet("solar-cells", "lite0", "feature", 700, 500, _cells, natural=True),
         TargetSet("clip-art", "lite0", "other", 500, 500, _clip_art),
         TargetSet("photos", "lite0", "similar", 86, 120, _photos),
     )

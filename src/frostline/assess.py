@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from frostline.evaluation.expected import Expected, expected_accuracy
 from frostline.images.split import Split, stratified_folds
 from frostline.plan import TapsHead
 from frostline.procedure import Fitted, Task, fit_once
@@ -15,8 +16,9 @@ from frostline.procedure import Fitted, Task, fit_once
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-#: closed-form fits are cheap, so their folds come close to leaving one out
-_CLOSED_FORM_FOLDS = 10
+#: closed-form fits are cheap, so they have many folds, but never more than a class has images:
+#: a fold that holds more than its share of a class is judged by a model that knows too few of it
+_CLOSED_FORM_FOLDS = (5, 10)
 #: gradient training is refitted on fewer
 TRAINED_FOLDS = 3
 
@@ -26,7 +28,8 @@ class Assessed:
     """Probabilities for images that did not teach the model that gave them.
 
     ``rows`` are catalog rows, ``probabilities`` has shape (len(rows), n_classes);
-    ``frozen_verified`` tells whether every fit left its frozen part as it was.
+    ``frozen_verified`` tells whether every fit left its frozen part as it was. ``expected`` is
+    what the delivered model should reach, which learned from more images than those judged.
     """
 
     method: Literal["given", "held-out", "cross-validation"]
@@ -34,17 +37,21 @@ class Assessed:
     probabilities: FloatArray
     folds: int
     frozen_verified: bool
+    expected: Expected
 
 
 def assess(task: Task, split: Split, fitted: Fitted) -> Assessed:
     """Judge ``fitted``, or without a test part the procedure that made it."""
     if split.method != "cross-validation":
+        probabilities = fitted.probabilities(task.store, split.test)
+        right = int((probabilities.argmax(axis=1) == task.labels[split.test]).sum())
         return Assessed(
             method=split.method,
             rows=split.test,
-            probabilities=fitted.probabilities(task.store, split.test),
+            probabilities=probabilities,
             folds=1,
             frozen_verified=fitted.trained.frozen_verified,
+            expected=expected_accuracy(right, len(split.test)),
         )
     return _cross_validate(task, split, fitted)
 
@@ -57,10 +64,12 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
     """
     rows = split.train
     closed = isinstance(fitted.plan.action, TapsHead)
-    n_folds = _CLOSED_FORM_FOLDS if closed else TRAINED_FOLDS
+    smallest = int(np.bincount(task.labels[rows], minlength=task.n_classes).min())
+    fewest, most = _CLOSED_FORM_FOLDS
+    n_folds = min(max(smallest, fewest), most) if closed else TRAINED_FOLDS
     if closed and fitted.plan.evidence is not None and fitted.plan.evidence.adapted is not None:
         # every fold runs all its images through a network with statistics of its own
-        n_folds = TRAINED_FOLDS
+        n_folds = fewest
     settings = task.settings
     if closed and settings.strategy == "auto":
         settings = settings.model_copy(update={"effort": "fast", "budget": None})
@@ -78,4 +87,11 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
             probabilities[judge] = fold.probabilities(task.store, rows[judge])
             verified = verified and fold.trained.frozen_verified
             bar.advance()
-    return Assessed("cross-validation", rows, probabilities, len(folds), verified)
+    right = int((probabilities.argmax(axis=1) == task.labels[rows]).sum())
+    expected = expected_accuracy(
+        right,
+        len(rows),
+        share=float(np.mean([len(learn) for learn, _ in folds])) / len(rows),
+        slope=0.0 if fitted.plan.evidence is None else fitted.plan.evidence.slope,
+    )
+    return Assessed("cross-validation", rows, probabilities, len(folds), verified, expected)

@@ -159,7 +159,7 @@ def _raced(
     """Let the options run on folds of the training rows; return the plan that the score chose."""
     work = plan_race(context, [decision.head], decision.entrants)
     task.progress.note(
-        f"Race: {len(work.entries)} options, about {work.seconds / 60:.1f} nominal minutes."
+        f"Race: {len(work.heats)} options, about {work.seconds / 60:.1f} nominal minutes."
     )
     digests = [task.store.catalog.digests[row] for row in rows]
     folds = stratified_folds(
@@ -170,13 +170,14 @@ def _raced(
         seed=task.settings.seed,
     )
     quiet = task.quietly()
-    with task.progress.task("Race", len(work.entries)) as bar:
+    with task.progress.task("Race", len(work.heats)) as bar:
 
         def runner(entry: Entry, fold: int) -> BoolArray:
             learn, judge = (rows[part] for part in folds[fold % len(folds)])
             place = None
             if checkpoint_dir is not None:
-                place = checkpoint_dir / "race" / f"{work.entries.index(entry)}-{fold}"
+                number = (work.finals if fold else work.heats).index(entry)
+                place = checkpoint_dir / "race" / f"{number}-{fold}"
             trained = carry_out(quiet, entry.action, learn, checkpoint_dir=place)
             if fold == 0:
                 bar.advance()

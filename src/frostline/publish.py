@@ -76,7 +76,12 @@ def publish(
     catalog = task.store.catalog
     truth = task.labels[assessed.rows]
     scores = score(assessed.probabilities, truth, seed=task.settings.seed)
-    test = {"method": assessed.method, "folds": assessed.folds, **scores.to_json(catalog.classes)}
+    test = {
+        "method": assessed.method,
+        "folds": assessed.folds,
+        **_expected(assessed),
+        **scores.to_json(catalog.classes),
+    }
     clean = ~audit.leaked[assessed.rows]
     if assessed.method == "given" and not clean.all() and clean.any():
         without = score(assessed.probabilities[clean], truth[clean], seed=task.settings.seed)
@@ -144,7 +149,7 @@ def _card(
         temperature=fitted.temperature,
         fingerprints=Fingerprints(frozen=fingerprint(fitted.trained.module, fitted.trained.frozen)),
         n_train=len(split.train),
-        test={"method": assessed.method, "n": scores.n, **_headline(scores)},
+        test={"method": assessed.method, "n": scores.n, **_headline(scores), **_expected(assessed)},
         source=task.store.catalog.source,
     )
 
@@ -155,6 +160,13 @@ def _headline(scores: Scores) -> dict[str, Any]:
         "accuracy": scores.accuracy,
         "accuracy_interval": [low, high],
         "balanced_accuracy": scores.balanced_accuracy,
+    }
+
+
+def _expected(assessed: Assessed) -> dict[str, Any]:
+    return {
+        "expected_accuracy": assessed.expected.accuracy,
+        "expected_interval": list(assessed.expected.interval),
     }
 
 

@@ -6,8 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from frostline.evidence.curve import half_data_accuracy, half_of
+from frostline.evidence.curve import half_of, last_doubling
 from frostline.evidence.needs import BoolArray
 from frostline.evidence.probes import Probe, best_tap, paired_gain, probe
 from frostline.linear.ridge import RidgeLOO
@@ -137,16 +140,38 @@ def test_halves_keep_groups_whole_and_classes_in_proportion() -> None:
     assert (half != half_of(labels, groups, seed=0, draw=1)).any()
 
 
-def test_half_the_digits_give_less_accuracy_than_all() -> None:
-    features, labels = digits(120)
-    whole = probe("all", features, labels, n_classes=10)
-    blocks = [slice(0, 64)]
-    half = half_data_accuracy(
-        features, labels, n_classes=10, groups=np.arange(120), blocks=blocks, seed=0
+def test_the_last_doubling_is_what_scikit_learn_gains_by_it() -> None:
+    features, labels = digits(1797)
+    order = np.random.default_rng(0).permutation(len(labels))
+    x, y = features[order], labels[order]
+
+    def gained(n: int, seed: int) -> float:
+        found = last_doubling(
+            x[seed * n :][:n],
+            y[seed * n :][:n],
+            n_classes=10,
+            groups=np.arange(n),
+            blocks=[slice(0, 64)],
+            seed=seed,
+        )
+        assert found is not None
+        return found
+
+    for n in (60, 240):
+        runs = range(6)
+        truth = [_taught(x, y, seed * n, n) - _taught(x, y, seed * n, n // 2) for seed in runs]
+        found = [gained(n, seed) for seed in runs]
+        assert np.mean(truth) > 0.01
+        assert abs(np.mean(found) - np.mean(truth)) < 0.03
+    with_few = last_doubling(
+        features[:2], labels[:2], n_classes=10, groups=np.arange(2), blocks=[slice(0, 64)], seed=0
     )
-    assert half is not None
-    assert 0.5 < half < whole.evidence.accuracy - 0.02
-    alone = half_data_accuracy(
-        features[:2], labels[:2], n_classes=10, groups=np.arange(2), blocks=blocks, seed=0
-    )
-    assert alone is None or alone <= 1.0
+    assert with_few is None
+
+
+def _taught(x: Float, y: Int, start: int, n: int) -> float:
+    """Accuracy on all other digits of ridge regression that learned from ``n`` of them."""
+    learn = np.arange(start, start + n)
+    rest = np.setdiff1d(np.arange(len(y)), np.arange(start, start + 240))
+    model = make_pipeline(StandardScaler(), RidgeClassifierCV(np.logspace(0, 4, 13)))
+    return float(model.fit(x[learn], y[learn]).score(x[rest], y[rest]))

@@ -20,6 +20,7 @@ from frostline.plan import (
     TapsHead,
 )
 from frostline.settings import make_settings, resolve
+from frostline.strategy.candidates.finetune_all import GENTLY
 from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, plan_work
@@ -187,8 +188,16 @@ def test_without_a_better_low_layer_nothing_is_cut(network: Network) -> None:
     assert {e.strategy for e in made.entrants} == {"finetune", "full"}
     assert names(made)[0] == "train the top stage"
     assert "train the top half" in names(made)
+
+
+@pytest.mark.parametrize(("n", "label", "count"), [(9000, "similar", 3), (9000, "different", 2)])
+def test_more_than_one_rate_is_tried_and_low_ones_near_the_source(
+    network: Network, n: int, label: str, count: int
+) -> None:
+    made = decision(network, summary(network, n=n, label=label))
     rates = {e.name: e.action.recipe.learning_rate for e in made.entrants if e.name[:4] == "fine"}  # type: ignore[union-attr]
-    assert len(set(rates.values())) == 3, "rates apart"
+    assert len(set(rates.values())) == len(rates) == count
+    assert (GENTLY in rates) == (label == "similar")
 
 
 def test_the_top_stage_and_half_lie_where_they_say(network: Network) -> None:
@@ -262,15 +271,21 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
         work = plan_race(context, [made.head], made.entrants)
         heard[budget] = work
         allowed = RACE_SHARE * context.resolved.budget_seconds
-        assert sum(e.seconds for e in work.entries) <= allowed
-        assert {e.proposal.name for e in work.entries} | set(work.left_out) == {
+        assert sum(e.seconds for e in work.heats) <= work.seconds <= allowed
+        assert {e.proposal.name for e in work.heats} | set(work.left_out) == {
             made.head.name,
             *names(made),
         }
         assert all("budget" in why for why in work.left_out.values())
         again = plan_race(context, [made.head], made.entrants)
         assert again == work
-    assert len(heard["30s"].entries) < len(heard["40h"].entries) == len(names(made)) + 1
-    for one in heard["40h"].entries:
-        if not isinstance(one.action, TapsHead) and not isinstance(one.proposal.action, TapsHead):
-            assert one.action.recipe.epochs <= one.proposal.action.recipe.epochs
+    assert len(heard["30s"].heats) < len(heard["40h"].heats) == len(names(made)) + 1
+    for one, final in zip(heard["40h"].heats, heard["40h"].finals, strict=True):
+        assert one.proposal == final.proposal
+        if isinstance(one.action, TapsHead) or isinstance(final.action, TapsHead):
+            assert one == final
+            continue
+        assert not isinstance(one.proposal.action, TapsHead)
+        assert one.action.recipe.epochs < final.action.recipe.epochs
+        assert final.action.recipe.epochs <= one.proposal.action.recipe.epochs
+        assert one.left <= final.left, "a final leaves less to learn"

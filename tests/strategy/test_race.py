@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ import pytest
 
 from frostline.plan import FullTraining, Recipe, TapsHead
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.race import Entry, Standing, Work, choose, results, run_race
+from frostline.strategy.race import Entry, Standing, Work, run_race
+from frostline.strategy.verdict import choose, results
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.1, head_learning_rate=0.1)
 N = 200
@@ -19,6 +21,11 @@ N = 200
 def entry(name: str, *, trains: bool = True) -> Entry:
     action = FullTraining(recipe=RECIPE) if trains else TapsHead(taps=["layer4"])
     return Entry(Proposal(name, "finetune", action, None, 10.0), action, 1.0 if trains else 0.0)
+
+
+def standing(name: str, right: npt.NDArray[np.bool_], *, trains: bool = True) -> Standing:
+    one = entry(name, trains=trains)
+    return Standing(one, one, {0: right})
 
 
 def race(
@@ -37,19 +44,38 @@ def race(
         return np.asarray(difficulty[fold] < level)
 
     first = next(iter(scores))
-    work = Work(tuple(entry(name, trains=name != first) for name in scores), {}, n_images)
+    entries = tuple(entry(name, trains=name != first) for name in scores)
+    finals = tuple(replace(e, seconds=4 * e.seconds) for e in entries)
+    work = Work(entries, finals, {}, n_images)
     return run_race(work, runner), ran
 
 
 def test_a_clear_winner_is_chosen_and_the_reason_has_its_numbers() -> None:
-    standings, ran = race({"head": 0.6, "top": 0.9, "all": 0.7})
+    standings, ran = race({"head": (0.9, 0.7), "top": 0.9, "all": 0.7})
     winner, reasons = choose(standings)
     assert winner.name == "top"
     assert "'top' reached" in reasons[0]
     assert "more than the next" in reasons[0]
     assert ("head", 1) in ran
     assert ("all", 1) not in ran, "far behind: not tried again"
-    assert {r.name: r.stopped for r in results(standings, winner)}["top"] == "chosen"
+    found = {r.name: r for r in results(standings, winner)}
+    assert found["top"].stopped == "chosen"
+    assert found["top"].seconds == 1.0 + 4.0, "a final is longer than a heat"
+
+
+def test_no_final_is_run_where_the_heat_left_one_option() -> None:
+    standings, ran = race({"head": 0.4, "top": 0.9, "all": 0.6})
+    winner, reasons = choose(standings)
+    assert winner.name == "top"
+    assert "clearly behind" in reasons[0]
+    assert {fold for _, fold in ran} == {0}
+
+
+def test_the_final_outweighs_the_heat() -> None:
+    standings, _ = race({"head": 0.8, "top": (0.79, 0.9)})
+    winner, reasons = choose(standings)
+    assert winner.name == "top"
+    assert f"On {N} left-out images" in reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +86,7 @@ def test_the_simpler_one_wins_where_the_gain_is_unclear(better: int, worse: int,
     top = head.copy()
     top[160 : 160 + better] = True
     top[:worse] = False
-    standings = [Standing(entry("head", trains=False), {0: head}), Standing(entry("top"), {0: top})]
+    standings = [standing("head", head, trains=False), standing("top", top)]
     winner, reasons = choose(standings)
     assert winner.name == wins
     assert ("no clear gain" in reasons[0]) == (wins == "head")
@@ -88,7 +114,7 @@ def test_a_lucky_first_fold_is_corrected_by_the_second() -> None:
 def test_losers_stop_by_score_with_their_deficit() -> None:
     standings, _ = race({"head": 0.9, "all": 0.5})
     behind = next(s for s in standings if s.name == "all")
-    assert behind.stopped.endswith("points behind on the first fold")
+    assert behind.stopped.endswith("points behind in the heat")
     found = {r.name: r for r in results(standings, choose(standings)[0])}
     assert found["all"].score == pytest.approx(behind.score)
     assert found["all"].standard_error is not None

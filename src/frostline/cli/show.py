@@ -36,6 +36,13 @@ def result_panel(result: RunResult) -> Panel:
         f"[bold green]{test['accuracy']:.1%}[/]  (95 %: {low:.1%} to {high:.1%}; "
         f"{metrics['n_test']} images, {_METHODS[test['method']]})",
     )
+    if test["expected_accuracy"] > test["accuracy"]:
+        least, most = test["expected_interval"]
+        grid.add_row(
+            "Expected",
+            f"{test['expected_accuracy']:.1%}  (95 %: {least:.1%} to {most:.1%}): the model you "
+            "get learned from all images, those judged from fewer",
+        )
     without = test.get("without_leaks")
     if without:
         grid.add_row(

@@ -13,7 +13,7 @@ from scipy.stats import kendalltau
 from frostline.backbone.source_classifier import SourceClassifier
 from frostline.errors import InputError
 from frostline.evidence.cards import load_card
-from frostline.evidence.curve import half_data_accuracy, half_of
+from frostline.evidence.curve import half_of, last_doubling
 from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
 from frostline.evidence.probes import ADAPTED, ALL, best_tap, paired_gain, probe
@@ -128,7 +128,7 @@ def collect_evidence(
         class_weights=class_weights,
     )
     if known is None:
-        half = half_data_accuracy(
+        gained = last_doubling(
             everything,
             y,
             n_classes=n_classes,
@@ -144,7 +144,7 @@ def collect_evidence(
         else:
             side_by_side = dict(zip(names, blocks, strict=True))
             shift = shift_from_reference(everything, reference(), side_by_side, seed=seed)
-        slope = 0.0 if half is None else whole.evidence.accuracy - half
+        slope = 0.0 if gained is None else gained
     else:
         shift, slope = known.shift, known.slope
     adapted = None

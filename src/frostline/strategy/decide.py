@@ -9,13 +9,14 @@ from frostline.backbone.network import Network
 from frostline.errors import PlanError
 from frostline.evidence.probes import ADAPTED, ALL
 from frostline.plan import Action, CandidateResult, FullTraining, Plan, SuffixTraining, TapsHead
-from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, TRAINED
+from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.networks import in_words
-from frostline.strategy.race import Standing, Work, choose, results
+from frostline.strategy.race import Standing, Work
+from frostline.strategy.verdict import choose, results
 from frostline.strategy.words import Rival, explain
 
 
@@ -71,7 +72,7 @@ def decide(context: Context) -> Decision:
 def every_option(context: Context) -> list[Proposal]:
     """Return every option there is for this data, sensible or not: what a study compares."""
     found: dict[str, Proposal] = {}
-    for propose in (*CLOSED_FORM.values(), *RACED, *REFERENCE):
+    for propose in (*CLOSED_FORM.values(), *RACED, *STUDIED, *REFERENCE):
         proposal = propose(context)
         if proposal is not None:
             found.setdefault(proposal.name, proposal)
@@ -105,7 +106,7 @@ def after_race(
     layers = [result for result in raced if result.kind != "taps_head"]
     return make_plan(
         context,
-        winner.entry.proposal,
+        winner.heat.proposal,
         prior=prior_case(context.summary),
         candidates=[*heads, *layers, *left],
         reasons=reasons,
@@ -115,7 +116,7 @@ def after_race(
 
 def _rival(winner: Standing, standings: Sequence[Standing]) -> Rival | None:
     """Return the trained option that came nearest to a head that won."""
-    others = [s for s in standings if s is not winner and not isinstance(s.entry.action, TapsHead)]
+    others = [s for s in standings if s is not winner and s.trains]
     if not others:
         return None
     nearest = max(others, key=lambda s: s.expected(sorted(s.correct)))
@@ -286,6 +287,6 @@ def _entrants(context: Context) -> tuple[tuple[Proposal, ...], list[str]]:
     found: dict[str, Proposal] = {}
     for propose in RACED:
         proposal = propose(context)
-        if proposal is not None and makes_sense(summary, proposal.strategy):
+        if proposal is not None and makes_sense(summary, proposal.strategy, proposal.name):
             found.setdefault(proposal.name, proposal)
     return tuple(found.values()), ["Options that train layers race against the best head."]

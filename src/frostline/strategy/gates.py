@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.plan import EvidenceSummary
+from frostline.strategy.candidates.finetune_all import GENTLY
 from frostline.strategy.cases import counts_as_large
 from frostline.strategy.thresholds import FITTED, Thresholds
 
@@ -26,8 +27,11 @@ def why_not_race(summary: EvidenceSummary, thresholds: Thresholds = FITTED) -> s
     return ""
 
 
-def makes_sense(summary: EvidenceSummary, strategy: str) -> bool:
+def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool:
     """Leave out what the evidence speaks against before anything runs."""
+    if name == GENTLY:
+        # in the study a lower rate never won where there was far to go, or little to learn from
+        return counts_as_large(summary.size) and summary.shift.label == "similar"
     if strategy == "cut":
         # without a gain at a lower layer nothing speaks for removing the ones above
         return summary.cut_gain > 0 and summary.best_tap != summary.last_tap

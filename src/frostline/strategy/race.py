@@ -1,4 +1,4 @@
-"""The race: every option that the budget admits runs on the same folds, and the score decides."""
+"""The race: short heats of every option that the budget admits, then a long final of the best."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.evaluation.intervals import paired_difference
-from frostline.plan import Action, CandidateResult, TapsHead
+from frostline.plan import Action, TapsHead
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
@@ -17,13 +17,16 @@ from frostline.strategy.growth import share_left
 from frostline.strategy.thresholds import FITTED, Thresholds
 
 BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
 
 #: of the training images, this many folds are made; one is judged at a time
 FOLDS = 3
-#: trained options run on one fold, the leading ones on the others, too
+#: so many trained options reach the final
 LEADERS = 2
-#: share of its final epochs that an option runs for in the race
-_SHARE_OF_EPOCHS = 0.25
+#: share of its epochs that an option runs for in the heats
+HEAT = 0.25
+#: and in the final, where few images make it cheap and many make it long enough
+FINAL_OF_FEW, FINAL_OF_MANY = 1.0, 0.5
 #: fewer epochs than this tell nothing about an option that trains layers
 _FEWEST_EPOCHS = 2
 #: from so many images on, two folds judge well enough
@@ -41,11 +44,11 @@ class Entry:
     proposal : Proposal
         What would be carried out on all training images.
     action : Action
-        What runs on a fold: the same with fewer epochs.
+        What runs on a fold: the same, for a share of its epochs.
     seconds : float
         Nominal seconds of one fold.
     left : float, default=1
-        Share of its error in the race that full training is expected to leave.
+        Share of its error here that full training on all images is expected to leave.
     """
 
     proposal: Proposal
@@ -58,46 +61,77 @@ class Entry:
 class Work:
     """The fixed list of work of a race, written down before it starts.
 
-    ``left_out`` names the options that the budget does not admit, each with the reason.
-    ``n_images`` counts the training images, of all folds.
+    ``heats`` and ``finals`` name the same options in the same order. ``left_out`` names those that
+    the budget does not admit, each with the reason. ``n_images`` counts the training images, of
+    all folds.
     """
 
-    entries: tuple[Entry, ...]
+    heats: tuple[Entry, ...]
+    finals: tuple[Entry, ...]
     left_out: dict[str, str]
     n_images: int
 
     @property
     def seconds(self) -> float:
-        """Nominal seconds, the second fold of the leaders counted at its dearest."""
-        dearest = sorted((e.seconds for e in self.entries), reverse=True)
-        return sum(dearest) + further_folds(self.n_images) * sum(dearest[:LEADERS])
+        """Nominal seconds, with the dearest options in the final."""
+        dearest = sorted((e.seconds for e in self.finals), reverse=True)[:LEADERS]
+        return sum(e.seconds for e in self.heats) + final_folds(self.n_images) * sum(dearest)
 
 
-def further_folds(n_images: int) -> int:
-    """Return on how many folds besides the first the leading options are tried."""
+def final_folds(n_images: int) -> int:
+    """Return on how many folds, besides the one of the heats, the leading options are tried."""
     return FOLDS - 1 if n_images < _ENOUGH_TO_JUDGE else 1
+
+
+def final_share(n_images: int) -> float:
+    """Return the share of its epochs that an option runs for in the final."""
+    return FINAL_OF_FEW if n_images < _ENOUGH_TO_JUDGE else FINAL_OF_MANY
 
 
 @dataclass
 class Standing:
-    """What one option has shown so far: which images it classified rightly, by fold."""
+    """What one option has shown so far: which images it classified rightly, by fold.
 
-    entry: Entry
+    Fold 0 is that of the heat, all others are of the final.
+    """
+
+    heat: Entry
+    final: Entry
     correct: dict[int, BoolArray] = field(default_factory=dict)
     stopped: str = ""
 
     @property
     def name(self) -> str:
         """Name of the option."""
-        return self.entry.proposal.name
+        return self.heat.proposal.name
+
+    @property
+    def trains(self) -> bool:
+        """Whether the option trains layers, or a head on more than stored features."""
+        return not isinstance(self.heat.action, TapsHead)
+
+    @property
+    def seconds(self) -> float:
+        """Nominal seconds of everything it ran."""
+        return sum(self.entry(fold).seconds for fold in self.correct)
+
+    def entry(self, fold: int) -> Entry:
+        """What ran on a fold."""
+        return self.final if fold else self.heat
 
     def on(self, folds: Sequence[int]) -> BoolArray:
         """Correctness on the images of some folds, side by side."""
         return np.concatenate([self.correct[fold] for fold in folds])
 
+    def grown(self, folds: Sequence[int]) -> FloatArray:
+        """Correctness that full training is expected to reach: every error shrinks to a share."""
+        return np.concatenate(
+            [1.0 - self.entry(fold).left * (1.0 - self.correct[fold]) for fold in folds]
+        )
+
     def expected(self, folds: Sequence[int]) -> float:
         """Accuracy on some folds that full training would have reached, as others did."""
-        return 1.0 - self.entry.left * (1.0 - float(self.on(folds).mean()))
+        return float(self.grown(folds).mean())
 
     @property
     def score(self) -> float:
@@ -112,131 +146,79 @@ Runner = Callable[[Entry, int], BoolArray]
 def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Proposal]) -> Work:
     """Turn the budget into a list of work: heads always run, trained options while it lasts.
 
-    Cheap options come first. Each gets a quarter of the epochs of its final training, or as many
-    as what is left still pays for.
+    Cheap options come first. In the heats each gets a quarter of the epochs of its full training,
+    or as many as what is left still pays for; the final is as long as the rest allows.
     """
-    per_class = context.summary.size.per_class
-    entries = [Entry(h, h.action, 0.0, share_left(h.action, per_class)) for h in heads]
-    work = Work(tuple(entries), {}, context.n_images)
+    still = tuple(_entry(context, head, head.action) for head in heads)
+    work = Work(still, still, {}, context.n_images)
     purse = RACE_SHARE * context.resolved.budget_seconds
     for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
-        quarter = race_action(proposal.action)
-        for epochs in range(_epochs(quarter), _least(proposal.action) - 1, -1):
-            action = _with_epochs(proposal.action, epochs)
-            left = share_left(action, per_class)
-            entry = Entry(proposal, action, _fold_seconds(context, action), left)
-            longer = replace(work, entries=(*work.entries, entry))
-            if longer.seconds <= purse:
-                work = longer
+        least = _least(proposal.action)
+        for epochs in range(_epochs(shortened(proposal.action, HEAT)), least - 1, -1):
+            heat = _entry(context, proposal, _with_epochs(proposal.action, epochs))
+            more = replace(work, heats=(*work.heats, heat), finals=(*work.finals, heat))
+            if more.seconds <= purse:
+                work = more
                 break
         else:
             why = "too expensive to try within the budget"
             work = replace(work, left_out={**work.left_out, proposal.name: why})
+    for share in (final_share(context.n_images), FINAL_OF_MANY):
+        finals = tuple(
+            _entry(context, e.proposal, shortened(e.proposal.action, share)) for e in work.heats
+        )
+        longer = replace(work, finals=finals)
+        if longer.seconds <= purse:
+            return longer
     return work
 
 
-def race_action(action: Action) -> Action:
-    """Return what runs on a fold: the same for a quarter of its epochs."""
-    return _with_epochs(action, max(round(_SHARE_OF_EPOCHS * _epochs(action)), _least(action)))
+def shortened(action: Action, share: float) -> Action:
+    """Return the same action for a share of its epochs."""
+    return _with_epochs(action, max(round(share * _epochs(action)), _least(action)))
 
 
 def run_race(work: Work, runner: Runner, thresholds: Thresholds = FITTED) -> list[Standing]:
-    """Run all entries on the first fold, the leading ones and all heads on the others.
+    """Run the heats on the first fold; the leading options and all heads meet in the final.
 
     Returns
     -------
     list of Standing
         In the order of the entries: the simplest first.
     """
-    standings = [Standing(entry) for entry in work.entries]
+    pairs = zip(work.heats, work.finals, strict=True)
+    standings = [Standing(heat, final) for heat, final in pairs]
     for standing in standings:
-        standing.correct[0] = runner(standing.entry, 0)
-    trained = [s for s in standings if not isinstance(s.entry.action, TapsHead)]
+        standing.correct[0] = runner(standing.heat, 0)
     best = max(standings, key=lambda s: s.expected([0]))
-    for standing in trained:
-        loss, error = _expected_loss(best, standing, [0])
-        if loss > max(thresholds.behind * error, WORTH):
-            standing.stopped = f"{loss * 100:.1f} points behind on the first fold"
-    leaders = sorted((s for s in trained if not s.stopped), key=lambda s: -s.expected([0]))
+    for standing in standings:
+        loss, error = expected_loss(best, standing, [0])
+        # a head costs nothing in the final, so only one that is far behind stays away
+        patience = thresholds.behind * (1.0 if standing.trains else 2.0)
+        if loss > max(patience * error, WORTH):
+            standing.stopped = f"{loss * 100:.1f} points behind in the heat"
+    running = [s for s in standings if not s.stopped]
+    leaders = sorted((s for s in running if s.trains), key=lambda s: -s.expected([0]))
     for standing in leaders[LEADERS:]:
         standing.stopped = "not among the two leading options"
-    again = [s for s in standings if s not in trained or s in leaders[:LEADERS]]
-    if leaders:
-        for fold in range(1, 1 + further_folds(work.n_images)):
-            for standing in again:
-                standing.correct[fold] = runner(standing.entry, fold)
+    finalists = [s for s in running if not s.trains or s in leaders[:LEADERS]]
+    if len(finalists) > 1 and leaders:
+        for fold in range(1, 1 + final_folds(work.n_images)):
+            for standing in finalists:
+                standing.correct[fold] = runner(standing.final, fold)
     return standings
 
 
-def choose(
-    standings: Sequence[Standing], thresholds: Thresholds = FITTED
-) -> tuple[Standing, list[str]]:
-    """Return the simplest option that loses no more than the thresholds allow, and why.
-
-    On few images one error is several points: a lead of one lucky image must not count.
-    """
-    running = [s for s in standings if not s.stopped]
-    folds = sorted(set.intersection(*(set(s.correct) for s in running)))
-    best = max(running, key=lambda s: s.expected(folds))
-    count = len(best.on(folds))
-    for standing in running:
-        loss, error = _expected_loss(best, standing, folds)
-        if standing is best:
-            return best, [_won(best, running, folds, count)]
-        if loss <= min(thresholds.errors * error, thresholds.most_lost):
-            return standing, [
-                f"On {count} left-out images '{standing.name}' reached "
-                f"{_reached(standing, folds)}; the best option, '{best.name}', "
-                f"{_reached(best, folds)}. A lead of {loss * 100:.1f} ± {error * 100:.1f} points "
-                "is no clear gain, so the simpler one is taken."
-            ]
-    return best, [_won(best, running, folds, count)]
+def expected_loss(best: Standing, other: Standing, folds: Sequence[int]) -> tuple[float, float]:
+    """Return the expected accuracy that ``other`` loses to ``best``, and its paired error."""
+    return paired_difference(best.grown(folds), other.grown(folds))
 
 
-def results(standings: Sequence[Standing], winner: Standing) -> list[CandidateResult]:
-    """List every option that ran with its score, standard error, nominal seconds and fate."""
-    found = []
-    for standing in standings:
-        correct = standing.on(sorted(standing.correct))
-        accuracy = float(correct.mean())
-        proposal = standing.entry.proposal
-        found.append(
-            CandidateResult(
-                name=proposal.name,
-                kind=proposal.action.kind,
-                score=accuracy,
-                standard_error=float(np.sqrt(accuracy * (1 - accuracy) / len(correct))),
-                seconds=round(standing.entry.seconds * len(standing.correct), 1),
-                stopped="chosen" if standing is winner else standing.stopped or "no clear gain",
-            )
-        )
-    return found
-
-
-def _won(best: Standing, running: Sequence[Standing], folds: Sequence[int], count: int) -> str:
-    others = [s for s in running if s is not best]
-    if not others:
-        return f"'{best.name}' was the only option."
-    second = max(others, key=lambda s: s.expected(folds))
-    gain, error = _expected_loss(best, second, folds)
-    return (
-        f"On {count} left-out images '{best.name}' reached {_reached(best, folds)}, "
-        f"{gain * 100:.1f} ± {error * 100:.1f} points more than the next, '{second.name}' with "
-        f"{_reached(second, folds)}."
-    )
-
-
-def _reached(standing: Standing, folds: Sequence[int]) -> str:
-    """Say what the race showed, and what full training is expected to make of it."""
-    return f"{standing.on(folds).mean():.1%} ({standing.expected(folds):.1%} after full training)"
-
-
-def _expected_loss(best: Standing, other: Standing, folds: Sequence[int]) -> tuple[float, float]:
-    """Expected accuracy that ``other`` loses to ``best``, and its paired standard error."""
-    _, error = paired_difference(
-        best.entry.left * best.on(folds), other.entry.left * other.on(folds)
-    )
-    return best.expected(folds) - other.expected(folds), error
+def _entry(context: Context, proposal: Proposal, action: Action) -> Entry:
+    whole = _epochs(proposal.action)
+    share = _epochs(action) / whole if whole else 1.0
+    left = share_left(action, context.summary.size.per_class, share=share)
+    return Entry(proposal, action, _fold_seconds(context, action), left)
 
 
 def _epochs(action: Action) -> int:

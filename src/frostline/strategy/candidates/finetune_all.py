@@ -17,6 +17,9 @@ _FIRM_RATE = 3e-3
 #: what is learned gently is forgotten less
 _GENTLE_RATE = 1e-4
 
+#: name of the option at the lowest rate
+GENTLY = "fine-tune the whole network gently"
+
 #: pull towards the pretrained weights on similar images
 _ANCHOR = 0.1
 
@@ -30,7 +33,7 @@ def propose_gently(context: Context) -> Proposal | None:
     """The same at lower rates; None when a rate was asked for."""
     if context.settings.learning_rate != "auto":
         return None
-    return _propose(context, "fine-tune the whole network gently", _GENTLE_RATE, decay=0.75)
+    return _propose(context, GENTLY, _GENTLE_RATE, decay=0.75)
 
 
 def propose_firmly(context: Context) -> Proposal | None:

@@ -1,0 +1,61 @@
+"""What the delivered model should reach, when only models of fewer images could be judged."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from frostline.errors import InputError
+from frostline.evaluation.intervals import wilson
+
+_Z95 = 1.959963984540054
+#: standard error of the correction, as a share of it: the learning curve is read off two points
+_DOUBT = 0.5
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Accuracy that new images of the same kind should meet, in [0, 1].
+
+    ``gain`` is what learning from all images adds to what was measured.
+    """
+
+    accuracy: float
+    interval: tuple[float, float]
+    gain: float
+
+
+def expected_accuracy(right: int, n: int, *, share: float = 1.0, slope: float = 0.0) -> Expected:
+    """Correct a cross-validated accuracy for the images that its models had to do without.
+
+    Accuracy grows about evenly with the logarithm of the number of images, so the way from
+    ``share`` of them to all is ``slope * log2(1 / share)``. The interval is that of Wilson (1927)
+    around the measured accuracy, moved by the correction and widened by half of it.
+
+    Parameters
+    ----------
+    right : int in [0, n]
+        Images that models which had not seen them classified rightly.
+    n : int, at least 1
+    share : float in (0, 1], default=1
+        Share of the images that those models learned from; 1 for a held-out part.
+    slope : float, default=0
+        Accuracy that the last doubling of the images brought. One that is negative is noise.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    """
+    if not 0.0 < share <= 1.0:
+        raise InputError(f"The share of the images must lie above 0 and at most at 1, not {share}.")
+    low, high = wilson(right, n)
+    measured = right / n
+    gain = min(max(slope, 0.0) * math.log2(1.0 / share), 1.0 - measured)
+    if gain == 0.0:
+        return Expected(measured, (low, high), 0.0)
+    doubt = _Z95 * _DOUBT * gain
+    accuracy = measured + gain
+    below = math.hypot(measured - low, doubt)
+    above = math.hypot(high - measured, doubt)
+    return Expected(accuracy, (max(0.0, accuracy - below), min(1.0, accuracy + above)), gain)

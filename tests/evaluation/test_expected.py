@@ -22,7 +22,9 @@ def test_the_correction_follows_the_learning_curve_and_widens_the_interval() -> 
     assert found.accuracy == pytest.approx(0.9)
     low, high = wilson(80, 100)
     assert found.interval[1] - found.interval[0] > high - low
-    assert expected_accuracy(80, 100, share=0.8, slope=-0.1).gain == 0.0, "noise is no gain"
+    flat = expected_accuracy(80, 100, share=0.8, slope=-0.1)
+    assert flat.gain == 0.0, "noise is no gain"
+    assert flat.interval[1] - flat.interval[0] == pytest.approx(1.2 * (high - low))
     assert expected_accuracy(99, 100, share=0.5, slope=0.5).accuracy == 1.0
     assert expected_accuracy(99, 100, share=0.5, slope=0.5).interval[1] == 1.0
 

@@ -17,6 +17,7 @@ from frostline.backbone.cuts import Cut, choose_taps, find_cuts, stage_paths
 from frostline.backbone.ends import output_layers
 from frostline.backbone.holding import original_class, release_all
 from frostline.backbone.measuring import Size, Step, find_sizes, measure
+from frostline.backbone.merging import merge
 from frostline.backbone.parts import (
     Part,
     Stretch,
@@ -256,27 +257,7 @@ class Network:
         BackboneError
             If the two do not have every tensor, or disagree on one that both have.
         """
-        state = dict(prefix.state_dict())
-        for name, tensor in suffix.state_dict().items():
-            if name in state and not torch.equal(state[name], tensor):
-                raise BackboneError(
-                    f"Prefix and suffix disagree on {name!r}, which both sides of the cut use.",
-                    hint="Train such a tensor on one side only, or split and train one network.",
-                )
-            state[name] = tensor
-        merged = self.plain()
-        missing = [name for name in merged.state_dict() if name not in state]
-        if missing or len(state) > len(merged.state_dict()):
-            raise BackboneError(
-                f"The parts do not make up {self.name}: {len(missing)} tensors missing"
-                f"{f' (first: {missing[0]})' if missing else ''}.",
-                hint="Give both parts of one split of this network.",
-            )
-        # the module's own dictionary carries the version that some libraries look for
-        complete = merged.state_dict()
-        complete.update(state)
-        merged.load_state_dict(complete)
-        return merged
+        return merge(self.plain(), prefix, suffix, name=self.name)
 
     def plain(self) -> nn.Module:
         """Return a copy of the network as its own library knows it: nothing frozen or held."""

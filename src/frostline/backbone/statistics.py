@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -36,17 +37,25 @@ def with_statistics_of(network: Network, batches: Iterable[torch.Tensor]) -> Net
         for layer in adapted.feature_module.modules()
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is not None
     ]
+    with estimating(norms), torch.no_grad():
+        for batch in batches:
+            adapted.feature_module(batch)
+    adapted.weights_id = fingerprint(adapted.feature_module)
+    return adapted
+
+
+@contextlib.contextmanager
+def estimating(norms: Sequence[nn.modules.batchnorm._BatchNorm]) -> Iterator[None]:
+    """Forget the statistics of BatchNorm layers and take plain averages over what runs inside."""
     kept = [(layer.momentum, layer.training) for layer in norms]
     for layer in norms:
         layer.reset_running_stats()
         # None: a plain average over all batches
         layer.momentum = None
         layer.train()
-    with torch.no_grad():
-        for batch in batches:
-            adapted.feature_module(batch)
-    for layer, (momentum, training) in zip(norms, kept, strict=True):
-        layer.momentum = momentum
-        layer.train(training)
-    adapted.weights_id = fingerprint(adapted.feature_module)
-    return adapted
+    try:
+        yield
+    finally:
+        for layer, (momentum, training) in zip(norms, kept, strict=True):
+            layer.momentum = momentum
+            layer.train(training)

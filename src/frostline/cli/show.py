@@ -36,7 +36,7 @@ def result_panel(result: RunResult) -> Panel:
         f"[bold green]{test['accuracy']:.1%}[/]  (95 %: {low:.1%} to {high:.1%}; "
         f"{metrics['n_test']} images, {_METHODS[test['method']]})",
     )
-    if test["expected_accuracy"] > test["accuracy"]:
+    if test["method"] == "cross-validation":
         least, most = test["expected_interval"]
         grid.add_row(
             "Expected",

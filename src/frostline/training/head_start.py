@@ -9,6 +9,7 @@ from torch import nn
 
 from frostline.backbone.freezing import is_frozen_in_eval
 from frostline.backbone.pooling import pooled
+from frostline.backbone.statistics import estimating
 from frostline.evaluation.calibration import fit_temperature
 from frostline.linear.ridge import ridge_loo
 from frostline.training.assembly import Above, Assembly
@@ -89,17 +90,10 @@ def settle_learning_norms(above: Above, batches: Batches) -> None:
         and not is_frozen_in_eval(layer)
         and layer.running_mean is not None
     ]
-    momenta = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.reset_running_stats()
-        # None: a plain average over all batches
-        layer.momentum = None
-        layer.train()
-    with torch.no_grad():
+    with estimating(norms), torch.no_grad():
         for batch in batches.clean():
             above.last_kept(batch)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
+    for layer in norms:
         layer.eval()
 
 

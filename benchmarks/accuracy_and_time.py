@@ -74,6 +74,7 @@ def fit(source: Path, folder: Path, *options: str) -> dict[str, Any]:
         "accuracy_interval": metrics["test"]["accuracy_interval"],
         "balanced_accuracy": metrics["test"]["balanced_accuracy"],
         "nll": metrics["test"]["nll"],
+        "without_leaks": metrics["test"].get("without_leaks"),
         "wall_seconds": round(wall, 1),
         "seconds": metrics["seconds"],
         "peak_memory_bytes": metrics["peak_memory_bytes"],

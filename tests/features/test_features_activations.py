@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,12 +17,12 @@ import torch
 
 from frostline.backbone.network import Network
 from frostline.errors import CutError, StoreError
-from frostline.features.activations import ViewPlan, compute_activations
+from frostline.features.activations import Shelf, Slots, ViewPlan, fill
 from frostline.features.passes import FeatureStore
 from frostline.features.pictures import Pictures
 from frostline.images.catalog import Catalog
-from frostline.images.views import training_view
-from frostline.progress import NullProgress
+from frostline.images.views import Level, training_view
+from frostline.progress import NullProgress, Task
 
 Run = Callable[..., FeatureStore]
 CUT = "blocks.3"
@@ -95,11 +97,10 @@ def test_an_unknown_cut_is_named(store: FeatureStore) -> None:
 def test_nothing_is_left_behind(store: FeatureStore, cache: Path) -> None:
     stored = store.materialise(CUT, np.arange(3), views=1, level="none", flip=False, seed=0)
     part = stored.values[1]
-    copy = part.copy()
-    del stored
+    del store
     gc.collect()
-    np.testing.assert_array_equal(part, copy)
-    del part
+    np.testing.assert_array_equal(part, stored.values[1])
+    del stored
     gc.collect()
     assert list((cache / "activations").iterdir()) == []
 
@@ -127,18 +128,23 @@ def test_values_beyond_half_precision_are_kept_in_single(
 ) -> None:
     del cache
     images = Pictures(pictures, lite0.preprocessing, max_pixels=10**7, workers=0)
-    stored = compute_activations(
+    slots = Slots(len(pictures), 1, (5,))
+    rows = np.arange(len(pictures))
+    fill(
+        slots,
+        slots.missing(rows, 1),
         _Scaled(factor),
         images,
         pictures.digests,
-        (5,),
-        ViewPlan(1, "none", False, 0),
+        ViewPlan("none", False, 0),
         label="test",
         progress=NullProgress(),
     )
+    stored = slots.read(rows, 1)
     pixels = np.stack(list(images.pixels(pictures.digests)))
     assert pixels[:, 0, :5, 0].max() > 60
     assert stored.values.dtype == dtype
+    assert slots.missing(rows, 1) == []
     np.testing.assert_allclose(
         stored.values[:, 0], pixels[:, 0, :5, 0].astype(np.float64) * factor, rtol=1e-3
     )
@@ -150,3 +156,54 @@ def test_a_disk_with_too_little_space_is_one_clear_error(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(StoreError, match="left"):
         store.materialise(CUT, np.arange(3), views=2, level="light", flip=False, seed=0)
+
+
+def test_what_one_fold_stored_the_next_one_reads(run: Run, pictures: Catalog) -> None:
+    heard = Counting()
+    store = replace(run(pictures, workers=2), progress=heard)
+
+    def stored(rows: list[int], views: int, level: Level) -> npt.NDArray[np.floating]:
+        found = store.materialise(CUT, np.array(rows), views=views, level=level, flip=False, seed=0)
+        return found.values
+
+    heard.totals.clear()
+    first = stored([0, 1, 2, 3], 3, "light")
+    assert heard.totals == [12]
+    second = stored([2, 3, 4], 3, "light")
+    assert heard.totals == [12, 3], "only the new image is computed"
+    np.testing.assert_array_equal(second[:2], first[2:])
+    clean = stored([5, 4, 0], 1, "none")
+    assert heard.totals == [12, 3, 1], "the clean view is the same for every kind of view"
+    np.testing.assert_array_equal(clean[1:, 0], np.stack([second[2, 0], first[0, 0]]))
+    assert stored([0, 5], 5, "light").shape[1] == 5
+    assert heard.totals == [12, 3, 1, 2 + 4]
+    again = run(pictures, workers=0).materialise(
+        CUT, np.array([2, 3, 4]), views=3, level="light", flip=False, seed=0
+    )
+    np.testing.assert_array_equal(again.values, second)
+
+
+def test_the_oldest_slots_make_room(cache: Path) -> None:
+    del cache
+    shelf, plan = Shelf(limit=1000), ViewPlan("none", False, 0)
+    kept = [Slots(10, 1, (5, 5)) for _ in range(3)]
+    for number, slots in enumerate(kept):
+        shelf.make_room(8 * slots.bytes_per_view, slots)
+        shelf.add(f"cut {number}", plan, slots)
+        for row in range(8):
+            slots.write(row, 0, np.ones((5, 5), dtype=np.float32))
+        assert slots.used == 400
+    assert shelf.find("cut 0", plan, 1) is None, "1200 bytes would be too many"
+    assert shelf.find("cut 1", plan, 1) is kept[1]
+    assert shelf.find("cut 2", plan, 1) is kept[2]
+
+
+class Counting(NullProgress):
+    """Remembers how much work every task announced."""
+
+    def __init__(self) -> None:
+        self.totals: list[int] = []
+
+    def task(self, label: str, total: int) -> AbstractContextManager[Task]:
+        self.totals.append(total)
+        return super().task(label, total)

@@ -69,7 +69,7 @@ def test_a_new_norm_layer_starts_with_the_statistics_of_the_images(
         "blocks.2", parts.train, views=1, level="none", flip=False, seed=0
     )
     batching = Batching(parts, size=16, drop_below=0, seed=0, compute=compute)
-    batches = ActivationBatches(batching, stored.values, stored.values)
+    batches = ActivationBatches(batching, stored, stored)
     above = Above(assembly.between, assembly.classifier)
     settle_new_norms(above, batches)
     with torch.no_grad():

@@ -16,18 +16,19 @@ from frostline.features.engines.base import Engine, through
 from frostline.features.locations import activations_folder, sweep, temporary_name
 from frostline.features.pictures import Pictures
 from frostline.images.views import Level, training_view
-from frostline.preprocessing import UInt8Array
+from frostline.preprocessing import FloatArray, UInt8Array
 from frostline.progress import Progress
 
 #: half precision holds up to 65504; beyond this we keep single precision
 _HALF_LIMIT = 6e4
 
+_HINT = "Free some space, or set FROSTLINE_CACHE to another folder."
+
 
 @dataclass(frozen=True)
 class ViewPlan:
-    """Which views of an image are stored: view 0 is the clean one, the others are augmented."""
+    """What the augmented views of an image are like; view 0 is always the clean one."""
 
-    views: int
     level: Level
     flip: bool
     seed: int
@@ -35,39 +36,135 @@ class ViewPlan:
 
 @dataclass(frozen=True)
 class Activations:
-    """Stored activations.
+    """Stored activations of some rows.
 
     Attributes
     ----------
-    values : ndarray of shape (n, views, ...)
-        Memory-mapped; float16, or float32 where half precision would overflow. The disk space is
-        given back when the array is no longer used, or when the process ends, however it ends.
+    mapped : ndarray of shape (slots, most views, ...)
+        Memory-mapped; float16, or float32 where half precision would overflow.
+    places : int array of shape (n,)
+        The slot of each row.
+    views : int
+        Views that are there for every row: view 0 is the clean one.
     """
 
-    values: npt.NDArray[np.floating]
+    mapped: npt.NDArray[np.floating]
+    places: npt.NDArray[np.int64]
+    views: int
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(
+        self, positions: npt.NDArray[np.int64] | slice, view: npt.NDArray[np.int64] | int
+    ) -> npt.NDArray[np.floating]:
+        """Return one view of each of some rows, (k, ...), as a copy."""
+        return np.asarray(self.mapped[self.places[positions], view])
+
+    @property
+    def values(self) -> npt.NDArray[np.floating]:
+        """A copy of everything, (n, views, ...): for small things."""
+        return np.asarray(self.mapped[self.places, : self.views])
 
 
-def compute_activations(
+class Slots:
+    """Room for the views of every image at one cut, filled as they are asked for.
+
+    Folds, options and epochs of a run read the same slots, so no view of an image passes the
+    frozen layers twice. The file has no name, and holes where nothing was written yet: the disk
+    space is given back when nobody uses it any more, or when the process ends, however it ends.
+
+    Parameters
+    ----------
+    n : int
+        Images.
+    views : int
+        Views of an image, at most.
+    shape : tuple of int
+        Of the activations of one image.
+    """
+
+    def __init__(self, n: int, views: int, shape: tuple[int, ...]) -> None:
+        self._shape = (n, views, *shape)
+        self._mapped: npt.NDArray[Any] | None = None
+        self._dtype: type[np.floating] = np.float16
+        self.done = np.zeros((n, views), dtype=np.bool_)
+
+    @property
+    def used(self) -> int:
+        """Bytes that are taken."""
+        return int(self.done.sum()) * self.bytes_per_view
+
+    @property
+    def bytes_per_view(self) -> int:
+        """Bytes of one view of one image."""
+        size = int(np.prod(self._shape[2:], dtype=np.int64))
+        return size * np.dtype(self._dtype).itemsize
+
+    def read(self, rows: npt.NDArray[np.int64], views: int) -> Activations:
+        """Return what is stored of ``rows``; every one of them must be there."""
+        mapped = np.zeros(self._shape, np.float16) if self._mapped is None else self._mapped
+        return Activations(mapped, rows, views)
+
+    def missing(self, rows: npt.NDArray[np.int64], views: int) -> list[tuple[int, int]]:
+        """Return (row, view) pairs that are not stored yet, each once."""
+        rows = np.unique(rows)
+        where = np.argwhere(~self.done[rows, :views])
+        return [(int(rows[row]), int(view)) for row, view in where]
+
+    def make_room(self, count: int) -> None:
+        """Ask the disk for ``count`` more views.
+
+        Raises
+        ------
+        StoreError
+            If the cache folder cannot be written, or its disk has too little space.
+        """
+        _check_space(count * self.bytes_per_view)
+        if self._mapped is None:
+            self._mapped = _mapped(self._shape, self._dtype)
+
+    def write(self, row: int, view: int, result: FloatArray) -> None:
+        """Store one view; single precision from the first one on that half cannot hold."""
+        if self._mapped is None:
+            self.make_room(1)
+        if self._dtype is np.float16 and float(np.abs(result).max()) > _HALF_LIMIT:
+            self._widen()
+        if self._mapped is not None:
+            self._mapped[row, view] = result
+        self.done[row, view] = True
+
+    def _widen(self) -> None:
+        self._dtype = np.float32
+        _check_space(self.used + self.bytes_per_view)
+        wider = _mapped(self._shape, np.float32)
+        for row, view in np.argwhere(self.done):
+            wider[row, view] = 0 if self._mapped is None else self._mapped[row, view]
+        self._mapped = wider
+
+
+def fill(
+    slots: Slots,
+    missing: Sequence[tuple[int, int]],
     engine: Engine,
     pictures: Pictures,
     digests: Sequence[str],
-    shape: tuple[int, ...],
     plan: ViewPlan,
     *,
     label: str,
     progress: Progress,
-) -> Activations:
-    """Run every view of every image through ``engine`` and store the results.
+) -> None:
+    """Run the missing views through ``engine`` and store the results.
 
     Parameters
     ----------
+    slots : Slots
+    missing : sequence of (row, view)
     engine : Engine
         Of the frozen prefix.
     pictures : Pictures
     digests : sequence of str
-        One for each row of the result.
-    shape : tuple of int
-        Of the activations of one image.
+        One for each slot.
     plan : ViewPlan
     label : str
         Of the progress bar.
@@ -78,23 +175,50 @@ def compute_activations(
     StoreError
         If the cache folder cannot be written, or its disk has too little space.
     """
-    full = (len(digests), plan.views, *shape)
-    values: npt.NDArray[Any] = _mapped(full, np.float16)
-    work = [(row, view) for row in range(len(digests)) for view in range(plan.views)]
+    slots.make_room(len(missing))
 
     def view_of(item: tuple[int, int]) -> tuple[tuple[int, int], UInt8Array]:
         row, view = item
         return item, _view(pictures, digests[row], view, plan)
 
-    with progress.task(label, len(work)) as bar:
-        for (row, view), result in through(engine, pictures.map(work, view_of)):
-            if values.dtype == np.float16 and float(np.abs(result).max()) > _HALF_LIMIT:
-                wider = _mapped(full, np.float32)
-                wider[:] = values
-                values = wider
-            values[row, view] = result
+    with progress.task(label, len(missing)) as bar:
+        for (row, view), result in through(engine, pictures.map(missing, view_of)):
+            slots.write(row, view, result)
             bar.advance()
-    return Activations(values)
+
+
+class Shelf:
+    """The slots of a run, by cut and kind of view; the oldest go when they take too much.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes that all slots together may take on disk.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._slots: dict[tuple[str, ViewPlan], Slots] = {}
+
+    def find(self, cut: str, plan: ViewPlan, views: int) -> Slots | None:
+        """Return slots that may hold such views: the clean view is the same in all of a cut."""
+        for (name, other), slots in self._slots.items():
+            if name == cut and (views == 1 or other == plan):
+                return slots
+        return None
+
+    def add(self, cut: str, plan: ViewPlan, slots: Slots) -> None:
+        """Keep new slots."""
+        self._slots[cut, plan] = slots
+
+    def make_room(self, needed: int, keep: Slots) -> None:
+        """Forget slots, the oldest first, until ``needed`` bytes more are within the limit."""
+        for key, slots in list(self._slots.items()):
+            used = sum(s.used for s in self._slots.values())
+            if used + needed <= self._limit:
+                return
+            if slots is not keep:
+                del self._slots[key]
 
 
 def _view(pictures: Pictures, digest: str, view: int, plan: ViewPlan) -> UInt8Array:
@@ -116,25 +240,33 @@ def _mapped(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         return np.zeros(shape, dtype=dtype)
     folder = activations_folder()
     path = folder / temporary_name("activations")
-    needed = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-    hint = "Free some space, or set FROSTLINE_CACHE to another folder."
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
-        free = shutil.disk_usage(folder).free
-        if needed > free:
-            # a mapped file that outgrows its disk ends the process without a word
-            raise StoreError(
-                f"Stored activations need {needed / 1e9:.1f} GB, "
-                f"but {folder} has {free / 1e9:.1f} GB left.",
-                hint=hint,
-            )
         mapped = np.memmap(path, dtype=dtype, mode="w+", shape=shape)
     except OSError as error:
         raise StoreError(
-            f"{folder} cannot hold {needed / 1e9:.1f} GB: {error.strerror or error}.", hint=hint
+            f"{folder} cannot hold stored activations: {error.strerror or error}.", hint=_HINT
         ) from error
     # the mapping keeps the data; without a name nothing is left behind by a killed process
     with contextlib.suppress(OSError):
         path.unlink()
     return mapped
+
+
+def _check_space(needed: int) -> None:
+    """Refuse what the disk cannot hold: a mapped file that outgrows it ends the process."""
+    folder = activations_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot hold stored activations: {error.strerror or error}.", hint=_HINT
+        ) from error
+    if needed > free:
+        raise StoreError(
+            f"Stored activations need {needed / 1e9:.1f} GB, "
+            f"but {folder} has {free / 1e9:.1f} GB left.",
+            hint=_HINT,
+        )

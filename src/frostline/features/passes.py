@@ -12,7 +12,7 @@ import torch
 from frostline.backbone.network import Network
 from frostline.backbone.statistics import with_statistics_of
 from frostline.errors import StoreError, UnreadableImageError
-from frostline.features.activations import Activations, ViewPlan, compute_activations
+from frostline.features.activations import Activations, Shelf, Slots, ViewPlan, fill
 from frostline.features.engines.base import Engine, part_key, prefix_part, taps_part, through
 from frostline.features.engines.choose import CHECK_IMAGES, open_engine
 from frostline.features.engines.torch_engine import TorchEngine
@@ -33,6 +33,10 @@ MOMENT_IMAGES = 64
 #: images that re-estimated BatchNorm statistics rest on, at most
 STATISTICS_IMAGES = 256
 _STATISTICS_BATCH = 64
+#: bytes on disk that the stored activations of one run may take
+ACTIVATION_BYTES = 16 * 10**9
+#: views that room is made for: the clean one and four augmented ones
+MOST_STORED_VIEWS = 5
 _THUMBNAIL = (32, 32, 3)
 _STORED = "stored"
 
@@ -75,6 +79,8 @@ class FeatureStore:
     _opened: Engine | None = None
     _moments: dict[tuple[int, ...], BatchNormMoments] = field(default_factory=dict)
     _adapted: dict[tuple[int, ...], FeatureStore] = field(default_factory=dict)
+    _shelf: Shelf = field(default_factory=lambda: Shelf(ACTIVATION_BYTES))
+    _prefix: tuple[str, Engine] | None = None
 
     def tap(self, names: Sequence[str], rows: IntArray) -> FloatArray:
         """Return the columns of some taps, in the order of ``names``: (len(rows), d), float32."""
@@ -131,7 +137,14 @@ class FeatureStore:
             # one at a time: each holds as much as the store itself
             self._adapted.clear()
             self._adapted[key] = replace(
-                self, network=network, taps=taps, _opened=None, _moments={}, _adapted={}
+                self,
+                network=network,
+                taps=taps,
+                _opened=None,
+                _moments={},
+                _adapted={},
+                _shelf=Shelf(ACTIVATION_BYTES),
+                _prefix=None,
             )
         return self._adapted[key]
 
@@ -151,31 +164,46 @@ class FeatureStore:
         flip: bool,
         seed: int,
     ) -> Activations:
-        """Run the frozen layers up to ``cut`` once for every view of ``rows``.
+        """Return activations at ``cut``; the frozen layers run once for every view of an image.
 
+        What an earlier fold, option or stage of the same run has stored is not computed again.
         View 0 is the clean one; the others are augmented, keyed by (seed, view, image).
         """
-        part = prefix_part(self.network, cut)
-        check = self.pixels(np.asarray(rows[:CHECK_IMAGES], dtype=np.int64))
-        shape = self.network.cut(cut).shape
-        if len(check) == 0:
-            return Activations(np.zeros((0, views, *shape), dtype=np.float16))
-        engine, _ = open_engine(
-            part,
-            check=check,
-            threads=self.resolved.threads,
-            device=self.resolved.device,
-            precision=self.resolved.precision,
-        )
-        return compute_activations(
-            engine,
-            self.pictures,
-            [self.catalog.digests[row] for row in rows],
-            shape,
-            ViewPlan(views, level, flip, seed),
-            label=f"frozen layers up to {cut}",
-            progress=self.progress,
-        )
+        name = self.network.cut(cut).name
+        rows = np.asarray(rows, dtype=np.int64)
+        plan = ViewPlan(level, flip, seed)
+        slots = self._shelf.find(name, plan, views)
+        if slots is None or slots.done.shape[1] < views:
+            shape = self.network.cut(name).shape
+            slots = Slots(len(self.catalog), max(views, MOST_STORED_VIEWS), shape)
+            self._shelf.add(name, plan, slots)
+        missing = slots.missing(rows, views)
+        if missing:
+            self._shelf.make_room(len(missing) * slots.bytes_per_view, slots)
+            fill(
+                slots,
+                missing,
+                self._prefix_engine(name, rows),
+                self.pictures,
+                self.catalog.digests,
+                plan,
+                label=f"frozen layers up to {name}",
+                progress=self.progress,
+            )
+        return slots.read(rows, views)
+
+    def _prefix_engine(self, cut: str, rows: IntArray) -> Engine:
+        """Open the engine of a prefix, or take the one that ran last."""
+        if self._prefix is None or self._prefix[0] != cut:
+            engine, _ = open_engine(
+                prefix_part(self.network, cut),
+                check=self.pixels(rows[:CHECK_IMAGES]),
+                threads=self.resolved.threads,
+                device=self.resolved.device,
+                precision=self.resolved.precision,
+            )
+            self._prefix = (cut, engine)
+        return self._prefix[1]
 
     def _moment_values(self, body: MomentsBody, rows: IntArray) -> FloatArray:
         """Look moments up by image content, compute and store those that are new."""

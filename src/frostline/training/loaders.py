@@ -12,6 +12,7 @@ import torch
 
 from frostline.training.keyed import epoch_order, epoch_views
 from frostline.training.parts import Parts
+from frostline.training.store import Activations
 from frostline.training.torch_state import Compute
 
 IntArray = npt.NDArray[np.int64]
@@ -84,14 +85,15 @@ class ActivationBatches:
     Attributes
     ----------
     batching : Batching
-    train_values : array of shape (n, views, ...)
-        View 0 is the clean one; every image goes round all its views.
-    validation_values : array of shape (m, 1, ...)
+    train : Activations
+        Every image goes round all its views.
+    held : Activations
+        The clean view of the validation part.
     """
 
     batching: Batching
-    train_values: npt.NDArray[np.floating]
-    validation_values: npt.NDArray[np.floating]
+    train: Activations
+    held: Activations
 
     @property
     def steps(self) -> int:
@@ -104,29 +106,27 @@ class ActivationBatches:
             self.batching.parts.digests,
             seed=self.batching.seed,
             epoch=epoch,
-            views=self.train_values.shape[1],
+            views=self.train.views,
         )
         for chosen in self.batching.epoch(epoch):
-            yield (
-                self._tensor(self.train_values[chosen, views[chosen]]),
-                self.batching.labels(chosen),
-            )
+            yield self._tensor(self.train.take(chosen, views[chosen])), self.batching.labels(chosen)
 
     def validation(self) -> Iterator[torch.Tensor]:
         """Clean activations of the validation part."""
-        return self._clean(self.validation_values)
+        return self._clean(self.held)
 
     def clean(self) -> Iterator[torch.Tensor]:
         """Clean activations of the training part."""
-        return self._clean(self.train_values)
+        return self._clean(self.train)
 
-    def _clean(self, values: npt.NDArray[np.floating]) -> Iterator[torch.Tensor]:
-        for start, stop in look_bounds(len(values)):
-            yield self._tensor(values[start:stop, 0])
+    def _clean(self, stored: Activations) -> Iterator[torch.Tensor]:
+        for start, stop in look_bounds(len(stored)):
+            yield self._tensor(stored.take(slice(start, stop), 0))
 
     def _tensor(self, values: npt.NDArray[np.floating]) -> torch.Tensor:
-        # a copy: the array may be a read-only memory map
-        tensor = torch.from_numpy(np.array(values)).to(self.batching.compute.device).float()
+        tensor = (
+            torch.from_numpy(np.ascontiguousarray(values)).to(self.batching.compute.device).float()
+        )
         if tensor.ndim == 4:
             tensor = tensor.contiguous(memory_format=torch.channels_last)
         return tensor

@@ -75,4 +75,4 @@ class Sources:
         validation = self.store.materialise(
             cut, parts.validation, views=1, level="none", flip=False, seed=self.batching.seed
         )
-        return ActivationBatches(self.batching, train.values, validation.values), ""
+        return ActivationBatches(self.batching, train, validation), ""

@@ -14,16 +14,16 @@ from frostline.images.catalog import Catalog
 
 
 class Activations(Protocol):
-    """Stored activations at one cut.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n, views, ...)
-        Usually memory-mapped, in half precision; view 0 is the clean one.
-    """
+    """Stored activations of some rows at one cut; view 0 is the clean one."""
 
     @property
-    def values(self) -> npt.NDArray[np.floating]: ...
+    def views(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def take(
+        self, positions: npt.NDArray[np.int64] | slice, view: npt.NDArray[np.int64] | int
+    ) -> npt.NDArray[np.floating]: ...
 
 
 class FrozenWork(Protocol):

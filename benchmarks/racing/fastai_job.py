@@ -1,4 +1,4 @@
-"""fastai's ``fine_tune(4)`` as its tutorials write it: one frozen epoch, then four of all layers."""
+"""fastai's ``fine_tune(4)`` as tutorials write it: one frozen epoch, then four of all layers."""
 
 from __future__ import annotations
 

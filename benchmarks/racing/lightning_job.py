@@ -48,7 +48,9 @@ def main() -> None:
         enable_checkpointing=False,
         enable_progress_bar=False,
     )
-    trainer.fit(module, _loader(Images(train, classes, augmented=True), given.threads, shuffle=True))
+    trainer.fit(
+        module, _loader(Images(train, classes, augmented=True), given.threads, shuffle=True)
+    )
     module.eval()
     right = 0
     judge = _loader(Images(test, classes, augmented=False), given.threads, shuffle=False)

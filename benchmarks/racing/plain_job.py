@@ -1,4 +1,4 @@
-"""A careful plain PyTorch loop: frozen body under no_grad, channels_last, ten epochs of the head."""
+"""A careful plain loop: frozen body under no_grad, channels_last, ten epochs of the head."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ _BATCH = 32
 class Images(Dataset):  # type: ignore[type-arg]
     """Files and labels."""
 
-    def __init__(
-        self, rows: list[tuple[str, str]], classes: list[str], *, augmented: bool
-    ) -> None:
+    def __init__(self, rows: list[tuple[str, str]], classes: list[str], *, augmented: bool) -> None:
         self.rows, self.classes = rows, classes
         views = (
             [transforms.RandomResizedCrop(SIZE, (0.35, 1.0)), transforms.RandomHorizontalFlip()]

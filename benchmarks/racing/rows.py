@@ -72,9 +72,15 @@ def job() -> Job:
     return Job(given.table, given.weights, given.threads, given.seed, given.epochs_of)
 
 
-def report(*, accuracy: float | None = None, epochs: dict[str, list[float]] | None = None) -> None:
+def report(
+    *,
+    accuracy: float | None = None,
+    epochs: dict[str, list[float]] | None = None,
+    losses: dict[str, list[float]] | None = None,
+) -> None:
     """Print what was found as the last line."""
-    print(json.dumps({"accuracy": accuracy, "epochs": epochs or {}}), flush=True)
+    found = {"accuracy": accuracy, "epochs": epochs or {}, "losses": losses or {}}
+    print(json.dumps(found), flush=True)
 
 
 class Clock:

@@ -1,0 +1,65 @@
+"""The pass over the images beside its limit: decoding alone, and the engine alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from frostline.backbone.network import Network
+from frostline.features.engines.base import taps_part, through
+from frostline.features.engines.choose import open_engine
+from frostline.features.passes import run_passes
+from frostline.features.pictures import Pictures
+from frostline.images.sources import open_source
+from frostline.progress import NullProgress
+from frostline.settings import available_cores, make_settings, resolve
+
+_ENGINE_IMAGES = 320
+
+
+def main() -> None:
+    """Print processor seconds of both halves for all images, and the wall seconds of the pass."""
+    settings = make_settings()
+    resolved = resolve(settings, cuda=False)
+    torch.set_num_threads(resolved.threads)
+    network = Network.load("efficientnet_lite0")
+    catalog = open_source(Path(sys.argv[1]), group_by=None, progress=NullProgress())
+    alone = Pictures(catalog, network.preprocessing, max_pixels=settings.max_pixels, workers=0)
+    began = time.process_time()
+    images = [p.pixels for p in alone.prepare(catalog.digests) if hasattr(p, "pixels")]
+    decoding = time.process_time() - began
+    engine, _ = open_engine(
+        taps_part(network, network.taps), check=np.stack(images[:8]), threads=resolved.threads
+    )
+    some = [(None, image) for image in images[:_ENGINE_IMAGES]]
+    for _ in through(engine, some[:32]):
+        pass
+    began, wall = time.process_time(), time.perf_counter()
+    for _ in through(engine, some):
+        pass
+    share = len(images) / len(some)
+    computing = (time.process_time() - began) * share
+    computing_wall = (time.perf_counter() - wall) * share
+    wall = time.perf_counter()
+    run_passes(network, catalog, settings=settings, resolved=resolved, progress=NullProgress())
+    measured = time.perf_counter() - wall
+    limit = (decoding + computing) / available_cores()
+    found = {
+        "images": len(images),
+        "decoding_cpu": decoding,
+        "computing_cpu": computing,
+        "computing_wall": computing_wall,
+        "limit": limit,
+        "pass_wall": measured,
+        "over_the_limit": measured / limit,
+    }
+    print(json.dumps({name: round(value, 3) for name, value in found.items()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -19,13 +19,21 @@ from deciding.fastai_schedule import fine_tune
 from deciding.glyphs import generator
 from deciding.sets import SETS, Places, TargetSet, table_of
 from frostline.backbone.network import Network
+from frostline.evaluation.calibration import softmax
 from frostline.features.passes import run_passes
 from frostline.files import write_text
 from frostline.images.audit import audit
 from frostline.images.sources import open_source
 from frostline.images.stratified import stratified_folds, stratified_holdout
 from frostline.plan import Action, TapsHead
-from frostline.procedure import Task, carry_out, gather, logits_of, make_context
+from frostline.procedure import (
+    Task,
+    carry_out,
+    gather,
+    logits_of,
+    make_context,
+    temperature_of,
+)
 from frostline.progress import NullProgress
 from frostline.settings import make_settings, resolve
 from frostline.strategy.candidates.finetune_all import GENTLY
@@ -150,9 +158,9 @@ def run_cell(cell: Cell, places: Places, results: Path, *, only: set[str] | None
             entry["strategy"] = proposal.strategy
             entry["nominal"] = round(proposal.seconds, 2)
         if "right" not in entry:
-            right, seconds, wall = _scored(task, proposal.action, rows, test)
-            entry.update(right=_packed(right), cpu=seconds, wall=wall)
-        if "final" not in entry and proposal.name != REFERENCE:
+            found_now = _scored(task, proposal.action, rows, test)
+            entry.update(right=found_now["right"], cpu=found_now["cpu"], wall=found_now["wall"])
+        if proposal.name != REFERENCE and not _is_raced(entry):
             entry["heat"] = _raced(task, proposal, rows, folds[:1], HEAT)
             finals = folds[1 : 1 + final_folds(len(rows))]
             entry["final"] = _raced(task, proposal, rows, finals, final_share(len(rows)))
@@ -186,11 +194,11 @@ def _raced(
     share: float,
 ) -> list[dict[str, Any]]:
     action = shortened(proposal.action, share)
-    found = []
-    for learn, judge in folds:
-        right, seconds, wall = _scored(task, action, rows[learn], rows[judge])
-        found.append({"right": _packed(right), "n": len(judge), "cpu": seconds, "wall": wall})
-    return found
+    return [_scored(task, action, rows[learn], rows[judge]) for learn, judge in folds]
+
+
+def _is_raced(entry: dict[str, Any]) -> bool:
+    return "final" in entry and "sure" in entry["heat"][0]
 
 
 def _folds(task: Task, rows: IntArray) -> list[tuple[IntArray, IntArray]]:
@@ -206,15 +214,21 @@ def _folds(task: Task, rows: IntArray) -> list[tuple[IntArray, IntArray]]:
     )
 
 
-def _scored(
-    task: Task, action: Action, learn: IntArray, judge: IntArray
-) -> tuple[BoolArray, float, float]:
-    """Train on some rows; return which others are right, CPU seconds and wall seconds."""
+def _scored(task: Task, action: Action, learn: IntArray, judge: IntArray) -> dict[str, Any]:
+    """Train on some rows; say which others are right, how sure of the truth, and what it took."""
     cpu, wall = time.process_time(), time.perf_counter()
     trained = carry_out(task, action, learn)
     seconds = (time.process_time() - cpu, time.perf_counter() - wall)
-    right = logits_of(trained, task.store, judge).argmax(axis=1) == task.labels[judge]
-    return np.asarray(right, dtype=np.bool_), round(seconds[0], 2), round(seconds[1], 2)
+    truth = task.labels[judge]
+    logits = logits_of(trained, task.store, judge)
+    sure = softmax(logits, temperature_of(task, trained))[np.arange(len(judge)), truth]
+    return {
+        "right": _packed(np.asarray(logits.argmax(axis=1) == truth, dtype=np.bool_)),
+        "sure": bytes(np.round(sure * 255).astype(np.uint8)).hex(),
+        "n": len(judge),
+        "cpu": round(seconds[0], 2),
+        "wall": round(seconds[1], 2),
+    }
 
 
 def _packed(right: BoolArray) -> str:

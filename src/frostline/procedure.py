@@ -214,10 +214,14 @@ def carry_out(
 
 
 def _calibrated(task: Task, plan: Plan, trained: Trained) -> Fitted:
-    temperature = 1.0
-    if len(trained.honest_rows):
-        temperature = fit_temperature(trained.honest_logits, task.labels[trained.honest_rows])
-    return Fitted(plan, trained, temperature)
+    return Fitted(plan, trained, temperature_of(task, trained))
+
+
+def temperature_of(task: Task, trained: Trained) -> float:
+    """Return what calibrates the logits, by images that did not teach; 1 where there are none."""
+    if not len(trained.honest_rows):
+        return 1.0
+    return fit_temperature(trained.honest_logits, task.labels[trained.honest_rows])
 
 
 def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:

@@ -231,6 +231,45 @@ def models(
         list_models(pattern, local=local, max_macs=max_macs, sort=sort, as_json=as_json)
 
 
+cache = typer.Typer(help="Show, verify and prune what is kept between runs.", no_args_is_help=True)
+app.add_typer(cache, name="cache")
+
+
+@cache.command("show")
+def cache_show(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how much is kept, of what, and when it was last used."""
+    with polite_exits():
+        from frostline.cli.cache import show
+
+        show(as_json=as_json)
+
+
+@cache.command("verify")
+def cache_verify() -> None:
+    """Read everything that is kept; remove what is damaged."""
+    with polite_exits():
+        from frostline.cli.cache import verify
+
+        verify()
+
+
+@cache.command("prune")
+def cache_prune(
+    to: Annotated[str | None, typer.Option(help="Size that may stay, such as 5GB.")] = None,
+    older: Annotated[
+        str | None, typer.Option(help="Remove what was not used for so long, such as 30d.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Remove everything.")] = False,
+) -> None:
+    """Remove what was not used for longest; it is computed again when it is needed."""
+    with polite_exits():
+        from frostline.cli.cache import make_room
+
+        make_room(to=to, older=older, everything=everything)
+
+
 @app.command()
 def demo(
     output: Annotated[

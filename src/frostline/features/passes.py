@@ -19,6 +19,7 @@ from frostline.features.engines.torch_engine import TorchEngine
 from frostline.features.locations import arrays_folder
 from frostline.features.moments import BatchNormMoments, MomentsBody, chosen_rows, moments_part
 from frostline.features.pictures import Pictures, Prepared, stacked
+from frostline.features.shelf_life import keep_within_limit
 from frostline.features.store import SHARD_ROWS, Arrays, Field, ImageStore
 from frostline.images.catalog import Catalog
 from frostline.images.views import Level
@@ -367,6 +368,7 @@ def _keep(store: ImageStore, digests: list[str], arrays: Arrays, progress: Progr
     try:
         store.add(digests, arrays)
         store.compact()
+        keep_within_limit()
     except StoreError as error:
         progress.note(f"What was computed could not be kept for later runs: {error}")
 

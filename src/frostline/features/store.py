@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,8 @@ from safetensors.numpy import save
 from frostline.features.locations import sweep, write_whole
 from frostline.progress import NullProgress, Progress
 
-_SUFFIX = ".shard"
+#: ending of the files
+SHARD_SUFFIX = ".shard"
 _DIGEST_BYTES = 32
 _FORMAT = "frostline-arrays-1"
 
@@ -120,7 +122,7 @@ class ImageStore:
         tensors["digests"] = names.reshape(len(digests), _DIGEST_BYTES)
         checksums = {name: _checksum(values) for name, values in tensors.items()}
         content = save(tensors, metadata={"format": _FORMAT, **checksums})
-        write_whole(self.folder / f"{uuid.uuid4().hex}{_SUFFIX}", content)
+        write_whole(self.folder / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", content)
 
     def compact(self) -> None:
         """Merge small shards when there are many; other processes notice nothing.
@@ -169,6 +171,9 @@ class ImageStore:
             for name, values in read.items():
                 arrays[name][target] = values[source]
             found[target] = True
+            # whoever makes room removes what nobody used for longest
+            with contextlib.suppress(OSError):
+                os.utime(path)
 
     def _replace(self, merged: list[Path], rows: dict[str, Arrays]) -> None:
         """Write the rows first, then remove the shards they came from."""
@@ -182,7 +187,7 @@ class ImageStore:
 
     def _shards(self) -> list[Path]:
         try:
-            return sorted(path for path in self.folder.iterdir() if path.suffix == _SUFFIX)
+            return sorted(path for path in self.folder.iterdir() if path.suffix == SHARD_SUFFIX)
         except OSError:
             return []
 
@@ -210,6 +215,20 @@ class ImageStore:
         except OSError:
             # another process has just merged it, or it belongs to somebody else
             return
+
+
+def whole(path: Path) -> bool:
+    """Whether a shard is what was once written; one that is gone or unreadable counts as whole."""
+    try:
+        with safe_open(path, framework="numpy") as shard:
+            # not the metadata of a shard but a method of the file's handle
+            for name in list(shard.keys()):
+                _read_checked(shard, name)
+    except (_DamagedShardError, SafetensorError, KeyError, ValueError, TypeError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _read_digests(shard: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -106,7 +107,10 @@ def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
     path = engine_file(part)
     if not fresh:
         try:
-            return path.read_bytes(), True
+            model = path.read_bytes()
+            with contextlib.suppress(OSError):
+                os.utime(path)
+            return model, True
         except OSError:
             pass
     model = export(part)

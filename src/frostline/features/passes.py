@@ -202,6 +202,7 @@ class FeatureStore:
                 threads=self.resolved.threads,
                 device=self.resolved.device,
                 precision=self.resolved.precision,
+                n_images=len(rows),
             )
             self._prefix = (cut, engine)
         return self._prefix[1]
@@ -345,7 +346,7 @@ class _TapsPass:
         if not first:
             return
         check = np.stack([image.pixels for image in first])
-        self.engine, self.reason = _open(self._network, check, self._resolved)
+        self.engine, self.reason = _open(self._network, check, self._resolved, len(digests))
 
         def everything() -> Iterator[tuple[Prepared, UInt8Array]]:
             for image in first:
@@ -373,11 +374,14 @@ def _keep(store: ImageStore, digests: list[str], arrays: Arrays, progress: Progr
         progress.note(f"What was computed could not be kept for later runs: {error}")
 
 
-def _open(network: Network, check: UInt8Array, resolved: ResolvedSettings) -> tuple[Engine, str]:
+def _open(
+    network: Network, check: UInt8Array, resolved: ResolvedSettings, n_images: int = 0
+) -> tuple[Engine, str]:
     return open_engine(
         taps_part(network, network.taps),
         check=check,
         threads=resolved.threads,
         device=resolved.device,
         precision=resolved.precision,
+        n_images=n_images,
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from frostline.errors import EngineError
+from frostline.features.engines import openvino_engine
 from frostline.features.engines.base import Engine, FrozenPart
 from frostline.features.engines.onnx_engine import OnnxEngine, exported
+from frostline.features.engines.remembered import recall, remember
 from frostline.features.engines.torch_engine import TorchEngine
 from frostline.preprocessing import FloatArray, UInt8Array
 
@@ -24,7 +28,25 @@ MAX_DIFFERENCE = 1e-3
 #: smallest accepted cosine between both results of one image
 MIN_COSINE = 0.9999
 
-EngineKind = Literal["auto", "onnx", "torch"]
+#: bfloat16 keeps 8 bits of each number: single activations move by up to a standard deviation
+MAX_DIFFERENCE_BF16 = 2.0
+MIN_COSINE_BF16 = 0.99
+
+#: for fewer images the engine that is usually fastest is taken without timing the others
+TIMING_PAYS_FROM = 500
+_TIMED_BATCHES = 3
+#: timing one more engine is not worth a smaller gain
+_CLEARLY_FASTER = 0.95
+
+Precision = Literal["fp32", "bf16"]
+EngineKind = Literal["auto", "onnx", "openvino", "torch"]
+
+#: engines for the CPU, the one that is usually fastest first
+_USUALLY: dict[Precision, tuple[str, ...]] = {
+    "fp32": ("onnx", "openvino", "torch"),
+    "bf16": ("openvino", "torch"),
+}
+_NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO", "torch": "PyTorch"}
 
 
 @dataclass(frozen=True)
@@ -42,9 +64,10 @@ class Agreement:
     difference: float
     cosine: float
 
-    @property
-    def close(self) -> bool:
-        """Whether both bounds hold; NaN never does."""
+    def close(self, precision: Precision = "fp32") -> bool:
+        """Whether both bounds of a precision hold; NaN never does."""
+        if precision == "bf16":
+            return self.difference <= MAX_DIFFERENCE_BF16 and self.cosine >= MIN_COSINE_BF16
         return self.difference <= MAX_DIFFERENCE and self.cosine >= MIN_COSINE
 
 
@@ -78,8 +101,9 @@ def open_engine(
     check: UInt8Array,
     threads: int,
     device: Literal["cpu", "cuda"] = "cpu",
-    precision: Literal["fp32", "bf16"] = "fp32",
+    precision: Precision = "fp32",
     kind: EngineKind = "auto",
+    n_images: int = 0,
 ) -> tuple[Engine, str]:
     """Open the engine that will run ``part``.
 
@@ -91,8 +115,12 @@ def open_engine(
     threads : int
     device : {"cpu", "cuda"}, default="cpu"
     precision : {"fp32", "bf16"}, default="fp32"
-    kind : {"auto", "onnx", "torch"}, default="auto"
-        ``auto`` takes ONNX Runtime on the CPU in fp32 when its numbers agree, else PyTorch.
+    kind : {"auto", "onnx", "openvino", "torch"}, default="auto"
+        ``auto`` takes the fastest one whose numbers agree with PyTorch's in fp32: the one that
+        was fastest here before, else, from 500 images on, the one that wins a few batches now,
+        else the one that usually is.
+    n_images : int, default=0
+        How many images will be run, as far as that is known.
 
     Returns
     -------
@@ -103,51 +131,118 @@ def open_engine(
     Raises
     ------
     EngineError
-        If ``kind="onnx"`` and ONNX Runtime cannot be used.
+        If the engine that was asked for cannot be used.
     """
-    reference = TorchEngine(part, threads=threads, device=device, precision=precision)
+    if device == "cuda":
+        if kind not in ("auto", "torch"):
+            raise EngineError(f"{_NAMES[kind]} is for the CPU; this run computes on the GPU.")
+        gpu = TorchEngine(part, threads=threads, device=device, precision=precision)
+        return gpu, "PyTorch computes on the GPU"
     if kind == "torch":
-        return reference, "PyTorch was asked for"
-    if device == "cuda" or precision != "fp32":
-        why = "computes on the GPU" if device == "cuda" else f"computes in {precision}"
-        if kind == "onnx":
-            raise EngineError(f"The ONNX engine is for fp32 on the CPU; this run {why}.")
-        return reference, f"PyTorch {why}"
-    try:
-        engine, found = _agreeing_onnx(part, reference, check[:CHECK_IMAGES], threads)
-    except EngineError as error:
-        if kind == "onnx":
-            raise
-        return reference, f"PyTorch, because ONNX Runtime cannot be used: {error.message}"
+        return TorchEngine(part, threads=threads, precision=precision), "PyTorch was asked for"
+    names = _USUALLY[precision]
+    if kind != "auto" and kind not in names:
+        raise EngineError(f"{_NAMES[kind]} does not compute in {precision} here.")
+    opener = _Opener(part, check[:CHECK_IMAGES], threads, precision)
+    if kind != "auto":
+        engine, found = opener.open(kind)
+        return engine, f"{_NAMES[kind]} was asked for ({found})"
+    names = tuple(name for name in names if name != "openvino" or openvino_engine.installed())
+    known = recall(part.key, threads, precision, names)
+    if known is None and n_images >= TIMING_PAYS_FROM and len(names) > 1 and len(check):
+        return _fastest(opener, names)
+    order = (known, *names) if known else names
+    failures: list[str] = []
+    for name in dict.fromkeys(order):
+        try:
+            engine, found = opener.open(name)
+        except EngineError as error:
+            failures.append(f"{_NAMES[name]} cannot be used: {error.message}")
+            continue
+        why = "was fastest here before" if name == known else "is usually the fastest"
+        if failures:
+            return engine, f"{_NAMES[name]}, because {'; '.join(failures)}"
+        return engine, f"{_NAMES[name]} {why} and {found}"
+    raise EngineError("; ".join(failures))
+
+
+class _Opener:
+    """Opens engines for one part and checks them against PyTorch in fp32, computed once."""
+
+    def __init__(
+        self, part: FrozenPart, images: UInt8Array, threads: int, precision: Precision
+    ) -> None:
+        self.part, self.images = part, images
+        self.threads, self.precision = threads, precision
+
+    @cached_property
+    def expected(self) -> FloatArray:
+        return TorchEngine(self.part, threads=self.threads).run(self.images)
+
+    def open(self, name: str) -> tuple[Engine, str]:
+        """Return an engine and how well it agrees; a cached file gets a second, fresh chance."""
+        if name == "torch":
+            reference = TorchEngine(self.part, threads=self.threads, precision=self.precision)
+            return reference, "computes the reference itself"
+        model, cached = exported(self.part)
+        try:
+            return self._checked(name, model)
+        except EngineError:
+            if not cached:
+                raise
+        model, _ = exported(self.part, fresh=True)
+        return self._checked(name, model)
+
+    def _checked(self, name: str, model: bytes) -> tuple[Engine, str]:
+        engine: Engine
+        if name == "onnx":
+            engine = OnnxEngine(model, threads=self.threads)
+        else:
+            engine = openvino_engine.OpenVinoEngine(
+                model, threads=self.threads, precision=self.precision
+            )
+        found = agreement(engine.run(self.images), self.expected, self.part.blocks)
+        if not found.close(self.precision):
+            raise EngineError(
+                f"its numbers differ by {found.difference:.1e} standard deviations "
+                f"(cosine {found.cosine:.6f})."
+            )
+        said = f"gives PyTorch's numbers (largest difference {found.difference:.1e} "
+        return engine, said + "standard deviations)"
+
+
+def _fastest(opener: _Opener, names: tuple[str, ...]) -> tuple[Engine, str]:
+    """Time a few batches of every engine that agrees; remember and return the fastest."""
+    opened: dict[str, tuple[Engine, str]] = {}
+    seconds: dict[str, float] = {}
+    for name in names:
+        try:
+            opened[name] = opener.open(name)
+        except EngineError:
+            continue
+        seconds[name] = _seconds(opened[name][0], opener.images)
+    # the order is that of what is usually fastest: another one has to be clearly faster
+    best = min(seconds, key=lambda name: seconds[name])
+    usual = next(iter(seconds))
+    if seconds[best] > _CLEARLY_FASTER * seconds[usual]:
+        best = usual
+    rates = {name: opened[name][0].batch / seconds[name] for name in seconds}
+    remember(opener.part.key, opener.threads, opener.precision, best, seconds)
+    others = ", ".join(f"{_NAMES[n]} {rate:.0f}" for n, rate in rates.items() if n != best)
+    engine, found = opened[best]
     return engine, (
-        f"ONNX Runtime gives PyTorch's numbers (largest difference {found.difference:.1e} "
-        "standard deviations)"
+        f"{_NAMES[best]} is the fastest here ({rates[best]:.0f} images a second; {others or 'none'}"
+        f" else) and {found}"
     )
 
 
-def _agreeing_onnx(
-    part: FrozenPart, reference: TorchEngine, images: UInt8Array, threads: int
-) -> tuple[OnnxEngine, Agreement]:
-    """Open and check the ONNX engine; a file from the cache gets a second, fresh chance."""
-    expected = reference.run(images)
-    model, cached = exported(part)
-    try:
-        return _checked(model, expected, images, part, threads)
-    except EngineError:
-        if not cached:
-            raise
-    model, _ = exported(part, fresh=True)
-    return _checked(model, expected, images, part, threads)
-
-
-def _checked(
-    model: bytes, expected: FloatArray, images: UInt8Array, part: FrozenPart, threads: int
-) -> tuple[OnnxEngine, Agreement]:
-    engine = OnnxEngine(model, threads=threads)
-    found = agreement(engine.run(images), expected, part.blocks)
-    if not found.close:
-        raise EngineError(
-            f"its numbers differ by {found.difference:.1e} standard deviations "
-            f"(cosine {found.cosine:.6f})."
-        )
-    return engine, found
+def _seconds(engine: Engine, images: UInt8Array) -> float:
+    """Return the seconds of a batch: the least of a few, after one to warm up."""
+    batch = np.resize(images, (engine.batch, *images.shape[1:]))
+    engine.run(batch)
+    found = []
+    for _ in range(_TIMED_BATCHES):
+        began = time.perf_counter()
+        engine.run(batch)
+        found.append(time.perf_counter() - began)
+    return min(found)

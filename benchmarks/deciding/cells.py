@@ -19,21 +19,13 @@ from deciding.fastai_schedule import fine_tune
 from deciding.glyphs import generator
 from deciding.sets import SETS, Places, TargetSet, table_of
 from frostline.backbone.network import Network
-from frostline.evaluation.calibration import softmax
 from frostline.features.passes import run_passes
 from frostline.files import write_text
 from frostline.images.audit import audit
 from frostline.images.sources import open_source
 from frostline.images.stratified import stratified_folds, stratified_holdout
 from frostline.plan import Action, TapsHead
-from frostline.procedure import (
-    Task,
-    carry_out,
-    gather,
-    logits_of,
-    make_context,
-    temperature_of,
-)
+from frostline.procedure import Task, carry_out, gather, judge_by, make_context
 from frostline.progress import NullProgress
 from frostline.settings import make_settings, resolve
 from frostline.strategy.candidates.finetune_all import GENTLY
@@ -44,6 +36,7 @@ from frostline.strategy.race import FOLDS, HEAT, final_folds, final_share, short
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
 
 SIZES = ("5", "20", "all")
 #: shows what transfer gave; never in the race
@@ -219,12 +212,10 @@ def _scored(task: Task, action: Action, learn: IntArray, judge: IntArray) -> dic
     cpu, wall = time.process_time(), time.perf_counter()
     trained = carry_out(task, action, learn)
     seconds = (time.process_time() - cpu, time.perf_counter() - wall)
-    truth = task.labels[judge]
-    logits = logits_of(trained, task.store, judge)
-    sure = softmax(logits, temperature_of(task, trained))[np.arange(len(judge)), truth]
+    judged = judge_by(task, trained, judge)
     return {
-        "right": _packed(np.asarray(logits.argmax(axis=1) == truth, dtype=np.bool_)),
-        "sure": bytes(np.round(sure * 255).astype(np.uint8)).hex(),
+        "right": _packed(judged.right),
+        "sure": bytes(np.round(judged.sure * 255).astype(np.uint8)).hex(),
         "n": len(judge),
         "cpu": round(seconds[0], 2),
         "wall": round(seconds[1], 2),
@@ -239,6 +230,11 @@ def unpacked(text: str, n: int) -> BoolArray:
     """Return n booleans from their hexadecimal digits."""
     bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8))
     return bits[:n].astype(np.bool_)
+
+
+def sureness(text: str) -> FloatArray:
+    """Return probabilities from their hexadecimal digits."""
+    return np.frombuffer(bytes.fromhex(text), dtype=np.uint8) / 255.0
 
 
 def is_head(action: dict[str, Any]) -> bool:

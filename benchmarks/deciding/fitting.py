@@ -6,18 +6,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Literal
 
 import numpy as np
 
 from deciding.replay import Choice, Recorded
-from frostline.strategy.growth import KINDS, Factors, Growth, Kind
+from frostline.strategy.growth import KINDS, Growth, Kind
 from frostline.strategy.thresholds import FITTED, Thresholds
 
 _GRID = {
     "errors": (0.0, 0.5, 1.0, 1.5),
     "most_lost": (0.01, 0.03, 1.0),
-    "behind": (2.0, 3.0, 5.0),
     "good_enough": (0.01, 0.02, 0.03, 0.05),
 }
 #: points of regret that others must gain before what is in use is given up: few sets are noisy
@@ -52,23 +50,19 @@ def leave_one_set_out(cells: Sequence[Recorded]) -> list[tuple[Recorded, Choice]
 
 
 def fit_growth(cells: Sequence[Recorded]) -> Growth:
-    """Return the median shares of the error that full training left, by kind and size.
+    """Return the median way from a heat to full training, in logits, by kind and size.
 
     Cells that would not be raced do not count. A size that was never seen takes the kind's median.
     """
-    return Growth(heat=_factors(cells, "heat"), final=_factors(cells, "final"))
-
-
-def _factors(cells: Sequence[Recorded], stage: Literal["heat", "final"]) -> Factors:
-    ratios: dict[tuple[Kind, int], list[float]] = defaultdict(list)
+    ways: dict[tuple[Kind, int], list[float]] = defaultdict(list)
     for cell in cells:
         if cell.summary.headroom >= FITTED.good_enough:
-            for kind, size, ratio in cell.errors(stage):
-                ratios[kind, size].append(ratio)
+            for kind, size, way in cell.growth():
+                ways[kind, size].append(way)
     found: dict[Kind, tuple[float, float, float]] = {}
     for kind in KINDS:
-        every = [r for (k, _), values in ratios.items() if k == kind for r in values]
-        sizes = [ratios.get((kind, size)) or every for size in range(3)]
+        every = [r for (k, _), values in ways.items() if k == kind for r in values]
+        sizes = [ways.get((kind, size)) or every for size in range(3)]
         small, middle, large = (round(float(np.median(values)), 2) for values in sizes)
         found[kind] = (small, middle, large)
     return found
@@ -88,7 +82,7 @@ def _cost(
             choice = cell.choose(_thresholds(values), growth)
             total += cell.regret(choice.name)
             continue
-        key = (id(cell), values[:-1])
+        key = (id(cell), values[:2])
         if key not in seen:
             choice = cell.choose(_thresholds(values), growth)
             share = choice.race_seconds / cell.all_seconds

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from deciding.cells import FASTAI, REFERENCE, is_head, unpacked
+from deciding.cells import FASTAI, REFERENCE, is_head, sureness, unpacked
 from frostline.plan import Action, EvidenceSummary
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import prior_case
@@ -24,9 +24,9 @@ from frostline.strategy.growth import (
     Kind,
     bucket,
     kind_of_action,
-    share_left,
+    logit,
 )
-from frostline.strategy.race import HEAT, Entry, Work, final_share, run_race
+from frostline.strategy.race import Entry, Judged, Work, run_race
 from frostline.strategy.thresholds import FITTED, Thresholds
 from frostline.strategy.verdict import choose
 
@@ -76,7 +76,8 @@ class Recorded:
     @property
     def whole(self) -> bool:
         """Whether every option has been trained."""
-        done = all("final" in self.options[name] for name in self.candidates)
+        heats = [self.options[name].get("heat", [{}])[0] for name in self.candidates]
+        done = all("sure" in heat for heat in heats)
         return REFERENCE in self.options and bool(self._loo) and done
 
     @cached_property
@@ -114,18 +115,16 @@ class Recorded:
         ]
         spent = 0.0
 
-        def runner(entry: Entry, fold: int) -> BoolArray:
+        def runner(entry: Entry, fold: int) -> Judged:
             nonlocal spent
             option = self.options[entry.proposal.name]
             race = option["final"][fold - 1] if fold else option["heat"][0]
             spent += float(race["cpu"])
-            return unpacked(race["right"], race["n"])
+            return Judged(unpacked(race["right"], race["n"]), sureness(race["sure"]))
 
-        final = final_share(self.n_train)
-        heats = tuple(self._entry(name, growth, HEAT) for name in (head, *names))
-        finals = tuple(self._entry(name, growth, final) for name in (head, *names))
-        work = Work(heats, finals, {}, self.n_train)
-        winner, _ = choose(run_race(work, runner, thresholds), thresholds)
+        entries = tuple(self._entry(name) for name in (head, *names))
+        work = Work(entries, entries, {}, self.n_train, summary.size.per_class)
+        winner, _ = choose(run_race(work, runner, growth), thresholds)
         return Choice(winner.name, spent, raced=True)
 
     def may_race(self, thresholds: Thresholds) -> bool:
@@ -179,22 +178,16 @@ class Recorded:
             "head on all taps": "all",
         }.get(head, "adapted")
 
-    def _entry(self, name: str, growth: Growth, share: float) -> Entry:
+    def _entry(self, name: str) -> Entry:
         option = self.options[name]
         action = _ACTION.validate_python(option["action"])
-        proposal = Proposal(name, option["strategy"], action, None, 0.0)
-        if name in self.heads:
-            share = 1.0
-        left = share_left(action, self.summary.size.per_class, growth, share=share)
-        return Entry(proposal, action, 0.0, left)
+        return Entry(Proposal(name, option["strategy"], action, None, 0.0), action, 0.0)
 
-    def errors(self, stage: Literal["heat", "final"]) -> Iterator[tuple[Kind, int, float]]:
-        """Kind, size and ratio of the error after full training to that in the race."""
+    def growth(self) -> Iterator[tuple[Kind, int, float]]:
+        """Kind, size and the way from the heat to the accuracy after full training, in logits."""
         size = bucket(self.summary.size.per_class)
         for name in self.candidates:
             option = self.options[name]
-            folds = [unpacked(race["right"], race["n"]) for race in option[stage]]
-            short = 1.0 - float(np.concatenate(folds).mean())
-            if short > 0:
-                kind = kind_of_action(_ACTION.validate_python(option["action"]))
-                yield kind, size, (1.0 - self.accuracy(name)) / short
+            sure = float(sureness(option["heat"][0]["sure"]).mean())
+            kind = kind_of_action(_ACTION.validate_python(option["action"]))
+            yield kind, size, logit(self.accuracy(name)) - logit(sure)

@@ -49,7 +49,7 @@ def write_report(folder: Path) -> None:
         "machine": platform.platform(),
         "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")},
         "fitted_on_all": asdict(fit(large)),
-        "growth_on_all": asdict(fit_growth(large)),
+        "growth_on_all": dict(fit_growth(large)),
         "in_use": asdict(FITTED),
         "regret": _regrets(large, chosen),
         "regret_by_set": _by_set(chosen),

@@ -22,13 +22,12 @@ from frostline.settings import ResolvedSettings, Settings
 from frostline.strategy.context import Context
 from frostline.strategy.decide import Decision, after_race, decide
 from frostline.strategy.race import FOLDS as RACE_FOLDS
-from frostline.strategy.race import Entry, plan_race, run_race
+from frostline.strategy.race import Entry, Judged, plan_race, run_race
 from frostline.training.result import Trained
 from frostline.training.train import train
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 _BATCH = 32
 
@@ -172,7 +171,7 @@ def _raced(
     quiet = task.quietly()
     with task.progress.task("Race", len(work.heats)) as bar:
 
-        def runner(entry: Entry, fold: int) -> BoolArray:
+        def runner(entry: Entry, fold: int) -> Judged:
             learn, judge = (rows[part] for part in folds[fold % len(folds)])
             place = None
             if checkpoint_dir is not None:
@@ -181,11 +180,18 @@ def _raced(
             trained = carry_out(quiet, entry.action, learn, checkpoint_dir=place)
             if fold == 0:
                 bar.advance()
-            right = logits_of(trained, task.store, judge).argmax(axis=1) == task.labels[judge]
-            return np.asarray(right, dtype=np.bool_)
+            return judge_by(task, trained, judge)
 
         standings = run_race(work, runner)
     return after_race(context, decision, work, standings)
+
+
+def judge_by(task: Task, trained: Trained, rows: IntArray) -> Judged:
+    """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
+    truth = task.labels[rows]
+    logits = logits_of(trained, task.store, rows)
+    sure = softmax(logits, temperature_of(task, trained))[np.arange(len(rows)), truth]
+    return Judged(np.asarray(logits.argmax(axis=1) == truth, dtype=np.bool_), sure)
 
 
 def carry_out(

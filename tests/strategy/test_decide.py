@@ -288,4 +288,3 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
         assert not isinstance(one.proposal.action, TapsHead)
         assert one.action.recipe.epochs < final.action.recipe.epochs
         assert final.action.recipe.epochs <= one.proposal.action.recipe.epochs
-        assert one.left <= final.left, "a final leaves less to learn"

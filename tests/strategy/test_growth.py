@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import pytest
 
 from frostline.plan import Action, FullTraining, Recipe, SuffixTraining, TapsHead
-from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.growth import FITTED_GROWTH, Kind, bucket, kind_of_action, share_left
-from frostline.strategy.race import Entry, Standing
-from frostline.strategy.verdict import choose
+from frostline.strategy.growth import (
+    FITTED_GROWTH,
+    KINDS,
+    Kind,
+    bucket,
+    kind_of_action,
+    logit,
+    promise,
+)
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.1, head_learning_rate=0.1, layer_decay=0.75)
 HOT = RECIPE.model_copy(update={"layer_decay": 1.0})
@@ -33,21 +39,22 @@ def test_every_action_has_a_kind(action: Action, kind: Kind) -> None:
     assert kind_of_action(action) == kind
     for per_class, place in ((5.0, 0), (10.0, 1), (49.9, 1), (50.0, 2), (999.0, 2)):
         assert bucket(per_class) == place
-        assert share_left(action, per_class) == FITTED_GROWTH.final[kind][place]
-        assert share_left(action, per_class, share=0.25) == FITTED_GROWTH.heat[kind][place]
+        shift = logit(promise(0.5, action, per_class))
+        assert shift == pytest.approx(FITTED_GROWTH[kind][place])
 
 
-def test_an_option_that_has_hardly_begun_may_win_from_behind() -> None:
-    right = np.arange(200) < 120
-    behind = np.arange(200) < 110
-    first = Entry(Proposal("head", "head", HEAD, None, 0.0), HEAD, 0.0, 0.9)
-    head = Standing(first, first, {0: right})
+def test_an_option_that_has_hardly_begun_promises_more_than_it_shows() -> None:
     whole = FullTraining(head_init="random", recipe=HOT)
-    proposal = Proposal("everything", "full", whole, None, 0.0)
-    fast, slow = Entry(proposal, whole, 0.0, 0.9), Entry(proposal, whole, 0.0, 0.3)
-    equal, young = Standing(fast, fast, {0: behind}), Standing(slow, slow, {0: behind})
-    assert choose([head, equal])[0].name == "head"
-    winner, reasons = choose([head, young])
-    assert winner.name == "everything"
-    assert young.expected([0]) == pytest.approx(1 - 0.3 * 0.45)
-    assert "55.0% (86.5% after full training)" in reasons[0]
+    for per_class in (5.0, 20.0, 200.0):
+        promised = [promise(0.4, action, per_class) for action in (HEAD, whole)]
+        assert 0.4 < promised[0] < promised[1] < 1.0
+    flat = dict.fromkeys(KINDS, (0.0, 0.0, 0.0))
+    assert promise(0.4, whole, 20.0, flat) == pytest.approx(0.4)
+    shifted = {**flat, "full": (0.0, math.log(3.0), 0.0)}
+    assert promise(0.5, whole, 20.0, shifted) == pytest.approx(0.75)
+
+
+def test_certainty_promises_no_more_than_certainty() -> None:
+    assert 0.9 < promise(1.0, HEAD, 20.0) < 1.0
+    assert 0.0 < promise(0.0, HEAD, 20.0) < 0.2
+    assert logit(0.5) == 0.0

@@ -116,12 +116,12 @@ def after_race(
 
 def _rival(winner: Standing, standings: Sequence[Standing]) -> Rival | None:
     """Return the trained option that came nearest to a head that won."""
-    others = [s for s in standings if s is not winner and s.trains]
+    others = [s for s in standings if s is not winner and s.trains and not s.stopped]
     if not others:
         return None
-    nearest = max(others, key=lambda s: s.expected(sorted(s.correct)))
-    folds = sorted(set(nearest.correct) & set(winner.correct))
-    return Rival(nearest.name, winner.expected(folds) - nearest.expected(folds))
+    folds = winner.last_folds
+    nearest = max(others, key=lambda s: float(s.sure(folds).mean()))
+    return Rival(nearest.name, winner.accuracy(folds) - nearest.accuracy(folds))
 
 
 def make_plan(

@@ -1,55 +1,40 @@
-"""What a race cannot show: how much of its error an option loses by its full training.
+"""What a short heat cannot show: how far an option still is from its full training.
 
 An option that starts from a random head has hardly begun after a quarter of its epochs on two
-thirds of the images; a head in closed form is nearly done. In the study of decisions the ratio of
-the error after full training to that in the race was alike over target sets for options of one
-kind at one size, so the race's errors are multiplied by it before they are compared.
+thirds of the images; a head in closed form is nearly done. In the study of decisions the way from
+the probability that an option gave to the true class in the heat to its accuracy after full
+training was alike over target sets, in logits, for options of one kind at one size; so that much
+is added before options are compared with each other.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from scipy.special import expit
 
 from frostline.plan import Action, FullTraining, TapsHead
 
 Kind = Literal["head", "gentle", "cut", "firm", "full"]
 #: per kind, for less than 10, less than 50 and more training images in the median class
-Factors = Mapping[Kind, tuple[float, float, float]]
+Growth = Mapping[Kind, tuple[float, float, float]]
 
 KINDS: tuple[Kind, ...] = ("head", "gentle", "cut", "firm", "full")
 BORDERS = (10.0, 50.0)
 
-#: an option that ran for at least this share of its epochs is measured as in a final
-LONG = 0.5
+#: medians over the study's target sets, in logits (benchmarks/results/decision.json)
+FITTED_GROWTH: Growth = {
+    "head": (1.14, 0.82, 0.63),
+    "gentle": (0.98, 1.07, 1.27),
+    "cut": (1.53, 1.38, 1.25),
+    "firm": (1.22, 1.73, 1.34),
+    "full": (2.04, 2.09, 1.42),
+}
 
-
-@dataclass(frozen=True)
-class Growth:
-    """Shares of the error that full training leaves, after a heat and after a final."""
-
-    heat: Factors
-    final: Factors
-
-
-#: medians over the study's target sets (benchmarks/results/decision.json)
-FITTED_GROWTH = Growth(
-    heat={
-        "head": (0.86, 0.89, 0.88),
-        "gentle": (0.82, 0.81, 0.54),
-        "cut": (0.74, 0.75, 0.55),
-        "firm": (0.76, 0.30, 0.25),
-        "full": (0.56, 0.29, 0.36),
-    },
-    final={
-        "head": (0.86, 0.89, 0.88),
-        "gentle": (0.85, 0.85, 0.85),
-        "cut": (0.80, 0.80, 0.80),
-        "firm": (0.70, 0.60, 0.60),
-        "full": (0.70, 0.60, 0.60),
-    },
-)
+#: a probability is not taken to be nearer to 0 or 1 than this
+_EDGE = 0.02
 
 
 def kind_of_action(action: Action) -> Kind:
@@ -69,19 +54,22 @@ def bucket(per_class: float) -> int:
     return sum(per_class >= border for border in BORDERS)
 
 
-def share_left(
-    action: Action, per_class: float, growth: Growth = FITTED_GROWTH, *, share: float = 1.0
-) -> float:
-    """Return the share of its error that an option is expected to keep, about 0 to 1.
+def promise(sure: float, action: Action, per_class: float, growth: Growth = FITTED_GROWTH) -> float:
+    """Return the accuracy that an option promises after its heat, in (0, 1).
 
     Parameters
     ----------
+    sure : float
+        Mean probability that it gave to the true class in the heat.
     action : Action
     per_class : float
         Training images in the median class.
     growth : Growth
-    share : float in (0, 1], default=1
-        Share of its epochs that the option ran for.
     """
-    factors = growth.final if share >= LONG else growth.heat
-    return factors[kind_of_action(action)][bucket(per_class)]
+    return float(expit(logit(sure) + growth[kind_of_action(action)][bucket(per_class)]))
+
+
+def logit(share: float) -> float:
+    """Return log(p / (1 - p)), with p kept off 0 and 1."""
+    kept = min(max(share, _EDGE), 1.0 - _EDGE)
+    return math.log(kept / (1.0 - kept))

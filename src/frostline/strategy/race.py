@@ -8,21 +8,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from frostline.evaluation.intervals import paired_difference
 from frostline.plan import Action, TapsHead
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
-from frostline.strategy.growth import share_left
-from frostline.strategy.thresholds import FITTED, Thresholds
+from frostline.strategy.growth import FITTED_GROWTH, Growth, promise
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 #: of the training images, this many folds are made; one is judged at a time
 FOLDS = 3
-#: so many trained options reach the final
-LEADERS = 2
+#: so many options that train layers reach the final
+LEADERS = 3
 #: share of its epochs that an option runs for in the heats
 HEAT = 0.25
 #: and in the final, where few images make it cheap and many make it long enough
@@ -31,8 +29,6 @@ FINAL_OF_FEW, FINAL_OF_MANY = 1.0, 0.5
 _FEWEST_EPOCHS = 2
 #: from so many images on, two folds judge well enough
 _ENOUGH_TO_JUDGE = 500
-#: a smaller deficit never ends an option after one fold
-WORTH = 0.01
 
 
 @dataclass(frozen=True)
@@ -47,14 +43,11 @@ class Entry:
         What runs on a fold: the same, for a share of its epochs.
     seconds : float
         Nominal seconds of one fold.
-    left : float, default=1
-        Share of its error here that full training on all images is expected to leave.
     """
 
     proposal: Proposal
     action: Action
     seconds: float
-    left: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,13 +56,14 @@ class Work:
 
     ``heats`` and ``finals`` name the same options in the same order. ``left_out`` names those that
     the budget does not admit, each with the reason. ``n_images`` counts the training images, of
-    all folds.
+    all folds, ``per_class`` those of the median class.
     """
 
     heats: tuple[Entry, ...]
     finals: tuple[Entry, ...]
     left_out: dict[str, str]
     n_images: int
+    per_class: float
 
     @property
     def seconds(self) -> float:
@@ -88,16 +82,25 @@ def final_share(n_images: int) -> float:
     return FINAL_OF_FEW if n_images < _ENOUGH_TO_JUDGE else FINAL_OF_MANY
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What one option made of a fold's images.
+
+    ``right`` says which it classified rightly, ``sure`` the calibrated probability that it gave to
+    the true class, which tells options apart on far fewer images than being right does.
+    """
+
+    right: BoolArray
+    sure: FloatArray
+
+
 @dataclass
 class Standing:
-    """What one option has shown so far: which images it classified rightly, by fold.
-
-    Fold 0 is that of the heat, all others are of the final.
-    """
+    """What one option has shown so far, by fold: fold 0 is its heat, all others the final."""
 
     heat: Entry
     final: Entry
-    correct: dict[int, BoolArray] = field(default_factory=dict)
+    judged: dict[int, Judged] = field(default_factory=dict)
     stopped: str = ""
 
     @property
@@ -107,40 +110,31 @@ class Standing:
 
     @property
     def trains(self) -> bool:
-        """Whether the option trains layers, or a head on more than stored features."""
+        """Whether the option trains layers."""
         return not isinstance(self.heat.action, TapsHead)
 
     @property
     def seconds(self) -> float:
         """Nominal seconds of everything it ran."""
-        return sum(self.entry(fold).seconds for fold in self.correct)
-
-    def entry(self, fold: int) -> Entry:
-        """What ran on a fold."""
-        return self.final if fold else self.heat
-
-    def on(self, folds: Sequence[int]) -> BoolArray:
-        """Correctness on the images of some folds, side by side."""
-        return np.concatenate([self.correct[fold] for fold in folds])
-
-    def grown(self, folds: Sequence[int]) -> FloatArray:
-        """Correctness that full training is expected to reach: every error shrinks to a share."""
-        return np.concatenate(
-            [1.0 - self.entry(fold).left * (1.0 - self.correct[fold]) for fold in folds]
-        )
-
-    def expected(self, folds: Sequence[int]) -> float:
-        """Accuracy on some folds that full training would have reached, as others did."""
-        return float(self.grown(folds).mean())
+        return sum((self.final if fold else self.heat).seconds for fold in self.judged)
 
     @property
-    def score(self) -> float:
-        """Accuracy on everything it was judged on."""
-        return float(self.on(sorted(self.correct)).mean())
+    def last_folds(self) -> list[int]:
+        """The folds of the final, or that of the heat where it did not get further."""
+        folds = sorted(self.judged)
+        return folds[1:] or folds
+
+    def sure(self, folds: Sequence[int]) -> FloatArray:
+        """Probabilities of the truth on the images of some folds, side by side."""
+        return np.concatenate([self.judged[fold].sure for fold in folds])
+
+    def accuracy(self, folds: Sequence[int]) -> float:
+        """Share of the images of some folds that it got right."""
+        return float(np.concatenate([self.judged[fold].right for fold in folds]).mean())
 
 
-#: trains an action without one fold and returns which images of the fold it classifies rightly
-Runner = Callable[[Entry, int], BoolArray]
+#: trains an action without one fold and judges it on that fold
+Runner = Callable[[Entry, int], Judged]
 
 
 def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Proposal]) -> Work:
@@ -150,7 +144,7 @@ def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Pro
     or as many as what is left still pays for; the final is as long as the rest allows.
     """
     still = tuple(_entry(context, head, head.action) for head in heads)
-    work = Work(still, still, {}, context.n_images)
+    work = Work(still, still, {}, context.n_images, context.summary.size.per_class)
     purse = RACE_SHARE * context.resolved.budget_seconds
     for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
         least = _least(proposal.action)
@@ -178,8 +172,8 @@ def shortened(action: Action, share: float) -> Action:
     return _with_epochs(action, max(round(share * _epochs(action)), _least(action)))
 
 
-def run_race(work: Work, runner: Runner, thresholds: Thresholds = FITTED) -> list[Standing]:
-    """Run the heats on the first fold; the leading options and all heads meet in the final.
+def run_race(work: Work, runner: Runner, growth: Growth = FITTED_GROWTH) -> list[Standing]:
+    """Run the heats on the first fold; the three most promising options meet the heads again.
 
     Returns
     -------
@@ -188,37 +182,26 @@ def run_race(work: Work, runner: Runner, thresholds: Thresholds = FITTED) -> lis
     """
     pairs = zip(work.heats, work.finals, strict=True)
     standings = [Standing(heat, final) for heat, final in pairs]
+    promised = {}
     for standing in standings:
-        standing.correct[0] = runner(standing.heat, 0)
-    best = max(standings, key=lambda s: s.expected([0]))
-    for standing in standings:
-        loss, error = expected_loss(best, standing, [0])
-        # a head costs nothing in the final, so only one that is far behind stays away
-        patience = thresholds.behind * (1.0 if standing.trains else 2.0)
-        if loss > max(patience * error, WORTH):
-            standing.stopped = f"{loss * 100:.1f} points behind in the heat"
-    running = [s for s in standings if not s.stopped]
-    leaders = sorted((s for s in running if s.trains), key=lambda s: -s.expected([0]))
+        standing.judged[0] = runner(standing.heat, 0)
+        sure = float(standing.sure([0]).mean())
+        promised[standing.name] = promise(sure, standing.heat.action, work.per_class, growth)
+    trained = [s for s in standings if s.trains]
+    leaders = sorted(trained, key=lambda s: -promised[s.name])
     for standing in leaders[LEADERS:]:
-        standing.stopped = "not among the two leading options"
-    finalists = [s for s in running if not s.trains or s in leaders[:LEADERS]]
-    if len(finalists) > 1 and leaders:
+        behind = promised[leaders[0].name] - promised[standing.name]
+        standing.stopped = f"promised {behind * 100:.1f} points less after the heat"
+    finalists = [s for s in standings if not s.stopped]
+    if leaders:
         for fold in range(1, 1 + final_folds(work.n_images)):
             for standing in finalists:
-                standing.correct[fold] = runner(standing.final, fold)
+                standing.judged[fold] = runner(standing.final, fold)
     return standings
 
 
-def expected_loss(best: Standing, other: Standing, folds: Sequence[int]) -> tuple[float, float]:
-    """Return the expected accuracy that ``other`` loses to ``best``, and its paired error."""
-    return paired_difference(best.grown(folds), other.grown(folds))
-
-
 def _entry(context: Context, proposal: Proposal, action: Action) -> Entry:
-    whole = _epochs(proposal.action)
-    share = _epochs(action) / whole if whole else 1.0
-    left = share_left(action, context.summary.size.per_class, share=share)
-    return Entry(proposal, action, _fold_seconds(context, action), left)
+    return Entry(proposal, action, _fold_seconds(context, action))
 
 
 def _epochs(action: Action) -> int:

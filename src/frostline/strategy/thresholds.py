@@ -20,12 +20,10 @@ class Thresholds:
     errors : float
         A simpler option is taken if it loses at most this many paired errors ...
     most_lost : float
-        ... and at most this much accuracy.
+        ... and at most this much of the probability that the best one gives to the truth.
     network_tie : float
         A cheaper network, or a smaller input, is taken if it loses at most this, and at most one
         paired error.
-    behind : float
-        An option that lies this many paired errors behind after one fold is not tried again.
     """
 
     good_enough: float = 0.03
@@ -34,7 +32,6 @@ class Thresholds:
     errors: float = 1.0
     most_lost: float = 0.01
     network_tie: float = 0.01
-    behind: float = 2.0
 
 
 FITTED = Thresholds()

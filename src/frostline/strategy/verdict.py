@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
-
+from frostline.evaluation.intervals import paired_difference
 from frostline.plan import CandidateResult
-from frostline.strategy.race import Standing, expected_loss
+from frostline.strategy.race import Standing
 from frostline.strategy.thresholds import FITTED, Thresholds
 
 
@@ -16,45 +16,38 @@ def choose(
 ) -> tuple[Standing, list[str]]:
     """Return the simplest option that loses no more than the thresholds allow, and why.
 
-    On few images one error is several points: a lead of one lucky image must not count.
+    Options are compared by the probability that they gave to the true class, image by image. On
+    few images one error is several points: a lead of one lucky image must not count.
     """
     running = [s for s in standings if not s.stopped]
-    folds = decisive_folds(running)
-    best = max(running, key=lambda s: s.expected(folds))
-    count = len(best.on(folds))
+    folds = running[0].last_folds
+    best = max(running, key=lambda s: float(s.sure(folds).mean()))
     for standing in running:
-        loss, error = expected_loss(best, standing, folds)
+        loss, error = paired_difference(best.sure(folds), standing.sure(folds))
         if standing is best:
-            return best, [_won(best, running, folds, count)]
+            break
         if loss <= min(thresholds.errors * error, thresholds.most_lost):
             return standing, [
-                f"On {count} left-out images '{standing.name}' reached "
-                f"{_reached(standing, folds)}; the best option, '{best.name}', "
-                f"{_reached(best, folds)}. A lead of {loss * 100:.1f} ± {error * 100:.1f} points "
-                "is no clear gain, so the simpler one is taken."
+                f"{_on(standing, folds)} the simpler '{standing.name}' {_gave(standing, folds)}, "
+                f"the leading '{best.name}' {_gave(best, folds)}: {loss * 100:.1f} ± "
+                f"{error * 100:.1f} points more, no clear gain."
             ]
-    return best, [_won(best, running, folds, count)]
-
-
-def decisive_folds(running: Sequence[Standing]) -> list[int]:
-    """Return the folds of the final, or that of the heats where there was none."""
-    folds = sorted(set.intersection(*(set(s.correct) for s in running)))
-    return folds[1:] or folds
+    return best, [_won(best, running, folds)]
 
 
 def results(standings: Sequence[Standing], winner: Standing) -> list[CandidateResult]:
     """List every option that ran with its score, standard error, nominal seconds and fate."""
     found = []
     for standing in standings:
-        correct = standing.on(sorted(standing.correct))
-        accuracy = float(correct.mean())
+        folds = standing.last_folds
+        accuracy, count = standing.accuracy(folds), len(standing.sure(folds))
         proposal = standing.heat.proposal
         found.append(
             CandidateResult(
                 name=proposal.name,
                 kind=proposal.action.kind,
                 score=accuracy,
-                standard_error=float(np.sqrt(accuracy * (1 - accuracy) / len(correct))),
+                standard_error=math.sqrt(accuracy * (1 - accuracy) / count),
                 seconds=round(standing.seconds, 1),
                 stopped="chosen" if standing is winner else standing.stopped or "no clear gain",
             )
@@ -62,19 +55,26 @@ def results(standings: Sequence[Standing], winner: Standing) -> list[CandidateRe
     return found
 
 
-def _won(best: Standing, running: Sequence[Standing], folds: Sequence[int], count: int) -> str:
+def _won(best: Standing, running: Sequence[Standing], folds: Sequence[int]) -> str:
     others = [s for s in running if s is not best]
     if not others:
-        return f"'{best.name}' is what the first heat left: all others were clearly behind."
-    second = max(others, key=lambda s: s.expected(folds))
-    gain, error = expected_loss(best, second, folds)
+        return f"'{best.name}' was the only option."
+    second = max(others, key=lambda s: float(s.sure(folds).mean()))
+    gain, error = paired_difference(best.sure(folds), second.sure(folds))
     return (
-        f"On {count} left-out images '{best.name}' reached {_reached(best, folds)}, "
-        f"{gain * 100:.1f} ± {error * 100:.1f} points more than the next, '{second.name}' with "
-        f"{_reached(second, folds)}."
+        f"{_on(best, folds)} '{best.name}' {_gave(best, folds)}, {gain * 100:.1f} ± "
+        f"{error * 100:.1f} points more than the next, '{second.name}', which "
+        f"{_gave(second, folds)}."
     )
 
 
-def _reached(standing: Standing, folds: Sequence[int]) -> str:
-    """Say what the race showed, and what full training is expected to make of it."""
-    return f"{standing.on(folds).mean():.1%} ({standing.expected(folds):.1%} after full training)"
+def _on(standing: Standing, folds: Sequence[int]) -> str:
+    return f"On {len(standing.sure(folds))} left-out images"
+
+
+def _gave(standing: Standing, folds: Sequence[int]) -> str:
+    """Say how sure an option was of the truth, and how often it was right."""
+    return (
+        f"gave the true class {standing.sure(folds).mean():.1%} on average "
+        f"(right on {standing.accuracy(folds):.1%})"
+    )

@@ -65,6 +65,11 @@ class Preprocessing(BaseModel):
         """Length of the shorter side after resizing, in pixels."""
         return max(self.size, round(self.size / self.crop_pct))
 
+    @property
+    def decode_at_least(self) -> int:
+        """Shorter side that a decoded image needs, in pixels: twice what it is resized to."""
+        return 2 * self.resize_to
+
     def resized(self, image: Image.Image) -> Image.Image:
         """Return ``image`` (RGB) with its shorter side at ``resize_to``."""
         image = _without_extreme_sides(image)

@@ -104,6 +104,12 @@ def publish(
         "engine": task.store.engine,
         "engine_reason": task.store.engine_reason,
         "images_computed": task.store.computed,
+        "pass": {
+            "images": task.store.times.images,
+            "seconds_waiting_for_images": round(task.store.times.waiting, 2),
+            "seconds_computing": round(task.store.times.computing, 2),
+            "limited_by": task.store.times.limited_by,
+        },
         "temperature": fitted.temperature,
         "history": fitted.trained.history,
         "notes": fitted.trained.notes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,14 @@ from torch import nn
 
 from frostline.backbone.network import Network
 from frostline.errors import EngineError
-from frostline.features.engines.base import Engine, FrozenPart, prefix_part, taps_part, through
+from frostline.features.engines.base import (
+    Engine,
+    FrozenPart,
+    PassTimes,
+    prefix_part,
+    taps_part,
+    through,
+)
 from frostline.features.engines.choose import EngineKind, agreement, open_engine
 from frostline.features.engines.onnx_engine import OnnxEngine, engine_file, exported
 from frostline.features.engines.openvino_engine import installed
@@ -173,6 +182,29 @@ def test_through_keeps_tags_and_order_over_several_batches() -> None:
     found = {tag: float(result[0]) for tag, result in through(Sum(), images)}
     assert found == {str(i): 12.0 * i for i in range(10)}
     assert list(through(Sum(), [])) == []
+
+
+@pytest.mark.parametrize(
+    ("decode", "compute", "limit"), [(0.02, 0.0, "decoding"), (0.0, 0.05, "computing")]
+)
+def test_a_pass_says_what_limited_it(decode: float, compute: float, limit: str) -> None:
+    class Slow:
+        name, batch = "slow", 4
+
+        def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
+            time.sleep(compute)
+            return np.zeros((len(batch), 1), dtype=np.float32)
+
+    def images() -> Iterator[tuple[int, UInt8Array]]:
+        for i in range(10):
+            time.sleep(decode)
+            yield i, np.zeros((2, 2, 3), dtype=np.uint8)
+
+    times = PassTimes()
+    assert times.limited_by == ""
+    assert len(list(through(Slow(), images(), times))) == 10
+    assert times.limited_by == limit
+    assert times.images == 10
 
 
 def test_an_exported_part_is_reused_and_a_damaged_one_exported_again(

@@ -17,9 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image, features
+from sklearn.datasets import load_sample_images
 
 from frostline.errors import UnreadableImageError
-from frostline.images.decode import FORMATS, decode
+from frostline.images.decode import FORMATS, N_PIXELS, decode
+from frostline.preprocessing import Preprocessing
 
 Photo = Callable[..., Image.Image]
 LIMIT = 1_000_000
@@ -348,3 +350,37 @@ def test_threads_agree_with_one(photo: Photo) -> None:
     with ThreadPoolExecutor(4) as pool:
         many = list(pool.map(pixels, contents))
     assert all(np.array_equal(a, b) for a, b in zip(one, many, strict=True))
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("photo", [0, 1])
+def test_large_jpegs_are_decoded_smaller_and_prepared_nearly_alike(
+    tmp_path: Path, photo: int, orientation: int
+) -> None:
+    array = load_sample_images().images[photo]
+    large = Image.fromarray(array).resize((4000, 3000), Image.Resampling.LANCZOS)
+    path = tmp_path / "large.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    large.save(path, quality=90, exif=exif)
+    preprocessing = Preprocessing()
+    whole = decode(path, max_pixels=10**8)
+    small = decode(path, max_pixels=10**8, at_least=preprocessing.decode_at_least)
+    assert min(small.size) == 750, "a quarter of 3000; an eighth is below 512"
+    assert (small.width > small.height) == (whole.width > whole.height)
+    assert small.info[N_PIXELS] == whole.info[N_PIXELS] == 4000 * 3000
+    difference = np.abs(
+        preprocessing.apply(small).astype(int) - preprocessing.apply(whole).astype(int)
+    )
+    assert difference.mean() < 0.5
+    assert difference.max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("a.jpg", (900, 1000)), ("b.jpg", (3001, 3002)), ("a.png", (3000, 3000))]
+)
+def test_small_jpegs_and_other_formats_are_decoded_whole(
+    tmp_path: Path, name: str, size: tuple[int, int]
+) -> None:
+    Image.new("RGB", size, "teal").save(tmp_path / name)
+    assert decode(tmp_path / name, max_pixels=10**8, at_least=512).size == size

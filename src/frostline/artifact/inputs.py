@@ -49,8 +49,12 @@ def name_of(image: Any, index: int) -> str:
     return str(image) if isinstance(image, (str, Path)) else f"image {index}"
 
 
-def to_rgb(image: ImageLike, *, name: str, max_pixels: int) -> Image.Image:
+def to_rgb(
+    image: ImageLike, *, name: str, max_pixels: int, at_least: int | None = None
+) -> Image.Image:
     """Return any accepted image as a Pillow image of mode RGB, as training would have read it.
+
+    ``at_least`` is that of :func:`~frostline.images.decode.decode`.
 
     Raises
     ------
@@ -60,9 +64,9 @@ def to_rgb(image: ImageLike, *, name: str, max_pixels: int) -> Image.Image:
         If it is nothing that :data:`ImageLike` names.
     """
     if isinstance(image, (str, Path)):
-        return decode(Path(image), max_pixels=max_pixels, name=name)
+        return decode(Path(image), max_pixels=max_pixels, name=name, at_least=at_least)
     if isinstance(image, bytes):
-        return decode(image, max_pixels=max_pixels, name=name)
+        return decode(image, max_pixels=max_pixels, name=name, at_least=at_least)
     if isinstance(image, Image.Image):
         return _from_pillow(image, name=name, max_pixels=max_pixels)
     if isinstance(image, np.ndarray):

@@ -166,8 +166,14 @@ class Model:
 
         def load(item: tuple[int, ImageLike]) -> UInt8Array:
             index, image = item
-            rgb = to_rgb(image, name=name_of(image, index), max_pixels=self._max_pixels)
-            return self.card.preprocessing.apply(rgb)
+            preprocessing = self.card.preprocessing
+            rgb = to_rgb(
+                image,
+                name=name_of(image, index),
+                max_pixels=self._max_pixels,
+                at_least=preprocessing.decode_at_least,
+            )
+            return preprocessing.apply(rgb)
 
         waiting: list[tuple[str, UInt8Array | UnreadableImageError]] = []
         loaded = read_in_order(numbered, load, workers=self._workers)

@@ -52,7 +52,7 @@ def result_panel(result: RunResult) -> Panel:
         )
     grid.add_row("Balanced", f"{test['balanced_accuracy']:.1%}, macro F1 {test['macro_f1']:.1%}")
     grid.add_row("Layers", layers_in_words(result))
-    grid.add_row("Time", _seconds(metrics["seconds"]))
+    grid.add_row("Time", _seconds(metrics["seconds"], metrics["pass"]["limited_by"]))
     grid.add_row("Files", Text(f"{result.folder}/ (report.html, plan.json, model/)"))
     grid.add_row(
         "Next",
@@ -102,6 +102,7 @@ def show_left_out(audit: dict[str, object]) -> None:
             err.print(f"[{style}]{len(found)} {label} (audit.json names them)[/]")
 
 
-def _seconds(seconds: dict[str, float]) -> Text:
+def _seconds(seconds: dict[str, float], limited_by: str) -> Text:
     phases = [f"{name} {s:.1f}" for name, s in seconds.items() if name != "total" and s >= 0.05]
-    return Text(f"{seconds['total']:.1f} s: " + ", ".join(phases))
+    limit = f"; the pass over the images was limited by {limited_by}" if limited_by else ""
+    return Text(f"{seconds['total']:.1f} s: " + ", ".join(phases) + limit)

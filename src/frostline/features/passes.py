@@ -13,7 +13,14 @@ from frostline.backbone.network import Network
 from frostline.backbone.statistics import with_statistics_of
 from frostline.errors import StoreError, UnreadableImageError
 from frostline.features.activations import Activations, Shelf, Slots, ViewPlan, fill
-from frostline.features.engines.base import Engine, part_key, prefix_part, taps_part, through
+from frostline.features.engines.base import (
+    Engine,
+    PassTimes,
+    part_key,
+    prefix_part,
+    taps_part,
+    through,
+)
 from frostline.features.engines.choose import CHECK_IMAGES, open_engine
 from frostline.features.engines.torch_engine import TorchEngine
 from frostline.features.locations import arrays_folder
@@ -64,6 +71,8 @@ class FeatureStore:
         What computed the taps, and why; ``"stored"`` when nothing had to be computed.
     computed : int
         Different images that were not found in the store.
+    times : PassTimes
+        Where the seconds of the pass went.
     """
 
     network: Network
@@ -77,6 +86,7 @@ class FeatureStore:
     engine: str
     engine_reason: str
     computed: int
+    times: PassTimes = field(default_factory=PassTimes)
     _opened: Engine | None = None
     _moments: dict[tuple[int, ...], BatchNormMoments] = field(default_factory=dict)
     _adapted: dict[tuple[int, ...], FeatureStore] = field(default_factory=dict)
@@ -277,6 +287,7 @@ def run_passes(
         engine=_STORED if one_pass.engine is None else one_pass.engine.name,
         engine_reason=one_pass.reason,
         computed=one_pass.computed,
+        times=one_pass.times,
         _opened=one_pass.engine,
     )
 
@@ -296,6 +307,7 @@ class _TapsPass:
         self.engine: Engine | None = None
         self.reason = "every image was found in the store"
         self.computed = 0
+        self.times = PassTimes()
         key = part_key(network, "taps", [*network.taps, resolved.precision])
         self._store = ImageStore(
             arrays_folder(key),
@@ -354,7 +366,7 @@ class _TapsPass:
             for image in readable:
                 yield image, image.pixels
 
-        yield from through(self.engine, everything())
+        yield from through(self.engine, everything(), self.times)
 
     def _readable(self, digests: list[str]) -> Iterator[Prepared]:
         for digest, result in zip(digests, self._pictures.prepare(digests), strict=True):

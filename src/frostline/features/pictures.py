@@ -16,7 +16,7 @@ from PIL import Image
 
 from frostline.errors import UnreadableImageError
 from frostline.images.catalog import Catalog
-from frostline.images.decode import decode
+from frostline.images.decode import N_PIXELS, decode
 from frostline.images.reading import read_in_order
 from frostline.images.thumbnails import thumbnail
 from frostline.preprocessing import Preprocessing, UInt8Array
@@ -45,7 +45,7 @@ class Prepared:
     pixels : ndarray of shape (size, size, 3), uint8
     thumbnail : ndarray of shape (32, 32, 3), uint8
     n_pixels : int
-        Width times height of the decoded image.
+        Width times height of the image in its file.
     """
 
     digest: str
@@ -161,11 +161,16 @@ class Pictures:
         image = self._decode(digest)
         pixels = self.preprocessing.apply(image)
         self._prepared.put(digest, pixels, pixels.nbytes)
-        return Prepared(digest, pixels, thumbnail(image), image.width * image.height)
+        return Prepared(digest, pixels, thumbnail(image), int(image.info[N_PIXELS]))
 
     def _decode(self, digest: str) -> Image.Image:
         path, name = self._files[digest]
-        image = decode(path, max_pixels=self.max_pixels, name=name)
+        image = decode(
+            path,
+            max_pixels=self.max_pixels,
+            name=name,
+            at_least=self.preprocessing.decode_at_least,
+        )
         # what is stored under a digest must belong to it, for this run and for all later ones
         if _digest_of(path, name) != digest:
             raise UnreadableImageError(name, "changed while it was being read")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,9 @@ from frostline.features.locations import key_of
 from frostline.preprocessing import FloatArray, Preprocessing, UInt8Array
 
 T = TypeVar("T")
+
+#: how files become pixels; another way gets another key
+_DECODING = "jpeg scaled to twice the size"
 
 
 class Engine(Protocol):
@@ -62,7 +66,7 @@ class FrozenPart:
 def part_key(network: Network, what: str, names: Sequence[str]) -> str:
     """Return the key of a part: equal keys mean equal numbers."""
     preprocessing = json.dumps(network.preprocessing.model_dump(mode="json"), sort_keys=True)
-    return key_of(network.weights_id, preprocessing, what, *names)
+    return key_of(network.weights_id, preprocessing, _DECODING, what, *names)
 
 
 def taps_part(network: Network, taps: Sequence[str]) -> FrozenPart:
@@ -79,8 +83,25 @@ def prefix_part(network: Network, cut: str) -> FrozenPart:
     return FrozenPart(network.prefix(name), network.preprocessing, key)
 
 
+@dataclass
+class PassTimes:
+    """Where the seconds of a pass went: waiting for decoded images, or computing."""
+
+    waiting: float = 0.0
+    computing: float = 0.0
+    images: int = 0
+
+    @property
+    def limited_by(self) -> str:
+        """What a faster machine would need more of; empty where nothing ran."""
+        if not self.images:
+            return ""
+        # decoding goes on while the engine computes: only what it is waited for counts
+        return "decoding" if self.waiting > self.computing else "computing"
+
+
 def through(
-    engine: Engine, images: Iterable[tuple[T, UInt8Array]]
+    engine: Engine, images: Iterable[tuple[T, UInt8Array]], times: PassTimes | None = None
 ) -> Iterator[tuple[T, FloatArray]]:
     """Run images one batch at a time; yield each item's tag with its own result, in order.
 
@@ -93,12 +114,23 @@ def through(
     engine : Engine
     images : iterable of (tag, uint8 array of shape (size, size, 3))
         Read lazily, one batch ahead of what is yielded.
+    times : PassTimes or None, default=None
+        Gets the seconds added.
     """
     source = iter(images)
-    while chunk := list(islice(source, engine.batch)):
+    spent = PassTimes() if times is None else times
+    while True:
+        began = time.perf_counter()
+        chunk = list(islice(source, engine.batch))
+        ready = time.perf_counter()
+        spent.waiting += ready - began
+        if not chunk:
+            return
         batch = np.zeros((engine.batch, *chunk[0][1].shape), dtype=np.uint8)
         for place, (_, image) in enumerate(chunk):
             batch[place] = image
         results = engine.run(batch)
+        spent.computing += time.perf_counter() - ready
+        spent.images += len(chunk)
         for (tag, _), result in zip(chunk, results, strict=False):
             yield tag, result

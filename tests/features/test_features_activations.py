@@ -108,7 +108,7 @@ def test_nothing_is_left_behind(store: FeatureStore, cache: Path) -> None:
 class _Scaled:
     """An engine whose results outgrow half precision at bright images."""
 
-    name, batch = "scaled", 4
+    name, batch, lanes = "scaled", 4, 1
 
     def __init__(self, factor: float) -> None:
         self.factor = factor

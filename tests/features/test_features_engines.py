@@ -171,7 +171,7 @@ def test_an_images_bits_do_not_depend_on_its_batch_nor_on_threads(
 
 def test_through_keeps_tags_and_order_over_several_batches() -> None:
     class Sum:
-        name, batch = "sum", 4
+        name, batch, lanes = "sum", 4, 1
 
         def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
             assert len(batch) == 4
@@ -189,7 +189,7 @@ def test_through_keeps_tags_and_order_over_several_batches() -> None:
 )
 def test_a_pass_says_what_limited_it(decode: float, compute: float, limit: str) -> None:
     class Slow:
-        name, batch = "slow", 4
+        name, batch, lanes = "slow", 4, 1
 
         def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
             time.sleep(compute)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -31,10 +33,14 @@ class Engine(Protocol):
         Such as ``"onnxruntime-fp32"``.
     batch : int
         Number of images that every call gets.
+    lanes : int
+        Calls that may run at the same time, from threads of their own: where operators gain
+        little from several threads, several batches side by side gain more.
     """
 
     name: str
     batch: int
+    lanes: int
 
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...)."""
@@ -113,24 +119,39 @@ def through(
     ----------
     engine : Engine
     images : iterable of (tag, uint8 array of shape (size, size, 3))
-        Read lazily, one batch ahead of what is yielded.
+        Read lazily, as many batches ahead of what is yielded as the engine has lanes, and one.
     times : PassTimes or None, default=None
         Gets the seconds added.
     """
     source = iter(images)
     spent = PassTimes() if times is None else times
-    while True:
-        began = time.perf_counter()
-        chunk = list(islice(source, engine.batch))
-        ready = time.perf_counter()
-        spent.waiting += ready - began
-        if not chunk:
-            return
-        batch = np.zeros((engine.batch, *chunk[0][1].shape), dtype=np.uint8)
-        for place, (_, image) in enumerate(chunk):
-            batch[place] = image
-        results = engine.run(batch)
-        spent.computing += time.perf_counter() - ready
-        spent.images += len(chunk)
-        for (tag, _), result in zip(chunk, results, strict=False):
-            yield tag, result
+    running: deque[tuple[list[tuple[T, UInt8Array]], Future[FloatArray]]] = deque()
+    pool = ThreadPoolExecutor(engine.lanes, thread_name_prefix="frostline-engine")
+    try:
+        while True:
+            began = time.perf_counter()
+            chunk = list(islice(source, engine.batch))
+            spent.waiting += time.perf_counter() - began
+            if chunk:
+                running.append((chunk, pool.submit(engine.run, _full_batch(chunk, engine.batch))))
+            # one batch waits for the next free lane, so that no lane waits for images
+            while running and (not chunk or len(running) > engine.lanes):
+                began = time.perf_counter()
+                done, future = running.popleft()
+                results = future.result()
+                spent.computing += time.perf_counter() - began
+                spent.images += len(done)
+                for (tag, _), result in zip(done, results, strict=False):
+                    yield tag, result
+            if not chunk:
+                return
+    finally:
+        # also reached when the consumer stops early or is interrupted
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _full_batch(chunk: list[tuple[T, UInt8Array]], size: int) -> UInt8Array:
+    batch = np.zeros((size, *chunk[0][1].shape), dtype=np.uint8)
+    for place, (_, image) in enumerate(chunk):
+        batch[place] = image
+    return batch

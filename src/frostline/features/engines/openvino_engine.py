@@ -41,6 +41,7 @@ class OpenVinoEngine:
     ) -> None:
         self.name = f"openvino-{precision}"
         self.batch = _BATCH
+        self.lanes = 1
         try:
             import openvino
         except ImportError as error:

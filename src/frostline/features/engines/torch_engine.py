@@ -43,6 +43,7 @@ class TorchEngine:
         self.name = f"torch-{device}-{precision}"
         self.batch = _CUDA_BATCH if device == "cuda" else _CPU_BATCH
         module = part.module if device == "cpu" else copy.deepcopy(part.module)
+        self.lanes = 1
         self._module = UInt8Input(module, part.preprocessing).to(device)
         self._device = device
         self._precision = precision

@@ -146,13 +146,15 @@ def test_the_last_doubling_is_what_scikit_learn_gains_by_it() -> None:
     x, y = features[order], labels[order]
 
     def gained(n: int, seed: int) -> float:
+        own, theirs = x[seed * n :][:n], y[seed * n :][:n]
         found = last_doubling(
-            x[seed * n :][:n],
-            y[seed * n :][:n],
+            own,
+            theirs,
             n_classes=10,
             groups=np.arange(n),
             blocks=[slice(0, 64)],
             seed=seed,
+            whole=probe("all", own, theirs, n_classes=10).evidence,
         )
         assert found is not None
         return found
@@ -163,8 +165,15 @@ def test_the_last_doubling_is_what_scikit_learn_gains_by_it() -> None:
         found = [gained(n, seed) for seed in runs]
         assert np.mean(truth) > 0.01
         assert abs(np.mean(found) - np.mean(truth)) < 0.03
+    whole = probe("all", features[:2], labels[:2], n_classes=10).evidence
     with_few = last_doubling(
-        features[:2], labels[:2], n_classes=10, groups=np.arange(2), blocks=[slice(0, 64)], seed=0
+        features[:2],
+        labels[:2],
+        n_classes=10,
+        groups=np.arange(2),
+        blocks=[slice(0, 64)],
+        seed=0,
+        whole=whole,
     )
     assert with_few is None
 

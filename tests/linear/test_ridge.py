@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from frostline.errors import InputError
 from frostline.linear.accuracy import loo_accuracy
 from frostline.linear.inputs import CHUNK_ROWS
-from frostline.linear.ridge import RidgeLOO, ridge_loo
+from frostline.linear.ridge import RidgeLOO, ridge_loo, ridge_without
 
 Array = npt.NDArray[Any]
 
@@ -286,3 +286,15 @@ def test_prediction_needs_the_same_columns() -> None:
     fit = ridge_loo(np.eye(4, 2), np.array([0, 1, 1, 0]), n_classes=2)
     with pytest.raises(InputError, match="2 columns"):
         fit.predict(np.zeros((3, 5)))
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 20), (40, 90)])
+def test_several_divisions_at_once_equal_one_at_a_time(n: int, d: int) -> None:
+    rng = np.random.default_rng(5)
+    features = rng.normal(size=(n, d))
+    labels = rng.integers(0, 3, n)
+    divisions = [np.arange(n) % k for k in (2, 5)]
+    found = ridge_without(features, labels, divisions, n_classes=3, strength=0.3)
+    for outputs, groups in zip(found, divisions, strict=True):
+        alone = ridge_loo(features, labels, n_classes=3, strengths=[0.3], groups=groups)
+        np.testing.assert_array_equal(outputs, alone.loo)

@@ -135,6 +135,7 @@ def collect_evidence(
             groups=g,
             blocks=blocks,
             seed=seed,
+            whole=whole.evidence,
             class_weights=class_weights,
         )
         card = load_card(store.network.name, weights_id=store.network.weights_id)

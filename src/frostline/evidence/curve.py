@@ -11,11 +11,14 @@ import numpy.typing as npt
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray
 from frostline.evidence.probes import ALL, probe
 from frostline.images.stratified import stratified_folds
+from frostline.linear.ridge import ridge_without
+from frostline.plan import ProbeEvidence
 
 #: divisions of the rows that are averaged
 _HALVES = 3
 #: below so many rows a fold may be left out as a whole
 _FOLDS_BELOW = 2000
+_ONE_DIVISION_FROM = 500
 _FEWEST_FOLDS, _MOST_FOLDS = 3, 10
 # beyond this many rows one half says as much: its accuracy is sure to well under a point
 _ONE_HALF_FROM = 5000
@@ -61,6 +64,7 @@ def last_doubling(
     groups: IntArray,
     blocks: Sequence[slice],
     seed: int,
+    whole: ProbeEvidence,
     class_weights: FloatArray | None = None,
 ) -> float | None:
     """Return the accuracy that the last doubling of the rows brought to a head on ``features``.
@@ -69,7 +73,8 @@ def last_doubling(
     folds, both exact and balanced over classes, and scaled to a doubling. Leaving single rows out
     would tell less than the truth there: the class of the left-out row is always short of one, and
     the fewer rows a class has the more that hurts. From 2000 on leave-one-out accuracy on halves
-    is compared with that on all rows. None if there are too few rows or groups for halves.
+    is compared with that on all rows, which is ``whole``; its strength serves the folds. None if
+    there are too few rows or groups for halves.
     """
     shared: _Shared = {
         "n_classes": n_classes,
@@ -78,37 +83,27 @@ def last_doubling(
     }
     if len(labels) >= _FOLDS_BELOW:
         half = _on_halves(features, labels, groups, seed, shared)
-        whole = probe(ALL, features, labels, groups=groups, **shared)
-        return None if half is None else whole.evidence.accuracy - half
+        return None if half is None else whole.accuracy - half
     smallest = int(np.bincount(labels)[np.unique(labels)].min())
     if len(np.unique(groups)) < 2 * _FEWEST_FOLDS:
         return None
     n_folds = min(max(smallest, _FEWEST_FOLDS), _MOST_FOLDS)
-    many = _without_folds(features, labels, groups, n_folds, seed, shared)
-    few = _without_folds(features, labels, groups, 2, seed, shared)
-    return (many - few) / float(np.log2(2.0 * (n_folds - 1) / n_folds))
+    draws = range(_HALVES if len(labels) < _ONE_DIVISION_FROM else 1)
+    divisions = [_folds(labels, groups, k, draw, seed) for k in (n_folds, 2) for draw in draws]
+    outputs = ridge_without(features, labels, divisions, strength=whole.strength, **shared)
+    right = [float((output.argmax(axis=1) == labels).mean()) for output in outputs]
+    many, few = np.mean(right[: len(draws)]), np.mean(right[len(draws) :])
+    return float(many - few) / float(np.log2(2.0 * (n_folds - 1) / n_folds))
 
 
-def _without_folds(
-    features: npt.NDArray[np.floating],
-    labels: IntArray,
-    groups: IntArray,
-    n_folds: int,
-    seed: int,
-    shared: _Shared,
-) -> float:
-    """Mean accuracy on folds by fits that did without them, over several divisions."""
-    found = []
-    for draw in range(_HALVES):
-        names = [f"{draw}:{row}" for row in range(len(labels))]
-        fold_of = np.zeros(len(labels), dtype=np.int64)
-        parts = stratified_folds(labels, groups, names, n_folds=n_folds, seed=seed)
-        for fold, (_, judge) in enumerate(parts):
-            fold_of[judge] = fold
-        # rows of one group are left out together, exactly: a fold is a group
-        fitted = probe(ALL, features, labels, groups=fold_of, **shared)
-        found.append(fitted.evidence.accuracy)
-    return float(np.mean(found))
+def _folds(labels: IntArray, groups: IntArray, n_folds: int, draw: int, seed: int) -> IntArray:
+    """Return the fold of every row: balanced over classes, with whole groups."""
+    names = [f"{draw}:{row}" for row in range(len(labels))]
+    fold_of = np.zeros(len(labels), dtype=np.int64)
+    parts = stratified_folds(labels, groups, names, n_folds=n_folds, seed=seed)
+    for fold, (_, judge) in enumerate(parts):
+        fold_of[judge] = fold
+    return fold_of
 
 
 def _on_halves(

@@ -93,7 +93,9 @@ class Recorded:
     @cached_property
     def heads(self) -> list[str]:
         """Options that train no layer, the simplest first."""
-        return [n for n in self.candidates if is_head(self.options[n]["action"])]
+        simple = ["head on the last layer", "head on all taps", "head on the best layer"]
+        found = [n for n in self.candidates if is_head(self.options[n]["action"])]
+        return sorted(found, key=lambda n: simple.index(n) if n in simple else len(simple))
 
     @property
     def all_seconds(self) -> float:

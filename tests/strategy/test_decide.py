@@ -20,7 +20,7 @@ from frostline.plan import (
     TapsHead,
 )
 from frostline.settings import make_settings, resolve
-from frostline.strategy.candidates.finetune_all import GENTLY
+from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, plan_work
@@ -198,6 +198,12 @@ def test_more_than_one_rate_is_tried_and_low_ones_near_the_source(
     rates = {e.name: e.action.recipe.learning_rate for e in made.entrants if e.name[:4] == "fine"}  # type: ignore[union-attr]
     assert len(set(rates.values())) == len(rates) == count
     assert (GENTLY in rates) == (label == "similar")
+
+
+def test_high_rates_need_some_images_of_every_class(network: Network) -> None:
+    for per_class, tried in ((6, False), (12, True)):
+        made = decision(network, summary(network, n=400, label="different", per_class=per_class))
+        assert (FIRMLY in names(made)) == tried
 
 
 def test_the_top_stage_and_half_lie_where_they_say(network: Network) -> None:

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.plan import EvidenceSummary
-from frostline.strategy.candidates.finetune_all import GENTLY
+from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import counts_as_large
 from frostline.strategy.thresholds import FITTED, Thresholds
 
 BoolArray = npt.NDArray[np.bool_]
+
+_FEW_PER_CLASS = 10.0
 
 
 def why_not_race(summary: EvidenceSummary, thresholds: Thresholds = FITTED) -> str:
@@ -32,6 +34,9 @@ def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool
     if name == GENTLY:
         # in the study a lower rate never won where there was far to go, or little to learn from
         return counts_as_large(summary.size) and summary.shift.label == "similar"
+    if name == FIRMLY and summary.size.per_class < _FEW_PER_CLASS:
+        # in the study high rates lost 9 points on average at 5 images a class
+        return False
     if strategy == "cut":
         # without a gain at a lower layer nothing speaks for removing the ones above
         return summary.cut_gain > 0 and summary.best_tap != summary.last_tap

@@ -22,8 +22,9 @@ from frostline.strategy.candidates.proposal import Propose
 #: heads in closed form, the simplest first: ties go to the earlier one
 CLOSED_FORM: dict[str, Propose] = {
     "head on the last layer": head_on_last_tap.propose,
-    "head on the best layer": head_on_best_tap.propose,
     "head on all taps": head_on_all_taps.propose,
+    # removing layers needs a reason: it has to beat the head on all of them
+    "head on the best layer": head_on_best_tap.propose,
     "head on adapted taps": head_on_adapted_taps.propose,
 }
 

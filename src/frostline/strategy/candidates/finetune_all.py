@@ -19,6 +19,8 @@ _GENTLE_RATE = 1e-4
 
 #: name of the option at the lowest rate
 GENTLY = "fine-tune the whole network gently"
+#: and at the highest
+FIRMLY = "fine-tune the whole network firmly"
 
 #: pull towards the pretrained weights on similar images
 _ANCHOR = 0.1
@@ -40,8 +42,7 @@ def propose_firmly(context: Context) -> Proposal | None:
     """The same at ten times the rate for every layer; None when a rate was asked for."""
     if context.settings.learning_rate != "auto":
         return None
-    name = "fine-tune the whole network firmly"
-    return _propose(context, name, _FIRM_RATE, decay=1.0, norm_mode="train")
+    return _propose(context, FIRMLY, _FIRM_RATE, decay=1.0, norm_mode="train")
 
 
 def _propose(

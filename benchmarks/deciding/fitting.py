@@ -93,3 +93,25 @@ def _cost(
 
 def _thresholds(values: tuple[float, ...]) -> Thresholds:
     return replace(FITTED, **dict(zip(_GRID, values, strict=True)))
+
+
+def fit_gain(cells: Sequence[Recorded]) -> dict[str, float]:
+    """Return the median accuracy that a doubling of the images brought training over heads.
+
+    By the shift's label; between sizes 5 and 20, and 20 and all, of one set and seed.
+    """
+    gains: dict[str, list[float]] = defaultdict(list)
+    known = {(c.target, c.seed, c.size): c for c in cells}
+    for (target, seed, size), cell in known.items():
+        smaller = known.get((target, seed, {"20": "5", "all": "20"}.get(size, "")))
+        if smaller is not None:
+            doublings = float(np.log2(cell.n_train / smaller.n_train))
+            gained = (_lead(cell) - _lead(smaller)) / doublings
+            gains[cell.summary.shift.label].append(gained)
+    return {label: round(float(np.median(values)), 4) for label, values in gains.items()}
+
+
+def _lead(cell: Recorded) -> float:
+    """Accuracy of the best option that trains layers, minus that of the best head."""
+    trained = [n for n in cell.candidates if n not in cell.heads]
+    return max(map(cell.accuracy, trained)) - max(map(cell.accuracy, cell.heads))

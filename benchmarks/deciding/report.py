@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from deciding.cells import FASTAI, REFERENCE, SIZES
-from deciding.fitting import fit, fit_growth, leave_one_set_out
+from deciding.fitting import fit, fit_gain, fit_growth, leave_one_set_out
 from deciding.plots import bars, panels
 from deciding.replay import Choice, Recorded
 from frostline.strategy.cases import CASES, case_of
@@ -50,6 +50,7 @@ def write_report(folder: Path) -> None:
         "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")},
         "fitted_on_all": asdict(fit(large)),
         "growth_on_all": dict(fit_growth(large)),
+        "gain_per_doubling": fit_gain(large),
         "in_use": asdict(FITTED),
         "regret": _regrets(large, chosen),
         "regret_by_set": _by_set(chosen),

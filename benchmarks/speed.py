@@ -35,6 +35,7 @@ from frostline.images.sources import open_source
 from frostline.images.stratified import stratified_holdout
 from frostline.progress import NullProgress
 from frostline.settings import available_cores
+from racing.page import write_page
 
 RESULTS = Path(__file__).parent / "results" / "speed.json"
 RACING = Path(__file__).parent / "racing"
@@ -63,6 +64,7 @@ def main() -> None:
                     found[key] = {**measure(Path(own)), "machine": machine()}
                 RESULTS.write_text(json.dumps(found, indent=1) + "\n")
                 print(f"{key}: {_in_short(found[key])}", flush=True)
+    write_page(found)
 
 
 Measure = Callable[[Path], dict[str, Any]]

@@ -44,13 +44,14 @@ class Job:
 
     def state(self) -> dict[str, torch.Tensor]:
         """The pretrained weights, by timm's names."""
-        return load_file(self.weights)
+        state: dict[str, torch.Tensor] = load_file(self.weights)
+        return state
 
     def network(self, n_classes: int) -> nn.Module:
         """The pretrained network with a new classifier."""
         import timm
 
-        net = timm.create_model("tf_efficientnet_lite0", num_classes=n_classes)
+        net: nn.Module = timm.create_model("tf_efficientnet_lite0", num_classes=n_classes)
         body = {k: v for k, v in self.state().items() if not k.startswith("classifier.")}
         missing, unexpected = net.load_state_dict(body, strict=False)
         if unexpected or any(not name.startswith("classifier.") for name in missing):

@@ -87,9 +87,7 @@ def _write_page(found: dict[str, Any]) -> None:
             if runs:
                 mean = 100 * sum(run["accuracy"] for run in runs) / len(runs)
                 clean = [run["without_leaks"] for run in runs if run.get("without_leaks")]
-                other = (
-                    f"{100 * sum(c['accuracy'] for c in clean) / len(clean):.1f}" if clean else ""
-                )
+                other = sum(c["accuracy"] for c in clean) / len(clean) if clean else None
                 who = f"Frostline `--effort {effort}`"
                 lines.append(f"| {task} | {who} | {mean:.1f} | {len(runs)} | {_percent(other)} |")
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -115,7 +115,7 @@ def _limits(found: dict[str, Any]) -> list[str]:
         lines += [
             "## A second run",
             "",
-            f"With a warm store the same fit of the solar cells takes "
-            f"{again['warm']['wall']:.1f} s instead of {again['cold']['wall']:.1f} s ({share:.0%}).",
+            f"With a warm store the same fit of the solar cells takes {again['warm']['wall']:.1f} "
+            f"seconds instead of {again['cold']['wall']:.1f} ({share:.0%}).",
         ]
     return lines

@@ -36,6 +36,30 @@ def page(found: dict[str, Any]) -> str:
                 for name, r in sorted(found["regret"].items(), key=lambda item: item[1]["mean"])
             ],
         ),
+        "Frostline by size. At 5 images a class, 40 left-out images have to tell a dozen options "
+        "apart that differ by 5 points: even if all of them ran in the final, about as much would "
+        "be lost.\n",
+        _table(
+            (
+                "images a class",
+                "cells",
+                "mean regret",
+                "95th percentile",
+                "worst",
+                "mean if all reached the final",
+            ),
+            [
+                (
+                    size,
+                    r["cells"],
+                    r["mean"],
+                    r["p95"],
+                    r["worst"],
+                    r["if_all_reached_the_final"],
+                )
+                for size, r in found["regret_by_size"].items()
+            ],
+        ),
         "By set and size, mean over seeds:\n",
         _table(
             ("set, size", "mean regret", "worst"),
@@ -117,7 +141,8 @@ def _cost(cost: dict[str, float]) -> str:
         f"Over all cells the race took {cost['of_all_training']:.0%} of the processor time that "
         f"training every candidate once, in full, takes; {cost['mean_share_where_raced']:.0%} in "
         f"the mean cell that was raced, {cost['largest_share']:.0%} in the dearest. Cells whose "
-        "frozen features leave too little to gain are not raced at all.\n"
+        "frozen features leave too little to gain are not raced at all. Below 500 images the final "
+        "runs for all epochs on two folds, which takes seconds but a larger share.\n"
     )
 
 

@@ -26,7 +26,7 @@ from frostline.strategy.growth import (
     kind_of_action,
     logit,
 )
-from frostline.strategy.race import Entry, Judged, Work, run_race
+from frostline.strategy.race import LEADERS, Entry, Judged, Work, run_race
 from frostline.strategy.thresholds import FITTED, Thresholds
 from frostline.strategy.verdict import choose
 
@@ -102,7 +102,13 @@ class Recorded:
         """CPU seconds of training every candidate once, in full."""
         return sum(float(self.options[n]["cpu"]) for n in self.candidates)
 
-    def choose(self, thresholds: Thresholds = FITTED, growth: Growth = FITTED_GROWTH) -> Choice:
+    def choose(
+        self,
+        thresholds: Thresholds = FITTED,
+        growth: Growth = FITTED_GROWTH,
+        *,
+        places: int = LEADERS,
+    ) -> Choice:
         """Decide as the product does, from the recorded evidence and races."""
         summary = self.summary
         correct = [unpacked(self._loo[self._probe(h)], self.n_train) for h in self.heads]
@@ -126,7 +132,7 @@ class Recorded:
 
         entries = tuple(self._entry(name) for name in (head, *names))
         work = Work(entries, entries, {}, self.n_train, summary.size.per_class)
-        winner, _ = choose(run_race(work, runner, growth), thresholds)
+        winner, _ = choose(run_race(work, runner, growth, places=places), thresholds)
         return Choice(winner.name, spent, raced=True)
 
     def may_race(self, thresholds: Thresholds) -> bool:

@@ -53,6 +53,7 @@ def write_report(folder: Path) -> None:
         "gain_per_doubling": fit_gain(large),
         "in_use": asdict(FITTED),
         "regret": _regrets(large, chosen),
+        "regret_by_size": _by_size(chosen),
         "regret_by_set": _by_set(chosen),
         "cost": _cost(chosen),
         "cases": _cases(large, chosen),
@@ -103,6 +104,28 @@ def _by_set(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, dict[str, fl
     for cell, choice in chosen:
         found[f"{cell.target}, {cell.size}"].append(cell.regret(choice.name))
     return {name: _summary(values) for name, values in found.items()}
+
+
+def _by_size(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, dict[str, float]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for cell, choice in chosen:
+        found[cell.size].append(cell.regret(choice.name))
+    return {
+        size: {
+            **_summary(values),
+            "cells": len(values),
+            "if_all_reached_the_final": _with_all(chosen, size),
+        }
+        for size, values in found.items()
+    }
+
+
+def _with_all(chosen: Sequence[tuple[Recorded, Choice]], size: str) -> float:
+    """Mean regret at a size if every option ran in the final."""
+    cells = [cell for cell, _ in chosen if cell.size == size]
+    names = [cell.choose(places=len(cell.candidates)).name for cell in cells]
+    pairs = zip(cells, names, strict=True)
+    return round(float(np.mean([cell.regret(name) for cell, name in pairs])), 2)
 
 
 def _cost(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, float]:

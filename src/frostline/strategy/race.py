@@ -172,8 +172,10 @@ def shortened(action: Action, share: float) -> Action:
     return _with_epochs(action, max(round(share * _epochs(action)), _least(action)))
 
 
-def run_race(work: Work, runner: Runner, growth: Growth = FITTED_GROWTH) -> list[Standing]:
-    """Run the heats on the first fold; the three most promising options meet the heads again.
+def run_race(
+    work: Work, runner: Runner, growth: Growth = FITTED_GROWTH, *, places: int = LEADERS
+) -> list[Standing]:
+    """Run the heats on the first fold; the most promising options meet the heads in the final.
 
     Returns
     -------
@@ -189,7 +191,7 @@ def run_race(work: Work, runner: Runner, growth: Growth = FITTED_GROWTH) -> list
         promised[standing.name] = promise(sure, standing.heat.action, work.per_class, growth)
     trained = [s for s in standings if s.trains]
     leaders = sorted(trained, key=lambda s: -promised[s.name])
-    for standing in leaders[LEADERS:]:
+    for standing in leaders[places:]:
         behind = promised[leaders[0].name] - promised[standing.name]
         standing.stopped = f"promised {behind * 100:.1f} points less after the heat"
     finalists = [s for s in standings if not s.stopped]

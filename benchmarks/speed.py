@@ -57,7 +57,7 @@ def main() -> None:
         save_file(Network.load("efficientnet_lite0").plain().state_dict(), weights)
         for name in options.sets:
             table = _table(name, options, work)
-            for key, measure in _plan(name, table, weights, options.parts):
+            for key, measure in _plan(name, table, weights, options.parts, options.peers):
                 if key in found and not options.fresh:
                     continue
                 with tempfile.TemporaryDirectory() as own:
@@ -70,7 +70,9 @@ def main() -> None:
 Measure = Callable[[Path], dict[str, Any]]
 
 
-def _plan(name: str, table: Path, weights: Path, parts: list[str]) -> list[tuple[str, Measure]]:
+def _plan(
+    name: str, table: Path, weights: Path, parts: list[str], peers: list[str]
+) -> list[tuple[str, Measure]]:
     plan: list[tuple[str, Measure]] = []
     if "jobs" in parts:
         plan += [
@@ -79,12 +81,12 @@ def _plan(name: str, table: Path, weights: Path, parts: list[str]) -> list[tuple
         ]
         plan += [
             (f"{name}, whole job, {peer}", lambda own, p=peer: _peer(p, table, weights))  # type: ignore[misc]
-            for peer in PEERS
+            for peer in peers
         ]
     if "epochs" in parts and name == SETS[0]:
         plan += [
             (f"{name}, epochs, {peer}", lambda own, p=peer: _peer(p, table, weights, epochs=True))  # type: ignore[misc]
-            for peer in ("frostline", "fastai", "plain")
+            for peer in ("frostline", *(p for p in peers if p != "lightning"))
         ]
     if "limits" in parts:
         plan.append((f"{name}, limits", lambda own: _limits(table, own)))
@@ -211,6 +213,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--clip-art", type=Path, default=Path("/usr/share/openclipart/png"))
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
     parser.add_argument("--fresh", action="store_true")
     return parser.parse_args()
 

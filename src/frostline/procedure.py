@@ -31,6 +31,9 @@ FloatArray = npt.NDArray[np.float64]
 
 _BATCH = 32
 
+#: effort "fast" looks at fewer images than this a second time, through adapted norm layers
+_SECOND_PASS_BELOW = 1000
+
 
 @dataclass(frozen=True)
 class Task:
@@ -90,6 +93,7 @@ def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) 
         class_weights=task.class_weights(rows),
         known=known,
         source=source_classifier(task.store.network) if known is None else None,
+        may_adapt=task.settings.effort != "fast" or len(rows) < _SECOND_PASS_BELOW,
         reference=lambda: task.store.features_of(reference_crops(task.store.network.preprocessing)),
     )
 

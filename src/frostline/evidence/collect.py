@@ -69,6 +69,7 @@ def collect_evidence(
     known: EvidenceSummary | None = None,
     source: SourceClassifier | None = None,
     reference: Callable[[], npt.NDArray[np.floating]] | None = None,
+    may_adapt: bool = True,
 ) -> Evidence:
     """Measure size, shift by depth and probes by depth on some rows of a store.
 
@@ -90,6 +91,9 @@ def collect_evidence(
         The network's old classifier, to name what the classes look like.
     reference : callable or None, default=None
         Gives the taps of ordinary photos, for networks whose norm layers remember nothing.
+    may_adapt : bool, default=True
+        Whether the effect of re-estimated norm statistics may be measured, which takes a second
+        pass over the rows.
 
     Raises
     ------
@@ -149,7 +153,8 @@ def collect_evidence(
     else:
         shift, slope = known.shift, known.slope
     adapted = None
-    if len(chosen) >= _FEWEST_TO_ADAPT and shift.label in ("moderate", "different"):
+    far = shift.label in ("moderate", "different")
+    if may_adapt and len(chosen) >= _FEWEST_TO_ADAPT and far:
         adapted = probe(
             ADAPTED,
             store.adapted(chosen).tap(names, chosen),

@@ -158,9 +158,15 @@ def test_networks_without_statistics_are_compared_with_photos(
 ) -> None:
     rows, strange = np.arange(300), np.arange(300, 400)
 
-    def collected(reference: Float32) -> EvidenceSummary:
+    def collected(reference: Float32, *, may_adapt: bool = True) -> EvidenceSummary:
         return collect_evidence(
-            store, rows, labels, np.arange(400), seed=0, reference=lambda: reference
+            store,
+            rows,
+            labels,
+            np.arange(400),
+            seed=0,
+            reference=lambda: reference,
+            may_adapt=may_adapt,
         ).summary
 
     everything = list(store.slices)
@@ -169,3 +175,4 @@ def test_networks_without_statistics_are_compared_with_photos(
     assert collected(far).shift.label == "different"
     assert [x.layer for x in collected(far).shift.layers] == everything
     assert collected(far).adapted is not None
+    assert collected(far, may_adapt=False).adapted is None, "that takes a second pass"

@@ -67,9 +67,13 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
     smallest = int(np.bincount(task.labels[rows], minlength=task.n_classes).min())
     fewest, most = _CLOSED_FORM_FOLDS
     n_folds = min(max(smallest, fewest), most) if closed else TRAINED_FOLDS
-    if closed and fitted.plan.evidence is not None and fitted.plan.evidence.adapted is not None:
+    known = fitted.plan.evidence
+    if isinstance(fitted.plan.action, TapsHead) and fitted.plan.action.statistics == "target":
         # every fold runs all its images through a network with statistics of its own
         n_folds = fewest
+    elif known is not None:
+        # what was not chosen with all images is not measured again without some of them
+        known = known.model_copy(update={"adapted": None})
     settings = task.settings
     if closed and settings.strategy == "auto":
         settings = settings.model_copy(update={"effort": "fast", "budget": None})
@@ -83,7 +87,7 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
     with task.progress.task("cross-validation", len(folds)) as bar:
         for learn, judge in folds:
             plan = None if closed and not task.given_plan else fitted.plan
-            fold = fit_once(inner.quietly(), rows[learn], plan=plan, known=fitted.plan.evidence)
+            fold = fit_once(inner.quietly(), rows[learn], plan=plan, known=known)
             probabilities[judge] = fold.probabilities(task.store, rows[judge])
             verified = verified and fold.trained.frozen_verified
             bar.advance()

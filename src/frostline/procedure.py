@@ -93,9 +93,16 @@ def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) 
         class_weights=task.class_weights(rows),
         known=known,
         source=source_classifier(task.store.network) if known is None else None,
-        may_adapt=task.settings.effort != "fast" or len(rows) < _SECOND_PASS_BELOW,
+        may_adapt=_may_adapt(task, rows, known),
         reference=lambda: task.store.features_of(reference_crops(task.store.network.preprocessing)),
     )
+
+
+def _may_adapt(task: Task, rows: IntArray, known: EvidenceSummary | None) -> bool:
+    """Whether re-estimated norm statistics are tried; on a fold only if they were chosen before."""
+    if known is not None and known.adapted is None:
+        return False
+    return task.settings.effort != "fast" or len(rows) < _SECOND_PASS_BELOW
 
 
 def make_context(task: Task, evidence: Evidence, *, refits: float) -> Context:

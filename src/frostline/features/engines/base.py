@@ -123,15 +123,30 @@ def through(
     times : PassTimes or None, default=None
         Gets the seconds added.
     """
-    source = iter(images)
     spent = PassTimes() if times is None else times
+    for chunk, results in _computed(engine, iter(images), spent):
+        spent.images += len(chunk)
+        for (tag, _), result in zip(chunk, results, strict=False):
+            yield tag, result
+
+
+def _computed(
+    engine: Engine, source: Iterator[tuple[T, UInt8Array]], spent: PassTimes
+) -> Iterator[tuple[list[tuple[T, UInt8Array]], FloatArray]]:
+    """Yield batches with their results, in order."""
+    if engine.lanes == 1:
+        # in the caller's thread: libraries keep a team of threads for every thread that calls them
+        while chunk := _next(source, engine.batch, spent):
+            began = time.perf_counter()
+            results = engine.run(_full_batch(chunk, engine.batch))
+            spent.computing += time.perf_counter() - began
+            yield chunk, results
+        return
     running: deque[tuple[list[tuple[T, UInt8Array]], Future[FloatArray]]] = deque()
     pool = ThreadPoolExecutor(engine.lanes, thread_name_prefix="frostline-engine")
     try:
         while True:
-            began = time.perf_counter()
-            chunk = list(islice(source, engine.batch))
-            spent.waiting += time.perf_counter() - began
+            chunk = _next(source, engine.batch, spent)
             if chunk:
                 running.append((chunk, pool.submit(engine.run, _full_batch(chunk, engine.batch))))
             # one batch waits for the next free lane, so that no lane waits for images
@@ -140,14 +155,21 @@ def through(
                 done, future = running.popleft()
                 results = future.result()
                 spent.computing += time.perf_counter() - began
-                spent.images += len(done)
-                for (tag, _), result in zip(done, results, strict=False):
-                    yield tag, result
+                yield done, results
             if not chunk:
                 return
     finally:
         # also reached when the consumer stops early or is interrupted
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _next(
+    source: Iterator[tuple[T, UInt8Array]], count: int, spent: PassTimes
+) -> list[tuple[T, UInt8Array]]:
+    began = time.perf_counter()
+    chunk = list(islice(source, count))
+    spent.waiting += time.perf_counter() - began
+    return chunk
 
 
 def _full_batch(chunk: list[tuple[T, UInt8Array]], size: int) -> UInt8Array:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 from sklearn.datasets import load_digits
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,3 +48,19 @@ def write_digits(folder: Path, *, per_class: int, classes: tuple[int, ...] = (0,
         for number in np.flatnonzero(data.target == digit)[:per_class]:
             grey = Image.fromarray((data.images[number] * 15.9).astype(np.uint8))
             grey.resize((64, 64), Image.Resampling.BICUBIC).save(target / f"{number}.png")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; skipped with a hint where there is none, unless one is required."""
+    found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        if os.environ.get("FROSTLINE_REQUIRE_BROWSER"):
+            pytest.fail("Tests of the pages need Chromium; install it.")
+        pytest.skip("Tests of the pages need Chromium: apt-get install chromium.")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield opened
+        opened.close()

@@ -13,6 +13,7 @@ from frostline.backbone.source_classifier import source_classifier
 from frostline.evaluation.calibration import fit_temperature, softmax
 from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
+from frostline.evidence.kept import evidence_key, kept_or
 from frostline.evidence.reference import reference_crops
 from frostline.features.passes import FeatureStore
 from frostline.images.stratified import stratified_folds
@@ -84,18 +85,35 @@ class Fitted:
 
 def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) -> Evidence:
     """Collect the evidence on ``rows``; ``known`` is that of all rows, when these are a fold."""
-    return collect_evidence(
-        task.store,
-        rows,
-        task.labels,
-        task.groups,
-        seed=task.settings.seed,
-        class_weights=task.class_weights(rows),
-        known=known,
-        source=source_classifier(task.store.network) if known is None else None,
-        may_adapt=_may_adapt(task, rows, known),
-        reference=lambda: task.store.features_of(reference_crops(task.store.network.preprocessing)),
+    store, weights = task.store, task.class_weights(rows)
+    may_adapt = _may_adapt(task, rows, known)
+
+    def collect() -> Evidence:
+        return collect_evidence(
+            store,
+            rows,
+            task.labels,
+            task.groups,
+            seed=task.settings.seed,
+            class_weights=weights,
+            known=known,
+            source=source_classifier(store.network) if known is None else None,
+            may_adapt=may_adapt,
+            reference=lambda: store.features_of(reference_crops(store.network.preprocessing)),
+        )
+
+    if known is not None:
+        return collect()
+    key = evidence_key(
+        store.key,
+        digests=[store.catalog.digests[row] for row in rows],
+        classes=store.catalog.classes,
+        labels=task.labels[rows],
+        groups=task.groups[rows],
+        class_weights=weights,
+        options=(str(task.settings.seed), str(may_adapt)),
     )
+    return kept_or(key, collect, rows)
 
 
 def _may_adapt(task: Task, rows: IntArray, known: EvidenceSummary | None) -> bool:

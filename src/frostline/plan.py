@@ -204,14 +204,28 @@ class FullTraining(_Data):
     recipe: Recipe
 
 
-Action = Annotated[TapsHead | SuffixTraining | FullTraining, Field(discriminator="kind")]
+Single = Annotated[TapsHead | SuffixTraining | FullTraining, Field(discriminator="kind")]
+
+
+class Blend(_Data):
+    """Carry out several actions and average their calibrated probabilities.
+
+    On few images no race can tell good options apart, and their mistakes differ. The first member
+    is the one that led.
+    """
+
+    kind: Literal["blend"] = "blend"
+    members: list[Single] = Field(min_length=2, max_length=4)
+
+
+Action = Annotated[TapsHead | SuffixTraining | FullTraining | Blend, Field(discriminator="kind")]
 
 
 class CandidateResult(_Data):
     """One option that was looked at. ``score`` is accuracy on training rows only, in [0, 1]."""
 
     name: str
-    kind: Literal["taps_head", "suffix", "full"]
+    kind: Literal["taps_head", "suffix", "full", "blend"]
     score: float | None
     standard_error: float | None
     seconds: float

@@ -24,6 +24,7 @@ from frostline.strategy.context import Context
 from frostline.strategy.decide import Decision, after_race, decide
 from frostline.strategy.race import FOLDS as RACE_FOLDS
 from frostline.strategy.race import Entry, Judged, plan_race, run_race
+from frostline.training.blend import blended_logits
 from frostline.training.result import Trained
 from frostline.training.train import train
 
@@ -219,8 +220,7 @@ def judge_by(task: Task, trained: Trained, rows: IntArray) -> Judged:
     """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
     truth = task.labels[rows]
     logits = logits_of(trained, task.store, rows)
-    sure = softmax(logits, temperature_of(task, trained))[np.arange(len(rows)), truth]
-    return Judged(np.asarray(logits.argmax(axis=1) == truth, dtype=np.bool_), sure)
+    return Judged.of(softmax(logits, temperature_of(task, trained)), truth)
 
 
 def carry_out(
@@ -261,6 +261,8 @@ def temperature_of(task: Task, trained: Trained) -> float:
 
 def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:
     """Logits for rows of the store; a head on taps needs no image again."""
+    if trained.members:
+        return blended_logits(trained, [logits_of(m, store, rows) for m in trained.members])
     if isinstance(trained.action, TapsHead) and trained.action.statistics == "source":
         head = trained.module.get_submodule("head")
         weight = head.weight.detach().double().numpy()  # type: ignore[operator]

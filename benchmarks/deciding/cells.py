@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter
 
 from deciding import glyph_network
 from deciding.fastai_schedule import fine_tune
@@ -39,6 +40,8 @@ from frostline.strategy.race import FOLDS, HEAT, final_folds, final_share, short
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
+
+_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
 
 SIZES = ("5", "20", "all")
 #: shows what transfer gave; never in the race
@@ -149,10 +152,9 @@ def run_cell(cell: Cell, places: Places, results: Path, *, only: set[str] | None
         if proposal.name in RARE and cell.size == "all" and cell.seed:
             continue
         entry = options.setdefault(proposal.name, {})
-        action = json.loads(proposal.action.model_dump_json())
-        if entry.get("action") != action:
+        if not _is_same(entry, proposal.action):
             entry.clear()
-            entry["action"] = action
+            entry["action"] = json.loads(proposal.action.model_dump_json())
             entry["strategy"] = proposal.strategy
             entry["nominal"] = round(proposal.seconds, 2)
         if "right" not in entry or guessed.lacks(proposal.name):
@@ -193,6 +195,11 @@ def _raced(
 ) -> list[dict[str, Any]]:
     action = shortened(proposal.action, share)
     return [_scored(task, action, rows[learn], rows[judge]) for learn, judge in folds]
+
+
+def _is_same(entry: dict[str, Any], action: Action) -> bool:
+    """Whether an option was recorded for this action; fields that came later have defaults."""
+    return "action" in entry and _ACTION.validate_python(entry["action"]) == action
 
 
 def _is_raced(entry: dict[str, Any]) -> bool:

@@ -191,7 +191,12 @@ class FeatureStore:
         slots = self._shelf.find(name, plan, views)
         if slots is None or slots.done.shape[1] < views:
             shape = self.network.cut(name).shape
-            slots = Slots(len(self.catalog), max(views, MOST_STORED_VIEWS), shape)
+            slots = Slots(
+                len(self.catalog),
+                max(views, MOST_STORED_VIEWS),
+                shape,
+                eight_bit=self.resolved.activations == "8bit",
+            )
             self._shelf.add(name, plan, slots)
         missing = slots.missing(rows, views)
         if missing:

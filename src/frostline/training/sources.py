@@ -30,12 +30,15 @@ class Sources:
         The copy that is trained; its frozen layers equal those of the store's network.
     batching : Batching
     recipe : Recipe
+    eight_bit : bool, default=False
+        Whether the store keeps a byte a value: half the room of half precision.
     """
 
     store: FrozenWork
     network: Network
     batching: Batching
     recipe: Recipe
+    eight_bit: bool = False
 
     def images(self, prefix: nn.Module | None = None, *, views: int = 0) -> Batches:
         """Fresh views in every epoch, or so many in turn, perhaps through frozen layers."""
@@ -60,6 +63,8 @@ class Sources:
         views = 1 if recipe.augment == "none" else 1 + min(epochs, MOST_VIEWS)
         images = len(parts.train) * views + len(parts.validation)
         needed = images * self.network.cut(cut).bytes_per_image
+        if self.eight_bit:
+            needed //= 2
         if needed > DISK_BUDGET:
             note = (
                 f"Activations at {cut} would take {needed / 1e9:.0f} GB, more than the "

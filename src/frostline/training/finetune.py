@@ -17,6 +17,7 @@ from frostline.progress import Progress
 from frostline.settings import ResolvedSettings
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
+from frostline.training.folding import folded_norms
 from frostline.training.head_start import probe_head, settle_learning_norms, settle_new_norms
 from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
@@ -113,12 +114,14 @@ def finetune(
         checkpoints = None
         if checkpoint_dir is not None:
             checkpoints = Checkpoints(checkpoint_dir, _identity(job, store, resolved))
-        return _run(job, store, groups, checkpoints)
+        with folded_norms(assembly.network):
+            loop = _run(job, store, groups, checkpoints)
+        return _result(job, loop)
 
 
 def _run(
     job: _Job, store: FrozenWork, groups: IntArray | None, checkpoints: Checkpoints | None
-) -> Trained:
+) -> Loop:
     assembly = job.assembly
     state = _stored_state(checkpoints, job.progress)
     fresh = state is None
@@ -158,7 +161,7 @@ def _run(
     loop.run(stages)
     for note in state.notes:
         job.progress.note(note)
-    return _result(job, loop)
+    return loop
 
 
 def _stages(job: _Job) -> tuple[list[Stage], list[str]]:

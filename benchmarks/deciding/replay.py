@@ -119,8 +119,12 @@ class Recorded:
         growth: Growth = FITTED_GROWTH,
         *,
         places: int = LEADERS,
+        average: bool = True,
     ) -> Choice:
-        """Decide as the product does, from the recorded evidence and races."""
+        """Decide as the product does, from the recorded evidence and races.
+
+        Without ``average`` a single option is chosen on few images, too.
+        """
         summary = self.summary
         correct = [unpacked(self._loo[self._probe(h)], self.n_train) for h in self.heads]
         head = self.heads[simplest_of_the_best(correct, thresholds)]
@@ -147,7 +151,7 @@ class Recorded:
         winner, _ = choose(standings, thresholds)
         seconds = (1 - RACE_SHARE) * parse_budget(BUDGET)
         blended = blend_of(standings, n_images=self.n_train, seconds=seconds)
-        if blended is None:
+        if blended is None or not average:
             return Choice(winner.name, spent, raced=True, members=(winner.name,))
         members = tuple(member.name for member in blended.members)
         return Choice(blended.proposal.name, spent, raced=True, members=members)
@@ -185,21 +189,25 @@ class Recorded:
         """The option of a family such as "cut after"; the plainest head where there is none."""
         return next((n for n in self.candidates if n.startswith(family)), self.heads[0])
 
-    def regret(self, *members: str) -> float:
+    def regret(self, *members: str, among: bool = False) -> float:
         """Accuracy that an option (or an average) loses to the best single one in hindsight.
 
-        In points; below zero where an average is better than every single option.
+        In points; below zero where an average is better than every single option. With ``among``
+        the average is one of those that may be best in hindsight.
 
         The best is found on one half of the test images and scored on the other, then the halves
         swap: the best of a dozen on one test set is partly luck.
         """
         chosen = self.outcome(members)
+        options = [self.right[name] for name in self.candidates]
+        if among:
+            options.append(chosen)
         halves = np.arange(self.n_test) % 2
         total = 0.0
         for half in (0, 1):
             seen, judged = halves == half, halves != half
-            best = max(self.candidates, key=lambda n: float(self.right[n][seen].mean()))
-            total += float(self.right[best][judged].mean() - chosen[judged].mean())
+            best = options[int(np.argmax([right[seen].mean() for right in options]))]
+            total += float(best[judged].mean() - chosen[judged].mean())
         return 50.0 * total
 
     def accuracy(self, *members: str) -> float:

@@ -87,6 +87,12 @@ def _regrets(
         "single best probe": Recorded.single_probe,
     }
     found = {"Frostline": _summary([c.regret(*choice.members) for c, choice in chosen])}
+    found["Frostline, if averages count among the best in hindsight"] = _summary(
+        [c.regret(*choice.members, among=True) for c, choice in chosen]
+    )
+    found["Frostline without averaging"] = _summary(
+        [c.regret(*c.choose(average=False).members) for c, _ in chosen]
+    )
     for name, way in ways.items():
         found[name] = _summary([c.regret(way(c)) for c in cells])
     rival = [c.regret(FASTAI) for c in cells if FASTAI in c.options]
@@ -114,16 +120,16 @@ def _by_size(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, dict[str, f
         size: {
             **_summary(values),
             "cells": len(values),
-            "if_all_reached_the_final": _with_all(chosen, size),
+            "single": _single(chosen, size),
         }
         for size, values in found.items()
     }
 
 
-def _with_all(chosen: Sequence[tuple[Recorded, Choice]], size: str) -> float:
-    """Mean regret at a size if every option ran in the final."""
+def _single(chosen: Sequence[tuple[Recorded, Choice]], size: str) -> float:
+    """Mean regret at a size if one option were chosen instead of an average."""
     cells = [cell for cell, _ in chosen if cell.size == size]
-    found = [(cell, cell.choose(places=len(cell.candidates)).members) for cell in cells]
+    found = [(cell, cell.choose(average=False).members) for cell in cells]
     return round(float(np.mean([cell.regret(*members) for cell, members in found])), 2)
 
 

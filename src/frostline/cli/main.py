@@ -291,6 +291,9 @@ def run() -> None:
     # imports make a million objects that live to the end: looking for rubbish among them, again
     # and again, costs over a second
     gc.set_threshold(100_000, 50, 50)
+    # PyTorch's threads spin while they wait for each other; beside another busy process, which then
+    # has their core, a training step takes five times as long
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except SystemExit as end:

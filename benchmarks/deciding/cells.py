@@ -31,6 +31,7 @@ from frostline.procedure import Task, carry_out, gather, judge_by, make_context
 from frostline.progress import NullProgress
 from frostline.settings import make_settings, resolve
 from frostline.strategy.blending import FEW_IMAGES
+from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.finetune_all import GENTLY
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
@@ -47,7 +48,7 @@ SIZES = ("5", "20", "all")
 #: shows what transfer gave; never in the race
 REFERENCE = "train from scratch"
 #: on all images only the first seed trains these: they never won
-RARE = ("train the norm layers", GENTLY)
+RARE = ("train the norm layers", GENTLY, ADAPTERS)
 #: a rival's default, never in the race either
 FASTAI = "fastai fine_tune"
 #: real photographs are seen at this size, as the study would take a week at 224

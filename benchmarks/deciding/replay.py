@@ -17,6 +17,7 @@ from deciding.cells import BUDGET, FASTAI, REFERENCE, is_head, sureness, unpacke
 from frostline.plan import Action, EvidenceSummary
 from frostline.settings import parse_budget
 from frostline.strategy.blending import blend_of
+from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import prior_case
 from frostline.strategy.cost import RACE_SHARE
@@ -37,7 +38,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 _ACTION: TypeAdapter[Action] = TypeAdapter(Action)
 #: what no race tries
-ONLY_STUDIED = ("train the norm layers",)
+ONLY_STUDIED = ("train the norm layers", ADAPTERS)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from frostline.errors import PlanError
 
@@ -193,16 +193,39 @@ class SuffixTraining(_Data):
     recipe: Recipe
 
 
+class Adapters(_Data):
+    """Low-rank updates (LoRA, Hu et al. 2021) train in place of linear layers and convolutions.
+
+    Each is the product of two matrices of ``rank`` rows or columns, times ``alpha / rank``. After
+    training it is added to the weight, which until then stays frozen like everything else kept.
+    """
+
+    rank: int = Field(ge=1, le=256)
+    alpha: float = Field(gt=0, le=1024)
+
+
+def _which_part(value: object) -> str:
+    return "adapters" if isinstance(value, dict | Adapters) else "layers"
+
+
+# told apart first, so that an error names the field at fault
+_Trained = Annotated[
+    Annotated[Literal["all", "norms"], Tag("layers")] | Annotated[Adapters, Tag("adapters")],
+    Discriminator(_which_part),
+]
+
+
 class FullTraining(_Data):
     """Train every kept layer; nothing is frozen.
 
-    With ``part`` "norms" only scale and shift of the norm layers train, and the new layers. With
-    ``start`` "random" the pretrained weights are thrown away: the reference for what they gave.
+    With ``part`` "norms" only scale and shift of the norm layers train, and the new layers; with
+    adapters only these, and the new layers. With ``start`` "random" the pretrained weights are
+    thrown away: the reference for what they gave.
     """
 
     kind: Literal["full"] = "full"
     keep_to: str | None = None
-    part: Literal["all", "norms"] = "all"
+    part: _Trained = "all"
     start: Literal["pretrained", "random"] = "pretrained"
     new_block: bool = False
     head_init: Literal["probe", "random"] = "probe"

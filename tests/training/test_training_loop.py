@@ -16,7 +16,7 @@ from frostline.errors import PlanError
 from frostline.evaluation.calibration import fit_temperature
 from frostline.features.passes import FeatureStore
 from frostline.linear.ridge import ridge_loo
-from frostline.plan import FullTraining, Recipe, SuffixTraining
+from frostline.plan import Adapters, FullTraining, Recipe, SuffixTraining
 from frostline.training.assembly import Above, assemble
 from frostline.training.image_batches import ImageBatches
 from frostline.training.losses import mean_nll
@@ -53,6 +53,7 @@ def full(**changes: object) -> FullTraining:
 ACTIONS = {
     "suffix": suffix(),
     "full": full(),
+    "adapters": full().model_copy(update={"part": Adapters(rank=2, alpha=4.0)}),
     "new block": SuffixTraining(
         keep_to="blocks.3", freeze_to="blocks.2", new_block=True, recipe=recipe()
     ),

@@ -10,6 +10,7 @@ from frostline.errors import PlanError
 from frostline.evidence.probes import ADAPTED, ALL
 from frostline.plan import (
     Action,
+    Adapters,
     Blend,
     CandidateResult,
     FullTraining,
@@ -28,6 +29,7 @@ from frostline.strategy.networks import in_words
 from frostline.strategy.race import Standing, Work
 from frostline.strategy.verdict import choose, results
 from frostline.strategy.words import Rival, explain
+from frostline.training.low_rank import adaptable_layers
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,8 @@ class Parts:
             trained = network.layers(after=freeze_to, to=top.name)
         if isinstance(action, FullTraining) and action.part == "norms":
             frozen, trained = trained, network.norm_layers(to=top.name)
+        elif isinstance(action, FullTraining) and isinstance(action.part, Adapters):
+            frozen, trained = trained, adaptable_layers(network.prefix(top.name))
         block = not isinstance(action, TapsHead) and action.new_block
         return cls(
             cut=None if whole else top.name,

@@ -227,8 +227,9 @@ def _stored_state(checkpoints: Checkpoints | None, progress: Progress) -> Traini
 
 
 def _result(job: _Job, loop: Loop) -> Trained:
-    assembly, state = job.assembly, loop.state
-    verify_frozen(assembly.classifier, assembly.fingerprints)
+    state = loop.state
+    verify_frozen(job.assembly.classifier, job.assembly.fingerprints)
+    assembly = job.assembly.merged()
     module = assembly.classifier.eval().cpu().to(memory_format=torch.contiguous_format)
     return Trained(
         action=job.action,

@@ -216,11 +216,11 @@ def _spread_classes(label: IntArray, folds: list[list[_Group]]) -> list[list[_Gr
         for name in own:
             of_class.setdefault(name, []).append(number)
     for name in sorted(of_class):
-        own = of_class[name]
-        if len(own) < 2 or places.homes(name) != 1:
+        holders = of_class[name]
+        if len(holders) < 2 or places.homes(name) != 1:
             continue
         alone = places.alone
-        for number in sorted(own, key=lambda n: (len(groups[n].members), groups[n].rank)):
+        for number in sorted(holders, key=lambda n: (len(groups[n].members), groups[n].rank)):
             home = places.fold[number]
             places.move(number, places.emptiest(but=home))
             if places.alone < alone:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from frostline.evidence.needs import FloatArray, LayerMoments
 from frostline.images.catalog import Catalog, ImageRow, Part
+from frostline.linear.selection import Selection
+
+if TYPE_CHECKING:
+    from frostline.backbone.source_classifier import SourceClassifier
 
 IntArray = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
@@ -106,6 +111,16 @@ def probabilities_of(n: int) -> FloatArray:
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
+def source_classifier() -> SourceClassifier:
+    """An old classifier of a thousand classes on the mean of the last tap."""
+    from frostline.backbone.source_classifier import SourceClassifier as Classifier
+
+    rng = np.random.default_rng(8)
+    width = (SLICES["blocks.3"].stop - SLICES["blocks.3"].start) // 2
+    names = tuple(f"old class {i}" for i in range(1000))
+    return Classifier(rng.normal(size=(width, 1000)), np.zeros(1000), names)
+
+
 def _blocks(n: int) -> Iterator[slice]:
     for start in range(0, n, _BLOCK):
         yield slice(start, min(n, start + _BLOCK))
@@ -155,10 +170,9 @@ class SimulatedStore:
     network: _Named = field(default_factory=_Named)
     catalog: _Classes = field(default_factory=_Classes)
 
-    def tap(self, names: Sequence[str], rows: IntArray) -> Float32:
-        """Columns of some taps."""
-        chosen = self.taps[np.asarray(rows, dtype=np.int64)]
-        return np.concatenate([chosen[:, self.slices[name]] for name in names], axis=1)
+    def table(self, names: Sequence[str], rows: IntArray) -> Selection:
+        """Columns of some taps, not copied."""
+        return Selection(self.taps, rows, [self.slices[name] for name in names])
 
     def moments(self, rows: IntArray, limit: int = 64) -> _Moments:
         """Statistics of at most ``limit`` images, as the real store gives them."""

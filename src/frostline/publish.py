@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from frostline import __version__
 from frostline.artifact.card import Fingerprints, ModelCard
 from frostline.artifact.model import Model
 from frostline.artifact.model_folder import save_model
+from frostline.artifact.predictions import write_predictions
 from frostline.artifact.run_folder import AUDIT, PLAN, PREDICTIONS, REPORT, RunFolder
 from frostline.assess import Assessed
 from frostline.backbone.weights import fingerprint
@@ -95,7 +92,7 @@ def publish(
     plan, found = fitted.plan, audit.to_json(catalog)
     write_text(run.path / PLAN, plan.to_json())
     run.write_json(AUDIT, found)
-    _write_predictions(run.path / PREDICTIONS, task, assessed)
+    write_predictions(run.path / PREDICTIONS, catalog, assessed.rows, assessed.probabilities)
     metrics = {
         "test": test,
         "n_train": len(split.train),
@@ -174,21 +171,6 @@ def _expected(assessed: Assessed) -> dict[str, Any]:
         "expected_accuracy": assessed.expected.accuracy,
         "expected_interval": list(assessed.expected.interval),
     }
-
-
-def _write_predictions(path: Path, task: Task, assessed: Assessed) -> None:
-    catalog = task.store.catalog
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "prediction", "confidence"])
-    best = np.argmax(assessed.probabilities, axis=1)
-    for row, winner, probabilities in zip(assessed.rows, best, assessed.probabilities, strict=True):
-        image = catalog.rows[row]
-        confidence = f"{probabilities[winner]:.6f}"
-        writer.writerow(
-            [image.name, catalog.classes[image.label], catalog.classes[winner], confidence]
-        )
-    write_text(path, text.getvalue())
 
 
 def _peak_memory() -> int:

@@ -198,6 +198,29 @@ def test_the_oldest_slots_make_room(cache: Path) -> None:
     assert shelf.find("cut 2", plan, 1) is kept[2]
 
 
+def test_slots_that_would_outgrow_the_limit_begin_anew(run: Run, pictures: Catalog) -> None:
+    store = run(pictures, workers=2)
+    view = Slots(1, 1, store.network.cut(CUT).shape).bytes_per_view
+    heard, shelf = Counting(), Shelf(limit=10 * view)
+    store = replace(store, progress=heard, _shelf=shelf)
+    heard.totals.clear()
+
+    def stored(rows: range) -> npt.NDArray[np.floating]:
+        found = store.materialise(
+            CUT, np.array(rows), views=2, level="light", flip=False, seed=0
+        ).values
+        slots = shelf.find(CUT, ViewPlan("light", False, 0), 2)
+        assert slots is not None
+        assert shelf._used == slots.used <= 10 * view
+        return found
+
+    first = stored(range(4))
+    second = stored(range(3, 8))
+    assert heard.totals == [8, 10], "14 views are too many, so only the new rows are kept"
+    np.testing.assert_array_equal(second[0], first[3])
+    np.testing.assert_array_equal(stored(range(4)), first)
+
+
 class Counting(NullProgress):
     """Remembers how much work every task announced."""
 

@@ -11,7 +11,13 @@ from PIL import Image
 
 from frostline.images import near_duplicates, trees
 from frostline.images.near_duplicates import find_near_duplicates
-from frostline.images.sketches import full_distances, principal_axes, sketch, squared_distances
+from frostline.images.sketches import (
+    full_distances,
+    principal_axes,
+    rotate,
+    sketch,
+    squared_distances,
+)
 from frostline.images.thumbnails import thumbnail
 from frostline.images.trees import LEAF, TREES, have_a_near_one, leaves, nearest_in_leaves
 
@@ -143,7 +149,12 @@ def test_principal_axes_keep_distances(pictures: Thumbs) -> None:
     values = sketch(flat, np.arange(len(flat))).values
     axes = principal_axes(values)
     np.testing.assert_allclose(axes.T @ axes, np.eye(96), atol=1e-9)
-    spread = (values @ axes).var(axis=0)
+    turned = values.copy()
+    rotate(turned, axes)
+    np.testing.assert_allclose(
+        squared_distances(turned[:9], turned), squared_distances(values[:9], values), atol=1e-5
+    )
+    spread = turned.var(axis=0)
     assert (np.diff(spread) <= 1e-9).all()
     # the last ones, along which nothing spreads, may be any
     again = principal_axes(values[::-1])

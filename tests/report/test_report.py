@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,7 +25,14 @@ from frostline.plan import (
 )
 from frostline.report import ReportData, write_report
 from frostline.report.charts import probe_chart, shift_chart
-from frostline.report.view import confusion_table, top_confusions
+from frostline.report.view import (
+    MAX_CLASSES,
+    MAX_LISTED,
+    MAX_NAMED,
+    confusion_table,
+    shortened_audit,
+    top_confusions,
+)
 from frostline.report.words import interval, number, percent, seconds, shortened, size
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
@@ -423,3 +431,47 @@ def test_words() -> None:
     assert size(18_400_000) == "18 MB"
     assert shortened("blocks.5.2.bn1", 9) == "bloc….bn1"
     assert shortened("blocks.5", 8) == "blocks.5"
+
+
+def test_the_report_stays_small_for_many_images_and_classes(tmp_path: Path) -> None:
+    """30,000 images in 20,000 classes; most are copies of each other and labelled differently."""
+    names = [f"train/a class with a long name {i}/image {i}.jpg" for i in range(30_000)]
+    classes = tuple(f"a class with a long name {i}" for i in range(20_000))
+    sets = [names[:20_000], *([a, b] for a, b in zip(names[20_000:], names, strict=False))]
+    audit = {
+        "class_counts": dict.fromkeys(classes, 1),
+        "unreadable": [{"path": name, "reason": "truncated"} for name in names],
+        "exact_duplicates": sets,
+        "near_duplicates": sets,
+        "label_conflicts": [{"paths": s, "labels": ["a"] * len(s), "kind": "exact"} for s in sets],
+        "leaks": [{"paths": s, "parts": ["test"] * len(s)} for s in sets],
+    }
+    per_class = [
+        {"class": i, "precision": 0.5, "recall": None, "f1": i / 20_000, "support": 1}
+        for i in range(20_000)
+    ]
+    data = dataclasses.replace(
+        make_data(("a", "b")), classes=classes, audit=audit, scores={"per_class": per_class}
+    )
+    write_report(tmp_path / "report.html", data=data)
+    html = (tmp_path / "report.html").read_text()
+    assert len(html.encode()) < 2_000_000
+    text = Page(html).text
+    assert "and 19,980 more" in text
+    assert f"and {20_000 - MAX_CLASSES:,} more in metrics.json" in text
+    assert f"and {20_000 - MAX_CLASSES:,} more classes in audit.json" in text
+    assert "10\u202f001" in text, "how many sets there are is counted in full"
+
+
+def test_short_audits_are_shown_whole() -> None:
+    names = [f"{i}.png" for i in range(MAX_NAMED)]
+    audit: dict[str, Any] = {
+        "exact_duplicates": [names] * MAX_LISTED,
+        "leaks": [{"paths": names, "parts": ["test"] * MAX_NAMED}],
+        "shared_groups": [{"group": "p", "parts": ["train", "test"], "images": 900}],
+        "class_counts": {"a": 3},
+    }
+    short = shortened_audit(audit)
+    assert {key: short[key] for key in audit} == audit
+    longer = shortened_audit({"near_duplicates": [[*names, "x", "y"]]})["near_duplicates"]
+    assert longer == [[*names, "and 2 more"]]

@@ -13,6 +13,7 @@ FloatArray = npt.NDArray[np.float64]
 
 #: temperatures that may be chosen; outputs of ridge lie between 0 and 1 and need small ones
 TEMPERATURES: tuple[float, float] = (1e-3, 1e2)
+_CHUNK_ROWS = 8192
 
 
 def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
@@ -76,15 +77,21 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     n, n_classes = values.shape
     if n_classes == 1:
         return 1.0
-    centred = values - values.max(axis=1, keepdims=True)
-    chosen = centred[np.arange(n), targets]
+    highest = values.max(axis=1)
+    chosen = values[np.arange(n), targets] - highest
     softness = 1.0 / (n + 2.0)
-    others = (centred.sum(axis=1) - chosen) / (n_classes - 1)
+    # a chunk at a time: the logits of a million images need no second copy
+    chunks = [slice(start, start + _CHUNK_ROWS) for start in range(0, n, _CHUNK_ROWS)]
+    totals = np.concatenate([(values[c] - highest[c, None]).sum(axis=1) for c in chunks])
+    others = (totals - chosen) / (n_classes - 1)
     wanted = (1.0 - softness) * chosen + softness * others
 
     def cost(log_temperature: float, target: FloatArray) -> float:
         temperature = math.exp(log_temperature)
-        normaliser = np.log(np.exp(centred / temperature).sum(axis=1))
+        normaliser = np.empty(n)
+        for rows in chunks:
+            centred = (values[rows] - highest[rows, None]) / temperature
+            normaliser[rows] = np.log(np.exp(centred, out=centred).sum(axis=1))
         return float(np.mean(normaliser - target / temperature))
 
     low, high = TEMPERATURES

@@ -110,12 +110,12 @@ def score(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, seed: int = 0)
     guess = p.argmax(axis=1)
     right = guess == y
     confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
-    np.add.at(confusion, (y, guess), 1)
+    confusion += np.bincount(y * n_classes + guess, minlength=n_classes**2).reshape(confusion.shape)
     per_class = [_one_class(confusion, c) for c in range(n_classes)]
     present = np.unique(y)
     recalls = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
     f1 = [row["f1"] for row in per_class if row["f1"] is not None]
-    one_hot = np.eye(n_classes)[y]
+    sure = p[np.arange(n), y]
     return Scores(
         n=n,
         accuracy=float(right.mean()),
@@ -123,8 +123,9 @@ def score(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, seed: int = 0)
         balanced_accuracy=float(recalls.mean()),
         balanced_accuracy_interval=stratified_bootstrap(right, y, seed=seed),
         macro_f1=float(np.mean(f1)),
-        nll=float(-np.log(np.maximum(p[np.arange(n), y], _TINY)).mean()),
-        brier=float(((p - one_hot) ** 2).sum(axis=1).mean()),
+        nll=float(-np.log(np.maximum(sure, _TINY)).mean()),
+        # the squared distance to the one-hot truth, multiplied out
+        brier=float(max(0.0, (np.einsum("ij,ij->i", p, p) - 2.0 * sure + 1.0).mean())),
         ece=expected_calibration_error(p.max(axis=1), right),
         confusion=confusion,
         per_class=per_class,

@@ -230,14 +230,25 @@ class Shelf:
         """Keep new slots."""
         self._slots[cut, plan] = slots
 
-    def make_room(self, needed: int, keep: Slots) -> None:
-        """Forget slots, the oldest first, until ``needed`` bytes more are within the limit."""
+    def make_room(self, needed: int, keep: Slots) -> bool:
+        """Forget slots, the oldest first, until ``needed`` bytes more are within the limit.
+
+        Returns False if what ``keep`` holds is itself in the way.
+        """
         for key, slots in list(self._slots.items()):
-            used = sum(s.used for s in self._slots.values())
-            if used + needed <= self._limit:
-                return
+            if self._used + needed <= self._limit:
+                return True
             if slots is not keep:
                 del self._slots[key]
+        return self._used + needed <= self._limit
+
+    def forget(self, slots: Slots) -> None:
+        """Give up slots; whoever still reads them keeps them until then."""
+        self._slots = {key: kept for key, kept in self._slots.items() if kept is not slots}
+
+    @property
+    def _used(self) -> int:
+        return sum(slots.used for slots in self._slots.values())
 
 
 def _view(pictures: Pictures, digest: str, view: int, plan: ViewPlan) -> UInt8Array:

@@ -204,17 +204,15 @@ class FeatureStore:
         plan = ViewPlan(level, flip, seed)
         slots = self._shelf.find(name, plan, views)
         if slots is None or slots.done.shape[1] < views:
-            shape = self.network.cut(name).shape
-            slots = Slots(
-                len(self.catalog),
-                max(views, MOST_STORED_VIEWS),
-                shape,
-                eight_bit=self.resolved.activations == "8bit",
-            )
-            self._shelf.add(name, plan, slots)
+            slots = self._new_slots(name, plan, views)
         missing = slots.missing(rows, views)
-        if missing:
+        if missing and not self._shelf.make_room(len(missing) * slots.bytes_per_view, slots):
+            # what was stored for other rows at this cut takes the room of these
+            self._shelf.forget(slots)
+            slots = self._new_slots(name, plan, views)
+            missing = slots.missing(rows, views)
             self._shelf.make_room(len(missing) * slots.bytes_per_view, slots)
+        if missing:
             fill(
                 slots,
                 missing,
@@ -225,7 +223,20 @@ class FeatureStore:
                 label=f"frozen layers up to {name}",
                 progress=self.progress,
             )
+            # values that needed single precision took twice the room
+            self._shelf.make_room(0, slots)
         return slots.read(rows, views)
+
+    def _new_slots(self, cut: str, plan: ViewPlan, views: int) -> Slots:
+        shape = self.network.cut(cut).shape
+        slots = Slots(
+            len(self.catalog),
+            max(views, MOST_STORED_VIEWS),
+            shape,
+            eight_bit=self.resolved.activations == "8bit",
+        )
+        self._shelf.add(cut, plan, slots)
+        return slots
 
     def _prefix_engine(self, cut: str, rows: IntArray) -> Engine:
         """Open the engine of a prefix, or take the one that ran last."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,10 +116,14 @@ def audit(catalog: Catalog, thumbnails: npt.NDArray[np.uint8] | None) -> Audit:
 
 def _same(pairs: Iterable[tuple[int, Hashable]]) -> list[list[int]]:
     """Positions that share a key, in groups of two or more."""
-    found: dict[Hashable, list[int]] = defaultdict(list)
+    first: dict[Hashable, int] = {}
+    found: dict[int, list[int]] = {}
     for position, key in pairs:
-        found[key].append(position)
-    return [members for members in found.values() if len(members) > 1]
+        # most keys are met once, and lists of one would take more memory than all else here
+        earlier = first.setdefault(key, position)
+        if earlier != position:
+            found.setdefault(earlier, [earlier]).append(position)
+    return [found[position] for position in sorted(found)]
 
 
 def _of_several_files(

@@ -20,6 +20,7 @@ from frostline.images.sketches import (
     Sketches,
     full_distances,
     principal_axes,
+    rotate,
     sketch,
     squared_distances,
 )
@@ -119,7 +120,8 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
     distinct, copies = _collapse(flat)
     sketches = sketch(flat, distinct)
     shown = np.flatnonzero(sketches.contrast >= MIN_CONTRAST)
-    distinct, sketches = distinct[shown], sketches.of(shown)
+    if len(shown) < len(distinct):
+        distinct, sketches = distinct[shown], sketches.of(shown)
     n = len(distinct)
     rank = min(BACKGROUND_RANK, n // 4)
     complete = n <= COMPLETE_UP_TO
@@ -137,8 +139,8 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
         if complete:
             nominated = _compare_all(sketches.values, rank)
         else:
-            points = (sketches.values @ axes).astype(np.float32)
-            nominated = _compare_likely(points, picks, background)
+            rotate(sketches.values, axes)
+            nominated = _compare_likely(sketches.values, picks, background)
         clusters = _complete_linkage(*_confirm(flat, distinct, sketches, nominated, ratio))
     groups = [
         tuple(sorted(p for i in cluster for p in copies.get(int(distinct[i]), (int(distinct[i]),))))

@@ -120,6 +120,14 @@ def principal_axes(values: Float32) -> Float64:
     return turned
 
 
+def rotate(values: Float32, axes: Float64) -> None:
+    """Express vectors (n, 96) along other axes, in place; distances stay as they are."""
+    turn = axes.astype(np.float32)
+    for start in range(0, len(values), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        values[rows] = values[rows] @ turn
+
+
 def _projection() -> Float32:
     """The projection (3072, 96); a sum over a block divided by the root of its size."""
     fine = np.kron(np.eye(8), np.full((4, 1), 0.5))

@@ -207,9 +207,9 @@ def _spread_classes(label: IntArray, folds: list[list[_Group]]) -> list[list[_Gr
     """Move a group where a class, present in mixed groups only, sits in one fold entirely."""
     of_row = label.tolist()
     groups = [group for fold in folds for group in fold]
-    names = [{of_row[i] for i in group.members} for group in groups]
-    if all(len(own) == 1 for own in names):
+    if all(of_row[i] == group.label for group in groups for i in group.members):
         return folds
+    names = [{of_row[i] for i in group.members} for group in groups]
     places = _Places(groups, names, folds)
     of_class: dict[int, list[int]] = {}
     for number, own in enumerate(names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from frostline.plan import Plan
@@ -16,6 +17,12 @@ MAX_CONFUSION_CLASSES = 30
 
 #: longer lists are cut; the JSON files beside the report have them whole
 MAX_LISTED = 50
+
+#: images that are named of one set of copies
+MAX_NAMED = 20
+
+#: more classes than this are not listed one by one
+MAX_CLASSES = 2000
 
 CASES = {
     1: ("small data, similar images", "a new head on frozen layers"),
@@ -79,7 +86,7 @@ def build(data: ReportData) -> dict[str, Any]:
         "confusions": top_confusions(classes, confusion),
         "per_class": per_class(classes, data.scores.get("per_class") or []),
         "phases": phases(data.metrics.get("seconds") or {}),
-        "audit": data.audit,
+        "audit": shortened_audit(data.audit),
         "limit": MAX_LISTED,
         "run": shlex.quote(data.run),
         "run_literal": repr(data.run),
@@ -137,7 +144,42 @@ def per_class(
         key = row.get("class")
         name = classes[key] if isinstance(key, int) and 0 <= key < len(classes) else str(key)
         named.append((name, row))
-    return sorted(named, key=lambda pair: pair[1].get("f1") or 0.0)
+    hardest = sorted(named, key=lambda pair: pair[1].get("f1") or 0.0)
+    if len(hardest) <= MAX_CLASSES:
+        return hardest
+    more: Mapping[str, Any] = {}
+    return [
+        *hardest[:MAX_CLASSES],
+        (f"and {len(hardest) - MAX_CLASSES:,} more in metrics.json", more),
+    ]
+
+
+def shortened_audit(audit: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the audit with few names of each set of copies that is shown, and not all classes.
+
+    A single set may hold every image: the report must not grow with it.
+    """
+    short = dict(audit)
+    for key in ("exact_duplicates", "near_duplicates"):
+        sets = audit.get(key) or []
+        short[key] = [*map(_few, sets[:MAX_LISTED]), *sets[MAX_LISTED:]]
+    for key in ("leaks", "label_conflicts"):
+        sets = audit.get(key) or []
+        named = [
+            {name: _few(v) if isinstance(v, list) else v for name, v in item.items()}
+            for item in sets[:MAX_LISTED]
+        ]
+        short[key] = [*named, *sets[MAX_LISTED:]]
+    counts = audit.get("class_counts") or {}
+    if len(counts) > MAX_CLASSES:
+        more = f"and {len(counts) - MAX_CLASSES:,} more classes in audit.json"
+        short["class_counts"] = {**dict(islice(counts.items(), MAX_CLASSES)), more: None}
+    return short
+
+
+def _few(names: Sequence[str]) -> list[str]:
+    more = len(names) - MAX_NAMED
+    return list(names) if more <= 0 else [*names[:MAX_NAMED], f"and {more:,} more"]
 
 
 def phases(seconds: Mapping[str, Any]) -> list[tuple[str, float, float]]:

@@ -11,6 +11,7 @@ from frostline.backbone.network import Network
 from frostline.errors import PlanError
 from frostline.evidence.collect import Evidence
 from frostline.plan import (
+    Blend,
     EvidenceSummary,
     FullTraining,
     ProbeEvidence,
@@ -291,6 +292,7 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
         if isinstance(one.action, TapsHead) or isinstance(final.action, TapsHead):
             assert one == final
             continue
-        assert not isinstance(one.proposal.action, TapsHead)
+        assert not isinstance(one.action, Blend) and not isinstance(final.action, Blend)
+        assert not isinstance(one.proposal.action, TapsHead | Blend)
         assert one.action.recipe.epochs < final.action.recipe.epochs
         assert final.action.recipe.epochs <= one.proposal.action.recipe.epochs

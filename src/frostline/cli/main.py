@@ -76,6 +76,7 @@ def fit(
     threads: opt.Threads = "auto",
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
+    activations: opt.Activations = "half",
 ) -> None:
     """Fit a classifier to labelled images: decide, train, evaluate, save."""
     values = {

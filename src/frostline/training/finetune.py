@@ -101,6 +101,7 @@ def finetune(
                 network=assembly.network,
                 batching=Batching(parts, recipe.batch_size, drop, seed, compute),
                 recipe=recipe,
+                eight_bit=resolved.activations == "8bit",
             ),
             weights=class_weights(
                 parts.train_labels, n_classes=parts.n_classes, choice=recipe.class_weights
@@ -260,5 +261,6 @@ def _identity(job: _Job, store: FrozenWork, resolved: ResolvedSettings) -> dict[
         "weights": store.network.weights_id,
         "n_classes": job.parts.n_classes,
         "precision": resolved.precision,
+        "activations": resolved.activations,
         "rows": rows.hexdigest(),
     }

@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from frostline.backbone.heads import Classifier, TapsClassifier, build_classifier
+from frostline.backbone.heads import BlendClassifier, Classifier, TapsClassifier, build_classifier
 from frostline.backbone.network import Network
 from frostline.errors import InputError
-from frostline.explain.attribution import GRID, Attribution, attribute, draw_heat, occlude
+from frostline.explain.attribution import GRID, attribute, draw_heat, occlude
 from frostline.linear.ridge import ridge_loo
 from frostline.plan import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.training.head_start import set_linear
@@ -240,5 +240,11 @@ def test_heat_is_drawn_in_orange_where_it_is() -> None:
     np.testing.assert_array_equal(flat, np.asarray(Image.fromarray(pixels)))
 
 
-def test_results_are_plain() -> None:
-    assert Attribution(np.zeros((1, GRID, GRID)), complete=True).note == ""
+def test_a_blend_of_others_is_covered() -> None:
+    torch.manual_seed(0)
+    member = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    blend = BlendClassifier([member, member], [1.0, 2.0])
+    images = torch.randn(1, 3, 24, 24)
+    found = attribute(blend, images, [1])
+    assert not found.complete
+    np.testing.assert_array_equal(found.heat, occlude(blend, images, [1]).heat)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from frostline.backbone.cuts import Layout
 from frostline.backbone.network import Network
 from frostline.explain.depths import (
     COLUMNS,
@@ -100,15 +102,31 @@ def test_trained_layers_are_not_judged_by_outdated_features(corners: Any) -> Non
     assert worth_seeing(nothing_frozen, most=10) == []
 
 
-@pytest.mark.parametrize("name", ["test_vit", "swin_tiny_patch4_window7_224"])
-def test_tokens_and_channels_last_have_places_too(name: str) -> None:
-    network = Network.load(name, pretrained=False)
-    cut = depths(network)[0]
-    seen = Responses(DepthPlan(cut, True, None, np.zeros((0, 0), dtype=np.int64)))
-    torch.manual_seed(0)
-    seen.add(torch.randn(3, *cut.shape))
-    size = network.preprocessing.size
-    random = np.random.default_rng(0)
-    pixels = list(random.integers(0, 255, (3, size, size, 3)).astype(np.uint8))
+@pytest.mark.parametrize("layout", ["NLC", "NHWC"])
+def test_tokens_and_channels_last_have_places_too(layout: Layout, lite0: Network) -> None:
+    """Three images that respond at one place each, laid out as transformers do."""
+    side, channels, size = 14, 6, lite0.preprocessing.size
+    maps = torch.zeros(3, side, side, channels)
+    pixels = []
+    for i, (row, column) in enumerate([(2, 11), (11, 2), (7, 7)]):
+        maps[i, row - 1 : row + 2, column - 1 : column + 2, 4] = 3.0 - i
+        image = np.zeros((size, size, 3), dtype=np.uint8)
+        top, left = row * size // side, column * size // side
+        image[max(0, top - 40) : top + 40, max(0, left - 40) : left + 40] = (0, 0, 250 - i)
+        pixels.append(image)
+    shape: tuple[int, ...] = (side, side, channels)
+    if layout == "NLC":
+        # one class token before the patches
+        maps = torch.cat([torch.full((3, 1, channels), 9.0), maps.flatten(1, 2)], dim=1)
+        shape = (side * side + 1, channels)
+    cut = replace(
+        lite0.cut("blocks.2"), layout=layout, shape=shape, channels=channels, receptive_field=32
+    )
+    seen = Responses(DepthPlan(cut, True, [4], np.zeros((1, 0), dtype=np.int64)))
+    seen.add(maps)
     drawn = seen.draw(pixels, np.array([0, 1, 1]))
-    assert drawn.size == (_GAP + 3 * (_PATCH + _GAP), _GAP + 4 * (_PATCH + _GAP))
+    assert drawn.size == (_GAP + 3 * (_PATCH + _GAP), _GAP + _PATCH + _GAP)
+    for column in range(3):
+        middle = patch_of(drawn, 0, column)[20:36, 20:36]
+        expected = np.broadcast_to([0, 0, 250 - column], middle.shape)
+        np.testing.assert_allclose(middle, expected, atol=2)

@@ -16,6 +16,7 @@ from torch import nn
 
 import frostline.publish
 from frostline import pipeline
+from frostline.backbone.heads import BlendClassifier
 from frostline.backbone.weights import fingerprint
 from frostline.evaluation.calibration import fit_temperature, softmax
 from frostline.explain import looking
@@ -152,8 +153,7 @@ def test_trained_layers_are_shown_as_trained_and_nothing_changes(
     plans = plan_depths(
         corners.store, upto="bn2", frozen={n.removeprefix("kept.") for n in suffix.frozen}
     )
-    reading = read_in_parts(suffix.module)
-    sight = looking._sight(network, reading, plans)
+    sight = looking._sight(network, suffix.module, plans)
     assert sight is not None
     assert isinstance(suffix.module.kept, nn.Module)
     with torch.no_grad():
@@ -171,6 +171,25 @@ def test_trained_layers_are_shown_as_trained_and_nothing_changes(
     ]
     assert fingerprint(network.feature_module) == before
     assert fingerprint(suffix.module) == after
+
+
+def test_a_blend_shows_its_lead_and_the_mean_of_its_maps(
+    corners: Any, head: Trained, suffix: Trained
+) -> None:
+    module = BlendClassifier([suffix.module, head.module], [0.5, 0.1]).eval()
+    frozen = [f"members.{i}.{name}" for i, one in enumerate((suffix, head)) for name in one.frozen]
+    labels = np.roll(corners.store.catalog.labels, 12)
+    shown = make(corners, replace(head, module=module), frozen=frozen, labels=labels)
+    alone = make(corners, suffix, labels=labels)
+    assert [d.frozen for d in shown.depths] == [True, True, False, False]
+    assert [d.layer for d in shown.depths] == [d.layer for d in alone.depths]
+    assert all(tile.heat for tile in shown.mistakes)
+    x = torch.from_numpy(
+        corners.store.network.preprocessing.normalise(corners.store.pixels(np.arange(2)))
+    )
+    found = attribute(module, x, [0, 1]).heat
+    parts = [attribute(one.module, x, [0, 1]).heat for one in (suffix, head)]
+    np.testing.assert_allclose(found, (parts[0] / 0.5 + parts[1] / 0.1) / 2, rtol=1e-6)
 
 
 def test_filters_are_those_of_the_trained_network(corners: Any, learn: Train) -> None:

@@ -12,10 +12,11 @@ from torch import nn
 from torch.nn import functional
 
 from frostline.backbone.cuts import Layout
+from frostline.backbone.heads import BlendClassifier
 from frostline.backbone.tracer import evaluating
 from frostline.errors import InputError
 from frostline.explain.drawing import FloatArray, UInt8Array
-from frostline.explain.reading import Maps, Reading, read_in_parts
+from frostline.explain.reading import Maps, Reading, divides, read_in_parts
 
 #: side of a heat map
 GRID = 28
@@ -35,7 +36,8 @@ class Attribution:
         In units of the logit; positive where a place spoke for the class.
     complete : bool
         True if every map adds up to what the image adds to the class's logit (less the mean logit
-        of all classes, which changes no probability), which is that logit without its bias.
+        of all classes, which changes no probability), which is that logit without its bias. For a
+        blend these are the means over members of their logits divided by their temperatures.
     note : str
         How it was found, when the usual way was closed; empty otherwise.
     """
@@ -54,7 +56,8 @@ def attribute(
     proportion with the map. So activation times gradient, summed over channels, adds up exactly
     to the logit without its bias (Euler's theorem; HiResCAM, Draelos and Carin 2020). Grad-CAM
     averages the gradient over space first; that of the spread averages to zero, so half of the
-    head would stay unseen. A head on several taps sums over them.
+    head would stay unseen. A head on several taps sums over them; a blend takes the mean of its
+    members' maps, each divided by its member's temperature.
 
     Tokens and vectors have no such place in space; there, parts of the image are covered one by
     one (:func:`occlude`).
@@ -77,6 +80,11 @@ def attribute(
         If there is not one class for each image.
     """
     classes = _classes(targets, len(images))
+    if isinstance(module, BlendClassifier) and divides(module):
+        temperatures = module.temperatures.tolist()
+        each = [attribute(member, images, targets).heat for member in module.members]
+        scaled = [heat / t for heat, t in zip(each, temperatures, strict=True)]
+        return Attribution(np.mean(scaled, axis=0), complete=True)
     reading = read_in_parts(module)
     if reading is None or not reading.in_space:
         return occlude(module, images, targets, cells=cells)

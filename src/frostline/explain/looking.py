@@ -18,7 +18,7 @@ from frostline.backbone.tracer import evaluating
 from frostline.explain.attribution import attribute, attribute_maps
 from frostline.explain.depths import DepthPlan, Responses
 from frostline.explain.drawing import FloatArray, UInt8Array
-from frostline.explain.reading import Reading, read_in_parts
+from frostline.explain.reading import Reading, divides, lead, read_in_parts
 
 _BATCH = 16
 #: cells a side, where parts of an image are covered one by one
@@ -76,23 +76,24 @@ def look(
         Multiply-accumulates that covering parts of images may take; fewer heat maps are found
         where that is the only way.
     """
-    reading = read_in_parts(module)
-    sight = _sight(network, reading, plans)
-    watched = [] if sight is None else [Responses(plan) for plan in plans]
+    sight = _sight(network, lead(module), plans)
+    at_once = sight is not None and sight.reading.in_space and lead(module) is module
+    responses = [] if sight is None else [Responses(plan) for plan in plans]
     heats: dict[Wanted, FloatArray] = {}
     rows = list(pixels)
-    if sight is not None:
+    if sight is not None and (responses or at_once):
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
             maps = sight.maps(_normalised(network, [pixels[row] for row in batch]))
-            for one in watched:
+            for one in responses:
                 one.add(maps[one.plan.cut.name])
-            heats |= _heats(module, sight.reading, maps, batch, wanted)
+            if at_once:
+                heats |= _heats(module, sight.reading, maps, batch, wanted)
     note = ""
-    if sight is None or not sight.reading.in_space:
-        heats, note = _heats_apart(network, module, reading, pixels, wanted, covering)
+    if not at_once:
+        heats, note = _heats_apart(network, module, pixels, wanted, covering)
     shown = list(pixels.values())
-    return Seen(heats, note, [one.draw(shown, labels[rows]) for one in watched] if shown else [])
+    return Seen(heats, note, [one.draw(shown, labels[rows]) for one in responses] if shown else [])
 
 
 def _heats(
@@ -104,7 +105,7 @@ def _heats(
 ) -> dict[Wanted, FloatArray]:
     """Heat maps of those wanted images that are in a batch."""
     asked = [pair for pair in wanted if pair[0] in batch]
-    if not asked or not reading.in_space:
+    if not asked:
         return {}
     places = [batch.index(row) for row, _ in asked]
     chosen = [maps[name][places] for name in reading.cuts]
@@ -116,20 +117,22 @@ def _heats(
 def _heats_apart(
     network: Network,
     module: nn.Module,
-    reading: Reading | None,
     pixels: Mapping[int, UInt8Array],
     wanted: Sequence[Wanted],
     covering: float,
 ) -> tuple[dict[Wanted, FloatArray], str]:
-    """Heat maps image by image, and how they were found."""
-    if reading is None or not reading.in_space:
+    """Heat maps in a pass of their own, and how they were found."""
+    if not divides(module):
         runs = (_CELLS**2 + 1) * max(1, network.macs)
         wanted = wanted[: int(covering / runs)]
-    heats, note = {}, ""
-    for row, label in wanted:
-        images = _normalised(network, [pixels[row]])
-        attribution = attribute(module, images, [label], cells=_CELLS)
-        heats[row, label], note = attribution.heat[0], attribution.note
+    heats: dict[Wanted, FloatArray] = {}
+    note = ""
+    for start in range(0, len(wanted), _BATCH):
+        batch = wanted[start : start + _BATCH]
+        images = _normalised(network, [pixels[row] for row, _ in batch])
+        found = attribute(module, images, [label for _, label in batch], cells=_CELLS)
+        heats |= dict(zip(batch, found.heat, strict=True))
+        note = found.note
     return heats, note
 
 
@@ -151,8 +154,9 @@ class _Sight:
         return dict(zip(self._names, found, strict=True))
 
 
-def _sight(network: Network, reading: Reading | None, plans: Sequence[DepthPlan]) -> _Sight | None:
+def _sight(network: Network, module: nn.Module, plans: Sequence[DepthPlan]) -> _Sight | None:
     """Put both into one graph; None for a classifier whose layers are not the network's own."""
+    reading = read_in_parts(module)
     if reading is None:
         return None
     body = network.body(list(dict.fromkeys([*reading.cuts, *(plan.cut.name for plan in plans)])))

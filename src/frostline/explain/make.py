@@ -22,7 +22,7 @@ from frostline.explain.findings import list_findings
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.looking import Seen, look
 from frostline.explain.mistakes import worst_mistakes
-from frostline.explain.reading import read_in_parts
+from frostline.explain.reading import lead, own_names, read_in_parts
 from frostline.features.moments import chosen_rows
 from frostline.features.passes import FeatureStore
 from frostline.images.audit import Audit
@@ -157,7 +157,7 @@ def make_gallery(
 
 def draw_first_filters(network: Network, module: nn.Module) -> bytes:
     """Return a PNG of the trained network's first filters; empty where there are none."""
-    reading = read_in_parts(module)
+    reading = read_in_parts(lead(module))
     if reading is None:
         return b""
     try:
@@ -179,11 +179,10 @@ def _mistakes(assessed: Honest, labels: npt.NDArray[np.int64], most: int) -> lis
 
 
 def _plans(store: FeatureStore, module: nn.Module, frozen: Collection[str]) -> list[DepthPlan]:
-    reading = read_in_parts(module)
+    reading = read_in_parts(lead(module))
     if reading is None:
         return []
-    left = {name.removeprefix("body.graph.").removeprefix("kept.") for name in frozen}
-    return plan_depths(store, upto=reading.cuts[-1], frozen=left)
+    return plan_depths(store, upto=reading.cuts[-1], frozen=own_names(module, frozen))
 
 
 def _worth_looking(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from frostline.backbone.cuts import Layout
-from frostline.backbone.heads import Classifier, TapsClassifier
+from frostline.backbone.heads import BlendClassifier, Classifier, TapsClassifier
 
 Maps = Sequence[torch.Tensor]
 
@@ -69,3 +69,23 @@ def read_in_parts(module: nn.Module) -> Reading | None:
             logits=lambda maps: module.read(maps[0]),
         )
     return None
+
+
+def lead(module: nn.Module) -> nn.Module:
+    """Return the first member of a blend, which is the one that led; otherwise the module."""
+    return module.members[0] if isinstance(module, BlendClassifier) else module
+
+
+def own_names(module: nn.Module, names: Collection[str]) -> set[str]:
+    """Names of the lead's tensors as its network calls them, out of those of the module."""
+    before = "members.0." if isinstance(module, BlendClassifier) else ""
+    mine = {name.removeprefix(before) for name in names if name.startswith(before)}
+    return {name.removeprefix("body.graph.").removeprefix("kept.") for name in mine}
+
+
+def divides(module: nn.Module) -> bool:
+    """Whether a classifier, or every member of a blend, reads from maps in space."""
+    if isinstance(module, BlendClassifier):
+        return all(divides(member) for member in module.members)
+    reading = read_in_parts(module)
+    return reading is not None and reading.in_space

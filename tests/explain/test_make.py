@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from frostline.evaluation.calibration import fit_temperature, softmax
 from frostline.explain import looking
 from frostline.explain.attribution import attribute, draw_heat
 from frostline.explain.depths import plan_depths
-from frostline.explain.doubtful import Honest
+from frostline.explain.doubtful import Honest, likely_label_errors
 from frostline.explain.encoding import TILE, TILE_BYTES, jpeg
 from frostline.explain.filters import network_filters
 from frostline.explain.gallery import Gallery
@@ -38,7 +38,8 @@ from frostline.explain.make import (
 from frostline.explain.reading import read_in_parts
 from frostline.features.passes import run_passes
 from frostline.images.audit import audit
-from frostline.plan import FullTraining, Recipe, SuffixTraining, TapsHead
+from frostline.plan import FullTraining, Plan, Recipe, SuffixTraining, TapsHead
+from frostline.procedure import Fitted, Task, _left_out, gather
 from frostline.progress import NullProgress
 from frostline.report import ReportData, write_report
 from frostline.settings import ResolvedSettings, make_settings
@@ -142,6 +143,28 @@ def test_further_judges_are_searched_for_label_errors(corners: Any, head: Traine
     shown = make(corners, head, labels=labels, assessed=part, others=[rest])
     assert shown.doubtful[0].path == "red-6.png"
     assert "red-6.png" not in [t.path for t in shown.mistakes]
+
+
+def test_the_probe_searches_training_rows_where_layers_were_trained(
+    corners: Any, suffix: Trained, head: Trained, resolved: ResolvedSettings
+) -> None:
+    store, n = corners.store, len(corners.store.catalog)
+    labels = store.catalog.labels.copy()
+    labels[7] = 1
+    settings = make_settings(effort="fast")
+    task = Task(store, labels, np.arange(n), settings, resolved, NullProgress())
+    evidence = gather(task, np.arange(n))
+    validation = replace(
+        suffix, honest_rows=np.array([20, 21]), honest_logits=np.eye(4)[[1, 1]] * 5
+    )
+    left_out = _left_out(task, validation, evidence)
+    assert left_out is not None
+    np.testing.assert_allclose(left_out.probabilities.sum(axis=1), 1.0)
+    fitted = Fitted(cast(Plan, None), validation, 1.0, left_out)
+    assert [len(one.rows) for one in fitted.honest] == [2, n]
+    assert likely_label_errors(fitted.honest, labels, most=3)[0].row == 7
+    # a head that has such outputs itself needs no second judge
+    assert _left_out(task, head, evidence) is None
 
 
 def test_trained_layers_are_shown_as_trained_and_nothing_changes(

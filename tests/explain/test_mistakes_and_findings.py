@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from frostline.explain.findings import list_findings
 from frostline.explain.mistakes import worst_mistakes
@@ -46,7 +47,7 @@ def test_leaks_come_first_and_a_group_is_told_once() -> None:
     listed = list_findings(found, most=24)
     assert [f.name for f in listed] == ["a", "b", "c", "d", "c", "d", "x", "e", "f"]
     assert listed[1].note == "Leak: the same picture is in train and test; this one in test."
-    assert listed[3].note == "The same picture is labelled cat and dog; this one dog."
+    assert listed[3].note == "Nearly the same picture is labelled cat and dog; this one dog."
     assert listed[4].note == "Near-duplicate of d and 1 more."
     assert listed[-1].note == "Same file as e."
 
@@ -67,9 +68,7 @@ def test_a_real_audit_is_told(tmp_path: Path, digits_into: Callable[..., None]) 
     first = tmp_path / "digit 0" / "0.png"
     (tmp_path / "digit 1" / "wrong.png").write_bytes(first.read_bytes())
     catalog = open_source(tmp_path)
-    from PIL import Image
-
     shown = [thumbnail(Image.open(row.path).convert("RGB")) for row in catalog.rows]
     listed = list_findings(audit(catalog, np.stack(shown)), most=24)
     assert {f.name for f in listed} == {"digit 0/0.png", "digit 1/wrong.png"}
-    assert all("labelled digit 0 and digit 1" in f.note for f in listed)
+    assert all("The same file is labelled digit 0 and digit 1" in f.note for f in listed)

@@ -31,7 +31,7 @@ _PATCH = 56
 _SMALLEST = 16
 
 #: images whose stored features tell which excite a channel, at most
-_SEARCHED = 5000
+_SEARCHED = 2000
 # channels that like the same images teach nothing new: above this correlation only one is shown
 _ALIKE = 0.8
 
@@ -165,6 +165,8 @@ class Responses:
     def add(self, passing: torch.Tensor) -> None:
         """Look at what passes at the cut for some more images."""
         maps = as_maps(passing, self.plan.cut)
+        if self.plan.channels is not None:
+            maps = maps[:, self.plan.channels]
         self._sides = (maps.shape[2], maps.shape[3])
         flat = maps.flatten(2)
         # peaks saturate in many networks (ReLU6): all of a map tells more than its maximum
@@ -185,9 +187,9 @@ class Responses:
         """
         values, places = np.concatenate(self._values), np.concatenate(self._places)
         columns = min(COLUMNS, len(values))
-        channels = self.plan.channels or telling_channels(values, labels)
+        known = self.plan.channels is not None
         tiles = []
-        for channel in channels:
+        for channel in range(values.shape[1]) if known else telling_channels(values, labels):
             strongest = np.argsort(-values[:, channel], kind="stable")[:columns]
             tiles += [self._patch(pixels[i], int(places[i, channel])) for i in strongest]
         return grid(tiles, columns, gap=2, background=BETWEEN)

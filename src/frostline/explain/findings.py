@@ -54,9 +54,10 @@ def _groups(audit: Audit) -> Iterator[tuple[list[str], list[str]]]:
         )
     for conflict in audit.label_conflicts:
         others = _words(conflict["labels"])
+        picture = "The same file" if conflict["kind"] == "exact" else "Nearly the same picture"
         yield (
             conflict["paths"],
-            [f"The same picture is labelled {others}; this one {x}." for x in conflict["labels"]],
+            [f"{picture} is labelled {others}; this one {x}." for x in conflict["labels"]],
         )
     for kind, groups in (
         ("Near-duplicate of", audit.near_duplicates),

@@ -61,7 +61,7 @@ class Limits:
 
 #: by effort: under ``fast`` the pictures may not take longer than what they show
 LIMITS: Mapping[str, Limits] = {
-    "fast": Limits(mistakes=12, doubtful=12, heats=12, looked=44, covering=80e9),
+    "fast": Limits(mistakes=12, doubtful=12, heats=12, looked=36, covering=80e9),
     "balanced": Limits(),
     "best": Limits(looked=200),
 }

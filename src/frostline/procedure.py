@@ -14,7 +14,9 @@ from frostline.evaluation.calibration import fit_temperature, softmax
 from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
 from frostline.evidence.kept import evidence_key, kept_or
+from frostline.evidence.probes import ALL
 from frostline.evidence.reference import reference_crops
+from frostline.explain.doubtful import Honest
 from frostline.features.passes import FeatureStore
 from frostline.images.stratified import stratified_folds
 from frostline.linear.inputs import linear_outputs
@@ -74,15 +76,27 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A plan that was carried out, with its calibrated classifier."""
+    """A plan that was carried out, with its calibrated classifier.
+
+    ``left_out`` are the probe's leave-one-out probabilities for the training rows, when there was
+    evidence and the classifier has no such outputs for all of them itself.
+    """
 
     plan: Plan
     trained: Trained
     temperature: float
+    left_out: Honest | None = None
 
     def probabilities(self, store: FeatureStore, rows: IntArray) -> FloatArray:
         """Calibrated probabilities of shape (len(rows), n_classes) for rows of the store."""
         return softmax(logits_of(self.trained, store, rows), self.temperature)
+
+    @property
+    def honest(self) -> list[Honest]:
+        """Probabilities of training rows that did not teach, the most trusted first."""
+        rows, logits = self.trained.honest_rows, self.trained.honest_logits
+        own = [Honest(rows, softmax(logits, self.temperature))] if len(rows) else []
+        return own if self.left_out is None else [*own, self.left_out]
 
 
 def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) -> Evidence:
@@ -180,7 +194,7 @@ def fit_once(
             f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."
         )
     trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, evidence)
-    return _calibrated(task, plan, trained)
+    return replace(_calibrated(task, plan, trained), left_out=_left_out(task, trained, evidence))
 
 
 def _raced(
@@ -251,6 +265,14 @@ def carry_out(
 
 def _calibrated(task: Task, plan: Plan, trained: Trained) -> Fitted:
     return Fitted(plan, trained, temperature_of(task, trained))
+
+
+def _left_out(task: Task, trained: Trained, evidence: Evidence) -> Honest | None:
+    if len(trained.honest_rows) == len(evidence.rows):
+        return None
+    outputs = evidence.ridge[ALL].loo
+    temperature = fit_temperature(outputs, task.labels[evidence.rows])
+    return Honest(evidence.rows, softmax(outputs, temperature))
 
 
 def temperature_of(task: Task, trained: Trained) -> float:

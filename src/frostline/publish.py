@@ -17,6 +17,9 @@ from frostline.artifact.run_folder import AUDIT, PLAN, PREDICTIONS, REPORT, RunF
 from frostline.assess import Assessed
 from frostline.backbone.weights import fingerprint
 from frostline.evaluation.scores import Scores, score
+from frostline.explain.doubtful import Honest
+from frostline.explain.gallery import Gallery
+from frostline.explain.make import LIMITS, make_gallery
 from frostline.files import write_text
 from frostline.images.audit import Audit
 from frostline.images.split import Split
@@ -89,6 +92,8 @@ def publish(
         save_model(
             run.model, fitted.trained.module, card, images=checked, threads=task.resolved.threads
         )
+    with clock.phase("drawing pictures"):
+        gallery = _gallery(task, audit, fitted, assessed)
     plan, found = fitted.plan, audit.to_json(catalog)
     write_text(run.path / PLAN, plan.to_json())
     run.write_json(AUDIT, found)
@@ -128,6 +133,7 @@ def publish(
             **task.settings.model_dump(mode="json"),
             "resolved": task.resolved.model_dump(mode="json"),
         },
+        gallery=gallery,
     )
     write_report(run.path / REPORT, data=data)
     metrics["seconds"] = clock.report()
@@ -154,6 +160,19 @@ def _card(
         n_train=len(split.train),
         test={"method": assessed.method, "n": scores.n, **_headline(scores), **_expected(assessed)},
         source=task.store.catalog.source,
+    )
+
+
+def _gallery(task: Task, audit: Audit, fitted: Fitted, assessed: Assessed) -> Gallery:
+    return make_gallery(
+        task.store,
+        fitted.trained.module,
+        labels=task.labels,
+        assessed=Honest(assessed.rows, assessed.probabilities),
+        others=fitted.honest,
+        audit=audit,
+        frozen=fitted.trained.frozen,
+        limits=LIMITS[task.settings.effort],
     )
 
 

@@ -28,6 +28,8 @@ class Classifier(nn.Module):
         A new 1x1 convolution block, or Identity.
     head : Linear
         Pooled activations to one logit a class.
+    layout : {"NCHW", "NHWC", "NLC", "NC"}
+        Of the activations that are pooled.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.kept = kept
         self.cut_name = cut.name
-        self._layout = cut.layout
+        self.layout = cut.layout
         channels = cut.channels
         self.new: nn.Module = nn.Identity()
         if new_block:
@@ -60,7 +62,11 @@ class Classifier(nn.Module):
 
     def classify(self, activations: torch.Tensor) -> torch.Tensor:
         """Logits for activations at the last kept layer."""
-        logits: torch.Tensor = self.head(pooled(self.new(activations), self._layout))
+        return self.read(self.new(activations))
+
+    def read(self, activations: torch.Tensor) -> torch.Tensor:
+        """Logits for activations behind the new block: pooling and the linear head alone."""
+        logits: torch.Tensor = self.head(pooled(activations, self.layout))
         return logits
 
 

@@ -22,12 +22,14 @@ class TapsBody(nn.Module):
         Which columns belong to which tap.
     width : int
         Number of columns.
+    layouts : tuple of str
+        How the map at each cut is laid out, by depth.
     """
 
     def __init__(self, graph: Part, cuts: Sequence[Cut]) -> None:
         super().__init__()
         self.graph = graph
-        self._layouts = [cut.layout for cut in cuts]
+        self.layouts = tuple(cut.layout for cut in cuts)
         self.slices: dict[str, slice] = {}
         self.width = 0
         for cut in cuts:
@@ -38,4 +40,8 @@ class TapsBody(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pooled activations of shape (n, width)."""
         maps: Any = self.graph(x)
-        return torch.cat([pooled(m, y) for m, y in zip(maps, self._layouts, strict=True)], dim=1)
+        return self.pool(maps)
+
+    def pool(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Pooled activations of shape (n, width) from the maps at the cuts, by depth."""
+        return torch.cat([pooled(m, y) for m, y in zip(maps, self.layouts, strict=True)], dim=1)

@@ -1,1 +1,1 @@
-"""Pictures of what a network looks at: its first filters, and its responses by depth."""
+"""Pictures of what a network looks at, where it was wrong, and which labels it doubts."""

@@ -12,6 +12,8 @@ UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float64]
 
 BACKGROUND = (255, 255, 255)
+# between pieces of a picture that is shown on a page: right on a light one and on a dark one
+BETWEEN = (128, 128, 128)
 INK = (38, 50, 56)
 
 # dark blue over teal to yellow: readable in grey and by colour-blind people
@@ -35,13 +37,19 @@ def stretched(values: npt.ArrayLike) -> FloatArray:
     return (found - low) / (high - low) if high > low else np.full(found.shape, 0.5)
 
 
-def grid(tiles: Sequence[Image.Image], columns: int, gap: int = 4) -> Image.Image:
+def grid(
+    tiles: Sequence[Image.Image],
+    columns: int,
+    gap: int = 4,
+    *,
+    background: tuple[int, int, int] = BACKGROUND,
+) -> Image.Image:
     """Lay equal tiles out in rows."""
     width, height = tiles[0].size
     rows = -(-len(tiles) // columns)
     columns = min(columns, len(tiles))
     canvas = Image.new(
-        "RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), BACKGROUND
+        "RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), background
     )
     for i, tile in enumerate(tiles):
         row, column = divmod(i, columns)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import torch
 from PIL import Image
 from torch import nn
 
 from frostline.backbone.ends import input_layers
 from frostline.backbone.network import Network
 from frostline.errors import BackboneError
-from frostline.explain.drawing import FloatArray, UInt8Array, coloured, grid, stretched, with_text
+from frostline.explain.drawing import (
+    BACKGROUND,
+    FloatArray,
+    UInt8Array,
+    coloured,
+    grid,
+    stretched,
+    with_text,
+)
 
 #: side of one drawn filter, in pixels
 _TILE = 56
@@ -18,9 +29,7 @@ _MOST = 256
 
 
 def draw_filters(network: Network) -> Image.Image:
-    """Draw every filter of the first convolution, each stretched to its own full contrast.
-
-    Filters that read three channels are shown in colour: red where a filter likes red.
+    """Draw every filter of the first convolution with a line about them.
 
     Raises
     ------
@@ -28,25 +37,46 @@ def draw_filters(network: Network) -> Image.Image:
         If the first layer is no convolution.
     """
     name, filters = network_filters(network)
-    shown = filters[:_MOST]
-    tiles = [
-        Image.fromarray(_picture(one)).resize((_TILE, _TILE), Image.Resampling.NEAREST)
-        for one in shown
-    ]
     count, channels, height, width = filters.shape
     said = f"{network.name}: {count} filters of {height} x {width} pixels in {name}"
-    if len(shown) < count:
-        said += f", the first {len(shown)}"
+    if count > _MOST:
+        said += f", the first {_MOST}"
     hint = (
         "In colour as they read red, green and blue; each at its own full contrast."
         if channels == 3
         else "Mean over channels, dark to bright; each at its own full contrast."
     )
-    return with_text(grid(tiles, _COLUMNS), [said, hint])
+    return with_text(filter_grid(filters), [said, hint])
 
 
-def network_filters(network: Network) -> tuple[str, FloatArray]:
+def filter_grid(
+    filters: FloatArray,
+    *,
+    most: int = _MOST,
+    side: int = _TILE,
+    background: tuple[int, int, int] = BACKGROUND,
+) -> Image.Image:
+    """Draw filters (out, channels, kh, kw) in a grid, each stretched to its own full contrast.
+
+    Filters that read three channels are shown in colour: red where a filter likes red.
+    """
+    tiles = [
+        Image.fromarray(_picture(one)).resize((side, side), Image.Resampling.NEAREST)
+        for one in filters[:most]
+    ]
+    return grid(tiles, _COLUMNS, background=background)
+
+
+def network_filters(
+    network: Network, tensors: Mapping[str, torch.Tensor] | None = None
+) -> tuple[str, FloatArray]:
     """Return the path of the first convolution and its filters (out, channels, kh, kw).
+
+    Parameters
+    ----------
+    network : Network
+    tensors : mapping of str to Tensor or None, default=None
+        The weights of a trained copy, by the network's own names.
 
     Raises
     ------
@@ -59,7 +89,8 @@ def network_filters(network: Network) -> tuple[str, FloatArray]:
         raise BackboneError(
             f"The first layer of {network.name} is no convolution, so it has no filters to draw."
         )
-    return names[0], layer.weight.detach().double().numpy()
+    weight = layer.weight if tensors is None else tensors[f"{names[0]}.weight"]
+    return names[0], weight.detach().double().numpy()
 
 
 def _picture(one: FloatArray) -> UInt8Array:

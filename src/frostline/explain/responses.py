@@ -60,9 +60,12 @@ def draw_responses(network: Network, image: Image.Image) -> Image.Image:
     return stacked(rows)
 
 
-def depths(network: Network, most: int = _DEPTHS) -> list[Cut]:
-    """Stage ends with a map, evenly spread, the deepest one always among them."""
+def depths(network: Network, most: int = _DEPTHS, *, upto: str | None = None) -> list[Cut]:
+    """Stage ends with a map, up to a cut, evenly spread, the deepest one always among them."""
     found = [cut for cut in (network.cut(name) for name in network.taps) if cut.is_map]
+    if upto is not None:
+        end = network.cut(upto).position
+        found = [cut for cut in found if cut.position <= end]
     while len(found) > most:
         gaps = [found[i + 1].depth - found[i - 1].depth for i in range(1, len(found) - 1)]
         found.pop(1 + gaps.index(min(gaps)))
@@ -76,7 +79,7 @@ def responses(network: Network, pixels: UInt8Array, cuts: list[Cut]) -> list[Flo
     for cut in cuts:
         part = network.prefix(cut.name)
         with evaluating(part), torch.no_grad():
-            found.append(_as_map(part(batch)[0], cut))
+            found.append(as_maps(part(batch), cut)[0].double().numpy())
     return found
 
 
@@ -98,16 +101,17 @@ def distinct_channels(values: FloatArray, count: int) -> list[int]:
     return chosen or [0]
 
 
-def _as_map(x: torch.Tensor, cut: Cut) -> FloatArray:
-    values = x.detach().double().numpy()
+def as_maps(passing: torch.Tensor, cut: Cut) -> torch.Tensor:
+    """Return what passes at a cut as maps (n, channels, h, w)."""
+    values = passing.detach()
     if cut.layout == "NHWC":
-        return np.asarray(values.transpose(2, 0, 1))
+        return values.permute(0, 3, 1, 2)
     if cut.layout == "NLC":
-        side = math.isqrt(len(values))
+        side = math.isqrt(values.shape[1])
         # class tokens and registers come before the patches
-        patches = values[len(values) - side * side :]
-        return np.asarray(patches.reshape(side, side, -1).transpose(2, 0, 1))
-    return np.asarray(values)
+        patches = values[:, values.shape[1] - side * side :]
+        return patches.reshape(len(values), side, side, -1).permute(0, 3, 1, 2)
+    return values
 
 
 def _overlay(channel: FloatArray, grey: FloatArray) -> Image.Image:

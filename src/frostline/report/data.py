@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from frostline.explain.gallery import Gallery
 from frostline.plan import Plan
 
 
@@ -35,6 +36,8 @@ class ReportData:
         The run folder, for the commands at the end.
     version : str, default=""
         Of Frostline.
+    gallery : Gallery or None, default=None
+        The pictures; without them the page does without.
     """
 
     plan: Plan
@@ -46,3 +49,4 @@ class ReportData:
     classes: tuple[str, ...] = ()
     run: str = "RUN"
     version: str = ""
+    gallery: Gallery | None = None

@@ -1,0 +1,222 @@
+"""What successive depths respond to: the patches of the user's images that excite a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from frostline.backbone.cuts import Cut
+from frostline.backbone.network import Network
+from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array, grid
+from frostline.explain.responses import as_maps, depths
+from frostline.features.moments import chosen_rows
+from frostline.features.passes import FeatureStore
+
+IntArray = npt.NDArray[np.int64]
+
+#: channels that are drawn, one a row, and patches of each
+ROWS = 4
+COLUMNS = 6
+#: depths that are drawn
+_DEPTHS = 4
+#: side of a drawn patch, in pixels
+_PATCH = 56
+#: side of the smallest piece that is shown, in pixels of the image: less is a blot
+_SMALLEST = 16
+
+#: images whose stored features tell which excite a channel, at most
+_SEARCHED = 2000
+# channels that like the same images teach nothing new: above this correlation only one is shown
+_ALIKE = 0.8
+
+
+@dataclass(frozen=True)
+class DepthPlan:
+    """One depth that will be drawn.
+
+    Attributes
+    ----------
+    cut : Cut
+    frozen : bool
+        Whether the layers since the depth before were left as pretrained.
+    channels : list of int or None
+        What the stored features say is worth drawing; None where training has outdated them.
+    rows : int64 ndarray of shape (len(channels), k)
+        Images that excite each channel most, the most exciting first; empty where unknown.
+    """
+
+    cut: Cut
+    frozen: bool
+    channels: list[int] | None
+    rows: IntArray
+
+
+def plan_depths(
+    store: FeatureStore, *, upto: str, frozen: Collection[str], count: int = _DEPTHS
+) -> list[DepthPlan]:
+    """Choose depths, and for frozen ones the channels and images, from stored features alone.
+
+    Parameters
+    ----------
+    store : FeatureStore
+    upto : str
+        The last cut that the classifier reads from.
+    frozen : collection of str
+        Tensors left as pretrained, by the network's own names.
+    count : int, default=4
+    """
+    network = store.network
+    found = depths(network, upto=upto, most=len(network.taps))
+    places = np.linspace(0, len(found) - 1, count).round().astype(int).tolist() if found else []
+    searched = chosen_rows(store.catalog.digests, np.arange(len(store.catalog)), _SEARCHED)
+    plans = []
+    before: str | None = None
+    untouched = True
+    for cut in (found[place] for place in dict.fromkeys(places)):
+        left = _left(network, before, cut.name, frozen)
+        untouched = untouched and left
+        before = cut.name
+        channels, rows = None, np.zeros((0, 0), dtype=np.int64)
+        if untouched:
+            values = _strengths(store.tap([cut.name], searched), cut.channels)
+            channels = telling_channels(values, store.catalog.labels[searched])
+            order = np.argsort(-values[:, channels], axis=0, kind="stable")[:COLUMNS]
+            rows = searched[order.T]
+        plans.append(DepthPlan(cut, left, channels, rows))
+    return plans
+
+
+def worth_seeing(plans: Sequence[DepthPlan], *, most: int) -> list[int]:
+    """Return rows to look at: for the deeper half, the images that excite its channels most.
+
+    Edges and colours, which shallow channels respond to, are in any image.
+    """
+    deep = [plan.rows for plan in plans[len(plans) // 2 :] if plan.rows.size]
+    ranked = [
+        rows[:, rank].tolist() for rank in range(COLUMNS) for rows in deep if rank < rows.shape[1]
+    ]
+    return list(dict.fromkeys(row for rows in ranked for row in rows))[:most]
+
+
+def telling_channels(strengths: FloatArray, labels: IntArray, count: int = ROWS) -> list[int]:
+    """Return the channels that tell the classes apart best, none like another.
+
+    A channel is judged by the share of its variance over images that lies between classes
+    (correlation ratio). One channel for each favourite class comes first.
+
+    Parameters
+    ----------
+    strengths : ndarray of shape (n, C)
+        How strongly every channel responds to every image.
+    labels : int array of shape (n,)
+    count : int, default=4
+    """
+    deviations = strengths - strengths.mean(axis=0)
+    total = np.square(deviations).sum(axis=0)
+    alive = total > 1e-12 * max(float(total.max()), 1e-12)
+    _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    members = np.zeros((len(sizes), len(labels)))
+    members[codes, np.arange(len(labels))] = 1.0 / sizes[codes]
+    means = members @ deviations
+    between = (sizes[:, None] * means**2).sum(axis=0)
+    ratio = np.where(alive, between / np.where(alive, total, 1.0), -1.0)
+    favourite = means.argmax(axis=0)
+    unit = deviations / np.sqrt(np.where(alive, total, 1.0))
+    order = [int(c) for c in np.argsort(-ratio, kind="stable") if alive[c]]
+    chosen: list[int] = []
+
+    def fresh(channel: int, *, anyone: bool) -> bool:
+        if channel in chosen or len(chosen) == count:
+            return False
+        taken = {int(favourite[other]) for other in chosen}
+        if not anyone and int(favourite[channel]) in taken:
+            return False
+        return all(abs(float(unit[:, channel] @ unit[:, other])) < _ALIKE for other in chosen)
+
+    for anyone in (False, True):
+        for channel in order:
+            if fresh(channel, anyone=anyone):
+                chosen.append(channel)
+    # few images make few different channels: fill up with the next ones
+    chosen += [c for c in order if c not in chosen][: count - len(chosen)]
+    return chosen or [0]
+
+
+class Responses:
+    """How strongly every channel responds to every image, and where most.
+
+    Parameters
+    ----------
+    plan : DepthPlan
+    """
+
+    def __init__(self, plan: DepthPlan) -> None:
+        self.plan = plan
+        self._values: list[FloatArray] = []
+        self._places: list[IntArray] = []
+        self._sides = (1, 1)
+
+    def add(self, passing: torch.Tensor) -> None:
+        """Look at what passes at the cut for some more images."""
+        maps = as_maps(passing, self.plan.cut)
+        if self.plan.channels is not None:
+            maps = maps[:, self.plan.channels]
+        self._sides = (maps.shape[2], maps.shape[3])
+        flat = maps.flatten(2)
+        # peaks saturate in many networks (ReLU6): all of a map tells more than its maximum
+        strengths = flat.mean(dim=2) + flat.std(dim=2, correction=0)
+        around = functional.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
+        self._values.append(strengths.double().numpy())
+        self._places.append(around.flatten(2).argmax(dim=2).numpy())
+
+    def draw(self, pixels: Sequence[UInt8Array], labels: IntArray) -> Image.Image:
+        """Draw the patches that excite some channels most, a row a channel, one an image.
+
+        Parameters
+        ----------
+        pixels : sequence of arrays of shape (size, size, 3), uint8
+            The prepared images, in the order they were looked at.
+        labels : int array of shape (n,)
+            Of these images.
+        """
+        values, places = np.concatenate(self._values), np.concatenate(self._places)
+        columns = min(COLUMNS, len(values))
+        known = self.plan.channels is not None
+        tiles = []
+        for channel in range(values.shape[1]) if known else telling_channels(values, labels):
+            strongest = np.argsort(-values[:, channel], kind="stable")[:columns]
+            tiles += [self._patch(pixels[i], int(places[i, channel])) for i in strongest]
+        return grid(tiles, columns, gap=2, background=BETWEEN)
+
+    def _patch(self, pixels: UInt8Array, place: int) -> Image.Image:
+        size = pixels.shape[0]
+        height, width = self._sides
+        row, column = divmod(place, width)
+        field = self.plan.cut.receptive_field
+        # units see far, but weigh the middle of what they see (Luo et al. 2016)
+        side = min(max(_SMALLEST, size if field is None else field), max(_SMALLEST, size // 2))
+        side = min(side, size)
+        top = _start((row + 0.5) * size / height, side, size)
+        left = _start((column + 0.5) * size / width, side, size)
+        piece = Image.fromarray(pixels[top : top + side, left : left + side])
+        return piece.resize((_PATCH, _PATCH), Image.Resampling.BICUBIC)
+
+
+def _left(network: Network, after: str | None, to: str, frozen: Collection[str]) -> bool:
+    return set(frozen).issuperset(network.parameter_names(after, to))
+
+
+def _strengths(taps: npt.NDArray[np.float32], channels: int) -> FloatArray:
+    """Mean plus spread over space, as :class:`Responses` has it."""
+    values = taps.astype(np.float64)
+    return np.asarray(values[:, :channels] + values[:, channels:])
+
+
+def _start(centre: float, side: int, size: int) -> int:
+    return int(min(max(round(centre - side / 2), 0), size - side))

@@ -1,0 +1,87 @@
+"""What the audit found, as a list of images with a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from frostline.images.audit import Audit
+
+#: images of one group that are shown, at most
+_OF_A_GROUP = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One image of a group of copies; ``name`` is its name in the catalog."""
+
+    name: str
+    note: str
+
+
+def list_findings(audit: Audit, *, most: int) -> list[Finding]:
+    """List images of leaks, contradictions, near-duplicates and copies, in this order.
+
+    Parameters
+    ----------
+    audit : Audit
+    most : int
+        How many images are listed at most; a group is listed with two images or not at all.
+    """
+    found: list[Finding] = []
+    shown: list[set[str]] = []
+    for names, notes in _groups(audit):
+        # a leak is a copy as well: it is told once, by what is worst about it
+        if any(set(names) <= other for other in shown):
+            continue
+        room = min(_OF_A_GROUP, most - len(found))
+        if room < 2:
+            break
+        shown.append(set(names))
+        chosen = _different_first(notes)[:room]
+        found += [Finding(names[i], notes[i]) for i in sorted(chosen)]
+    return found
+
+
+def _groups(audit: Audit) -> Iterator[tuple[list[str], list[str]]]:
+    """Names and notes of every group, the worst first."""
+    for leak in audit.leaks:
+        parts = [part or "no part" for part in leak["parts"]]
+        others = _words(parts)
+        yield (
+            leak["paths"],
+            [f"Leak: the same picture is in {others}; this one in {part}." for part in parts],
+        )
+    for conflict in audit.label_conflicts:
+        others = _words(conflict["labels"])
+        picture = "The same file" if conflict["kind"] == "exact" else "Nearly the same picture"
+        yield (
+            conflict["paths"],
+            [f"{picture} is labelled {others}; this one {x}." for x in conflict["labels"]],
+        )
+    for kind, groups in (
+        ("Near-duplicate of", audit.near_duplicates),
+        ("Same file as", audit.exact_duplicates),
+    ):
+        for names in groups:
+            yield names, [_beside(kind, names, i) for i in range(len(names))]
+
+
+def _beside(kind: str, names: Sequence[str], i: int) -> str:
+    other = names[1 if i == 0 else 0]
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return f"{kind} {other}{more}."
+
+
+def _words(values: Sequence[str]) -> str:
+    return " and ".join(dict.fromkeys(values))
+
+
+def _different_first(notes: Sequence[str]) -> list[int]:
+    """Positions of notes, one of every kind before any comes again."""
+    seen: dict[str, int] = {}
+    order = []
+    for i, note in enumerate(notes):
+        seen[note] = seen.get(note, 0) + 1
+        order.append((seen[note], i))
+    return [i for _, i in sorted(order)]

@@ -1,0 +1,243 @@
+"""Make all pictures of a report: what is shown, what is looked at, and how much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from torch import nn
+
+from frostline.backbone.network import Network
+from frostline.errors import BackboneError, UnreadableImageError
+from frostline.explain.attribution import draw_heat
+from frostline.explain.depths import DepthPlan, plan_depths, worth_seeing
+from frostline.explain.doubtful import Doubt, Honest, likely_label_errors
+from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array
+from frostline.explain.encoding import TILE, jpeg, png, tile
+from frostline.explain.filters import filter_grid, network_filters
+from frostline.explain.findings import list_findings
+from frostline.explain.gallery import Depth, Gallery, Tile
+from frostline.explain.looking import Seen, look
+from frostline.explain.mistakes import worst_mistakes
+from frostline.explain.reading import lead, own_names, read_in_parts
+from frostline.features.moments import chosen_rows
+from frostline.features.passes import FeatureStore
+from frostline.images.audit import Audit
+
+#: bytes of the picture of one depth, and of the filters, at most
+DEPTH_BYTES = 150_000
+FILTER_BYTES = 200_000
+
+_FILTERS = 64
+_FILTER_SIDE = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much is shown and computed.
+
+    Attributes
+    ----------
+    mistakes, doubtful, findings : int
+        Tiles of each kind, at most.
+    heats : int
+        Heat maps, mistakes first.
+    looked : int
+        Images that run through the trained network, those with heat maps among them.
+    covering : float
+        Multiply-accumulates that covering parts of images may take, where that is the only way.
+    """
+
+    mistakes: int = 24
+    doubtful: int = 24
+    findings: int = 24
+    heats: int = 48
+    looked: int = 128
+    covering: float = 800e9
+
+
+#: by effort: under ``fast`` the pictures may not take longer than what they show
+LIMITS: Mapping[str, Limits] = {
+    "fast": Limits(mistakes=12, doubtful=12, heats=12, looked=36, covering=80e9),
+    "balanced": Limits(),
+    "best": Limits(looked=200),
+}
+
+
+def make_gallery(
+    store: FeatureStore,
+    module: nn.Module,
+    *,
+    labels: npt.NDArray[np.int64],
+    assessed: Honest,
+    others: Sequence[Honest] = (),
+    audit: Audit,
+    frozen: Collection[str],
+    limits: Limits | None = None,
+) -> Gallery:
+    """Choose and draw the pictures of a report.
+
+    All tiles show the prepared image, which is what the network sees. Everything is bounded: the
+    counts by ``limits``, the bytes by caps for each picture that add up to less than 2.5 MB. An
+    image that can no longer be read is left out, and a note says so.
+
+    Parameters
+    ----------
+    store : FeatureStore
+    module : Module
+        The trained classifier, on the CPU: normalised images to logits.
+    labels : int array
+        Of all catalog rows.
+    assessed : Honest
+        The predictions that the score rests on: mistakes are taken from these alone.
+    others : sequence of Honest, default=()
+        Further honest predictions, the most trusted first, that label errors are searched by.
+    audit : Audit
+    frozen : collection of str
+        Names of the tensors of ``module`` that were left as pretrained.
+    limits : Limits or None, default=None
+        Those of effort ``balanced`` for None.
+
+    Returns
+    -------
+    Gallery
+    """
+    bounds = LIMITS["balanced"] if limits is None else limits
+    catalog = store.catalog
+    wrong = _mistakes(assessed, labels, bounds.mistakes)
+    doubts = likely_label_errors([assessed, *others], labels, most=bounds.doubtful)
+    row_of = {row.name: i for i, row in enumerate(catalog.rows)}
+    findings = [
+        (row_of[found.name], found.note) for found in list_findings(audit, most=bounds.findings)
+    ]
+    wanted = [(said.row, int(said.probabilities.argmax())) for said in (*wrong, *doubts)]
+    wanted = list(dict.fromkeys(wanted))[: bounds.heats]
+    plans = _plans(store, module, frozen)
+    looked = _worth_looking(store, wanted, plans, bounds.looked)
+    shown = [said.row for said in (*wrong, *doubts)] + [row for row, _ in findings]
+    pixels = dict(_readable(store, list(dict.fromkeys([*looked, *shown]))))
+    seen = look(
+        store.network,
+        module,
+        {row: pixels[row] for row in looked if row in pixels},
+        [pair for pair in wanted if pair[0] in pixels],
+        plans,
+        labels=labels,
+        covering=bounds.covering,
+    )
+
+    def tiles(said: Sequence[Doubt], note: str) -> tuple[Tile, ...]:
+        return tuple(_tile(store, one, note, pixels, seen) for one in said if one.row in pixels)
+
+    return Gallery(
+        mistakes=tiles(wrong, "{own} for its own label."),
+        doubtful=tiles(
+            doubts, "{how}: {own} for its label, by a model that did not learn from this image."
+        ),
+        findings=tuple(
+            Tile(
+                path=catalog.rows[row].name,
+                label=catalog.classes[catalog.rows[row].label],
+                thumbnail=tile(Image.fromarray(pixels[row])),
+                note=note,
+            )
+            for row, note in findings
+            if row in pixels
+        ),
+        filters=draw_first_filters(store.network, module),
+        depths=tuple(
+            Depth(layer=plan.cut.name, picture=jpeg(one, most=DEPTH_BYTES), frozen=plan.frozen)
+            for plan, one in zip(plans, seen.depths, strict=False)
+        ),
+    )
+
+
+def draw_first_filters(network: Network, module: nn.Module) -> bytes:
+    """Return a PNG of the trained network's first filters; empty where there are none."""
+    reading = read_in_parts(lead(module))
+    if reading is None:
+        return b""
+    try:
+        _, filters = network_filters(network, reading.graph.state_dict())
+    except BackboneError:
+        return b""
+    most = _FILTERS
+    while True:
+        written = png(filter_grid(filters, most=most, side=_FILTER_SIDE, background=BETWEEN))
+        if len(written) <= FILTER_BYTES or most == 1:
+            return written
+        most //= 2
+
+
+def _mistakes(assessed: Honest, labels: npt.NDArray[np.int64], most: int) -> list[Doubt]:
+    p, given = assessed.probabilities, labels[assessed.rows]
+    found = worst_mistakes(p, given, most=most)
+    return [Doubt(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i]) for i in found]
+
+
+def _plans(store: FeatureStore, module: nn.Module, frozen: Collection[str]) -> list[DepthPlan]:
+    reading = read_in_parts(lead(module))
+    if reading is None:
+        return []
+    return plan_depths(store, upto=reading.cuts[-1], frozen=own_names(module, frozen))
+
+
+def _worth_looking(
+    store: FeatureStore, wanted: Sequence[tuple[int, int]], plans: Sequence[DepthPlan], most: int
+) -> list[int]:
+    """Rows of heat maps, then those that excite deep channels most, then a fair sample."""
+    sample = chosen_rows(store.catalog.digests, np.arange(len(store.catalog)), most).tolist()
+    rows = [*(row for row, _ in wanted), *worth_seeing(plans, most=most), *sample]
+    return list(dict.fromkeys(rows))[:most]
+
+
+def _readable(store: FeatureStore, rows: Sequence[int]) -> Iterator[tuple[int, UInt8Array]]:
+    """Prepared images of those rows that can still be read; a note names the others."""
+
+    def prepared(row: int) -> UInt8Array | None:
+        try:
+            return store.pictures.prepared(store.catalog.digests[row])
+        except UnreadableImageError as error:
+            store.progress.note(f"Not among the pictures of the report: {error}")
+            return None
+
+    for row, pixels in zip(rows, store.pictures.map(rows, prepared), strict=True):
+        if pixels is not None:
+            yield row, pixels
+
+
+def _tile(
+    store: FeatureStore, said: Doubt, note: str, pixels: Mapping[int, UInt8Array], seen: Seen
+) -> Tile:
+    catalog = store.catalog
+    image = catalog.rows[said.row]
+    predicted = int(said.probabilities.argmax())
+    heat = seen.heats.get((said.row, predicted))
+    own = _percent(float(said.probabilities[image.label]))
+    text = note.format(own=own, how=_strength(said.margin))
+    return Tile(
+        path=image.name,
+        label=catalog.classes[image.label],
+        prediction=catalog.classes[predicted],
+        confidence=float(said.probabilities[predicted]),
+        thumbnail=tile(Image.fromarray(pixels[said.row])),
+        heat=b"" if heat is None else _heat(pixels[said.row], heat),
+        note=text if heat is None or not seen.note else f"{text} {seen.note}",
+    )
+
+
+def _heat(pixels: UInt8Array, heat: FloatArray) -> bytes:
+    return jpeg(draw_heat(pixels, heat, side=TILE))
+
+
+def _percent(share: float) -> str:
+    return "under 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
+
+
+def _strength(margin: float) -> str:
+    if margin < -0.9:
+        return "Strong disagreement"
+    return "Disagreement" if margin < -0.5 else "Slight disagreement"

@@ -1,0 +1,31 @@
+"""The predictions that were wrong although the model was sure."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+
+
+def worst_mistakes(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, most: int) -> IntArray:
+    """Return positions of wrong predictions, the most confident first.
+
+    Parameters
+    ----------
+    probabilities : array of shape (n, C)
+        For images that did not teach the model.
+    labels : int array of shape (n,)
+    most : int
+        How many are returned at most.
+
+    Returns
+    -------
+    ndarray of int64
+        Predictions of equal confidence keep their order.
+    """
+    values, given = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
+    predicted = values.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != given)
+    order = np.argsort(-values[wrong, predicted[wrong]], kind="stable")
+    return wrong[order][:most].astype(np.int64)

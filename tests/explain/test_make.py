@@ -1,0 +1,354 @@
+"""The gallery shows what it says, from the trained network, within its bounds."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import frostline.publish
+from frostline import pipeline
+from frostline.backbone.heads import BlendClassifier
+from frostline.backbone.weights import fingerprint
+from frostline.evaluation.calibration import fit_temperature, softmax
+from frostline.explain import looking
+from frostline.explain.attribution import attribute, draw_heat
+from frostline.explain.depths import plan_depths
+from frostline.explain.doubtful import Honest, likely_label_errors
+from frostline.explain.encoding import TILE, TILE_BYTES, jpeg
+from frostline.explain.filters import network_filters
+from frostline.explain.gallery import Gallery
+from frostline.explain.looking import look
+from frostline.explain.make import (
+    DEPTH_BYTES,
+    FILTER_BYTES,
+    LIMITS,
+    Limits,
+    draw_first_filters,
+    make_gallery,
+)
+from frostline.explain.reading import read_in_parts
+from frostline.features.passes import run_passes
+from frostline.images.audit import audit
+from frostline.plan import FullTraining, Plan, Recipe, SuffixTraining, TapsHead
+from frostline.procedure import Fitted, Task, _left_out, gather
+from frostline.progress import NullProgress
+from frostline.report import ReportData, write_report
+from frostline.settings import ResolvedSettings, make_settings
+from frostline.training.result import Trained
+
+Train = Callable[[Any], Trained]
+
+STEPS = Recipe.model_validate(
+    {
+        "epochs": 1,
+        "batch_size": 16,
+        "learning_rate": 1e-2,
+        "head_learning_rate": 1e-2,
+        "augment": "none",
+        "flip": False,
+        "validation_fraction": 0.0,
+        "norm_mode": "eval",
+    }
+)
+
+
+def opened(picture: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(picture))
+
+
+@pytest.fixture(scope="module")
+def head(learn: Train) -> Trained:
+    return learn(TapsHead(taps=["blocks.2", "bn2"], strength=0.1))
+
+
+@pytest.fixture(scope="module")
+def suffix(learn: Train) -> Trained:
+    return learn(SuffixTraining(keep_to=None, freeze_to="blocks.3", recipe=STEPS))
+
+
+def left_out(trained: Trained, labels: Any) -> Honest:
+    if not len(trained.honest_rows):
+        return Honest(np.arange(len(labels)), np.full((len(labels), 4), 0.25))
+    temperature = fit_temperature(trained.honest_logits, labels)
+    return Honest(trained.honest_rows, softmax(trained.honest_logits, temperature))
+
+
+def make(corners: Any, trained: Trained, **changes: Any) -> Gallery:
+    store = corners.store
+    arguments = {
+        "labels": store.catalog.labels,
+        "assessed": left_out(trained, store.catalog.labels),
+        "audit": audit(store.catalog, store.thumbnails),
+        "frozen": trained.frozen,
+        "limits": LIMITS["fast"],
+    }
+    return make_gallery(store, trained.module, **(arguments | changes))
+
+
+def test_a_wrong_label_is_shown_with_what_spoke_against_it(corners: Any, head: Trained) -> None:
+    store = corners.store
+    wrong = 5
+    rows = list(store.catalog.rows)
+    rows[wrong] = replace(rows[wrong], label=2)
+    catalog = replace(store.catalog, rows=tuple(rows))
+    honest = left_out(head, store.catalog.labels)
+    mislabelled = replace(corners, store=replace(store, catalog=catalog))
+    shown = make(mislabelled, head, labels=catalog.labels, assessed=honest)
+    for tile in (shown.mistakes[0], shown.doubtful[0]):
+        assert tile.path == rows[wrong].name
+        assert (tile.label, tile.prediction) == ("red", "blue")
+        assert tile.confidence == honest.probabilities[wrong].max() > 0.5
+        assert opened(tile.thumbnail).size == opened(tile.heat).size == (TILE, TILE)
+        pixels = store.pixels(np.array([wrong]))
+        x = torch.from_numpy(store.network.preprocessing.normalise(pixels))
+        found = np.asarray(opened(tile.heat)).astype(float)
+        apart = []
+        for target in range(4):
+            heat = attribute(head.module, x, [target]).heat[0]
+            drawn = np.asarray(draw_heat(pixels[0], heat, side=TILE)).astype(float)
+            apart.append(float(np.abs(found - drawn).mean()))
+        # JPEG blurs the noise a little
+        assert apart[0] < 8 < 2 * min(apart[1:])
+        seen = np.asarray(opened(tile.thumbnail)).astype(float)
+        assert np.abs(seen - pixels[0]).mean() < 12
+    assert "for its own label" in shown.mistakes[0].note
+    assert "isagreement" in shown.doubtful[0].note
+
+
+def test_the_same_again_and_every_depth_is_there(corners: Any, head: Trained) -> None:
+    first = make(corners, head)
+    assert first == make(corners, head)
+    assert [depth.layer for depth in first.depths] == ["bn1", "blocks.2", "blocks.4", "bn2"]
+    assert all(depth.frozen for depth in first.depths)
+    assert opened(first.filters).format == "PNG"
+    assert all(opened(depth.picture).format == "JPEG" for depth in first.depths)
+
+
+def test_further_judges_are_searched_for_label_errors(corners: Any, head: Trained) -> None:
+    labels = corners.store.catalog.labels.copy()
+    labels[30] = 0
+    honest = left_out(head, corners.store.catalog.labels)
+    part = Honest(honest.rows[:20], honest.probabilities[:20])
+    rest = Honest(honest.rows[20:], honest.probabilities[20:])
+    assert "red-6.png" not in [t.path for t in make(corners, head, assessed=part).doubtful]
+    shown = make(corners, head, labels=labels, assessed=part, others=[rest])
+    assert shown.doubtful[0].path == "red-6.png"
+    assert "red-6.png" not in [t.path for t in shown.mistakes]
+
+
+def test_the_probe_searches_training_rows_where_layers_were_trained(
+    corners: Any, suffix: Trained, head: Trained, resolved: ResolvedSettings
+) -> None:
+    store, n = corners.store, len(corners.store.catalog)
+    labels = store.catalog.labels.copy()
+    labels[7] = 1
+    settings = make_settings(effort="fast")
+    task = Task(store, labels, np.arange(n), settings, resolved, NullProgress())
+    evidence = gather(task, np.arange(n))
+    validation = replace(
+        suffix, honest_rows=np.array([20, 21]), honest_logits=np.eye(4)[[1, 1]] * 5
+    )
+    left_out = _left_out(task, validation, evidence)
+    assert left_out is not None
+    np.testing.assert_allclose(left_out.probabilities.sum(axis=1), 1.0)
+    fitted = Fitted(cast(Plan, None), validation, 1.0, left_out)
+    assert [len(one.rows) for one in fitted.honest] == [2, n]
+    assert likely_label_errors(fitted.honest, labels, most=3)[0].row == 7
+    # a head that has such outputs itself needs no second judge
+    assert _left_out(task, head, evidence) is None
+
+
+def test_trained_layers_are_shown_as_trained_and_nothing_changes(
+    corners: Any, suffix: Trained
+) -> None:
+    network = corners.store.network
+    before, after = fingerprint(network.feature_module), fingerprint(suffix.module)
+    x = torch.from_numpy(network.preprocessing.normalise(corners.store.pixels(np.arange(3))))
+    plans = plan_depths(
+        corners.store, upto="bn2", frozen={n.removeprefix("kept.") for n in suffix.frozen}
+    )
+    sight = looking._sight(network, suffix.module, plans)
+    assert sight is not None
+    assert isinstance(suffix.module.kept, nn.Module)
+    with torch.no_grad():
+        trained, pretrained = suffix.module.kept(x), network.prefix("bn2")(x)
+    found = sight.maps(x)
+    torch.testing.assert_close(found["bn2"], trained)
+    assert (found["bn2"] - pretrained).abs().max() > 1e-3
+    torch.testing.assert_close(found["blocks.2"], network.prefix("blocks.2")(x))
+    shown = make(corners, suffix)
+    assert [(d.layer, d.frozen) for d in shown.depths] == [
+        ("bn1", True),
+        ("blocks.2", True),
+        ("blocks.4", False),
+        ("bn2", False),
+    ]
+    assert fingerprint(network.feature_module) == before
+    assert fingerprint(suffix.module) == after
+
+
+def test_a_blend_shows_its_lead_and_the_mean_of_its_maps(
+    corners: Any, head: Trained, suffix: Trained
+) -> None:
+    module = BlendClassifier([suffix.module, head.module], [0.5, 0.1]).eval()
+    frozen = [f"members.{i}.{name}" for i, one in enumerate((suffix, head)) for name in one.frozen]
+    labels = np.roll(corners.store.catalog.labels, 12)
+    shown = make(corners, replace(head, module=module), frozen=frozen, labels=labels)
+    alone = make(corners, suffix, labels=labels)
+    assert [d.frozen for d in shown.depths] == [True, True, False, False]
+    assert [d.layer for d in shown.depths] == [d.layer for d in alone.depths]
+    assert all(tile.heat for tile in shown.mistakes)
+    x = torch.from_numpy(
+        corners.store.network.preprocessing.normalise(corners.store.pixels(np.arange(2)))
+    )
+    found = attribute(module, x, [0, 1]).heat
+    parts = [attribute(one.module, x, [0, 1]).heat for one in (suffix, head)]
+    np.testing.assert_allclose(found, (parts[0] / 0.5 + parts[1] / 0.1) / 2, rtol=1e-6)
+
+
+def test_filters_are_those_of_the_trained_network(corners: Any, learn: Train) -> None:
+    trained = learn(FullTraining(start="random", recipe=STEPS))
+    network = corners.store.network
+    reading = read_in_parts(trained.module)
+    assert reading is not None
+    _, filters = network_filters(network, reading.graph.state_dict())
+    np.testing.assert_array_equal(
+        filters.astype(np.float32), trained.module.state_dict()["kept.conv_stem.weight"].numpy()
+    )
+    drawn = draw_first_filters(network, trained.module)
+    assert drawn != draw_first_filters(network, corners.store.network.module)
+    assert drawn.startswith(b"\x89PNG")
+
+
+class Foreign(nn.Module):
+    """A classifier that Frostline did not build."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.runs += len(x)
+        return x.mean(dim=(2, 3)).repeat(1, 2)[:, :4]
+
+
+def test_a_foreign_classifier_is_asked_within_bounds(corners: Any, head: Trained) -> None:
+    module, network = Foreign(), corners.store.network
+    pixels = dict(enumerate(corners.store.pixels(np.arange(6))))
+    wanted = [(i, i % 4) for i in range(6)]
+    labels = corners.store.catalog.labels
+    seen = look(network, module, pixels, wanted, [], labels=labels, covering=3 * 37 * network.macs)
+    assert list(seen.heats) == wanted[:3]
+    assert module.runs == 3 * 37
+    assert "covering" in seen.note
+    assert seen.depths == []
+    labels = np.roll(labels, 1)
+    shown = make(corners, replace(head, module=module), labels=labels)
+    assert shown.depths == () and shown.filters == b""
+    assert all("covering" in tile.note for tile in shown.mistakes if tile.heat)
+
+
+def test_few_images_run_through_the_network(
+    corners: Any, head: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    maps = looking._Sight.maps
+
+    def counted(self: Any, images: torch.Tensor) -> Any:
+        seen.append(len(images))
+        return maps(self, images)
+
+    monkeypatch.setattr(looking._Sight, "maps", counted)
+    limits = Limits(mistakes=5, doubtful=4, findings=2, heats=3, looked=20)
+    labels = np.roll(corners.store.catalog.labels, 12)
+    shown = make(corners, head, labels=labels, limits=limits)
+    assert sum(seen) == 20
+    assert len(shown.mistakes) == 5
+    assert [bool(tile.heat) for tile in shown.mistakes] == [True] * 3 + [False] * 2
+    assert len(shown.doubtful) <= 4
+    assert LIMITS["fast"].looked <= 50
+    assert max(limits.looked for limits in LIMITS.values()) <= 200
+
+
+def test_pictures_are_bounded_even_of_noise() -> None:
+    random = np.random.default_rng(0)
+    noise = Image.fromarray(random.integers(0, 255, (TILE, TILE, 3)).astype(np.uint8))
+    assert 0 < len(jpeg(noise)) <= TILE_BYTES
+    assert len(jpeg(noise, most=600)) <= 600
+    for limits in LIMITS.values():
+        tiles = 2 * (limits.mistakes + limits.doubtful) + limits.findings
+        assert tiles * TILE_BYTES + 4 * DEPTH_BYTES + FILTER_BYTES < 2_500_000
+
+
+class Notes(NullProgress):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_an_image_that_is_gone_is_named_and_left_out(
+    corners: Any, head: Trained, resolved: ResolvedSettings, tmp_path: Path
+) -> None:
+    rows = []
+    for row in corners.store.catalog.rows:
+        path = tmp_path / row.name
+        path.write_bytes(row.path.read_bytes())
+        rows.append(replace(row, path=path))
+    catalog = replace(corners.store.catalog, rows=tuple(rows))
+    progress = Notes()
+    store = run_passes(
+        corners.store.network,
+        catalog,
+        settings=make_settings(),
+        resolved=resolved,
+        progress=progress,
+    )
+    labels = np.roll(catalog.labels, 12)
+    before = make(replace(corners, store=store), head, labels=labels)
+    gone = before.mistakes[0].path
+    (tmp_path / gone).unlink()
+    fresh = run_passes(
+        corners.store.network,
+        catalog,
+        settings=make_settings(),
+        resolved=resolved,
+        progress=progress,
+    )
+    after = make(replace(corners, store=fresh), head, labels=labels)
+    assert [t.path for t in after.mistakes] == [t.path for t in before.mistakes[1:]]
+    assert any(gone in said for said in progress.said)
+
+
+def test_a_run_hands_its_gallery_to_the_report(
+    tmp_path: Path, digits_into: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits_into(tmp_path / "digits", per_class=16)
+    wrong = tmp_path / "digits" / "digit 0" / "of digit 1.png"
+    source = sorted((tmp_path / "digits" / "digit 1").iterdir())[3]
+    source.rename(wrong)
+    handed: list[ReportData] = []
+
+    def kept(path: Path, *, data: ReportData) -> None:
+        handed.append(data)
+        write_report(path, data=data)
+
+    monkeypatch.setattr(frostline.publish, "write_report", kept)
+    result = pipeline.fit(tmp_path / "digits", tmp_path / "run", effort="fast", threads=1)
+    gallery = handed[0].gallery
+    assert gallery is not None
+    assert gallery.doubtful[0].path == "digit 0/of digit 1.png"
+    assert gallery.doubtful[0].prediction == "digit 1"
+    assert gallery.mistakes and all(tile.heat for tile in gallery.mistakes)
+    assert len(gallery.depths) == 4
+    assert result.metrics["seconds"]["drawing pictures"] >= 0

@@ -16,7 +16,14 @@ from frostline import __version__
 from frostline.artifact.card import Fingerprints, ModelCard
 from frostline.artifact.model import Model
 from frostline.artifact.model_folder import save_model
-from frostline.artifact.run_folder import AUDIT, PLAN, PREDICTIONS, REPORT, RunFolder
+from frostline.artifact.run_folder import (
+    AUDIT,
+    PLAN,
+    PREDICTIONS,
+    REPORT,
+    REPORT_DATA,
+    RunFolder,
+)
 from frostline.assess import Assessed
 from frostline.backbone.weights import fingerprint
 from frostline.evaluation.scores import Scores, score
@@ -25,7 +32,8 @@ from frostline.images.audit import Audit
 from frostline.images.split import Split
 from frostline.plan import Plan, TapsHead
 from frostline.procedure import Fitted, Task
-from frostline.report import ReportData, write_report
+from frostline.report import ReportData, save_record, write_report
+from frostline.report.reproduce import fingerprint_of_images, provenance
 from frostline.timing import Stopwatch
 
 #: prepared images that the exported model is checked on
@@ -89,7 +97,7 @@ def publish(
     with clock.phase("writing the model"):
         card = _card(task, split, fitted, scores, assessed)
         checked = task.store.pixels(split.train[:_CHECKED])
-        save_model(
+        card = save_model(
             run.model, fitted.trained.module, card, images=checked, threads=task.resolved.threads
         )
     plan, found = fitted.plan, audit.to_json(catalog)
@@ -131,7 +139,9 @@ def publish(
             **task.settings.model_dump(mode="json"),
             "resolved": task.resolved.model_dump(mode="json"),
         },
+        provenance=_provenance(run, task, card),
     )
+    save_record(run.path / REPORT_DATA, data)
     write_report(run.path / REPORT, data=data)
     metrics["seconds"] = clock.report()
     run.log("finished", accuracy=scores.accuracy)
@@ -157,6 +167,26 @@ def _card(
         n_train=len(split.train),
         test={"method": assessed.method, "n": scores.n, **_headline(scores), **_expected(assessed)},
         source=task.store.catalog.source,
+    )
+
+
+def _provenance(run: RunFolder, task: Task, card: ModelCard) -> dict[str, Any]:
+    catalog, prints = task.store.catalog, card.fingerprints
+    images = (
+        (row.name, digest, catalog.classes[row.label])
+        for row, digest in zip(catalog.rows, catalog.digests, strict=True)
+    )
+    return provenance(
+        task.settings,
+        source=catalog.source,
+        run=str(run.path),
+        plan_given=task.given_plan,
+        fingerprints={
+            "images and labels": fingerprint_of_images(images),
+            "frozen layers": prints.frozen,
+            "model/weights.safetensors": prints.weights,
+            "model/model.onnx": prints.onnx,
+        },
     )
 
 

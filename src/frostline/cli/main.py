@@ -211,6 +211,20 @@ def inspect(
 
 
 @app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Another .html file to write.")
+    ] = None,
+) -> None:
+    """Make the report of a run anew, from what its folder keeps."""
+    with polite_exits():
+        from frostline.cli.report import rebuild_report
+
+        rebuild_report(run, output)
+
+
+@app.command()
 def models(
     pattern: Annotated[str, typer.Argument(help="A piece of the name, or a pattern with *.")] = "",
     local: Annotated[

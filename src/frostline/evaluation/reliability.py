@@ -46,9 +46,7 @@ class Bin:
         return {**asdict(self), "interval": list(self.interval)}
 
 
-def reliability(
-    confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = BINS
-) -> list[Bin]:
+def reliability(confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = BINS) -> list[Bin]:
     """Sort predictions into bins of equal mass by their confidence, the least sure first.
 
     Equal confidences share a bin, so there may be fewer bins than asked for, and the order of the

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from frostline.explain.gallery import Gallery
 from frostline.plan import Plan
 
 
@@ -20,8 +21,9 @@ class ReportData:
     metrics : mapping
         The content of ``metrics.json``.
     scores : mapping
-        ``Scores.to_json``: ``confusion`` (C x C counts, rows are the truth) and ``per_class``
-        (mappings with ``class``, ``precision``, ``recall``, ``f1`` and ``support``).
+        ``Scores.to_json``: ``confusion`` (C x C counts, rows are the truth), ``per_class``
+        (mappings with ``class``, ``precision``, ``recall``, ``f1`` and ``support``) and
+        ``reliability`` (bins of confidence).
     audit : mapping
         The content of ``audit.json``.
     settings : mapping
@@ -35,6 +37,11 @@ class ReportData:
         The run folder, for the commands at the end.
     version : str, default=""
         Of Frostline.
+    provenance : mapping, default={}
+        How to make the same model again: ``command`` (text), ``versions`` and ``fingerprints``
+        (mappings of names to text).
+    gallery : Gallery or None, default=None
+        The pictures; without them the page does without.
     """
 
     plan: Plan
@@ -46,3 +53,5 @@ class ReportData:
     classes: tuple[str, ...] = ()
     run: str = "RUN"
     version: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    gallery: Gallery | None = None

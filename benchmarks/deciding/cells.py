@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter
 
 from deciding import glyph_network
 from deciding.fastai_schedule import fine_tune
@@ -24,10 +26,12 @@ from frostline.files import write_text
 from frostline.images.audit import audit
 from frostline.images.sources import open_source
 from frostline.images.stratified import stratified_folds, stratified_holdout
-from frostline.plan import Action, TapsHead
+from frostline.plan import Action, Blend, TapsHead
 from frostline.procedure import Task, carry_out, gather, judge_by, make_context
 from frostline.progress import NullProgress
 from frostline.settings import make_settings, resolve
+from frostline.strategy.blending import FEW_IMAGES
+from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.finetune_all import GENTLY
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
@@ -38,15 +42,19 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
+_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
+
 SIZES = ("5", "20", "all")
 #: shows what transfer gave; never in the race
 REFERENCE = "train from scratch"
 #: on all images only the first seed trains these: they never won
-RARE = ("train the norm layers", GENTLY)
+RARE = ("train the norm layers", GENTLY, ADAPTERS)
 #: a rival's default, never in the race either
 FASTAI = "fastai fine_tune"
 #: real photographs are seen at this size, as the study would take a week at 224
 LITE0_SIZE = 128
+#: what every option may plan for, in nominal time
+BUDGET = "5m"
 #: a class drawn by its share has at least so many images
 _FEWEST = 3
 
@@ -77,7 +85,7 @@ def network_of(name: str, work: Path) -> Network:
 def prepared(target: TargetSet, places: Places) -> tuple[Task, IntArray, IntArray]:
     """Return the task of a set, the rows that may teach and those that judge."""
     progress = NullProgress()
-    settings = make_settings(threads=torch.get_num_threads(), workers=1, budget="5m")
+    settings = make_settings(threads=torch.get_num_threads(), workers=1, budget=BUDGET)
     resolved = resolve(settings, cuda=False)
     catalog = open_source(table_of(target, places), group_by=None, progress=progress)
     store = run_passes(
@@ -138,20 +146,20 @@ def run_cell(cell: Cell, places: Places, results: Path, *, only: set[str] | None
     found["loo"] = {tap: _packed(right) for tap, right in evidence.correct.items()}
     options = found.setdefault("options", {})
     folds = _folds(task, rows)
+    guessed = Guesses(results / f"{cell.key}.npz", task.labels[test], kept=len(rows) < FEW_IMAGES)
     for proposal in every_option(context):
         if only is not None and proposal.name not in only:
             continue
         if proposal.name in RARE and cell.size == "all" and cell.seed:
             continue
         entry = options.setdefault(proposal.name, {})
-        action = json.loads(proposal.action.model_dump_json())
-        if entry.get("action") != action:
+        if not _is_same(entry, proposal.action):
             entry.clear()
-            entry["action"] = action
+            entry["action"] = json.loads(proposal.action.model_dump_json())
             entry["strategy"] = proposal.strategy
             entry["nominal"] = round(proposal.seconds, 2)
-        if "right" not in entry:
-            found_now = _scored(task, proposal.action, rows, test)
+        if "right" not in entry or guessed.lacks(proposal.name):
+            found_now = _scored(task, proposal.action, rows, test, guessed.keep(proposal.name))
             entry.update(right=found_now["right"], cpu=found_now["cpu"], wall=found_now["wall"])
         if proposal.name != REFERENCE and not _is_raced(entry):
             entry["heat"] = _raced(task, proposal, rows, folds[:1], HEAT)
@@ -166,7 +174,7 @@ def run_cell(cell: Cell, places: Places, results: Path, *, only: set[str] | None
 def _fastai(task: Task, context: Context, rows: IntArray, test: IntArray) -> dict[str, Any]:
     """Give fastai's schedule as many epochs as our own fine-tuning of everything gets."""
     ours = next(p for p in every_option(context) if p.name == "fine-tune the whole network")
-    epochs = 1 if isinstance(ours.action, TapsHead) else ours.action.recipe.epochs
+    epochs = 1 if isinstance(ours.action, TapsHead | Blend) else ours.action.recipe.epochs
     cpu, wall = time.process_time(), time.perf_counter()
     right = fine_tune(task, rows, test, epochs=epochs, flip=context.flip)
     return {
@@ -190,6 +198,11 @@ def _raced(
     return [_scored(task, action, rows[learn], rows[judge]) for learn, judge in folds]
 
 
+def _is_same(entry: dict[str, Any], action: Action) -> bool:
+    """Whether an option was recorded for this action; fields that came later have defaults."""
+    return "action" in entry and _ACTION.validate_python(entry["action"]) == action
+
+
 def _is_raced(entry: dict[str, Any]) -> bool:
     return "final" in entry and "sure" in entry["heat"][0]
 
@@ -207,12 +220,57 @@ def _folds(task: Task, rows: IntArray) -> list[tuple[IntArray, IntArray]]:
     )
 
 
-def _scored(task: Task, action: Action, learn: IntArray, judge: IntArray) -> dict[str, Any]:
+class Guesses:
+    """The probabilities that every option gave on the test images of a small cell, in a file.
+
+    Averages of options are judged by them. They are kept as roots, in a byte each.
+
+    Parameters
+    ----------
+    path : Path
+    truth : int array of shape (n,)
+        Classes of the test images.
+    kept : bool
+        Whether this cell keeps any.
+    """
+
+    def __init__(self, path: Path, truth: IntArray, *, kept: bool) -> None:
+        self._path, self._kept = path, kept
+        self._found: dict[str, npt.NDArray[Any]] = {"truth": truth}
+        if kept and path.exists():
+            with np.load(path) as stored:
+                self._found |= {name: stored[name] for name in stored.files}
+
+    def lacks(self, name: str) -> bool:
+        """Whether an option's probabilities are asked for, but not there."""
+        return self._kept and name != REFERENCE and name not in self._found
+
+    def keep(self, name: str) -> Callable[[FloatArray], None]:
+        """Return what takes an option's probabilities (n, C)."""
+
+        def take(probabilities: FloatArray) -> None:
+            if self.lacks(name):
+                self._found[name] = np.round(255 * np.sqrt(probabilities)).astype(np.uint8)
+                # tiles of one byte compress to a few kilobytes an option
+                np.savez_compressed(self._path, **self._found)  # type: ignore[arg-type]
+
+        return take
+
+
+def _scored(
+    task: Task,
+    action: Action,
+    learn: IntArray,
+    judge: IntArray,
+    take: Callable[[FloatArray], None] | None = None,
+) -> dict[str, Any]:
     """Train on some rows; say which others are right, how sure of the truth, and what it took."""
     cpu, wall = time.process_time(), time.perf_counter()
     trained = carry_out(task, action, learn)
     seconds = (time.process_time() - cpu, time.perf_counter() - wall)
     judged = judge_by(task, trained, judge)
+    if take is not None and judged.probabilities is not None:
+        take(judged.probabilities)
     return {
         "right": _packed(judged.right),
         "sure": bytes(np.round(judged.sure * 255).astype(np.uint8)).hex(),

@@ -80,13 +80,13 @@ def _cost(
         if not cell.may_race(_thresholds(values)):
             # only the gate and the choice of a head matter
             choice = cell.choose(_thresholds(values), growth)
-            total += cell.regret(choice.name)
+            total += cell.regret(*choice.members)
             continue
         key = (id(cell), values[:2])
         if key not in seen:
             choice = cell.choose(_thresholds(values), growth)
             share = choice.race_seconds / cell.all_seconds
-            seen[key] = cell.regret(choice.name) + _TIME * share
+            seen[key] = cell.regret(*choice.members) + _TIME * share
         total += seen[key]
     return total / len(cells)
 

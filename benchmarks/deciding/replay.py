@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,10 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from deciding.cells import FASTAI, REFERENCE, is_head, sureness, unpacked
+from deciding.cells import BUDGET, FASTAI, REFERENCE, is_head, sureness, unpacked
 from frostline.plan import Action, EvidenceSummary
+from frostline.settings import parse_budget
+from frostline.strategy.blending import blend_of
+from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import prior_case
+from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.growth import (
     FITTED_GROWTH,
@@ -34,16 +38,20 @@ BoolArray = npt.NDArray[np.bool_]
 
 _ACTION: TypeAdapter[Action] = TypeAdapter(Action)
 #: what no race tries
-ONLY_STUDIED = ("train the norm layers",)
+ONLY_STUDIED = ("train the norm layers", ADAPTERS)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What would be chosen, and the CPU seconds that finding it took."""
+    """What would be chosen, and the CPU seconds that finding it took.
+
+    ``members`` are the options that are averaged, the leading one first; one for a single option.
+    """
 
     name: str
     race_seconds: float
     raced: bool
+    members: tuple[str, ...]
 
 
 class Recorded:
@@ -53,9 +61,12 @@ class Recorded:
     ----------
     data : dict
         The content of its file.
+    guesses : Path or None, default=None
+        The file beside it with every option's probabilities.
     """
 
-    def __init__(self, data: dict[str, Any]) -> None:
+    def __init__(self, data: dict[str, Any], guesses: Path | None = None) -> None:
+        self._guesses = guesses
         self.target, self.size, self.seed = data["cell"]
         self.n_test: int = data["n_test"]
         self.n_train: int = data["n_train"]
@@ -70,7 +81,8 @@ class Recorded:
     @classmethod
     def read(cls, folder: Path) -> list[Recorded]:
         """Read every whole cell in a folder."""
-        found = [cls(json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
+        paths = sorted(folder.glob("*.json"))
+        found = [cls(json.loads(p.read_text()), p.with_suffix(".npz")) for p in paths]
         return [cell for cell in found if cell.whole]
 
     @property
@@ -108,13 +120,17 @@ class Recorded:
         growth: Growth = FITTED_GROWTH,
         *,
         places: int = LEADERS,
+        average: bool = True,
     ) -> Choice:
-        """Decide as the product does, from the recorded evidence and races."""
+        """Decide as the product does, from the recorded evidence and races.
+
+        Without ``average`` a single option is chosen on few images, too.
+        """
         summary = self.summary
         correct = [unpacked(self._loo[self._probe(h)], self.n_train) for h in self.heads]
         head = self.heads[simplest_of_the_best(correct, thresholds)]
         if why_not_race(summary, thresholds):
-            return Choice(head, 0.0, raced=False)
+            return Choice(head, 0.0, raced=False, members=(head,))
         names = [
             n
             for n in self.candidates
@@ -132,8 +148,22 @@ class Recorded:
 
         entries = tuple(self._entry(name) for name in (head, *names))
         work = Work(entries, entries, {}, self.n_train, summary.size.per_class)
-        winner, _ = choose(run_race(work, runner, growth, places=places), thresholds)
-        return Choice(winner.name, spent, raced=True)
+        standings = run_race(work, runner, growth, places=places)
+        winner, _ = choose(standings, thresholds)
+        seconds = (1 - RACE_SHARE) * parse_budget(BUDGET)
+        blended = blend_of(standings, n_images=self.n_train, seconds=seconds)
+        if blended is None or not average:
+            return Choice(winner.name, spent, raced=True, members=(winner.name,))
+        members = tuple(member.name for member in blended.members)
+        return Choice(blended.proposal.name, spent, raced=True, members=members)
+
+    def outcome(self, members: Sequence[str]) -> BoolArray:
+        """Which test images an option, or the average of several, gets right."""
+        if len(members) == 1 or self._guesses is None:
+            return self.right[members[0]]
+        with np.load(self._guesses) as stored:
+            each = [np.square(stored[name] / 255.0) for name in members]
+            return np.asarray(np.mean(each, axis=0).argmax(axis=1) == stored["truth"])
 
     def may_race(self, thresholds: Thresholds) -> bool:
         """Whether the evidence leaves anything to race for."""
@@ -160,23 +190,30 @@ class Recorded:
         """The option of a family such as "cut after"; the plainest head where there is none."""
         return next((n for n in self.candidates if n.startswith(family)), self.heads[0])
 
-    def regret(self, name: str) -> float:
-        """Accuracy that choosing ``name`` loses to the best in hindsight, in points.
+    def regret(self, *members: str, among: bool = False) -> float:
+        """Accuracy that an option (or an average) loses to the best single one in hindsight.
+
+        In points; below zero where an average is better than every single option. With ``among``
+        the average is one of those that may be best in hindsight.
 
         The best is found on one half of the test images and scored on the other, then the halves
         swap: the best of a dozen on one test set is partly luck.
         """
+        chosen = self.outcome(members)
+        options = [self.right[name] for name in self.candidates]
+        if among:
+            options.append(chosen)
         halves = np.arange(self.n_test) % 2
         total = 0.0
         for half in (0, 1):
             seen, judged = halves == half, halves != half
-            best = max(self.candidates, key=lambda n: float(self.right[n][seen].mean()))
-            total += float(self.right[best][judged].mean() - self.right[name][judged].mean())
+            best = options[int(np.argmax([right[seen].mean() for right in options]))]
+            total += float(best[judged].mean() - chosen[judged].mean())
         return 50.0 * total
 
-    def accuracy(self, name: str) -> float:
+    def accuracy(self, *members: str) -> float:
         """Accuracy on all test images."""
-        return float(self.right[name].mean())
+        return float(self.outcome(members).mean())
 
     def _probe(self, head: str) -> str:
         summary = self.summary
@@ -189,7 +226,8 @@ class Recorded:
     def _entry(self, name: str) -> Entry:
         option = self.options[name]
         action = _ACTION.validate_python(option["action"])
-        return Entry(Proposal(name, option["strategy"], action, None, 0.0), action, 0.0)
+        seconds = float(option["nominal"])
+        return Entry(Proposal(name, option["strategy"], action, None, seconds), action, 0.0)
 
     def growth(self) -> Iterator[tuple[Kind, int, float]]:
         """Kind, size and the way from the heat to the accuracy after full training, in logits."""

@@ -86,7 +86,13 @@ def _regrets(
         "four-case rule": Recorded.rule,
         "single best probe": Recorded.single_probe,
     }
-    found = {"Frostline": _summary([c.regret(choice.name) for c, choice in chosen])}
+    found = {"Frostline": _summary([c.regret(*choice.members) for c, choice in chosen])}
+    found["Frostline, if averages count among the best in hindsight"] = _summary(
+        [c.regret(*choice.members, among=True) for c, choice in chosen]
+    )
+    found["Frostline without averaging"] = _summary(
+        [c.regret(*c.choose(average=False).members) for c, _ in chosen]
+    )
     for name, way in ways.items():
         found[name] = _summary([c.regret(way(c)) for c in cells])
     rival = [c.regret(FASTAI) for c in cells if FASTAI in c.options]
@@ -102,30 +108,29 @@ def _regrets(
 def _by_set(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, dict[str, float]]:
     found: dict[str, list[float]] = defaultdict(list)
     for cell, choice in chosen:
-        found[f"{cell.target}, {cell.size}"].append(cell.regret(choice.name))
+        found[f"{cell.target}, {cell.size}"].append(cell.regret(*choice.members))
     return {name: _summary(values) for name, values in found.items()}
 
 
 def _by_size(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, dict[str, float]]:
     found: dict[str, list[float]] = defaultdict(list)
     for cell, choice in chosen:
-        found[cell.size].append(cell.regret(choice.name))
+        found[cell.size].append(cell.regret(*choice.members))
     return {
         size: {
             **_summary(values),
             "cells": len(values),
-            "if_all_reached_the_final": _with_all(chosen, size),
+            "single": _single(chosen, size),
         }
         for size, values in found.items()
     }
 
 
-def _with_all(chosen: Sequence[tuple[Recorded, Choice]], size: str) -> float:
-    """Mean regret at a size if every option ran in the final."""
+def _single(chosen: Sequence[tuple[Recorded, Choice]], size: str) -> float:
+    """Mean regret at a size if one option were chosen instead of an average."""
     cells = [cell for cell, _ in chosen if cell.size == size]
-    names = [cell.choose(places=len(cell.candidates)).name for cell in cells]
-    pairs = zip(cells, names, strict=True)
-    return round(float(np.mean([cell.regret(name) for cell, name in pairs])), 2)
+    found = [(cell, cell.choose(average=False).members) for cell in cells]
+    return round(float(np.mean([cell.regret(*members) for cell, members in found])), 2)
 
 
 def _cost(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, float]:
@@ -145,7 +150,7 @@ def _cases(
     cells: Sequence[Recorded], chosen: Sequence[tuple[Recorded, Choice]]
 ) -> dict[str, dict[str, Any]]:
     """How often each textbook case is chosen, and by how much its best option wins or loses."""
-    picked = Counter(case_of(c.options[choice.name]["strategy"]) for c, choice in chosen)
+    picked = Counter(case_of(c.options[choice.members[0]]["strategy"]) for c, choice in chosen)
     found: dict[str, dict[str, Any]] = {}
     for number, case in CASES.items():
         leads = []
@@ -208,10 +213,10 @@ def _row(cell: Recorded, choice: Choice) -> dict[str, Any]:
         "n_train": cell.n_train,
         "shift": cell.summary.shift.label,
         "chosen": choice.name,
-        "accuracy": round(cell.accuracy(choice.name), 4),
+        "accuracy": round(cell.accuracy(*choice.members), 4),
         "best": best,
         "best_accuracy": round(cell.accuracy(best), 4),
-        "regret": round(cell.regret(choice.name), 2),
+        "regret": round(cell.regret(*choice.members), 2),
         "scratch": round(cell.accuracy(REFERENCE), 4),
         "fastai": round(cell.accuracy(FASTAI), 4) if FASTAI in cell.options else None,
         "race_share": round(choice.race_seconds / cell.all_seconds, 3),
@@ -228,9 +233,9 @@ def _write_plots(
     values = [(name, r["mean"], r["p95"]) for name, r in ordered]
     title = "Points lost to the best in hindsight: mean, and 95th percentile behind it"
     (images / "decision-regret.svg").write_text(bars(title, "points of accuracy", values))
-    names = {(c.target, c.size, c.seed): choice.name for c, choice in chosen}
+    taken = {(c.target, c.size, c.seed): choice.members for c, choice in chosen}
     ways: dict[str, Callable[[Recorded], float]] = {
-        "Frostline": lambda c: c.accuracy(names[c.target, c.size, c.seed]),
+        "Frostline": lambda c: c.accuracy(*taken[c.target, c.size, c.seed]),
         "fastai's default": lambda c: c.accuracy(FASTAI) if FASTAI in c.options else np.nan,
         "head, last layer": lambda c: c.accuracy("head on the last layer"),
         "from scratch": lambda c: c.accuracy(REFERENCE),

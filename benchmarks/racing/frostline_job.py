@@ -1,4 +1,4 @@
-"""Single epochs of our own training: all layers, and the top half with and without the store."""
+"""Single epochs of our own training: all layers, and upper parts with and without the store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from frostline.settings import ResolvedSettings, make_settings, resolve
 from frostline.training import sources
 from frostline.training.train import train
 
-CUT = "blocks.3"
+#: where training starts, by what trains above it
+CUTS = {"top three quarters": "blocks.2", "top half": "blocks.3", "top stage": "blocks.5"}
 _REPEATS = 3
 _RECIPE = Recipe(
     epochs=_REPEATS, batch_size=64, learning_rate=1e-3, head_learning_rate=1e-3, norm_mode="train"
@@ -45,10 +46,12 @@ def main() -> None:
             resolved=resolved,
             progress=NullProgress(),
         )
-        suffix = SuffixTraining(freeze_to=CUT, recipe=_GENTLE)
-        runs = {"top half, stored": _history(store, given, resolved, suffix)}
-        with mock.patch.object(sources, "DISK_BUDGET", 0):
-            runs["top half, not stored"] = _history(store, given, resolved, suffix)
+        runs = {}
+        for part, cut in CUTS.items():
+            suffix = SuffixTraining(freeze_to=cut, recipe=_GENTLE)
+            runs[f"{part}, stored"] = _history(store, given, resolved, suffix)
+            with mock.patch.object(sources, "DISK_BUDGET", 0):
+                runs[f"{part}, not stored"] = _history(store, given, resolved, suffix)
         runs["full"] = _history(store, given, resolved, FullTraining(recipe=_RECIPE))
     report(
         epochs={name: [h["seconds"] for h in run] for name, run in runs.items()},

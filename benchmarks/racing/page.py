@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def write_page(found: dict[str, Any]) -> None:
     ]
     for name in ("solar cells", "photos", "clip art"):
         lines += _jobs(found, name)
-    lines += _epochs(found) + _limits(found)
+    lines += _epochs(found) + _views() + _limits(found)
     PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
@@ -86,6 +87,29 @@ def _epochs(found: dict[str, Any]) -> list[str]:
             if kind != "full"
         )
         lines += ["", f"Training loss by epoch with and without the store: {losses}."]
+    return [*lines, ""]
+
+
+def _views() -> list[str]:
+    """What other views of stored images bring, from benchmarks/results/views.json."""
+    path = Path(__file__).parents[1] / "results" / "views.json"
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text())
+    lines = [
+        "## Which views pay",
+        "",
+        f"Layers above a cut trained on stored activations of {len(found['rows'])} small sets "
+        "(`python benchmarks/views.py`).",
+        "",
+        "| views of an image | accuracy | points over the default | processor seconds |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {row['accuracy']:.1%} | {row['points_over_default']:+.2f} ± "
+        f"{row['error']:.2f} | {row['cpu_seconds']:.1f} |"
+        for name, row in found["summary"].items()
+    ]
     return [*lines, ""]
 
 

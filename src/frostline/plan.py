@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from frostline.errors import PlanError
 
@@ -152,7 +152,10 @@ class Recipe(_Data):
     ``flip`` allows horizontal mirroring. ``anchor`` pulls trained layers back to their
     pretrained weights, as a share of the distance per unit of learning rate (L2-SP, Li et al.
     2018, decoupled from the gradient). ``interpolate`` looks, after training, for the best point
-    on the line from the start to the trained weights (WiSE-FT, Wortsman et al. 2022).
+    on the line from the start to the trained weights (WiSE-FT, Wortsman et al. 2022). ``mixup``
+    is the parameter of the Beta distribution by which pairs of inputs are mixed (Zhang et al.
+    2018; Verma et al. 2019 for activations), 0 for none; ``noise`` the spread of what is added
+    to every input, in standard deviations of its channel.
     """
 
     epochs: int = Field(ge=1)
@@ -171,6 +174,8 @@ class Recipe(_Data):
     patience: int = Field(ge=1, default=5)
     anchor: float = Field(ge=0, le=1, default=0.0)
     interpolate: bool = False
+    mixup: float = Field(ge=0, le=10, default=0.0)
+    noise: float = Field(ge=0, le=2, default=0.0)
 
 
 class SuffixTraining(_Data):
@@ -188,30 +193,67 @@ class SuffixTraining(_Data):
     recipe: Recipe
 
 
+class Adapters(_Data):
+    """Low-rank updates (LoRA, Hu et al. 2021) train in place of linear layers and convolutions.
+
+    Each is the product of two matrices of ``rank`` rows or columns, times ``alpha / rank``. After
+    training it is added to the weight, which until then stays frozen like everything else kept.
+    """
+
+    rank: int = Field(ge=1, le=256)
+    alpha: float = Field(gt=0, le=1024)
+
+
+def _which_part(value: object) -> str:
+    return "adapters" if isinstance(value, dict | Adapters) else "layers"
+
+
+# told apart first, so that an error names the field at fault
+_Trained = Annotated[
+    Annotated[Literal["all", "norms"], Tag("layers")] | Annotated[Adapters, Tag("adapters")],
+    Discriminator(_which_part),
+]
+
+
 class FullTraining(_Data):
     """Train every kept layer; nothing is frozen.
 
-    With ``part`` "norms" only scale and shift of the norm layers train, and the new layers. With
-    ``start`` "random" the pretrained weights are thrown away: the reference for what they gave.
+    With ``part`` "norms" only scale and shift of the norm layers train, and the new layers; with
+    adapters only these, and the new layers. With ``start`` "random" the pretrained weights are
+    thrown away: the reference for what they gave.
     """
 
     kind: Literal["full"] = "full"
     keep_to: str | None = None
-    part: Literal["all", "norms"] = "all"
+    part: _Trained = "all"
     start: Literal["pretrained", "random"] = "pretrained"
     new_block: bool = False
     head_init: Literal["probe", "random"] = "probe"
     recipe: Recipe
 
 
-Action = Annotated[TapsHead | SuffixTraining | FullTraining, Field(discriminator="kind")]
+Single = Annotated[TapsHead | SuffixTraining | FullTraining, Field(discriminator="kind")]
+
+
+class Blend(_Data):
+    """Carry out several actions and average their calibrated probabilities.
+
+    On few images no race can tell good options apart, and their mistakes differ. The first member
+    is the one that led.
+    """
+
+    kind: Literal["blend"] = "blend"
+    members: list[Single] = Field(min_length=2, max_length=4)
+
+
+Action = Annotated[TapsHead | SuffixTraining | FullTraining | Blend, Field(discriminator="kind")]
 
 
 class CandidateResult(_Data):
     """One option that was looked at. ``score`` is accuracy on training rows only, in [0, 1]."""
 
     name: str
-    kind: Literal["taps_head", "suffix", "full"]
+    kind: Literal["taps_head", "suffix", "full", "blend"]
     score: float | None
     standard_error: float | None
     seconds: float

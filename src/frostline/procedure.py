@@ -13,6 +13,7 @@ from frostline.backbone.source_classifier import source_classifier
 from frostline.evaluation.calibration import fit_temperature, softmax
 from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
+from frostline.evidence.kept import evidence_key, kept_or
 from frostline.evidence.reference import reference_crops
 from frostline.features.passes import FeatureStore
 from frostline.images.stratified import stratified_folds
@@ -23,6 +24,7 @@ from frostline.strategy.context import Context
 from frostline.strategy.decide import Decision, after_race, decide
 from frostline.strategy.race import FOLDS as RACE_FOLDS
 from frostline.strategy.race import Entry, Judged, plan_race, run_race
+from frostline.training.blend import blended_logits
 from frostline.training.result import Trained
 from frostline.training.train import train
 
@@ -84,18 +86,35 @@ class Fitted:
 
 def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) -> Evidence:
     """Collect the evidence on ``rows``; ``known`` is that of all rows, when these are a fold."""
-    return collect_evidence(
-        task.store,
-        rows,
-        task.labels,
-        task.groups,
-        seed=task.settings.seed,
-        class_weights=task.class_weights(rows),
-        known=known,
-        source=source_classifier(task.store.network) if known is None else None,
-        may_adapt=_may_adapt(task, rows, known),
-        reference=lambda: task.store.features_of(reference_crops(task.store.network.preprocessing)),
+    store, weights = task.store, task.class_weights(rows)
+    may_adapt = _may_adapt(task, rows, known)
+
+    def collect() -> Evidence:
+        return collect_evidence(
+            store,
+            rows,
+            task.labels,
+            task.groups,
+            seed=task.settings.seed,
+            class_weights=weights,
+            known=known,
+            source=source_classifier(store.network) if known is None else None,
+            may_adapt=may_adapt,
+            reference=lambda: store.features_of(reference_crops(store.network.preprocessing)),
+        )
+
+    if known is not None:
+        return collect()
+    key = evidence_key(
+        store.key,
+        digests=[store.catalog.digests[row] for row in rows],
+        classes=store.catalog.classes,
+        labels=task.labels[rows],
+        groups=task.groups[rows],
+        class_weights=weights,
+        options=(str(task.settings.seed), str(may_adapt)),
     )
+    return kept_or(key, collect, rows)
 
 
 def _may_adapt(task: Task, rows: IntArray, known: EvidenceSummary | None) -> bool:
@@ -201,8 +220,7 @@ def judge_by(task: Task, trained: Trained, rows: IntArray) -> Judged:
     """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
     truth = task.labels[rows]
     logits = logits_of(trained, task.store, rows)
-    sure = softmax(logits, temperature_of(task, trained))[np.arange(len(rows)), truth]
-    return Judged(np.asarray(logits.argmax(axis=1) == truth, dtype=np.bool_), sure)
+    return Judged.of(softmax(logits, temperature_of(task, trained)), truth)
 
 
 def carry_out(
@@ -243,6 +261,8 @@ def temperature_of(task: Task, trained: Trained) -> float:
 
 def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:
     """Logits for rows of the store; a head on taps needs no image again."""
+    if trained.members:
+        return blended_logits(trained, [logits_of(m, store, rows) for m in trained.members])
     if isinstance(trained.action, TapsHead) and trained.action.statistics == "source":
         head = trained.module.get_submodule("head")
         weight = head.weight.detach().double().numpy()  # type: ignore[operator]

@@ -61,6 +61,8 @@ class Settings(BaseModel):
     device : {"auto", "cpu", "cuda"}, default="auto"
     precision : {"auto", "fp32", "bf16"}, default="auto"
         ``auto`` is fp32.
+    activations : {"half", "8bit"}, default="half"
+        How the activations that training starts from are stored: 8 bits take half the room.
     max_pixels : int, default=100_000_000
         Larger images are reported as unreadable (decompression bombs).
     near_duplicates : bool, default=True
@@ -92,6 +94,7 @@ class Settings(BaseModel):
     threads: Annotated[int, Field(ge=1, le=256)] | Auto = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    activations: Literal["half", "8bit"] = "half"
     max_pixels: Annotated[int, Field(ge=1_000, le=2_000_000_000)] = 100_000_000
     near_duplicates: bool = True
     epochs: Annotated[int, Field(ge=1, le=10_000)] | Auto = "auto"
@@ -222,6 +225,7 @@ class ResolvedSettings(BaseModel):
     threads: int
     device: Literal["cpu", "cuda"]
     precision: Literal["fp32", "bf16"]
+    activations: Literal["half", "8bit"] = "half"
     budget_seconds: float
     reasons: dict[str, str]
 
@@ -272,6 +276,7 @@ def resolve(settings: Settings, *, cuda: bool) -> ResolvedSettings:
         threads=threads,
         device=device,
         precision=precision,
+        activations=settings.activations,
         budget_seconds=settings.budget_seconds,
         reasons=reasons,
     )

@@ -11,10 +11,10 @@ from PIL import Image
 
 from frostline.artifact import Model, ModelCard, save_model
 from frostline.artifact.restore import restore_module
-from frostline.backbone.heads import build_classifier
+from frostline.backbone.heads import BlendClassifier, TapsClassifier, build_classifier
 from frostline.backbone.network import Network
 from frostline.errors import BackboneError, RunFolderError
-from frostline.plan import FullTraining, Recipe, SuffixTraining
+from frostline.plan import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.preprocessing import Preprocessing
 
 RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)
@@ -130,3 +130,47 @@ def test_a_saved_model_is_a_backbone_again(
     weights.write_bytes(spoilt)
     with pytest.raises(BackboneError, match="not the file that"):
         Network.load(tmp_path)
+
+
+def test_an_average_comes_back_and_its_leader_is_a_backbone_again(
+    tmp_path: Path, network: Network, photos: list[Image.Image]
+) -> None:
+    keep = network.taps[-2]
+    trained = build_classifier(network.copy(), keep_to=keep, n_classes=3, new_block=False)
+    head = TapsClassifier(network, list(network.taps[-2:]), n_classes=3)
+    with torch.no_grad():
+        for parameter in trained.kept.parameters():
+            parameter.mul_(1.01)
+        trained.head.weight.mul_(30)
+    module = BlendClassifier([trained, head], [0.7, 1.9]).eval()
+    preprocessing = Preprocessing(size=96)
+    card = ModelCard(
+        frostline="0.1.0",
+        classes=("b", "a", "c"),
+        preprocessing=preprocessing,
+        backbone=network.name,
+        weights_licence="CC0",
+        action=Blend(
+            members=[
+                FullTraining(keep_to=keep, recipe=RECIPE),
+                TapsHead(taps=list(network.taps[-2:])),
+            ]
+        ),
+        temperature=1.3,
+        n_train=8,
+    )
+    save_model(tmp_path, module, card)
+    x = torch.from_numpy(
+        preprocessing.normalise(np.stack([preprocessing.apply(photo) for photo in photos]))
+    )
+    restored = restore_module(tmp_path)
+    with torch.inference_mode():
+        logits = restored(x)
+        assert torch.equal(logits, module(x))
+    expected = torch.softmax(logits.double() / 1.3, dim=1).numpy()
+    found = Model.load(tmp_path, threads=1).predict_proba(photos)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    again = Network.load(tmp_path)
+    assert again.last.name == keep
+    with torch.no_grad():
+        assert torch.equal(again.feature_module(x), trained.kept(x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from frostline.backbone.network import Network
 from frostline.errors import PlanError
 from frostline.evidence.collect import Evidence
 from frostline.plan import (
+    Adapters,
+    Blend,
     EvidenceSummary,
     FullTraining,
+    Plan,
     ProbeEvidence,
     ShiftEvidence,
     SizeEvidence,
@@ -20,11 +24,12 @@ from frostline.plan import (
     TapsHead,
 )
 from frostline.settings import make_settings, resolve
+from frostline.strategy.candidates import adapters
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, plan_work
-from frostline.strategy.decide import Decision, Parts, decide
+from frostline.strategy.decide import Decision, Parts, decide, every_option, redescribe
 from frostline.strategy.race import plan_race
 
 
@@ -268,6 +273,50 @@ def test_parts_refuse_to_freeze_above_the_cut(network: Network) -> None:
         Parts.of(network, action.model_copy(update={"freeze_to": "layer3"}))
 
 
+def test_adapters_are_studied_not_raced(network: Network) -> None:
+    found = summary(network, n=2000, label="different")
+    context = context_of(network, found)
+    (option,) = [p for p in every_option(context) if p.name == adapters.NAME]
+    assert isinstance(option.action, FullTraining)
+    assert isinstance(option.action.part, Adapters)
+    assert option.action.recipe.norm_mode == "train"
+    assert adapters.NAME not in names(decide(context))
+    parts = Parts.of(network, option.action)
+    assert parts.trained[0] == "conv1"
+    assert "layer4.1.conv2" in parts.trained
+    assert not any("bn" in layer or "fc" in layer for layer in parts.trained)
+    assert parts.frozen == network.layers()
+    lower = Parts.of(network, option.action.model_copy(update={"keep_to": "layer2"}))
+    assert lower.trained == [n for n in parts.trained if not n.startswith(("layer3", "layer4"))]
+
+
+def test_a_plan_with_adapters_is_written_and_read_back(network: Network, tmp_path: Path) -> None:
+    context = context_of(network, summary(network, n=2000))
+    action = next(p.action for p in every_option(context) if p.name == adapters.NAME)
+    plan = decide(context).plan.model_copy(update={"action": action})
+    path = tmp_path / "plan.json"
+    path.write_text(plan.to_json())
+    read = Plan.from_file(path)
+    assert read == plan
+    assert redescribe(read, network).trained == Parts.of(network, action).trained
+    part = '"rank": 8'
+    assert part in plan.to_json()
+    path.write_text(plan.to_json().replace(part, '"rank": 0'))
+    with pytest.raises(PlanError, match=r"adapters\.rank: input should be greater than"):
+        Plan.from_file(path)
+
+
+def test_plans_from_before_there_were_adapters_are_read(network: Network, tmp_path: Path) -> None:
+    made = decision(network, summary(network, n=2000), strategy="finetune").plan
+    path = tmp_path / "plan.json"
+    path.write_text(made.to_json())
+    assert '"part": "all"' in made.to_json()
+    assert Plan.from_file(path) == made
+    path.write_text(made.to_json().replace('"part": "all"', '"part": "most"'))
+    with pytest.raises(PlanError, match="'all' or 'norms'"):
+        Plan.from_file(path)
+
+
 def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Network) -> None:
     found = summary(network, n=2000, accuracies={"layer2": 0.72})
     heard = {}
@@ -291,6 +340,7 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
         if isinstance(one.action, TapsHead) or isinstance(final.action, TapsHead):
             assert one == final
             continue
-        assert not isinstance(one.proposal.action, TapsHead)
+        assert not isinstance(one.action, Blend) and not isinstance(final.action, Blend)
+        assert not isinstance(one.proposal.action, TapsHead | Blend)
         assert one.action.recipe.epochs < final.action.recipe.epochs
         assert final.action.recipe.epochs <= one.proposal.action.recipe.epochs

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from frostline.plan import Action, FullTraining, Recipe, SuffixTraining, TapsHead
+from frostline.plan import Action, Adapters, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.strategy.growth import (
     FITTED_GROWTH,
     KINDS,
@@ -32,6 +32,7 @@ HEAD = TapsHead(taps=["late"])
         (FullTraining(recipe=RECIPE), "gentle"),
         (FullTraining(recipe=HOT), "firm"),
         (FullTraining(part="norms", recipe=HOT), "gentle"),
+        (FullTraining(part=Adapters(rank=2, alpha=2.0), recipe=HOT), "gentle"),
         (FullTraining(head_init="random", recipe=HOT), "full"),
     ],
 )

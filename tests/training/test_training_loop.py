@@ -16,7 +16,7 @@ from frostline.errors import PlanError
 from frostline.evaluation.calibration import fit_temperature
 from frostline.features.passes import FeatureStore
 from frostline.linear.ridge import ridge_loo
-from frostline.plan import FullTraining, Recipe, SuffixTraining
+from frostline.plan import Adapters, FullTraining, Recipe, SuffixTraining
 from frostline.training.assembly import Above, assemble
 from frostline.training.image_batches import ImageBatches
 from frostline.training.losses import mean_nll
@@ -53,6 +53,7 @@ def full(**changes: object) -> FullTraining:
 ACTIONS = {
     "suffix": suffix(),
     "full": full(),
+    "adapters": full().model_copy(update={"part": Adapters(rank=2, alpha=4.0)}),
     "new block": SuffixTraining(
         keep_to="blocks.3", freeze_to="blocks.2", new_block=True, recipe=recipe()
     ),
@@ -288,10 +289,12 @@ def test_a_loss_that_is_not_finite_ends_training(fit: Fit) -> None:
     assert any("not finite" in note for note in trained.notes)
 
 
+@pytest.mark.parametrize("augment", ["none", "light", "standard"])
 def test_activations_beyond_the_disk_budget_are_computed_on_every_batch(
-    fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    augment: Any, fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    action = suffix(augment="none")
+    # the same views in the same epochs, so that room on a disk decides nothing
+    action = suffix(augment=augment, epochs=3)
     stored = fit(action)
     opened: list[type] = []
     real = Sources.activations
@@ -309,6 +312,8 @@ def test_activations_beyond_the_disk_budget_are_computed_on_every_batch(
     assert computed.frozen_verified
     # the same but for the half precision of stored activations
     np.testing.assert_allclose(computed.honest_logits, stored.honest_logits, atol=0.1)
+    losses = [[entry["train_loss"] for entry in fit.history[1:]] for fit in (stored, computed)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.01)
 
 
 def test_inner_cuts_work_without_a_tap(

@@ -8,11 +8,11 @@ from torch import nn
 
 from frostline.artifact.card import ModelCard
 from frostline.artifact.model_folder import WEIGHTS, checked_file, find_model_folder, load_card
-from frostline.backbone.heads import TapsClassifier, build_classifier
+from frostline.backbone.heads import BlendClassifier, TapsClassifier, build_classifier
 from frostline.backbone.network import Network
 from frostline.backbone.weights import read_weights
 from frostline.errors import RunFolderError
-from frostline.plan import TapsHead
+from frostline.plan import Blend, Single, TapsHead
 
 
 def restore_module(folder: str | Path) -> nn.Module:
@@ -55,8 +55,16 @@ def restore_module(folder: str | Path) -> nn.Module:
 
 def _empty_module(card: ModelCard) -> nn.Module:
     """Build the module that the card describes, with weights yet to be loaded."""
-    network = Network.load(card.backbone, pretrained=False)
     action = card.action
+    if not isinstance(action, Blend):
+        return _empty_member(action, card)
+    members = [_empty_member(member, card) for member in action.members]
+    return BlendClassifier(members, [1.0] * len(members))
+
+
+def _empty_member(action: Single, card: ModelCard) -> nn.Module:
+    # a network of its own for each: members of a blend have different weights
+    network = Network.load(card.backbone, pretrained=False)
     if isinstance(action, TapsHead):
         return TapsClassifier(network, list(action.taps), n_classes=len(card.classes))
     return build_classifier(

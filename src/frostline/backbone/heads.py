@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -73,6 +76,33 @@ class TapsClassifier(nn.Module):
         """Logits of shape (n, n_classes) for normalised images (n, 3, size, size)."""
         logits: torch.Tensor = self.head(self.body(x))
         return logits
+
+
+class BlendClassifier(nn.Module):
+    """The mean of several classifiers' calibrated probabilities, as logits.
+
+    Parameters
+    ----------
+    members : sequence of Module
+        Normalised images to logits (n, C).
+    temperatures : sequence of float
+        The logits of each member are divided by its own before they become probabilities.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], temperatures: Sequence[float]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.temperatures: torch.Tensor
+        self.register_buffer("temperatures", torch.tensor(temperatures, dtype=torch.float32))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (n, C): logarithms of the mean probabilities."""
+        each = [
+            torch.log_softmax(member(x) / self.temperatures[i], dim=-1)
+            for i, member in enumerate(self.members)
+        ]
+        # a mean of probabilities, kept apart from log(0)
+        return torch.logsumexp(torch.stack(each), dim=0) - math.log(len(each))
 
 
 def build_classifier(

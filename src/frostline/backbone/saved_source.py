@@ -54,6 +54,10 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
         backbone, action = str(card["backbone"]), dict(card["action"])
         digest = str(card["fingerprints"]["weights"])
         preprocessing = Preprocessing.model_validate(card["preprocessing"])
+        first = ""
+        if action["kind"] == "blend":
+            # of several classifiers the one that led
+            action, first = dict(action["members"][0]), "members.0."
         kind = str(action["kind"])
         keep_to = str(action["taps"][-1]) if kind == "taps_head" else action["keep_to"]
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -65,7 +69,7 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
             f"{home / _WEIGHTS} is not the file that {path} describes.",
             hint="It was changed or copied in part; take the folder from its origin again.",
         )
-    start = _HOME.get(kind, _OTHER_HOME)
+    start = first + _HOME.get(kind, _OTHER_HOME)
     saved = {
         name.removeprefix(start): tensor
         for name, tensor in read_weights(home / _WEIGHTS).items()

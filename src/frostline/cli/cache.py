@@ -15,7 +15,11 @@ from frostline.features.shelf_life import Item, damaged, items, limit, parse_siz
 
 _AGE = re.compile(r"^(\d+(?:\.\d+)?)\s*([dhm])$")
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0}
-_WORDS = {"images": "features of images", "engines": "exported networks"}
+_WORDS = {
+    "images": "features of images",
+    "engines": "exported networks",
+    "fits": "fits on features",
+}
 
 
 def show(*, as_json: bool) -> None:

@@ -76,6 +76,7 @@ def fit(
     threads: opt.Threads = "auto",
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
+    activations: opt.Activations = "half",
 ) -> None:
     """Fit a classifier to labelled images: decide, train, evaluate, save."""
     values = {
@@ -304,6 +305,9 @@ def run() -> None:
     # imports make a million objects that live to the end: looking for rubbish among them, again
     # and again, costs over a second
     gc.set_threshold(100_000, 50, 50)
+    # PyTorch's threads spin while they wait for each other; beside another busy process, which then
+    # has their core, a training step takes five times as long
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except SystemExit as end:

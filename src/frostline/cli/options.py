@@ -107,6 +107,13 @@ Threads = Annotated[
     str, typer.Option(help="Threads that compute, or auto.", rich_help_panel=_MACHINE)
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=_MACHINE)]
+Activations = Annotated[
+    str,
+    typer.Option(
+        help="How stored activations are kept: half, or 8bit for half the room.",
+        rich_help_panel=_MACHINE,
+    ),
+]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_MACHINE)]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.errors import StoreError
+from frostline.features.eight_bit import channels_of, from_bytes, to_bytes
 from frostline.features.engines.base import Engine, through
 from frostline.features.locations import activations_folder, sweep, temporary_name
 from frostline.features.pictures import Pictures
@@ -41,16 +42,19 @@ class Activations:
     Attributes
     ----------
     mapped : ndarray of shape (slots, most views, ...)
-        Memory-mapped; float16, or float32 where half precision would overflow.
+        Memory-mapped; float16, or float32 where half precision would overflow, or uint8.
     places : int array of shape (n,)
         The slot of each row.
     views : int
         Views that are there for every row: view 0 is the clean one.
+    ranges : ndarray of shape (slots, most views, 2, C), float32, or None
+        What the bytes stand for; None where values are stored as they are.
     """
 
-    mapped: npt.NDArray[np.floating]
+    mapped: npt.NDArray[Any]
     places: npt.NDArray[np.int64]
     views: int
+    ranges: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.places)
@@ -59,12 +63,15 @@ class Activations:
         self, positions: npt.NDArray[np.int64] | slice, view: npt.NDArray[np.int64] | int
     ) -> npt.NDArray[np.floating]:
         """Return one view of each of some rows, (k, ...), as a copy."""
-        return np.asarray(self.mapped[self.places[positions], view])
+        places = self.places[positions]
+        stored = np.asarray(self.mapped[places, view])
+        return stored if self.ranges is None else from_bytes(stored, self.ranges[places, view])
 
     @property
     def values(self) -> npt.NDArray[np.floating]:
         """A copy of everything, (n, views, ...): for small things."""
-        return np.asarray(self.mapped[self.places, : self.views])
+        each = [self.take(slice(None), view) for view in range(self.views)]
+        return np.stack(each, axis=1)
 
 
 class Slots:
@@ -82,12 +89,20 @@ class Slots:
         Views of an image, at most.
     shape : tuple of int
         Of the activations of one image.
+    eight_bit : bool, default=False
+        Store a byte a value instead of half precision.
     """
 
-    def __init__(self, n: int, views: int, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, n: int, views: int, shape: tuple[int, ...], *, eight_bit: bool = False
+    ) -> None:
         self._shape = (n, views, *shape)
         self._mapped: npt.NDArray[Any] | None = None
-        self._dtype: type[np.floating] = np.float16
+        self._dtype: type[np.generic] = np.uint8 if eight_bit else np.float16
+        # pages that nobody writes take no memory
+        self._ranges = (
+            np.zeros((n, views, 2, channels_of(shape)), dtype=np.float32) if eight_bit else None
+        )
         self.done = np.zeros((n, views), dtype=np.bool_)
 
     @property
@@ -103,8 +118,8 @@ class Slots:
 
     def read(self, rows: npt.NDArray[np.int64], views: int) -> Activations:
         """Return what is stored of ``rows``; every one of them must be there."""
-        mapped = np.zeros(self._shape, np.float16) if self._mapped is None else self._mapped
-        return Activations(mapped, rows, views)
+        mapped = np.zeros(self._shape, self._dtype) if self._mapped is None else self._mapped
+        return Activations(mapped, rows, views, self._ranges)
 
     def missing(self, rows: npt.NDArray[np.int64], views: int) -> list[tuple[int, int]]:
         """Return (row, view) pairs that are not stored yet, each once."""
@@ -128,6 +143,10 @@ class Slots:
         """Store one view; single precision from the first one on that half cannot hold."""
         if self._mapped is None:
             self.make_room(1)
+        if self._ranges is not None and self._mapped is not None:
+            self._mapped[row, view], self._ranges[row, view] = to_bytes(result)
+            self.done[row, view] = True
+            return
         if self._dtype is np.float16 and float(np.abs(result).max()) > _HALF_LIMIT:
             self._widen()
         if self._mapped is not None:

@@ -44,6 +44,11 @@ def arrays_folder(key: str) -> Path:
     return cache_root() / "images" / key
 
 
+def fits_folder() -> Path:
+    """Return the folder of what was fitted to frozen features."""
+    return cache_root() / "fits"
+
+
 def activations_folder() -> Path:
     """Return the folder of stored activations, which live as long as the run that made them."""
     return cache_root() / "activations"

@@ -73,6 +73,8 @@ class FeatureStore:
         Different images that were not found in the store.
     times : PassTimes
         Where the seconds of the pass went.
+    key : str
+        Stands for weights, preprocessing, taps and precision: equal keys mean equal taps.
     """
 
     network: Network
@@ -87,6 +89,7 @@ class FeatureStore:
     engine_reason: str
     computed: int
     times: PassTimes = field(default_factory=PassTimes)
+    key: str = ""
     _opened: Engine | None = None
     _moments: dict[tuple[int, ...], BatchNormMoments] = field(default_factory=dict)
     _adapted: dict[tuple[int, ...], FeatureStore] = field(default_factory=dict)
@@ -188,7 +191,12 @@ class FeatureStore:
         slots = self._shelf.find(name, plan, views)
         if slots is None or slots.done.shape[1] < views:
             shape = self.network.cut(name).shape
-            slots = Slots(len(self.catalog), max(views, MOST_STORED_VIEWS), shape)
+            slots = Slots(
+                len(self.catalog),
+                max(views, MOST_STORED_VIEWS),
+                shape,
+                eight_bit=self.resolved.activations == "8bit",
+            )
             self._shelf.add(name, plan, slots)
         missing = slots.missing(rows, views)
         if missing:
@@ -290,6 +298,7 @@ def run_passes(
         engine_reason=one_pass.reason,
         computed=one_pass.computed,
         times=one_pass.times,
+        key=one_pass.key,
         _opened=one_pass.engine,
     )
 
@@ -310,9 +319,9 @@ class _TapsPass:
         self.reason = "every image was found in the store"
         self.computed = 0
         self.times = PassTimes()
-        key = part_key(network, "taps", [*network.taps, resolved.precision])
+        self.key = part_key(network, "taps", [*network.taps, resolved.precision])
         self._store = ImageStore(
-            arrays_folder(key),
+            arrays_folder(self.key),
             {
                 "taps": Field("float32", (body.width,)),
                 "thumbnail": Field("uint8", _THUMBNAIL),

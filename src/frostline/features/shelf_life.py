@@ -16,7 +16,7 @@ from frostline.features.locations import cache_root, sweep
 from frostline.features.store import SHARD_SUFFIX, whole
 from frostline.progress import NullProgress, Progress
 
-Kind = Literal["images", "engines"]
+Kind = Literal["images", "engines", "fits"]
 
 #: what the cache may take unless FROSTLINE_CACHE_LIMIT says otherwise ...
 DEFAULT_LIMIT = 20 * 10**9
@@ -44,6 +44,7 @@ def items() -> list[Item]:
     found = [
         *_files("images", (root / "images").glob(f"*/*{SHARD_SUFFIX}")),
         *_files("engines", (root / "engines").glob("*.onnx")),
+        *_files("fits", (root / "fits").glob(f"*{SHARD_SUFFIX}")),
     ]
     return sorted(found, key=lambda item: (item.used, item.path))
 
@@ -52,7 +53,7 @@ def damaged(progress: Progress | None = None) -> list[Path]:
     """Read everything; remove files that are not what was once written, and return them."""
     shown: Progress = NullProgress() if progress is None else progress
     wrong = []
-    shards = [item for item in items() if item.kind == "images"]
+    shards = [item for item in items() if item.path.suffix == SHARD_SUFFIX]
     with shown.task("verifying", len(shards)) as bar:
         for item in shards:
             if not whole(item.path):
@@ -157,7 +158,8 @@ def _remove(path: Path) -> None:
 
 def _tidy() -> None:
     """Remove leftovers of killed processes, and folders that became empty."""
-    for folder in (*(cache_root() / "images").glob("*"), cache_root() / "activations"):
+    root = cache_root()
+    for folder in (*(root / "images").glob("*"), root / "activations", root / "fits"):
         sweep(folder)
         # only an empty folder can be removed like this
         with contextlib.suppress(OSError):

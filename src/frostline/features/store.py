@@ -120,9 +120,7 @@ class ImageStore:
         }
         names = np.frombuffer(bytes.fromhex("".join(digests)), dtype=np.uint8)
         tensors["digests"] = names.reshape(len(digests), _DIGEST_BYTES)
-        checksums = {name: _checksum(values) for name, values in tensors.items()}
-        content = save(tensors, metadata={"format": _FORMAT, **checksums})
-        write_whole(self.folder / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", content)
+        write_whole(self.folder / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", packed(tensors))
 
     def compact(self) -> None:
         """Merge small shards when there are many; other processes notice nothing.
@@ -215,6 +213,26 @@ class ImageStore:
         except OSError:
             # another process has just merged it, or it belongs to somebody else
             return
+
+
+def packed(arrays: Arrays) -> bytes:
+    """Return arrays as one safetensors file with a checksum for each."""
+    checksums = {name: _checksum(values) for name, values in arrays.items()}
+    content: bytes = save(arrays, metadata={"format": _FORMAT, **checksums})
+    return content
+
+
+def unpacked(path: Path) -> Arrays | None:
+    """Read what :func:`packed` gave; None if it is not there, and removed if it is damaged."""
+    try:
+        with safe_open(path, framework="numpy") as shard:
+            # not the metadata of a shard but a method of the file's handle
+            return {name: _read_checked(shard, name) for name in list(shard.keys())}
+    except (_DamagedShardError, SafetensorError, KeyError, ValueError, TypeError):
+        _remove(path)
+    except OSError:
+        pass
+    return None
 
 
 def whole(path: Path) -> bool:

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from frostline.backbone.network import Network
 from frostline.errors import PlanError
 from frostline.evidence.probes import ADAPTED, ALL
-from frostline.plan import Action, CandidateResult, FullTraining, Plan, SuffixTraining, TapsHead
+from frostline.plan import (
+    Action,
+    Adapters,
+    Blend,
+    CandidateResult,
+    FullTraining,
+    Plan,
+    SuffixTraining,
+    TapsHead,
+)
+from frostline.strategy.blending import blend_of
 from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
+from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.networks import in_words
 from frostline.strategy.race import Standing, Work
 from frostline.strategy.verdict import choose, results
 from frostline.strategy.words import Rival, explain
+from frostline.training.low_rank import adaptable_layers
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,29 @@ def after_race(
 ) -> Plan:
     """Write down what a race has decided, every option with its score and its fate."""
     winner, reasons = choose(standings)
+    chosen = winner.heat.proposal
     raced = results(standings, winner)
+    blended = blend_of(
+        standings,
+        n_images=context.n_images,
+        seconds=(1 - RACE_SHARE) * context.resolved.budget_seconds,
+    )
+    if blended is not None:
+        chosen = blended.proposal
+        names = {member.name for member in blended.members}
+        raced = [
+            r.model_copy(
+                update={"stopped": "part of the average" if r.name in names else r.stopped}
+            )
+            for r in raced
+        ]
+        # what was not chosen after all
+        raced = [
+            r.model_copy(update={"stopped": "no clear gain"}) if r.stopped == "chosen" else r
+            for r in raced
+        ]
+        raced.append(blended.result)
+        reasons = [*reasons, blended.reason]
     by_name = {result.name: result for result in raced}
     heads = [
         c.model_copy(update={"stopped": by_name[c.name].stopped}) if c.name in by_name else c
@@ -106,7 +140,7 @@ def after_race(
     layers = [result for result in raced if result.kind != "taps_head"]
     return make_plan(
         context,
-        winner.heat.proposal,
+        chosen,
         prior=prior_case(context.summary),
         candidates=[*heads, *layers, *left],
         reasons=reasons,
@@ -207,6 +241,8 @@ class Parts:
         CutError, PlanError
             If a layer does not exist or lies on the wrong side.
         """
+        if isinstance(action, Blend):
+            return cls._of_all([cls.of(network, member) for member in action.members])
         if isinstance(action, TapsHead):
             top = max((network.cut(name) for name in action.taps), key=lambda c: c.position)
             freeze_to: str | None = top.name
@@ -229,6 +265,8 @@ class Parts:
             trained = network.layers(after=freeze_to, to=top.name)
         if isinstance(action, FullTraining) and action.part == "norms":
             frozen, trained = trained, network.norm_layers(to=top.name)
+        elif isinstance(action, FullTraining) and isinstance(action.part, Adapters):
+            frozen, trained = trained, adaptable_layers(network.prefix(top.name))
         block = not isinstance(action, TapsHead) and action.new_block
         return cls(
             cut=None if whole else top.name,
@@ -237,6 +275,20 @@ class Parts:
             trained=trained,
             new=["new", "head"] if block else ["head"],
         )
+
+    @classmethod
+    def _of_all(cls, members: Sequence[Parts]) -> Parts:
+        """What holds for an average: frozen or removed is what no member trains or keeps."""
+        trained = _in_any(p.trained for p in members)
+        frozen = [n for n in _in_any(p.frozen for p in members) if n not in trained]
+        removed = [n for n in members[0].removed if all(n in p.removed for p in members)]
+        cut = next((p.cut for p in members if p.removed == removed), None)
+        return cls(cut, removed, frozen, trained, _in_any(p.new for p in members))
+
+
+def _in_any(lists: Iterable[list[str]]) -> list[str]:
+    """Every name that some list has, once, in order."""
+    return list(dict.fromkeys(name for names in lists for name in names))
 
 
 def _scored_heads(context: Context) -> list[tuple[Proposal, CandidateResult]]:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from scipy.special import expit
 
-from frostline.plan import Action, FullTraining, TapsHead
+from frostline.plan import Action, Blend, FullTraining, TapsHead
 
 Kind = Literal["head", "gentle", "cut", "firm", "full"]
 #: per kind, for less than 10, less than 50 and more training images in the median class
@@ -39,7 +39,7 @@ _EDGE = 0.02
 
 def kind_of_action(action: Action) -> Kind:
     """Return how much an option has yet to learn, by its kind."""
-    if isinstance(action, TapsHead):
+    if isinstance(action, TapsHead | Blend):
         return "head"
     if action.keep_to is not None or action.new_block:
         return "cut"

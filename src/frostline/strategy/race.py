@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from frostline.plan import Action, TapsHead
+from frostline.plan import Action, Blend, TapsHead
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
@@ -88,10 +88,18 @@ class Judged:
 
     ``right`` says which it classified rightly, ``sure`` the calibrated probability that it gave to
     the true class, which tells options apart on far fewer images than being right does.
+    ``probabilities`` (n, C) are all of them, None where nobody kept them.
     """
 
     right: BoolArray
     sure: FloatArray
+    probabilities: FloatArray | None = None
+
+    @classmethod
+    def of(cls, probabilities: FloatArray, truth: npt.NDArray[np.int64]) -> Judged:
+        """Judge probabilities of shape (n, C) by the true classes (n,)."""
+        right = np.asarray(probabilities.argmax(axis=1) == truth, dtype=np.bool_)
+        return cls(right, probabilities[np.arange(len(truth)), truth], probabilities)
 
 
 @dataclass
@@ -207,7 +215,7 @@ def _entry(context: Context, proposal: Proposal, action: Action) -> Entry:
 
 
 def _epochs(action: Action) -> int:
-    return 0 if isinstance(action, TapsHead) else action.recipe.epochs
+    return 0 if isinstance(action, TapsHead | Blend) else action.recipe.epochs
 
 
 def _least(action: Action) -> int:
@@ -215,7 +223,7 @@ def _least(action: Action) -> int:
 
 
 def _with_epochs(action: Action, epochs: int) -> Action:
-    if isinstance(action, TapsHead):
+    if isinstance(action, TapsHead | Blend):
         return action
     recipe = action.recipe
     changes = {"epochs": epochs, "patience": max(1, min(epochs, recipe.patience))}
@@ -223,7 +231,7 @@ def _with_epochs(action: Action, epochs: int) -> Action:
 
 
 def _fold_seconds(context: Context, action: Action) -> float:
-    if isinstance(action, TapsHead):
+    if isinstance(action, TapsHead | Blend):
         return 0.0
     return training_seconds(
         context.network,

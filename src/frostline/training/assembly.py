@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -21,9 +21,10 @@ from frostline.backbone.holding import original_class
 from frostline.backbone.network import Network
 from frostline.backbone.weights import fingerprints
 from frostline.errors import PlanError
-from frostline.plan import FullTraining, SuffixTraining
+from frostline.plan import Adapters, FullTraining, SuffixTraining
 from frostline.training.keyed import keyed_number
 from frostline.training.loaders import SMALLEST_NORM_BATCH
+from frostline.training.low_rank import add_adapters, merge_adapters
 from frostline.training.torch_state import Compute
 
 # share of each new batch in the running statistics
@@ -145,6 +146,15 @@ class Assembly:
             for name, live in self.changing().items():
                 live.copy_(tensors[name])
 
+    def merged(self) -> Assembly:
+        """Put adapters into the weights that they sit on: a plain network, adapted weights trained.
+
+        Call it last, and once: what was frozen below an adapter moves here.
+        """
+        merge_adapters(self.classifier)
+        left = self.classifier.state_dict()
+        return replace(self, fingerprints={n: d for n, d in self.fingerprints.items() if n in left})
+
     def new_groups(self, action: SuffixTraining | FullTraining) -> list[dict[str, Any]]:
         """Optimiser groups of the new layers alone."""
         return [g for g in self.groups(action) if g["name"].split(" ")[0] == "head"]
@@ -230,8 +240,11 @@ def assemble(
         still = {f"kept.{name}" for name in prefix.state_dict()}
         above = freeze_to.position < keep.position
         between = network.suffix(freeze_to.name, keep.name) if above else None
-    if isinstance(action, FullTraining) and action.part == "norms":
-        _train_only_norms(classifier)
+    if isinstance(action, FullTraining):
+        if action.part == "norms":
+            _train_only_norms(classifier)
+        elif isinstance(action.part, Adapters):
+            add_adapters(classifier.kept, action.part, seed=seed)
     norms_learn = (
         action.recipe.norm_mode == "train" and action.recipe.batch_size >= SMALLEST_NORM_BATCH
     )

@@ -17,6 +17,7 @@ from frostline.progress import Progress
 from frostline.settings import ResolvedSettings
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
+from frostline.training.folding import folded_norms
 from frostline.training.head_start import probe_head, settle_learning_norms, settle_new_norms
 from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
@@ -101,6 +102,7 @@ def finetune(
                 network=assembly.network,
                 batching=Batching(parts, recipe.batch_size, drop, seed, compute),
                 recipe=recipe,
+                eight_bit=resolved.activations == "8bit",
             ),
             weights=class_weights(
                 parts.train_labels, n_classes=parts.n_classes, choice=recipe.class_weights
@@ -112,12 +114,14 @@ def finetune(
         checkpoints = None
         if checkpoint_dir is not None:
             checkpoints = Checkpoints(checkpoint_dir, _identity(job, store, resolved))
-        return _run(job, store, groups, checkpoints)
+        with folded_norms(assembly.network):
+            loop = _run(job, store, groups, checkpoints)
+        return _result(job, loop)
 
 
 def _run(
     job: _Job, store: FrozenWork, groups: IntArray | None, checkpoints: Checkpoints | None
-) -> Trained:
+) -> Loop:
     assembly = job.assembly
     state = _stored_state(checkpoints, job.progress)
     fresh = state is None
@@ -157,7 +161,7 @@ def _run(
     loop.run(stages)
     for note in state.notes:
         job.progress.note(note)
-    return _result(job, loop)
+    return loop
 
 
 def _stages(job: _Job) -> tuple[list[Stage], list[str]]:
@@ -223,8 +227,9 @@ def _stored_state(checkpoints: Checkpoints | None, progress: Progress) -> Traini
 
 
 def _result(job: _Job, loop: Loop) -> Trained:
-    assembly, state = job.assembly, loop.state
-    verify_frozen(assembly.classifier, assembly.fingerprints)
+    state = loop.state
+    verify_frozen(job.assembly.classifier, job.assembly.fingerprints)
+    assembly = job.assembly.merged()
     module = assembly.classifier.eval().cpu().to(memory_format=torch.contiguous_format)
     return Trained(
         action=job.action,
@@ -260,5 +265,6 @@ def _identity(job: _Job, store: FrozenWork, resolved: ResolvedSettings) -> dict[
         "weights": store.network.weights_id,
         "n_classes": job.parts.n_classes,
         "precision": resolved.precision,
+        "activations": resolved.activations,
         "rows": rows.hexdigest(),
     }

@@ -1,4 +1,4 @@
-"""Batches of images, fresh views in every epoch."""
+"""Batches of images: fresh views in every epoch, or the few views that a store would hold."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from frostline.images.catalog import Catalog
 from frostline.images.views import training_view
 from frostline.plan import Recipe
 from frostline.preprocessing import UInt8Array
+from frostline.training.keyed import epoch_views
 from frostline.training.loaders import Batching, look_bounds
 
 IntArray = npt.NDArray[np.int64]
@@ -34,6 +35,9 @@ class ImageBatches:
         Says how views are drawn.
     prefix : Module or None
         Frozen layers that run on every batch without gradient; None gives normalised images.
+    views : int, default=0
+        Every image goes round so many views, the first of them clean, as stored activations do;
+        0 draws a new one in every epoch.
     """
 
     batching: Batching
@@ -41,6 +45,7 @@ class ImageBatches:
     pictures: Pictures
     recipe: Recipe
     prefix: nn.Module | None
+    views: int = 0
 
     @property
     def steps(self) -> int:
@@ -52,14 +57,18 @@ class ImageBatches:
         parts = self.batching.parts
         batches = self.batching.epoch(epoch)
 
+        number = self._numbers(epoch)
+
         def view(digest: str) -> UInt8Array:
+            if self.views and number[digest] == 0:
+                return self.pictures.prepared(digest)
             return training_view(
                 self.pictures.resized(digest),
                 self.pictures.preprocessing,
                 level=self.recipe.augment,
                 flip=self.recipe.flip,
                 seed=self.batching.seed,
-                epoch=epoch,
+                epoch=number[digest],
                 key=digest,
             )
 
@@ -71,6 +80,14 @@ class ImageBatches:
         for chosen in batches:
             batch = np.stack([next(images) for _ in chosen])
             yield self._inputs(batch), self.batching.labels(chosen)
+
+    def _numbers(self, epoch: int) -> dict[str, int]:
+        """Which view of every image an epoch shows."""
+        digests, seed = self.batching.parts.digests, self.batching.seed
+        if not self.views:
+            return dict.fromkeys(digests, epoch)
+        shown = epoch_views(digests, seed=seed, epoch=epoch, views=self.views)
+        return {digest: int(view) for digest, view in zip(digests, shown, strict=True)}
 
     def validation(self) -> Iterator[torch.Tensor]:
         """Clean inputs of the validation part."""

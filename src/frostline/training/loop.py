@@ -25,6 +25,7 @@ from frostline.training.checkpoints import (
 from frostline.training.keyed import keyed_number
 from frostline.training.loaders import Batches
 from frostline.training.losses import mean_nll, training_loss
+from frostline.training.mixing import Mixed, mixed
 from frostline.training.parts import Parts
 from frostline.training.schedule import rate_factor, set_rates, warmup_steps
 from frostline.training.torch_state import Compute
@@ -214,7 +215,8 @@ class Loop:
         for inputs, labels in stage.batches.training(epoch):
             factor = rate_factor(step, total=total, warmup=warmup)
             set_rates(optimizer, factor)
-            loss = self._step(stage.above, inputs, labels, parameters, optimizer)
+            batch = mixed(inputs, labels, self._recipe, seed=self._seed, epoch=epoch, step=step)
+            loss = self._step(stage.above, batch, parameters, optimizer)
             loss_sum += loss * len(labels)
             seen += len(labels)
             step += 1
@@ -234,19 +236,18 @@ class Loop:
     def _step(
         self,
         above: nn.Module,
-        inputs: torch.Tensor,
-        labels: torch.Tensor,
+        batch: Mixed,
         parameters: list[nn.Parameter],
         optimizer: torch.optim.Optimizer,
     ) -> float:
         with self._compute.autocast():
-            logits = above(inputs)
-        loss = self._loss(logits.float(), labels)
+            logits = above(batch.inputs)
+        loss = batch.loss(self._loss, logits.float())
         value = float(loss.detach())
         if not math.isfinite(value):
             return value
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(parameters, MAX_GRADIENT)
         optimizer.step()
         if self._recipe.anchor:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from frostline.plan import FullTraining, SuffixTraining, TapsHead
+from frostline.plan import Action
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Trained:
 
     Attributes
     ----------
-    action : TapsHead or SuffixTraining or FullTraining
+    action : TapsHead or SuffixTraining or FullTraining or Blend
         What was carried out.
     module : Module
         Normalised images (n, 3, size, size), float32, to logits (n, C); in eval mode, on the
@@ -46,9 +46,11 @@ class Trained:
         could move, and those that were added.
     notes : list of str
         What a person should know about how it went.
+    members : list of Trained
+        What a blend averages; empty for everything else.
     """
 
-    action: TapsHead | SuffixTraining | FullTraining
+    action: Action
     module: nn.Module
     honest_logits: npt.NDArray[np.float64]
     honest_rows: npt.NDArray[np.int64]
@@ -61,3 +63,4 @@ class Trained:
     trained: list[str] = field(default_factory=list)
     new_layers: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    members: list[Trained] = field(default_factory=list)

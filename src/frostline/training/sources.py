@@ -30,21 +30,25 @@ class Sources:
         The copy that is trained; its frozen layers equal those of the store's network.
     batching : Batching
     recipe : Recipe
+    eight_bit : bool, default=False
+        Whether the store keeps a byte a value: half the room of half precision.
     """
 
     store: FrozenWork
     network: Network
     batching: Batching
     recipe: Recipe
+    eight_bit: bool = False
 
-    def images(self, prefix: nn.Module | None = None) -> Batches:
-        """Fresh views in every epoch, perhaps through frozen layers."""
+    def images(self, prefix: nn.Module | None = None, *, views: int = 0) -> Batches:
+        """Fresh views in every epoch, or so many in turn, perhaps through frozen layers."""
         return ImageBatches(
             batching=self.batching,
             catalog=self.store.catalog,
             pictures=self.store.pictures,
             recipe=self.recipe,
             prefix=prefix,
+            views=views,
         )
 
     def activations(self, cut: str, *, epochs: int) -> tuple[Batches, str]:
@@ -52,18 +56,21 @@ class Sources:
 
         Stored are the clean view and ``min(epochs, MOST_VIEWS)`` augmented ones of every
         training image, and the clean view of every validation image. Beyond ``DISK_BUDGET``
-        the layers before ``cut`` run on every batch instead.
+        the layers before ``cut`` run on every batch instead, on the same views: how much room a
+        disk has decides nothing.
         """
         parts, recipe = self.batching.parts, self.recipe
         views = 1 if recipe.augment == "none" else 1 + min(epochs, MOST_VIEWS)
         images = len(parts.train) * views + len(parts.validation)
         needed = images * self.network.cut(cut).bytes_per_image
+        if self.eight_bit:
+            needed //= 2
         if needed > DISK_BUDGET:
             note = (
                 f"Activations at {cut} would take {needed / 1e9:.0f} GB, more than the "
                 f"{DISK_BUDGET / 1e9:.0f} GB allowed, so the frozen layers ran on every batch."
             )
-            return self.images(self.network.prefix(cut)), note
+            return self.images(self.network.prefix(cut), views=views), note
         train = self.store.materialise(
             cut,
             parts.train,

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from frostline.errors import InputError
 from frostline.linear.ridge import RidgeLOO
-from frostline.plan import FullTraining, SuffixTraining, TapsHead
+from frostline.plan import Action, Blend, TapsHead
 from frostline.progress import Progress
 from frostline.settings import ResolvedSettings
+from frostline.training.blend import blend
 from frostline.training.finetune import finetune
 from frostline.training.losses import class_weights
 from frostline.training.parts import make_parts
@@ -24,7 +25,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 def train(
-    action: TapsHead | SuffixTraining | FullTraining,
+    action: Action,
     store: FrozenWork,
     rows: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -42,7 +43,7 @@ def train(
 
     Parameters
     ----------
-    action : TapsHead or SuffixTraining or FullTraining
+    action : TapsHead or SuffixTraining or FullTraining or Blend
     store : FrozenWork
         A feature store: network, catalog, pooled taps, and activations on demand.
     rows : int array of shape (n,)
@@ -85,6 +86,25 @@ def train(
     chosen = np.asarray(rows, dtype=np.int64)
     if not len(chosen):
         raise InputError("There is no image to train on.")
+    if isinstance(action, Blend):
+        members = [
+            train(
+                member,
+                store,
+                rows,
+                labels,
+                n_classes=n_classes,
+                groups=groups,
+                resolved=resolved,
+                seed=seed,
+                checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / f"member-{i}",
+                progress=progress,
+                probe=probe,
+                validation_rows=validation_rows,
+            )
+            for i, member in enumerate(action.members)
+        ]
+        return blend(action, members, all_labels)
     if isinstance(action, TapsHead):
         return train_taps_head(
             action,

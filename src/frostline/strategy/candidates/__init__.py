@@ -5,6 +5,7 @@ sense for this data. To add one, write its file and name it in ``CLOSED_FORM`` o
 """
 
 from frostline.strategy.candidates import (
+    adapters,
     cut_and_train,
     finetune_all,
     from_scratch,
@@ -48,7 +49,7 @@ RACED: tuple[Propose, ...] = (
 )
 
 #: options that the study trains, too, but that won nowhere, so no race spends time on them
-STUDIED: tuple[Propose, ...] = (norms_and_head.propose,)
+STUDIED: tuple[Propose, ...] = (norms_and_head.propose, adapters.propose)
 
 #: what nobody should choose: it shows what the pretrained weights were worth
 REFERENCE: tuple[Propose, ...] = (from_scratch.propose,)

@@ -1,0 +1,158 @@
+"""Evidence that was collected before, on the same images by the same code, is read back."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+import frostline.backbone
+import frostline.evidence
+import frostline.features
+import frostline.linear
+from frostline.errors import StoreError
+from frostline.evidence.collect import Evidence
+from frostline.features.locations import fits_folder, key_of, write_whole
+from frostline.features.store import SHARD_SUFFIX, Arrays, packed, unpacked
+from frostline.linear.ridge import RidgeLOO
+from frostline.plan import EvidenceSummary
+
+#: larger evidence is collected again: reading it would save little
+_MOST_BYTES = 128 * 10**6
+_FIT = ("weight", "bias", "strengths", "loo", "fitted", "loo_mse")
+_SUMMARY, _ROWS, _COMPARED = "summary", "rows", "compared"
+
+
+def evidence_key(
+    taps_key: str,
+    *,
+    digests: Sequence[str],
+    classes: Sequence[str],
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    class_weights: npt.NDArray[np.float64] | None,
+    options: Sequence[str],
+) -> str:
+    """Return the key of the evidence on some rows; equal keys mean equal evidence.
+
+    Parameters
+    ----------
+    taps_key : str
+        Stands for weights, preprocessing, taps and precision.
+    digests : sequence of str
+        Content of every row's image, in order.
+    classes : sequence of str
+        Of the catalog; lookalikes quote their names.
+    labels, groups : int arrays of shape (n,)
+        Of those rows.
+    class_weights : array of shape (n_classes,) or None
+    options : sequence of str
+        Everything else that the result turns on, such as the seed.
+    """
+    content = hashlib.sha256()
+    for digest in digests:
+        content.update(bytes.fromhex(digest))
+    # only which rows share a group counts, not the group's number
+    _, first, same = np.unique(groups, return_index=True, return_inverse=True)
+    for values in (np.asarray(labels, dtype=np.int64), first[same].astype(np.int64)):
+        content.update(np.ascontiguousarray(values).tobytes())
+    weights = "" if class_weights is None else np.asarray(class_weights).tobytes().hex()
+    return key_of(taps_key, content.hexdigest(), weights, *classes, "", *options, _code())
+
+
+def kept_or(key: str, collect: Callable[[], Evidence], rows: npt.NDArray[np.int64]) -> Evidence:
+    """Return the evidence under ``key``, or collect it and keep it for later runs.
+
+    Parameters
+    ----------
+    key : str
+    collect : callable
+    rows : int array of shape (n,)
+        The catalog rows that the evidence rests on; another catalog may number them otherwise.
+    """
+    path = fits_folder() / f"{key}{SHARD_SUFFIX}"
+    found = _read(path, rows)
+    if found is not None:
+        # whoever makes room removes what nobody used for longest
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return found
+    evidence = collect()
+    arrays = _arrays(evidence)
+    if sum(values.nbytes for values in arrays.values()) <= _MOST_BYTES:
+        # a disk that is full or read-only costs time later, not this run
+        with contextlib.suppress(StoreError):
+            write_whole(path, packed(arrays))
+    return evidence
+
+
+def _arrays(evidence: Evidence) -> Arrays:
+    text = evidence.summary.model_dump_json().encode()
+    arrays: dict[str, npt.NDArray[Any]] = {
+        _SUMMARY: np.frombuffer(text, dtype=np.uint8),
+        _COMPARED: evidence.compared,
+        _ROWS: np.array([len(evidence.rows)]),
+    }
+    for tap, right in evidence.correct.items():
+        arrays[f"correct/{tap}"] = np.asarray(right, dtype=np.uint8)
+    for tap, fit in evidence.ridge.items():
+        arrays[f"fit/{tap}/numbers"] = np.array([fit.strength, fit.penalty])
+        for name in _FIT:
+            arrays[f"fit/{tap}/{name}"] = np.ascontiguousarray(getattr(fit, name))
+    return arrays
+
+
+def _read(path: Path, rows: npt.NDArray[np.int64]) -> Evidence | None:
+    """Return kept evidence; None if it is not there, damaged, or written by another format."""
+    arrays = unpacked(path)
+    if arrays is None:
+        return None
+    try:
+        summary = EvidenceSummary.model_validate_json(arrays[_SUMMARY].tobytes())
+        if int(arrays[_ROWS][0]) != len(rows):
+            return None
+        correct = _below(arrays, "correct/")
+        taps = {
+            name.removesuffix("/numbers") for name in _below(arrays, "fit/") if "/numbers" in name
+        }
+        return Evidence(
+            summary=summary,
+            rows=rows,
+            ridge={tap: _fit(arrays, tap) for tap in sorted(taps)},
+            correct={tap: values.astype(np.bool_) for tap, values in correct.items()},
+            compared=arrays[_COMPARED],
+        )
+    except (KeyError, ValidationError):
+        return None
+
+
+def _below(arrays: Mapping[str, npt.NDArray[Any]], start: str) -> dict[str, npt.NDArray[Any]]:
+    return {n.removeprefix(start): values for n, values in arrays.items() if n.startswith(start)}
+
+
+def _fit(arrays: Mapping[str, npt.NDArray[Any]], tap: str) -> RidgeLOO:
+    strength, penalty = (float(value) for value in arrays[f"fit/{tap}/numbers"])
+    parts = {name: arrays[f"fit/{tap}/{name}"] for name in _FIT}
+    return RidgeLOO(strength=strength, penalty=penalty, **parts)
+
+
+@cache
+def _code() -> str:
+    """Stand for the code that collects evidence: what changes it changes the key."""
+    content = hashlib.sha256()
+    rooms = (frostline.backbone, frostline.linear, frostline.features, frostline.evidence)
+    for room in rooms:
+        for folder in room.__path__:
+            for file in sorted(Path(folder).rglob("*")):
+                if file.suffix in (".py", ".json"):
+                    content.update(file.read_bytes())
+    return key_of(content.hexdigest(), version("numpy"), version("scipy"))

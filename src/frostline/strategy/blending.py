@@ -1,0 +1,111 @@
+"""On few images the best options of a race are averaged: no race can tell them apart there.
+
+In the study of decisions the average of all finalists was about as good as the best single option
+in hindsight at 5 images a class, and better at 20, as their mistakes differ
+(benchmarks/decision.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.plan import Blend, CandidateResult
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.race import Standing
+
+FloatArray = npt.NDArray[np.float64]
+
+#: so many options are averaged: all that reach the final
+MEMBERS = 4
+#: from so many training images on a race tells options apart, and one network is enough
+FEW_IMAGES = 500
+#: a probability is not taken to be nearer to 0 than this
+_EDGE = 1e-3
+
+
+@dataclass(frozen=True)
+class Blended:
+    """An average of options: what would be carried out, its members, and its score in the race."""
+
+    proposal: Proposal
+    members: tuple[Standing, ...]
+    result: CandidateResult
+    reason: str
+
+
+def blend_of(
+    standings: Sequence[Standing], *, n_images: int, seconds: float = float("inf")
+) -> Blended | None:
+    """Return the average of the options that did best in the final, or None.
+
+    Parameters
+    ----------
+    standings : sequence of Standing
+        After the race.
+    n_images : int
+        Training images.
+    seconds : float, default=inf
+        Nominal seconds that training all members may take; one that goes beyond is passed over.
+    """
+    if n_images >= FEW_IMAGES:
+        return None
+    running = [s for s in standings if not s.stopped]
+    folds = running[0].last_folds
+    members: list[Standing] = []
+    left = seconds
+    for standing in sorted(running, key=lambda s: -float(s.sure(folds).mean())):
+        cost = standing.heat.proposal.seconds
+        if len(members) < MEMBERS and cost <= left:
+            members.append(standing)
+            left -= cost
+    if len(members) < 2:
+        return None
+    leading = members[0].heat.proposal
+    names = [f"'{m.name}'" for m in members]
+    name = f"average of {', '.join(names[:-1])} and {names[-1]}"
+    action = Blend(members=[m.heat.proposal.action for m in members])
+    taken = sum(m.heat.proposal.seconds for m in members)
+    proposal = Proposal(name, leading.strategy, action, None, taken)
+    right = _right(members, folds)
+    alone, together = _log_score([members[0]], folds), _log_score(members, folds)
+    judged = len(members[0].sure(folds))
+    reason = (
+        f"With fewer than {FEW_IMAGES} images a race cannot tell good options apart, and their "
+        f"mistakes differ, so the {len(members)} best are averaged: on {judged} left-out images "
+        f"the surprise at the truth is {-together:.2f} nats instead of "
+        f"{-alone:.2f} for '{members[0].name}' alone."
+    )
+    result = CandidateResult(
+        name=name,
+        kind=action.kind,
+        score=None if right is None else float(right.mean()),
+        standard_error=None if right is None else float(right.std() / np.sqrt(len(right))),
+        seconds=round(sum(m.seconds for m in members), 1),
+        stopped="chosen",
+    )
+    return Blended(proposal, tuple(members), result, reason)
+
+
+def _log_score(members: Sequence[Standing], folds: Sequence[int]) -> float:
+    """Mean logarithm of the probability that the average gives to the truth."""
+    mean = np.mean(np.stack([m.sure(folds) for m in members]), axis=0)
+    return float(np.log(np.maximum(mean, _EDGE)).mean())
+
+
+def _right(members: Sequence[Standing], folds: Sequence[int]) -> FloatArray | None:
+    """Which left-out images the average gets right; None where probabilities were not kept."""
+    found = []
+    for fold in folds:
+        each = [m.judged[fold].probabilities for m in members]
+        kept = [p for p in each if p is not None]
+        if len(kept) < len(each):
+            return None
+        mean = np.mean(np.stack(kept), axis=0)
+        # the truth is where the judged probability of the truth came from
+        sure = np.mean(np.stack([m.judged[fold].sure for m in members]), axis=0)
+        found.append(mean.max(axis=1) <= sure)
+    return np.concatenate(found).astype(np.float64)

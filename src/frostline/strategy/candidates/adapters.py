@@ -1,0 +1,31 @@
+"""Fit the head first, then train low-rank adapters with it (LoRA, Hu et al. 2021)."""
+
+from __future__ import annotations
+
+from frostline.plan import Adapters, FullTraining
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.context import Context
+
+#: name of the option
+NAME = "train low-rank adapters"
+
+#: few parameters bear, and need, higher rates than whole layers
+_RATE = 3e-3
+_RANK = 8
+_MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
+
+
+def propose(context: Context) -> Proposal | None:
+    """Every kept weight gets an update of low rank; norm layers learn the new statistics."""
+    work = context.work(
+        freeze_to=None, keep_to=None, most_epochs=_MOST_EPOCHS[context.summary.size.label]
+    )
+    recipe = context.recipe(
+        work, learning_rate=_RATE, head_learning_rate=_RATE / 3, norm_mode="train"
+    )
+    action = FullTraining(
+        head_init="probe",
+        part=Adapters(rank=_RANK, alpha=2.0 * _RANK),
+        recipe=recipe.model_copy(update={"interpolate": True}),
+    )
+    return Proposal(NAME, "finetune", action, None, work.seconds)

@@ -1,0 +1,87 @@
+"""Average several trained classifiers: one module, one result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.backbone.heads import BlendClassifier
+from frostline.evaluation.calibration import fit_temperature, softmax
+from frostline.plan import Blend
+from frostline.training.result import Trained
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+def blend(action: Blend, members: Sequence[Trained], labels: IntArray) -> Trained:
+    """Put trained members together.
+
+    Every member is calibrated on its own honest images first. Those that are honest for all
+    members calibrate the average: it is less sure of itself than its members are.
+
+    Parameters
+    ----------
+    action : Blend
+    members : sequence of Trained
+        One for each of the action's, in its order.
+    labels : int array of shape (len(catalog),)
+        Of all catalog rows.
+    """
+    temperatures = [_temperature(member, labels) for member in members]
+    shared = members[0].honest_rows
+    for member in members[1:]:
+        shared = np.intersect1d(shared, member.honest_rows)
+    each = [
+        softmax(member.honest_logits[_places(member.honest_rows, shared)], temperature)
+        for member, temperature in zip(members, temperatures, strict=True)
+    ]
+    module = BlendClassifier([member.module for member in members], temperatures)
+    return Trained(
+        action=action,
+        module=module.eval(),
+        honest_logits=log_mean(each),
+        honest_rows=shared,
+        frozen_verified=all(member.frozen_verified for member in members),
+        history=[entry for member in members for entry in member.history],
+        epochs_done=sum(member.epochs_done for member in members),
+        best_epoch=members[0].best_epoch,
+        strength=members[0].strength,
+        frozen=_names(members, "frozen"),
+        trained=_names(members, "trained"),
+        new_layers=_names(members, "new_layers"),
+        notes=list(dict.fromkeys(note for member in members for note in member.notes)),
+        members=list(members),
+    )
+
+
+def blended_logits(trained: Trained, each: Sequence[FloatArray]) -> FloatArray:
+    """Return the blend's logits (n, C) from those of its members, as its module does."""
+    temperatures = trained.module.get_buffer("temperatures").tolist()
+    return log_mean([softmax(z, t) for z, t in zip(each, temperatures, strict=True)])
+
+
+def log_mean(each: Sequence[FloatArray]) -> FloatArray:
+    """Logarithm of the mean of several (n, C) probabilities."""
+    mean = np.mean(np.stack(each), axis=0)
+    return np.asarray(np.log(np.maximum(mean, np.finfo(np.float64).tiny)), dtype=np.float64)
+
+
+def _temperature(member: Trained, labels: IntArray) -> float:
+    if not len(member.honest_rows):
+        return 1.0
+    return fit_temperature(member.honest_logits, labels[member.honest_rows])
+
+
+def _places(rows: IntArray, wanted: IntArray) -> IntArray:
+    """Where the wanted rows stand among ``rows``."""
+    order = np.argsort(rows, kind="stable")
+    return np.asarray(order[np.searchsorted(rows, wanted, sorter=order)], dtype=np.int64)
+
+
+def _names(members: Sequence[Trained], what: str) -> list[str]:
+    return [
+        f"members.{i}.{name}" for i, member in enumerate(members) for name in getattr(member, what)
+    ]

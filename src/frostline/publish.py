@@ -30,6 +30,7 @@ from frostline.evaluation.scores import Scores, score
 from frostline.files import write_text
 from frostline.images.audit import Audit
 from frostline.images.split import Split
+from frostline.notebook import card, columns, sentences
 from frostline.plan import Plan, TapsHead
 from frostline.procedure import Fitted, Task
 from frostline.report import ReportData, save_record, write_report
@@ -38,6 +39,8 @@ from frostline.timing import Stopwatch
 
 #: prepared images that the exported model is checked on
 _CHECKED = 8
+#: classes with a column of their own in a notebook
+_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,25 @@ class RunResult:
     def model(self) -> Model:
         """The fitted model, loaded from the folder."""
         return Model.load(self.folder)
+
+    def _repr_html_(self) -> str:
+        """Show how good the model is, and why it is as it is, in a notebook."""
+        low, high = self.scores.accuracy_interval
+        recalls = [(self.classes[row["class"]], row["recall"]) for row in self.scores.per_class]
+        found = [(name, recall) for name, recall in recalls if recall is not None]
+        accuracy = f"{self.scores.accuracy:.1%} (95 %: {low:.1%} to {high:.1%})"
+        method = f"on {self.scores.n:,} images, {self.metrics['test']['method']}"
+        return (
+            card(
+                f"Run: {self.plan.chosen}",
+                [
+                    ("Accuracy", f"<b>{sentences([accuracy])}</b> {sentences([method])}"),
+                    ("By class", columns(found[:_SHOWN], top=1.0)),
+                    ("Files", sentences([f"{self.folder} (report.html, plan.json, model)"])),
+                ],
+            )
+            + self.plan._repr_html_()
+        )
 
 
 def publish(

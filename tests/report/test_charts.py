@@ -177,7 +177,7 @@ def test_a_network_that_trains_as_a_whole_has_its_line_on_top(plan: Plan) -> Non
     chart = column_chart(depths(norms), n_classes=4)
     assert not [m for m in chart.marks if isinstance(m, Path) and m.kind == "frost"]
     assert "no frost line" in chart.summary
-    assert ("blocks.0", "norm layers train", "") in chart.rows
+    assert ("blocks.0", "partly trained", "") in chart.rows
     assert ("conv_stem", "frozen", "") in chart.rows
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import sys
 import time
@@ -308,6 +309,10 @@ def run() -> None:
     # PyTorch's threads spin while they wait for each other; beside another busy process, which then
     # has their core, a training step takes five times as long
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal that knows few letters shows a question mark instead of a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except SystemExit as end:

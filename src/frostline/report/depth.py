@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from frostline.plan import EvidenceSummary, FullTraining, Plan, ProbeEvidence, TapsHead
+from frostline.plan import Action, Blend, EvidenceSummary, Plan, ProbeEvidence, TapsHead
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer with its fate: frozen, trained, norms (only its norm layers train), new, removed.
+    """One layer with its fate: frozen, inner (only parts within it train), trained, new, removed.
 
     ``read`` says that the new head reads its activations.
     """
@@ -28,10 +28,11 @@ class Depths:
     Attributes
     ----------
     old : tuple of Layer
-        Frozen, then trained, then removed.
+        As an image meets them; what was removed comes last.
     new : tuple of Layer
     scattered : bool
-        Whether only norm layers train, at every depth: then no line divides frozen and trained.
+        Whether parts train within frozen layers, such as norm layers or adapters: then no line
+        divides frozen and trained.
     """
 
     old: tuple[Layer, ...]
@@ -62,26 +63,59 @@ class Depths:
 
 def depths(plan: Plan) -> Depths:
     """Put the layers of a plan in the order in which an image meets them."""
-    action = plan.action
-    scattered = isinstance(action, FullTraining) and action.part == "norms"
-    taps = action.taps if isinstance(action, TapsHead) else []
-    fates = ("frozen", "removed") if scattered else ("frozen", "trained", "removed")
-    old = []
-    for fate in fates:
-        for name in getattr(plan, fate):
-            holds = scattered and fate == "frozen" and _holds(name, plan.trained)
-            old.append(Layer(name, "norms" if holds else fate, _holds(name, taps)))
+    taps = _taps(plan.action)
+    fates = {name: _fate(name, plan.trained) for name in plan.frozen}
+    within = [*plan.frozen, *plan.trained]
+    own = [name for name in plan.trained if not any(_inside(name, other) for other in within)]
+    fates |= {name: "trained" for name in own if name not in fates}
+    scattered = any(fates[name] != "frozen" for name in plan.frozen)
+    names = list(fates)
+    if isinstance(plan.action, Blend):
+        names = _by_depth(plan.frozen, plan.evidence) + _by_depth(
+            names[len(plan.frozen) :], plan.evidence
+        )
+    old = [Layer(name, fates[name], _holds(name, taps)) for name in names]
     return Depths(
-        old=tuple(old),
+        old=(*old, *(Layer(name, "removed") for name in plan.removed)),
         new=tuple(Layer(name, "new") for name in plan.new),
         scattered=scattered,
     )
 
 
-def _holds(layer: str, names: Sequence[str]) -> bool:
-    return any(name == layer or name.startswith(f"{layer}.") for name in names)
-
-
 def probe_at(evidence: EvidenceSummary, tap: str) -> ProbeEvidence:
     """Return the probe of one depth; that of all depths where an edited plan names none."""
     return next((probe for probe in evidence.probes if probe.tap == tap), evidence.all_taps)
+
+
+def _taps(action: Action) -> list[str]:
+    if isinstance(action, Blend):
+        return [tap for member in action.members for tap in _taps(member)]
+    return action.taps if isinstance(action, TapsHead) else []
+
+
+def _fate(frozen: str, trained: Sequence[str]) -> str:
+    if frozen in trained:
+        return "trained"
+    return "inner" if any(_inside(name, frozen) for name in trained) else "frozen"
+
+
+def _by_depth(names: Sequence[str], evidence: EvidenceSummary | None) -> list[str]:
+    """Order layers by where their norm layers lie; an average lists them member by member."""
+    marks = [] if evidence is None else [layer.layer for layer in evidence.shift.layers]
+    keys = []
+    after = float(len(marks))
+    for name in reversed(names):
+        # a layer without a norm layer belongs before the one that follows it
+        found = [i for i, mark in enumerate(marks) if _holds(name, [mark])]
+        after = float(found[0]) if found else after - 0.01
+        keys.append((after, name))
+    keys.reverse()
+    return [name for _, name in sorted(keys, key=lambda pair: pair[0])]
+
+
+def _inside(name: str, other: str) -> bool:
+    return name.startswith(f"{other}.")
+
+
+def _holds(layer: str, names: Sequence[str]) -> bool:
+    return any(name == layer or _inside(name, layer) for name in names)

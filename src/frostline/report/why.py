@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from frostline.plan import EvidenceSummary, FullTraining, Plan, SuffixTraining, TapsHead
+from frostline.plan import (
+    Adapters,
+    Blend,
+    EvidenceSummary,
+    FullTraining,
+    Plan,
+    SuffixTraining,
+    TapsHead,
+)
 from frostline.report.depth import probe_at
 from frostline.report.words import listed, number, percent, plural
 
@@ -35,6 +43,11 @@ def headline(plan: Plan) -> str:
         if action.statistics == "target":
             text += " Norm statistics were measured anew on your images."
         return text
+    if isinstance(action, Blend):
+        text = f"{len(action.members)} models are averaged"
+        if plan.trained:
+            return f"{text}; in at least one of them {trained} train, {frozen} stay frozen in all."
+        return f"{text}; all {frozen} stay frozen, new classifiers read them."
     new = "new layers and a new classifier" if action.new_block else "a new classifier"
     gone = f"{plural(len(plan.removed), 'layer')} removed; " if plan.removed else ""
     if isinstance(action, SuffixTraining):
@@ -47,6 +60,8 @@ def headline(plan: Plan) -> str:
 def _full(plan: Plan, action: FullTraining) -> str:
     if action.part == "norms":
         return f"only {plural(len(plan.trained), 'norm layer')} train"
+    if isinstance(action.part, Adapters):
+        return f"low-rank adapters train in {plural(len(plan.trained), 'layer')}"
     start = "from random weights" if action.start == "random" else "from its pretrained weights"
     return f"every layer trains {start}"
 

@@ -27,7 +27,7 @@ _FOLD = 18
 
 FATES = {
     "frozen": ("Frozen", "kept bit by bit as pretrained"),
-    "norms": ("Norm layers train", "all else in here is frozen"),
+    "inner": ("Partly trained", "small parts in them learn, the rest is frozen"),
     "trained": ("Trained", "start from pretrained weights"),
     "new": ("New", "made for these classes"),
     "removed": ("Removed", "no longer part of the network"),
@@ -49,7 +49,7 @@ def column_chart(depths: Depths, *, n_classes: int) -> Chart:
         marks.insert(0, Rect(0, top, WIDTH, y - top, "ground", 6))
     if not depths.scattered and old:
         y = _frost_line(marks, y)
-    for fate in ("frozen", "norms", "trained"):
+    for fate in ("frozen", "inner", "trained"):
         layers = [layer for layer in rest if layer.fate == fate]
         if layers:
             y = _group(marks, y, fate, layers, bus)
@@ -82,7 +82,7 @@ def _summary(depths: Depths) -> str:
             said.append(f"{plural(count, 'layer')}: {FATES[fate][0].lower()}")
     text = "; ".join(said) + "."
     if depths.scattered:
-        return f"{text} Norm layers train at every depth, so there is no frost line."
+        return f"{text} Small parts train at every depth, so there is no frost line."
     if 0 < depths.line < len(depths.old):
         above, under = depths.old[depths.line - 1], depths.old[depths.line]
         return f"{text} The frost line runs between {above.name} and {under.name}."

@@ -13,8 +13,9 @@ KINDS = {
     "taps_head": "new head on frozen layers",
     "suffix": "upper layers train",
     "full": "every kept layer trains",
+    "blend": "average of several options",
 }
-_COLOURS = {"taps_head": "frozen", "suffix": "trained", "full": "trained"}
+_COLOURS = {"taps_head": "frozen", "suffix": "trained", "full": "trained", "blend": "trained"}
 
 
 def race_chart(candidates: Sequence[CandidateResult], *, chosen: str) -> Chart:

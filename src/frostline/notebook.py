@@ -16,7 +16,7 @@ def card(title: str, rows: Iterable[tuple[str, str]]) -> str:
     """Return a small card: a title and rows of a name and markup that is safe already."""
     lines = "".join(
         f'<tr><th style="text-align:left;vertical-align:top;padding:3px 14px 3px 0;'
-        f'font-weight:600">{escape(name)}</th>'
+        f'font-weight:600;white-space:nowrap">{escape(name)}</th>'
         f'<td style="text-align:left;padding:3px 0">{content}</td></tr>'
         for name, content in rows
         if content

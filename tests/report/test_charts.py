@@ -8,7 +8,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from frostline.plan import FullTraining, LayerShift, Plan, Recipe
+from frostline.plan import (
+    Blend,
+    CandidateResult,
+    FullTraining,
+    LayerShift,
+    Plan,
+    Recipe,
+    TapsHead,
+)
 from frostline.report import ReportData
 from frostline.report.charts.axis import Scale, accuracy_scale, ticks
 from frostline.report.charts.column import column_chart
@@ -207,6 +215,33 @@ def test_race_rows_show_scores_intervals_and_what_was_not_tried(plan: Plan) -> N
     texts = [m.text for m in chart.marks if isinstance(m, Text)]
     assert "not scored" in texts
     assert "81.0%, 42 s" in texts
+
+
+def test_an_average_is_drawn_by_depth_with_what_all_members_share(plan: Plan) -> None:
+    recipe = Recipe(epochs=1, batch_size=4, learning_rate=1e-3, head_learning_rate=1e-3)
+    members = [TapsHead(taps=["blocks.2"]), plan.action, FullTraining(recipe=recipe)]
+    mixed = plan.model_copy(
+        update={
+            "action": Blend.model_validate({"members": [m.model_dump() for m in members]}),
+            # member by member: first what trains above the line, then everything
+            "frozen": [],
+            "trained": ["blocks.4", "blocks.5", "blocks.0", "blocks.1", "blocks.2", "blocks.3"],
+            "removed": [],
+        }
+    )
+    found = depths(mixed)
+    assert [layer.name for layer in found.old] == [f"blocks.{i}" for i in range(6)]
+    assert [layer.name for layer in found.old if layer.read] == ["blocks.2"]
+    average = CandidateResult(
+        name="average of 'a' and 'b'",
+        kind="blend",
+        score=0.9,
+        standard_error=0.01,
+        seconds=3.0,
+        stopped="chosen",
+    )
+    chart = race_chart([average], chosen=average.name)
+    assert len(dots(chart, "chosen")) == 1
 
 
 def test_growth_is_read_off_the_last_doubling(plan: Plan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from frostline.plan import FullTraining, Recipe
+from frostline.plan import Adapters, Blend, FullTraining, Recipe, TapsHead
 from frostline.report import ReportData
 from frostline.report.why import headline, three_sentences
 from frostline.report.words import (
@@ -65,6 +65,19 @@ def test_the_headline_says_what_was_done_to_the_network(make_data: MakeData) -> 
     )
     norms = whole.model_copy(update={"action": FullTraining(recipe=recipe, part="norms")})
     assert headline(norms) == "Only 2 norm layers train, with a new classifier."
+    part = Adapters(rank=4, alpha=8)
+    low = whole.model_copy(update={"action": FullTraining(recipe=recipe, part=part)})
+    assert headline(low) == "Low-rank adapters train in 2 layers, with a new classifier."
+    head = TapsHead(taps=["blocks.5"])
+    both = Blend(members=[head, FullTraining(recipe=recipe)])
+    assert headline(plan.model_copy(update={"action": both})) == (
+        "2 models are averaged; in at least one of them 2 layers train, 6 layers stay frozen in "
+        "all."
+    )
+    heads = plan.model_copy(update={"action": Blend(members=[head, head]), "trained": []})
+    assert headline(heads) == (
+        "2 models are averaged; all 6 layers stay frozen, new classifiers read them."
+    )
 
 
 def test_three_sentences_say_data_measurement_and_reason(make_data: MakeData) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frostline.plan import EvidenceSummary, ProbeEvidence
-from frostline.report.charts.rows import BESIDE, Row, row_marks
+from frostline.report.charts.rows import BESIDE, GAP, Row, row_marks
 from frostline.report.charts.svg import WIDTH, Chart, Path, Text
 from frostline.report.depth import Depths, probe_at
 from frostline.report.words import number, percent
@@ -18,18 +18,20 @@ def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
     rows.append(_row(evidence.all_taps, "all", "all together"))
     if evidence.adapted is not None:
         rows.append(_row(evidence.adapted, "all", "all, adapted"))
+    above = depths.above_line([probe.tap for probe in evidence.probes]) or 0
+    line = above if above < len(evidence.probes) else 0
     marks, height = row_marks(
         rows,
         chance=evidence.chance,
         title="leave-one-out accuracy (% of the training images)",
         layout=BESIDE,
+        line=line,
     )
-    line = depths.above_line([probe.tap for probe in evidence.probes])
-    if line is not None and 0 < line < len(evidence.probes):
-        y = BESIDE.top + line * BESIDE.row
+    if line:
+        y = BESIDE.top + line * BESIDE.row + GAP - 4
         marks += [
             Path([(0, y), (WIDTH, y)], "frost straight"),
-            Text(0, y - 3, "frost line", "frost-name"),
+            Text(0, y - 4, "frost line", "frost-name"),
         ]
     best, last = (probe_at(evidence, tap) for tap in (evidence.best_tap, evidence.last_tap))
     return Chart(

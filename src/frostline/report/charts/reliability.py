@@ -9,7 +9,7 @@ from typing import Any
 
 from frostline.evaluation.intervals import wilson
 from frostline.report.charts.axis import Scale, below, beside, whole_percent
-from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark, Text
+from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark
 from frostline.report.words import interval, number, percent
 
 _LEFT, _TOP, _BOTTOM, _RIGHT = 46.0, 26.0, 300.0, 350.0
@@ -65,8 +65,6 @@ def reliability_chart(groups: Sequence[Group]) -> Chart:
     marks += below(across, _BOTTOM, "confidence (%, mean of the group)", whole_percent, top=_TOP)
     marks += [
         Line(across.at(0), up.at(0), across.at(1), up.at(1), "reference"),
-        Text(across.at(0.03), up.at(0.93), "more often right than it says", "dim halo"),
-        Text(across.at(0.97), up.at(0.05), "less often right than it says", "dim halo", "end"),
     ]
     most = max(group.n for group in groups)
     for group in groups:

@@ -58,12 +58,19 @@ def row_scale(rows: Sequence[Row], chance: float | None, layout: Layout) -> Scal
     return accuracy_scale(values, start=layout.left, stop=layout.right)
 
 
+#: room for the frost line between two rows
+GAP = 20.0
+
+
 def row_marks(
-    rows: Sequence[Row], *, chance: float | None, title: str, layout: Layout
+    rows: Sequence[Row], *, chance: float | None, title: str, layout: Layout, line: int = 0
 ) -> tuple[list[Mark], float]:
-    """Draw the rows, the axis below them and chance; return the marks and the height."""
+    """Draw the rows, the axis below them and chance; return the marks and the height.
+
+    Between rows ``line - 1`` and ``line`` there is room for the frost line (0 for none).
+    """
     scale = row_scale(rows, chance, layout)
-    bottom = layout.top + len(rows) * layout.row
+    bottom = layout.top + len(rows) * layout.row + (GAP if line else 0.0)
     marks = below(scale, bottom, title, whole_percent, top=layout.top)
     height = bottom + 36
     if chance is not None:
@@ -79,7 +86,8 @@ def row_marks(
         else:
             chance = None
     for i, row in enumerate(rows):
-        marks += _row(row, layout.top + i * layout.row, scale, chance, layout)
+        top = layout.top + i * layout.row + (GAP if line and i >= line else 0.0)
+        marks += _row(row, top, scale, chance, layout)
     return marks, height
 
 

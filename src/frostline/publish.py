@@ -152,6 +152,7 @@ def publish(
         classes=catalog.classes,
         run=str(run.path),
         version=__version__,
+        provenance=_provenance(run, task, card),
         plan=plan,
         metrics=metrics,
         audit=found,
@@ -161,7 +162,6 @@ def publish(
             **task.settings.model_dump(mode="json"),
             "resolved": task.resolved.model_dump(mode="json"),
         },
-        provenance=_provenance(run, task, card),
     )
     save_record(run.path / REPORT_DATA, data)
     write_report(run.path / REPORT, data=data)
@@ -189,26 +189,6 @@ def _card(
         n_train=len(split.train),
         test={"method": assessed.method, "n": scores.n, **_headline(scores), **_expected(assessed)},
         source=task.store.catalog.source,
-    )
-
-
-def _provenance(run: RunFolder, task: Task, card: ModelCard) -> dict[str, Any]:
-    catalog, prints = task.store.catalog, card.fingerprints
-    images = (
-        (row.name, digest, catalog.classes[row.label])
-        for row, digest in zip(catalog.rows, catalog.digests, strict=True)
-    )
-    return provenance(
-        task.settings,
-        source=catalog.source,
-        run=str(run.path),
-        plan_given=task.given_plan,
-        fingerprints={
-            "images and labels": fingerprint_of_images(images),
-            "frozen layers": prints.frozen,
-            "model/weights.safetensors": prints.weights,
-            "model/model.onnx": prints.onnx,
-        },
     )
 
 
@@ -241,6 +221,26 @@ def _write_predictions(path: Path, task: Task, assessed: Assessed) -> None:
             [image.name, catalog.classes[image.label], catalog.classes[winner], confidence]
         )
     write_text(path, text.getvalue())
+
+
+def _provenance(run: RunFolder, task: Task, card: ModelCard) -> dict[str, Any]:
+    catalog, prints = task.store.catalog, card.fingerprints
+    images = (
+        (row.name, digest, catalog.classes[row.label])
+        for row, digest in zip(catalog.rows, catalog.digests, strict=True)
+    )
+    return provenance(
+        task.settings,
+        source=catalog.source,
+        run=str(run.path),
+        plan_given=task.given_plan,
+        fingerprints={
+            "images and labels": fingerprint_of_images(images),
+            "frozen layers": prints.frozen,
+            "model/weights.safetensors": prints.weights,
+            "model/model.onnx": prints.onnx,
+        },
+    )
 
 
 def _peak_memory() -> int:

@@ -28,6 +28,9 @@ class ReportData:
         The content of ``audit.json``.
     settings : mapping
         Settings by name, as they were used; a mapping within is shown name by name.
+    provenance : mapping, default={}
+        How to make the same model again: ``command`` (text), ``versions`` and ``fingerprints``
+        (mappings of names to text).
     source : str, default=""
         What was trained on, as the user named it; becomes the title. Taken from ``audit`` when
         empty.
@@ -37,9 +40,6 @@ class ReportData:
         The run folder, for the commands at the end.
     version : str, default=""
         Of Frostline.
-    provenance : mapping, default={}
-        How to make the same model again: ``command`` (text), ``versions`` and ``fingerprints``
-        (mappings of names to text).
     gallery : Gallery or None, default=None
         The pictures; without them the page does without.
     """
@@ -49,9 +49,9 @@ class ReportData:
     scores: Mapping[str, Any]
     audit: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     classes: tuple[str, ...] = ()
     run: str = "RUN"
     version: str = ""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
     gallery: Gallery | None = None

@@ -13,6 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from frostline.report import load_record, write_report
@@ -57,6 +58,11 @@ def take(browser: Browser, report: Path, shot: Shot, target: Path) -> bool:
     elif there:
         section.screenshot(path=target)
     page.close()
+    if there:
+        # a page has few colours; this makes the file a third as large
+        with Image.open(target) as image:
+            few = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        few.save(target, optimize=True)
     return there
 
 

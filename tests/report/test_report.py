@@ -115,7 +115,7 @@ def test_it_says_what_it_was_given(tmp_path: Path, make_data: MakeData, gallery:
         "cells/solar",
         "80.2%",
         "95% interval 76.7 to 83.4%",
-        "525 images, on images held out and looked at once",
+        "525 images, held out and looked at once",
         "compared with its fingerprints after training: identical",
         *data.plan.explanation,
         "its answer to case 3 of 4, small data, different images",

@@ -13,8 +13,8 @@ from frostline.report.why import headline, three_sentences
 from frostline.report.words import interval, is_number, number, percent
 
 METHODS = {
-    "given": "on the test part that came with the data",
-    "held-out": "on images held out and looked at once",
+    "given": "the test part that came with the data",
+    "held-out": "held out and looked at once",
     "cross-validation": "by cross-validation: every image judged by a model that never saw it",
 }
 

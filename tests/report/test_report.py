@@ -285,6 +285,19 @@ def test_a_hundred_classes_and_many_images_stay_small(
     assert "and 19 more" in page.said
 
 
+def test_the_folder_that_all_files_share_is_named_once(tmp_path: Path, make_data: MakeData) -> None:
+    data = make_data(("a", "b"))
+    copies = [[f"/data/set/a/{i}.png", f"/data/set/b/{i}.png"] for i in range(3)]
+    copies.append([f"/data/set/c/{i}.png" for i in range(30)])
+    page, _ = page_of(tmp_path, replace(data, audit={"near_duplicates": copies}))
+    assert page.said.count("/data/set") == 1
+    assert "Paths are below /data/set." in page.said
+    assert "a/0.png, b/0.png" in page.said
+    page, _ = page_of(tmp_path, replace(data, audit={"near_duplicates": [["/x/a.png", "b.png"]]}))
+    assert "Paths are below" not in page.said
+    assert "/x/a.png, b.png" in page.said
+
+
 def test_real_scores_are_shown(tmp_path: Path, make_data: MakeData) -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     scores = score(probabilities, np.array([0, 0, 1, 1])).to_json(("left", "right"))

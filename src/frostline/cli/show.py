@@ -16,8 +16,8 @@ from frostline.report.why import headline, three_sentences
 _GAUGE = 50
 
 _METHODS = {
-    "given": "on the given test part",
-    "held-out": "on images held out and looked at once",
+    "given": "the given test part",
+    "held-out": "held out and looked at once",
     "cross-validation": "by cross-validation of the whole procedure",
 }
 

@@ -15,6 +15,8 @@ MAX_LISTED = 50
 _MAX_EPOCHS = 400
 #: paths that are kept of one set of copies
 _MAX_COPIES = 12
+#: begins what stands for the rest of a list
+_REST = "and "
 #: entries of the metrics that the scores hold as well
 _DOUBLE = ("classes", "confusion", "per_class", "reliability")
 
@@ -33,6 +35,11 @@ def total(audit: Mapping[str, Any], name: str) -> int:
     """Return how many entries a list of the audit had before it was cut."""
     known = (audit.get("totals") or {}).get(name)
     return int(known) if known is not None else len(audit.get(name) or ())
+
+
+def is_rest(path: str) -> bool:
+    """Whether a text stands for paths that were cut, and is no path itself."""
+    return path.startswith(_REST) and path.endswith(" more")
 
 
 def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,7 +64,7 @@ def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cut(entry: Any) -> Any:
     if isinstance(entry, list) and len(entry) > _MAX_COPIES:
-        return [*entry[: _MAX_COPIES - 1], f"and {len(entry) - _MAX_COPIES + 1} more"]
+        return [*entry[: _MAX_COPIES - 1], f"{_REST}{len(entry) - _MAX_COPIES + 1} more"]
     if isinstance(entry, Mapping):
         return {name: _cut(value) for name, value in entry.items()}
     return entry

@@ -12,6 +12,7 @@
   document.querySelectorAll("table[data-sort]").forEach((table) => {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
+      if (head.dataset.plain !== undefined) return;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);

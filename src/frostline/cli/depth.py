@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from rich.table import Table
 from rich.text import Text
@@ -105,23 +106,24 @@ def layer_strip(plan: Plan, kind: Letters = BLOCKS, most: int = 40) -> Text:
         "trained": kind.trained,
         "removed": kind.removed,
     }
-    strip = Text()
     kept = [layer for layer in found.old if layer.fate != "removed"]
-    removed = [layer for layer in found.old if layer.fate == "removed"]
+    removed = len(found.old) - len(kept)
     # a very deep network is drawn with every k-th layer
     step = -(-len(found.old) // most) or 1
+    pieces: list[tuple[str, str]] = []
     for i, layer in enumerate(kept):
         if i == found.line and not found.scattered:
-            strip.append(kind.line, style="bold cyan")
+            pieces.append((kind.line, "bold cyan"))
         if i % step == 0:
-            strip.append(marks[layer.fate], style=_STYLES[layer.fate])
-    if found.line == len(kept) and kept:
-        strip.append(kind.line, style="bold cyan")
-    for _ in found.new:
-        strip.append(kind.new, style="green")
+            pieces.append((marks[layer.fate], _STYLES[layer.fate]))
+    if kept and found.line == len(kept):
+        pieces.append((kind.line, "bold cyan"))
+    pieces += [(kind.new, "green")] * len(found.new)
     if removed:
-        strip.append("  " + kind.removed * max(1, len(removed) // step), style="dim")
-    return strip
+        pieces.append(("  " + kind.removed * max(1, removed // step), "dim"))
+    # one run a style, so that nothing comes between the letters of a run
+    runs = groupby(pieces, key=lambda piece: piece[1])
+    return Text.assemble(*(("".join(text for text, _ in run), style) for style, run in runs))
 
 
 def spark_rows(plan: Plan, kind: Letters = BLOCKS) -> list[tuple[str, str, str]]:

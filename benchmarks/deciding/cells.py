@@ -147,7 +147,11 @@ def run_cell(cell: Cell, places: Places, results: Path, *, only: set[str] | None
     options = found.setdefault("options", {})
     folds = _folds(task, rows)
     guessed = Guesses(results / f"{cell.key}.npz", task.labels[test], kept=len(rows) < FEW_IMAGES)
-    for proposal in every_option(context):
+    proposals = every_option(context)
+    # what was proposed on other evidence is no option any more
+    for name in set(options) - {p.name for p in proposals} - {FASTAI}:
+        del options[name]
+    for proposal in proposals:
         if only is not None and proposal.name not in only:
             continue
         if proposal.name in RARE and cell.size == "all" and cell.seed:

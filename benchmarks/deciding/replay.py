@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from deciding.cells import BUDGET, FASTAI, REFERENCE, is_head, sureness, unpacked
 from frostline.plan import Action, EvidenceSummary
 from frostline.settings import parse_budget
-from frostline.strategy.blending import blend_of
+from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import prior_case
@@ -90,7 +90,17 @@ class Recorded:
         """Whether every option has been trained."""
         heats = [self.options[name].get("heat", [{}])[0] for name in self.candidates]
         done = all("sure" in heat for heat in heats)
-        return REFERENCE in self.options and bool(self._loo) and done
+        return REFERENCE in self.options and bool(self._loo) and done and self._may_average
+
+    @property
+    def _may_average(self) -> bool:
+        """Whether there are probabilities of every option that may be part of an average."""
+        if self.n_train >= FEW_IMAGES:
+            return True
+        if self._guesses is None or not self._guesses.exists():
+            return False
+        with np.load(self._guesses) as stored:
+            return set(self.candidates) - set(ONLY_STUDIED) <= set(stored.files)
 
     @cached_property
     def right(self) -> dict[str, BoolArray]:

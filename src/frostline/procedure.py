@@ -17,6 +17,7 @@ from frostline.evidence.kept import evidence_key, kept_or
 from frostline.evidence.reference import reference_crops
 from frostline.features.passes import FeatureStore
 from frostline.images.stratified import stratified_folds
+from frostline.linear.inputs import linear_outputs
 from frostline.plan import Action, EvidenceSummary, NetworkResult, Plan, TapsHead
 from frostline.progress import NullProgress, Progress
 from frostline.settings import ResolvedSettings, Settings
@@ -267,8 +268,7 @@ def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArr
         head = trained.module.get_submodule("head")
         weight = head.weight.detach().double().numpy()  # type: ignore[operator]
         bias = head.bias.detach().double().numpy()  # type: ignore[operator]
-        taps = store.tap(trained.action.taps, rows).astype(np.float64)
-        return np.asarray(taps @ weight.T + bias, dtype=np.float64)
+        return linear_outputs(store.table(trained.action.taps, rows), weight.T, bias)
     device = next(trained.module.parameters()).device
     preprocessing = store.network.preprocessing
     found = []
@@ -289,7 +289,7 @@ def _flip_is_safe(task: Task, evidence: Evidence) -> bool:
     positions = rows_to_mirror(labels, groups, seed=task.settings.seed)
     mirrored = np.ascontiguousarray(store.pixels(rows[positions])[:, :, ::-1])
     check = check_flips(
-        store.tap(list(store.slices), rows),
+        store.table(list(store.slices), rows),
         labels,
         store.features_of(mirrored),
         positions,

@@ -16,6 +16,7 @@ from frostline.evidence.collect import collect_evidence
 from frostline.evidence.needs import IntArray, LayerMoments
 from frostline.evidence.probes import probe
 from frostline.linear.neighbours import knn_loo
+from frostline.linear.selection import Selection
 from frostline.plan import EvidenceSummary
 
 Float32 = npt.NDArray[np.float32]
@@ -48,6 +49,9 @@ class PixelStore:
 
     def tap(self, names: Sequence[str], rows: IntArray) -> Float32:
         return np.concatenate([self.taps[rows, self.slices[name]] for name in names], axis=1)
+
+    def table(self, names: Sequence[str], rows: IntArray) -> Selection:
+        return Selection(self.taps, rows, [self.slices[name] for name in names])
 
     def moments(self, rows: IntArray, limit: int = 256) -> NoMoments:
         del rows, limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import timm
 import torch
@@ -15,6 +16,8 @@ from sklearn.datasets import load_sample_image
 from frostline.backbone.network import Network
 from frostline.backbone.source_classifier import SourceClassifier, source_classifier
 from frostline.evidence.lookalikes import find_lookalikes
+from frostline.linear.inputs import CHUNK_ROWS
+from frostline.linear.selection import Selection
 
 
 def test_it_is_the_networks_own_classifier() -> None:
@@ -41,6 +44,29 @@ def test_the_mean_over_a_class_decides_and_a_low_one_is_not_close() -> None:
     assert [(one.label, one.source) for one in found] == [("x", "cat"), ("y", "cat")]
     assert found[0].close
     assert found[1].probability == pytest.approx(1 / 3)
+
+
+def test_images_are_asked_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    source = SourceClassifier(rng.normal(size=(4, 7)), rng.normal(size=7), tuple("abcdefg"))
+    means = rng.normal(size=(CHUNK_ROWS + 700, 4)).astype(np.float32)
+    labels = rng.integers(0, 3, len(means))
+    everything = source.probabilities(means)
+    expected = [everything[labels == number].mean(axis=0) for number in range(3)]
+    asked: list[int] = []
+    plain = SourceClassifier.probabilities
+
+    def counting(self: SourceClassifier, some: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        asked.append(len(np.asarray(some)))
+        return plain(self, some)
+
+    monkeypatch.setattr(SourceClassifier, "probabilities", counting)
+    selection = Selection(means, np.arange(len(means)), [slice(0, 4)])
+    found = find_lookalikes(selection, labels, ["x", "y", "z"], source)
+    assert [one.source for one in found] == ["abcdefg"[average.argmax()] for average in expected]
+    np.testing.assert_allclose([f.probability for f in found], [a.max() for a in expected])
+    assert sum(asked) == len(means)
+    assert max(asked) <= CHUNK_ROWS
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_050", "vit_tiny_patch16_224"])

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits, load_sample_images
 
 from frostline.errors import InputError
-from frostline.evidence.reference import N_CROPS, reference_crops, shift_from_reference
+from frostline.evidence.reference import MOST_IMAGES, N_CROPS, reference_crops, shift_from_reference
 from frostline.preprocessing import Preprocessing
 
 SLICES = {"early": slice(0, 30), "late": slice(30, 64)}
@@ -70,6 +70,19 @@ def test_dead_channels_do_not_count() -> None:
     reference[:, 5] = 0.0
     target[:, 5] = 100.0
     assert shift_from_reference(target, reference, SLICES).distance < 0.05
+
+
+def test_a_sample_of_many_images_is_compared() -> None:
+    rng = np.random.default_rng(4)
+    target, reference = rng.normal(size=(30_000, 64)) + 1.0, rng.normal(size=(2_000, 64))
+    # the order of a catalog is that of its classes: a sample must not be its beginning
+    target[:5000] += 3.0
+    found = shift_from_reference(target, reference, SLICES)
+    assert found.n_images == MOST_IMAGES
+    everything = target.mean(axis=0) - reference.mean(axis=0)
+    expected = (everything**2 / (target.var(axis=0) + reference.var(axis=0))).mean()
+    assert found.distance == pytest.approx(expected, rel=0.05)
+    assert shift_from_reference(target[:MOST_IMAGES], reference, SLICES).n_images == MOST_IMAGES
 
 
 def test_one_image_is_refused() -> None:

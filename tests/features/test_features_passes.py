@@ -18,6 +18,7 @@ from frostline.errors import InputError, UnreadableImageError
 from frostline.features import passes
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.features.pictures import Pictures
+from frostline.features.store import ImageStore
 from frostline.images.catalog import Catalog
 from frostline.images.decode import decode
 from frostline.images.sources import open_source
@@ -70,6 +71,37 @@ def test_every_image_gets_its_own_taps_and_thumbnail(
     chosen = store.tap([last, first], np.array([4, 2, 4]))
     expected = np.concatenate([store.taps[:, store.slices[n]] for n in (last, first)], axis=1)
     np.testing.assert_array_equal(chosen, expected[[4, 2, 4]])
+
+
+def test_taps_are_held_once(run: Run, folder: Path) -> None:
+    store = run(open_source(folder))
+    assert len(store.known) == len(store.catalog)
+    assert np.shares_memory(store.taps, store.known)
+    shutil.copy(folder / "digits/1.png", folder / "digits/copy.png")
+    (folder / "cells/noise.png").write_bytes(bytes(200))
+    again = run(open_source(folder))
+    assert len(again.catalog) == len(store.catalog) + 1
+    names = [row.name for row in again.catalog.rows]
+    one, other = again.places[[names.index("digits/1.png"), names.index("digits/copy.png")]]
+    assert one == other, "equal images share their taps"
+    before = dict(zip((row.name for row in store.catalog.rows), store.taps, strict=True))
+    for name, taps in zip(names, again.taps, strict=True):
+        np.testing.assert_array_equal(taps, before[name.replace("copy", "1")])
+
+
+def test_the_store_is_put_in_order_once_however_many_images_there_are(
+    run: Run, pictures: Catalog, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]
+) -> None:
+    looks: list[str] = []
+    monkeypatch.setattr(passes, "keep_within_limit", lambda: looks.append("limit"))
+    monkeypatch.setattr(ImageStore, "compact", lambda _: looks.append("compact"))
+    for rows in (2, 5, 1000):
+        looks.clear()
+        monkeypatch.setattr(passes, "SHARD_ROWS", rows)
+        assert run(pictures).computed == len(set(pictures.digests))
+        assert looks == ["compact", "limit"]
+        assert run(pictures).computed == 0
+        forget()
 
 
 def test_workers_never_change_a_bit(

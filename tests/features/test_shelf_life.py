@@ -14,8 +14,11 @@ from typer.testing import CliRunner
 
 from frostline.cli.main import app
 from frostline.errors import SettingsError
+from frostline.features import shelf_life
 from frostline.features.locations import arrays_folder, engines_folder, write_whole
 from frostline.features.shelf_life import (
+    Item,
+    Watch,
     damaged,
     items,
     keep_within_limit,
@@ -83,6 +86,35 @@ def test_every_pass_keeps_the_cache_within_its_limit(
     monkeypatch.setenv("FROSTLINE_CACHE_LIMIT", "plenty")
     with pytest.raises(SettingsError, match="FROSTLINE_CACHE_LIMIT"):
         limit()
+
+
+def test_a_long_pass_stays_within_the_limit_and_rarely_looks(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del cache
+    monkeypatch.setenv("FROSTLINE_CACHE_LIMIT", "6400 kB")
+    looks = 0
+    plain = shelf_life.keep_within_limit
+
+    def counting() -> list[Item]:
+        nonlocal looks
+        looks += 1
+        return plain()
+
+    monkeypatch.setattr(shelf_life, "keep_within_limit", counting)
+    watch = Watch()
+    largest = 0
+    for number in range(200):
+        path = filled("a", number, age=1000 - number)
+        watch.wrote(path.stat().st_size)
+        largest = max(largest, sum(item.size for item in items()))
+    assert largest < 6_400_000 * 66 / 64 + 110_000
+    assert len(items()) > 50
+    assert 90 <= looks <= 200 * 110_000 / 100_000
+    looks = 0
+    for _ in range(1000):
+        watch.wrote(1000)
+    assert looks <= 10
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from frostline.errors import InputError
 from frostline.linear.accuracy import loo_accuracy
 from frostline.linear.inputs import CHUNK_ROWS
 from frostline.linear.ridge import RidgeLOO, ridge_loo, ridge_without
+from frostline.linear.spectrum import Spectrum
 
 Array = npt.NDArray[Any]
 
@@ -91,6 +92,43 @@ def test_leaving_groups_out_equals_refitting(n: int, d: int) -> None:
     fit = ridge_loo(X, labels, n_classes=3, groups=groups)
     expected = _refits(X, labels, fit, groups=groups)
     assert _relative(fit.loo, expected) < 1e-8
+
+
+@pytest.mark.parametrize("class_weights", [None, np.array([0.5, 1.0, 4.0])])
+def test_groups_larger_than_the_features_equal_refitting(class_weights: Array | None) -> None:
+    X, labels = _data(400, 6, 3, seed=4)
+    groups = np.random.default_rng(0).choice([0, 0, 0, 1, 1, 2, 3, 3], 400)
+    groups[:40] = 10 + np.arange(40) // 4
+    fit = ridge_loo(X, labels, n_classes=3, groups=groups, class_weights=class_weights)
+    expected = _refits(X, labels, fit, groups=groups, class_weights=class_weights)
+    assert _relative(fit.loo, expected) < 1e-8
+    w = np.ones(400) if class_weights is None else class_weights[labels]
+    error = ((expected - np.eye(3)[labels]) ** 2).sum(axis=1) @ (w / w.mean()) / 1200
+    assert fit.loo_mse.min() == pytest.approx(error, rel=1e-9)
+
+
+def test_large_groups_take_small_systems_and_few_rows_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n, d = 3 * CHUNK_ROWS, 5
+    X, labels = _data(n, d, 2)
+    solved, gathered = [], []
+    solve, rotated = np.linalg.solve, Spectrum.rotated
+
+    def solving(a: Array, b: Array) -> Array:
+        solved.append(a.shape[-1])
+        return solve(a, b)
+
+    def rotating(self: Spectrum, rows: slice | Array) -> Array:
+        found = rotated(self, rows)
+        gathered.append(len(found))
+        return found
+
+    monkeypatch.setattr(np.linalg, "solve", solving)
+    monkeypatch.setattr(Spectrum, "rotated", rotating)
+    ridge_loo(X, labels, n_classes=2, groups=np.arange(n) % 2, strengths=[0.1, 1.0])
+    assert set(solved) == {d + 1}
+    assert max(gathered) <= CHUNK_ROWS
 
 
 @pytest.mark.parametrize("n, d", [(40, 90), (90, 40)])

@@ -212,7 +212,8 @@ def test_the_first_step_sees_the_pretrained_network(architecture: str) -> None:
 
 def test_the_probe_is_where_training_starts(fit: Fit) -> None:
     starts = [fit(action).history[0] for action in (ACTION, FullTraining(recipe=RECIPE))]
-    assert starts[0]["val_nll"] == starts[1]["val_nll"]
+    # plain convolutions carry their norm layers meanwhile: the last digits may differ
+    assert starts[0]["val_nll"] == pytest.approx(starts[1]["val_nll"], rel=1e-5)
     assert starts[0]["val_accuracy"] == starts[1]["val_accuracy"]
 
 

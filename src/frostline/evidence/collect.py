@@ -21,6 +21,7 @@ from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
 from frostline.linear.ridge import RidgeLOO
+from frostline.linear.selection import Selection
 from frostline.plan import EvidenceSummary, Lookalike, ProbeEvidence
 
 # single taps are compared on at most this many rows: comparing needs fewer than fitting
@@ -107,13 +108,13 @@ def collect_evidence(
         raise InputError("Evidence needs at least two training images that are no duplicates.")
     n_classes = len(store.catalog.classes)
     names = list(store.slices)
-    everything = store.tap(names, chosen)
+    everything = store.table(names, chosen)
     blocks = _side_by_side(store.slices)
     compared = _rows_to_compare(y, g, seed=seed)
     taps = {
         name: probe(
             name,
-            everything[compared, block],
+            everything.only(block)[compared],
             y[compared],
             n_classes=n_classes,
             groups=g[compared],
@@ -157,7 +158,7 @@ def collect_evidence(
     if may_adapt and len(chosen) >= _FEWEST_TO_ADAPT and far:
         adapted = probe(
             ADAPTED,
-            store.adapted(chosen).tap(names, chosen),
+            store.adapted(chosen).table(names, chosen),
             y,
             n_classes=n_classes,
             groups=g,
@@ -190,7 +191,7 @@ def collect_evidence(
         chance=float(np.bincount(y).max() / len(y)),
         lookalikes=known.lookalikes
         if known is not None
-        else _lookalikes(everything[:, blocks[-1]], y, store.catalog.classes, source),
+        else _lookalikes(everything.only(blocks[-1]), y, store.catalog.classes, source),
     )
     at_full = {p.evidence.tap: p for p in (whole, *also)}
     fits = {**taps, **at_full} if len(compared) == len(chosen) else at_full
@@ -213,7 +214,7 @@ def _agreement(probes: Sequence[ProbeEvidence]) -> float | None:
 
 
 def _lookalikes(
-    last: npt.NDArray[np.float32],
+    last: Selection,
     labels: IntArray,
     classes: Sequence[str],
     source: SourceClassifier | None,
@@ -221,7 +222,7 @@ def _lookalikes(
     if source is None:
         return []
     # a tap is the mean over space, then the spread
-    return find_lookalikes(last[:, : len(source.weight)], labels, classes, source)
+    return find_lookalikes(last.only(slice(0, len(source.weight))), labels, classes, source)
 
 
 def _side_by_side(slices: Mapping[str, slice]) -> list[slice]:

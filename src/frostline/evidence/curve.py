@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray
 from frostline.evidence.probes import ALL, probe
 from frostline.images.stratified import stratified_folds
 from frostline.linear.ridge import ridge_without
+from frostline.linear.selection import Features, part_of
 from frostline.plan import ProbeEvidence
 
 #: divisions of the rows that are averaged
@@ -48,8 +48,10 @@ def half_of(labels: IntArray, groups: IntArray, *, seed: int, draw: int) -> Bool
     _, first, codes = np.unique(groups, return_index=True, return_inverse=True)
     class_of_group = labels[first]
     chosen = np.zeros(len(first), dtype=bool)
-    for label in np.unique(class_of_group):
-        members = rng.permutation(np.flatnonzero(class_of_group == label))
+    by_class = np.argsort(class_of_group, kind="stable")
+    borders = np.flatnonzero(np.diff(class_of_group[by_class])) + 1
+    for of_class in np.split(by_class, borders):
+        members = rng.permutation(of_class)
         # an odd one out goes either way, so that rare classes are not always in or always out
         count = (len(members) + int(rng.integers(2))) // 2
         chosen[members[:count]] = True
@@ -57,7 +59,7 @@ def half_of(labels: IntArray, groups: IntArray, *, seed: int, draw: int) -> Bool
 
 
 def last_doubling(
-    features: npt.NDArray[np.floating],
+    features: Features,
     labels: IntArray,
     *,
     n_classes: int,
@@ -107,7 +109,7 @@ def _folds(labels: IntArray, groups: IntArray, n_folds: int, draw: int, seed: in
 
 
 def _on_halves(
-    features: npt.NDArray[np.floating],
+    features: Features,
     labels: IntArray,
     groups: IntArray,
     seed: int,
@@ -119,6 +121,7 @@ def _on_halves(
         half = half_of(labels, groups, seed=seed, draw=draw)
         if len(np.unique(groups[half])) < 2:
             continue
-        fitted = probe(ALL, features[half], labels[half], groups=groups[half], **shared)
+        kept = part_of(features, np.flatnonzero(half))
+        fitted = probe(ALL, kept, labels[half], groups=groups[half], **shared)
         found.append(fitted.evidence.accuracy)
     return float(np.mean(found)) if found else None

@@ -12,6 +12,7 @@ from frostline.evidence.curve import half_of
 from frostline.evidence.needs import BoolArray, IntArray
 from frostline.evidence.probes import paired_gain
 from frostline.linear.ridge import ridge_loo
+from frostline.linear.selection import Features
 
 #: images worth mirroring: a fall of 10 points shows at 2 standard errors
 MIRRORED_ROWS = 128
@@ -50,7 +51,7 @@ def rows_to_mirror(
 
 
 def check_flips(
-    plain: npt.NDArray[np.floating],
+    plain: Features,
     labels: IntArray,
     mirrored: npt.NDArray[np.floating],
     positions: IntArray,

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 
 from frostline.backbone.source_classifier import SourceClassifier
+from frostline.linear.inputs import row_chunks
+from frostline.linear.selection import Selection
 from frostline.plan import Lookalike
 
 #: at a smaller mean probability the old class is only the nearest, not near
@@ -30,15 +33,20 @@ def find_lookalikes(
     classes : sequence of str
     source : SourceClassifier
     """
-    probabilities = source.probabilities(means)
+    features = means if isinstance(means, Selection) else np.asarray(means)
     y = np.asarray(labels)
+    n = len(y)
+    member = scipy.sparse.csr_array((np.ones(n), (np.arange(n), y)), shape=(n, len(classes)))
+    totals = np.zeros((len(classes), len(source.names)))
+    for rows in row_chunks(n):
+        totals += member[rows].T @ source.probabilities(features[rows])
+    counts = np.bincount(y, minlength=len(classes))
     found = []
     for number, name in enumerate(classes):
-        if not (y == number).any():
+        if not counts[number]:
             continue
-        average = probabilities[y == number].mean(axis=0)
-        nearest = int(average.argmax())
-        share = float(average[nearest])
+        nearest = int(totals[number].argmax())
+        share = float(totals[number, nearest] / counts[number])
         found.append(
             Lookalike(
                 label=name, source=source.names[nearest], probability=share, close=share >= CLOSE

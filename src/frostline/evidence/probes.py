@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray
 from frostline.linear.accuracy import loo_accuracy
 from frostline.linear.neighbours import knn_loo
 from frostline.linear.ridge import RidgeLOO, ridge_loo
+from frostline.linear.selection import Features
 from frostline.plan import ProbeEvidence
 
 #: name of the probe on all taps side by side
@@ -31,7 +31,7 @@ class Probe:
 
 def probe(
     name: str,
-    features: npt.NDArray[np.floating],
+    features: Features,
     labels: IntArray,
     *,
     n_classes: int,

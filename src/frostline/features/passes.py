@@ -26,10 +26,11 @@ from frostline.features.engines.torch_engine import TorchEngine
 from frostline.features.locations import arrays_folder
 from frostline.features.moments import BatchNormMoments, MomentsBody, chosen_rows, moments_part
 from frostline.features.pictures import Pictures, Prepared, stacked
-from frostline.features.shelf_life import keep_within_limit
+from frostline.features.shelf_life import Watch, keep_within_limit
 from frostline.features.store import SHARD_ROWS, Arrays, Field, ImageStore
 from frostline.images.catalog import Catalog
 from frostline.images.views import Level
+from frostline.linear.selection import Selection
 from frostline.preprocessing import FloatArray, UInt8Array
 from frostline.progress import Progress
 from frostline.settings import ResolvedSettings, Settings
@@ -58,8 +59,10 @@ class FeatureStore:
     network : Network
     catalog : Catalog
         Readable images only; ``catalog.unreadable`` names the others.
-    taps : ndarray of shape (n, D), float32
-        Pooled activations at ``network.taps``, side by side.
+    known : ndarray of shape (m, D), float32
+        Pooled activations at ``network.taps``, side by side, of every different image.
+    places : ndarray of shape (n,), int64
+        The row of ``known`` that belongs to each image; below 0 for one that was left out.
     slices : dict of str to slice
         The columns of each tap, by depth.
     thumbnails : ndarray of shape (n, 32, 32, 3), uint8
@@ -79,7 +82,8 @@ class FeatureStore:
 
     network: Network
     catalog: Catalog
-    taps: FloatArray
+    known: FloatArray
+    places: IntArray
     slices: dict[str, slice]
     thumbnails: UInt8Array
     pictures: Pictures
@@ -96,10 +100,21 @@ class FeatureStore:
     _shelf: Shelf = field(default_factory=lambda: Shelf(ACTIVATION_BYTES))
     _prefix: tuple[str, Engine] | None = None
 
+    @property
+    def taps(self) -> FloatArray:
+        """Pooled activations of every image, (n, D), float32; not a copy if all differ."""
+        if np.array_equal(self.places, np.arange(len(self.known))):
+            return self.known
+        return np.asarray(self.table(list(self.slices), np.arange(len(self.places))))
+
+    def table(self, names: Sequence[str], rows: IntArray) -> Selection:
+        """Return the columns of some taps, in the order of ``names``, without copying them."""
+        places = self.places[np.asarray(rows, dtype=np.int64)]
+        return Selection(self.known, places, [self.slices[name] for name in names])
+
     def tap(self, names: Sequence[str], rows: IntArray) -> FloatArray:
-        """Return the columns of some taps, in the order of ``names``: (len(rows), d), float32."""
-        chosen = self.taps[np.asarray(rows, dtype=np.int64)]
-        return np.concatenate([chosen[:, self.slices[name]] for name in names], axis=1)
+        """Return a copy of the columns of some taps: (len(rows), d), float32."""
+        return np.asarray(self.table(names, rows))
 
     def pixels(self, rows: IntArray) -> UInt8Array:
         """Return prepared images (len(rows), size, size, 3), uint8."""
@@ -109,7 +124,7 @@ class FeatureStore:
     def features_of(self, images: UInt8Array) -> FloatArray:
         """Return the taps (n, D) of prepared images (n, size, size, 3) that are in no store."""
         if len(images) == 0:
-            return np.zeros((0, self.taps.shape[1]), dtype=np.float32)
+            return np.zeros((0, self.known.shape[1]), dtype=np.float32)
         if self._opened is None:
             self._opened, _ = _open(self.network, images[:CHECK_IMAGES], self.resolved)
         results = through(self._opened, ((None, image) for image in images))
@@ -143,17 +158,16 @@ class FeatureStore:
             network = with_statistics_of(self.network, self._batches(chosen))
             one_pass = _TapsPass(network, self.pictures, self.resolved, self.progress)
             digests = [self.catalog.digests[row] for row in rows]
-            found = one_pass.run(list(dict.fromkeys(digests)), max_pixels=self.pictures.max_pixels)[
-                "taps"
-            ]
-            taps = np.full_like(self.taps, np.nan)
-            taps[rows] = found[[one_pass.place[digest] for digest in digests]]
+            found = one_pass.run(list(dict.fromkeys(digests)), max_pixels=self.pictures.max_pixels)
+            places = np.full(len(self.catalog), -1, dtype=np.int64)
+            places[rows] = [one_pass.place[digest] for digest in digests]
             # one at a time: each holds as much as the store itself
             self._adapted.clear()
             self._adapted[key] = replace(
                 self,
                 network=network,
-                taps=taps,
+                known=found["taps"],
+                places=places,
                 _opened=None,
                 _moments={},
                 _adapted={},
@@ -288,9 +302,10 @@ def run_passes(
     return FeatureStore(
         network=network,
         catalog=readable,
-        taps=arrays["taps"][places],
+        known=arrays["taps"],
+        places=places,
         slices=one_pass.slices,
-        thumbnails=arrays["thumbnail"][places],
+        thumbnails=_gathered(arrays["thumbnail"], places),
         pictures=pictures,
         resolved=resolved,
         progress=progress,
@@ -301,6 +316,13 @@ def run_passes(
         key=one_pass.key,
         _opened=one_pass.engine,
     )
+
+
+def _gathered(values: UInt8Array, places: IntArray) -> UInt8Array:
+    """Return ``values[places]``, without a copy where these are all rows in their order."""
+    if np.array_equal(places, np.arange(len(values))):
+        return values
+    return values[places]
 
 
 class _TapsPass:
@@ -340,6 +362,7 @@ class _TapsPass:
         if not missing:
             return arrays
         fresh: list[str] = []
+        watch = Watch()
         try:
             with self._progress.task("looking at images", len(missing)) as bar:
                 for image, taps in self._computed(missing):
@@ -350,17 +373,17 @@ class _TapsPass:
                     fresh.append(image.digest)
                     bar.advance()
                     if len(fresh) >= SHARD_ROWS:
-                        self._keep(fresh, arrays)
+                        self._keep(fresh, arrays, watch)
                         fresh = []
         finally:
             # also when interrupted: what was done is kept
-            self._keep(fresh, arrays)
+            self._keep(fresh, arrays, None)
         return arrays
 
-    def _keep(self, digests: list[str], arrays: Arrays) -> None:
+    def _keep(self, digests: list[str], arrays: Arrays, watch: Watch | None) -> None:
         rows = [self.place[digest] for digest in digests]
         fresh = {name: values[rows] for name, values in arrays.items()}
-        _keep(self._store, digests, fresh, self._progress)
+        _keep(self._store, digests, fresh, self._progress, watch)
         self.computed += len(digests)
 
     def _computed(self, digests: list[str]) -> Iterator[tuple[Prepared, FloatArray]]:
@@ -387,10 +410,22 @@ class _TapsPass:
                 yield result
 
 
-def _keep(store: ImageStore, digests: list[str], arrays: Arrays, progress: Progress) -> None:
-    """Write to the store; a disk that is full or read-only costs time later, not this run."""
+def _keep(
+    store: ImageStore,
+    digests: list[str],
+    arrays: Arrays,
+    progress: Progress,
+    watch: Watch | None = None,
+) -> None:
+    """Write to the store; a disk that is full or read-only costs time later, not this run.
+
+    With a ``watch`` more is to come: the store is put in order when the last is written.
+    """
     try:
         store.add(digests, arrays)
+        if watch is not None:
+            watch.wrote(sum(values.nbytes for values in arrays.values()))
+            return
         store.compact()
         keep_within_limit()
     except StoreError as error:

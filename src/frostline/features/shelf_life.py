@@ -105,6 +105,25 @@ def keep_within_limit() -> list[Item]:
     return prune(to=limit())
 
 
+class Watch:
+    """Keeps the cache within its limit while a long pass writes to it.
+
+    Looking at every file after every write would take time that grows with the square of the
+    number of files, so it looks again whenever a 64th of the limit was written.
+    """
+
+    def __init__(self) -> None:
+        self._step = limit() // 64
+        self._written = 0
+
+    def wrote(self, size: int) -> None:
+        """Count ``size`` more bytes, and make room when they have become many."""
+        self._written += size
+        if self._written > self._step:
+            self._written = 0
+            keep_within_limit()
+
+
 def limit() -> int:
     """Return the bytes that the cache may take.
 

@@ -89,13 +89,14 @@ class ImageStore:
         found = np.zeros(len(place), dtype=np.bool_)
         arrays = self._empty(len(place))
         seen: set[Path] = set()
+        wanted = len(place)
         # again while new shards turn up: another process may have merged those of the last look
         while unseen := [path for path in self._shards() if path not in seen]:
             seen.update(unseen)
             for path in unseen:
-                if found.all():
+                if not wanted:
                     return arrays, found
-                self._take(path, place, arrays, found)
+                wanted -= self._take(path, place, arrays, found)
         return arrays, found
 
     def add(self, digests: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -154,8 +155,8 @@ class ImageStore:
         place: Mapping[str, int],
         arrays: Arrays,
         found: npt.NDArray[np.bool_],
-    ) -> None:
-        """Fill in what one shard has of what is still missing."""
+    ) -> int:
+        """Fill in what one shard has of what is still missing; return of how many images."""
         with self._tolerating(path), safe_open(path, framework="numpy") as shard:
             hits = [
                 (row, place[digest])
@@ -163,7 +164,7 @@ class ImageStore:
                 if digest in place and not found[place[digest]]
             ]
             if not hits:
-                return
+                return 0
             source, target = (list(side) for side in zip(*hits, strict=True))
             read = {name: self._read(shard, name) for name in self._fields}
             for name, values in read.items():
@@ -172,6 +173,8 @@ class ImageStore:
             # whoever makes room removes what nobody used for longest
             with contextlib.suppress(OSError):
                 os.utime(path)
+            return len(hits)
+        return 0
 
     def _replace(self, merged: list[Path], rows: dict[str, Arrays]) -> None:
         """Write the rows first, then remove the shards they came from."""

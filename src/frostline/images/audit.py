@@ -95,8 +95,8 @@ def audit(catalog: Catalog, thumbnails: npt.NDArray[np.uint8] | None) -> Audit:
         searched, notes = ("complete" if result.complete else "partial"), []
         if not result.complete:
             notes.append(
-                f"With more than {COMPLETE_UP_TO:,} images, near-duplicates were looked for only "
-                "among images that are close along the direction of largest spread."
+                f"With more than {COMPLETE_UP_TO:,} images, near-duplicates were looked for among "
+                "likely neighbours, not among all pairs: a few may have been missed."
             )
     copies = _same(enumerate(joined(n, [*exact, *near]).tolist()))
     owners = _same((i, row.group) for i, row in enumerate(catalog.rows) if row.group is not None)

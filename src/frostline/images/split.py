@@ -83,7 +83,7 @@ def make_split(
         "Every class consists of a single group, so nothing can be held out for testing.",
         hint="Groups must be finer than classes; look at group_by and the duplicates.",
     )
-    if not separable(labels, grouping[learn], digests):
+    if not separable(labels, grouping[learn]):
         raise inseparable
     if len(learn) < cross_validate_below:
         return Split("cross-validation", learn, validation, empty)

@@ -120,14 +120,23 @@ def _gather(
         members.setdefault(group, []).append(position)
     if not len(label) == len(digests) == sum(map(len, members.values())):
         raise ValueError("labels, groups and digests differ in length")
+    of_row = label.tolist()
     gathered = []
     for own in members.values():
-        counts = Counter(label[own].tolist())
-        majority = min(counts, key=lambda name: (-counts[name], name))
-        key = f"{purpose}:{seed}:{min(digests[i] for i in own)}"
+        # most groups are a single row
+        alone = len(own) == 1
+        majority = of_row[own[0]] if alone else _majority([of_row[i] for i in own])
+        smallest = digests[own[0]] if alone else min(digests[i] for i in own)
+        key = f"{purpose}:{seed}:{smallest}"
         rank = hashlib.blake2b(key.encode(), digest_size=16).digest()
         gathered.append(_Group(tuple(own), majority, rank))
     return label, sorted(gathered, key=lambda group: (group.rank, group.label, group.members))
+
+
+def _majority(labels: Sequence[int]) -> int:
+    """Return the most frequent label, the smallest of equals."""
+    counts = Counter(labels)
+    return min(counts, key=lambda name: (-counts[name], name))
 
 
 def _by_class(gathered: Sequence[_Group]) -> dict[int, list[_Group]]:
@@ -160,17 +169,24 @@ def _return_what_is_needed(label: IntArray, held: list[_Group]) -> list[_Group]:
 
     Only groups of mixed labels can hold all rows of a class that is not their majority.
     """
-    total = Counter(label.tolist())
-    inside = Counter(int(label[i]) for group in held for i in group.members)
-    kept = list(held)
-    for name in sorted(total):
+    of_row = label.tolist()
+    total = Counter(of_row)
+    inside = Counter(of_row[i] for group in held for i in group.members)
+    holders: dict[int, list[int]] = {name: [] for name in total if inside[name] == total[name]}
+    if not holders:
+        return held
+    for number, group in enumerate(held):
+        for name in {of_row[i] for i in group.members} & holders.keys():
+            holders[name].append(number)
+    back: set[int] = set()
+    for name in sorted(holders):
         if inside[name] < total[name]:
             continue
-        holders = [g for g in kept if any(label[i] == name for i in g.members)]
-        back = min(holders, key=lambda group: (len(group.members), group.rank))
-        kept.remove(back)
-        inside.subtract(int(label[i]) for i in back.members)
-    return kept
+        # a class that is whole has lost no group yet
+        number = min(holders[name], key=lambda n: (len(held[n].members), held[n].rank))
+        back.add(number)
+        inside.subtract(of_row[i] for i in held[number].members)
+    return [group for number, group in enumerate(held) if number not in back]
 
 
 def _deal(gathered: Sequence[_Group], n_folds: int) -> list[list[_Group]]:
@@ -189,39 +205,85 @@ def _deal(gathered: Sequence[_Group], n_folds: int) -> list[list[_Group]]:
 
 def _spread_classes(label: IntArray, folds: list[list[_Group]]) -> list[list[_Group]]:
     """Move a group where a class, present in mixed groups only, sits in one fold entirely."""
-
-    def homes(name: int) -> list[int]:
-        return [
-            f
-            for f, fold in enumerate(folds)
-            if any(label[i] == name for group in fold for i in group.members)
-        ]
-
-    names = sorted(set(label.tolist()))
-    mixed = any(len(set(label[list(g.members)].tolist())) > 1 for fold in folds for g in fold)
-    if not mixed:
+    of_row = label.tolist()
+    groups = [group for fold in folds for group in fold]
+    names = [{of_row[i] for i in group.members} for group in groups]
+    if all(len(own) == 1 for own in names):
         return folds
-    for name in names:
-        at = homes(name)
-        if len(at) != 1:
+    places = _Places(groups, names, folds)
+    of_class: dict[int, list[int]] = {}
+    for number, own in enumerate(names):
+        for name in own:
+            of_class.setdefault(name, []).append(number)
+    for name in sorted(of_class):
+        holders = of_class[name]
+        if len(holders) < 2 or places.homes(name) != 1:
             continue
-        own = [g for g in folds[at[0]] if any(label[i] == name for i in g.members)]
-        if len(own) < 2:
-            continue
-        alone_before = sum(len(homes(other)) == 1 for other in names)
-        for group in sorted(own, key=lambda g: (len(g.members), g.rank)):
-            sizes = [sum(len(g.members) for g in fold) for fold in folds]
-            target = min((f for f in range(len(folds)) if f != at[0]), key=lambda f: (sizes[f], f))
-            folds[at[0]].remove(group)
-            folds[target].append(group)
-            if sum(len(homes(other)) == 1 for other in names) < alone_before:
+        alone = places.alone
+        for number in sorted(holders, key=lambda n: (len(groups[n].members), groups[n].rank)):
+            home = places.fold[number]
+            places.move(number, places.emptiest(but=home))
+            if places.alone < alone:
                 break
-            folds[target].remove(group)
-            folds[at[0]].append(group)
-    return folds
+            places.move(number, home)
+    moved: list[list[_Group]] = [[] for _ in folds]
+    for group, fold in zip(groups, places.fold, strict=True):
+        moved[fold].append(group)
+    return moved
 
 
-def separable(labels: npt.ArrayLike, groups: npt.ArrayLike, digests: Sequence[str]) -> bool:
+class _Places:
+    """Which group is in which fold, and how many classes have but one: kept up to date."""
+
+    def __init__(
+        self, groups: Sequence[_Group], names: Sequence[set[int]], folds: Sequence[list[_Group]]
+    ) -> None:
+        self._groups, self._names = groups, names
+        self.fold = [number for number, fold in enumerate(folds) for _ in fold]
+        self._sizes = [sum(len(group.members) for group in fold) for fold in folds]
+        self._counts: dict[int, Counter[int]] = {}
+        for own, fold in zip(names, self.fold, strict=True):
+            for name in own:
+                self._counts.setdefault(name, Counter())[fold] += 1
+        self.alone = sum(len(counts) == 1 for counts in self._counts.values())
+
+    def homes(self, name: int) -> int:
+        """Number of folds that have a row of a class."""
+        return len(self._counts[name])
+
+    def emptiest(self, *, but: int) -> int:
+        """Return the fold with the fewest rows, other than one."""
+        return min((f for f in range(len(self._sizes)) if f != but), key=self._sizes.__getitem__)
+
+    def move(self, number: int, target: int) -> None:
+        """Put a group into another fold."""
+        source, size = self.fold[number], len(self._groups[number].members)
+        self.fold[number] = target
+        self._sizes[source] -= size
+        self._sizes[target] += size
+        for name in self._names[number]:
+            counts = self._counts[name]
+            self.alone -= len(counts) == 1
+            counts[target] += 1
+            counts[source] -= 1
+            if not counts[source]:
+                del counts[source]
+            self.alone += len(counts) == 1
+
+
+def separable(labels: npt.ArrayLike, groups: npt.ArrayLike) -> bool:
     """Whether any class consists of more than one group."""
-    _, gathered = _gather(labels, groups, digests, 0, "check")
-    return any(len(own) > 1 for own in _by_class(gathered).values())
+    members: dict[int, list[int]] = {}
+    for label, group in zip(
+        np.asarray(labels, dtype=np.int64).tolist(),
+        np.asarray(groups, dtype=np.int64).tolist(),
+        strict=True,
+    ):
+        members.setdefault(group, []).append(label)
+    seen: set[int] = set()
+    for own in members.values():
+        majority = own[0] if len(own) == 1 else _majority(own)
+        if majority in seen:
+            return True
+        seen.add(majority)
+    return False

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.errors import InputError
+from frostline.linear.selection import Features, Selection
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -16,22 +17,22 @@ IntArray = npt.NDArray[np.int64]
 CHUNK_ROWS = 2048
 
 
-def check_features(X: npt.ArrayLike) -> npt.NDArray[np.floating]:
-    """Return ``X`` as a floating (n, d) array, without a copy where it already is one.
+def check_features(X: npt.ArrayLike) -> Features:
+    """Return ``X`` as a floating (n, d) table, without a copy where it already is one.
 
     Raises
     ------
     InputError
         If ``X`` is not two-dimensional, or has fewer than two rows or no column.
     """
-    features = np.asarray(X)
+    features = X if isinstance(X, Selection) else np.asarray(X)
     if features.ndim != 2 or features.shape[0] < 2 or features.shape[1] < 1:
         raise InputError(
             f"Features must be a table of at least 2 rows and 1 column, not {features.shape}."
         )
-    if not np.issubdtype(features.dtype, np.floating):
-        return features.astype(np.float64)
-    return features
+    if isinstance(features, Selection) or np.issubdtype(features.dtype, np.floating):
+        return features
+    return features.astype(np.float64)
 
 
 def check_labels(labels: npt.ArrayLike, *, n_rows: int, n_classes: int) -> IntArray:
@@ -141,7 +142,7 @@ def linear_outputs(X: npt.ArrayLike, weight: FloatArray, bias: FloatArray) -> Fl
     InputError
         If ``X`` does not have as many columns as ``weight`` has rows.
     """
-    features = np.asarray(X)
+    features = X if isinstance(X, Selection) else np.asarray(X)
     if features.ndim != 2 or features.shape[1] != weight.shape[0]:
         raise InputError(
             f"Features must have {weight.shape[0]} columns, not shape {features.shape}."

@@ -20,6 +20,11 @@ class LeaveOut:
     rows: slice | IntArray
     size: int
 
+    def groups(self) -> IntArray:
+        """Return the rows of each group, shape (groups, size); for sizes above 1."""
+        found: IntArray = np.asarray(self.rows, dtype=np.int64).reshape(-1, self.size)
+        return found
+
 
 def leave_out_chunks(codes: IntArray) -> list[LeaveOut]:
     """Arrange rows so that a chunk holds whole groups of one size.

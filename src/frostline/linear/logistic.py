@@ -18,6 +18,7 @@ from frostline.linear.inputs import (
     linear_outputs,
     row_weights,
 )
+from frostline.linear.selection import part_of
 from frostline.linear.softmax_path import SoftmaxPath, log_sum_exp
 
 #: strengths tried by default, as multiples of the mean eigenvalue of the covariance
@@ -112,9 +113,9 @@ def fit_logistic(
     logits = np.empty((len(grid), n, n_classes))
     for train, test in parts:
         problem = SoftmaxPath.of(
-            features[train], targets[train], weights[train], n_classes, standardise, blocks
+            part_of(features, train), targets[train], weights[train], n_classes, standardise, blocks
         )
-        rotated = problem.rotated(features[test])
+        rotated = problem.rotated(part_of(features, test))
         for j, (coefficients, bias) in zip(
             strong_to_weak, problem.path(grid[strong_to_weak]), strict=True
         ):

@@ -52,7 +52,7 @@ def knn_loo(
     InputError
         If shapes or values are wrong, a feature is not finite, or ``k`` is below 1.
     """
-    features = check_features(X)
+    features = np.asarray(check_features(X))
     n = len(features)
     targets = check_labels(labels, n_rows=n, n_classes=n_classes)
     codes = group_codes(groups, n_rows=n)

@@ -18,6 +18,7 @@ from frostline.linear.inputs import (
     linear_outputs,
     row_weights,
 )
+from frostline.linear.large_groups import large_group_errors, large_group_residuals
 from frostline.linear.leaveout import LeaveOut, leave_out_chunks, left_out_residuals
 from frostline.linear.spectrum import Spectrum, decompose
 from frostline.linear.standardise import fit_standardiser
@@ -208,6 +209,10 @@ def _leave_out_errors(
     leverage = np.zeros((len(labels), len(penalties)))
     n_classes = len(spectrum.target_mean)
     for chunk in chunks:
+        if chunk.size > len(spectrum.eigenvalues):
+            for group in chunk.groups():
+                squared += large_group_errors(spectrum, group, labels[group], penalties)
+            continue
         rotated = spectrum.rotated(chunk.rows)
         root = spectrum.root_weights[chunk.rows]
         observed = spectrum.scaled_targets(chunk.rows, labels[chunk.rows])
@@ -244,14 +249,20 @@ def _leave_out_outputs(
     for chunk in chunks:
         root = spectrum.root_weights[chunk.rows]
         observed = identity[labels[chunk.rows]]
-        residual = left_out_residuals(
-            (observed - fit.fitted[chunk.rows]) * root[:, None],
-            chunk.size,
-            leverage=leverage[chunk.rows],
-            # rows that are left out alone need only their leverage, which is known
-            rotated=spectrum.rotated(chunk.rows) if chunk.size > 1 else None,
-            inverse=inverse,
-            root=root / np.sqrt(len(labels)),
-        )
+        residual = (observed - fit.fitted[chunk.rows]) * root[:, None]
+        if chunk.size > len(spectrum.eigenvalues):
+            for k, group in enumerate(chunk.groups()):
+                own = slice(k * chunk.size, (k + 1) * chunk.size)
+                residual[own] = large_group_residuals(spectrum, group, residual[own], fit.penalty)
+        else:
+            residual = left_out_residuals(
+                residual,
+                chunk.size,
+                leverage=leverage[chunk.rows],
+                # rows that are left out alone need only their leverage, which is known
+                rotated=spectrum.rotated(chunk.rows) if chunk.size > 1 else None,
+                inverse=inverse,
+                root=root / np.sqrt(len(labels)),
+            )
         outputs[chunk.rows] = observed - residual / root[:, None]
     return outputs

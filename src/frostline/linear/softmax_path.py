@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg
 import scipy.optimize
 
 from frostline.linear.inputs import FloatArray, IntArray, row_chunks
+from frostline.linear.selection import Features
 from frostline.linear.standardise import Standardiser, fit_standardiser
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class SoftmaxPath:
     @classmethod
     def of(
         cls,
-        X: npt.NDArray[np.floating],
+        X: Features,
         labels: IntArray,
         weights: FloatArray,
         n_classes: int,
@@ -77,7 +77,7 @@ class SoftmaxPath:
             log_prior=np.log(np.where(mass > 0, mass, 0.5 / n)),
         )
 
-    def rotated(self, X: npt.NDArray[np.floating]) -> FloatArray:
+    def rotated(self, X: Features) -> FloatArray:
         """Return raw rows in the eigenbasis of the training set, shape (m, r)."""
         return _rotate(X, self.standardiser, self.basis)
 
@@ -162,9 +162,7 @@ class SoftmaxPath:
         return best[: weight.size].reshape(shape) * scale, centred
 
 
-def _rotate(
-    X: npt.NDArray[np.floating], standardiser: Standardiser, basis: FloatArray
-) -> FloatArray:
+def _rotate(X: Features, standardiser: Standardiser, basis: FloatArray) -> FloatArray:
     rotated = np.empty((len(X), basis.shape[1]))
     for rows in row_chunks(len(X)):
         rotated[rows] = standardiser.apply(X, rows) @ basis
@@ -172,7 +170,7 @@ def _rotate(
 
 
 def _eigenbasis(
-    X: npt.NDArray[np.floating], shares: FloatArray, standardiser: Standardiser
+    X: Features, shares: FloatArray, standardiser: Standardiser
 ) -> tuple[FloatArray, FloatArray]:
     """Return orthonormal directions (d, r) that span the rows, and the variances along them."""
     n, d = X.shape

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import scipy.linalg
 import scipy.sparse
 
 from frostline.linear.inputs import FloatArray, IntArray, row_chunks
+from frostline.linear.selection import Features
 from frostline.linear.standardise import Standardiser
 
 
@@ -39,7 +39,7 @@ class Spectrum:
     rotated_targets: FloatArray
     target_mean: FloatArray
     root_weights: FloatArray
-    _features: npt.NDArray[np.floating]
+    _features: Features
     _standardiser: Standardiser
     _basis: FloatArray
     _dual_targets: FloatArray | None
@@ -70,7 +70,7 @@ class Spectrum:
 
 
 def decompose(
-    X: npt.NDArray[np.floating],
+    X: Features,
     labels: IntArray,
     weights: FloatArray,
     standardiser: Standardiser,

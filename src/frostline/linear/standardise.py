@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.errors import InputError
 from frostline.linear.inputs import FloatArray, IntArray, check_blocks, row_chunks
+from frostline.linear.selection import Features
 
 # float32 features of a constant channel scatter by about 1e-7 of their size
 _CONSTANT = 1e-6
@@ -35,7 +35,7 @@ class Standardiser:
         """Number of channels that are not constant."""
         return int(np.count_nonzero(self.scale))
 
-    def apply(self, X: npt.NDArray[np.floating], rows: slice | IntArray) -> FloatArray:
+    def apply(self, X: Features, rows: slice | IntArray) -> FloatArray:
         """Return the standardised ``X[rows]`` as a new float64 array."""
         chunk = X[rows].astype(np.float64)
         chunk -= self.mean
@@ -49,7 +49,7 @@ class Standardiser:
 
 
 def fit_standardiser(
-    X: npt.NDArray[np.floating],
+    X: Features,
     *,
     weights: FloatArray | None = None,
     blocks: Sequence[slice] | None = None,

@@ -81,7 +81,7 @@ def best_network(
     probes = [
         probe(
             ALL,
-            store.tap(list(store.slices), rows),
+            store.table(list(store.slices), rows),
             labels[rows],
             n_classes=n_classes,
             groups=groups[rows],

@@ -52,7 +52,7 @@ def probe_head(
         Class weights.
     """
     if assembly.keep_to in store.slices and not assembly.norms_learn:
-        features = store.tap([assembly.keep_to], parts.train)
+        features: npt.ArrayLike = store.table([assembly.keep_to], parts.train)
     else:
         layout = assembly.network.cut(assembly.keep_to).layout
         with torch.no_grad():

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from frostline.backbone.network import Network
 from frostline.features.pictures import Pictures
 from frostline.images.catalog import Catalog
+from frostline.linear.selection import Selection
 
 
 class Activations(Protocol):
@@ -41,7 +42,7 @@ class FrozenWork(Protocol):
     @property
     def slices(self) -> dict[str, slice]: ...
 
-    def tap(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]: ...
+    def table(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> Selection: ...
 
     def adapted(self, rows: npt.NDArray[np.int64]) -> FrozenWork: ...
 

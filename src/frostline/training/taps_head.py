@@ -13,6 +13,7 @@ from frostline.errors import FrozenChangedError, PlanError, did_you_mean
 from frostline.images.stratified import stratified_folds
 from frostline.linear.logistic import LogisticFit, fit_logistic
 from frostline.linear.ridge import RidgeLOO, ridge_loo
+from frostline.linear.selection import Selection
 from frostline.plan import TapsHead
 from frostline.training.head_start import set_linear
 from frostline.training.result import Trained
@@ -75,7 +76,7 @@ def train_taps_head(
     )
     taps = [cut.name for cut in cuts]
     module = TapsClassifier(network, taps, n_classes=n_classes)
-    features = store.tap(taps, rows)
+    features = store.table(taps, rows)
     blocks = list(module.body.slices.values())
     strengths = None if action.strength is None else [action.strength]
     fit: RidgeLOO | LogisticFit
@@ -136,7 +137,7 @@ def _known(name: str, store: FrozenWork) -> str:
     return tap
 
 
-def _belongs(fit: RidgeLOO, action: TapsHead, features: npt.NDArray[np.float32]) -> bool:
+def _belongs(fit: RidgeLOO, action: TapsHead, features: Selection) -> bool:
     """Whether a fit was made on these features, at the strength that is asked for."""
     if fit.weight.shape[0] != features.shape[1] or len(fit.fitted) != len(features):
         return False

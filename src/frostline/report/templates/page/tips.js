@@ -11,7 +11,9 @@
     cell.dataset.tip = cell.title;
     cell.removeAttribute("title");
   });
+  let at = { clientX: -1, clientY: -1 };
   const show = (event) => {
+    at = { clientX: event.clientX, clientY: event.clientY };
     const place = event.target.closest?.("[data-tip]");
     tip.hidden = !place;
     if (!place) return;
@@ -24,5 +26,9 @@
   };
   document.addEventListener("pointermove", show);
   document.addEventListener("pointerdown", show);
-  document.addEventListener("scroll", () => { tip.hidden = true; }, { capture: true, passive: true });
+  // what lies below a pointer that rests changes when the page moves
+  document.addEventListener("scroll", () => {
+    const target = document.elementFromPoint(at.clientX, at.clientY);
+    if (target) show({ ...at, target });
+  }, { capture: true, passive: true });
 })();

@@ -13,7 +13,8 @@ ROOT = Path(str(frostline.__file__)).parent
 
 FLOORS = {
     **dict.fromkeys(
-        ("errors", "settings", "plan", "preprocessing", "progress", "timing", "files"), 0
+        ("errors", "settings", "plan", "preprocessing", "progress", "timing", "files", "notebook"),
+        0,
     ),
     **dict.fromkeys(("images", "backbone", "linear", "evaluation"), 1),
     "features": 2,
@@ -30,6 +31,7 @@ BESIDE = {
     ("pipeline", "publish"),
     ("settings", "errors"),
     ("plan", "errors"),
+    ("plan", "notebook"),
     ("files", "errors"),
     ("__main__", "cli"),
 }

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from frostline.errors import PlanError
+from frostline.notebook import card, columns, sentences, strip
 
 
 class _Data(BaseModel):
@@ -307,6 +308,30 @@ class Plan(_Data):
     def to_json(self) -> str:
         """Return the plan as indented JSON."""
         return self.model_dump_json(indent=2) + "\n"
+
+    def _repr_html_(self) -> str:
+        """Show layers, accuracy by depth and reasons in a notebook."""
+        fates = ("frozen", "trained", "new", "removed")
+        layers = [(name, fate) for fate in fates for name in getattr(self, fate)]
+        counts = [f"{len(getattr(self, fate))} {fate}" for fate in fates if getattr(self, fate)]
+        probes = [] if self.evidence is None else [*self.evidence.probes, self.evidence.all_taps]
+        depth = ""
+        if probes:
+            depth = columns([(probe.tap, probe.accuracy) for probe in probes], top=1.0) + sentences(
+                [
+                    f" {probes[0].accuracy:.1%} at {probes[0].tap}, all together "
+                    f"{probes[-1].accuracy:.1%}"
+                ]
+            )
+        return card(
+            f"Plan: {self.chosen}",
+            [
+                ("Case", sentences([f"{self.case} of 4; the textbook says: {self.prior}"])),
+                ("Layers", f"{strip(layers)} {sentences([', '.join(counts)])}"),
+                ("By depth", depth),
+                ("Why", sentences(self.explanation)),
+            ],
+        )
 
     @classmethod
     def from_file(cls, path: Path) -> Plan:

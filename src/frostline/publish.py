@@ -13,7 +13,14 @@ from frostline.artifact.card import Fingerprints, ModelCard
 from frostline.artifact.model import Model
 from frostline.artifact.model_folder import save_model
 from frostline.artifact.predictions import write_predictions
-from frostline.artifact.run_folder import AUDIT, PLAN, PREDICTIONS, REPORT, RunFolder
+from frostline.artifact.run_folder import (
+    AUDIT,
+    PLAN,
+    PREDICTIONS,
+    REPORT,
+    REPORT_DATA,
+    RunFolder,
+)
 from frostline.assess import Assessed
 from frostline.backbone.weights import fingerprint
 from frostline.evaluation.scores import Scores, score
@@ -23,13 +30,17 @@ from frostline.explain.make import LIMITS, make_gallery
 from frostline.files import write_text
 from frostline.images.audit import Audit
 from frostline.images.split import Split
+from frostline.notebook import card, columns, sentences
 from frostline.plan import Plan, TapsHead
 from frostline.procedure import Fitted, Task
-from frostline.report import ReportData, write_report
+from frostline.report import ReportData, save_record, write_report
+from frostline.report.reproduce import fingerprint_of_images, provenance
 from frostline.timing import Stopwatch
 
 #: prepared images that the exported model is checked on
 _CHECKED = 8
+#: classes with a column of their own in a notebook
+_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,25 @@ class RunResult:
         """The fitted model, loaded from the folder."""
         return Model.load(self.folder)
 
+    def _repr_html_(self) -> str:
+        """Show how good the model is, and why it is as it is, in a notebook."""
+        low, high = self.scores.accuracy_interval
+        recalls = [(self.classes[row["class"]], row["recall"]) for row in self.scores.per_class]
+        found = [(name, recall) for name, recall in recalls if recall is not None]
+        accuracy = f"{self.scores.accuracy:.1%} (95 %: {low:.1%} to {high:.1%})"
+        method = f"on {self.scores.n:,} images, {self.metrics['test']['method']}"
+        return (
+            card(
+                f"Run: {self.plan.chosen}",
+                [
+                    ("Accuracy", f"<b>{sentences([accuracy])}</b> {sentences([method])}"),
+                    ("By class", columns(found[:_SHOWN], top=1.0)),
+                    ("Files", sentences([f"{self.folder} (report.html, plan.json, model)"])),
+                ],
+            )
+            + self.plan._repr_html_()
+        )
+
 
 def publish(
     run: RunFolder,
@@ -89,7 +119,7 @@ def publish(
     with clock.phase("writing the model"):
         card = _card(task, split, fitted, scores, assessed)
         checked = task.store.pixels(split.train[:_CHECKED])
-        save_model(
+        card = save_model(
             run.model, fitted.trained.module, card, images=checked, threads=task.resolved.threads
         )
     with clock.phase("drawing pictures"):
@@ -124,6 +154,7 @@ def publish(
         classes=catalog.classes,
         run=str(run.path),
         version=__version__,
+        provenance=_provenance(run, task, card),
         plan=plan,
         metrics=metrics,
         audit=found,
@@ -135,6 +166,7 @@ def publish(
         },
         gallery=gallery,
     )
+    save_record(run.path / REPORT_DATA, data)
     write_report(run.path / REPORT, data=data)
     metrics["seconds"] = clock.report()
     run.log("finished", accuracy=scores.accuracy)
@@ -190,6 +222,26 @@ def _expected(assessed: Assessed) -> dict[str, Any]:
         "expected_accuracy": assessed.expected.accuracy,
         "expected_interval": list(assessed.expected.interval),
     }
+
+
+def _provenance(run: RunFolder, task: Task, card: ModelCard) -> dict[str, Any]:
+    catalog, prints = task.store.catalog, card.fingerprints
+    images = (
+        (row.name, digest, catalog.classes[row.label])
+        for row, digest in zip(catalog.rows, catalog.digests, strict=True)
+    )
+    return provenance(
+        task.settings,
+        source=catalog.source,
+        run=str(run.path),
+        plan_given=task.given_plan,
+        fingerprints={
+            "images and labels": fingerprint_of_images(images),
+            "frozen layers": prints.frozen,
+            "model/weights.safetensors": prints.weights,
+            "model/model.onnx": prints.onnx,
+        },
+    )
 
 
 def _peak_memory() -> int:

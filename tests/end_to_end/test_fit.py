@@ -56,6 +56,7 @@ def test_fast_fit_writes_everything_that_is_promised(digit_folder: Path, tmp_pat
         "predictions.csv",
         "audit.json",
         "report.html",
+        "report.json",
         "log.jsonl",
     }
     assert names <= {p.name for p in run.iterdir()}

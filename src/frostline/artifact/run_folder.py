@@ -16,9 +16,13 @@ from frostline.files import write_text
 
 PLAN, METRICS, PREDICTIONS, AUDIT = "plan.json", "metrics.json", "predictions.csv", "audit.json"
 REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"
-SETTINGS = "settings.json"
+#: what the report is made of, and what decides the result
+REPORT_DATA, SETTINGS = "report.json", "settings.json"
 #: everything that a run may write; nothing else is ever removed
-_OURS = (PLAN, METRICS, PREDICTIONS, AUDIT, REPORT, MODEL, LOG, CHECKPOINTS, SETTINGS)
+_OURS = (
+    *(PLAN, METRICS, PREDICTIONS, AUDIT, REPORT, REPORT_DATA),
+    *(MODEL, LOG, CHECKPOINTS, SETTINGS),
+)
 
 
 class RunFolder:

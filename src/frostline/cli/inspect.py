@@ -13,6 +13,7 @@ from frostline.backbone.conformance import check
 from frostline.backbone.cuts import Cut
 from frostline.backbone.network import Network
 from frostline.cli.console import err, out
+from frostline.cli.plots import bar, letters
 from frostline.errors import BackboneError, InputError, UnreadableImageError
 from frostline.explain.filters import draw_filters
 from frostline.explain.responses import draw_responses
@@ -75,14 +76,18 @@ def _table(network: Network, cuts: list[Cut], kept: Cut, frozen: Cut | None) -> 
         table.add_column(label, justify="right", no_wrap=True)
     table.add_column("")
     before: Cut | None = None
+    last, kind = "", letters(out)
     for one in cuts:
         mark = _mark(one, kept, frozen)
+        if last == "frozen" and mark != last:
+            table.add_row(Text("~ frost line", style="bold cyan"))
+        last = mark
         macs = one.macs_before - (before.macs_before if before else 0)
         params = one.parameters_before - (before.parameters_before if before else 0)
         field = one.receptive_field
         table.add_row(
             Text(one.name, style="bold" if one.stage_end else ""),
-            f"{'█' * round(one.depth * _BAR):{_BAR}}{one.depth:5.0%}",
+            f"{bar(one.depth, 1.0, _BAR, kind):{_BAR}}{one.depth:5.0%}",
             "x".join(map(str, one.shape)),
             f"{field} px" if field is not None else "all",
             f"{one.bytes_per_image / 1024:,.0f}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import sys
 import time
@@ -212,6 +213,20 @@ def inspect(
 
 
 @app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Another .html file to write.")
+    ] = None,
+) -> None:
+    """Make the report of a run anew, from what its folder keeps."""
+    with polite_exits():
+        from frostline.cli.report import rebuild_report
+
+        rebuild_report(run, output)
+
+
+@app.command()
 def models(
     pattern: Annotated[str, typer.Argument(help="A piece of the name, or a pattern with *.")] = "",
     local: Annotated[
@@ -294,6 +309,10 @@ def run() -> None:
     # PyTorch's threads spin while they wait for each other; beside another busy process, which then
     # has their core, a training step takes five times as long
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal that knows few letters shows a question mark instead of a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except SystemExit as end:

@@ -7,11 +7,17 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.cli.console import err, out
+from frostline.cli.depth import layer_strip, spark_rows
+from frostline.cli.plots import BLOCKS, Letters, dot, letters
 from frostline.publish import RunResult
+from frostline.report.why import headline, three_sentences
+
+#: letters between 0 and 100 %
+_GAUGE = 50
 
 _METHODS = {
-    "given": "on the given test part",
-    "held-out": "on images held out and looked at once",
+    "given": "the given test part",
+    "held-out": "held out and looked at once",
     "cross-validation": "by cross-validation of the whole procedure",
 }
 
@@ -19,22 +25,25 @@ _METHODS = {
 def show_result(result: RunResult) -> None:
     """Print the decision, why, how good, where the files are and what to type next."""
     show_left_out(result.audit)
-    out.print(result_panel(result))
+    out.print(result_panel(result, letters(out)))
 
 
-def result_panel(result: RunResult) -> Panel:
+def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     """Return the panel that ends a fit."""
-    test, metrics = result.metrics["test"], result.metrics
+    test, metrics, plan = result.metrics["test"], result.metrics, result.plan
     low, high = test["accuracy_interval"]
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row("Decision", f"[bold]{result.plan.chosen}[/bold] (case {result.plan.case})")
-    grid.add_row("Why", Text("\n".join(result.plan.explanation)))
+    grid.add_row(
+        "Decision",
+        Text.assemble((plan.chosen, "bold"), f" (case {plan.case})\n{headline(plan)}"),
+    )
     grid.add_row(
         "Accuracy",
         f"[bold green]{test['accuracy']:.1%}[/]  (95 %: {low:.1%} to {high:.1%}; "
-        f"{metrics['n_test']} images, {_METHODS[test['method']]})",
+        f"{metrics['n_test']:,} images, {_METHODS[test['method']]})\n"
+        f"{_gauge(test['accuracy'], (low, high), kind)}",
     )
     if test["method"] == "cross-validation":
         least, most = test["expected_interval"]
@@ -51,17 +60,32 @@ def result_panel(result: RunResult) -> Panel:
             "that have no copy among the training images",
         )
     grid.add_row("Balanced", f"{test['balanced_accuracy']:.1%}, macro F1 {test['macro_f1']:.1%}")
-    grid.add_row("Layers", layers_in_words(result))
+    grid.add_row("Why", Text("\n".join(three_sentences(plan))))
+    for i, (name, plot, said) in enumerate(spark_rows(plan, kind)):
+        grid.add_row(
+            "" if i else "By depth", Text.assemble(f"{name:9}", (plot, "cyan"), f" {said}")
+        )
+    grid.add_row("Layers", layer_strip(plan, kind) + Text(" ") + layers_in_words(result))
     grid.add_row("Time", _seconds(metrics["seconds"], metrics["pass"]["limited_by"]))
     grid.add_row("Files", Text(f"{result.folder}/ (report.html, plan.json, model/)"))
     grid.add_row(
         "Next",
         Text(
+            f"open {result.folder}/report.html\n"
             f"frostline predict {result.folder} IMAGE...\n"
             f"frostline evaluate {result.folder} OTHER_FOLDER"
         ),
     )
     return Panel(grid, title="Frostline", border_style="cyan")
+
+
+def _gauge(value: float, ends: tuple[float, float], kind: Letters) -> str:
+    """Draw an accuracy and its interval between 0 and 100 %."""
+    reach = (ends[1] - ends[0]) / 2
+    centre = (ends[0] + ends[1]) / 2
+    interval = dot(centre, reach, (0.0, 1.0), _GAUGE, kind).replace(kind.dot, kind.reach)
+    place = round(value * (_GAUGE - 1))
+    return f"0% {interval[:place]}{kind.dot}{interval[place + 1 :]} 100%"
 
 
 def layers_in_words(result: RunResult) -> Text:

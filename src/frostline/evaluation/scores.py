@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,11 @@ import numpy.typing as npt
 
 from frostline.errors import InputError
 from frostline.evaluation.intervals import stratified_bootstrap, wilson
+from frostline.evaluation.reliability import BINS, Bin, calibration_error, reliability
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-_BINS = 15
 # probabilities are kept this far from 0 in logarithms, as scikit-learn does
 _TINY = float(np.finfo(np.float64).eps)
 
@@ -43,6 +42,8 @@ class Scores:
         Mean squared distance to the one-hot truth, in [0, 2].
     ece : float
         Expected calibration error over 15 bins of equal mass.
+    reliability : list of Bin
+        These bins: how often predictions of each confidence are right.
     confusion : ndarray of shape (C, C), int64
         Rows are the truth, columns the predictions.
     per_class : list of dict
@@ -58,6 +59,7 @@ class Scores:
     nll: float
     brier: float
     ece: float
+    reliability: list[Bin]
     confusion: IntArray
     per_class: list[dict[str, Any]]
 
@@ -83,6 +85,7 @@ class Scores:
             "nll": self.nll,
             "brier": self.brier,
             "ece": self.ece,
+            "reliability": [one.to_json() for one in self.reliability],
             "classes": list(classes),
             "confusion": self.confusion.tolist(),
             "per_class": [{**row, "class": classes[row["class"]]} for row in self.per_class],
@@ -116,6 +119,7 @@ def score(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, seed: int = 0)
     recalls = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
     f1 = [row["f1"] for row in per_class if row["f1"] is not None]
     sure = p[np.arange(n), y]
+    bins = reliability(p.max(axis=1), right)
     return Scores(
         n=n,
         accuracy=float(right.mean()),
@@ -126,23 +130,18 @@ def score(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, seed: int = 0)
         nll=float(-np.log(np.maximum(sure, _TINY)).mean()),
         # the squared distance to the one-hot truth, multiplied out
         brier=float(max(0.0, (np.einsum("ij,ij->i", p, p) - 2.0 * sure + 1.0).mean())),
-        ece=expected_calibration_error(p.max(axis=1), right),
+        ece=calibration_error(bins),
+        reliability=bins,
         confusion=confusion,
         per_class=per_class,
     )
 
 
 def expected_calibration_error(
-    confidence: FloatArray, right: npt.NDArray[np.bool_], *, bins: int = _BINS
+    confidence: FloatArray, right: npt.NDArray[np.bool_], *, bins: int = BINS
 ) -> float:
     """Return the mean gap between confidence and accuracy over bins of equal mass."""
-    p = np.asarray(confidence, dtype=np.float64)
-    hit = np.asarray(right, dtype=np.float64)
-    # equal confidences share a bin, so that the order of the images does not matter
-    n_bins = min(bins, len(p))
-    edges = np.unique(np.sort(p)[np.arange(1, n_bins) * len(p) // n_bins])
-    surplus = np.bincount(np.searchsorted(edges, p, side="right"), weights=p - hit)
-    return float(math.fsum(np.abs(surplus)) / len(p))
+    return calibration_error(reliability(confidence, right, bins=bins))
 
 
 def _one_class(confusion: IntArray, c: int) -> dict[str, Any]:

@@ -21,12 +21,16 @@ class ReportData:
     metrics : mapping
         The content of ``metrics.json``.
     scores : mapping
-        ``Scores.to_json``: ``confusion`` (C x C counts, rows are the truth) and ``per_class``
-        (mappings with ``class``, ``precision``, ``recall``, ``f1`` and ``support``).
+        ``Scores.to_json``: ``confusion`` (C x C counts, rows are the truth), ``per_class``
+        (mappings with ``class``, ``precision``, ``recall``, ``f1`` and ``support``) and
+        ``reliability`` (bins of confidence).
     audit : mapping
         The content of ``audit.json``.
     settings : mapping
         Settings by name, as they were used; a mapping within is shown name by name.
+    provenance : mapping, default={}
+        How to make the same model again: ``command`` (text), ``versions`` and ``fingerprints``
+        (mappings of names to text).
     source : str, default=""
         What was trained on, as the user named it; becomes the title. Taken from ``audit`` when
         empty.
@@ -45,6 +49,7 @@ class ReportData:
     scores: Mapping[str, Any]
     audit: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     classes: tuple[str, ...] = ()
     run: str = "RUN"

@@ -1,19 +1,27 @@
-"""Fill the template and write one self-contained file."""
+"""Fill the templates and write one self-contained file."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from importlib import resources
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 from frostline.files import write_text
 from frostline.report import words
+from frostline.report.bounds import bounded
 from frostline.report.data import ReportData
 from frostline.report.view import build
 
+_STYLES = ("base", "charts", "tables", "pictures", "print")
+_SCRIPTS = ("tips", "tables", "matrix", "page")
+
 
 def write_report(path: Path, *, data: ReportData) -> None:
-    """Write ``report.html``: no scripts, nothing loaded from elsewhere.
+    """Write ``report.html``: nothing is loaded from elsewhere, and it reads without scripts.
 
     Parameters
     ----------
@@ -39,6 +47,37 @@ def render(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (words.percent, words.interval, words.number, words.seconds, words.size):
+    for function in (
+        words.percent,
+        words.interval,
+        words.number,
+        words.fixed,
+        words.points,
+        words.seconds,
+        words.size,
+        words.plural,
+        words.listed,
+    ):
         environment.filters[function.__name__] = function
-    return environment.get_template("report.html").render(build(data)) + "\n"
+    script = "\n".join(_own(f"{name}.js") for name in _SCRIPTS)
+    page = environment.get_template("page.html")
+    return (
+        page.render(
+            style=Markup("\n".join(_own(f"{name}.css") for name in _STYLES)),
+            script=Markup(script),
+            # only this very script may run, whatever names contain
+            script_digest=_digest(f"\n{script}\n"),
+            **build(bounded(data)),
+        )
+        + "\n"
+    )
+
+
+def _own(name: str) -> str:
+    folder = resources.files("frostline.report") / "templates" / "page"
+    return (folder / name).read_text(encoding="utf-8").strip()
+
+
+def _digest(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

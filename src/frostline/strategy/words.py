@@ -163,6 +163,6 @@ def _probes(summary: EvidenceSummary) -> str:
         text += (
             " and rank the depths alike."
             if summary.agreement >= _ALIKE
-            else " layer and rank the depths otherwise, so do not lean on the depth."
+            else " and rank the depths otherwise, so do not lean on the depth."
         )
     return text

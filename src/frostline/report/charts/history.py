@@ -1,0 +1,75 @@
+"""How training went, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from frostline.report.charts.axis import Scale, below, beside
+from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark, Path, Text
+from frostline.report.words import is_number, number, percent
+
+_LEFT, _TOP, _BOTTOM = 46.0, 44.0, 176.0
+_CURVES = (("train_loss", "training images", "trained"), ("val_nll", "left-out images", "frozen"))
+
+
+def history_chart(history: Sequence[Mapping[str, Any]]) -> Chart | None:
+    """Lay out the losses by epoch; None where there are fewer than two epochs with a loss."""
+    epochs = [entry for entry in history if is_number(entry.get("epoch"))]
+    curves = {
+        key: [(i, entry[key]) for i, entry in enumerate(epochs) if is_number(entry.get(key))]
+        for key, _, _ in _CURVES
+    }
+    values = [value for curve in curves.values() for _, value in curve]
+    if len(epochs) < 2 or max(map(len, curves.values())) < 2:
+        return None
+    up = Scale(0.0, max(*values, 1e-9) * 1.05, _BOTTOM, _TOP)
+    across = Scale(0.0, len(epochs) - 1, _LEFT + 6, WIDTH - 6)
+    marks: list[Mark] = beside(
+        up, _LEFT, "loss (nats an image)", lambda v: number(v, 2), right=WIDTH
+    )
+    marks += below(across, _BOTTOM, "epoch (number)", lambda v: f"{v:g}", top=_BOTTOM)
+    for i, (key, name, kind) in enumerate(_CURVES):
+        if not curves[key]:
+            continue
+        points = [(across.at(place), up.at(value)) for place, value in curves[key]]
+        x = _LEFT + i * 150
+        marks += [
+            Path(points, f"curve {kind}"),
+            *(Dot(*point, 3, f"dot {kind}") for point in points if len(points) <= 40),
+            Line(x, 26, x + 18, 26, f"curve {kind}"),
+            Text(x + 24, 30, name, "dim"),
+        ]
+    step = (WIDTH - _LEFT) / len(epochs)
+    marks += [
+        Hit(across.at(i) - step / 2, _TOP, step, _BOTTOM - _TOP, _tip(i, entry))
+        for i, entry in enumerate(epochs)
+    ]
+    return Chart(
+        name="Loss by epoch",
+        summary=f"{len(epochs)} epochs. {_tip(len(epochs) - 1, epochs[-1])}.",
+        width=WIDTH,
+        height=_BOTTOM + 36,
+        marks=marks,
+        columns=("epoch", "stage", "training loss", "left-out loss", "left-out accuracy"),
+        rows=[
+            (
+                str(i),
+                str(entry.get("stage", "")),
+                number(entry.get("train_loss")),
+                number(entry.get("val_nll")),
+                percent(entry.get("val_accuracy")),
+            )
+            for i, entry in enumerate(epochs)
+        ],
+    )
+
+
+def _tip(place: int, entry: Mapping[str, Any]) -> str:
+    said = [f"Epoch {place}"]
+    for key, name, _ in _CURVES:
+        if is_number(entry.get(key)):
+            said.append(f"{name} {number(entry[key])}")
+    if is_number(entry.get("val_accuracy")):
+        said.append(f"accuracy on left-out images {percent(entry['val_accuracy'])}")
+    return ", ".join(said)

@@ -1,0 +1,74 @@
+"""Probe accuracy by depth."""
+
+from __future__ import annotations
+
+from frostline.plan import EvidenceSummary, ProbeEvidence
+from frostline.report.charts.rows import BESIDE, GAP, Row, row_marks
+from frostline.report.charts.svg import WIDTH, Chart, Path, Text
+from frostline.report.depth import Depths, probe_at
+from frostline.report.words import number, percent
+
+
+def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
+    """Lay out one row a depth, shallow first, then all depths together."""
+    rows = [
+        _row(probe, "best" if probe.tap == evidence.best_tap else "one")
+        for probe in evidence.probes
+    ]
+    rows.append(_row(evidence.all_taps, "all", "all together"))
+    if evidence.adapted is not None:
+        rows.append(_row(evidence.adapted, "all", "all, adapted"))
+    above = depths.above_line([probe.tap for probe in evidence.probes]) or 0
+    line = above if above < len(evidence.probes) else 0
+    marks, height = row_marks(
+        rows,
+        chance=evidence.chance,
+        title="leave-one-out accuracy (% of the training images)",
+        layout=BESIDE,
+        line=line,
+    )
+    if line:
+        y = BESIDE.top + line * BESIDE.row + GAP - 4
+        marks += [
+            Path([(0, y), (WIDTH, y)], "frost straight"),
+            Text(0, y - 4, "frost line", "frost-name"),
+        ]
+    best, last = (probe_at(evidence, tap) for tap in (evidence.best_tap, evidence.last_tap))
+    return Chart(
+        name="Probe accuracy by depth",
+        summary=f"The best single depth is {best.tap} with {percent(best.accuracy)}, the last one "
+        f"has {percent(last.accuracy)}, all together "
+        f"{percent(evidence.all_taps.accuracy)}; chance would give {percent(evidence.chance)}.",
+        width=WIDTH,
+        height=height,
+        marks=marks,
+        columns=("depth", "accuracy", "standard error", "balanced", "nearest neighbours", "values"),
+        rows=[
+            (
+                row.name,
+                percent(probe.accuracy),
+                percent(probe.standard_error),
+                percent(probe.balanced_accuracy),
+                percent(probe.neighbours),
+                number(probe.dimensions),
+            )
+            for row, probe in zip(
+                rows,
+                [*evidence.probes, evidence.all_taps, evidence.adapted],
+                strict=False,
+            )
+            if probe is not None
+        ],
+    )
+
+
+def _row(probe: ProbeEvidence, kind: str, name: str = "") -> Row:
+    return Row(
+        name=name or probe.tap,
+        value=probe.accuracy,
+        error=probe.standard_error,
+        said=percent(probe.accuracy),
+        tip=f"{name or probe.tap}: {percent(probe.accuracy)}, standard error "
+        f"{percent(probe.standard_error)}, {number(probe.dimensions)} values an image",
+        kind=kind,
+    )

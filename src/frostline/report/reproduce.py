@@ -1,0 +1,101 @@
+"""What somebody needs to make the same model again: command, versions, fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+from frostline.settings import Settings
+
+#: packages whose version may change a number
+PACKAGES = (
+    "frostline",
+    "torch",
+    "torchvision",
+    "timm",
+    "onnxruntime",
+    "openvino",
+    "scikit-learn",
+    "scipy",
+    "numpy",
+    "pillow",
+)
+#: flags of the command line that are not just the setting's name and value
+_FLAGS = {
+    ("near_duplicates", False): "--no-near-duplicates",
+    ("train_all", True): "--train-all",
+}
+
+
+def provenance(
+    settings: Settings,
+    *,
+    source: str,
+    run: str,
+    plan_given: bool,
+    fingerprints: Mapping[str, str | None],
+) -> dict[str, Any]:
+    """Return ``command``, ``versions`` and ``fingerprints`` as plain JSON types.
+
+    Parameters
+    ----------
+    settings : Settings
+    source, run : str
+        Images and run folder, as the user named them.
+    plan_given : bool
+        Whether a plan was carried out instead of deciding.
+    fingerprints : mapping of str to str or None
+        By what they belong to; those that are None are left out.
+    """
+    return {
+        "command": command(settings, source=source, run=run, plan_given=plan_given),
+        "versions": versions(),
+        "fingerprints": {name: value for name, value in fingerprints.items() if value},
+    }
+
+
+def command(settings: Settings, *, source: str, run: str, plan_given: bool) -> str:
+    """Return the command line that fits with these settings; those at their default are left out.
+
+    The seed is always named.
+    """
+    words = ["frostline", "fit", source, "-o", run]
+    if plan_given:
+        words += ["--plan", f"{run}/plan.json"]
+    default = Settings()
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if value == getattr(default, name) and name != "seed":
+            continue
+        option = f"--{name.replace('_', '-')}"
+        words += [_FLAGS[name, value]] if (name, value) in _FLAGS else [option, str(value)]
+    return shlex.join(words)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that compute."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {**found, "machine": f"{platform.system()} {platform.machine()}"}
+
+
+def fingerprint_of_images(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Return a SHA-256 of names, contents and labels, whatever their order.
+
+    Parameters
+    ----------
+    rows : iterable of (name, digest, label)
+    """
+    whole = hashlib.sha256()
+    for row in sorted(rows):
+        for part in row:
+            whole.update(f"{len(part.encode())}:{part}".encode())
+    return whole.hexdigest()

@@ -1,0 +1,37 @@
+"""What more images would bring, and how training went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from frostline.report.charts.growth import Growth, growth, growth_chart
+from frostline.report.charts.history import history_chart
+from frostline.report.charts.svg import Chart
+from frostline.report.data import ReportData
+
+
+@dataclass(frozen=True)
+class MoreView:
+    """What the section shows; each half may be missing."""
+
+    growth: Growth | None
+    curve: Chart | None
+    history: Chart | None
+    outlook: str
+
+
+def more_images(data: ReportData) -> MoreView | None:
+    """Arrange both curves; None where there is neither."""
+    evidence = data.plan.evidence
+    found = growth(evidence) if evidence is not None else None
+    history = history_chart(data.metrics.get("history") or [])
+    if found is None and history is None:
+        return None
+    # the plan says by itself when other options would take over
+    outlook = [line for line in data.plan.explanation if "more images per class" in line]
+    return MoreView(
+        growth=found,
+        curve=growth_chart(found) if found else None,
+        history=history,
+        outlook=outlook[0] if outlook else "",
+    )

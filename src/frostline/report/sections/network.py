@@ -1,0 +1,68 @@
+"""The network as a column of layers with the frost line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from frostline.report.charts.column import FATES, column_chart
+from frostline.report.charts.svg import Chart
+from frostline.report.data import ReportData
+from frostline.report.depth import Depths
+
+CASES = {
+    1: ("small data, similar images", "a new head on frozen layers"),
+    2: ("large data, similar images", "fine-tune the whole network from its pretrained weights"),
+    3: (
+        "small data, different images",
+        "remove the last layers, freeze the first, train what is new",
+    ),
+    4: ("large data, different images", "train every layer"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Layers that share one fate."""
+
+    fate: str
+    title: str
+    text: str
+    layers: list[str]
+
+
+@dataclass(frozen=True)
+class NetworkView:
+    """What the section shows."""
+
+    chart: Chart
+    parts: list[Part]
+    verified: bool
+    case: int
+    case_name: str
+    textbook: str
+    cut: str | None
+    backbone: str
+    input_size: int | None
+
+
+def network(data: ReportData, depths: Depths, n_classes: int) -> NetworkView:
+    """Arrange the layers."""
+    plan = data.plan
+    every = {
+        "frozen": plan.frozen,
+        "trained": plan.trained,
+        "new": plan.new,
+        "removed": plan.removed,
+    }
+    name, advice = CASES[plan.case]
+    return NetworkView(
+        chart=column_chart(depths, n_classes=n_classes),
+        parts=[Part(fate, *FATES[fate], layers) for fate, layers in every.items() if layers],
+        verified=data.metrics.get("frozen_verified") is True and bool(plan.frozen),
+        case=plan.case,
+        case_name=name,
+        textbook=plan.prior or advice,
+        cut=plan.cut,
+        backbone=plan.backbone,
+        input_size=plan.input_size,
+    )

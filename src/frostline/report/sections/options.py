@@ -1,0 +1,42 @@
+"""The options that were compared, and the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from frostline.plan import CandidateResult, NetworkResult, Plan
+from frostline.report.charts.race import KINDS, race_chart
+from frostline.report.charts.svg import Chart
+
+
+@dataclass(frozen=True)
+class Option:
+    """One row of the table."""
+
+    result: CandidateResult
+    kind: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class OptionsView:
+    """What the section shows; ``chart`` is None where nothing was scored."""
+
+    chart: Chart | None
+    rows: list[Option]
+    raced: bool
+    networks: Sequence[NetworkResult]
+
+
+def options(plan: Plan) -> OptionsView | None:
+    """Arrange the options; None where there was no choice."""
+    if not plan.candidates and not plan.networks:
+        return None
+    scored = any(one.score is not None for one in plan.candidates)
+    return OptionsView(
+        chart=race_chart(plan.candidates, chosen=plan.chosen) if scored else None,
+        rows=[Option(one, KINDS[one.kind], one.name == plan.chosen) for one in plan.candidates],
+        raced=any(one.kind != "taps_head" and one.score is not None for one in plan.candidates),
+        networks=plan.networks,
+    )

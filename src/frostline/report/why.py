@@ -1,0 +1,120 @@
+"""The first screen in words: what was decided, and three sentences why."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from frostline.plan import (
+    Adapters,
+    Blend,
+    EvidenceSummary,
+    FullTraining,
+    Plan,
+    SuffixTraining,
+    TapsHead,
+)
+from frostline.report.depth import probe_at
+from frostline.report.words import listed, number, percent, plural
+
+_LOOKS = {
+    "similar": "look like the photos that the network learned from",
+    "moderate": "differ somewhat from the photos that the network learned from",
+    "different": "differ from the photos that the network learned from",
+    "unknown": "could not be compared with the photos that the network learned from",
+}
+_DECISION = "Decision: "
+_GIVEN = "This plan was given, so nothing was measured for it."
+
+
+def headline(plan: Plan) -> str:
+    """Say in one sentence what was done to the network."""
+    action = plan.action
+    frozen, trained = plural(len(plan.frozen), "layer"), plural(len(plan.trained), "layer")
+    if isinstance(action, TapsHead):
+        reads = "the last one" if len(action.taps) == 1 else f"{len(action.taps)} depths"
+        if len(action.taps) == 1 and plan.cut is not None:
+            reads = plan.cut
+        kept = (
+            f"All {frozen} that are kept stay frozen"
+            if plan.removed
+            else f"All {frozen} stay frozen"
+        )
+        text = f"{kept}; a new classifier reads {reads}."
+        if action.statistics == "target":
+            text += " Norm statistics were measured anew on your images."
+        return text
+    if isinstance(action, Blend):
+        text = f"{len(action.members)} models are averaged"
+        if plan.trained:
+            return f"{text}; in at least one of them {trained} train, {frozen} stay frozen in all."
+        return f"{text}; all {frozen} stay frozen, new classifiers read them."
+    new = "new layers and a new classifier" if action.new_block else "a new classifier"
+    gone = f"{plural(len(plan.removed), 'layer')} removed; " if plan.removed else ""
+    if isinstance(action, SuffixTraining):
+        if not plan.trained:
+            return _sentence(f"{gone}{frozen} stay frozen; {new} train on top.")
+        return _sentence(f"{gone}{frozen} stay frozen, {trained} above train, with {new}.")
+    return _sentence(f"{gone}{_full(plan, action)}, with {new}.")
+
+
+def _full(plan: Plan, action: FullTraining) -> str:
+    if action.part == "norms":
+        return f"only {plural(len(plan.trained), 'norm layer')} train"
+    if isinstance(action.part, Adapters):
+        return f"low-rank adapters train in {plural(len(plan.trained), 'layer')}"
+    start = "from random weights" if action.start == "random" else "from its pretrained weights"
+    return f"every layer trains {start}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def three_sentences(plan: Plan) -> list[str]:
+    """Say why in at most three sentences: the data, what was measured, what settled it."""
+    if plan.evidence is None:
+        return plan.explanation[-3:] or [_GIVEN]
+    sentences = [_data(plan, plan.evidence), _measured(plan, plan.evidence)]
+    settled = _settled(plan)
+    return [*sentences, settled] if settled else sentences
+
+
+def _data(plan: Plan, evidence: EvidenceSummary) -> str:
+    size = evidence.size
+    label = {"small": "few", "medium": "a medium number", "large": "many"}[size.label]
+    advice = plan.prior.rpartition(": ")[2]
+    text = (
+        f"{number(size.n_images)} training images in {plural(size.n_classes, 'class', 'classes')} "
+        f"are {label}, and they {_LOOKS[evidence.shift.label]}"
+    )
+    return f"{text}; the textbook would say: {advice}." if advice else f"{text}."
+
+
+def _measured(plan: Plan, evidence: EvidenceSummary) -> str:
+    last = probe_at(evidence, evidence.last_tap)
+    text = (
+        f"Frozen features alone classify {percent(last.accuracy)} of left-out images at the last "
+    )
+    text += "layer"
+    if evidence.best_tap != evidence.last_tap:
+        best = probe_at(evidence, evidence.best_tap)
+        text += f", {percent(best.accuracy)} at {best.tap}"
+    text += f" and {percent(evidence.all_taps.accuracy)} with all depths together"
+    trained = [c for c in plan.candidates if c.kind != "taps_head" and c.score is not None]
+    if trained:
+        best_trained = max(trained, key=lambda c: c.score or 0.0)
+        text += (
+            f"; of {plural(len(trained), 'option')} that train layers, '{best_trained.name}' came "
+            f"furthest with {percent(best_trained.score)}"
+        )
+    return f"{text}."
+
+
+def _settled(plan: Plan) -> str:
+    """Find the reason that was written down just before the decision."""
+    if any("was given, not decided" in line for line in plan.explanation):
+        return f"Nothing was decided anew: this plan was given. It carries out: {plan.chosen}."
+    for before, line in pairwise(plan.explanation):
+        if line.startswith(_DECISION):
+            return f"{before.rstrip('.')}, so the decision is: {line.removeprefix(_DECISION)}"
+    return f"Chosen: {listed([plan.chosen])}." if plan.chosen else ""

@@ -1,0 +1,312 @@
+"""Reports of any size, with and without evidence and pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from frostline.evaluation.scores import score
+from frostline.explain.gallery import Depth, Gallery, Tile
+from frostline.plan import (
+    CandidateResult,
+    EvidenceSummary,
+    LayerShift,
+    Lookalike,
+    NetworkResult,
+    Plan,
+    ProbeEvidence,
+    Recipe,
+    ShiftEvidence,
+    SizeEvidence,
+    SuffixTraining,
+    TapsHead,
+)
+from frostline.report import ReportData
+
+MakeData = Callable[..., ReportData]
+ACCURACIES = [0.52, 0.61, 0.66, 0.71, 0.748, 0.752, 0.741]
+
+
+@pytest.fixture(scope="session")
+def make_data() -> MakeData:
+    """Return a function that makes a report's data for some classes."""
+    return report_data
+
+
+@pytest.fixture(scope="session")
+def gallery() -> Gallery:
+    """Pictures from handwritten digits: 14 mistakes with heat maps, and some of everything."""
+    digits = load_digits()
+    return Gallery(
+        mistakes=tuple(tile(digits.images[i], i, heat=True) for i in range(14)),
+        doubtful=tuple(tile(digits.images[i], i, note="2 of 3 folds agree") for i in range(20, 24)),
+        findings=tuple(
+            tile(digits.images[i], i, note="the same as digits/1.png") for i in range(3)
+        ),
+        filters=encoded(np.tile(digits.images[0], (4, 16)), "PNG"),
+        depths=tuple(
+            Depth(
+                layer=f"blocks.{i}",
+                picture=encoded(np.hstack([digits.images[10 * i + k] for k in range(8)]), "JPEG"),
+                frozen=i < 3,
+            )
+            for i in (0, 2, 3, 5)
+        ),
+    )
+
+
+def tile(image: Any, number: int, *, heat: bool = False, note: str = "") -> Tile:
+    return Tile(
+        path=f"digits/{number}.png",
+        label=f"digit {number % 10}",
+        prediction=f"digit {(number + 3) % 10}",
+        confidence=0.98 - 0.02 * number,
+        thumbnail=encoded(image, "JPEG"),
+        heat=encoded(image[::-1], "JPEG") if heat else b"",
+        note=note,
+    )
+
+
+def encoded(image: Any, kind: str, scale: int = 8) -> bytes:
+    stream = io.BytesIO()
+    grey = Image.fromarray((np.asarray(image) * 15.9).astype(np.uint8))
+    grey.resize((grey.width * scale, grey.height * scale)).convert("RGB").save(stream, kind)
+    return stream.getvalue()
+
+
+def probe(tap: str, accuracy: float) -> ProbeEvidence:
+    return ProbeEvidence(
+        tap=tap,
+        dimensions=320,
+        accuracy=accuracy,
+        standard_error=0.011,
+        balanced_accuracy=accuracy - 0.02,
+        mse=0.1,
+        train_accuracy=min(1.0, accuracy + 0.1),
+        strength=10.0,
+        neighbours=accuracy - 0.05,
+    )
+
+
+def evidence(n_classes: int) -> EvidenceSummary:
+    random = np.random.default_rng(0)
+    probes = [probe(f"blocks.{i}", accuracy) for i, accuracy in enumerate(ACCURACIES)]
+    return EvidenceSummary(
+        size=SizeEvidence(
+            n_images=2099,
+            n_classes=n_classes,
+            per_class=354.5,
+            smallest_class=84,
+            largest_class=1206,
+            label="medium",
+        ),
+        shift=ShiftEvidence(
+            measure="batchnorm",
+            n_images=256,
+            distance=0.83,
+            interval=(0.79, 0.88),
+            relative=4.6,
+            early=1.1,
+            middle=0.8,
+            late=0.5,
+            kind="input",
+            label="different",
+            layers=[
+                LayerShift(
+                    layer=f"blocks.{i // 7}.{i % 7}.bn1",
+                    shift=float(1.1 * np.exp(-i / 30) * random.uniform(0.6, 1.2) - 0.02),
+                    shift_median=0.5,
+                    kl=0.4,
+                )
+                for i in range(49)
+            ],
+            warnings=["Three layers had no spread at all."],
+        ),
+        probes=probes,
+        all_taps=probe("all", 0.79),
+        best_tap="blocks.5",
+        last_tap="blocks.6",
+        cut_gain=0.011,
+        cut_gain_error=0.007,
+        gap=0.09,
+        slope=0.021,
+        headroom=0.2,
+        chance=1 / n_classes,
+        lookalikes=[Lookalike(label="cell", source="window screen", probability=0.3, close=True)],
+        adapted=probe("adapted", 0.795),
+        adapted_gain=0.005,
+        adapted_gain_error=0.004,
+    )
+
+
+def candidate(name: str, kind: Any, score: float | None, stopped: str) -> CandidateResult:
+    return CandidateResult(
+        name=name,
+        kind=kind,
+        score=score,
+        standard_error=None if score is None else 0.009,
+        seconds=0.0 if kind == "taps_head" else 41.5,
+        stopped=stopped,
+    )
+
+
+CANDIDATES = [
+    candidate("head on the last layer", "taps_head", 0.741, "no clear gain"),
+    candidate("head on all taps", "taps_head", 0.79, "no clear gain"),
+    candidate(
+        "head on all taps, norm statistics re-estimated", "taps_head", 0.795, "no clear gain"
+    ),
+    candidate("cut after blocks.5 and train", "suffix", 0.81, "chosen"),
+    candidate("fine-tune the whole network firmly", "full", 0.62, "promised 9.1 points less"),
+    candidate("train from scratch", "full", None, "too expensive to try within the budget"),
+]
+
+
+def plan(n_classes: int, *, given: bool = False, head: bool = False) -> Plan:
+    trained = SuffixTraining(
+        keep_to="blocks.5",
+        freeze_to="blocks.3",
+        new_block=True,
+        recipe=Recipe(epochs=4, batch_size=16, learning_rate=1e-3, head_learning_rate=1e-2),
+    )
+    frozen = ["conv_stem", "bn1", *(f"blocks.{i}" for i in range(4))]
+    return Plan(
+        case=1 if head else 3,
+        prior="case 3: small and different: remove the high layers, new layers on the low ones",
+        strategy="auto",
+        chosen="head on all taps" if head else "cut after blocks.5 and train",
+        backbone="efficientnet_lite0",
+        input_size=224,
+        cut=None if head else "blocks.5",
+        removed=[] if head else ["blocks.6", "conv_head", "bn2"],
+        frozen=[*frozen, "blocks.4", "blocks.5", "blocks.6"] if head else frozen,
+        trained=[] if head else ["blocks.4", "blocks.5"],
+        new=["head"] if head else ["new", "head"],
+        seed=0,
+        action=TapsHead(taps=["blocks.2", "blocks.4", "blocks.6"]) if head else trained,
+        evidence=None if given else evidence(n_classes),
+        networks=[]
+        if given
+        else [
+            NetworkResult(
+                backbone=name,
+                input_size=side,
+                macs=side * 1_800_000,
+                accuracy=0.79,
+                standard_error=0.009,
+                chosen=side == 224,
+            )
+            for name, side in (("efficientnet_lite0", 224), ("efficientnet_lite0", 288))
+        ],
+        candidates=[] if given else CANDIDATES,
+        explanation=[]
+        if given
+        else [
+            "2,099 training images in a few classes are a medium amount.",
+            "They lie 4.6 times as far from the pretraining data as ordinary photos do.",
+            "On 700 left-out images 'cut after blocks.5 and train' gave the true class 70.1% on "
+            "average (right on 81.0%).",
+            "Decision: cut after blocks.5 and train.",
+            "With about 200 more images per class 'fine-tune the whole network' starts to pay.",
+        ],
+    )
+
+
+def predictions(n_classes: int, n: int, *, perfect: bool = False) -> Any:
+    """Return probabilities (n, C) and labels; neighbouring classes are confused."""
+    random = np.random.default_rng(n_classes)
+    labels = np.arange(n) % n_classes
+    logits = random.normal(size=(n, n_classes))
+    logits[np.arange(n), labels] += 9.0 if perfect else 3.5
+    if not perfect:
+        logits[np.arange(n), (labels + 1) % n_classes] += 1.5
+    powers = np.exp(logits)
+    return powers / powers.sum(axis=1, keepdims=True), labels
+
+
+def history(epochs: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "epoch": i,
+            "stage": "all",
+            "train_loss": None if i == 0 else 1.2 / i,
+            "val_nll": 1.0 / (i + 1) + 0.2,
+            "val_accuracy": 0.7 + 0.02 * i,
+            "learning_rate": 1e-3,
+            "seconds": 2.0,
+        }
+        for i in range(epochs)
+    ]
+
+
+def report_data(
+    classes: tuple[str, ...],
+    *,
+    given: bool = False,
+    perfect: bool = False,
+    head: bool = False,
+    n: int = 525,
+    gallery: Gallery | None = None,
+) -> ReportData:
+    probabilities, labels = predictions(len(classes), n, perfect=perfect)
+    scores = score(probabilities, labels).to_json(classes)
+    return ReportData(
+        source="cells/solar",
+        classes=classes,
+        plan=plan(len(classes), given=given, head=head),
+        metrics={
+            "test": {
+                **scores,
+                "method": "held-out",
+                "accuracy": 0.802,
+                "accuracy_interval": (0.767, 0.834),
+                "balanced_accuracy": 0.744,
+                "balanced_accuracy_interval": (0.7, 0.781),
+                "macro_f1": 0.7512,
+                "nll": 0.5291,
+                "ece": 0.0312,
+                "without_leaks": {"n": 520, "accuracy": 0.799, "accuracy_interval": [0.76, 0.83]},
+            },
+            "notes": ["Training stopped early."],
+            "history": [] if head else history(5),
+            "temperature": 0.7,
+            "n_train": 2099,
+            "n_test": 525,
+            "engine": "onnxruntime",
+            "seconds": {"decode": 4.1, "features": 18.0, "evidence": 3.5, "total": 75.3},
+            "peak_memory_bytes": 1_234_000_000,
+            "frozen_verified": True,
+        },
+        scores=scores,
+        audit={
+            "class_counts": dict.fromkeys(classes, 30),
+            "exact_duplicates": [["a/1.png", "a/2.png"]],
+            "near_duplicates": [[f"b/{i}.png", f"b/{i}x.png"] for i in range(70)],
+            "label_conflicts": [{"paths": ["a/3.png", "b/3.png"], "labels": list(classes[:2])}],
+            "leaks": [{"paths": ["train/a.png", "test/b.png"], "parts": ["train", "test"]}],
+            "unreadable": [{"path": "a/<b>broken</b>.png", "reason": "truncated"}],
+            "ignored": {"hidden": 2, "not an image": 1},
+            "shared_groups": [{"group": "panel 7", "parts": ["train", "test"], "images": 4}],
+            "notes": ["Only neighbours were compared."],
+        },
+        settings={
+            "strategy": "auto",
+            "effort": "balanced",
+            "cut": None,
+            "resolved": {"threads": 2},
+        },
+        run="my run",
+        version="0.1.0",
+        provenance={
+            "command": "frostline fit cells/solar -o 'my run' --seed 0",
+            "versions": {"python": "3.11", "torch": "2.4"},
+            "fingerprints": {"images and labels": "ab" * 32},
+        },
+        gallery=gallery,
+    )

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from frostline.serve.guard import Guard
 from frostline.serve.limits import Limits
 from frostline.serve.metrics import Metrics
-from frostline.serve.problems import RequestError
+from frostline.serve.problems import ALL_READ, RequestError
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -61,6 +61,12 @@ class Front:
         path = scope["path"] if scope["path"] in self._paths else "other"
         status = "499"
 
+        async def receive_to_the_end() -> Message:
+            message = await receive()
+            if not message.get("more_body", False):
+                scope[ALL_READ] = True
+            return message
+
         async def send_safely(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
@@ -73,7 +79,7 @@ class Front:
         began = time.perf_counter()
         self._active += 1
         try:
-            await self._pass_on(scope, receive, send_safely)
+            await self._pass_on(scope, receive_to_the_end, send_safely)
         finally:
             self._active -= 1
             self._metrics.requests.labels(path, status).inc()

@@ -13,6 +13,9 @@ from starlette.types import Receive, Scope, Send
 from frostline.errors import FrostlineError, UnreadableImageError
 from frostline.images.decode import FORMATS
 
+#: where a request says that its body was read to the end
+ALL_READ = "frostline.all_read"
+
 #: how long a client that still sends may go on doing so after it was refused
 _LINGER_SECONDS = 5.0
 
@@ -99,6 +102,8 @@ class _Refusal(JSONResponse):
 
 
 def _sends_a_body(scope: Scope) -> bool:
+    if scope.get(ALL_READ):
+        return False
     headers = dict(scope["headers"])
     waits = headers.get(b"expect", b"").lower() == b"100-continue"
     return not waits and (b"transfer-encoding" in headers or b"content-length" in headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -127,7 +128,8 @@ class _Collector:
         self._size = 0
         self.ended = False
 
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> Any:
+        """Return them by the names that the parser gives them."""
         names = (
             *("on_part_begin", "on_part_data", "on_part_end", "on_end"),
             *("on_header_field", "on_header_value", "on_header_end", "on_headers_finished"),

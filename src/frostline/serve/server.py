@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Iterator
@@ -79,6 +80,8 @@ def run(app: ASGIApp, taken: socket.socket, *, max_seconds: float) -> None:
         ws="none",
         timeout_graceful_shutdown=max(1, round(max_seconds)),
     )
+    # each malformed form would be told to the log; clients are told, and /metrics counts
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     _Server(config).run(sockets=[taken])
 
 

@@ -65,8 +65,9 @@
     const parts = [`Tells ${n} classes apart, with ${card.backbone}.`];
     if (typeof test.accuracy === "number") {
       const [low, high] = test.accuracy_interval ?? [];
-      const range = low === undefined ? "" : ` (95 % interval: ${percent(low)} to ${percent(high)})`;
-      parts.push(`Right on ${percent(test.accuracy)} of images that it had not seen${range}.`);
+      const plain = (share) => `${(100 * share).toFixed(1)} %`;
+      const range = low === undefined ? "" : ` (95 % interval: ${plain(low)} to ${plain(high)})`;
+      parts.push(`Right on ${plain(test.accuracy)} of images that it had not seen${range}.`);
     }
     find("model").textContent = parts.join(" ");
     find("classes").replaceChildren(...card.classes.map((name) => {

@@ -111,7 +111,7 @@ def test_work_for_a_client_that_left_is_dropped(model: Model, digits: list[Path]
 
     async def leave() -> None:
         async with asyncio.timeout(20):
-            await app(scope, receive, send)  # type: ignore[arg-type]
+            await app(scope, receive, send)
 
     asyncio.run(leave())
     assert dropped.is_set()

@@ -67,7 +67,7 @@ def read_answer(connection: socket.socket) -> tuple[int, Any]:
 
 def healthy(live: Live) -> bool:
     with urllib.request.urlopen(live.url + "health", timeout=30) as answer:
-        return json.load(answer)["status"] == "ok"
+        return bool(json.load(answer)["status"] == "ok")
 
 
 def connect(live: Live) -> socket.socket:

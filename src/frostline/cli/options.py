@@ -159,7 +159,7 @@ MaxQueue = Annotated[
     typer.Option(help="Images and requests at a time. (256)", rich_help_panel=_LIMITS),
 ]
 Batch = Annotated[
-    int | None, typer.Option(help="Images computed together. (16)", rich_help_panel=_MACHINE)
+    int | None, typer.Option(help="Images computed together. (8)", rich_help_panel=_MACHINE)
 ]
 WaitMs = Annotated[
     float | None,

@@ -33,8 +33,9 @@ class Limits(BaseModel):
         Images, and requests, that may wait or be worked on at a time.
     max_explanations : int, default=4
         Heat maps that may wait or be worked on at a time; each costs 145 predictions.
-    batch : int, default=16
-        Images that go through the network together.
+    batch : int, default=8
+        Images that go through the network together. More take more memory and, on a CPU, no less
+        time.
     wait_ms : float, default=2
         How long the first image of a batch waits for others, in milliseconds.
     """
@@ -49,7 +50,7 @@ class Limits(BaseModel):
     max_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     max_queue: Count = 256
     max_explanations: Count = 4
-    batch: Annotated[int, Field(ge=1, le=256)] = 16
+    batch: Annotated[int, Field(ge=1, le=256)] = 8
     wait_ms: Annotated[float, Field(ge=0, le=1000)] = 2.0
 
     @model_validator(mode="after")

@@ -47,11 +47,14 @@ class Occlusion:
         picture = Image.fromarray(self.image)
         radius = _BLUR * len(self.image)
         change = np.asarray(picture.filter(ImageFilter.GaussianBlur(radius))) - sharp
-        rows = self._windows()
-        for vertical in rows:
-            for horizontal in rows:
-                mask = np.outer(vertical, horizontal)[:, :, None]
-                yield np.rint(sharp + mask * change).astype(np.uint8)
+        windows = [(weights, _support(weights)) for weights in self._windows()]
+        for vertical, rows in windows:
+            for horizontal, columns in windows:
+                mask = np.outer(vertical[rows], horizontal[columns])[:, :, None]
+                blended = sharp[rows, columns] + mask * change[rows, columns]
+                variant = self.image.copy()
+                variant[rows, columns] = np.rint(blended).astype(np.uint8)
+                yield variant
 
     def heat(self, whole: float, covered: npt.ArrayLike) -> Array:
         """Return what each pixel contributes to a class.
@@ -82,6 +85,12 @@ class Occlusion:
         distance = np.abs(np.arange(size) + 0.5 - centres[:, None])
         weights: Array = np.clip((_HALF * size - distance) / (_RIM * size) + 0.5, 0.0, 1.0)
         return weights
+
+
+def _support(weights: Array) -> slice:
+    """From the first to the last place that is not zero."""
+    places = np.flatnonzero(weights)
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 def log_odds(probability: npt.ArrayLike) -> Array:

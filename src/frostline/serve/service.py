@@ -126,7 +126,7 @@ class Service:
             If the model itself fails.
         """
         # images of one large request must not keep those of others waiting
-        turns = asyncio.Semaphore(self.limits.batch)
+        turns = asyncio.Semaphore(2 * self.limits.batch)
 
         async def one(file: Upload) -> Classified | Unclassified:
             async with turns:
@@ -194,10 +194,11 @@ class Service:
         )
 
     async def _covered(self, occlusion: Occlusion, index: int) -> list[float]:
-        """Probabilities of one class for every variant, a batch at a time so that others pass."""
+        """Probabilities of one class for every variant; a few at a time, so that others pass."""
         found: list[float] = []
         variants = occlusion.variants()
-        while some := await self._in_thread(lambda: list(islice(variants, self.limits.batch))):
+        few = max(1, self.limits.batch // 2)
+        while some := await self._in_thread(lambda: list(islice(variants, few))):
             rows = await asyncio.gather(*map(self._compute, some))
             found += [float(row[index]) for row in rows]
         return found

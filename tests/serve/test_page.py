@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 if TYPE_CHECKING:
     from tests.serve.conftest import Live, Starting
@@ -30,6 +31,10 @@ _DROP = """async ([names, contents]) => {
 }"""
 
 
+# browsers say so whenever a request is refused; the page says it to people
+_REFUSED = re.compile("status of (4..|503)")
+
+
 class Opened:
     """A page with what it complained about."""
 
@@ -41,7 +46,7 @@ class Opened:
         page.on("console", self._heard)
 
     def _heard(self, message: Any) -> None:
-        if message.type == "error" and "status of 4" not in message.text:
+        if message.type == "error" and not _REFUSED.search(message.text):
             self.complaints.append(message.text)
 
 
@@ -106,6 +111,45 @@ def test_dropped_images_are_looked_at_and_bad_ones_named(page: Page, digits: lis
     expect(page.locator(".card")).to_have_count(2)
     page.locator("#clear").click()
     expect(page.locator(".card")).to_have_count(0)
+
+
+def test_a_thousand_classes_are_folded_and_a_stranger_is_named(
+    page: Page, digits: list[Path]
+) -> None:
+    shares = {f"class <b>{i}</b>": (0.5 if i == 7 else 0.5 / 999) for i in range(1000)}
+    result = {
+        "name": "x",
+        "label": "class <b>7</b>",
+        "confidence": 0.5,
+        "probabilities": shares,
+        "unknown": True,
+    }
+    page.route("**/predict", lambda route: route.fulfill(json={"results": [result]}))
+    page.set_input_files("#files", digits[0])
+    expect(page.locator(".bars li")).to_have_count(3)
+    expect(page.locator(".bars li").first).to_contain_text("class <b>7</b>")
+    page.locator(".all").click()
+    expect(page.locator(".bars li")).to_have_count(1000)
+    page.get_by_role("button", name="Show fewer").click()
+    expect(page.locator(".bars li")).to_have_count(3)
+    expect(page.locator(".unknown")).to_be_visible()
+
+
+def test_a_busy_service_is_asked_again(page: Page, digits: list[Path]) -> None:
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            error = {"kind": "busy", "name": "service", "what": "busy", "expected": "later"}
+            route.fulfill(status=503, headers={"Retry-After": "1"}, json={"error": error})
+        else:
+            route.continue_()
+
+    page.route("**/predict", answer)
+    page.set_input_files("#files", digits[0])
+    expect(page.locator(".label")).to_have_text("digit 0")
+    assert len(asked) == 2
 
 
 def test_the_heat_map_comes_on_demand_and_goes_again(page: Page, digits: list[Path]) -> None:

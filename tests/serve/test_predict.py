@@ -150,6 +150,9 @@ def test_explaining_refuses_what_it_cannot(
     assert (bad.status_code, bad.json()["error"]["kind"]) == (422, "not_an_image")
     two = client.post("/explain", files=parts(*digits[:2]))
     assert (two.status_code, two.json()["error"]["kind"]) == (422, "too_many_files")
+    twice = {"label": ["digit 0", "digit 1"]}
+    double = client.post("/explain", files=parts(digits[0]), data=twice)
+    assert (double.status_code, double.json()["error"]["kind"]) == (422, "repeated_field")
     odd = client.post("/explain", files=parts(digits[0]), data={"label": "digit 3"})
     assert odd.status_code == 422
     assert "Did you mean" in odd.json()["error"]["what"]

@@ -18,6 +18,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     # with "no-referrer", browsers would hide from the service that a form is its own
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",

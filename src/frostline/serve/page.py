@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 from frostline.serve.limits import Limits
 
+_SCRIPTS = ("service.js", "cards.js", "sources.js")
+
 
 @dataclass(frozen=True)
 class Page:
@@ -46,7 +48,9 @@ def render(limits: Limits, *, asks_for_key: bool) -> Page:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = (_source(name) for name in ("page.css", "page.js"))
+    style = _source("page.css")
+    # in one function, so that nothing of it is within reach of anything else
+    script = '"use strict";\n(() => {\n' + "\n".join(map(_source, _SCRIPTS)) + "})();"
     settings = {
         "asks_for_key": asks_for_key,
         "max_bytes": limits.max_bytes,

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from frostline.errors import InputError
 
@@ -77,6 +77,7 @@ def run(app: ASGIApp, taken: socket.socket, *, max_seconds: float) -> None:
         log_level="warning",
         server_header=False,
         lifespan="on",
+        loop="asyncio",
         ws="none",
         timeout_graceful_shutdown=max(1, round(max_seconds)),
     )
@@ -101,7 +102,7 @@ class _Server(uvicorn.Server):
 
 def _patient(seconds: float) -> type[asyncio.Protocol]:
     """Return uvicorn's protocol with an end to clients that connect and send no whole request."""
-    base: Any = AutoHTTPProtocol
+    base: Any = H11Protocol
 
     class Patient(base):  # type: ignore[misc]
         def connection_made(self, transport: asyncio.Transport) -> None:

@@ -186,6 +186,14 @@ class _Collector:
                 what=f"the form has a field {self._field!r}. {close}".strip(),
                 expected=f"images in the field {FILES!r}",
             )
+        if self._field in self._form.texts:
+            raise RequestError(
+                422,
+                "repeated_field",
+                name=self._field,
+                what=f"the field {self._field!r} comes twice",
+                expected="one text in it",
+            )
         n_files = len(self._form.files) + (self._field == FILES)
         if n_files > self._limits.max_files:
             raise RequestError(

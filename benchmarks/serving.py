@@ -44,14 +44,17 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
         run = options.run or _fit(Path(folder))
+        busy = os.getloadavg()[0]
         material = gather(Model.load(run))
         log = Path(folder) / "log.txt"
-        with _served(run, log) as place:
+        with served(run, log) as place:
             found = asyncio.run(_measure(place, material, options))
         said = log.read_text().replace("Ctrl-C stops it.", "").strip()
     found |= {
         "log": said[-2000:],
         "classes": len(material.classes),
+        # above zero, others used the cores as well
+        "load_before": round(busy, 1),
         "machine": machine(),
         "service": {name: version(name) for name in ("fastapi", "starlette", "uvicorn")},
     }
@@ -84,7 +87,7 @@ def _fit(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _served(run: Path, log: Path) -> Iterator[Place]:
+def served(run: Path, log: Path) -> Iterator[Place]:
     """Serve on a free port, in a process of its own."""
     command = [*_FROSTLINE, "serve", str(run), "--port", "0"]
     with (
@@ -120,11 +123,11 @@ async def _measure(place: Place, material: Material, options: argparse.Namespace
 
     crowd = Crowd(place, material, together, time.monotonic() + options.seconds)
     clients = everybody(crowd, options.clients)
-    peak = asyncio.ensure_future(_peak(place, crowd.until))
+    watch = asyncio.ensure_future(_watch(place, crowd.until))
     began = time.perf_counter()
     await asyncio.gather(*(client(seed) for seed, client in enumerate(clients)))
     seconds = time.perf_counter() - began
-    highest = await peak
+    memory = await watch
     await asyncio.sleep(2)
     health = json.loads(await get(place, "/health"))
     return {
@@ -148,7 +151,8 @@ async def _measure(place: Place, material: Material, options: argparse.Namespace
         "memory_mb": {
             "started": round(start / 1e6),
             "before": round(before / 1e6),
-            "highest": round(highest / 1e6),
+            "every_10_seconds": [round(m / 1e6) for m in memory[::10]],
+            "highest": round(max(memory) / 1e6),
             "after": round(await _memory(place) / 1e6),
         },
         "batches": _histogram(await get(place, "/metrics")),
@@ -160,12 +164,13 @@ async def _memory(place: Place) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith(_MEMORY))
 
 
-async def _peak(place: Place, until: float) -> float:
-    highest = 0.0
+async def _watch(place: Place, until: float) -> list[float]:
+    """Bytes of memory, every second."""
+    found = []
     while time.monotonic() < until:
-        highest = max(highest, await _memory(place))
+        found.append(await _memory(place))
         await asyncio.sleep(1)
-    return highest
+    return found
 
 
 def _percentiles(seconds: list[float]) -> dict[str, float]:

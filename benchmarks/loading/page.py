@@ -24,8 +24,9 @@ def figures(found: dict[str, Any]) -> str:
     unexpected = found["unexpected"] or "none"
     return "\n".join(
         [
-            f"{found['machine']['cores']} cores, shared with the load itself; EfficientNet-Lite0, "
-            f"224 px; {clients['all']} clients for {found['seconds']:.0f} seconds.",
+            f"{found['machine']['cores']} core(s), shared with the load itself; EfficientNet-Lite0, "
+            f"224 px; {clients['all']} clients for {found['seconds']:.0f} seconds. "
+            f"Processes that wanted a core before it began: {found['load_before']:g}.",
             "",
             "| client | answers | p50, ms | p95, ms | p99, ms | longest, ms |",
             "|---|---|---|---|---|---|",
@@ -38,7 +39,8 @@ def figures(found: dict[str, Any]) -> str:
             f"- Answers that were not those of the model for the image: {found['swapped']}.",
             f"- Errors that had to come: {errors}. Other errors: {unexpected}.",
             f"- Memory: {memory['before']} MB before, {memory['highest']} MB at most, "
-            f"{memory['after']} MB after.",
+            f"{memory['after']} MB after; every ten seconds "
+            f"{', '.join(map(str, memory['every_10_seconds']))}.",
             "",
         ]
     )

@@ -126,7 +126,7 @@ async function explain(card, file) {
     part("heat").hidden = part("legend").hidden = false;
     const clear = found.strongest < 0.1;
     part("strongest").textContent = clear ? "No single place matters much."
-      : `Blurring the strongest place changes the odds ${Math.exp(found.strongest).toPrecision(2)} times.`;
+      : `Blurring the strongest place changes the odds by a factor of ${Math.exp(found.strongest).toPrecision(2)}.`;
     card.classList.add("explained");
     button.setAttribute("aria-pressed", "true");
     say(`The heat map for ${found.label} is shown.`);

@@ -24,9 +24,9 @@ def figures(found: dict[str, Any]) -> str:
     unexpected = found["unexpected"] or "none"
     return "\n".join(
         [
-            f"{found['machine']['cores']} core(s), shared with the load itself; EfficientNet-Lite0, "
-            f"224 px; {clients['all']} clients for {found['seconds']:.0f} seconds. "
-            f"Processes that wanted a core before it began: {found['load_before']:g}.",
+            f"{found['machine']['cores']} core(s), shared with the load itself; "
+            f"EfficientNet-Lite0, 224 px; {clients['all']} clients for "
+            f"{found['seconds']:.0f} seconds. Processes that wanted a core before it began: {found['load_before']:g}.",
             "",
             "| client | answers | p50, ms | p95, ms | p99, ms | longest, ms |",
             "|---|---|---|---|---|---|",

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,18 @@ def _parts(*files: Path | tuple[str, bytes], field: str = "files") -> Parts:
     return [(field, (f.name, f.read_bytes()) if isinstance(f, Path) else f) for f in files]
 
 
+@pytest.fixture(scope="session")
+def in_own_loop() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """Return a function that runs a coroutine to its end."""
+    return _in_own_loop
+
+
+def _in_own_loop(work: Coroutine[Any, Any, None]) -> None:
+    # in a thread: with a browser open, this one has a loop that runs already
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
+
+
 @dataclass
 class Exchange:
     """What an application answered, and how much it had asked for by then."""
@@ -151,7 +164,7 @@ def _exchange(
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
     }
-    asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
+    _in_own_loop(app(scope, receive, send))  # type: ignore[arg-type]
     return found
 
 

@@ -72,7 +72,9 @@ def test_work_that_takes_too_long_ends_and_frees_its_place(
     assert service.memory.held == 0
 
 
-def test_work_for_a_client_that_left_is_dropped(model: Model, digits: list[Path]) -> None:
+def test_work_for_a_client_that_left_is_dropped(
+    model: Model, digits: list[Path], in_own_loop: Callable[..., None]
+) -> None:
     service = Service(model, Limits())
     app = create_app(service)
     dropped = asyncio.Event()
@@ -113,7 +115,7 @@ def test_work_for_a_client_that_left_is_dropped(model: Model, digits: list[Path]
         async with asyncio.timeout(20):
             await app(scope, receive, send)
 
-    asyncio.run(leave())
+    in_own_loop(leave())
     assert dropped.is_set()
     assert service.queue == 0
     assert 'kind="client_gone"} 1.0' in service.metrics.text()

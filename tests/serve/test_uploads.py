@@ -69,7 +69,9 @@ def test_large_uploads_stay_in_memory(
     assert written == []
 
 
-def test_the_watch_sees_what_a_usual_parser_writes(written: list[str]) -> None:
+def test_the_watch_sees_what_a_usual_parser_writes(
+    written: list[str], in_own_loop: Callable[..., None]
+) -> None:
     async def pieces() -> Any:
         yield part(bytes(3_000_000)) + END
 
@@ -77,7 +79,7 @@ def test_the_watch_sees_what_a_usual_parser_writes(written: list[str]) -> None:
         form = await MultiPartParser(Headers(FORM), pieces()).parse()
         await form.close()
 
-    asyncio.run(parse())
+    in_own_loop(parse())
     assert written
 
 

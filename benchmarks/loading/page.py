@@ -26,7 +26,8 @@ def figures(found: dict[str, Any]) -> str:
         [
             f"{found['machine']['cores']} core(s), shared with the load itself; "
             f"EfficientNet-Lite0, 224 px; {clients['all']} clients for "
-            f"{found['seconds']:.0f} seconds. Processes that wanted a core before it began: {found['load_before']:g}.",
+            f"{found['seconds']:.0f} seconds. Processes that wanted a core before it began: "
+            f"{found['load_before']:g}.",
             "",
             "| client | answers | p50, ms | p95, ms | p99, ms | longest, ms |",
             "|---|---|---|---|---|---|",

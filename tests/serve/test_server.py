@@ -209,6 +209,12 @@ def test_stopping_answers_what_has_arrived(
         assert "Stopped." in live.process.stdout.read()
 
 
+def test_ctrl_c_is_an_ordinary_end_however_early(run: Path, started: Starting) -> None:
+    with started(run) as live:
+        live.process.send_signal(signal.SIGINT)
+        assert live.process.wait(60) == 0
+
+
 def test_the_key_comes_from_the_environment(run: Path, started: Starting) -> None:
     with started(run, environment={"FROSTLINE_API_KEY": "from-outside"}) as live:
         asked = urllib.request.Request(live.url + "model")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
-import shlex
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -76,23 +77,30 @@ def serve_run(
     )
     service = Service(model, bounds)
     service.warm_up()
-    address = taken.getsockname()
-    shown = f"[{address[0]}]" if ":" in address[0] else address[0]
+    app = create_app(service, guard)
+    # the server ends on Ctrl-C by itself; this is for one that comes before it has begun
+    with contextlib.suppress(KeyboardInterrupt):
+        _announce(folder, model, taken)
+        if not local and key is None:
+            err.print(
+                f"Everybody who reaches {host} may use it: set {_KEY} to ask for a key.",
+                style="yellow",
+            )
+        run(app, taken, max_seconds=bounds.max_seconds)
+    out.print("Stopped.")
+
+
+def _announce(folder: Path, model: Model, taken: socket.socket) -> None:
+    host, port = taken.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
     out.print(
         Text.assemble(
             f"Serving {folder} ({len(model.classes)} classes) on ",
-            (f"http://{shown}:{address[1]}/", "bold green"),
+            (f"http://{shown}:{port}/", "bold green"),
         ),
         soft_wrap=True,
     )
     err.print("Ctrl-C stops it.", style="dim")
-    if not local and key is None:
-        err.print(
-            f"Everybody who reaches {shlex.quote(host)} may use it: set {_KEY} to ask for a key.",
-            style="yellow",
-        )
-    run(create_app(service, guard), taken, max_seconds=bounds.max_seconds)
-    out.print("Stopped.")
 
 
 def _key(given: str | None) -> str | None:

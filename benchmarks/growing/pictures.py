@@ -26,8 +26,8 @@ def picture(number: int) -> Image.Image:
 
 def table_of(n: int, folder: Path) -> Path:
     """Write the first ``n`` pictures that are not there yet, and the table that lists them."""
-    for label in range(N_CLASSES):
-        (folder / f"class {label}").mkdir(parents=True, exist_ok=True)
+    for each in range(N_CLASSES):
+        (folder / f"class {each}").mkdir(parents=True, exist_ok=True)
     table = folder / f"first-{n}.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -166,14 +166,7 @@ class Model:
 
         def load(item: tuple[int, ImageLike]) -> UInt8Array:
             index, image = item
-            preprocessing = self.card.preprocessing
-            rgb = to_rgb(
-                image,
-                name=name_of(image, index),
-                max_pixels=self._max_pixels,
-                at_least=preprocessing.decode_at_least,
-            )
-            return preprocessing.apply(rgb)
+            return self.prepare(image, name=name_of(image, index))
 
         waiting: list[tuple[str, UInt8Array | UnreadableImageError]] = []
         loaded = read_in_order(numbered, load, workers=self._workers)
@@ -184,21 +177,45 @@ class Model:
                 waiting = []
         yield from self._answer(waiting)
 
-    def _answer(
-        self, batch: Sequence[tuple[str, UInt8Array | UnreadableImageError]]
-    ) -> Iterator[Prediction | UnreadableImageError]:
-        readable = [image for _, image in batch if isinstance(image, np.ndarray)]
-        rows = iter(self._run(readable))
-        for name, image in batch:
-            if isinstance(image, UnreadableImageError):
-                yield image
-                continue
-            row = next(rows)
-            best = int(row.argmax())
-            yield Prediction(name, self.classes[best], float(row[best]), row, self.classes)
+    def prepare(self, image: ImageLike, *, name: str) -> UInt8Array:
+        """Decode, resize and crop one image as in training.
 
-    def _run(self, images: list[UInt8Array]) -> Probabilities:
-        if not images:
+        Parameters
+        ----------
+        image : path, bytes, Pillow image or uint8 array
+        name : str
+            What to call it in errors.
+
+        Returns
+        -------
+        ndarray of shape (size, size, 3), uint8
+
+        Raises
+        ------
+        UnreadableImageError
+            If it cannot be decoded or has too many pixels.
+        InputError
+            For something that is no image.
+        """
+        preprocessing = self.card.preprocessing
+        rgb = to_rgb(
+            image, name=name, max_pixels=self._max_pixels, at_least=preprocessing.decode_at_least
+        )
+        return preprocessing.apply(rgb)
+
+    def predict_prepared(self, images: Sequence[UInt8Array]) -> Probabilities:
+        """Return calibrated probabilities, shape (n, C), of what :meth:`prepare` returned.
+
+        All images go through the network together, so keep ``n`` small.
+
+        Raises
+        ------
+        EngineError
+            If ONNX Runtime cannot run the model.
+        RunFolderError
+            If the model and its card disagree.
+        """
+        if not len(images):
             return np.zeros((0, len(self.classes)))
         with self._opening:
             if self._session is None:
@@ -210,3 +227,16 @@ class Model:
                 f"names {len(self.classes)} classes."
             )
         return found
+
+    def _answer(
+        self, batch: Sequence[tuple[str, UInt8Array | UnreadableImageError]]
+    ) -> Iterator[Prediction | UnreadableImageError]:
+        readable = [image for _, image in batch if isinstance(image, np.ndarray)]
+        rows = iter(self.predict_prepared(readable))
+        for name, image in batch:
+            if isinstance(image, UnreadableImageError):
+                yield image
+                continue
+            row = next(rows)
+            best = int(row.argmax())
+            yield Prediction(name, self.classes[best], float(row[best]), row, self.classes)

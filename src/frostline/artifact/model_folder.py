@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
 
+from frostline import __version__
 from frostline.artifact.card import ModelCard
 from frostline.errors import RunFolderError
 from frostline.files import replacing, sha256_of, write_text
@@ -112,18 +114,35 @@ def load_card(folder: Path) -> ModelCard:
     """
     path = find_model_folder(folder) / CARD
     try:
-        card = ModelCard.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        return ModelCard.model_validate_json(content)
     except ValidationError as error:
+        _check_version(path, content)
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        newer = first["loc"] == ("format_version",)
         raise RunFolderError(
-            f"{path} is damaged or of another version: {where}: {first['msg']}.",
-            hint="Update Frostline." if newer else _FIT_AGAIN,
+            f"{path} is damaged or of another version: {where}: {first['msg']}.", hint=_FIT_AGAIN
         ) from None
-    return card
+
+
+def _check_version(path: Path, content: bytes) -> None:
+    """Say so if a card was written by a newer Frostline than this one."""
+    try:
+        values = json.loads(content)
+    except ValueError:
+        return
+    if not isinstance(values, dict):
+        return
+    found, known = values.get("format_version"), ModelCard.model_fields["format_version"].default
+    if isinstance(found, int) and found > known:
+        raise RunFolderError(
+            f"{path} was written by Frostline {values.get('frostline', 'unknown')} in format "
+            f"{found}; this is Frostline {__version__}, which reads format {known}.",
+            hint="Update Frostline.",
+        )
 
 
 def checked_file(folder: Path, name: str, fingerprint: str) -> Path:

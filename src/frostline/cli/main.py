@@ -287,6 +287,46 @@ def cache_prune(
 
 
 @app.command()
+def serve(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any free one.", min=0, max=65535)] = 8000,
+    api_key: opt.ApiKey = None,
+    cors: opt.Cors = None,
+    allow_host: opt.AllowHost = None,
+    max_files: opt.MaxFiles = None,
+    max_bytes: opt.MaxBytes = None,
+    max_request_bytes: opt.MaxRequestBytes = None,
+    max_held_bytes: opt.MaxHeldBytes = None,
+    max_pixels: opt.MaxServedPixels = None,
+    max_seconds: opt.MaxSeconds = None,
+    max_queue: opt.MaxQueue = None,
+    batch: opt.Batch = None,
+    wait_ms: opt.WaitMs = None,
+    threads: opt.ServeThreads = None,
+) -> None:
+    """Serve a fitted model: a page to drop images on, and an API."""
+    limits = {
+        k: v for k, v in locals().items() if k.startswith("max_") or k in ("batch", "wait_ms")
+    }
+    with polite_exits():
+        from frostline.cli.serve import serve_run
+
+        serve_run(
+            run,
+            host=host,
+            port=port,
+            api_key=api_key,
+            cors=cors or [],
+            allow_host=allow_host or [],
+            threads=threads,
+            limits=limits,
+        )
+
+
+@app.command()
 def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for table and run.")

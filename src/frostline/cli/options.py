@@ -116,6 +116,69 @@ Activations = Annotated[
 ]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_MACHINE)]
 
+_ACCESS, _LIMITS = "Who may ask", "Limits"
+
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        help="Ask for this key; better set FROSTLINE_API_KEY, which others on the machine "
+        "cannot see.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+Cors = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A site whose pages may ask, such as https://example.org; may be repeated.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A name under which the service may be addressed; may be repeated.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+MaxFiles = Annotated[
+    int | None, typer.Option(help="Images in one request. (100)", rich_help_panel=_LIMITS)
+]
+MaxBytes = Annotated[
+    str | None, typer.Option(help="Size of one file. (20MB)", rich_help_panel=_LIMITS)
+]
+MaxRequestBytes = Annotated[
+    str | None, typer.Option(help="Size of one request. (100MB)", rich_help_panel=_LIMITS)
+]
+MaxHeldBytes = Annotated[
+    str | None,
+    typer.Option(help="Uploads in memory at a time. (500MB)", rich_help_panel=_LIMITS),
+]
+MaxServedPixels = Annotated[
+    int | None,
+    typer.Option("--max-pixels", help="Of one image. (64 million)", rich_help_panel=_LIMITS),
+]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(help="For a request to arrive and be answered. (30)", rich_help_panel=_LIMITS),
+]
+MaxQueue = Annotated[
+    int | None,
+    typer.Option(help="Images and requests at a time. (256)", rich_help_panel=_LIMITS),
+]
+Batch = Annotated[
+    int | None, typer.Option(help="Images computed together. (8)", rich_help_panel=_MACHINE)
+]
+WaitMs = Annotated[
+    float | None,
+    typer.Option(help="Milliseconds to wait for others. (2)", rich_help_panel=_MACHINE),
+]
+ServeThreads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads", help="Threads that compute. (every core)", min=1, rich_help_panel=_MACHINE
+    ),
+]
+
 
 def settings_of(values: dict[str, Any]) -> dict[str, Any]:
     """Turn option values into settings: numbers where text says a number, names from enums."""

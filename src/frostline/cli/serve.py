@@ -1,0 +1,137 @@
+"""Serve a fitted model: a page and a few endpoints; PyTorch is not needed."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from frostline.artifact.model import Model
+from frostline.cli.console import err, out
+from frostline.errors import SettingsError
+from frostline.features.shelf_life import parse_size
+from frostline.serve.app import create_app
+from frostline.serve.guard import Guard
+from frostline.serve.limits import make_limits
+from frostline.serve.server import listen, run
+from frostline.serve.service import Service
+
+_KEY = "FROSTLINE_API_KEY"
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+_SIZES = ("max_bytes", "max_request_bytes", "max_held_bytes")
+
+
+def serve_run(
+    folder: Path,
+    *,
+    host: str,
+    port: int,
+    api_key: str | None,
+    cors: list[str],
+    allow_host: list[str],
+    threads: int | None,
+    limits: dict[str, Any],
+) -> None:
+    """Serve until Ctrl-C.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a finished run.
+    host, port : str, int
+    api_key : str or None
+        None looks into the environment.
+    cors, allow_host : list of str
+        Sites and names besides the service's own.
+    threads : int or None
+        Threads that compute.
+    limits : dict
+        Fields of :class:`~frostline.serve.limits.Limits`, None for defaults; sizes as text.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no model.
+    SettingsError
+        If a limit, the key or a site cannot be used.
+    InputError
+        If the port is taken.
+    """
+    sizes = {k: parse_size(v, _option(k)) for k, v in limits.items() if k in _SIZES and v}
+    bounds = make_limits(**{**limits, **sizes})
+    key = _key(api_key)
+    for site in cors:
+        _check_site(site)
+    model = Model.load(folder, threads=threads, max_pixels=bounds.max_pixels)
+    taken = listen(host, port)
+    local = _is_local(host)
+    guard = Guard(
+        api_key=key,
+        origins=tuple(cors),
+        hosts=tuple(dict.fromkeys((*_LOCAL, host, *allow_host))) if local or allow_host else (),
+    )
+    service = Service(model, bounds)
+    service.warm_up()
+    app = create_app(service, guard)
+    # the server ends on Ctrl-C by itself; this is for one that comes before it has begun
+    with contextlib.suppress(KeyboardInterrupt):
+        _announce(folder, model, taken)
+        if not local and key is None:
+            err.print(
+                f"Everybody who reaches {host} may use it: set {_KEY} to ask for a key.",
+                style="yellow",
+            )
+        run(app, taken, max_seconds=bounds.max_seconds)
+    out.print("Stopped.")
+
+
+def _announce(folder: Path, model: Model, taken: socket.socket) -> None:
+    host, port = taken.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    out.print(
+        Text.assemble(
+            f"Serving {folder} ({len(model.classes)} classes) on ",
+            (f"http://{shown}:{port}/", "bold green"),
+        ),
+        soft_wrap=True,
+    )
+    err.print("Ctrl-C stops it.", style="dim")
+
+
+def _key(given: str | None) -> str | None:
+    key = os.environ.get(_KEY) if given is None else given
+    if key is None:
+        return None
+    if not key or not key.isascii() or not key.isprintable() or key != key.strip():
+        raise SettingsError(
+            "The API key must be printable ASCII without spaces around it.",
+            hint=f"Set it with {_KEY}, or unset that for none.",
+        )
+    return key
+
+
+def _check_site(site: str) -> None:
+    scheme, separator, rest = site.partition("://")
+    whole = site == "*" or (separator and scheme in ("http", "https") and rest and "/" not in rest)
+    if not whole:
+        raise SettingsError(
+            f"--cors cannot be {site!r}.", hint="Give an origin such as https://example.org, or *."
+        )
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,1 @@
+"""The service: one model behind a page and a few endpoints."""

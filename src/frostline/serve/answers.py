@@ -1,0 +1,65 @@
+"""The shapes of what the service answers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from frostline.serve.problems import Problem
+
+_NAME = "The file's name as it was sent, or its place in the request."
+
+
+class Classified(BaseModel):
+    """What the model says about one image."""
+
+    name: str = Field(description=_NAME)
+    label: str = Field(description="The likeliest class.")
+    confidence: float = Field(ge=0, le=1, description="Its calibrated probability.")
+    probabilities: dict[str, float] = Field(
+        description="Calibrated probabilities by class, likeliest first."
+    )
+    unknown: None = Field(
+        default=None,
+        description="Kept for how unlike the image is to everything in training; null for now.",
+    )
+
+
+class Unclassified(BaseModel):
+    """Why one image got no answer; the others are not affected."""
+
+    name: str = Field(description=_NAME)
+    error: Problem
+
+
+class Predictions(BaseModel):
+    """One result for every file, in their order."""
+
+    results: list[Classified | Unclassified]
+
+
+class Explanation(BaseModel):
+    """Where the evidence for a class lies in an image."""
+
+    name: str = Field(description=_NAME)
+    label: str = Field(description="The class that is explained.")
+    probability: float = Field(ge=0, le=1, description="Its probability for the whole image.")
+    heat: list[list[float]] = Field(
+        description="Rows of the map, from the top: log-odds that the class loses when the place "
+        "is blurred; below zero where the place speaks against the class."
+    )
+    strongest: float = Field(ge=0, description="The map's largest distance from zero.")
+    image: str = Field(description="What the network saw, as the data URI of a JPEG.")
+    overlay: str = Field(
+        description="The map as the data URI of a transparent PNG of the same size: orange speaks "
+        "for the class, blue against it."
+    )
+
+
+class Health(BaseModel):
+    """Whether the service can answer."""
+
+    status: Literal["ok", "stopping"]
+    frostline: str = Field(description="Version of Frostline.")
+    queue: int = Field(ge=0, description="Images that wait or are worked on.")

@@ -1,0 +1,198 @@
+"""The endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Query, Request, Security
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi.security import APIKeyHeader
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from frostline import __version__
+from frostline.artifact.card import ModelCard
+from frostline.serve.answers import Explanation, Health, Predictions
+from frostline.serve.arriving import arrive, check_query, deadline, in_time
+from frostline.serve.front import Front
+from frostline.serve.gate import Gate
+from frostline.serve.guard import Guard
+from frostline.serve.mishaps import add_handlers
+from frostline.serve.page import render
+from frostline.serve.problems import ProblemAnswer, RequestError
+from frostline.serve.service import Service
+from frostline.serve.uploads import FILES
+
+_PATHS = ("/", "/predict", "/explain", "/model", "/health", "/metrics", "/openapi.json")
+
+
+def create_app(service: Service, guard: Guard | None = None) -> ASGIApp:
+    """Return the ASGI application of one service.
+
+    Parameters
+    ----------
+    service : Service
+        Closed when the application shuts down.
+    guard : Guard or None, default=None
+        Who may ask; anybody when None.
+    """
+    guard = guard or Guard()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(service.close)
+
+    app = FastAPI(
+        title="Frostline",
+        description="Classifies images with one fitted model.",
+        version=__version__,
+        # the usual documentation pages load scripts from elsewhere
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        responses=_problems(400, 405, *((401,) if guard.api_key else ())),
+    )
+    add_handlers(app, service.metrics)
+    _add_page(app, service, guard)
+    _add_reading(app, service, guard)
+    _add_working(app, service, guard)
+    found: ASGIApp = Gate(app, guard=guard, limits=service.limits, metrics=service.metrics)
+    if guard.origins:
+        # outside the gate: a page must be able to read why it was turned away
+        found = CORSMiddleware(
+            found,
+            allow_origins=list(guard.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["X-API-Key", "Authorization"],
+        )
+    return Front(found, limits=service.limits, metrics=service.metrics, paths=_PATHS)
+
+
+def _add_page(app: FastAPI, service: Service, guard: Guard) -> None:
+    page = render(service.limits, asks_for_key=guard.api_key is not None)
+
+    @app.get("/", response_class=HTMLResponse, summary="The page for people.")
+    async def page_for_people() -> Response:
+        return HTMLResponse(page.html, headers={"Content-Security-Policy": page.policy})
+
+
+def _add_reading(app: FastAPI, service: Service, guard: Guard) -> None:
+    locks = _locks(guard)
+
+    @app.get("/model", dependencies=locks, summary="The model card.")
+    async def model() -> ModelCard:
+        return service.model.card
+
+    @app.get(
+        "/health",
+        summary="Whether the service can answer.",
+        responses={503: {"model": Health, "description": "The service is stopping."}},
+    )
+    async def health(response: Response) -> Health:
+        if service.stopping:
+            response.status_code = 503
+        return Health(
+            status="stopping" if service.stopping else "ok",
+            frostline=__version__,
+            queue=service.queue,
+        )
+
+    @app.get(
+        "/metrics",
+        dependencies=locks,
+        response_class=PlainTextResponse,
+        summary="Counters for Prometheus.",
+    )
+    async def metrics() -> Response:
+        return PlainTextResponse(
+            service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8"
+        )
+
+
+def _add_working(app: FastAPI, service: Service, guard: Guard) -> None:
+    locks = _locks(guard)
+    trouble = _problems(408, 413, 415, 422, 500, 503)
+
+    @app.post(
+        "/predict",
+        dependencies=locks,
+        responses=trouble,
+        openapi_extra=_form(n_files=service.limits.max_files),
+        summary="Classify images.",
+    )
+    async def predict(
+        request: Request,
+        top: Annotated[
+            int | None, Query(ge=1, description="List only so many classes, the likeliest.")
+        ] = None,
+    ) -> Predictions:
+        """One result for every file, in their order. A file that cannot be classified gets an
+        error of its own and leaves the others alone."""
+        until = deadline(service)
+        check_query(request, {"top"})
+        with service.memory.share() as share:
+            form = await arrive(request, service, share, until)
+            work = service.classify(form.files, share, top=top)
+            return Predictions(results=await in_time(request, service, work, until))
+
+    @app.post(
+        "/explain",
+        dependencies=locks,
+        responses=trouble,
+        openapi_extra=_form(
+            n_files=1,
+            label={"type": "string", "description": "The class to explain; else the likeliest."},
+        ),
+        summary="Show where the evidence for a class lies in one image.",
+    )
+    async def explain(request: Request) -> Explanation:
+        """Parts of the image are blurred in turn; the map shows what the class loses by it. That
+        takes 145 predictions."""
+        until = deadline(service)
+        check_query(request, ())
+        with service.memory.share() as share:
+            form = await arrive(request, service, share, until, texts=("label",))
+            if len(form.files) > 1:
+                raise RequestError(
+                    422,
+                    "too_many_files",
+                    name=FILES,
+                    what=f"{len(form.files)} files",
+                    expected="one file for a heat map",
+                )
+            work = service.explain(form.files[0], share, label=form.texts.get("label"))
+            return await in_time(request, service, work, until)
+
+
+def _locks(guard: Guard) -> list[Any]:
+    """What tells readers of the description about the key; the guard itself checks it."""
+    if guard.api_key is None:
+        return []
+    return [Security(APIKeyHeader(name="X-API-Key", auto_error=False))]
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": ProblemAnswer} for status in statuses}
+
+
+def _form(*, n_files: int, **texts: dict[str, str]) -> dict[str, Any]:
+    """Describe a form: it is read here and not by FastAPI, which would write it to disk."""
+    files = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": n_files,
+        "items": {"type": "string", "format": "binary"},
+    }
+    schema = {
+        "type": "object",
+        "required": [FILES],
+        "properties": {FILES: files, **texts},
+        "additionalProperties": False,
+    }
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,123 @@
+"""Run the service on a port until somebody stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from typing import Any, cast
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from frostline.errors import InputError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port before anything slow happens.
+
+    Parameters
+    ----------
+    host : str
+        Name or address to listen on.
+    port : int
+        0 takes any that is free.
+
+    Raises
+    ------
+    InputError
+        If the port is taken or may not be used, or the host is not this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        taken = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _cannot(host, port, error) from None
+    try:
+        # a port that was just left can be taken again at once
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+        # busy is only known for certain once it listens
+        taken.listen(2048)
+    except OSError as error:
+        taken.close()
+        raise _cannot(host, port, error) from None
+    return taken
+
+
+def _cannot(host: str, port: int, error: OSError) -> InputError:
+    return InputError(
+        f"The service cannot listen on {host}, port {port}: {error.strerror or error}.",
+        hint="Give another port with --port, or 0 for any that is free.",
+    )
+
+
+def run(app: ASGIApp, taken: socket.socket, *, max_seconds: float) -> None:
+    """Serve until Ctrl-C or SIGTERM; then answer what has arrived and return.
+
+    Parameters
+    ----------
+    app : ASGI application
+    taken : socket
+        From :func:`listen`.
+    max_seconds : float
+        For the headers of a request to arrive, and for requests in progress at the end.
+    """
+    config = uvicorn.Config(
+        app,
+        http=_patient(max_seconds),
+        # names of files and keys have no place in a log
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        lifespan="on",
+        loop="asyncio",
+        ws="none",
+        timeout_graceful_shutdown=max(1, round(max_seconds)),
+    )
+    # each malformed form would be told to the log; clients are told, and /metrics counts
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    _Server(config).run(sockets=[taken])
+
+
+class _Server(uvicorn.Server):
+    """Ends on a signal without passing it on: stopping a service is no failure."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _patient(seconds: float) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol with an end to clients that connect and send no whole request."""
+    base: Any = H11Protocol
+
+    class Patient(base):  # type: ignore[misc]
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self._look(self)
+
+        def _look(self, seen: object) -> None:
+            """End the connection if nothing was in progress since the last look."""
+            idle = self.cycle is None or self.cycle.response_complete
+            now = self.cycle if idle else self
+            if self.transport.is_closing():
+                return
+            if idle and now is seen:
+                self.transport.close()
+                return
+            asyncio.get_running_loop().call_later(seconds, self._look, now)
+
+    return cast(type[asyncio.Protocol], Patient)

@@ -1,0 +1,265 @@
+"""The work behind the endpoints: decode in threads, compute in batches, answer in order."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from frostline.artifact.model import Model, Probabilities
+from frostline.errors import UnreadableImageError, did_you_mean
+from frostline.preprocessing import UInt8Array
+from frostline.serve.answers import Classified, Explanation, Unclassified
+from frostline.serve.batching import Batcher
+from frostline.serve.heat_picture import overlay, picture_of
+from frostline.serve.limits import Limits
+from frostline.serve.memory import Memory, Share
+from frostline.serve.metrics import Metrics
+from frostline.serve.occlusion import Occlusion
+from frostline.serve.problems import Problem, RequestError, busy, image_problem
+from frostline.serve.uploads import Upload
+from frostline.settings import available_cores
+
+T = TypeVar("T")
+
+
+class Service:
+    """One model that many requests share.
+
+    Parameters
+    ----------
+    model : Model
+    limits : Limits
+
+    Attributes
+    ----------
+    memory : Memory
+        Bytes of uploads that are held.
+    metrics : Metrics
+    queue : int
+        Images that wait or are worked on.
+    """
+
+    def __init__(self, model: Model, limits: Limits) -> None:
+        self.model, self.limits = model, limits
+        self.metrics = Metrics()
+        self.memory = Memory(limits.max_held_bytes)
+        self.queue = 0
+        self._explanations = 0
+        self._stopping = False
+        self._seconds_an_image = 0.0
+        self._decoders = ThreadPoolExecutor(
+            min(available_cores(), 8), thread_name_prefix="frostline-decode"
+        )
+        self._batcher = Batcher(
+            model.predict_prepared,
+            size=limits.batch,
+            wait=limits.wait_ms / 1000,
+            on_batch=self._batch_done,
+        )
+        self.metrics.queue.set_function(lambda: self.queue)
+        self.metrics.held.set_function(lambda: self.memory.held)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no new image is taken on."""
+        return self._stopping or not self._batcher.alive
+
+    def warm_up(self) -> None:
+        """Open the model and run it once, so that the first request is as fast as any.
+
+        Raises
+        ------
+        EngineError
+            If ONNX Runtime cannot run the model.
+        """
+        size = self.model.card.preprocessing.size
+        self.model.predict_prepared([np.zeros((size, size, 3), dtype=np.uint8)])
+
+    def close(self) -> None:
+        """Answer what was taken on, then stop the threads."""
+        self._stopping = True
+        self._decoders.shutdown()
+        self._batcher.close()
+
+    def check_room(self, n_images: int) -> None:
+        """Refuse what would not fit into the queue.
+
+        Raises
+        ------
+        RequestError
+            With status 503 and the seconds after which to try again.
+        """
+        if self.stopping:
+            raise busy("the service is stopping", retry_after=5)
+        if self.queue + n_images > self.limits.max_queue:
+            raise busy(
+                f"{self.queue:,} images are waiting and {n_images:,} more came",
+                retry_after=self._seconds_until_free(),
+            )
+
+    async def classify(
+        self, files: Sequence[Upload], share: Share, *, top: int | None = None
+    ) -> list[Classified | Unclassified]:
+        """Return one result for each file, in order.
+
+        Parameters
+        ----------
+        files : sequence of Upload
+            Their content is dropped as soon as it is decoded.
+        share : Share
+            From which the content's bytes are handed back then.
+        top : int or None, default=None
+            How many classes to list for each; all when None.
+
+        Raises
+        ------
+        RequestError
+            With status 503 if the queue is full.
+        FrostlineError
+            If the model itself fails.
+        """
+        # images of one large request must not keep those of others waiting
+        turns = asyncio.Semaphore(2 * self.limits.batch)
+
+        async def one(file: Upload) -> Classified | Unclassified:
+            async with turns:
+                prepared = await self._prepare(file, share)
+                if isinstance(prepared, Problem):
+                    self.metrics.images.labels("refused").inc()
+                    self.metrics.errors.labels(prepared.kind).inc()
+                    return Unclassified(name=file.name, error=prepared)
+                row = await self._compute(prepared)
+            self.metrics.images.labels("classified").inc()
+            return self._in_words(file.name, row, top)
+
+        with self._places(len(files)):
+            return await asyncio.gather(*map(one, files))
+
+    async def explain(self, file: Upload, share: Share, *, label: str | None) -> Explanation:
+        """Return where the evidence for a class lies in one image.
+
+        Parameters
+        ----------
+        file : Upload
+        share : Share
+        label : str or None
+            The class to explain; the likeliest when None.
+
+        Raises
+        ------
+        RequestError
+            With status 422 for an unknown class or an image that cannot be decoded, 503 if too
+            many heat maps are being made.
+        """
+        classes = self.model.classes
+        if label is not None and label not in classes:
+            raise RequestError(
+                422,
+                "unknown_label",
+                name="label",
+                what=f"the model has no class {label!r}. {did_you_mean(label, classes)}".strip(),
+                expected="one of the model's classes, see /model",
+            )
+        with self._places(1), self._explaining():
+            prepared = await self._prepare(file, share)
+            if isinstance(prepared, Problem):
+                self.metrics.images.labels("refused").inc()
+                raise RequestError(422, **prepared.model_dump())
+            row = await self._compute(prepared)
+            index = int(row.argmax()) if label is None else classes.index(label)
+            occlusion = Occlusion(prepared)
+            covered = await self._covered(occlusion, index)
+            probability = float(row[index])
+            heat = occlusion.heat(probability, covered)
+            pictures = await self._in_thread(lambda: (picture_of(prepared), overlay(heat)))
+        self.metrics.images.labels("explained").inc()
+        # one value a place of the window says all there is to say
+        step = heat.shape[0] / occlusion.cells
+        places = ((np.arange(occlusion.cells) + 0.5) * step).astype(int)
+        return Explanation(
+            name=file.name,
+            label=classes[index],
+            probability=probability,
+            heat=heat[np.ix_(places, places)].round(4).tolist(),
+            strongest=float(np.abs(heat).max()),
+            image=pictures[0],
+            overlay=pictures[1],
+        )
+
+    async def _covered(self, occlusion: Occlusion, index: int) -> list[float]:
+        """Probabilities of one class for every variant; a few at a time, so that others pass."""
+        found: list[float] = []
+        variants = occlusion.variants()
+        few = max(1, self.limits.batch // 2)
+        while some := await self._in_thread(lambda: list(islice(variants, few))):
+            rows = await asyncio.gather(*map(self._compute, some))
+            found += [float(row[index]) for row in rows]
+        return found
+
+    async def _prepare(self, file: Upload, share: Share) -> UInt8Array | Problem:
+        """Decode one upload in a thread, or say what is wrong with it."""
+        if file.content is None:
+            return Problem(
+                kind="file_too_large",
+                name=file.name,
+                what=f"more than {self.limits.max_bytes:,} bytes",
+                expected=f"files of at most {self.limits.max_bytes:,} bytes",
+            )
+        content, file.content = file.content, None
+        try:
+            return await self._in_thread(lambda: self.model.prepare(content, name=file.name))
+        except UnreadableImageError as error:
+            return image_problem(error)
+        finally:
+            share.give(len(content))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
+
+    async def _compute(self, prepared: UInt8Array) -> Probabilities:
+        return await asyncio.wrap_future(self._batcher.submit(prepared))
+
+    def _in_words(self, name: str, row: Probabilities, top: int | None) -> Classified:
+        order = np.argsort(-row, kind="stable")[:top]
+        classes = self.model.classes
+        return Classified(
+            name=name,
+            label=classes[order[0]],
+            confidence=float(row[order[0]]),
+            probabilities={classes[i]: float(row[i]) for i in order},
+        )
+
+    @contextmanager
+    def _places(self, n_images: int) -> Iterator[None]:
+        self.check_room(n_images)
+        self.queue += n_images
+        try:
+            yield
+        finally:
+            self.queue -= n_images
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        if self._explanations >= self.limits.max_explanations:
+            raise busy(f"{self._explanations} heat maps are being made", retry_after=5)
+        self._explanations += 1
+        try:
+            yield
+        finally:
+            self._explanations -= 1
+
+    def _batch_done(self, n_images: int, seconds: float) -> None:
+        self.metrics.batches.observe(n_images)
+        self.metrics.compute.inc(seconds)
+        self._seconds_an_image += 0.1 * (seconds / n_images - self._seconds_an_image)
+
+    def _seconds_until_free(self) -> int:
+        """A guess from the pace of the last batches, from 1 to 60."""
+        return max(1, min(60, math.ceil(self.queue * self._seconds_an_image)))

@@ -1,0 +1,140 @@
+// One card for each image: its label, its bars, its heat map.
+
+// ------------------------------------------------------------------ one image
+
+function addCard(file) {
+  const card = find("card").content.firstElementChild.cloneNode(true);
+  const part = (name) => card.querySelector(`.${name}`);
+  part("name").textContent = file.name;
+  part("remove").setAttribute("aria-label", `Remove ${file.name}`);
+  part("remove").addEventListener("click", () => remove(card));
+  part("explain").addEventListener("click", () => toggleHeat(card, file));
+  part("legend").querySelector("select").addEventListener("change", () => explain(card, file));
+  results.prepend(card);
+  find("clear").hidden = false;
+  return card;
+}
+
+function remove(card) {
+  if (card.picture) URL.revokeObjectURL(card.picture);
+  const next = card.nextElementSibling ?? card.previousElementSibling;
+  card.remove();
+  if (next) next.querySelector(".remove").focus();
+  else { find("clear").hidden = true; find("files").focus(); }
+}
+
+function show(card, file, result) {
+  const part = (name) => card.querySelector(`.${name}`);
+  part("label").textContent = result.label;
+  const sure = document.createElement("b");
+  sure.textContent = percent(result.confidence);
+  part("sure").replaceChildren(sure, " confidence");
+  part("unknown").hidden = !result.unknown;
+  const shares = Object.entries(result.probabilities);
+  shares.sort((a, b) => b[1] - a[1]);
+  part("bars").replaceChildren(...shares.slice(0, SHOWN).map(bar));
+  foldBars(card, shares);
+  const select = part("legend").querySelector("select");
+  select.replaceChildren(...shares.slice(0, 50).map(([name]) => new Option(name, name)));
+  part("explain").hidden = false;
+  part("explain").setAttribute("aria-label", `Show why: ${file.name}`);
+  // only what the service could read is shown: a bomb would stall the browser as well
+  card.picture = URL.createObjectURL(file);
+  part("thumb").alt = file.name;
+  part("thumb").src = card.picture;
+  say(`${file.name}: ${result.label}, ${percent(result.confidence)}.`);
+}
+
+function bar([name, share]) {
+  const item = document.createElement("li");
+  const text = document.createElement("span"), value = document.createElement("span");
+  const track = document.createElement("div"), filled = document.createElement("div");
+  text.className = "text"; text.textContent = name;
+  value.className = "share"; value.textContent = percent(share);
+  track.className = "track"; track.setAttribute("aria-hidden", "true");
+  filled.className = "bar"; filled.style.width = `${(100 * share).toFixed(2)}%`;
+  track.append(filled);
+  item.append(text, value, track);
+  return item;
+}
+
+function foldBars(card, shares) {
+  const button = card.querySelector(".all"), bars = card.querySelector(".bars");
+  button.hidden = shares.length <= SHOWN;
+  const label = (open) => { button.textContent = open ? "Show fewer" : `Show all ${shares.length}`; };
+  label(false);
+  button.addEventListener("click", () => {
+    const open = button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(open));
+    label(open);
+    // a thousand classes are only drawn for who asks
+    bars.replaceChildren(...shares.slice(0, open ? shares.length : SHOWN).map(bar));
+  });
+}
+
+function fail(card, file, problem) {
+  card.classList.add("failed");
+  card.querySelector(".label").textContent = "No answer";
+  const expected = problem.expected ? ` Expected: ${problem.expected}.` : "";
+  card.querySelector(".sure").textContent = `${file.name}: ${problem.what}.${expected}`;
+  card.querySelector(".name").hidden = card.querySelector(".picture").hidden = true;
+  say(`${file.name}: no answer, ${problem.what}.`);
+}
+
+async function classify(card, file) {
+  if (file.size > settings.max_bytes) {
+    const mb = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+    fail(card, file, { what: `it has ${mb(file.size)}`,
+      expected: `at most ${mb(settings.max_bytes)}` });
+    return;
+  }
+  try {
+    const { results: [result] } = await ask("predict", form(file));
+    if (result.error) fail(card, file, result.error);
+    else show(card, file, result);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    fail(card, file, error.problem);
+  }
+}
+
+// ------------------------------------------------------------------ the heat map
+
+function toggleHeat(card, file) {
+  const button = card.querySelector(".explain");
+  if (button.getAttribute("aria-pressed") === "true") {
+    button.setAttribute("aria-pressed", "false");
+    card.classList.remove("explained");
+    card.querySelector(".heat").hidden = card.querySelector(".legend").hidden = true;
+    card.querySelector(".thumb").src = card.picture;
+  } else {
+    explain(card, file);
+  }
+}
+
+async function explain(card, file) {
+  const part = (name) => card.querySelector(`.${name}`);
+  const button = part("explain"), label = part("legend").querySelector("select").value;
+  button.disabled = true;
+  button.textContent = "Looking …";
+  say(`Looking where ${label} is in ${file.name}.`);
+  try {
+    const found = await ask("explain", form(file, { label }));
+    part("thumb").src = found.image;
+    part("heat").src = found.overlay;
+    part("heat").alt = `Heat map for ${found.label}`;
+    part("heat").hidden = part("legend").hidden = false;
+    const clear = found.strongest < 0.1;
+    part("strongest").textContent = clear ? "No single place matters much."
+      : `Blurring the strongest place changes the odds by a factor of ${Math.exp(found.strongest).toPrecision(2)}.`;
+    card.classList.add("explained");
+    button.setAttribute("aria-pressed", "true");
+    say(`The heat map for ${found.label} is shown.`);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    warn(`No heat map for ${file.name}: ${error.problem.what}.`);
+  } finally {
+    button.disabled = false;
+    button.textContent = "Show why";
+  }
+}

@@ -10,8 +10,8 @@ from frostline.strategy.context import Context
 NAME = "train low-rank adapters"
 
 #: few parameters bear, and need, higher rates than whole layers
-_RATE = 3e-3
-_RANK = 8
+_RATE = 1e-2
+_RANK = 16
 _MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
 
 

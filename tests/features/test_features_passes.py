@@ -16,6 +16,7 @@ from PIL import Image
 from frostline.backbone.network import Network
 from frostline.errors import InputError, UnreadableImageError
 from frostline.features import passes
+from frostline.features import pictures as pictures_module
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.features.pictures import Pictures
 from frostline.features.store import ImageStore
@@ -335,3 +336,17 @@ def test_two_runs_at_once_do_not_disturb_each_other(
     assert not notes
     assert not heard.notes
     assert run(pictures, network=lite0).computed == 0
+
+
+def test_fits_without_training_keep_fewer_pictures(
+    run: Run, pictures: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = 64
+    monkeypatch.setattr(passes, "PREPARED_BYTES", 4 * 5 * side * side * 3)
+    monkeypatch.setattr(pictures_module, "PREPARED_BYTES", 4 * 5 * side * side * 3)
+    kept = []
+    for effort in ("fast", "balanced"):
+        store = run(pictures, effort=effort, seed=1)
+        list(store.pictures.prepare(pictures.digests))
+        kept.append(sum(store.pictures._prepared.get(d) is not None for d in pictures.digests))
+    assert kept == [5, 20]

@@ -19,7 +19,7 @@ from frostline.images import near_duplicates
 from frostline.images.audit import audit
 from frostline.images.catalog import Catalog, ImageRow, Part, Unreadable
 from frostline.images.decode import decode
-from frostline.images.grouping import joined
+from frostline.images.grouping import joined, shared
 from frostline.images.near_duplicates import find_near_duplicates
 from frostline.images.thumbnails import thumbnail
 
@@ -205,6 +205,24 @@ def test_joined() -> None:
     assert joined(7, [[1, 4], [4, 6], [2, 3]]).tolist() == [0, 1, 2, 2, 1, 3, 1]
     assert joined(3, []).tolist() == [0, 1, 2]
     assert joined(0, []).tolist() == []
+
+
+def test_joined_and_shared_as_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    for n in range(1, 60):
+        sets = [rng.integers(0, n, rng.integers(1, 5)).tolist() for _ in range(n // 4)]
+        expected = list(range(n))
+        for _ in range(n):
+            for members in sets:
+                least = min(expected[i] for i in members)
+                for i in members:
+                    expected[i] = least
+        found = joined(n, sets)
+        assert found.tolist() == [sorted(set(expected)).index(i) for i in expected]
+        groups = [np.flatnonzero(found == g).tolist() for g in range(found.max() + 1)]
+        assert shared(found) == [group for group in groups if len(group) > 1]
+    assert shared(np.array([7, 3, 7, 1, 3, 7])) == [[0, 2, 5], [1, 4]]
+    assert shared(joined(0, [])) == []
 
 
 def pictures_of(photo: Photo, seeds: list[int]) -> Thumbs:

@@ -25,7 +25,7 @@ from frostline.features.engines.choose import CHECK_IMAGES, open_engine
 from frostline.features.engines.torch_engine import TorchEngine
 from frostline.features.locations import arrays_folder
 from frostline.features.moments import BatchNormMoments, MomentsBody, chosen_rows, moments_part
-from frostline.features.pictures import Pictures, Prepared, stacked
+from frostline.features.pictures import PREPARED_BYTES, Pictures, Prepared, stacked
 from frostline.features.shelf_life import Watch, keep_within_limit
 from frostline.features.store import SHARD_ROWS, Arrays, Field, ImageStore
 from frostline.images.catalog import Catalog
@@ -300,6 +300,8 @@ def run_passes(
         network.preprocessing,
         max_pixels=settings.max_pixels,
         workers=resolved.workers,
+        # without training only few images are looked at again
+        prepared_bytes=None if settings.may_train else PREPARED_BYTES // 4,
     )
     one_pass = _TapsPass(network, pictures, resolved, progress)
     arrays = one_pass.run(list(dict.fromkeys(catalog.digests)), max_pixels=settings.max_pixels)

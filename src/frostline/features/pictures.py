@@ -88,10 +88,19 @@ class Pictures:
         Larger images are unreadable.
     workers : int
         Threads that decode; 0 decodes in the calling thread. Never changes a result.
+    prepared_bytes : int or None, default=None
+        Memory that prepared images may take, so that they need not be decoded again;
+        ``PREPARED_BYTES`` for None.
     """
 
     def __init__(
-        self, catalog: Catalog, preprocessing: Preprocessing, *, max_pixels: int, workers: int
+        self,
+        catalog: Catalog,
+        preprocessing: Preprocessing,
+        *,
+        max_pixels: int,
+        workers: int,
+        prepared_bytes: int | None = None,
     ) -> None:
         self._files: Mapping[str, tuple[Path, str]] = {
             digest: (row.path, row.name)
@@ -101,7 +110,9 @@ class Pictures:
         self.preprocessing = preprocessing
         self.max_pixels = max_pixels
         self.workers = workers
-        self._prepared: _Memory[UInt8Array] = _Memory(PREPARED_BYTES)
+        self._prepared: _Memory[UInt8Array] = _Memory(
+            PREPARED_BYTES if prepared_bytes is None else prepared_bytes
+        )
         self._resized: _Memory[Image.Image] = _Memory(RESIZED_BYTES)
 
     def prepare(self, digests: Sequence[str]) -> Iterator[Prepared | UnreadableImageError]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.images.catalog import Catalog
-from frostline.images.grouping import joined
+from frostline.images.grouping import joined, shared
 from frostline.images.near_duplicates import COMPLETE_UP_TO, find_near_duplicates
 
 
@@ -97,7 +97,7 @@ def audit(catalog: Catalog, thumbnails: npt.NDArray[np.uint8] | None) -> Audit:
                 f"With more than {COMPLETE_UP_TO:,} images, near-duplicates were looked for among "
                 "likely neighbours, not among all pairs: a few may have been missed."
             )
-    copies = _same(enumerate(joined(n, [*exact, *near]).tolist()))
+    copies = shared(joined(n, [*exact, *near]))
     owners = _same((i, row.group) for i, row in enumerate(catalog.rows) if row.group is not None)
     leaks, leaked = _leaks(catalog, copies)
     return Audit(

@@ -7,26 +7,42 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+IntArray = npt.NDArray[np.int64]
 
-def joined(n: int, sets: Iterable[Sequence[int]]) -> npt.NDArray[np.int64]:
+
+def joined(n: int, sets: Iterable[Sequence[int]]) -> IntArray:
     """Return a group number for each of ``n`` positions; positions of one set share it.
 
     Numbers count up from 0 in order of first appearance.
     """
-    parent = list(range(n))
+    # only members of sets: most positions are alone
+    parent: dict[int, int] = {}
 
     def root(position: int) -> int:
-        while parent[position] != position:
-            parent[position] = parent[parent[position]]
-            position = parent[position]
+        while (above := parent.setdefault(position, position)) != position:
+            parent[position] = parent[above]
+            position = above
         return position
 
     for members in sets:
         for member in members[1:]:
             one, other = root(members[0]), root(member)
             parent[max(one, other)] = min(one, other)
-    numbers: dict[int, int] = {}
-    return np.array(
-        [numbers.setdefault(root(position), len(numbers)) for position in range(n)],
-        dtype=np.int64,
-    )
+    # the root of a group is its first position, so the order of roots is that of appearance
+    first = np.arange(n)
+    for position in parent:
+        first[position] = root(position)
+    return np.unique(first, return_inverse=True)[1].astype(np.int64)
+
+
+def shared(numbers: IntArray) -> list[list[int]]:
+    """Return the positions of every number that occurs more than once, by first appearance."""
+    order = np.argsort(numbers, kind="stable")
+    borders = np.flatnonzero(np.diff(numbers[order])) + 1
+    sizes = np.diff([0, *borders, len(order)])
+    starts = np.append(0, borders)[sizes > 1]
+    found = [
+        order[start : start + size].tolist()
+        for start, size in zip(starts, sizes[sizes > 1], strict=True)
+    ]
+    return sorted(found)

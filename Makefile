@@ -20,7 +20,7 @@ demo: install
 	$(BIN)/frostline demo --output .demo
 
 test: lint types
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

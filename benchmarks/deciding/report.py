@@ -32,6 +32,7 @@ _FIXED = (
     "new layers",
     "cut after",
     "train the norm layers",
+    "train low-rank adapters",
     "fine-tune the whole network gently",
     "fine-tune the whole network firmly",
     "train the whole network",

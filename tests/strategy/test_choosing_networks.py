@@ -39,7 +39,7 @@ def store(name: str, *, macs: int, noise: float) -> FeatureStore:
     pixels = load_digits().images[:N].reshape(N, 64)
     taps = pixels + np.random.default_rng(0).normal(0, noise + 1e-6, size=pixels.shape)
 
-    def tap(names: Any, rows: Any) -> Any:
+    def table(names: Any, rows: Any) -> Any:
         del names
         return taps[rows].astype(np.float32)
 
@@ -48,7 +48,7 @@ def store(name: str, *, macs: int, noise: float) -> FeatureStore:
     )
     catalog = SimpleNamespace(classes=tuple("0123456789"))
     found = SimpleNamespace(
-        slices={"pixels": slice(0, 64)}, tap=tap, network=network, catalog=catalog
+        slices={"pixels": slice(0, 64)}, table=table, network=network, catalog=catalog
     )
     return cast(FeatureStore, found)
 

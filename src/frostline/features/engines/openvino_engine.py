@@ -33,7 +33,7 @@ class OpenVinoEngine:
     Raises
     ------
     EngineError
-        If OpenVINO is missing or cannot open the model.
+        If OpenVINO is missing, cannot open the model, or the processor lacks the precision.
     """
 
     def __init__(
@@ -48,6 +48,10 @@ class OpenVinoEngine:
             raise EngineError(f"OpenVINO cannot be imported: {error}.") from error
         try:
             core = openvino.Core()
+            capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            # OpenVINO would compute in float32 without a word
+            if precision == "bf16" and "BF16" not in capabilities:
+                raise EngineError("OpenVINO cannot compute in bfloat16 on this processor.")
             network = core.read_model(model, b"")
             # one size of batch: kernels are chosen once, and an image's bits stay the same
             shape = network.input(0).get_partial_shape()

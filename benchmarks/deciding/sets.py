@@ -146,13 +146,16 @@ def _cells(_: Places, folder: Path) -> list[tuple[Path, str]]:
         return [(Path(row["path"]), row["label"]) for row in csv.DictReader(file)]
 
 
-def _clip_art(places: Places, _: Path) -> list[tuple[Path, str]]:
+def clip_art(
+    places: Places, _: Path, most: int = _PER_CLASS_CLIP_ART
+) -> list[tuple[Path, str]]:
+    """List drawings of ten classes, at most so many of each."""
     rows = []
     for label in _CLIP_ART:
         files = sorted((places.clip_art / label).rglob("*.png"))
         small = [f for f in files if f.stat().st_size < _LARGEST_FILE]
         order = generator("clip art", label).permutation(len(small))
-        rows += [(small[int(i)], label) for i in order[:_PER_CLASS_CLIP_ART]]
+        rows += [(small[int(i)], label) for i in order[:most]]
     return rows
 
 
@@ -189,7 +192,7 @@ SETS: dict[str, TargetSet] = {
         TargetSet("digits-small", "glyphs", "other", 797, 1000, _digits),
         TargetSet("digits", "lite0", "input", 500, 400, _digits),
         TargetSet("solar-cells", "lite0", "feature", 700, 500, _cells, natural=True),
-        TargetSet("clip-art", "lite0", "other", 500, 500, _clip_art),
+        TargetSet("clip-art", "lite0", "other", 500, 500, clip_art),
         TargetSet("photos", "lite0", "similar", 86, 120, _photos),
     )
 }

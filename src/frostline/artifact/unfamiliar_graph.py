@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from frostline.artifact.builder import GraphBuilder
-from frostline.linear.familiar import MOST, SMALLEST, Familiarity, Region
+from frostline.linear.familiar import MOST, SHORTEST, SMALLEST, Familiarity, Region
 
 
 def add_unfamiliarity(
@@ -39,11 +39,7 @@ def _add_region(
     """Add the squared distances along the axes and off them: N x 1 each."""
     start, stop = graph.integers(region.start), graph.integers(region.stop)
     block = graph.add("Slice", features, start, stop, graph.integers(1))
-    size = graph.add("Div", graph.add("Abs", block), _numbers(graph, region.unit))
-    logs = graph.add("Log", graph.add("Add", size, _numbers(graph, 1.0)))
-    signed = graph.add("Mul", graph.add("Sign", block), logs)
-    centred = graph.add("Sub", signed, _numbers(graph, region.mean))
-    z = graph.add("Mul", centred, _numbers(graph, region.scale))
+    z = _logarithms(graph, block, region) if region.unit else _directions(graph, block)
     y = graph.add("MatMul", z, _numbers(graph, region.axes))
     length = _squared_length(graph, y)
     zero = _numbers(graph, 0.0)
@@ -53,6 +49,19 @@ def _add_region(
     squared = graph.add("Add", products, _numbers(graph, np.square(known).sum(axis=1)))
     near = _smallest(graph, graph.add("Add", squared, length), neighbours)
     return graph.add("Max", near, zero), off
+
+
+def _logarithms(graph: GraphBuilder, block: str, region: Region) -> str:
+    size = graph.add("Div", graph.add("Abs", block), _numbers(graph, region.unit))
+    logs = graph.add("Log", graph.add("Add", size, _numbers(graph, 1.0)))
+    signed = graph.add("Mul", graph.add("Sign", block), logs)
+    centred = graph.add("Sub", signed, _numbers(graph, region.mean))
+    return graph.add("Mul", centred, _numbers(graph, region.scale))
+
+
+def _directions(graph: GraphBuilder, block: str) -> str:
+    length = graph.add("Sqrt", _squared_length(graph, block))
+    return graph.add("Div", block, graph.add("Max", length, _numbers(graph, SHORTEST)))
 
 
 def _numbers(graph: GraphBuilder, value: object) -> str:

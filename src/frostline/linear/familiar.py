@@ -26,6 +26,8 @@ _NEIGHBOURS = 3
 _LINEAR = 0.1
 #: distances count as no smaller than this share of the usual one
 SMALLEST = 0.01
+#: features that are shorter have no direction
+SHORTEST = 1e-6
 #: larger scores are all the same
 MOST = 1000.0
 _TINY = 1e-12
@@ -40,9 +42,10 @@ class Region:
     start, stop : int
         The block's columns.
     unit : float
-        Features ``x`` become ``sign(x) log(1 + |x| / unit)``; positive.
+        Features ``x`` become ``sign(x) log(1 + |x| / unit)``; positive. 0 takes their direction
+        instead, ``x / |x|``.
     mean, scale : ndarray of shape (d,), float32
-        Those are standardised to ``z``.
+        Those are standardised to ``z``; directions stay as they are.
     axes : ndarray of shape (d, k), float32
         Orthonormal columns: the principal axes of ``z``.
     known : ndarray of shape (m, k), float32
@@ -150,7 +153,9 @@ class Familiarity:
         return replace(self, reach=self.reach * score)
 
 
-def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) -> Familiarity:
+def fit_familiarity(
+    X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None, directions: bool = False
+) -> Familiarity:
     """Describe where features lie; distances are not in any unit yet.
 
     Parameters
@@ -159,6 +164,10 @@ def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) 
         Raw features, at least 2 rows; a thousand say all there is to say.
     blocks : sequence of slice or None, default=None
         Columns that belong together (taps); one block for None.
+    directions : bool, default=False
+        Look at the direction of the features in each block alone. Layers that were trained answer
+        little to what they do not know: foreign images then lie near the middle of all others, and
+        only their direction gives them away.
 
     Raises
     ------
@@ -170,7 +179,7 @@ def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) 
     spans = sorted(check_blocks(blocks, n_columns=d), key=lambda span: span.start)
     wanted = _AXES_OF_ONE if len(spans) == 1 else _AXES_OF_MANY
     most = max(1, min(wanted, n // _ROWS_PER_AXIS, _MOST_NUMBERS // d))
-    regions = [_region(features, span, most) for span in spans]
+    regions = [_region(features, span, most, directions) for span in spans]
     n_distances = 2 * len(regions)
     return Familiarity(
         regions=tuple(regions),
@@ -180,18 +189,22 @@ def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) 
     )
 
 
-def _region(features: npt.NDArray[np.floating], span: slice, most: int) -> Region:
+def _region(
+    features: npt.NDArray[np.floating], span: slice, most: int, directions: bool
+) -> Region:
     from scipy.linalg import eigh
 
     block = features[:, span].astype(np.float64)
     size = float(np.sqrt(np.mean(np.square(block))))
     if not np.isfinite(size):
         raise InputError("Features hold values that are not finite numbers.")
-    unit = float(np.float32(_LINEAR * max(size, _TINY)))
+    unit = 0.0 if directions else float(np.float32(_LINEAR * max(size, _TINY)))
     standardiser = fit_standardiser(_compressed(block, unit))
     if not standardiser.n_kept:
         raise InputError("All images have the same features, so nothing can be unlike them.")
     mean, scale = standardiser.mean.astype(np.float32), standardiser.scale.astype(np.float32)
+    if directions:
+        mean, scale = np.zeros_like(mean), np.ones_like(scale)
     z = _standardised(block, unit, mean, scale)
     n, d = z.shape
     k = max(1, min(most, d // 2))
@@ -213,4 +226,7 @@ def _standardised(
 
 def _compressed(block: FloatArray, unit: float) -> FloatArray:
     """Large values by their logarithm: a pooled activation of nothing lies far from a small one."""
+    if not unit:
+        lengths = np.linalg.norm(block, axis=1, keepdims=True)
+        return np.asarray(block / np.maximum(lengths, SHORTEST))
     return np.asarray(np.sign(block) * np.log1p(np.abs(block) / unit))

@@ -153,10 +153,13 @@ class Familiarity:
         return replace(self, reach=self.reach * score)
 
 
-def fit_familiarity(
-    X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None, directions: bool = False
-) -> Familiarity:
+def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) -> Familiarity:
     """Describe where features lie; distances are not in any unit yet.
+
+    Several blocks are compared by the logarithm of their features, a single one by its direction
+    alone: it is all that tells in the last layer. What a network does not know excites few of its
+    channels there, above all in layers that were trained, so foreign images lie near the middle of
+    all others, and only their direction gives them away.
 
     Parameters
     ----------
@@ -164,10 +167,6 @@ def fit_familiarity(
         Raw features, at least 2 rows; a thousand say all there is to say.
     blocks : sequence of slice or None, default=None
         Columns that belong together (taps); one block for None.
-    directions : bool, default=False
-        Look at the direction of the features in each block alone. Layers that were trained answer
-        little to what they do not know: foreign images then lie near the middle of all others, and
-        only their direction gives them away.
 
     Raises
     ------
@@ -177,9 +176,10 @@ def fit_familiarity(
     features = np.asarray(check_features(X))
     n, d = features.shape
     spans = sorted(check_blocks(blocks, n_columns=d), key=lambda span: span.start)
-    wanted = _AXES_OF_ONE if len(spans) == 1 else _AXES_OF_MANY
+    alone = len(spans) == 1
+    wanted = _AXES_OF_ONE if alone else _AXES_OF_MANY
     most = max(1, min(wanted, n // _ROWS_PER_AXIS, _MOST_NUMBERS // d))
-    regions = [_region(features, span, most, directions) for span in spans]
+    regions = [_region(features, span, most, directions=alone) for span in spans]
     n_distances = 2 * len(regions)
     return Familiarity(
         regions=tuple(regions),
@@ -190,7 +190,7 @@ def fit_familiarity(
 
 
 def _region(
-    features: npt.NDArray[np.floating], span: slice, most: int, directions: bool
+    features: npt.NDArray[np.floating], span: slice, most: int, *, directions: bool
 ) -> Region:
     from scipy.linalg import eigh
 

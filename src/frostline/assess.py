@@ -8,10 +8,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from frostline.evaluation.calibration import softmax
 from frostline.evaluation.expected import Expected, expected_accuracy
+from frostline.features.moments import chosen_rows
 from frostline.images.split import Split, stratified_folds
 from frostline.plan import TapsHead
 from frostline.procedure import Fitted, Task, fit_once
+from frostline.training.familiar import unfamiliarity_of
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -21,6 +24,8 @@ FloatArray = npt.NDArray[np.float64]
 _CLOSED_FORM_FOLDS = (5, 10)
 #: gradient training is refitted on fewer
 TRAINED_FOLDS = 3
+#: held-out images that are scored for how unfamiliar they are, at most
+_MOST_SCORED = 2000
 
 
 @dataclass(frozen=True)
@@ -30,30 +35,45 @@ class Assessed:
     ``rows`` are catalog rows, ``probabilities`` has shape (len(rows), n_classes);
     ``frozen_verified`` tells whether every fit left its frozen part as it was. ``expected`` is
     what the delivered model should reach, which learned from more images than those judged.
+    ``uncalibrated`` are the probabilities without the temperature; ``unknown_share`` is the share
+    of images that the model would call unknown, None where no image was held out for that.
     """
 
     method: Literal["given", "held-out", "cross-validation"]
     rows: IntArray
     probabilities: FloatArray
+    uncalibrated: FloatArray
     folds: int
     frozen_verified: bool
     expected: Expected
+    unknown_share: float | None = None
 
 
 def assess(task: Task, split: Split, fitted: Fitted) -> Assessed:
     """Judge ``fitted``, or without a test part the procedure that made it."""
     if split.method != "cross-validation":
-        probabilities = fitted.probabilities(task.store, split.test)
+        logits = fitted.logits(task.store, split.test)
+        probabilities = softmax(logits, fitted.temperature)
         right = int((probabilities.argmax(axis=1) == task.labels[split.test]).sum())
         return Assessed(
             method=split.method,
             rows=split.test,
             probabilities=probabilities,
+            uncalibrated=softmax(logits),
             folds=1,
             frozen_verified=fitted.trained.frozen_verified,
             expected=expected_accuracy(right, len(split.test)),
+            unknown_share=_unknown_share(task, fitted, split.test),
         )
     return _cross_validate(task, split, fitted)
+
+
+def _unknown_share(task: Task, fitted: Fitted, rows: IntArray) -> float | None:
+    """Share of held-out images that the model would call unknown."""
+    if fitted.familiar is None or not len(rows):
+        return None
+    some = chosen_rows(task.store.catalog.digests, rows, _MOST_SCORED)
+    return float(np.mean(unfamiliarity_of(fitted.familiar, fitted.trained, task.store, some) > 1.0))
 
 
 def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
@@ -83,12 +103,15 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
         task.labels[rows], task.groups[rows], digests, n_folds=n_folds, seed=settings.seed
     )
     probabilities = np.zeros((len(rows), task.n_classes))
+    uncalibrated = np.zeros_like(probabilities)
     verified = fitted.trained.frozen_verified
     with task.progress.task("cross-validation", len(folds)) as bar:
         for learn, judge in folds:
             plan = None if closed and not task.given_plan else fitted.plan
             fold = fit_once(inner.quietly(), rows[learn], plan=plan, known=known)
-            probabilities[judge] = fold.probabilities(task.store, rows[judge])
+            logits = fold.logits(task.store, rows[judge])
+            probabilities[judge] = softmax(logits, fold.temperature)
+            uncalibrated[judge] = softmax(logits)
             verified = verified and fold.trained.frozen_verified
             bar.advance()
     right = int((probabilities.argmax(axis=1) == task.labels[rows]).sum())
@@ -98,4 +121,6 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
         share=float(np.mean([len(learn) for learn, _ in folds])) / len(rows),
         slope=0.0 if fitted.plan.evidence is None else fitted.plan.evidence.slope,
     )
-    return Assessed("cross-validation", rows, probabilities, len(folds), verified, expected)
+    return Assessed(
+        "cross-validation", rows, probabilities, uncalibrated, len(folds), verified, expected
+    )

@@ -16,7 +16,14 @@ from frostline.images.catalog import Catalog
 from frostline.images.sources import open_source
 from frostline.images.split import Split, make_split
 from frostline.plan import NetworkResult, Plan
-from frostline.procedure import Fitted, Task, fit_once, gather, make_context
+from frostline.procedure import (
+    Fitted,
+    Task,
+    fit_once,
+    gather,
+    know_what_is_familiar,
+    make_context,
+)
 from frostline.progress import NullProgress, Progress
 from frostline.publish import RunResult, publish
 from frostline.settings import Settings, make_settings, resolve
@@ -106,6 +113,7 @@ def fit(
     fitted = _fit(prepared, given, run, clock)
     run.log("fitted", chosen=fitted.plan.chosen)
     with clock.phase("evaluating"):
+        fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train)
         assessed = assess(prepared.task, prepared.split, fitted)
     return _publish(run, prepared, fitted, assessed, clock)
 

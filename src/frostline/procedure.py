@@ -28,6 +28,7 @@ from frostline.strategy.decide import Decision, after_race, decide
 from frostline.strategy.race import FOLDS as RACE_FOLDS
 from frostline.strategy.race import Entry, Judged, plan_race, run_race
 from frostline.training.blend import blended_logits
+from frostline.training.familiar import Familiar, learn_familiar
 from frostline.training.result import Trained
 from frostline.training.train import train
 
@@ -79,17 +80,23 @@ class Fitted:
     """A plan that was carried out, with its calibrated classifier.
 
     ``left_out`` are the probe's leave-one-out probabilities for the training rows, when there was
-    evidence and the classifier has no such outputs for all of them itself.
+    evidence and the classifier has no such outputs for all of them itself. ``familiar`` tells which
+    images are unlike those of training, once :func:`know_what_is_familiar` was asked.
     """
 
     plan: Plan
     trained: Trained
     temperature: float
     left_out: Honest | None = None
+    familiar: Familiar | None = None
+
+    def logits(self, store: FeatureStore, rows: IntArray) -> FloatArray:
+        """Logits of shape (len(rows), n_classes) for rows of the store, not calibrated."""
+        return logits_of(self.trained, store, rows)
 
     def probabilities(self, store: FeatureStore, rows: IntArray) -> FloatArray:
         """Calibrated probabilities of shape (len(rows), n_classes) for rows of the store."""
-        return softmax(logits_of(self.trained, store, rows), self.temperature)
+        return softmax(self.logits(store, rows), self.temperature)
 
     @property
     def honest(self) -> list[Honest]:
@@ -195,6 +202,14 @@ def fit_once(
         )
     trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, evidence)
     return replace(_calibrated(task, plan, trained), left_out=_left_out(task, trained, evidence))
+
+
+def know_what_is_familiar(task: Task, fitted: Fitted, rows: IntArray) -> Fitted:
+    """Return the same classifier, with what it learned to be familiar from its training rows."""
+    familiar = learn_familiar(
+        fitted.trained, task.store, rows, task.labels, task.groups, seed=task.settings.seed
+    )
+    return replace(fitted, familiar=familiar)
 
 
 def _raced(

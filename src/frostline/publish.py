@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from frostline import __version__
-from frostline.artifact.card import Fingerprints, ModelCard
+from frostline.artifact.card import FamiliarImages, Fingerprints, ModelCard
 from frostline.artifact.model import Model
 from frostline.artifact.model_folder import save_model
 from frostline.artifact.predictions import write_predictions
@@ -23,6 +26,8 @@ from frostline.artifact.run_folder import (
 )
 from frostline.assess import Assessed
 from frostline.backbone.weights import fingerprint
+from frostline.evaluation.rejection import ACCEPTED
+from frostline.evaluation.reliability import chance_calibration_error
 from frostline.evaluation.scores import Scores, score
 from frostline.explain.doubtful import Honest
 from frostline.explain.gallery import Gallery
@@ -36,6 +41,8 @@ from frostline.procedure import Fitted, Task
 from frostline.report import ReportData, save_record, write_report
 from frostline.report.reproduce import fingerprint_of_images, provenance
 from frostline.timing import Stopwatch
+
+IntArray = npt.NDArray[np.int64]
 
 #: prepared images that the exported model is checked on
 _CHECKED = 8
@@ -111,6 +118,7 @@ def publish(
         "folds": assessed.folds,
         **_expected(assessed),
         **scores.to_json(catalog.classes),
+        "calibration": _calibration(assessed, scores, truth),
     }
     clean = ~audit.leaked[assessed.rows]
     if assessed.method == "given" and not clean.all() and clean.any():
@@ -120,7 +128,12 @@ def publish(
         card = _card(task, split, fitted, scores, assessed)
         checked = task.store.pixels(split.train[:_CHECKED])
         card = save_model(
-            run.model, fitted.trained.module, card, images=checked, threads=task.resolved.threads
+            run.model,
+            fitted.trained.module,
+            card,
+            familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
+            images=checked,
+            threads=task.resolved.threads,
         )
     with clock.phase("drawing pictures"):
         gallery = _gallery(task, audit, fitted, assessed)
@@ -143,6 +156,7 @@ def publish(
             "limited_by": task.store.times.limited_by,
         },
         "temperature": fitted.temperature,
+        "unknown": _unknown(fitted, assessed),
         "history": fitted.trained.history,
         "notes": fitted.trained.notes,
         "seconds": clock.report(),
@@ -177,7 +191,7 @@ def publish(
 def _card(
     task: Task, split: Split, fitted: Fitted, scores: Scores, assessed: Assessed
 ) -> ModelCard:
-    network, action = task.store.network, fitted.plan.action
+    network, action, familiar = task.store.network, fitted.plan.action, fitted.familiar
     return ModelCard(
         frostline=__version__,
         classes=task.store.catalog.classes,
@@ -188,6 +202,9 @@ def _card(
         taps=tuple(action.taps) if isinstance(action, TapsHead) else (),
         action=action,
         temperature=fitted.temperature,
+        familiar=None
+        if familiar is None
+        else FamiliarImages(n_fitted=familiar.n_fitted, n_threshold=familiar.n_threshold),
         fingerprints=Fingerprints(frozen=fingerprint(fitted.trained.module, fitted.trained.frozen)),
         n_train=len(split.train),
         test={"method": assessed.method, "n": scores.n, **_headline(scores), **_expected(assessed)},
@@ -206,6 +223,30 @@ def _gallery(task: Task, audit: Audit, fitted: Fitted, assessed: Assessed) -> Ga
         frozen=fitted.trained.frozen,
         limits=LIMITS[task.settings.effort],
     )
+
+
+def _calibration(assessed: Assessed, scores: Scores, truth: IntArray) -> dict[str, Any]:
+    """What the temperature changed on images that did not teach, and what chance alone shows."""
+    before = score(assessed.uncalibrated, truth)
+    return {
+        "before": {"ece": before.ece, "nll": before.nll},
+        "after": {"ece": scores.ece, "nll": scores.nll},
+        "ece_by_chance": chance_calibration_error(assessed.probabilities.max(axis=1)),
+    }
+
+
+def _unknown(fitted: Fitted, assessed: Assessed) -> dict[str, Any] | None:
+    """How the threshold for unknown images came about; None where there is none."""
+    familiar = fitted.familiar
+    if familiar is None:
+        return None
+    return {
+        "accepted": ACCEPTED,
+        "n_fitted": familiar.n_fitted,
+        "n_threshold": familiar.n_threshold,
+        "rough": familiar.rough,
+        "share_of_held_out": assessed.unknown_share,
+    }
 
 
 def _headline(scores: Scores) -> dict[str, Any]:

@@ -123,12 +123,12 @@ def test_a_damaged_card_is_named(copy: Path) -> None:
     with pytest.raises(RunFolderError, match=r"model\.json is damaged"):
         load_card(copy)
     values = json.loads(whole)
-    path.write_text(json.dumps(values | {"format_version": 2}), encoding="utf-8")
+    path.write_text(json.dumps(values | {"format_version": 3}), encoding="utf-8")
     with pytest.raises(RunFolderError, match="Update Frostline"):
         load_card(copy)
     newer = values | {"format_version": 3, "frostline": "9.1", "unheard_of": []}
     path.write_text(json.dumps(newer), encoding="utf-8")
-    with pytest.raises(RunFolderError, match=r"by Frostline 9\.1 in format 3.*reads format 1"):
+    with pytest.raises(RunFolderError, match=r"by Frostline 9\.1 in format 3.*reads format 2"):
         load_card(copy)
     del values["temperature"]
     values["temprature"] = 1.0

@@ -12,7 +12,11 @@ from sklearn.calibration import calibration_curve
 
 from frostline.errors import InputError
 from frostline.evaluation.intervals import wilson
-from frostline.evaluation.reliability import calibration_error, reliability
+from frostline.evaluation.reliability import (
+    calibration_error,
+    chance_calibration_error,
+    reliability,
+)
 from frostline.evaluation.scores import score
 
 Array = npt.NDArray[Any]
@@ -93,3 +97,13 @@ def test_wrong_input_is_named(
 ) -> None:
     with pytest.raises(InputError, match=words):
         reliability(confidence, right, bins=bins)
+
+
+def test_what_chance_alone_shows() -> None:
+    random = np.random.default_rng(0)
+    p = random.uniform(0.3, 1.0, 600)
+    errors = [calibration_error(reliability(p, random.uniform(size=600) < p)) for _ in range(400)]
+    assert chance_calibration_error(p) == pytest.approx(np.mean(errors), rel=0.05)
+    assert chance_calibration_error(np.ones(20)) == 0.0
+    with pytest.raises(InputError):
+        chance_calibration_error([])

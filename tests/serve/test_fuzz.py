@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
 from frostline.artifact.model import Model
+from frostline.artifact.runtime import Answers
 from frostline.serve.app import create_app
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service
@@ -40,7 +41,9 @@ def described(model: Model) -> Any:
     # what the network says plays no role here, only that everything around it is real
     quick = copy.copy(model)
     even = [1 / len(model.classes)] * len(model.classes)
-    quick.predict_prepared = lambda images: np.array([even] * len(images))  # type: ignore[method-assign]
+    quick.answer_prepared = lambda images: Answers(  # type: ignore[method-assign]
+        np.array([even] * len(images)), np.ones(len(images))
+    )
     app = create_app(Service(quick, Limits()))
 
     async def never_stopped(scope: Scope, receive: Receive, send: Send) -> None:

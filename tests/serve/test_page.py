@@ -133,6 +133,7 @@ def test_a_thousand_classes_are_folded_and_a_stranger_is_named(
     page.get_by_role("button", name="Show fewer").click()
     expect(page.locator(".bars li")).to_have_count(3)
     expect(page.locator(".unknown")).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("Unlike anything I was trained on")
 
 
 def test_a_busy_service_is_asked_again(page: Page, digits: list[Path]) -> None:

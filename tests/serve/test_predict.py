@@ -54,7 +54,7 @@ def test_one_result_for_every_file_in_order(
     for result, row in zip(results, expected, strict=True):
         assert result["label"] == model.classes[row.argmax()]
         assert result["confidence"] == pytest.approx(row.max(), abs=1e-6)
-        assert result["unknown"] is None
+        assert result["unknown"] is (result["unfamiliarity"] > 1)
         shares = result["probabilities"]
         assert list(shares.values()) == sorted(shares.values(), reverse=True)
         found = np.array([shares[name] for name in model.classes])
@@ -215,3 +215,16 @@ def test_another_method_is_named(client: TestClient) -> None:
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST"
     assert answer.json()["error"]["kind"] == "wrong_method"
+
+
+def test_noise_is_called_unknown_and_digits_are_not(
+    client: TestClient, digits: list[Path], parts: MakeParts
+) -> None:
+    content = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(content, "PNG")
+    files = parts(*digits[::4], ("noise.png", content.getvalue()))
+    results = client.post("/predict", files=files).json()["results"]
+    assert results[-1]["unknown"] is True
+    assert results[-1]["unfamiliarity"] > 1
+    assert sum(result["unknown"] for result in results[:-1]) <= 1

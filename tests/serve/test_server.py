@@ -101,7 +101,7 @@ def test_folders_without_a_model_are_named(tmp_path: Path, run: Path) -> None:
     newer = tmp_path / "newer"
     shutil.copytree(run, newer)
     card = newer / "model" / "model.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "format_version": 2}))
+    card.write_text(json.dumps({**json.loads(card.read_text()), "format_version": 9}))
     said = serve(newer)
     assert said.returncode == 2
     assert "Update Frostline" in said.stderr and "Traceback" not in said.stderr

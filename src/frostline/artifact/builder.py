@@ -32,6 +32,13 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(op, inputs, [name], name=label, **attributes))
         return name
 
+    def add_all(self, op: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
+        """Add a node with several outputs and return their names."""
+        label = f"{self._scope}/{op}_{len(self.nodes)}"
+        names = [f"{label}_output_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(op, inputs, names, name=label, **attributes))
+        return names
+
     def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike) -> str:
         """Add a constant and return its name."""
         name = f"{self._scope}/constant_{len(self.constants)}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from frostline.evaluation.rejection import ACCEPTED, FEW_SCORES
 from frostline.plan import Action
 from frostline.preprocessing import Preprocessing
 
@@ -15,8 +16,9 @@ class Fingerprints(BaseModel):
 
     Attributes
     ----------
-    weights, onnx : str
-        Of the files ``weights.safetensors`` and ``model.onnx``; set when they are written.
+    weights, onnx, familiar : str
+        Of the files ``weights.safetensors``, ``model.onnx`` and ``familiar.safetensors``; set
+        when they are written.
     frozen : str
         Of the frozen parameters and buffers, taken after training.
     """
@@ -25,7 +27,34 @@ class Fingerprints(BaseModel):
 
     weights: str = ""
     onnx: str = ""
+    familiar: str = ""
     frozen: str = ""
+
+
+class FamiliarImages(BaseModel):
+    """How a model tells images that are unlike everything in training.
+
+    Attributes
+    ----------
+    n_fitted : int
+        Training images that it rests on.
+    n_threshold : int
+        Images that set the threshold; none of them taught what scored it.
+    accepted : float
+        Share of images like those of training that should stay at or below an unfamiliarity of 1.
+    rough : bool
+        Whether so few images set the threshold that it may lie elsewhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_fitted: int = Field(ge=1)
+    n_threshold: int = Field(ge=1)
+    accepted: float = Field(default=ACCEPTED, gt=0, lt=1)
+
+    @property
+    def rough(self) -> bool:
+        return self.n_threshold < FEW_SCORES
 
 
 class ModelCard(BaseModel):
@@ -34,7 +63,8 @@ class ModelCard(BaseModel):
     Attributes
     ----------
     format_version : int
-        Of this file; other versions are refused.
+        Of this file: 2, or 1 for one that was written before models could tell what is unfamiliar
+        to them. Other versions are refused.
     frostline : str
         Version that wrote the model.
     classes : tuple of str
@@ -53,6 +83,8 @@ class ModelCard(BaseModel):
         The part of the plan that was carried out.
     temperature : float
         Logits are divided by it before the softmax; 1 when not calibrated.
+    familiar : FamiliarImages or None
+        None for a model that cannot tell which images are unlike those of training.
     fingerprints : Fingerprints
     n_train : int
         Images that the weights were fitted on.
@@ -66,7 +98,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1] = 1
+    format_version: Literal[1, 2] = 2
     frostline: str
     classes: tuple[str, ...] = Field(min_length=2)
     preprocessing: Preprocessing
@@ -76,11 +108,18 @@ class ModelCard(BaseModel):
     taps: tuple[str, ...] = ()
     action: Action
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    familiar: FamiliarImages | None = None
     fingerprints: Fingerprints = Fingerprints()
     n_train: int = Field(ge=0)
     test: dict[str, Any] = {}
     source: str = ""
     created: str | None = None
+
+    @model_validator(mode="after")
+    def _first_format_knows_no_familiar(self) -> Self:
+        if self.format_version == 1 and self.familiar is not None:
+            raise ValueError("format 1 has no field familiar")
+        return self
 
     @field_validator("classes")
     @classmethod

@@ -11,15 +11,18 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
 from frostline.artifact.builder import GraphBuilder
 from frostline.artifact.graph import OPSET, add_preprocessing, add_softmax
 from frostline.artifact.prepared import on_canvas
-from frostline.artifact.runtime import INPUT, OUTPUT, open_session, probabilities
+from frostline.artifact.runtime import INPUT, OUTPUT, UNFAMILIARITY, Answers, answers, open_session
+from frostline.artifact.unfamiliar_graph import add_unfamiliarity
 from frostline.errors import EngineError
 from frostline.files import replacing
+from frostline.linear.familiar import Familiarity
 from frostline.preprocessing import Preprocessing, UInt8Array
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 #: largest accepted difference of a probability between PyTorch and the exported file, for images
 #: that have the network's size already; larger ones mean that the export is wrong, not rounding
 TOLERANCE = 1e-4
+#: largest accepted difference of an unfamiliarity, as a share of it
+UNFAMILIARITY_TOLERANCE = 5e-3
+
+_FEATURES = "network/features"
 
 # protocol buffers end at 2 GiB; the graph itself needs a little of it
 _MAX_BYTES = 2**31 - 2**24
@@ -40,11 +47,14 @@ def export_onnx(
     path: Path,
     *,
     classes: Sequence[str] = (),
+    familiarity: Familiarity | None = None,
 ) -> None:
     """Write a classifier as one self-contained ONNX file.
 
     Input ``image``: uint8 RGB, H x W x 3 or N x H x W x 3, any H and W. Output
-    ``probabilities``: float32, N x C (N is 1 for a single image). Resizing, cropping,
+    ``probabilities``: float32, N x C (N is 1 for a single image). Where it is known what is
+    familiar, a second output ``unfamiliarity``: float32, N; above 1 an image is unlike those of
+    training, and the probabilities are the same bits with it or without. Resizing, cropping,
     normalising, temperature and softmax are part of the graph. The metadata of the file hold
     ``classes`` and ``preprocessing`` as JSON.
 
@@ -63,17 +73,23 @@ def export_onnx(
         Replaced when the export has succeeded.
     classes : sequence of str, default=()
         Names of the C classes, for the metadata.
+    familiarity : Familiarity or None, default=None
+        On the input of the module's head, see :func:`frostline.backbone.head_input.head_of`.
 
     Raises
     ------
     EngineError
-        If the module has an operation that ONNX lacks, is too large for one file, or has another
-        number of outputs than there are ``classes``.
+        If the module has an operation that ONNX lacks, is too large for one file, has another
+        number of outputs than there are ``classes``, or no head for ``familiarity``.
     """
     before, after = GraphBuilder("before"), GraphBuilder("after")
     add_preprocessing(before, INPUT, preprocessing, "before/normalised")
-    model = _trace(module, preprocessing.size, "before/normalised", "network/logits")
+    found = _watched(module, familiarity)
+    names = ["network/logits"] if familiarity is None else ["network/logits", _FEATURES]
+    model = _trace(found, preprocessing.size, "before/normalised", names)
     add_softmax(after, "network/logits", temperature, OUTPUT)
+    if familiarity is not None:
+        add_unfamiliarity(after, _FEATURES, familiarity, UNFAMILIARITY)
 
     graph = model.graph
     n_outputs = graph.output[0].type.tensor_type.shape.dim[1].dim_value
@@ -87,6 +103,8 @@ def export_onnx(
     # no declared rank: that is how one graph takes both one image and a batch
     graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, None))
     graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", n_outputs]))
+    if familiarity is not None:
+        graph.output.append(helper.make_tensor_value_info(UNFAMILIARITY, TensorProto.FLOAT, ["N"]))
     helper.set_model_props(
         model,
         {
@@ -105,6 +123,7 @@ def verify_onnx(
     temperature: float,
     images: UInt8Array,
     *,
+    familiarity: Familiarity | None = None,
     threads: int = 1,
 ) -> float:
     """Compare an exported file with the module it came from.
@@ -112,7 +131,7 @@ def verify_onnx(
     Parameters
     ----------
     path : Path
-    module, preprocessing, temperature
+    module, preprocessing, temperature, familiarity
         As given to :func:`export_onnx`.
     images : ndarray of shape (n, size, size, 3), uint8
         Prepared images; at least two show that the batch is free.
@@ -126,17 +145,22 @@ def verify_onnx(
     Raises
     ------
     EngineError
-        If the difference is larger, or the file cannot be run.
+        If the difference is larger, an unfamiliarity differs by more than half a percent, or the
+        file cannot be run.
     """
     import torch
 
     session = open_session(path, threads=threads)
-    found = probabilities(session, on_canvas(images, preprocessing))
-    device = _device(module)
-    with torch.inference_mode(), _eval_mode(module):
-        batch = torch.from_numpy(preprocessing.normalise(images)).to(device)
-        logits = module(batch).double() / temperature
-        expected = torch.softmax(logits, dim=-1).cpu().numpy()
+    given = answers(session, on_canvas(images, preprocessing))
+    found = given.probabilities
+    watched = _watched(module, familiarity)
+    with torch.inference_mode(), _eval_mode(watched):
+        batch = torch.from_numpy(preprocessing.normalise(images)).to(_device(module))
+        outputs = watched(batch)
+        logits = outputs if familiarity is None else outputs[0]
+        expected = torch.softmax(logits.double() / temperature, dim=-1).cpu().numpy()
+        if familiarity is not None:
+            _compare(given, familiarity.scores(outputs[1].float().cpu().numpy()))
     if found.shape != expected.shape:
         raise EngineError(
             f"The exported model gives {found.shape} probabilities, PyTorch {expected.shape}."
@@ -152,7 +176,33 @@ def verify_onnx(
     return difference
 
 
-def _trace(module: nn.Module, size: int, source: str, target: str) -> onnx.ModelProto:
+def _watched(module: nn.Module, familiarity: Familiarity | None) -> nn.Module:
+    """Let the module give its head's input as well, where somebody wants it."""
+    if familiarity is None:
+        return module
+    from frostline.backbone.head_input import WithHeadInput, head_of
+
+    head = head_of(module)
+    if head is None or head.in_features != familiarity.width:
+        raise EngineError("What is familiar does not fit the head of this network.")
+    return WithHeadInput(module, head)
+
+
+def _compare(given: Answers, expected: npt.NDArray[np.float64]) -> None:
+    """Raise if the exported file finds other images unfamiliar than PyTorch does."""
+    found = given.unfamiliarity
+    if found is None or found.shape != expected.shape:
+        raise EngineError("The exported model does not say how unfamiliar images are.")
+    off = float((np.abs(found - expected) / np.maximum(expected, 0.1)).max(initial=0.0))
+    if not off <= UNFAMILIARITY_TOLERANCE:
+        raise EngineError(
+            f"The exported model differs from PyTorch by {off:.2g} of an unfamiliarity; at most "
+            f"{UNFAMILIARITY_TOLERANCE:.0e} is accepted.",
+            hint="Please report the backbone's name.",
+        )
+
+
+def _trace(module: nn.Module, size: int, source: str, targets: Sequence[str]) -> onnx.ModelProto:
     """Turn the module alone into an ONNX model."""
     import torch
 
@@ -178,8 +228,8 @@ def _trace(module: nn.Module, size: int, source: str, target: str) -> onnx.Model
                 (example,),
                 written,
                 input_names=[source],
-                output_names=[target],
-                dynamic_axes={source: {0: "N"}, target: {0: "N"}},
+                output_names=list(targets),
+                dynamic_axes={name: {0: "N"} for name in (source, *targets)},
                 opset_version=OPSET,
                 # several times faster than the newer exporter, and needs nothing else installed
                 dynamo=False,

@@ -15,7 +15,7 @@ from frostline.artifact.card import ModelCard
 from frostline.artifact.inputs import ImageLike, as_sequence, name_of, to_rgb
 from frostline.artifact.model_folder import ONNX, checked_file, find_model_folder, load_card
 from frostline.artifact.prepared import on_canvas
-from frostline.artifact.runtime import open_session, probabilities
+from frostline.artifact.runtime import Answers, answers, open_session
 from frostline.errors import RunFolderError, UnreadableImageError
 from frostline.images.reading import read_in_order
 from frostline.preprocessing import UInt8Array
@@ -42,6 +42,9 @@ class Prediction:
     probabilities : ndarray of shape (C,), float64
         For all classes, in the model's order.
     classes : tuple of str
+    unfamiliarity : float or None
+        How unlike the images of training it is, from 0 to 1000: 95 % of images like those stay at
+        or below 1. None for a model that does not tell.
     """
 
     name: str
@@ -49,6 +52,15 @@ class Prediction:
     confidence: float
     probabilities: Probabilities
     classes: tuple[str, ...]
+    unfamiliarity: float | None = None
+
+    @property
+    def unknown(self) -> bool | None:
+        """Whether the image is unlike everything in training; None where the model does not tell.
+
+        Then the label is the nearest of the known classes, and its probability means nothing.
+        """
+        return None if self.unfamiliarity is None else self.unfamiliarity > 1.0
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the ``k`` likeliest classes with their probabilities, likeliest first."""
@@ -206,6 +218,13 @@ class Model:
     def predict_prepared(self, images: Sequence[UInt8Array]) -> Probabilities:
         """Return calibrated probabilities, shape (n, C), of what :meth:`prepare` returned.
 
+        Takes and raises what :meth:`answer_prepared` does.
+        """
+        return self.answer_prepared(images).probabilities
+
+    def answer_prepared(self, images: Sequence[UInt8Array]) -> Answers:
+        """Return all that the model says of n images that :meth:`prepare` returned.
+
         All images go through the network together, so keep ``n`` small.
 
         Raises
@@ -216,15 +235,22 @@ class Model:
             If the model and its card disagree.
         """
         if not len(images):
-            return np.zeros((0, len(self.classes)))
+            nothing = None if self.card.familiar is None else np.zeros(0)
+            return Answers(np.zeros((0, len(self.classes))), nothing)
         with self._opening:
             if self._session is None:
                 self._session = open_session(self._file, threads=self._threads)
-        found = probabilities(self._session, on_canvas(images, self.card.preprocessing))
-        if found.shape != (len(images), len(self.classes)):
+        found = answers(self._session, on_canvas(images, self.card.preprocessing))
+        shape = found.probabilities.shape
+        if shape != (len(images), len(self.classes)):
             raise RunFolderError(
-                f"{self._file} gives {found.shape[1]} probabilities an image, but {self.folder} "
+                f"{self._file} gives {shape[1]} probabilities an image, but {self.folder} "
                 f"names {len(self.classes)} classes."
+            )
+        if found.unfamiliarity is None and self.card.familiar is not None:
+            raise RunFolderError(
+                f"{self._file} does not say how unfamiliar an image is, but {self.folder} "
+                "promises that."
             )
         return found
 
@@ -232,11 +258,11 @@ class Model:
         self, batch: Sequence[tuple[str, UInt8Array | UnreadableImageError]]
     ) -> Iterator[Prediction | UnreadableImageError]:
         readable = [image for _, image in batch if isinstance(image, np.ndarray)]
-        rows = iter(self.predict_prepared(readable))
+        answered = self.answer_prepared(readable).each()
         for name, image in batch:
             if isinstance(image, UnreadableImageError):
                 yield image
                 continue
-            row = next(rows)
+            row, score = next(answered)
             best = int(row.argmax())
-            yield Prediction(name, self.classes[best], float(row[best]), row, self.classes)
+            yield Prediction(name, self.classes[best], float(row[best]), row, self.classes, score)

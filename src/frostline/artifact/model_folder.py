@@ -1,4 +1,7 @@
-"""The model folder: ``weights.safetensors``, ``model.onnx`` and ``model.json``, which agree."""
+"""The model folder: ``weights.safetensors``, ``model.onnx`` and ``model.json``, which agree.
+
+A model that knows what is familiar to it has ``familiar.safetensors`` as well.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,12 @@ from frostline.preprocessing import UInt8Array
 if TYPE_CHECKING:
     from torch import nn
 
-WEIGHTS, ONNX, CARD = "weights.safetensors", "model.onnx", "model.json"
+    from frostline.linear.familiar import Familiarity
 
+WEIGHTS, ONNX, CARD = "weights.safetensors", "model.onnx", "model.json"
+FAMILIAR = "familiar.safetensors"
+
+_NEWEST_FORMAT = ModelCard.model_fields["format_version"].default
 _FIT_AGAIN = "Run 'frostline fit' again to make the model anew."
 
 
@@ -28,6 +35,7 @@ def save_model(
     module: nn.Module,
     card: ModelCard,
     *,
+    familiarity: Familiarity | None = None,
     images: UInt8Array | None = None,
     threads: int = 1,
 ) -> ModelCard:
@@ -44,6 +52,8 @@ def save_model(
         Normalised float32 images (N, 3, size, size) to logits (N, C), head included.
     card : ModelCard
         Its fingerprints of files are filled in.
+    familiarity : Familiarity or None, default=None
+        On the input of the module's head; belongs to the card's ``familiar``.
     images : ndarray of shape (n, size, size, 3), uint8, or None, default=None
         Prepared images for the check, a handful of real ones; made-up ones when None.
     threads : int, default=1
@@ -62,18 +72,41 @@ def save_model(
         If the folder cannot be written.
     """
     from frostline.artifact.export import export_onnx, verify_onnx
+    from frostline.artifact.familiar_file import save_familiarity
 
     if images is None or len(images) == 0:
         images = _made_up_images(card.preprocessing.size)
+    if (familiarity is None) != (card.familiar is None):
+        raise RunFolderError("The model card and what is familiar do not belong together.")
     # both files are complete and checked before either takes its place
     with replacing(folder / WEIGHTS) as weights, replacing(folder / ONNX) as onnx:
         _write_weights(weights, module)
-        export_onnx(module, card.preprocessing, card.temperature, onnx, classes=card.classes)
-        verify_onnx(onnx, module, card.preprocessing, card.temperature, images, threads=threads)
+        preprocessing, temperature = card.preprocessing, card.temperature
+        export_onnx(
+            module, preprocessing, temperature, onnx, classes=card.classes, familiarity=familiarity
+        )
+        verify_onnx(
+            onnx,
+            module,
+            preprocessing,
+            temperature,
+            images,
+            familiarity=familiarity,
+            threads=threads,
+        )
+    (folder / FAMILIAR).unlink(missing_ok=True)
+    if familiarity is not None:
+        save_familiarity(folder / FAMILIAR, familiarity)
     fingerprints = card.fingerprints.model_copy(
-        update={"weights": sha256_of(folder / WEIGHTS), "onnx": sha256_of(folder / ONNX)}
+        update={
+            "weights": sha256_of(folder / WEIGHTS),
+            "onnx": sha256_of(folder / ONNX),
+            "familiar": "" if familiarity is None else sha256_of(folder / FAMILIAR),
+        }
     )
-    complete = card.model_copy(update={"fingerprints": fingerprints})
+    complete = card.model_copy(
+        update={"fingerprints": fingerprints, "format_version": _NEWEST_FORMAT}
+    )
     write_text(folder / CARD, complete.to_json())
     return complete
 
@@ -136,13 +169,35 @@ def _check_version(path: Path, content: bytes) -> None:
         return
     if not isinstance(values, dict):
         return
-    found, known = values.get("format_version"), ModelCard.model_fields["format_version"].default
+    found, known = values.get("format_version"), _NEWEST_FORMAT
     if isinstance(found, int) and found > known:
         raise RunFolderError(
             f"{path} was written by Frostline {values.get('frostline', 'unknown')} in format "
             f"{found}; this is Frostline {__version__}, which reads format {known}.",
             hint="Update Frostline.",
         )
+
+
+def load_familiarity(folder: Path) -> Familiarity | None:
+    """Read what is familiar to the model of a run folder or model folder; needs no PyTorch.
+
+    Returns
+    -------
+    Familiarity or None
+        None for a model that does not know.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no model, or its file is missing or damaged.
+    """
+    from frostline.artifact.familiar_file import read_familiarity
+
+    found = find_model_folder(folder)
+    card = load_card(found)
+    if card.familiar is None:
+        return None
+    return read_familiarity(checked_file(found, FAMILIAR, card.fingerprints.familiar))
 
 
 def checked_file(folder: Path, name: str, fingerprint: str) -> Path:

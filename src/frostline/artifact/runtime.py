@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,28 @@ import numpy.typing as npt
 from frostline.errors import EngineError
 from frostline.preprocessing import UInt8Array
 
-#: names of the input and the output of every exported file
-INPUT, OUTPUT = "image", "probabilities"
+#: names of the input and the outputs of exported files; the last is not in all of them
+INPUT, OUTPUT, UNFAMILIARITY = "image", "probabilities", "unfamiliarity"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says about n images.
+
+    Attributes
+    ----------
+    probabilities : ndarray of shape (n, C), float64
+    unfamiliarity : ndarray of shape (n,), float64, or None
+        Above 1 an image is unlike those of training; None for a model that does not tell.
+    """
+
+    probabilities: npt.NDArray[np.float64]
+    unfamiliarity: npt.NDArray[np.float64] | None = None
+
+    def each(self) -> Iterator[tuple[npt.NDArray[np.float64], float | None]]:
+        """Yield probabilities (C,) and unfamiliarity of one image after the other."""
+        for place, row in enumerate(self.probabilities):
+            yield row, None if self.unfamiliarity is None else float(self.unfamiliarity[place])
 
 
 def open_session(model: Path | bytes, *, threads: int) -> Any:
@@ -53,18 +75,26 @@ def open_session(model: Path | bytes, *, threads: int) -> Any:
         ) from error
 
 
-def probabilities(session: Any, batch: UInt8Array) -> npt.NDArray[np.float64]:
-    """Run uint8 images (n, H, W, 3) through an open session: probabilities (n, C).
+def answers(session: Any, batch: UInt8Array) -> Answers:
+    """Run uint8 images (n, H, W, 3) through an open session.
 
     Raises
     ------
     EngineError
         If ONNX Runtime stops halfway.
     """
+    tells = any(output.name == UNFAMILIARITY for output in session.get_outputs())
     try:
-        return np.asarray(session.run([OUTPUT], {INPUT: batch})[0], dtype=np.float64)
+        found = session.run([OUTPUT, UNFAMILIARITY] if tells else [OUTPUT], {INPUT: batch})
     except _failures() as error:
         raise EngineError(f"ONNX Runtime stopped: {str(error).splitlines()[0]}.") from error
+    values = [np.asarray(value, dtype=np.float64) for value in found]
+    return Answers(values[0], values[1] if tells else None)
+
+
+def probabilities(session: Any, batch: UInt8Array) -> npt.NDArray[np.float64]:
+    """Return the probabilities alone of what :func:`answers` gives."""
+    return answers(session, batch).probabilities
 
 
 def _failures() -> tuple[type[Exception], ...]:

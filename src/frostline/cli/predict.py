@@ -70,6 +70,8 @@ def _print_json(model: Model, results: list[Result]) -> None:
             "path": str(path),
             "label": result.label,
             "confidence": result.confidence,
+            "unknown": result.unknown,
+            "unfamiliarity": result.unfamiliarity,
             "probabilities": dict(
                 zip(model.classes, map(float, result.probabilities), strict=True)
             ),
@@ -81,11 +83,16 @@ def _print_json(model: Model, results: list[Result]) -> None:
 
 def _print_csv(model: Model, results: list[Result]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["path", "label", "confidence", *model.classes])
+    writer.writerow(["path", "label", "confidence", "unknown", "unfamiliarity", *model.classes])
     for path, result in results:
         if not isinstance(result, UnreadableImageError):
             shares = [f"{p:.6f}" for p in result.probabilities]
-            writer.writerow([path, result.label, f"{result.confidence:.6f}", *shares])
+            # empty where the model does not tell
+            unknown = "" if result.unknown is None else str(result.unknown).lower()
+            score = "" if result.unfamiliarity is None else f"{result.unfamiliarity:.4f}"
+            writer.writerow(
+                [path, result.label, f"{result.confidence:.6f}", unknown, score, *shares]
+            )
 
 
 def _print_table(results: list[Result], top: int) -> None:
@@ -93,12 +100,19 @@ def _print_table(results: list[Result], top: int) -> None:
     table.add_column("image", overflow="fold")
     table.add_column("label", style="bold")
     table.add_column("confidence", justify="right")
+    strange = any(isinstance(r, Prediction) and r.unknown for _, r in results)
+    if strange:
+        table.add_column("", style="yellow")
     table.add_column("then", style="dim")
     for path, result in results:
         if not isinstance(result, UnreadableImageError):
             others = ", ".join(f"{name} {p:.1%}" for name, p in result.top(top)[1:])
+            mark = ["unknown" if result.unknown else ""] if strange else []
             table.add_row(
-                Text(str(path)), Text(result.label), f"{result.confidence:.1%}", Text(others)
+                Text(str(path)), Text(result.label), f"{result.confidence:.1%}", *mark, Text(others)
             )
     if table.row_count:
         out.print(table)
+    if strange:
+        said = "unknown: unlike everything in training; the label is the nearest of the known classes"
+        out.print(said, style="dim")

@@ -20,9 +20,16 @@ class Classified(BaseModel):
     probabilities: dict[str, float] = Field(
         description="Calibrated probabilities by class, likeliest first."
     )
-    unknown: None = Field(
+    unknown: bool | None = Field(
         default=None,
-        description="Kept for how unlike the image is to everything in training; null for now.",
+        description="Whether the image is unlike everything in training, so that the label is only "
+        "the nearest of the known classes; null for a model that does not tell.",
+    )
+    unfamiliarity: float | None = Field(
+        default=None,
+        ge=0,
+        description="How unlike the images of training it is: 95 % of images like those stay at or "
+        "below 1; null for a model that does not tell.",
     )
 
 

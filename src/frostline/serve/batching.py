@@ -5,23 +5,24 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
 
-from frostline.artifact.model import Probabilities
 from frostline.preprocessing import UInt8Array
 
-Run = Callable[[list[UInt8Array]], Probabilities]
-_Item = tuple[UInt8Array, "Future[Probabilities]"]
+#: what is said about one image
+Said = TypeVar("Said")
+_Item = tuple[UInt8Array, Future[Said]]
 
 
-class Batcher:
+class Batcher(Generic[Said]):
     """One batch computes at a time; whoever comes meanwhile shares the next one.
 
     Parameters
     ----------
     run : callable
-        Takes at most ``size`` prepared images and returns a row of probabilities for each.
+        Takes at most ``size`` prepared images and returns what is said about each.
     size : int
         Images in one batch at most.
     wait : float
@@ -32,7 +33,7 @@ class Batcher:
 
     def __init__(
         self,
-        run: Run,
+        run: Callable[[list[UInt8Array]], Iterable[Said]],
         *,
         size: int,
         wait: float,
@@ -40,7 +41,7 @@ class Batcher:
     ) -> None:
         self._run, self._size, self._wait = run, size, wait
         self._on_batch = on_batch
-        self._waiting: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Item[Said] | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="frostline-compute")
@@ -52,20 +53,20 @@ class Batcher:
         """Whether somebody computes."""
         return self._thread.is_alive()
 
-    def submit(self, image: UInt8Array) -> Future[Probabilities]:
+    def submit(self, image: UInt8Array) -> Future[Said]:
         """Queue one prepared image.
 
         Returns
         -------
         Future
-            Of its row of probabilities, shape (C,). Cancelled ones are never computed.
+            Of what is said about it. Cancelled ones are never computed.
 
         Raises
         ------
         RuntimeError
             After :meth:`close`.
         """
-        future: Future[Probabilities] = Future()
+        future: Future[Said] = Future()
         # so that nothing is queued behind the end
         with self._closing:
             if self._closed:
@@ -90,9 +91,9 @@ class Batcher:
             if wanted:
                 self._answer(wanted)
 
-    def _collect(self) -> tuple[list[_Item], bool]:
+    def _collect(self) -> tuple[list[_Item[Said]], bool]:
         """Wait for one image, then a little for others."""
-        batch: list[_Item] = []
+        batch: list[_Item[Said]] = []
         until = 0.0
         while len(batch) < self._size:
             try:
@@ -107,7 +108,7 @@ class Batcher:
             batch.append(item)
         return batch, True
 
-    def _answer(self, batch: list[_Item]) -> None:
+    def _answer(self, batch: list[_Item[Said]]) -> None:
         began = time.perf_counter()
         # a pool keeps whatever goes wrong for those who wait, and this thread lives on
         outcome = self._pool.submit(self._run, [image for image, _ in batch])

@@ -58,7 +58,7 @@ class Service:
             min(available_cores(), 8), thread_name_prefix="frostline-decode"
         )
         self._batcher = Batcher(
-            model.predict_prepared,
+            lambda images: model.answer_prepared(images).each(),
             size=limits.batch,
             wait=limits.wait_ms / 1000,
             on_batch=self._batch_done,
@@ -135,9 +135,9 @@ class Service:
                     self.metrics.images.labels("refused").inc()
                     self.metrics.errors.labels(prepared.kind).inc()
                     return Unclassified(name=file.name, error=prepared)
-                row = await self._compute(prepared)
+                row, unfamiliarity = await self._compute(prepared)
             self.metrics.images.labels("classified").inc()
-            return self._in_words(file.name, row, top)
+            return self._in_words(file.name, row, unfamiliarity, top)
 
         with self._places(len(files)):
             return await asyncio.gather(*map(one, files))
@@ -172,7 +172,7 @@ class Service:
             if isinstance(prepared, Problem):
                 self.metrics.images.labels("refused").inc()
                 raise RequestError(422, **prepared.model_dump())
-            row = await self._compute(prepared)
+            row, _ = await self._compute(prepared)
             index = int(row.argmax()) if label is None else classes.index(label)
             occlusion = Occlusion(prepared)
             covered = await self._covered(occlusion, index)
@@ -200,7 +200,7 @@ class Service:
         few = max(1, self.limits.batch // 2)
         while some := await self._in_thread(lambda: list(islice(variants, few))):
             rows = await asyncio.gather(*map(self._compute, some))
-            found += [float(row[index]) for row in rows]
+            found += [float(row[index]) for row, _ in rows]
         return found
 
     async def _prepare(self, file: Upload, share: Share) -> UInt8Array | Problem:
@@ -223,10 +223,12 @@ class Service:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
-    async def _compute(self, prepared: UInt8Array) -> Probabilities:
+    async def _compute(self, prepared: UInt8Array) -> tuple[Probabilities, float | None]:
         return await asyncio.wrap_future(self._batcher.submit(prepared))
 
-    def _in_words(self, name: str, row: Probabilities, top: int | None) -> Classified:
+    def _in_words(
+        self, name: str, row: Probabilities, unfamiliarity: float | None, top: int | None
+    ) -> Classified:
         order = np.argsort(-row, kind="stable")[:top]
         classes = self.model.classes
         return Classified(
@@ -234,6 +236,8 @@ class Service:
             label=classes[order[0]],
             confidence=float(row[order[0]]),
             probabilities={classes[i]: float(row[i]) for i in order},
+            unknown=None if unfamiliarity is None else unfamiliarity > 1.0,
+            unfamiliarity=unfamiliarity,
         )
 
     @contextmanager

@@ -42,7 +42,8 @@ function show(card, file, result) {
   card.picture = URL.createObjectURL(file);
   part("thumb").alt = file.name;
   part("thumb").src = card.picture;
-  say(`${file.name}: ${result.label}, ${percent(result.confidence)}.`);
+  const doubt = result.unknown ? " Unlike anything I was trained on." : "";
+  say(`${file.name}: ${result.label}, ${percent(result.confidence)}.${doubt}`);
 }
 
 function bar([name, share]) {

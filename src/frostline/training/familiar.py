@@ -1,0 +1,192 @@
+"""Learn what is familiar: from what the classifier's head sees of images, left out honestly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from frostline.backbone.head_input import WithHeadInput, head_of
+from frostline.backbone.heads import TapsClassifier
+from frostline.errors import InputError
+from frostline.evaluation.rejection import FEW_SCORES, acceptance_threshold
+from frostline.features.moments import chosen_rows
+from frostline.features.passes import FeatureStore
+from frostline.images.stratified import stratified_folds
+from frostline.linear.familiar import Familiarity, fit_familiarity
+from frostline.linear.selection import Features
+from frostline.plan import TapsHead
+from frostline.training.result import Trained
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+#: images that what is familiar is learned from; where they pass through the network again, fewer
+_MOST, _MOST_COMPUTED = 1000, 500
+#: fewer images show nothing
+_FEWEST = 10
+#: a validation part of fewer images cannot set a threshold
+_FEWEST_HELD = 20
+#: few images have more folds: each fold's fit should lack little of what the last one has
+_FOLDS, _MANY_FOLDS, _FEW_IMAGES = 5, 10, 300
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Familiar:
+    """What is familiar to a classifier, and how well that is known.
+
+    Attributes
+    ----------
+    familiarity : Familiarity
+        On the input of the classifier's head; a score of 1 is the threshold.
+    n_fitted : int
+        Images that it rests on.
+    n_threshold : int
+        Images that set the threshold, none of which taught what scored it.
+    """
+
+    familiarity: Familiarity
+    n_fitted: int
+    n_threshold: int
+
+    @property
+    def rough(self) -> bool:
+        """Whether so few images set the threshold that another one may lie elsewhere."""
+        return self.n_threshold < FEW_SCORES
+
+
+def learn_familiar(
+    trained: Trained,
+    store: FeatureStore,
+    rows: IntArray,
+    labels: IntArray,
+    groups: IntArray,
+    *,
+    seed: int,
+) -> Familiar | None:
+    """Learn from training images which images are like them.
+
+    The threshold leaves in 95 % of images that were left out: for frozen features those of
+    folds, which split no group; for trained layers those of the validation part, which the
+    layers never learned from. Without such a part folds have to do, although the layers know
+    those images already.
+
+    Parameters
+    ----------
+    trained : Trained
+    store : FeatureStore
+    rows : int array of shape (n,)
+        Training rows of the store's catalog.
+    labels, groups : int arrays of shape (len(catalog),)
+    seed : int
+        Draws the folds.
+
+    Returns
+    -------
+    Familiar or None
+        None with fewer than 10 training images, for a classifier without a linear head, or where
+        all images look the same to it.
+    """
+    if head_of(trained.module) is None:
+        return None
+    lead = lead_of(trained)
+    frozen = isinstance(lead.action, TapsHead)
+    held = lead.honest_rows
+    judged_apart = not frozen and len(held) >= _FEWEST_HELD
+    teaching = np.setdiff1d(rows, held) if judged_apart else rows
+    most = _MOST if frozen else _MOST_COMPUTED
+    digests = store.catalog.digests
+    some = chosen_rows(digests, teaching, most)
+    if len(some) < _FEWEST:
+        return None
+    # folds of frozen features that re-estimated statistics need exactly the rows that taught
+    features = np.asarray(_head_input(lead, store, some, taught=rows))
+    blocks = _blocks(lead)
+    try:
+        found = fit_familiarity(features, blocks=blocks)
+        if judged_apart:
+            held = chosen_rows(digests, held, most)
+            distances = found.distances(np.asarray(_head_input(lead, store, held, taught=rows)))
+        else:
+            folds = stratified_folds(
+                labels[some],
+                groups[some],
+                [digests[row] for row in some],
+                n_folds=_FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS,
+                seed=seed,
+            )
+            distances = _left_out(features, folds, blocks)
+    except InputError:
+        return None
+    found = found.in_units_of(distances)
+    found = found.reaching(acceptance_threshold(found.score_of(distances)))
+    return Familiar(found, len(some), len(distances))
+
+
+def lead_of(trained: Trained) -> Trained:
+    """Return the classifier whose features are looked at: of an average a frozen one, if any."""
+    if not trained.members:
+        return trained
+    frozen = [m for m in trained.members if isinstance(m.module, TapsClassifier)]
+    return lead_of((frozen or trained.members)[0])
+
+
+def unfamiliarity_of(
+    familiar: Familiar, trained: Trained, store: FeatureStore, rows: IntArray
+) -> FloatArray:
+    """Return the scores (len(rows),) of rows of the store; above 1 is unknown."""
+    lead = lead_of(trained)
+    return familiar.familiarity.scores(np.asarray(_head_input(lead, store, rows, taught=None)))
+
+
+def _left_out(
+    features: npt.NDArray[np.floating],
+    folds: Sequence[tuple[IntArray, IntArray]],
+    blocks: Sequence[slice] | None,
+) -> FloatArray:
+    """Distances of every image from those of the other folds."""
+    each = [
+        fit_familiarity(features[learn], blocks=blocks).distances(features[judge])
+        for learn, judge in folds
+        if len(judge) and len(learn) > 1
+    ]
+    return np.concatenate(each)
+
+
+def _blocks(lead: Trained) -> list[slice] | None:
+    module = lead.module
+    return list(module.body.slices.values()) if isinstance(module, TapsClassifier) else None
+
+
+def _head_input(
+    lead: Trained, store: FeatureStore, rows: IntArray, *, taught: IntArray | None
+) -> Features:
+    """What the head sees of some rows: stored taps, or one more pass through the classifier."""
+    if isinstance(lead.action, TapsHead) and isinstance(lead.module, TapsClassifier):
+        taps = list(lead.module.body.slices)
+        if lead.action.statistics == "source":
+            return store.table(taps, rows)
+        if taught is not None:
+            return store.adapted(taught).table(taps, rows)
+    return _computed(lead, store, rows)
+
+
+def _computed(lead: Trained, store: FeatureStore, rows: IntArray) -> npt.NDArray[np.float32]:
+    head = head_of(lead.module)
+    if head is None:
+        raise InputError("This classifier has no linear head.")
+    both = WithHeadInput(lead.module, head)
+    device = head.weight.device
+    preprocessing = store.network.preprocessing
+    found = [np.zeros((0, head.in_features), dtype=np.float32)]
+    with torch.inference_mode():
+        for start in range(0, len(rows), _BATCH):
+            pixels = store.pixels(rows[start : start + _BATCH])
+            batch = torch.from_numpy(preprocessing.normalise(pixels)).to(device)
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            found.append(both(batch)[1].float().cpu().numpy())
+    return np.concatenate(found)

@@ -114,5 +114,7 @@ def _print_table(results: list[Result], top: int) -> None:
     if table.row_count:
         out.print(table)
     if strange:
-        said = "unknown: unlike everything in training; the label is the nearest of the known classes"
+        said = (
+            "unknown: unlike everything in training; the label is the nearest of the known classes"
+        )
         out.print(said, style="dim")

@@ -39,7 +39,7 @@ def export_all(run: Path) -> Forms:
         ("state dict", "export.safetensors", {"to": "torch"}),
         ("hub", "hub", {"to": "hub"}),
     ):
-        done = export(run, run / name, overwrite=True, **options)  # type: ignore[arg-type]
+        done = export(run, run / name, overwrite=True, **options)
         if form == "state dict" and done.form != form:
             continue
         forms.paths[form] = done.path

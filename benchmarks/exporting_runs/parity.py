@@ -34,9 +34,7 @@ def measure_parity(run: Path, forms: Forms, paths: list[Path]) -> dict[str, Any]
     native, found, int8, grey, moved = [], [], [], [], []
     for i in sorted(order):
         try:
-            image = decode(
-                paths[i], max_pixels=_MAX_PIXELS, at_least=preprocessing.decode_at_least
-            )
+            image = decode(paths[i], max_pixels=_MAX_PIXELS, at_least=preprocessing.decode_at_least)
         except UnreadableImageError:
             continue
         array = np.asarray(image)

@@ -66,6 +66,7 @@ def _of_timm(path: Path) -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tens
     def head(maps: torch.Tensor) -> torch.Tensor:
         flat = maps.flatten(2)
         features = torch.cat([flat.mean(2), flat.std(2, correction=0)], dim=1)
-        return features @ weight.T + bias
+        logits: torch.Tensor = features @ weight.T + bias
+        return logits
 
     return net.eval(), head

@@ -62,9 +62,7 @@ def test_bad_places(make_run: MakeRun, tmp_path: Path) -> None:
         assert words in said
     assert (tmp_path / "old.onnx").read_text() == "earlier"
     for target, to, words in (("folder.onnx", "onnx", "is a folder"), ("file", "hub", "is a file")):
-        code, _, said = frostline(
-            "export", run, "-o", tmp_path / target, "--to", to, "--overwrite"
-        )
+        code, _, said = frostline("export", run, "-o", tmp_path / target, "--to", to, "--overwrite")
         assert code == 2, said
         assert words in said
 

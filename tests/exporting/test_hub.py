@@ -18,7 +18,6 @@ from safetensors.torch import load_file
 import frostline
 from frostline.errors import InputError
 
-
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
 
@@ -65,8 +64,8 @@ def test_timm_loads_it_by_itself(make_run: MakeRun, tmp_path: Path) -> None:
     net = timm.create_model(f"local-dir:{tmp_path / 'm'}", pretrained=True).eval()
     assert net.pretrained_cfg["label_names"] == list(CLASSES)
     data = timm.data.resolve_data_config({}, model=net)
-    assert data["input_size"] == (3, 32, 32)
-    assert data["mean"] == run.card.preprocessing.mean
+    assert tuple(data["input_size"]) == (3, 32, 32)
+    assert tuple(data["mean"]) == run.card.preprocessing.mean
     with torch.inference_mode():
         found = net(run.tensors()).softmax(dim=1).numpy()
     np.testing.assert_allclose(found, run.expected(), atol=1e-4)

@@ -20,7 +20,6 @@ from frostline.artifact.evaluate import evaluate
 from frostline.errors import EngineError, InputError
 from frostline.exporting import onnx_target
 
-
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
 

@@ -17,7 +17,6 @@ from safetensors.torch import load_file
 import frostline
 from frostline.errors import InputError
 
-
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
 
@@ -89,9 +88,7 @@ def test_weights_under_the_names_of_timm_with_a_head_beside(
     np.testing.assert_allclose(found, run.expected(), atol=1e-4)
 
 
-def test_a_plain_network_of_timm_with_its_own_classifier(
-    make_run: MakeRun, tmp_path: Path
-) -> None:
+def test_a_plain_network_of_timm_with_its_own_classifier(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("full, one place")
     frostline.export(run.folder, tmp_path / "m.safetensors", to="torch")
     net = timm.create_model("resnet10t", num_classes=len(CLASSES)).eval()
@@ -101,9 +98,7 @@ def test_a_plain_network_of_timm_with_its_own_classifier(
     np.testing.assert_allclose(found, run.expected(), atol=1e-4)
 
 
-def test_the_suffix_asks_and_what_is_impossible_is_said(
-    make_run: MakeRun, tmp_path: Path
-) -> None:
+def test_the_suffix_asks_and_what_is_impossible_is_said(make_run: MakeRun, tmp_path: Path) -> None:
     asked = frostline.export(make_run("full, one place").folder, tmp_path / "a.pt2", to="torch")
     assert asked.form == "program"
     cut = frostline.export(make_run("cut").folder, tmp_path / "b.safetensors", to="torch")

@@ -86,9 +86,7 @@ class Model:
         self.card = card
         self.classes = card.classes
         self._file = (
-            folder
-            if session is not None
-            else checked_file(folder, ONNX, card.fingerprints.onnx)
+            folder if session is not None else checked_file(folder, ONNX, card.fingerprints.onnx)
         )
         self._threads, self._workers, self._max_pixels = threads, workers, max_pixels
         self._session = session

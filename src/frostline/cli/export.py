@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.text import Text
 
 from frostline.cli.console import err, out
-from frostline.exporting.exported import Exported, Loss
 from frostline.exporting.export import export
+from frostline.exporting.exported import Exported, Loss
 
 
 def export_run(

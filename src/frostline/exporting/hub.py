@@ -21,7 +21,7 @@ from frostline.exporting.placing import placing_folder
 from frostline.exporting.program import read_program
 from frostline.exporting.readme import readme
 from frostline.exporting.samples import Samples, made_up_samples
-from frostline.exporting.state import Plain, Unsuitable
+from frostline.exporting.state import Plain, UnsuitableError
 from frostline.exporting.torch_target import (
     agreeing,
     agreement_of,
@@ -63,7 +63,7 @@ def export_hub_folder(origin: Origin, path: Path, *, samples: Samples | None) ->
     reason = ""
     try:
         plain = agreeing(module, origin.model, images, expected)
-    except Unsuitable as found:
+    except UnsuitableError as found:
         reason = str(found)
     one = False
     with placing_folder(path, ours=CONFIG) as folder:
@@ -133,7 +133,7 @@ def _write_plain(folder: Path, plain: Plain, origin: Origin) -> None:
 
 
 def _write_own(folder: Path, module: nn.Module, origin: Origin) -> bool:
-    """Write Frostline's own weights, and a program; whether that takes only one image at a time."""
+    """Write Frostline's own weights and a program; whether that takes one image at a time only."""
     # tensors that share memory are written once each
     _save(folder / WEIGHTS, {name: t.clone() for name, t in module.state_dict().items()})
     _write_json(folder / CONFIG, config(origin, None))
@@ -150,7 +150,13 @@ def _write_card(folder: Path, origin: Origin) -> None:
 
 
 def _checked(
-    folder: Path, plain: Plain | None, origin: Origin, images: Samples, expected: Probabilities, *, one: bool
+    folder: Path,
+    plain: Plain | None,
+    origin: Origin,
+    images: Samples,
+    expected: Probabilities,
+    *,
+    one: bool,
 ) -> Agreement:
     model = origin.model
     if plain is None:

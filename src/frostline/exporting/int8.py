@@ -7,7 +7,7 @@ that give the logits stay in float32: they are small, and errors there reach the
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ _BATCH = 8
 _FOREIGN = "The file has no network of the form that Frostline exports."
 #: operators with weights, what joins their results, and what passes 8 bits on unchanged
 _WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
-_QUANTISED = (*_WITH_WEIGHTS, "Add", "Relu", "Clip", "MaxPool")
+_QUANTISED = (*_WITH_WEIGHTS, "Add", "Relu", "Clip", "MaxPool", "Pad")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ RECIPES = (
 
 def is_quantised(model: onnx.ModelProto) -> bool:
     """Whether a file computes with 8 bits already."""
-    return any("QuantizeLinear" in node.op_type or "Integer" in node.op_type for node in _all(model))
+    return any(
+        "QuantizeLinear" in node.op_type or "Integer" in node.op_type for node in _all(model)
+    )
 
 
 def quantise(
@@ -138,9 +140,7 @@ class _Reader:
         return None if batch is None else {_NORMALISED: batch}
 
 
-def _split(
-    model: onnx.ModelProto, size: int
-) -> tuple[list[onnx.NodeProto], onnx.ModelProto]:
+def _split(model: onnx.ModelProto, size: int) -> tuple[list[onnx.NodeProto], onnx.ModelProto]:
     """Take preprocessing off: its nodes, and a model of normalised images."""
     if not any(_NORMALISED in node.output for node in model.graph.node):
         raise InputError(_FOREIGN)
@@ -159,17 +159,17 @@ def _split(
 
 
 def _joined(
-    model: onnx.ModelProto, before: Iterable[onnx.NodeProto], network: onnx.ModelProto
+    model: onnx.ModelProto, before: Sequence[onnx.NodeProto], network: onnx.ModelProto
 ) -> onnx.ModelProto:
     """Put preprocessing in front of a quantised network; names and metadata are the model's."""
     whole = onnx.ModelProto()
     whole.CopyFrom(network)
     graph = whole.graph
     behind = list(network.graph.node)
-    present = {tensor.name for tensor in graph.initializer}
+    first = {name for node in before for name in node.input}
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend([*before, *behind])
-    graph.initializer.extend(t for t in model.graph.initializer if t.name not in present)
+    graph.initializer.extend(t for t in model.graph.initializer if t.name in first)
     graph.input.extend(model.graph.input)
     graph.output.extend(model.graph.output)
     graph.name = model.graph.name

@@ -11,7 +11,13 @@ from frostline import __version__
 from frostline.artifact.card import ModelCard
 from frostline.artifact.inputs import to_rgb
 from frostline.artifact.model import Model, Probabilities
-from frostline.artifact.onnx_file import CARD_KEY, QUANTISATION_KEY, SUFFIX, metadata, open_onnx_file
+from frostline.artifact.onnx_file import (
+    CARD_KEY,
+    QUANTISATION_KEY,
+    SUFFIX,
+    metadata,
+    open_onnx_file,
+)
 from frostline.artifact.runtime import INPUT, OUTPUT, open_session
 from frostline.errors import InputError
 from frostline.exporting.agreement import EXACT, RESIZED, Agreement, compare, require
@@ -129,7 +135,9 @@ def _whole_images(model: Model, images: Samples) -> list[UInt8Array]:
         random = np.random.default_rng(1)
         sides = ((300, 200), (64, 90), (231, 517))
         return [
-            np.kron(random.integers(0, 256, (h // 8, w // 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+            np.kron(random.integers(0, 256, (h // 8, w // 8, 3)), np.ones((8, 8, 1))).astype(
+                np.uint8
+            )
             for h, w in sides
         ]
     least = model.card.preprocessing.decode_at_least

@@ -142,7 +142,10 @@ def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
                 'weight, bias = head["head.weight"], head["head.bias"]',
             )
         parts.append(_code(code))
-    parts += ["With Frostline, which reads any image file:", _code("import frostline\n\nfrostline.load(\"this folder\").predict([\"image.jpg\"])")]
+    parts += [
+        "With Frostline, which reads any image file:",
+        _code('import frostline\n\nfrostline.load("this folder").predict(["image.jpg"])'),
+    ]
     return "\n\n".join(parts)
 
 

@@ -81,9 +81,7 @@ def shrink(
     before = _probabilities(origin, graph, images)
     tried: list[_Tried] = []
     for recipe in RECIPES:
-        smaller = quantise(
-            graph, samples.prepared[:first], origin.model.card.preprocessing, recipe
-        )
+        smaller = quantise(graph, samples.prepared[:first], origin.model.card.preprocessing, recipe)
         after = _probabilities(origin, smaller, images)
         loss = _loss(recipe, graph, smaller, before, after, labels, first, apart=apart)
         tried.append(_Tried(smaller, loss))

@@ -23,8 +23,8 @@ from frostline.exporting.libraries import TIMM, Architecture, architecture_of
 HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"
 
 
-class Unsuitable(Exception):
-    """Why a model cannot be held by a plain network of a library; a clause without a full stop."""
+class UnsuitableError(Exception):
+    """Why no plain network of a library can hold a model; a clause without a full stop."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ def as_plain(module: nn.Module, card: ModelCard) -> Plain:
 
     Raises
     ------
-    Unsuitable
+    UnsuitableError
         If the library has no network that computes the same.
     """
     architecture = architecture_of(card.backbone)
     if architecture is None:
-        raise Unsuitable(f"{card.backbone} is no network of timm or torchvision")
+        raise UnsuitableError(f"{card.backbone} is no network of timm or torchvision")
     part, head = _part_and_head(module, card)
     state = {name: tensor.detach().clone() for name, tensor in part.state_dict().items()}
     maps = _activations(part, card.preprocessing.size)
@@ -98,7 +98,7 @@ def as_plain(module: nn.Module, card: ModelCard) -> Plain:
     if in_bias is not None:
         return _classifier(architecture, state, weight[:, :channels], in_bias)
     if architecture.library != TIMM or maps.ndim != 4:
-        raise Unsuitable(
+        raise UnsuitableError(
             "its head also reads the spread of every channel, and the classifier of "
             f"{architecture.name} only the mean"
         )
@@ -111,25 +111,25 @@ def as_plain(module: nn.Module, card: ModelCard) -> Plain:
 def _part_and_head(module: nn.Module, card: ModelCard) -> tuple[nn.Module, nn.Linear]:
     """Return the part up to the network's last feature map, and the head on it."""
     if isinstance(module, BlendClassifier):
-        raise Unsuitable(f"it averages {len(module.members)} networks")
+        raise UnsuitableError(f"it averages {len(module.members)} networks")
     network = Network.load(card.backbone, pretrained=False)
     if isinstance(module, TapsClassifier):
         taps = list(module.body.slices)
         if len(taps) > 1:
-            raise Unsuitable(f"its head reads activations at {len(taps)} depths")
+            raise UnsuitableError(f"its head reads activations at {len(taps)} depths")
         _check_whole(taps[0], network.last.name)
         return module.body.graph, module.head
     if not isinstance(module, Classifier):
-        raise Unsuitable(f"a {type(module).__name__} is more than a network and a head")
+        raise UnsuitableError(f"a {type(module).__name__} is more than a network and a head")
     _check_whole(module.cut_name, network.last.name)
     if not isinstance(module.new, nn.Identity):
-        raise Unsuitable("a new block lies between network and head")
+        raise UnsuitableError("a new block lies between network and head")
     return module.kept, module.head
 
 
 def _check_whole(end: str, last: str) -> None:
     if end != last:
-        raise Unsuitable(f"the layers above {end!r} were removed")
+        raise UnsuitableError(f"the layers above {end!r} were removed")
 
 
 def _activations(part: nn.Module, size: int) -> torch.Tensor:
@@ -169,7 +169,7 @@ def _classifier(
     layer = layers[0] if layers else ""
     wanted = own.get(f"{layer}.weight")
     if len(layers) != 1 or wanted is None or wanted.shape != weight.shape:
-        raise Unsuitable(f"the classifier of {architecture.name} reads other features")
+        raise UnsuitableError(f"the classifier of {architecture.name} reads other features")
     filled = {**state, f"{layer}.weight": weight.clone(), f"{layer}.bias": bias.clone()}
     _check_names(architecture, filled, own)
     return Plain(architecture, "classifier", filled, {})
@@ -179,7 +179,7 @@ def _built(architecture: Architecture, n_classes: int) -> nn.Module:
     try:
         return architecture.build(n_classes)
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-        raise Unsuitable(f"{architecture.library} cannot build {architecture.name}") from error
+        raise UnsuitableError(f"{architecture.library} cannot build {architecture.name}") from error
 
 
 def _check_names(
@@ -187,10 +187,10 @@ def _check_names(
 ) -> None:
     missing = [name for name in own if name not in state]
     if missing:
-        raise Unsuitable(
+        raise UnsuitableError(
             f"layers of {architecture.name} behind its last feature map were removed "
             f"({missing[0].rpartition('.')[0]})"
         )
     unknown = [n for n in state if n not in own or own[n].shape != state[n].shape]
     if unknown:
-        raise Unsuitable(f"{architecture.name} has no tensor {unknown[0]} of this shape")
+        raise UnsuitableError(f"{architecture.name} has no tensor {unknown[0]} of this shape")

@@ -21,7 +21,7 @@ from frostline.exporting.origin import Origin
 from frostline.exporting.placing import check_free, placing_file
 from frostline.exporting.program import read_program, write_program
 from frostline.exporting.samples import Samples, made_up_samples
-from frostline.exporting.state import HEAD_BIAS, HEAD_WEIGHT, Plain, Unsuitable, as_plain
+from frostline.exporting.state import HEAD_BIAS, HEAD_WEIGHT, Plain, UnsuitableError, as_plain
 from frostline.preprocessing import UInt8Array
 
 STATE, PROGRAM = ".safetensors", ".pt2"
@@ -58,7 +58,7 @@ def export_torch_file(
     if path.suffix != PROGRAM:
         try:
             plain = agreeing(module, origin.model, images, expected)
-        except Unsuitable as reason:
+        except UnsuitableError as reason:
             notes.append(f"A program of torch.export, as {reason}.")
     if plain is not None and plain.form == "features" and path.suffix != STATE:
         notes.append(
@@ -90,14 +90,12 @@ def export_torch_file(
     )
 
 
-def agreeing(
-    module: nn.Module, model: Model, images: Samples, expected: Probabilities
-) -> Plain:
+def agreeing(module: nn.Module, model: Model, images: Samples, expected: Probabilities) -> Plain:
     """Return the model as a network of its library, if that gives the same probabilities.
 
     Raises
     ------
-    Unsuitable
+    UnsuitableError
         If it cannot be held by one, or gives others.
     """
     plain = as_plain(module, model.card)
@@ -107,7 +105,9 @@ def agreeing(
     try:
         require(agreement, EXACT)
     except EngineError:
-        raise Unsuitable(f"{plain.architecture.name} computes something else from it") from None
+        raise UnsuitableError(
+            f"{plain.architecture.name} computes something else from it"
+        ) from None
     return plain
 
 
@@ -167,7 +167,13 @@ def agreement_of(
 
 
 def _checked(
-    path: Path, plain: Plain | None, model: Model, images: Samples, expected: Probabilities, *, one: bool
+    path: Path,
+    plain: Plain | None,
+    model: Model,
+    images: Samples,
+    expected: Probabilities,
+    *,
+    one: bool,
 ) -> Agreement:
     """Load the file as a user would, and compare it."""
     if plain is None:

@@ -45,7 +45,7 @@ def _loss(loss: Loss, n_bytes: int) -> list[str]:
     lines = [
         f"{_size(loss.bytes_before)} in float32: {loss.bytes_before / n_bytes:.1f} times smaller.",
         f"{loss.recipe[0].upper()}{loss.recipe[1:]}; {loss.layers_in_float} of {loss.layers} "
-        "layers stayed in float32.",
+        "layers kept weights in float32.",
     ]
     whom = "other images" if loss.apart else "the same images"
     measured = (

@@ -19,7 +19,7 @@ class Loss(BaseModel):
     recipe : str
         What is 8 bits wide.
     layers_in_float, layers : int
-        Layers with weights that stayed in float32, and all of them.
+        Layers whose weights stayed in float32, and all layers with weights.
     calibrated_on : int
         Images that set the ranges.
     judged_on : int

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from frostline.backbone.new_heads import new_head
     from frostline.backbone.surgery import adapt_input, replace_classifier
     from frostline.backbone.weights import fingerprint
+    from frostline.exporting.export import export
     from frostline.pipeline import advise, fit
 
     load = Model.load
@@ -35,6 +36,7 @@ _HOMES = {
     "add_new_groups": "frostline.backbone.groups",
     "advise": "frostline.pipeline",
     "evaluate": "frostline.artifact.evaluate",
+    "export": "frostline.exporting.export",
     "fingerprint": "frostline.backbone.weights",
     "fit": "frostline.pipeline",
     "freeze": "frostline.backbone.freezing",
@@ -56,6 +58,7 @@ __all__ = [
     "add_new_groups",
     "advise",
     "evaluate",
+    "export",
     "fingerprint",
     "fit",
     "freeze",

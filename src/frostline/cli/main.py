@@ -136,7 +136,7 @@ def advise(
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help=opt.RUN)],
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One CSV line an image.")] = False,
@@ -151,7 +151,7 @@ def predict(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help=opt.RUN)],
     source: opt.Source,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -160,6 +160,33 @@ def evaluate(
         from frostline.cli.evaluate import show_evaluation
 
         show_evaluation(run, source, as_json=as_json)
+
+
+@app.command()
+def export(
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a finished run; for onnx also an exported file.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write; for hub a folder.")
+    ],
+    to: Annotated[str, typer.Option(help="onnx, torch or hub.")] = "onnx",
+    quantize: Annotated[
+        str | None, typer.Option(help="int8: an ONNX file about four times smaller.")
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Images for checks and int8; by default those the run was judged on."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier export.")
+    ] = False,
+) -> None:
+    """Write a run as ONNX, for PyTorch or for a model hub, and check it against the model."""
+    with polite_exits():
+        from frostline.cli.export import export_run
+
+        export_run(run, output, to=to, quantize=quantize, images=images, overwrite=overwrite)
 
 
 @app.command()
@@ -288,7 +315,7 @@ def cache_prune(
 
 @app.command()
 def serve(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help=opt.RUN)],
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",

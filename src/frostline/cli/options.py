@@ -27,6 +27,8 @@ class EffortName(StrEnum):
     best = "best"
 
 
+RUN = "Folder of a finished run, or an ONNX file that 'frostline export' wrote."
+
 _CHOICE, _DATA, _TRAIN, _MACHINE = "What to do", "Images", "Training", "Machine"
 
 Source = Annotated[

@@ -23,7 +23,7 @@ FLOORS = {
     **dict.fromkeys(("procedure", "assess"), 5),
     **dict.fromkeys(("artifact", "report"), 6),
     **dict.fromkeys(("publish", "pipeline"), 7),
-    **dict.fromkeys(("cli", "serve", "__init__", "__main__"), 8),
+    **dict.fromkeys(("cli", "serve", "estimator", "lightning", "__init__", "__main__"), 8),
 }
 #: rooms of one floor that may see each other, in this direction only
 BESIDE = {

@@ -11,7 +11,7 @@ from frostline.artifact.model import Model
 from frostline.errors import InputError, UnreadableImageError
 from frostline.evaluation.scores import Scores, score
 from frostline.images.catalog import Unreadable
-from frostline.images.sources import open_for_evaluation
+from frostline.images.sources import Source, open_for_evaluation, source_name
 from frostline.progress import NullProgress, Progress
 
 
@@ -25,7 +25,7 @@ class Evaluation:
 
 
 def evaluate(
-    run: str | Path, source: str | Path, *, progress: Progress | None = None
+    run: str | Path, source: Source, *, progress: Progress | None = None
 ) -> Evaluation:
     """Score the model of a finished run on labelled images.
 
@@ -33,8 +33,8 @@ def evaluate(
     ----------
     run : str or Path
         Folder of a finished run.
-    source : str or Path
-        A folder or table as for a fit; its classes must be the model's.
+    source : path, DataFrame, dataset, (images, labels) or dict
+        As for a fit; its classes must be the model's.
     progress : Progress or None, default=None
 
     Raises
@@ -58,6 +58,6 @@ def evaluate(
                 truth.append(row.label)
             bar.advance()
     if not truth:
-        raise InputError(f"No image of {source} could be read.")
+        raise InputError(f"No image of {source_name(source)} could be read.")
     scores = score(np.stack(probabilities), np.array(truth))
     return Evaluation(scores, model.classes, tuple(unreadable))

@@ -61,7 +61,9 @@ def fit(classifier: Any, callback: Any, folder: Path) -> None:
     ).fit(classifier, data)
 
 
-@pytest.mark.parametrize("options", [{"what": "0"}, {"upto": "0", "example": torch.zeros(2, 3, 12, 12)}])
+@pytest.mark.parametrize(
+    "options", [{"what": "0"}, {"upto": "0", "example": torch.zeros(2, 3, 12, 12)}]
+)
 def test_frozen_stays_frozen(options: dict[str, Any], tmp_path: Path) -> None:
     from frostline.lightning import FrostlineFreeze
 

@@ -308,7 +308,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return check_range(self.pixel_range)
         if self.pixel_range != FIT:
             raise SettingsError(
-                f"pixel_range cannot be {self.pixel_range!r}: expected (low, high), {FIT!r} or None."
+                f"pixel_range cannot be {self.pixel_range!r}: expected two numbers, what is black "
+                f"and what is white, or {FIT!r}."
             )
         if reset:
             self.pixel_range_ = range_of(X)
@@ -365,9 +366,7 @@ def _packed(prepared: Prepared, fitted: Fitted) -> PackedModel:
         return PackedModel.read(Path(folder))
 
 
-def _metrics(
-    prepared: Prepared, fitted: Fitted, clock: Stopwatch, seed: int
-) -> dict[str, Any]:
+def _metrics(prepared: Prepared, fitted: Fitted, clock: Stopwatch, seed: int) -> dict[str, Any]:
     task = prepared.task
     estimate = None
     if fitted.honest:

@@ -67,7 +67,9 @@ class FrostlineFreeze(Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         if what is None and upto is None:
-            raise SettingsError("FrostlineFreeze needs layers to freeze, or upto='the name of a cut'.")
+            raise SettingsError(
+                "FrostlineFreeze needs layers to freeze, or upto='the name of a cut'."
+            )
         self._what, self._upto, self._part, self._example = what, upto, part, example
         self._before: dict[str, str] = {}
         self.report: FreezeReport | None = None

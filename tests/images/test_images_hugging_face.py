@@ -55,9 +55,7 @@ class Dataset:
         return self
 
     def select_columns(self, names: list[str]) -> Dataset:
-        return Dataset(
-            {n: self._columns[n] for n in names}, {n: self.features[n] for n in names}
-        )
+        return Dataset({n: self._columns[n] for n in names}, {n: self.features[n] for n in names})
 
     def cast_column(self, name: str, feature: Any) -> Dataset:
         return Dataset(self._columns, {**self.features, name: feature})

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from frostline.errors import InputError, SettingsError
+from frostline.errors import InputError, SettingsError, UnreadableImageError
 from frostline.images.held import Held, decode_unchanged
 from frostline.images.sources import open_for_evaluation, open_source, source_name
 
@@ -75,9 +75,7 @@ def test_a_frame_follows_the_rules_for_tables(tree: Tree) -> None:
     assert "'10' has 1" in refused(frame)
 
 
-def test_relative_paths_of_a_frame_start_here(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_relative_paths_of_a_frame_start_here(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree(FILES))
     catalog = open_source(Frame(path=list(FILES), label=list("xxyy")))
     assert [row.name for row in catalog.rows] == list(FILES)
@@ -86,7 +84,10 @@ def test_relative_paths_of_a_frame_start_here(
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"path": ["a"], "lable": ["x"]}, ["The DataFrame has the columns", "Did you mean 'label'"]),
+        (
+            {"path": ["a"], "lable": ["x"]},
+            ["The DataFrame has the columns", "Did you mean 'label'"],
+        ),
         ({"path": ["a"], "label": [None]}, ["no label in row 0"]),
         ({"path": ["nowhere.png"], "label": ["x"]}, ["1 of 1 files do not exist: nowhere.png"]),
         ({"path": [], "label": []}, ["has no rows"]),
@@ -103,7 +104,11 @@ def test_a_frame_of_pandas(tree: Tree) -> None:
     pandas = pytest.importorskip("pandas")
     root = tree(FILES)
     frame = pandas.DataFrame(
-        {"path": [str(root / name) for name in FILES], "label": list("xxyy"), "patient": [1, 1, 2, 3]},
+        {
+            "path": [str(root / name) for name in FILES],
+            "label": list("xxyy"),
+            "patient": [1, 1, 2, 3],
+        },
         index=list("pqrs"),
     )
     catalog = open_source(frame, group_by="patient")
@@ -141,9 +146,7 @@ def test_files_and_bytes_in_a_list(tree: Tree) -> None:
     assert [row.name for row in by_path.rows] == [str(path) for path in paths]
     held = by_bytes.rows[0].path
     assert isinstance(held, Held)
-    image = decode_unchanged(
-        held, by_bytes.digests[0], name="x", max_pixels=10**6, at_least=None
-    )
+    image = decode_unchanged(held, by_bytes.digests[0], name="x", max_pixels=10**6, at_least=None)
     with Image.open(paths[0]) as opened:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(opened.convert("RGB")))
     twice = open_source(([paths[0], paths[0], *paths[2:]], list("xxyy")))
@@ -154,7 +157,7 @@ def test_an_image_that_changes_is_noticed() -> None:
     images, labels = digits()
     catalog = open_source((images, labels))
     images[0] = 7
-    with pytest.raises(InputError.__mro__[1], match="changed"):
+    with pytest.raises(UnreadableImageError, match="changed"):
         decode_unchanged(
             catalog.rows[0].path,
             catalog.digests[0],
@@ -277,9 +280,8 @@ def test_parts() -> None:
     assert "Did you mean 'train'" in refused({"trian": train})
     assert "no training images" in refused({"test": test})
     assert len(open_for_evaluation({"test": test}, ["1", "0"])) == 4
-    assert "does not know the class '1'" in str(
-        pytest.raises(InputError, open_for_evaluation, {"test": test}, ["0", "l"]).value
-    )
+    with pytest.raises(InputError, match="does not know the class '1'"):
+        open_for_evaluation({"test": test}, ["0", "l"])
 
 
 def test_what_is_no_source() -> None:

@@ -24,9 +24,7 @@ class Evaluation:
     unreadable: tuple[Unreadable, ...]
 
 
-def evaluate(
-    run: str | Path, source: Source, *, progress: Progress | None = None
-) -> Evaluation:
+def evaluate(run: str | Path, source: Source, *, progress: Progress | None = None) -> Evaluation:
     """Score the model of a finished run on labelled images.
 
     Parameters

@@ -78,9 +78,7 @@ def _advice(shape: tuple[int, ...]) -> str:
     return "Channels come last, in the order red, green, blue."
 
 
-def rgb_from_pillow(
-    image: Image.Image, *, name: str, max_pixels: int = ANY_SIZE
-) -> Image.Image:
+def rgb_from_pillow(image: Image.Image, *, name: str, max_pixels: int = ANY_SIZE) -> Image.Image:
     """Return a Pillow image in mode RGB, as if it had been read from its file.
 
     Raises

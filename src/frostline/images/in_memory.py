@@ -226,9 +226,7 @@ def _held(pixels: npt.NDArray[np.uint8]) -> Held:
     return HeldPixels(lambda: pixels)
 
 
-def _rows(
-    images: npt.NDArray[Any], pixel_range: Range | None, *, clip: bool
-) -> list[Path | Held]:
+def _rows(images: npt.NDArray[Any], pixel_range: Range | None, *, clip: bool) -> list[Path | Held]:
     """Return the images of one array; all have its shape and type, so they are checked at once."""
     if images.ndim == 2:
         raise InputError(

@@ -147,9 +147,7 @@ def open_for_evaluation(
     return catalog
 
 
-def _list(
-    source: Source, group_by: str | None, progress: Progress, *, need_train: bool
-) -> Listing:
+def _list(source: Source, group_by: str | None, progress: Progress, *, need_train: bool) -> Listing:
     if isinstance(source, str | Path):
         return _list_path(Path(source), group_by, progress, need_train=need_train)
     if isinstance(source, Mapping):
@@ -168,9 +166,7 @@ def _list_object(source: Source, group_by: str | None) -> Listing:
     raise InputError(f"A {type(source).__name__} is no source of images.", hint=_SOURCES)
 
 
-def _list_parts(
-    sources: Mapping[Any, Any], group_by: str | None, progress: Progress
-) -> Listing:
+def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Progress) -> Listing:
     """List several sources, each of which is one part."""
     whole = Listing()
     for key, source in sources.items():

@@ -110,7 +110,8 @@ def _unwrapped(dataset: Any) -> tuple[Any, list[int]]:
 
 def _untouched(base: Any) -> bool:
     return all(
-        getattr(base, name, None) is None for name in ("transform", "target_transform", "transforms")
+        getattr(base, name, None) is None
+        for name in ("transform", "target_transform", "transforms")
     )
 
 

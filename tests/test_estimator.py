@@ -46,7 +46,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TransferClassifier:
 @pytest.fixture(scope="module")
 def fitted(tiny: TransferClassifier) -> TransferClassifier:
     X, y = digits()
-    return clone(tiny).fit(X, y)
+    classifier: TransferClassifier = clone(tiny).fit(X, y)
+    return classifier
 
 
 def test_it_learns(fitted: TransferClassifier) -> None:
@@ -185,6 +186,7 @@ def test_data_are_checked(tiny: TransferClassifier, tmp_path: Path) -> None:
     fitted = clone(tiny).fit(X, y)
     with pytest.raises(UnreadableImageError, match="not an image"):
         fitted.predict([tmp_path / "b.png"])
+    nothing: Any
     for nothing in ([], X[:0]):
         with pytest.raises(InputError, match="no image"):
             fitted.predict(nothing)

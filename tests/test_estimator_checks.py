@@ -26,7 +26,7 @@ _checks = _script()
 _FOLDER = tempfile.TemporaryDirectory(prefix="frostline-checks-")
 
 
-@parametrize_with_checks(
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
     [_checks.tiny_classifier(Path(_FOLDER.name))],
     expected_failed_checks=lambda estimator: _checks.EXCEPTIONS,
 )

@@ -37,7 +37,7 @@ def module(*, meddle: bool = False) -> Any:
             self.net.train()
             if meddle:
                 with torch.no_grad():
-                    self.net[0][0].weight.add_(1.0)  # type: ignore[index,union-attr,operator]
+                    self.net.get_parameter("0.0.weight").add_(1.0)
             return nn.functional.cross_entropy(self.net(images), labels)
 
         def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -76,8 +76,16 @@ class Dataset:
 
 def dataset(**changes: Any) -> Dataset:
     files, labels = contents()
-    columns = {"image": files, "label": labels, "person": [i // 2 for i in range(len(files))]}
-    features = {"image": Image(), "label": ClassLabel(["nought", "one"]), "person": Value()}
+    columns: dict[str, list[Any]] = {
+        "image": files,
+        "label": labels,
+        "person": [i // 2 for i in range(len(files))],
+    }
+    features: dict[str, Any] = {
+        "image": Image(),
+        "label": ClassLabel(["nought", "one"]),
+        "person": Value(),
+    }
     return Dataset(columns, features | changes)
 
 

@@ -144,7 +144,7 @@ def test_files_and_bytes_in_a_list(tree: Tree) -> None:
     by_bytes = open_source(([path.read_bytes() for path in paths], list("xxyy")))
     assert by_path.digests == by_bytes.digests
     assert [row.name for row in by_path.rows] == [str(path) for path in paths]
-    held = by_bytes.rows[0].path
+    held = by_bytes.rows[0].origin
     assert isinstance(held, Held)
     image = decode_unchanged(held, by_bytes.digests[0], name="x", max_pixels=10**6, at_least=None)
     with Image.open(paths[0]) as opened:
@@ -159,7 +159,7 @@ def test_an_image_that_changes_is_noticed() -> None:
     images[0] = 7
     with pytest.raises(UnreadableImageError, match="changed"):
         decode_unchanged(
-            catalog.rows[0].path,
+            catalog.rows[0].origin,
             catalog.digests[0],
             name="image 0",
             max_pixels=10**6,

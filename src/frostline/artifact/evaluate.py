@@ -47,8 +47,8 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
     probabilities, truth = [], []
     unreadable = list(catalog.unreadable)
     with (progress or NullProgress()).task("classifying", len(catalog)) as bar:
-        paths = [row.path for row in catalog.rows]
-        for row, result in zip(catalog.rows, model.predict_each(paths), strict=True):
+        images = [row.origin for row in catalog.rows]
+        for row, result in zip(catalog.rows, model.predict_each(images), strict=True):
             if isinstance(result, UnreadableImageError):
                 unreadable.append(Unreadable(row.name, result.reason))
             else:

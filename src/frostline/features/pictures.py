@@ -103,7 +103,7 @@ class Pictures:
         prepared_bytes: int | None = None,
     ) -> None:
         self._files: Mapping[str, tuple[Path | Held, str]] = {
-            digest: (row.path, row.name)
+            digest: (row.origin, row.name)
             # reversed, so that of equal images the first one speaks for all
             for digest, row in zip(reversed(catalog.digests), reversed(catalog.rows), strict=True)
         }

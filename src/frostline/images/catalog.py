@@ -25,8 +25,8 @@ class ImageRow:
 
     Attributes
     ----------
-    path : Path or Held
-        Absolute; or the image itself, where it is in no file of its own.
+    path : Path
+        Absolute; just the name for an image that is in no file of its own.
     name : str
         What people see: the path below the source, with forward slashes, or the image's place in
         it. Unique in a catalog.
@@ -36,13 +36,21 @@ class ImageRow:
         Given by the source; None when the source has no parts.
     group : str or None
         Images of one group are never split apart; None: a group of its own.
+    held : Held or None
+        The image itself, where it is in no file of its own.
     """
 
-    path: Path | Held
+    path: Path
     name: str
     label: int
     part: Part | None = None
     group: str | None = None
+    held: Held | None = None
+
+    @property
+    def origin(self) -> Path | Held:
+        """Where the image is read from."""
+        return self.path if self.held is None else self.held
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ PART_NAMES: dict[str, Part] = {
 class Found:
     """One image of a source, with its class still by name."""
 
-    path: Path | Held
+    origin: Path | Held
     name: str
     class_name: str
     part: Part | None = None

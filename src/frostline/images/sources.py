@@ -13,7 +13,7 @@ from frostline.images.catalog import Catalog, ImageRow, Unreadable
 from frostline.images.decode import EXTENSIONS
 from frostline.images.folders import LAYOUT, list_folder
 from frostline.images.frames import is_frame, list_frame
-from frostline.images.held import digest_of
+from frostline.images.held import Held, digest_of
 from frostline.images.hugging_face import is_hugging_face, list_hugging_face
 from frostline.images.in_memory import is_pair, list_pair
 from frostline.images.listing import PART_NAMES, Found, Listing
@@ -294,7 +294,9 @@ def _catalog(
                 unreadable.append(Unreadable(found.name, result.reason))
             else:
                 label = position[found.class_name]
-                rows.append(ImageRow(found.path, found.name, label, found.part, found.group))
+                held = found.origin if isinstance(found.origin, Held) else None
+                path = Path(found.name) if isinstance(found.origin, Held) else found.origin
+                rows.append(ImageRow(path, found.name, label, found.part, found.group, held))
                 digests.append(result)
             task.advance()
     return Catalog(
@@ -309,4 +311,4 @@ def _catalog(
 
 
 def _digest(found: Found) -> str:
-    return digest_of(found.path, name=found.name)
+    return digest_of(found.origin, name=found.name)

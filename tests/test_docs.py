@@ -21,7 +21,8 @@ PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 SNIPPET = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
 #: other programs; what they are given is tested where it belongs
 ELSEWHERE = ("make", "source", "curl", "python")
-#: they run until they are stopped, or install something, or take the demonstration's minutes
+#: they run until they are stopped, or take the demonstration's minutes; so do those that log to
+#: what need not be installed
 ONLY_OPTIONS = ("serve", "demo")
 
 
@@ -101,7 +102,7 @@ def _given(words: list[str]) -> None:
     if words[0] == "fit" and "-o" in words:
         # a page that lists ways to fit means each for itself
         shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
-    if words[0] not in ONLY_OPTIONS:
+    if words[0] not in ONLY_OPTIONS and "--log-to" not in words:
         _frostline(shlex.join(words))
         return
     known = CliRunner().invoke(app, [words[0], "--help"], env={"COLUMNS": "200"}).output

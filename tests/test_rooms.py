@@ -22,8 +22,8 @@ FLOORS = {
     "strategy": 4,
     **dict.fromkeys(("procedure", "assess"), 5),
     **dict.fromkeys(("artifact", "report"), 6),
-    **dict.fromkeys(("publish", "pipeline", "exporting"), 7),
-    **dict.fromkeys(("cli", "serve", "__init__", "__main__"), 8),
+    **dict.fromkeys(("publish", "pipeline", "exporting", "tracking"), 7),
+    **dict.fromkeys(("cli", "serve", "estimator", "lightning", "__init__", "__main__"), 8),
 }
 #: rooms of one floor that may see each other, in this direction only
 BESIDE = {
@@ -34,6 +34,7 @@ BESIDE = {
     ("plan", "notebook"),
     ("files", "errors"),
     ("cli", "serve"),
+    ("__init__", "estimator"),
     ("__main__", "cli"),
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from frostline.backbone.new_heads import new_head
     from frostline.backbone.surgery import adapt_input, replace_classifier
     from frostline.backbone.weights import fingerprint
+    from frostline.estimator import TransferClassifier
     from frostline.exporting.export import export
     from frostline.pipeline import advise, fit
 
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Model": "frostline.artifact.model",
     "Network": "frostline.backbone.network",
+    "TransferClassifier": "frostline.estimator",
     "adapt_input": "frostline.backbone.surgery",
     "add_new_groups": "frostline.backbone.groups",
     "advise": "frostline.pipeline",
@@ -53,6 +55,7 @@ _HOMES = {
 __all__ = [
     "Model",
     "Network",
+    "TransferClassifier",
     "__version__",
     "adapt_input",
     "add_new_groups",

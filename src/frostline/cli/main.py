@@ -23,7 +23,6 @@ app = typer.Typer(
     name="frostline",
     help="Transfer learning that measures, decides and shows its work.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -78,12 +77,15 @@ def fit(
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     activations: opt.Activations = "half",
+    log_to: opt.LogTo = None,
 ) -> None:
     """Fit a classifier to labelled images: decide, train, evaluate, save."""
-    values = {
-        k: v for k, v in locals().items() if k not in ("source", "output", "plan", "overwrite")
-    }
+    others = ("source", "output", "plan", "overwrite", "log_to")
+    values = {k: v for k, v in locals().items() if k not in others}
     with polite_exits():
+        from frostline.cli.track import check_trackers, track
+
+        check_trackers(log_to)
         from frostline.cli.show import show_result
         from frostline.pipeline import fit as run_fit
 
@@ -97,6 +99,7 @@ def fit(
             **opt.settings_of(values),
         )
         show_result(result)
+        track(output, log_to)
 
 
 @app.command()

@@ -117,6 +117,12 @@ Activations = Annotated[
     ),
 ]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_MACHINE)]
+LogTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Hand the numbers to tensorboard or mlflow as well; may be repeated.",
+    ),
+]
 
 _ACCESS, _LIMITS = "Who may ask", "Limits"
 

@@ -73,8 +73,7 @@ def write_page(found: dict[str, Any]) -> None:
 def _calibration(rows: dict[str, Any]) -> list[str]:
     lines = [
         "`python benchmarks/confidence.py`, effort fast, every image held out once by one of five "
-        "fits (figures in [benchmarks/results/confidence.json]"
-        "(../benchmarks/results/confidence.json)):",
+        "fits (figures in `benchmarks/results/confidence.json`):",
         "",
         "| set | images | classes | accuracy | ECE before | ECE after | by chance alone | "
         "NLL before | NLL after |",

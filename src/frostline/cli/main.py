@@ -80,8 +80,11 @@ def fit(
     log_to: opt.LogTo = None,
 ) -> None:
     """Fit a classifier to labelled images: decide, train, evaluate, save."""
-    others = ("source", "output", "plan", "overwrite", "log_to")
-    values = {k: v for k, v in locals().items() if k not in others}
+    values = {
+        k: v
+        for k, v in locals().items()
+        if k not in ("source", "output", "plan", "overwrite", "log_to")
+    }
     with polite_exits():
         from frostline.cli.track import check_trackers, track
 

@@ -129,9 +129,9 @@ def range_of(images: Any) -> Range:
     InputError
         If there is no array, or it holds anything but finite numbers.
     """
-    arrays = [images] if isinstance(images, np.ndarray) and images.dtype.kind != "O" else images
+    whole = isinstance(images, np.ndarray) and images.dtype.kind not in "OUS"
     lows, highs = [], []
-    for i, array in enumerate(arrays):
+    for i, array in enumerate([images] if whole else _items(images)):
         if not isinstance(array, np.ndarray):
             raise InputError(
                 f"pixel_range='fit' needs arrays, but image {i} is a {type(array).__name__}."

@@ -248,6 +248,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "model_")
         images = self._images(X, reset=False)
+        if not len(images):
+            raise InputError("There is no image to classify.")
         return self._model().predict_proba(images)[:, self._columns]
 
     def _model(self) -> Model:

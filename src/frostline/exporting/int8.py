@@ -189,9 +189,7 @@ def _to_quantise(network: onnx.ModelProto) -> list[str]:
     return [
         node.name
         for node in nodes
-        if inside.intersection(node.output)
-        and node.name not in last
-        and node.op_type in _QUANTISED
+        if inside.intersection(node.output) and node.name not in last and node.op_type in _QUANTISED
     ]
 
 

@@ -32,13 +32,17 @@ def narrow_weights(network: onnx.ModelProto, names: Iterable[str]) -> onnx.Model
     graph = small.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     uses = Counter(name for node in graph.node for name in node.input)
+    # averaged classifiers share the weights of layers that none of them trained
+    layers = [node for node in graph.node if node.name in wanted and len(node.input) > 1]
+    as_weight = Counter(node.input[1] for node in layers)
     before: list[onnx.NodeProto] = []
     narrow: list[TensorProto] = []
     gone: set[str] = set()
-    for node in graph.node:
-        if node.name not in wanted or len(node.input) < 2 or uses[node.input[1]] != 1:
+    for node in layers:
+        name = node.input[1]
+        tensor = weights.get(name)
+        if name in gone or as_weight[name] != uses[name]:
             continue
-        tensor = weights.get(node.input[1])
         if tensor is None or tensor.data_type != TensorProto.FLOAT:
             continue
         values = numpy_helper.to_array(tensor)

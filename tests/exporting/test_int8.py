@@ -126,3 +126,23 @@ def test_the_record_is_json_that_others_can_read(make_run: MakeRun, tmp_path: Pa
     frostline.export(make_run("full").folder, tmp_path / "m.onnx", quantize="int8")
     props = {p.key: p.value for p in onnx.load(tmp_path / "m.onnx").metadata_props}
     assert json.loads(props["frostline_quantization"])["layers"] > 5
+
+
+def test_weights_alone_lose_next_to_nothing(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run("blend")
+    monkeypatch.setattr(shrinking, "RECIPES", RECIPES[-1:])
+    done = frostline.export(run.folder, tmp_path / "m.onnx", quantize="int8")
+    assert done.loss is not None
+    assert done.n_bytes < 0.4 * done.loss.bytes_before
+    assert done.loss.same_class == done.loss.judged_on
+    found = frostline.load(tmp_path / "m.onnx").predict_proba(list(run.images))
+    np.testing.assert_allclose(found, run.expected(), atol=0.05)
+    with pytest.raises(InputError, match="8 bits wide already"):
+        frostline.export(
+            tmp_path / "m.onnx",
+            tmp_path / "again.onnx",
+            quantize="int8",
+            images=run.images[0].parent,
+        )

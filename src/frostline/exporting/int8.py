@@ -62,9 +62,8 @@ RECIPES = (
 
 def is_quantised(model: onnx.ModelProto) -> bool:
     """Whether a file computes with 8 bits already."""
-    return any(
-        "QuantizeLinear" in node.op_type or "Integer" in node.op_type for node in _all(model)
-    )
+    marks = ("quantize", "integer")
+    return any(mark in node.op_type.lower() for node in _all(model) for mark in marks)
 
 
 def quantise(

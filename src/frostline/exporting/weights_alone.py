@@ -30,15 +30,20 @@ def narrow_weights(network: onnx.ModelProto, names: Iterable[str]) -> onnx.Model
     small = onnx.ModelProto()
     small.CopyFrom(network)
     graph = small.graph
+    _resolve_aliases(graph)
     weights = {tensor.name: tensor for tensor in graph.initializer}
     uses = Counter(name for node in graph.node for name in node.input)
+    # averaged classifiers share the weights of layers that none of them trained
+    layers = [node for node in graph.node if node.name in wanted and len(node.input) > 1]
+    as_weight = Counter(node.input[1] for node in layers)
     before: list[onnx.NodeProto] = []
     narrow: list[TensorProto] = []
     gone: set[str] = set()
-    for node in graph.node:
-        if node.name not in wanted or len(node.input) < 2 or uses[node.input[1]] != 1:
+    for node in layers:
+        name = node.input[1]
+        tensor = weights.get(name)
+        if name in gone or as_weight[name] != uses[name]:
             continue
-        tensor = weights.get(node.input[1])
         if tensor is None or tensor.data_type != TensorProto.FLOAT:
             continue
         values = numpy_helper.to_array(tensor)
@@ -67,6 +72,23 @@ def narrow_weights(network: onnx.ModelProto, names: Iterable[str]) -> onnx.Model
     graph.initializer.extend([*kept, *narrow])
     graph.node.extend([*before, *nodes])
     return small
+
+
+def _resolve_aliases(graph: onnx.GraphProto) -> None:
+    """Let layers read their weights directly: exporters write equal ones once and point there."""
+    weights = {tensor.name for tensor in graph.initializer}
+    alias = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type == "Identity" and node.input[0] in weights
+    }
+    kept = [node for node in graph.node if not (node.output and node.output[0] in alias)]
+    for node in kept:
+        for i, name in enumerate(node.input):
+            if name in alias:
+                node.input[i] = alias[name]
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def _axis(node: onnx.NodeProto, n_dims: int) -> int:

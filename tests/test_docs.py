@@ -103,7 +103,7 @@ def _given(words: list[str]) -> None:
     if words[0] == "fit" and "-o" in words:
         # a page that lists ways to fit means each for itself
         shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
-    if words[0] == "fit" and not {"--input-size", "--plan"} & set(words):
+    if words[0] == "fit" and not {"--input-size", "--plan", "--budget"} & set(words):
         # what is shown is that the commands work, and smaller images do for that
         words = [*words, "--input-size", "96"]
     if words[0] not in ONLY_OPTIONS and "--log-to" not in words:

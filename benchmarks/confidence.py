@@ -5,8 +5,7 @@
 
 Calibration: five fits (effort fast) of each set hold out every image once; their calibrated
 probabilities are judged together. Unknown images: a whole fit of four fifths of a set is saved,
-and its ``model.onnx`` meets the other fifth, the other three sets, and spoiled and empty images;
-once more for digits with every layer trained, at 96 pixels.
+and its ``model.onnx`` meets the other fifth, the other three sets, and spoiled and empty images.
 Writes benchmarks/results/confidence.json and docs/confidence.md.
 """
 
@@ -25,7 +24,6 @@ import numpy.typing as npt
 RESULTS = Path(__file__).parent / "results" / "confidence.json"
 #: foreign images, spoiled ones and empty ones that each model meets, at most
 _FOREIGN, _SPOILED, _EMPTY = 300, 100, 32
-_TRAINED = "digits, every layer trained"
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -56,14 +54,12 @@ def _measure(options: argparse.Namespace) -> None:
     calibration = {name: _calibration(found) for name, found in sets.items()}
     for name, row in calibration.items():
         print(name, row, flush=True)
-    unknown: dict[str, Any] = {}
-    models: list[tuple[str, str, dict[str, Any]]] = [(name, name, {}) for name in NAMES]
-    models.append((_TRAINED, "digits", {"strategy": "finetune", "epochs": 2, "input_size": "96"}))
-    for title, name, settings in models:
-        unknown[title] = _unknown(name, sets, options.work / "confidence" / title, settings)
-        print(title, unknown[title], flush=True)
-        found = {"calibration": calibration, "unknown": unknown}
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    unknown = {}
+    for name in NAMES:
+        unknown[name] = _unknown(name, sets, options.work / "confidence")
+        print(name, unknown[name], flush=True)
+    found = {"calibration": calibration, "unknown": unknown}
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def _calibration(found: Any) -> dict[str, Any]:
@@ -93,9 +89,7 @@ def _calibration(found: Any) -> dict[str, Any]:
     }
 
 
-def _unknown(
-    name: str, sets: dict[str, Any], folder: Path, settings: dict[str, Any]
-) -> dict[str, Any]:
+def _unknown(name: str, sets: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Fit and save a model; let it meet its own held-out images and all others."""
     from sklearn.metrics import roc_auc_score
 
@@ -105,20 +99,20 @@ def _unknown(
     from trusting.sets import corrupted, empty
 
     own = sets[name]
-    run = folder / "run"
-    frostline.fit(own.table(folder, 0), run, effort="fast", overwrite=True, **settings)
+    run = folder / name
+    frostline.fit(own.table(folder, 0), run, effort="fast", overwrite=True)
     model = frostline.load(run)
     card = load_card(run)
     held = own.folds[0][1]
     inside = _scores(model, own.paths(held))
-    prepared = np.stack([model.prepare(p, name=p.name) for p in own.paths(held[:_SPOILED])])
+    prepared = own.store.pixels(held[:_SPOILED])
     images: dict[str, Iterable[Any]] = {
         other: found.paths(found.folds[0][1][:_FOREIGN])
         for other, found in sets.items()
         if other != name
     }
     spoiled = {f"own, {kind}": found for kind, found in corrupted(prepared).items()}
-    spoiled |= empty(_EMPTY, card.preprocessing.size)
+    spoiled |= empty(_EMPTY, prepared.shape[1])
     for kind, pixels in spoiled.items():
         # on a frame, so that the network sees them pixel by pixel
         images[kind] = list(on_canvas(pixels, card.preprocessing))
@@ -134,7 +128,6 @@ def _unknown(
         }
     assert card.familiar is not None
     return {
-        "set": name,
         "n_train": card.n_train,
         "n_threshold": card.familiar.n_threshold,
         "held_out": len(inside),

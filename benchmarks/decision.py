@@ -2,6 +2,7 @@
 
     python benchmarks/decision.py pretrain --fonts F                 # once, a minute
     python benchmarks/decision.py run --fonts F --stamps S --clip-art C [--part glyphs|lite0]
+    python benchmarks/decision.py anchor --stamps S --clip-art C     # four cells at 224 pixels
     python benchmarks/decision.py report                             # regret, cost, honesty, page
 
 F, S and C are folders of unpacked Debian packages: fonts (fonts-dejavu-core, -dejavu-extra,
@@ -33,7 +34,7 @@ def main() -> None:
 
         options.work.mkdir(parents=True, exist_ok=True)
         pretrain(options.fonts, options.work / "glyphs.safetensors")
-    elif options.command == "run":
+    elif options.command in ("run", "anchor"):
         _run(options)
     else:
         from deciding.report import write_report
@@ -51,6 +52,11 @@ def _run(options: argparse.Namespace) -> None:
         fonts=options.fonts, stamps=options.stamps, clip_art=options.clip_art, work=options.work
     )
     RESULTS.mkdir(parents=True, exist_ok=True)
+    if options.command == "anchor":
+        from deciding.anchor import run_anchor
+
+        run_anchor(places, RESULTS)
+        return
     sizes = SIZES[:2] if options.quick else tuple(options.sizes.split(","))
     seeds = SEEDS[:1] if options.quick else tuple(int(s) for s in options.seeds.split(","))
     cells = [
@@ -71,7 +77,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("pretrain", "run", "report"))
+    parser.add_argument("command", choices=("pretrain", "run", "anchor", "report"))
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
     parser.add_argument("--stamps", type=Path, default=Path("/usr/share/tuxpaint/stamps"))
     parser.add_argument("--clip-art", type=Path, default=Path("/usr/share/openclipart/png"))

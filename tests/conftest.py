@@ -24,6 +24,12 @@ def _take_one_core() -> None:
 
 _take_one_core()
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with whole runs: the longest files, which would otherwise keep one process waiting."""
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

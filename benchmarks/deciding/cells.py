@@ -61,11 +61,12 @@ _FEWEST = 3
 
 @dataclass(frozen=True)
 class Cell:
-    """Names one cell."""
+    """Names one cell; ``pixels`` is the input size of real photographs."""
 
     target: str
     size: str
     seed: int
+    pixels: int = LITE0_SIZE
 
     @property
     def key(self) -> str:
@@ -74,22 +75,24 @@ class Cell:
 
 
 @cache
-def network_of(name: str, work: Path) -> Network:
+def network_of(name: str, work: Path, pixels: int = LITE0_SIZE) -> Network:
     """Load a network of the study."""
     if name == "glyphs":
         return glyph_network.load(work / "glyphs.safetensors")
-    return Network.load("efficientnet_lite0").at_size(LITE0_SIZE)
+    return Network.load("efficientnet_lite0").at_size(pixels)
 
 
 @cache
-def prepared(target: TargetSet, places: Places) -> tuple[Task, IntArray, IntArray]:
+def prepared(
+    target: TargetSet, places: Places, pixels: int = LITE0_SIZE
+) -> tuple[Task, IntArray, IntArray]:
     """Return the task of a set, the rows that may teach and those that judge."""
     progress = NullProgress()
     settings = make_settings(threads=torch.get_num_threads(), workers=1, budget=BUDGET)
     resolved = resolve(settings, cuda=False)
     catalog = open_source(table_of(target, places), group_by=None, progress=progress)
     store = run_passes(
-        network_of(target.network, places.work),
+        network_of(target.network, places.work, pixels),
         catalog,
         settings=settings,
         resolved=resolved,
@@ -128,11 +131,18 @@ def training_rows(task: Task, pool: IntArray, cell: Cell) -> IntArray:
     return np.sort(pool[np.concatenate(chosen)])
 
 
-def run_cell(cell: Cell, places: Places, results: Path, *, only: set[str] | None = None) -> None:
+def run_cell(
+    cell: Cell,
+    places: Places,
+    results: Path,
+    *,
+    only: set[str] | None = None,
+    raced: bool = True,
+) -> None:
     """Do what is missing of a cell; write after every option, so nothing is lost."""
     path = results / f"{cell.key}.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    base, pool, test = prepared(SETS[cell.target], places)
+    base, pool, test = prepared(SETS[cell.target], places, cell.pixels)
     task = replace(base, settings=base.settings.model_copy(update={"seed": cell.seed}))
     rows = training_rows(task, pool, cell)
     evidence = gather(task, rows)
@@ -165,12 +175,12 @@ def run_cell(cell: Cell, places: Places, results: Path, *, only: set[str] | None
         if "right" not in entry or guessed.lacks(proposal.name):
             found_now = _scored(task, proposal.action, rows, test, guessed.keep(proposal.name))
             entry.update(right=found_now["right"], cpu=found_now["cpu"], wall=found_now["wall"])
-        if proposal.name != REFERENCE and not _is_raced(entry):
+        if raced and proposal.name != REFERENCE and not _is_raced(entry):
             entry["heat"] = _raced(task, proposal, rows, folds[:1], HEAT)
             finals = folds[1 : 1 + final_folds(len(rows))]
             entry["final"] = _raced(task, proposal, rows, finals, final_share(len(rows)))
         write_text(path, json.dumps(found, indent=1) + "\n")
-    if FASTAI not in options:
+    if raced and FASTAI not in options:
         options[FASTAI] = _fastai(task, context, rows, test)
         write_text(path, json.dumps(found, indent=1) + "\n")
 

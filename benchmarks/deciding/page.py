@@ -114,6 +114,27 @@ def page(found: dict[str, Any]) -> str:
                 ],
             ),
         ]
+    if found["anchor"]:
+        parts += [
+            "## Does 128 pixels tell what holds at 224?\n",
+            "The cells of real pictures at 5 images a class, seed 0, trained at both sizes "
+            "(`python benchmarks/decision.py anchor`). Pairs count options that differ by over a "
+            "point at both sizes; the loss is what the best option at 128 pixels, trained at 224, "
+            "stays behind the best there.\n",
+            _table(
+                ("cell", "options", "rank correlation", "pairs in the same order", "loss, points"),
+                [
+                    (
+                        r["cell"],
+                        r["options"],
+                        r["rank_correlation"],
+                        f"{r['pairs_alike']:.0%}",
+                        r["loss"],
+                    )
+                    for r in found["anchor"]
+                ],
+            ),
+        ]
     parts += [
         "## Every cell\n",
         _table(

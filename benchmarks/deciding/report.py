@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from deciding.anchor import compare
 from deciding.cells import FASTAI, REFERENCE, SIZES
 from deciding.fitting import fit, fit_gain, fit_growth, leave_one_set_out
 from deciding.plots import bars, panels
@@ -60,6 +61,7 @@ def write_report(folder: Path) -> None:
         "cases": _cases(large, chosen),
         "transfer": _transfer(large),
         "apart": [_row(c, c.choose()) for c in cells if c.target == APART],
+        "anchor": compare(folder),
         "rows": [_row(c, choice) for c, choice in chosen],
     }
     honesty = folder.parent / "honesty.json"

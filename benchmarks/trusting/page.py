@@ -10,8 +10,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "confidence.md"
 _APART = {frozenset(("photos", "solar-cells")), frozenset(("digits", "clip-art"))}
 _BAR_ECE, _BAR_AUROC = 0.03, 0.95
 _TRIED = (
-    "A bias for every class beside the temperature, and mixing with equal probabilities, were tried "
-    "and came no nearer."
+    "A bias for every class beside the temperature, and mixing with equal probabilities, were "
+    "tried and came no nearer."
 )
 
 _HEAD = """# Believe its confidence
@@ -79,8 +79,7 @@ def write_page(found: dict[str, Any]) -> None:
 def _calibration(rows: dict[str, Any]) -> list[str]:
     lines = [
         "`python benchmarks/confidence.py`, effort fast, every image held out once by one of five "
-        "fits (figures in [benchmarks/results/confidence.json]"
-        "(../benchmarks/results/confidence.json)):",
+        "fits (figures in `benchmarks/results/confidence.json`):",
         "",
         "| set | images | classes | accuracy | ECE before | ECE after | by chance alone | "
         "NLL before | NLL after |",
@@ -101,8 +100,8 @@ def _calibration(rows: dict[str, Any]) -> list[str]:
     said = f"The aim is {_BAR_ECE} on sets of 500 images or more: "
     said += f"missed for {_listed(above)}. {_TRIED}" if above else "met on all of them."
     said += (
-        " On 1,400 of the drawings the error was 0.037, where chance alone shows 0.029: so many are "
-        "too few to judge it."
+        " On 1,400 of the drawings the error was 0.037, where chance alone shows 0.029: so many "
+        "are too few to judge it."
     )
     return [*lines, "", said]
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from frostline.backbone.new_heads import new_head
     from frostline.backbone.surgery import adapt_input, replace_classifier
     from frostline.backbone.weights import fingerprint
+    from frostline.estimator import TransferClassifier
+    from frostline.exporting.export import export
     from frostline.pipeline import advise, fit
 
     load = Model.load
@@ -31,10 +33,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "Model": "frostline.artifact.model",
     "Network": "frostline.backbone.network",
+    "TransferClassifier": "frostline.estimator",
     "adapt_input": "frostline.backbone.surgery",
     "add_new_groups": "frostline.backbone.groups",
     "advise": "frostline.pipeline",
     "evaluate": "frostline.artifact.evaluate",
+    "export": "frostline.exporting.export",
     "fingerprint": "frostline.backbone.weights",
     "fit": "frostline.pipeline",
     "freeze": "frostline.backbone.freezing",
@@ -51,11 +55,13 @@ _HOMES = {
 __all__ = [
     "Model",
     "Network",
+    "TransferClassifier",
     "__version__",
     "adapt_input",
     "add_new_groups",
     "advise",
     "evaluate",
+    "export",
     "fingerprint",
     "fit",
     "freeze",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from frostline.artifact.run_folder import RunFolder
@@ -13,7 +14,7 @@ from frostline.assess import TRAINED_FOLDS, Assessed, assess
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.images.audit import Audit, audit
 from frostline.images.catalog import Catalog
-from frostline.images.sources import open_source
+from frostline.images.sources import Source, open_source, source_identity
 from frostline.images.split import Split, make_split
 from frostline.plan import NetworkResult, Plan
 from frostline.procedure import (
@@ -64,7 +65,7 @@ class Advice:
 
 
 def fit(
-    source: str | Path,
+    source: Source,
     output: str | Path,
     *,
     plan: str | Path | Plan | None = None,
@@ -77,9 +78,11 @@ def fit(
 
     Parameters
     ----------
-    source : str or Path
-        A folder with one folder per class, or a CSV, TSV or Parquet table with the columns
-        ``path``, ``label`` and perhaps ``split`` and ``group``.
+    source : path, DataFrame, dataset, (images, labels) or dict
+        A folder with one folder per class; a CSV, TSV or Parquet table, or a DataFrame, with the
+        columns ``path``, ``label`` and perhaps ``split`` and ``group``; a dataset of Hugging
+        Face or torchvision; images and labels in memory; or a dict of these by part. See
+        :func:`frostline.images.sources.open_source`.
     output : str or Path
         The run folder. An unfinished run with the same settings is resumed.
     plan : str, Path, Plan or None, default=None
@@ -119,7 +122,7 @@ def fit(
 
 
 def advise(
-    source: str | Path,
+    source: Source,
     *,
     progress: Progress | None = None,
     started: float | None = None,
@@ -138,12 +141,36 @@ def advise(
     return Advice(plan, prepared, clock.report())
 
 
+def fit_all(
+    source: Source, *, progress: Progress | None = None, **settings: Any
+) -> tuple[Prepared, Fitted, Stopwatch]:
+    """Fit to every image of a source: none is held out, nothing is written.
+
+    Takes and raises what :func:`fit` does; for callers that judge the result on images of their
+    own.
+    """
+    clock = Stopwatch()
+    prepared = _prepare(
+        source,
+        make_settings(**settings),
+        progress or NullProgress(),
+        clock,
+        None,
+        hold_out=False,
+    )
+    with clock.phase("deciding and training"):
+        fitted = fit_once(prepared.task, prepared.split.train)
+    return prepared, fitted, clock
+
+
 def _prepare(
-    source: str | Path,
+    source: Source,
     settings: Settings,
     progress: Progress,
     clock: Stopwatch,
     plan: Plan | None,
+    *,
+    hold_out: bool = True,
 ) -> Prepared:
     resolved = resolve(settings, cuda=torch.cuda.is_available())
     torch.set_num_threads(resolved.threads)
@@ -162,11 +189,15 @@ def _prepare(
         store = stores[0]
     with clock.phase("audit"):
         found = audit(store.catalog, store.thumbnails if settings.near_duplicates else None)
-        split = make_split(
-            store.catalog,
-            found.groups,
-            test_fraction=settings.test_fraction,
-            seed=settings.seed,
+        split = (
+            make_split(
+                store.catalog,
+                found.groups,
+                test_fraction=settings.test_fraction,
+                seed=settings.seed,
+            )
+            if hold_out
+            else _everything(len(store.catalog))
         )
     compared: list[NetworkResult] = []
     if len(stores) > 1:
@@ -214,8 +245,14 @@ def _publish(
     )
 
 
-def _identity(source: str | Path, settings: Settings, plan: Plan | None) -> dict[str, Any]:
+def _everything(n: int) -> Split:
+    """Return the split that learns from all ``n`` images."""
+    none = np.empty(0, dtype=np.int64)
+    return Split("cross-validation", np.arange(n, dtype=np.int64), none, none)
+
+
+def _identity(source: Source, settings: Settings, plan: Plan | None) -> dict[str, Any]:
     """Return everything that decides the result of a run, as JSON types."""
     chosen = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
     carried_out = None if plan is None else plan.action.model_dump(mode="json")
-    return {"source": str(Path(source).resolve()), **chosen, "plan": carried_out}
+    return {"source": source_identity(source), **chosen, "plan": carried_out}

@@ -191,6 +191,14 @@ def publish(
 def _card(
     task: Task, split: Split, fitted: Fitted, scores: Scores, assessed: Assessed
 ) -> ModelCard:
+    headline = {"n": scores.n, **_headline(scores), **_expected(assessed)}
+    return model_card(
+        task, fitted, n_train=len(split.train), test={"method": assessed.method, **headline}
+    )
+
+
+def model_card(task: Task, fitted: Fitted, *, n_train: int, test: dict[str, Any]) -> ModelCard:
+    """Describe a fitted model; ``test`` says how it was judged, and how well it did."""
     network, action, familiar = task.store.network, fitted.plan.action, fitted.familiar
     return ModelCard(
         frostline=__version__,
@@ -206,8 +214,8 @@ def _card(
         if familiar is None
         else FamiliarImages(n_fitted=familiar.n_fitted, n_threshold=familiar.n_threshold),
         fingerprints=Fingerprints(frozen=fingerprint(fitted.trained.module, fitted.trained.frozen)),
-        n_train=len(split.train),
-        test={"method": assessed.method, "n": scores.n, **_headline(scores), **_expected(assessed)},
+        n_train=n_train,
+        test=test,
         source=task.store.catalog.source,
     )
 
@@ -276,6 +284,7 @@ def _provenance(run: RunFolder, task: Task, card: ModelCard) -> dict[str, Any]:
         source=catalog.source,
         run=str(run.path),
         plan_given=task.given_plan,
+        on_disk=catalog.on_disk,
         fingerprints={
             "images and labels": fingerprint_of_images(images),
             "frozen layers": prints.frozen,

@@ -197,7 +197,7 @@ def test_ctrl_c_keeps_what_was_done_and_the_same_command_finishes(
     lines = [f"{p},{p.parent.name},{('train', 'test')[i % 3 == 2]}" for i, p in enumerate(images)]
     table.write_text("\n".join(["path,label,split", *lines]))
     run, whole = tmp_path / "run", tmp_path / "whole"
-    options = ["--strategy", "full", "--epochs", "3", "--batch-size", "16"]
+    options = ["--strategy", "full", "--epochs", "12", "--batch-size", "16", "--input-size", "96"]
     command = [*COMMAND, "fit", str(table), "-o", str(run), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 200

@@ -22,7 +22,7 @@ from frostline.errors import CutError, PlanError, RunFolderError
 from frostline.plan import Blend, FullTraining, Plan, SuffixTraining, TapsHead
 
 #: enough to see what changes; quality is measured by the benchmarks
-TINY: dict[str, Any] = {"epochs": 1, "batch_size": 16, "seed": 3}
+TINY: dict[str, Any] = {"epochs": 1, "batch_size": 16, "seed": 3, "input_size": "96"}
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,9 @@ def _best_epoch(metrics: dict[str, object]) -> int:
     return int(best["epoch"])
 
 
-@pytest.mark.parametrize("settings", [{"strategy": "head"}, {"strategy": "cut", **TINY}])
+@pytest.mark.parametrize(
+    "settings", [{"strategy": "head", "input_size": "96"}, {"strategy": "cut", **TINY}]
+)
 def test_the_number_of_workers_never_changes_the_result(
     digit_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
@@ -371,7 +373,7 @@ def test_options_race_and_the_plan_says_how_each_fared(tmp_path: Path) -> None:
         for label, paths in (("sound", sound), ("broken", broken)):
             for number, path in enumerate(paths):
                 writer.writerow([cells / path, label, "test" if number % 4 == 0 else "train"])
-    result = frostline.fit(table, tmp_path / "run", epochs=1, seed=0)
+    result = frostline.fit(table, tmp_path / "run", epochs=1, seed=0, input_size="128")
     plan = result.plan
     assert plan.evidence is not None
     assert plan.evidence.shift.label == "different"

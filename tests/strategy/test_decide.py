@@ -299,7 +299,9 @@ def test_a_plan_with_adapters_is_written_and_read_back(network: Network, tmp_pat
     read = Plan.from_file(path)
     assert read == plan
     assert redescribe(read, network).trained == Parts.of(network, action).trained
-    part = '"rank": 8'
+    assert isinstance(action, FullTraining)
+    assert isinstance(action.part, Adapters)
+    part = f'"rank": {action.part.rank}'
     assert part in plan.to_json()
     path.write_text(plan.to_json().replace(part, '"rank": 0'))
     with pytest.raises(PlanError, match=r"adapters\.rank: input should be greater than"):

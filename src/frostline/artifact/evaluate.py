@@ -11,7 +11,7 @@ from frostline.artifact.model import Model
 from frostline.errors import InputError, UnreadableImageError
 from frostline.evaluation.scores import Scores, score
 from frostline.images.catalog import Unreadable
-from frostline.images.sources import open_for_evaluation
+from frostline.images.sources import Source, open_for_evaluation, source_name
 from frostline.progress import NullProgress, Progress
 
 
@@ -24,17 +24,15 @@ class Evaluation:
     unreadable: tuple[Unreadable, ...]
 
 
-def evaluate(
-    run: str | Path, source: str | Path, *, progress: Progress | None = None
-) -> Evaluation:
+def evaluate(run: str | Path, source: Source, *, progress: Progress | None = None) -> Evaluation:
     """Score the model of a finished run on labelled images.
 
     Parameters
     ----------
     run : str or Path
         Folder of a finished run.
-    source : str or Path
-        A folder or table as for a fit; its classes must be the model's.
+    source : path, DataFrame, dataset, (images, labels) or dict
+        As for a fit; its classes must be the model's.
     progress : Progress or None, default=None
 
     Raises
@@ -49,8 +47,8 @@ def evaluate(
     probabilities, truth = [], []
     unreadable = list(catalog.unreadable)
     with (progress or NullProgress()).task("classifying", len(catalog)) as bar:
-        paths = [row.path for row in catalog.rows]
-        for row, result in zip(catalog.rows, model.predict_each(paths), strict=True):
+        images = [row.origin for row in catalog.rows]
+        for row, result in zip(catalog.rows, model.predict_each(images), strict=True):
             if isinstance(result, UnreadableImageError):
                 unreadable.append(Unreadable(row.name, result.reason))
             else:
@@ -58,6 +56,6 @@ def evaluate(
                 truth.append(row.label)
             bar.advance()
     if not truth:
-        raise InputError(f"No image of {source} could be read.")
+        raise InputError(f"No image of {source_name(source)} could be read.")
     scores = score(np.stack(probabilities), np.array(truth))
     return Evaluation(scores, model.classes, tuple(unreadable))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from frostline.artifact.card import ModelCard
 from frostline.artifact.inputs import ImageLike, as_sequence, name_of, to_rgb
 from frostline.artifact.model_folder import ONNX, checked_file, find_model_folder, load_card
+from frostline.artifact.onnx_file import is_onnx_file, open_onnx_file
 from frostline.artifact.prepared import on_canvas
 from frostline.artifact.runtime import Answers, answers, open_session
 from frostline.errors import RunFolderError, UnreadableImageError
@@ -80,17 +81,27 @@ class Model:
     classes : tuple of str
         In the order of the columns of :meth:`predict_proba`.
     folder : Path
+        The model folder, or the exported file.
     """
 
     def __init__(
-        self, folder: Path, card: ModelCard, *, threads: int, workers: int, max_pixels: int
+        self,
+        folder: Path,
+        card: ModelCard,
+        *,
+        threads: int,
+        workers: int,
+        max_pixels: int,
+        session: Any = None,
     ) -> None:
         self.folder = folder
         self.card = card
         self.classes = card.classes
-        self._file = checked_file(folder, ONNX, card.fingerprints.onnx)
+        self._file = (
+            folder if session is not None else checked_file(folder, ONNX, card.fingerprints.onnx)
+        )
         self._threads, self._workers, self._max_pixels = threads, workers, max_pixels
-        self._session: Any = None
+        self._session = session
         self._opening = threading.Lock()
 
     @classmethod
@@ -102,7 +113,7 @@ class Model:
         workers: int | None = None,
         max_pixels: int = Settings.model_fields["max_pixels"].default,
     ) -> Model:
-        """Load the model of a run folder, or a model folder itself.
+        """Load the model of a run folder, a model folder itself, or an exported ONNX file.
 
         Parameters
         ----------
@@ -118,15 +129,25 @@ class Model:
         ------
         RunFolderError
             If there is no finished model, or one of its files is damaged.
+        InputError
+            If an ONNX file is missing, damaged or none that Frostline exported.
         """
-        found = find_model_folder(Path(folder))
-        cores = available_cores()
+        path, cores = Path(folder), available_cores()
+        threads = threads or cores
+        session = None
+        if is_onnx_file(path):
+            opened = open_onnx_file(path, threads=threads)
+            found, card, session = path, opened.card, opened.session
+        else:
+            found = find_model_folder(path)
+            card = load_card(found)
         return cls(
             found,
-            load_card(found),
-            threads=threads or cores,
+            card,
+            threads=threads,
             workers=min(cores, 8) if workers is None else workers,
             max_pixels=max_pixels,
+            session=session,
         )
 
     def __repr__(self) -> str:

@@ -150,18 +150,29 @@ def load_card(folder: Path) -> ModelCard:
         content = path.read_bytes()
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error.strerror}.") from error
+    return parse_card(content, where=str(path), hint=_FIT_AGAIN)
+
+
+def parse_card(content: bytes, *, where: str, hint: str) -> ModelCard:
+    """Check the JSON of a model card; ``where`` is what to call it in errors.
+
+    Raises
+    ------
+    RunFolderError
+        If it is damaged or of another version.
+    """
     try:
         return ModelCard.model_validate_json(content)
     except ValidationError as error:
-        _check_version(path, content)
+        _check_version(where, content)
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise RunFolderError(
-            f"{path} is damaged or of another version: {where}: {first['msg']}.", hint=_FIT_AGAIN
+            f"{where} is damaged or of another version: {place}: {first['msg']}.", hint=hint
         ) from None
 
 
-def _check_version(path: Path, content: bytes) -> None:
+def _check_version(where: str, content: bytes) -> None:
     """Say so if a card was written by a newer Frostline than this one."""
     try:
         values = json.loads(content)
@@ -172,7 +183,7 @@ def _check_version(path: Path, content: bytes) -> None:
     found, known = values.get("format_version"), _NEWEST_FORMAT
     if isinstance(found, int) and found > known:
         raise RunFolderError(
-            f"{path} was written by Frostline {values.get('frostline', 'unknown')} in format "
+            f"{where} was written by Frostline {values.get('frostline', 'unknown')} in format "
             f"{found}; this is Frostline {__version__}, which reads format {known}.",
             hint="Update Frostline.",
         )

@@ -19,7 +19,7 @@ REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoi
 #: what the report is made of, and what decides the result
 REPORT_DATA, SETTINGS = "report.json", "settings.json"
 #: everything that a run may write; nothing else is ever removed
-_OURS = (
+OURS = (
     *(PLAN, METRICS, PREDICTIONS, AUDIT, REPORT, REPORT_DATA),
     *(MODEL, LOG, CHECKPOINTS, SETTINGS),
 )
@@ -125,7 +125,7 @@ def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _clear(path: Path) -> None:
-    for name in _OURS:
+    for name in OURS:
         target = path / name
         if target.is_dir():
             shutil.rmtree(target)

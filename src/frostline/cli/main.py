@@ -23,7 +23,6 @@ app = typer.Typer(
     name="frostline",
     help="Transfer learning that measures, decides and shows its work.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -78,12 +77,18 @@ def fit(
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     activations: opt.Activations = "half",
+    log_to: opt.LogTo = None,
 ) -> None:
     """Fit a classifier to labelled images: decide, train, evaluate, save."""
     values = {
-        k: v for k, v in locals().items() if k not in ("source", "output", "plan", "overwrite")
+        k: v
+        for k, v in locals().items()
+        if k not in ("source", "output", "plan", "overwrite", "log_to")
     }
     with polite_exits():
+        from frostline.cli.track import check_trackers, track
+
+        check_trackers(log_to)
         from frostline.cli.show import show_result
         from frostline.pipeline import fit as run_fit
 
@@ -97,6 +102,7 @@ def fit(
             **opt.settings_of(values),
         )
         show_result(result)
+        track(output, log_to)
 
 
 @app.command()
@@ -136,7 +142,7 @@ def advise(
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help=opt.RUN)],
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One CSV line an image.")] = False,
@@ -151,7 +157,7 @@ def predict(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help=opt.RUN)],
     source: opt.Source,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -160,6 +166,33 @@ def evaluate(
         from frostline.cli.evaluate import show_evaluation
 
         show_evaluation(run, source, as_json=as_json)
+
+
+@app.command()
+def export(
+    run: Annotated[
+        Path, typer.Argument(help="Folder of a finished run; for onnx also an exported file.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write; for hub a folder.")
+    ],
+    to: Annotated[str, typer.Option(help="onnx, torch or hub.")] = "onnx",
+    quantize: Annotated[
+        str | None, typer.Option(help="int8: an ONNX file about four times smaller.")
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Images for checks and int8; by default those the run was judged on."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier export.")
+    ] = False,
+) -> None:
+    """Write a run as ONNX, for PyTorch or for a model hub, and check it against the model."""
+    with polite_exits():
+        from frostline.cli.export import export_run
+
+        export_run(run, output, to=to, quantize=quantize, images=images, overwrite=overwrite)
 
 
 @app.command()
@@ -288,7 +321,7 @@ def cache_prune(
 
 @app.command()
 def serve(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help=opt.RUN)],
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",

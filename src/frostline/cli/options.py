@@ -27,6 +27,8 @@ class EffortName(StrEnum):
     best = "best"
 
 
+RUN = "Folder of a finished run, or an ONNX file that 'frostline export' wrote."
+
 _CHOICE, _DATA, _TRAIN, _MACHINE = "What to do", "Images", "Training", "Machine"
 
 Source = Annotated[
@@ -115,6 +117,12 @@ Activations = Annotated[
     ),
 ]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.", rich_help_panel=_MACHINE)]
+LogTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Hand the numbers to tensorboard or mlflow as well; may be repeated.",
+    ),
+]
 
 _ACCESS, _LIMITS = "Who may ask", "Limits"
 

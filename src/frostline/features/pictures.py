@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,8 @@ from PIL import Image
 
 from frostline.errors import UnreadableImageError
 from frostline.images.catalog import Catalog
-from frostline.images.decode import N_PIXELS, decode
+from frostline.images.decode import N_PIXELS
+from frostline.images.held import Held, decode_unchanged
 from frostline.images.reading import read_in_order
 from frostline.images.thumbnails import thumbnail
 from frostline.preprocessing import Preprocessing, UInt8Array
@@ -102,8 +102,8 @@ class Pictures:
         workers: int,
         prepared_bytes: int | None = None,
     ) -> None:
-        self._files: Mapping[str, tuple[Path, str]] = {
-            digest: (row.path, row.name)
+        self._files: Mapping[str, tuple[Path | Held, str]] = {
+            digest: (row.origin, row.name)
             # reversed, so that of equal images the first one speaks for all
             for digest, row in zip(reversed(catalog.digests), reversed(catalog.rows), strict=True)
         }
@@ -175,26 +175,14 @@ class Pictures:
         return Prepared(digest, pixels, thumbnail(image), int(image.info[N_PIXELS]))
 
     def _decode(self, digest: str) -> Image.Image:
-        path, name = self._files[digest]
-        image = decode(
-            path,
-            max_pixels=self.max_pixels,
+        origin, name = self._files[digest]
+        return decode_unchanged(
+            origin,
+            digest,
             name=name,
+            max_pixels=self.max_pixels,
             at_least=self.preprocessing.decode_at_least,
         )
-        # what is stored under a digest must belong to it, for this run and for all later ones
-        if _digest_of(path, name) != digest:
-            raise UnreadableImageError(name, "changed while it was being read")
-        return image
-
-
-def _digest_of(path: Path, name: str) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
-        raise UnreadableImageError(name, reason) from None
 
 
 def affordable(limit: int) -> int:

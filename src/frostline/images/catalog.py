@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.errors import InputError
+from frostline.images.held import Held
 
 Part = Literal["train", "val", "test"]
 IntArray = npt.NDArray[np.int64]
@@ -25,15 +26,18 @@ class ImageRow:
     Attributes
     ----------
     path : Path
-        Absolute.
+        Absolute; just the name for an image that is in no file of its own.
     name : str
-        What people see: the path below the source, with forward slashes. Unique in a catalog.
+        What people see: the path below the source, with forward slashes, or the image's place in
+        it. Unique in a catalog.
     label : int
         Position in ``Catalog.classes``.
     part : {"train", "val", "test"} or None
         Given by the source; None when the source has no parts.
     group : str or None
         Images of one group are never split apart; None: a group of its own.
+    held : Held or None
+        The image itself, where it is in no file of its own.
     """
 
     path: Path
@@ -41,6 +45,12 @@ class ImageRow:
     label: int
     part: Part | None = None
     group: str | None = None
+    held: Held | None = None
+
+    @property
+    def origin(self) -> Path | Held:
+        """Where the image is read from."""
+        return self.path if self.held is None else self.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +68,18 @@ class Catalog:
     Attributes
     ----------
     source : str
-        The folder or table, as it was given.
+        The folder or table, as it was given; a description of anything else.
     classes : tuple of str
         In natural order; a label is a position in it.
     rows : tuple of ImageRow
     digests : tuple of str
-        SHA-256 of each row's file content, in hexadecimal.
+        SHA-256 of each row's content, in hexadecimal.
     ignored : dict of str to int
         Entries of the source that are no images, counted by kind.
     unreadable : tuple of Unreadable
         Images that were left out, with reasons.
+    on_disk : bool
+        Whether ``source`` is a path, so that a command can name it.
     """
 
     source: str
@@ -76,6 +88,7 @@ class Catalog:
     digests: tuple[str, ...]
     ignored: dict[str, int] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
+    on_disk: bool = True
 
     def __len__(self) -> int:
         return len(self.rows)

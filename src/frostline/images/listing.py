@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from frostline.images.catalog import Part, Unreadable
+from frostline.images.held import Held
 
 #: accepted spellings of the parts, in lower case
 PART_NAMES: dict[str, Part] = {
@@ -22,7 +23,7 @@ PART_NAMES: dict[str, Part] = {
 class Found:
     """One image of a source, with its class still by name."""
 
-    path: Path
+    origin: Path | Held
     name: str
     class_name: str
     part: Part | None = None

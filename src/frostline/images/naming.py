@@ -37,3 +37,19 @@ def some(names: Sequence[object], *, limit: int = 5) -> str:
     shown = ", ".join(str(name) for name in names[:limit])
     more = len(names) - limit
     return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def label_text(value: object) -> str:
+    """Turn a label or cell into text; missing ones are blank, whole floats stay whole."""
+    if value is None:
+        return ""
+    try:
+        missing = bool(value != value)
+    except (TypeError, ValueError):
+        # that is how pandas' NA answers
+        missing = True
+    if missing:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()

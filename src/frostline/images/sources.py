@@ -1,42 +1,86 @@
-"""Open a folder or a table of labelled images as a catalog."""
+"""Open labelled images as a catalog, wherever they are: folders, tables, datasets, memory."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from frostline.errors import InputError, SettingsError, UnreadableImageError, did_you_mean
 from frostline.images.catalog import Catalog, ImageRow, Unreadable
-from frostline.images.decode import EXTENSIONS, os_reason
+from frostline.images.decode import EXTENSIONS
 from frostline.images.folders import LAYOUT, list_folder
-from frostline.images.listing import Found, Listing
+from frostline.images.frames import is_frame, list_frame
+from frostline.images.held import Held, digest_of
+from frostline.images.hugging_face import is_hugging_face, list_hugging_face
+from frostline.images.in_memory import is_pair, list_pair
+from frostline.images.listing import PART_NAMES, Found, Listing
 from frostline.images.naming import natural_key, some
 from frostline.images.reading import read_in_order
 from frostline.images.tables import list_table
+from frostline.images.torch_datasets import is_torch_dataset, list_items
 from frostline.progress import NullProgress, Progress
 from frostline.settings import available_cores
 
 _TABLES = (".csv", ".tsv", ".parquet")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
+#: whatever :func:`open_source` takes: there are too many kinds, most of optional libraries
+Source = object
+
+#: objects that hold labelled images: how to tell them, how to list them, what their rows are
+_OBJECTS: tuple[tuple[Callable[[object], bool], Callable[..., Listing], str], ...] = (
+    (is_pair, list_pair, "images"),
+    (is_hugging_face, list_hugging_face, "rows"),
+    (is_frame, list_frame, "rows"),
+    (is_torch_dataset, list_items, "images"),
+)
+_SOURCES = (
+    "Give a folder, a table, a DataFrame, a dataset of Hugging Face or torchvision, (images, "
+    "labels), or a dict of these by part: {'train': ..., 'test': ...}."
+)
+
+
+def source_name(source: Source) -> str:
+    """Return what to call a source in messages and reports; a path as it was given."""
+    if isinstance(source, str | Path):
+        return str(source)
+    if isinstance(source, Mapping):
+        return ", ".join(f"{part}: {source_name(value)}" for part, value in source.items())
+    of, size = source, getattr(source, "__len__", None)
+    if is_pair(source) and isinstance(source, tuple):
+        of = source[0]
+        size = getattr(of, "__len__", None)
+    unit = next((unit for known, _, unit in _OBJECTS if known(source)), "items")
+    count = "" if size is None else f" of {size():,} {unit}"
+    return f"{type(of).__name__}{count}"
+
+
+def source_identity(source: Source) -> str:
+    """Return what stands for a source when a run is resumed: for a path, the absolute one."""
+    if isinstance(source, str | Path):
+        return str(Path(source).resolve())
+    return source_name(source)
+
 
 def open_source(
-    source: str | Path, *, group_by: str | None = None, progress: Progress | None = None
+    source: Source, *, group_by: str | None = None, progress: Progress | None = None
 ) -> Catalog:
-    """List the labelled images of a folder or table, and read each file once for its digest.
+    """List the labelled images of a source, and read each once for its digest.
 
     Parameters
     ----------
-    source : str or Path
-        A folder with one sub-folder per class (with or without train, val and test above them),
-        or a ``.csv``, ``.tsv`` or ``.parquet`` table.
+    source : path, DataFrame, dataset, (images, labels) or dict
+        A folder with one sub-folder per class (with or without train, val and test above them);
+        a ``.csv``, ``.tsv`` or ``.parquet`` table; a DataFrame of pandas or polars with the same
+        columns; a dataset of Hugging Face or torchvision; images and labels in memory, perhaps
+        with groups. Or a dict of such sources by part: train, val, test.
     group_by : str or None, default=None
-        Images of one group are never split apart. For a table a column name; for a folder a
-        regular expression, searched in the relative path, whose first group (or whole match) is
-        the group's name.
+        Images of one group are never split apart. For a table, DataFrame or Hugging Face dataset
+        a column name; for a folder a regular expression, searched in the relative path, whose
+        first group (or whole match) is the group's name.
     progress : Progress or None, default=None
 
     Returns
@@ -53,15 +97,16 @@ def open_source(
         If ``group_by`` is no valid regular expression or names no column.
     """
     progress = progress or NullProgress()
-    listing = _list(Path(source), group_by, progress, need_train=True)
-    classes = _classes(str(source), listing)
-    catalog = _catalog(str(source), listing, classes, progress)
+    listing = _list(source, group_by, progress, need_train=True)
+    name = source_name(source)
+    classes = _classes(name, listing)
+    catalog = _catalog(name, listing, classes, progress, on_disk=isinstance(source, str | Path))
     catalog.check()
     return catalog
 
 
 def open_for_evaluation(
-    source: str | Path,
+    source: Source,
     classes: Sequence[str],
     *,
     group_by: str | None = None,
@@ -71,7 +116,7 @@ def open_for_evaluation(
 
     Parameters
     ----------
-    source : str or Path
+    source : path, DataFrame, dataset, (images, labels) or dict
         As for :func:`open_source`; a training part is not needed.
     classes : sequence of str
         The model's classes; labels become positions in it. Some may be absent from the source.
@@ -82,24 +127,74 @@ def open_for_evaluation(
         If the source has a class that the model does not know, or no readable image.
     """
     progress = progress or NullProgress()
-    listing = _list(Path(source), group_by, progress, need_train=False)
+    listing = _list(source, group_by, progress, need_train=False)
+    name = source_name(source)
     known = set(classes)
     unknown = sorted({f.class_name for f in listing.found} - known, key=natural_key)
     if unknown:
         many = "classes" if len(unknown) > 1 else "class"
         raise InputError(
-            f"The model does not know the {many} {some([repr(n) for n in unknown])} of {source}.",
+            f"The model does not know the {many} {some([repr(n) for n in unknown])} of {name}.",
             hint=did_you_mean(unknown[0], classes)
             or f"It knows {some([repr(n) for n in classes], limit=12)}.",
         )
-    catalog = _catalog(str(source), listing, tuple(classes), progress)
+    catalog = _catalog(
+        name, listing, tuple(classes), progress, on_disk=isinstance(source, str | Path)
+    )
     if not len(catalog):
         first = catalog.unreadable[0]
-        raise InputError(f"No readable image in {source}: {first.path}: {first.reason}.")
+        raise InputError(f"No readable image in {name}: {first.path}: {first.reason}.")
     return catalog
 
 
-def _list(path: Path, group_by: str | None, progress: Progress, *, need_train: bool) -> Listing:
+def _list(source: Source, group_by: str | None, progress: Progress, *, need_train: bool) -> Listing:
+    if isinstance(source, str | Path):
+        return _list_path(Path(source), group_by, progress, need_train=need_train)
+    if isinstance(source, Mapping):
+        listing = _list_parts(source, group_by, progress)
+    else:
+        listing = _list_object(source, group_by)
+    if need_train:
+        _need_train(listing, source_name(source))
+    return listing
+
+
+def _list_object(source: Source, group_by: str | None) -> Listing:
+    for known, list_it, _ in _OBJECTS:
+        if known(source):
+            return list_it(source, group_by=group_by)
+    raise InputError(f"A {type(source).__name__} is no source of images.", hint=_SOURCES)
+
+
+def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Progress) -> Listing:
+    """List several sources, each of which is one part."""
+    whole = Listing()
+    for key, source in sources.items():
+        part = PART_NAMES.get(str(key).lower())
+        if part is None:
+            raise InputError(
+                f"A part cannot be called {str(key)!r}; use train, val or test.",
+                hint=did_you_mean(str(key).lower(), PART_NAMES),
+            )
+        own = _list(source, group_by, progress, need_train=False)
+        if any(found.part is not None for found in own.found):
+            raise InputError(f"What is given as {str(key)!r} has parts of its own.")
+        whole.found += [
+            replace(found, part=part, name=f"{key}/{found.name}") for found in own.found
+        ]
+        whole.ignored += own.ignored
+        whole.unreadable += [replace(u, path=f"{key}/{u.path}") for u in own.unreadable]
+    return whole
+
+
+def _need_train(listing: Listing, name: str) -> None:
+    if not any(found.part in (None, "train") for found in listing.found):
+        raise InputError(f"{name} has no training images.", hint="Name a part 'train'.")
+
+
+def _list_path(
+    path: Path, group_by: str | None, progress: Progress, *, need_train: bool
+) -> Listing:
     given, path = path, path.expanduser().absolute()
     if path.is_dir():
         # compile first: a wrong setting should not have to wait for a long listing
@@ -180,9 +275,14 @@ def _classes(source: str, listing: Listing) -> tuple[str, ...]:
 
 
 def _catalog(
-    source: str, listing: Listing, classes: tuple[str, ...], progress: Progress
+    source: str,
+    listing: Listing,
+    classes: tuple[str, ...],
+    progress: Progress,
+    *,
+    on_disk: bool,
 ) -> Catalog:
-    """Read every file once, for its digest, and leave out what cannot be read."""
+    """Read every image once, for its digest, and leave out what cannot be read."""
     position = {name: label for label, name in enumerate(classes)}
     rows: list[ImageRow] = []
     digests: list[str] = []
@@ -194,7 +294,9 @@ def _catalog(
                 unreadable.append(Unreadable(found.name, result.reason))
             else:
                 label = position[found.class_name]
-                rows.append(ImageRow(found.path, found.name, label, found.part, found.group))
+                held = found.origin if isinstance(found.origin, Held) else None
+                path = Path(found.name) if isinstance(found.origin, Held) else found.origin
+                rows.append(ImageRow(path, found.name, label, found.part, found.group, held))
                 digests.append(result)
             task.advance()
     return Catalog(
@@ -204,16 +306,9 @@ def _catalog(
         digests=tuple(digests),
         ignored=dict(sorted(listing.ignored.items())),
         unreadable=tuple(unreadable),
+        on_disk=on_disk,
     )
 
 
 def _digest(found: Found) -> str:
-    try:
-        with found.path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256")
-            size = stream.tell()
-    except OSError as error:
-        raise UnreadableImageError(found.name, os_reason(error)) from None
-    if size == 0:
-        raise UnreadableImageError(found.name, "empty file")
-    return digest.hexdigest()
+    return digest_of(found.origin, name=found.name)

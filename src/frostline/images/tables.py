@@ -12,7 +12,7 @@ from frostline.errors import InputError, SettingsError, did_you_mean
 from frostline.images.catalog import Part
 from frostline.images.decode import os_reason
 from frostline.images.listing import PART_NAMES, Found, Listing
-from frostline.images.naming import printable, some
+from frostline.images.naming import label_text, printable, some
 
 _REQUIRED = ("path", "label")
 _KNOWN = ("path", "label", "split", "group")
@@ -43,31 +43,55 @@ def list_table(table: Path, *, group_by: str | None = None) -> Listing:
         If the column ``group_by`` does not exist.
     """
     columns, rows = _read(table)
+    return list_rows(f"Table {table}", table.parent, columns, rows, group_by=group_by)
+
+
+def list_rows(
+    table: str,
+    folder: Path,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    group_by: str | None = None,
+) -> Listing:
+    """List the images that rows of text name; takes and raises what :func:`list_table` does.
+
+    Parameters
+    ----------
+    table : str
+        What to call the table in messages, such as ``"Table a.csv"``.
+    folder : Path
+        Where relative paths start.
+    columns : sequence of str
+        In lower case.
+    rows : sequence of Row
+    group_by : str or None, default=None
+    """
     _check_columns(table, columns)
     group_column = _group_column(columns, group_by)
     if not rows:
-        raise InputError(f"Table {table} has no rows.")
+        raise InputError(f"{table} has no rows.")
     for column in _REQUIRED:
         _refuse(table, f"no {column}", [at for row, at in rows if not row[column]])
     has_split = "split" in columns and any(row["split"] for row, _ in rows)
     if has_split:
         _check_split(table, rows)
-    _check_repeats(table, rows)
+    _check_repeats(table, folder, rows)
     listing = Listing()
     missing = []
     for row, _ in rows:
-        path = Path(os.path.normpath(table.parent / row["path"]))
+        path = Path(os.path.normpath(folder / row["path"]))
         if not path.is_file():
             missing.append(row["path"])
             continue
         part: Part | None = PART_NAMES[row["split"].lower()] if has_split else None
         group = row[group_column] or None if group_column else None
-        name = _name(path, table.parent)
+        name = _name(path, folder)
         listing.found.append(Found(path, name, printable(row["label"]), part, group))
     if missing:
         raise InputError(
-            f"{len(missing):,} of {len(rows):,} files in {table} do not exist: {some(missing)}.",
-            hint=f"Relative paths start from {table.parent}.",
+            f"{table}: {len(missing):,} of {len(rows):,} files do not exist: {some(missing)}.",
+            hint=f"Relative paths start from {folder}.",
         )
     return listing
 
@@ -136,7 +160,7 @@ def _read_parquet(table: Path, content: bytes) -> tuple[list[str], list[Row]]:
         raise InputError(f"Table {table} is no Parquet file: {error}.") from None
     columns = [str(name).strip().lower() for name in read.column_names]
     wanted = [position for position, name in enumerate(columns) if columns.count(name) == 1]
-    cells = {columns[p]: [_as_text(v) for v in read.column(p).to_pylist()] for p in wanted}
+    cells = {columns[p]: [label_text(v) for v in read.column(p).to_pylist()] for p in wanted}
     rows: list[Row] = [
         ({name: values[i] for name, values in cells.items()}, f"row {i + 1}")
         for i in range(read.num_rows)
@@ -144,26 +168,17 @@ def _read_parquet(table: Path, content: bytes) -> tuple[list[str], list[Row]]:
     return columns, rows
 
 
-def _as_text(value: object) -> str:
-    """Turn a cell into text; whole numbers that a missing value made floats stay whole."""
-    if value is None or value != value:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def _check_columns(table: Path, columns: Sequence[str]) -> None:
+def _check_columns(table: str, columns: Sequence[str]) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
-        raise InputError(f"Table {table} has more than one column {twice[0]!r}.")
+        raise InputError(f"{table} has more than one column {twice[0]!r}.")
     missing = [name for name in _REQUIRED if name not in columns]
     if not missing:
         return
     hints = [(name, did_you_mean(name, missing)) for name in columns if name not in _KNOWN]
     hint = next((f"About column {name!r}: {text}" for name, text in hints if text), "")
     raise InputError(
-        f"Table {table} has the columns {some(columns, limit=12) or '(none)'}; "
+        f"{table} has the columns {some(columns, limit=12) or '(none)'}; "
         "expected path, label and, where wanted, split and group.",
         hint=hint or f"Add a column named {missing[0]!r}.",
     )
@@ -182,30 +197,30 @@ def _group_column(columns: Sequence[str], group_by: str | None) -> str | None:
     return wanted
 
 
-def _check_split(table: Path, rows: Iterable[Row]) -> None:
+def _check_split(table: str, rows: Iterable[Row]) -> None:
     blank = [at for row, at in rows if not row["split"]]
     _refuse(table, "no split, while other rows have one,", blank)
     unknown = {row["split"]: at for row, at in rows if row["split"].lower() not in PART_NAMES}
     if unknown:
         value, at = next(iter(unknown.items()))
         raise InputError(
-            f"Table {table}, {at}: split cannot be {value!r}; use train, val or test.",
+            f"{table}, {at}: split cannot be {value!r}; use train, val or test.",
             hint=did_you_mean(value.lower(), PART_NAMES),
         )
 
 
-def _refuse(table: Path, problem: str, places: Sequence[str]) -> None:
+def _refuse(table: str, problem: str, places: Sequence[str]) -> None:
     if places:
-        raise InputError(f"Table {table}: {problem} in {some(places)}.")
+        raise InputError(f"{table}: {problem} in {some(places)}.")
 
 
-def _check_repeats(table: Path, rows: Iterable[Row]) -> None:
+def _check_repeats(table: str, folder: Path, rows: Iterable[Row]) -> None:
     first: dict[str, str] = {}
     for row, at in rows:
-        path = os.path.normpath(table.parent / row["path"])
+        path = os.path.normpath(folder / row["path"])
         if path in first:
             raise InputError(
-                f"Table {table}: {row['path']} is listed twice, in {first[path]} and {at}.",
+                f"{table}: {row['path']} is listed twice, in {first[path]} and {at}.",
                 hint="List every image once.",
             )
         first[path] = at

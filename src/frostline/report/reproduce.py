@@ -7,6 +7,7 @@ import platform
 import shlex
 from collections.abc import Iterable, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from frostline.settings import Settings
@@ -37,6 +38,7 @@ def provenance(
     source: str,
     run: str,
     plan_given: bool,
+    on_disk: bool = True,
     fingerprints: Mapping[str, str | None],
 ) -> dict[str, Any]:
     """Return ``command``, ``versions`` and ``fingerprints`` as plain JSON types.
@@ -48,11 +50,15 @@ def provenance(
         Images and run folder, as the user named them.
     plan_given : bool
         Whether a plan was carried out instead of deciding.
+    on_disk : bool, default=True
+        Whether ``source`` is a path; anything else only Python can be given.
     fingerprints : mapping of str to str or None
         By what they belong to; those that are None are left out.
     """
     return {
-        "command": command(settings, source=source, run=run, plan_given=plan_given),
+        "command": command(settings, source=source, run=run, plan_given=plan_given)
+        if on_disk
+        else call(settings, source=source, run=run, plan_given=plan_given),
         "versions": versions(),
         "fingerprints": {name: value for name, value in fingerprints.items() if value},
     }
@@ -66,14 +72,27 @@ def command(settings: Settings, *, source: str, run: str, plan_given: bool) -> s
     words = ["frostline", "fit", source, "-o", run]
     if plan_given:
         words += ["--plan", f"{run}/plan.json"]
-    default = Settings()
-    for name in Settings.model_fields:
-        value = getattr(settings, name)
-        if value == getattr(default, name) and name != "seed":
-            continue
+    for name, value in _chosen(settings).items():
         option = f"--{name.replace('_', '-')}"
         words += [_FLAGS[name, value]] if (name, value) in _FLAGS else [option, str(value)]
     return shlex.join(words)
+
+
+def call(settings: Settings, *, source: str, run: str, plan_given: bool) -> str:
+    """Return the call in Python that does what :func:`command` does, for images in memory."""
+    values = {"plan": f"{run}/plan.json"} if plan_given else {}
+    given = "".join(f", {k}={v!r}" for k, v in {**values, **_chosen(settings)}.items())
+    return f"frostline.fit(source, {run!r}{given})  # source: {source}"
+
+
+def _chosen(settings: Settings) -> dict[str, Any]:
+    """Settings that are not at their default, and the seed; paths as text."""
+    default = Settings()
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name in Settings.model_fields
+        if (value := getattr(settings, name)) != getattr(default, name) or name == "seed"
+    }
 
 
 def versions() -> dict[str, str]:

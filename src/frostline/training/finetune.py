@@ -22,6 +22,7 @@ from frostline.training.head_start import probe_head, settle_learning_norms, set
 from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
 from frostline.training.losses import class_weights
+from frostline.training.memory import kept_memory
 from frostline.training.parts import Parts
 from frostline.training.result import Trained
 from frostline.training.sources import Sources
@@ -87,7 +88,7 @@ def finetune(
         If the action does not fit the network.
     """
     compute = Compute.of(resolved)
-    with borrowed_torch(threads=resolved.threads):
+    with borrowed_torch(threads=resolved.threads), kept_memory():
         assembly = assemble(
             action, store.network, n_classes=parts.n_classes, seed=seed, compute=compute
         )

@@ -1,0 +1,1 @@
+"""Runs in every form that they can be exported to, and what is measured on them."""

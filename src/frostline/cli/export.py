@@ -1,0 +1,64 @@
+"""Export a finished run, in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.text import Text
+
+from frostline.cli.console import err, out
+from frostline.exporting.export import export
+from frostline.exporting.exported import Exported, Loss
+
+
+def export_run(
+    run: Path,
+    output: Path,
+    *,
+    to: str,
+    quantize: str | None,
+    images: Path | None,
+    overwrite: bool,
+) -> None:
+    """Write the export and say what it is, how large, and how close to the model."""
+    done = export(run, output, to=to, quantize=quantize, images=images, overwrite=overwrite)
+    out.print(Text.assemble("Wrote ", (str(done.path), "bold green"), f" ({_size(done.n_bytes)})"))
+    for note in done.notes:
+        err.print(Text(note))
+    if done.loss is None:
+        out.print(Text(_agreement(done)))
+    else:
+        for line in _loss(done.loss, done.n_bytes):
+            out.print(Text(line))
+
+
+def _agreement(done: Exported) -> str:
+    found = done.agreement
+    what = "images" if found.real else "made-up images, as those of the run are not where they were"
+    return (
+        f"Read back and compared with the model on {found.n} {what}: probabilities differ by at "
+        f"most {found.largest:.1g}."
+    )
+
+
+def _loss(loss: Loss, n_bytes: int) -> list[str]:
+    lines = [
+        f"{_size(loss.bytes_before)} in float32: {loss.bytes_before / n_bytes:.1f} times smaller.",
+        f"{loss.recipe[0].upper()}{loss.recipe[1:]}; {loss.layers_in_float} of {loss.layers} "
+        "layers kept weights in float32.",
+    ]
+    whom = "other images" if loss.apart else "the same images"
+    measured = (
+        f"Ranges from {loss.calibrated_on} images; on {loss.judged_on} {whom}, "
+        f"{loss.same_class / loss.judged_on:.1%} keep their class."
+    )
+    if loss.accuracy is not None and loss.accuracy_before is not None:
+        measured += (
+            f" Accuracy {loss.accuracy:.1%}, before {loss.accuracy_before:.1%} "
+            f"({(loss.accuracy - loss.accuracy_before) * 100:+.1f} points)."
+        )
+    return [*lines, measured]
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.1f} MB"

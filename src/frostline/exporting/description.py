@@ -1,0 +1,88 @@
+"""What goes with weights, so that people can use them without Frostline: a small JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from frostline import __version__
+from frostline.artifact.card import ModelCard
+from frostline.exporting.state import Plain
+
+_INPUT = (
+    "float32 (n, 3, {size}, {size}), RGB: the shorter side resized to {resize} ({interpolation}, "
+    "antialiased), the centre {size} x {size} kept, then (value / 255 - mean) / std"
+)
+
+
+def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None) -> dict[str, Any]:
+    """Return what a PyTorch user must know, as JSON types.
+
+    Parameters
+    ----------
+    card : ModelCard
+    form : str
+        ``classifier``, ``features`` or ``program``.
+    how : str
+        Code that loads the file.
+    plain : Plain or None, default=None
+        For weights of a library's network.
+    """
+    preprocessing = card.preprocessing
+    return {
+        "frostline": __version__,
+        "form": form,
+        "library": None if plain is None else plain.architecture.library,
+        "architecture": card.backbone if plain is None else plain.architecture.name,
+        "classes": list(card.classes),
+        "preprocessing": {**preprocessing.model_dump(), "resize_to": preprocessing.resize_to},
+        "input": _INPUT.format(
+            size=preprocessing.size,
+            resize=preprocessing.resize_to,
+            interpolation=preprocessing.interpolation,
+        ),
+        "output": "logits (n, classes); their softmax are the calibrated probabilities",
+        "load": how,
+        "weights_licence": card.weights_licence,
+        "test": card.test,
+    }
+
+
+def as_json(description: dict[str, Any]) -> str:
+    """Return a description as JSON."""
+    return json.dumps(description, indent=1, ensure_ascii=False)
+
+
+def loading(plain: Plain, file: str, n_classes: int) -> str:
+    """Return code that loads the weights from ``file`` without Frostline."""
+    library = plain.architecture.library
+    if plain.form == "classifier":
+        return (
+            f"import {library}\n"
+            "from safetensors.torch import load_file\n\n"
+            f"model = {plain.architecture.code(n_classes)}\n"
+            f'model.load_state_dict(load_file("{file}"))\n'
+            "model.eval()\n"
+            "probabilities = model(images).softmax(dim=1)"
+        )
+    return (
+        f"import torch, {library}\n"
+        "from safetensors.torch import load_file\n\n"
+        f'state = load_file("{file}")\n'
+        'weight, bias = state.pop("head.weight"), state.pop("head.bias")\n'
+        f"model = {plain.architecture.code(0)}\n"
+        "model.load_state_dict(state)\n"
+        "model.eval()\n"
+        "maps = model(images).flatten(2)\n"
+        "features = torch.cat([maps.mean(2), maps.std(2, correction=0)], dim=1)\n"
+        "probabilities = (features @ weight.T + bias).softmax(dim=1)"
+    )
+
+
+def running(file: str) -> str:
+    """Return code that runs a program without Frostline."""
+    return (
+        "import torch\n\n"
+        f'model = torch.export.load("{file}").module()\n'
+        "probabilities = model(images).softmax(dim=1)"
+    )

@@ -1,0 +1,111 @@
+"""Export a finished run: one call for every target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from frostline.errors import SettingsError, did_you_mean
+from frostline.exporting.exported import Exported
+from frostline.exporting.onnx_target import export_onnx_file
+from frostline.exporting.origin import Origin
+from frostline.exporting.placing import check_free
+from frostline.exporting.samples import LIMIT, Samples, find_samples
+
+#: images of a check; calibration takes more
+_CHECKED = 32
+_WIDTHS = ("int8",)
+
+
+def _onnx(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
+    del overwrite
+    return export_onnx_file(origin, path, samples=samples, quantise=False)
+
+
+def _int8(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
+    del overwrite
+    return export_onnx_file(origin, path, samples=samples, quantise=True)
+
+
+def _torch(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
+    from frostline.exporting.torch_target import export_torch_file
+
+    return export_torch_file(origin, path, samples=samples, overwrite=overwrite)
+
+
+def _hub(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
+    from frostline.exporting.hub import export_hub_folder
+
+    del overwrite
+    return export_hub_folder(origin, path, samples=samples)
+
+
+TARGETS: dict[str, Callable[..., Exported]] = {"onnx": _onnx, "torch": _torch, "hub": _hub}
+
+
+def export(
+    run: str | Path,
+    path: str | Path,
+    *,
+    to: str = "onnx",
+    quantize: str | None = None,
+    images: str | Path | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write a finished run as files that others can use, and check them against the model.
+
+    Parameters
+    ----------
+    run : str or Path
+        Folder of a finished run; for ``onnx`` also a file that was exported before.
+    path : str or Path
+        Where to write: a file, for ``hub`` a folder.
+    to : {"onnx", "torch", "hub"}, default="onnx"
+        ``onnx``: one file that takes any RGB image and gives calibrated probabilities.
+        ``torch``: weights for timm or torchvision where these have such a network, else a program
+        of ``torch.export``. ``hub``: a folder ready to publish.
+    quantize : {"int8"} or None, default=None
+        Make an ONNX file about four times smaller.
+    images : str, Path or None, default=None
+        Images for checks and for ``quantize``; by default those that the run was judged on.
+    overwrite : bool, default=False
+        Replace an earlier export.
+
+    Returns
+    -------
+    Exported
+
+    Raises
+    ------
+    SettingsError
+        If there is no such target, or it cannot be quantised.
+    RunFolderError, InputError
+        If there is no finished run, the target exists, or images are needed and not found.
+    EngineError
+        If the export does not give the model's probabilities; then nothing was written.
+    """
+    if to not in TARGETS:
+        raise SettingsError(
+            f"There is no export {to!r}.",
+            hint=did_you_mean(to, TARGETS) or f"Exports: {', '.join(TARGETS)}.",
+        )
+    if quantize is not None and quantize not in _WIDTHS:
+        raise SettingsError(
+            f"There is no quantize={quantize!r}.",
+            hint=did_you_mean(quantize, _WIDTHS) or f"Only {_WIDTHS[0]!r} is possible.",
+        )
+    if quantize is not None and to != "onnx":
+        raise SettingsError(
+            f"quantize={quantize!r} belongs to to='onnx', not to {to!r}.",
+            hint="Export an ONNX file, or leave it out.",
+        )
+    origin, target = Origin.open(run), Path(path)
+    check_free(target, overwrite=overwrite, source=origin.given)
+    samples = find_samples(
+        origin.model,
+        origin.given,
+        images=None if images is None else Path(images),
+        limit=LIMIT if quantize else _CHECKED,
+    )
+    make = _int8 if quantize else TARGETS[to]
+    return make(origin, target, samples, overwrite=overwrite)

@@ -1,0 +1,78 @@
+"""What an export has become, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from frostline.exporting.agreement import Agreement
+
+
+class Loss(BaseModel):
+    """What an 8-bit file costs and saves; written into its metadata.
+
+    Attributes
+    ----------
+    recipe : str
+        What is 8 bits wide.
+    layers_in_float, layers : int
+        Layers whose weights stayed in float32, and all layers with weights.
+    calibrated_on : int
+        Images that set the ranges.
+    judged_on : int
+        Images of the next figures; others than the former if ``apart``.
+    apart : bool
+    same_class : int
+        Images that both files put into the same class.
+    labelled : int
+        Images among them whose label is known.
+    accuracy_before, accuracy : float or None
+        Of the float32 file and of this one, on these; None without labels.
+    bytes_before : int
+        Size of the float32 file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str
+    layers_in_float: int = Field(ge=0)
+    layers: int = Field(ge=1)
+    calibrated_on: int = Field(ge=1)
+    judged_on: int = Field(ge=1)
+    apart: bool
+    same_class: int = Field(ge=0)
+    labelled: int = Field(ge=0)
+    accuracy_before: float | None
+    accuracy: float | None
+    bytes_before: int = Field(ge=1)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A finished export.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder.
+    form : {"onnx", "state dict", "program", "hub"}
+        What it is: ``state dict`` and ``program`` are the two forms of a PyTorch export.
+    n_bytes : int
+        Size, of all files together.
+    agreement : Agreement
+        With the model it was made from.
+    notes : tuple of str
+        What a person should know, such as why it has this form.
+    loss : Loss or None
+        Of an 8-bit file.
+    """
+
+    path: Path
+    form: Literal["onnx", "state dict", "program", "hub"]
+    n_bytes: int
+    agreement: Agreement
+    notes: tuple[str, ...] = ()
+    loss: Loss | None = None

@@ -1,0 +1,269 @@
+"""Make an exported ONNX file smaller: 8-bit weights and activations between float ends.
+
+Static quantisation by ONNX Runtime. Preprocessing, everything behind the logits, and the layers
+that give the logits stay in float32: they are small, and errors there reach the answer undamped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from frostline.artifact.runtime import OUTPUT
+from frostline.errors import EngineError, InputError
+from frostline.exporting.weights_alone import narrow_weights
+from frostline.preprocessing import FloatArray, Preprocessing, UInt8Array
+
+#: the tensor between preprocessing and network in every file that Frostline writes
+_NORMALISED = "before/normalised"
+_BATCH = 8
+_FOREIGN = "The file has no network of the form that Frostline exports."
+#: operators with weights, what joins their results, and what passes 8 bits on unchanged
+_WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
+_QUANTISED = (*_WITH_WEIGHTS, "Add", "Relu", "Clip", "MaxPool", "Pad")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is made 8 bits wide.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    narrow : bool
+        7-bit weights: on processors without 8-bit dot products, sums of two 8-bit products
+        overflow.
+    activations : bool
+        Whether activations are 8 bits wide as well. Otherwise the file is as small, exact to the
+        rounding of its weights, and no faster.
+    """
+
+    name: str
+    narrow: bool = True
+    activations: bool = True
+
+
+#: from the fastest to the most careful; the first that loses little is taken
+RECIPES = (
+    Recipe("7-bit weights"),
+    Recipe("8-bit weights", narrow=False),
+    Recipe("8-bit weights, activations in float32", narrow=False, activations=False),
+)
+
+
+def is_quantised(model: onnx.ModelProto) -> bool:
+    """Whether a file computes with 8 bits already."""
+    marks = ("quantize", "integer")
+    return any(mark in node.op_type.lower() for node in _all(model) for mark in marks)
+
+
+def quantise(
+    model: onnx.ModelProto, images: UInt8Array, preprocessing: Preprocessing, recipe: Recipe
+) -> onnx.ModelProto:
+    """Return the model with 8-bit weights and activations; its metadata are kept.
+
+    Parameters
+    ----------
+    model : ModelProto
+        As Frostline exports it.
+    images : ndarray of shape (n, size, size, 3), uint8
+        Prepared images that set the range of every activation.
+    preprocessing : Preprocessing
+    recipe : Recipe
+
+    Raises
+    ------
+    InputError
+        If the model has no network of the form that Frostline exports.
+    EngineError
+        If ONNX Runtime cannot do it.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    before, network = _split(model, preprocessing.size)
+    names = _to_quantise(network)
+    if not names:
+        raise InputError("The network has no layer that can be made 8 bits wide.")
+    if not recipe.activations:
+        return _joined(model, before, narrow_weights(network, names))
+    with TemporaryDirectory() as folder, _quiet():
+        source, target = Path(folder) / "network.onnx", Path(folder) / "int8.onnx"
+        onnx.save(network, source)
+        try:
+            quantize_static(
+                source,
+                target,
+                _Reader(preprocessing.normalise(images)),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(_QUANTISED),
+                per_channel=True,
+                reduce_range=recipe.narrow,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_quantize=names,
+                calibrate_method=CalibrationMethod.MinMax,
+                extra_options={"MatMulConstBOnly": True},
+            )
+        except (RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
+            first = next(iter(str(error).splitlines()), type(error).__name__)
+            raise EngineError(f"ONNX Runtime cannot make this network smaller: {first}") from error
+        smaller = onnx.load(target)
+    return _joined(model, before, smaller)
+
+
+def layers_in_float(model: onnx.ModelProto) -> tuple[int, int]:
+    """Count the layers whose weights stayed in float32, and all layers with weights."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    made = {name: node.op_type for node in model.graph.node for name in node.output}
+    layers = [node.input[1] for node in model.graph.node if node.op_type in _WITH_WEIGHTS]
+    smaller = sum(made.get(name) == "DequantizeLinear" for name in layers)
+    plain = sum(name in weights for name in layers)
+    return plain, plain + smaller
+
+
+class _Reader:
+    """Hands out a few images at a time, as ONNX Runtime's calibration asks for them."""
+
+    def __init__(self, values: FloatArray) -> None:
+        self._batches = iter(np.array_split(values, max(1, len(values) // _BATCH)))
+
+    def get_next(self) -> dict[str, FloatArray] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {_NORMALISED: batch}
+
+
+def _split(model: onnx.ModelProto, size: int) -> tuple[list[onnx.NodeProto], onnx.ModelProto]:
+    """Take preprocessing off: its nodes, and a model of normalised images."""
+    if not any(_NORMALISED in node.output for node in model.graph.node):
+        raise InputError(_FOREIGN)
+    needed = _needed(model.graph.node, [_NORMALISED])
+    before = [node for node in model.graph.node if needed.intersection(node.output)]
+    network = onnx.ModelProto()
+    network.CopyFrom(model)
+    graph = network.graph
+    del graph.node[:], graph.input[:]
+    graph.node.extend(n for n in model.graph.node if not needed.intersection(n.output))
+    graph.input.append(
+        helper.make_tensor_value_info(_NORMALISED, TensorProto.FLOAT, ["N", 3, size, size])
+    )
+    _drop_unused(graph)
+    return before, network
+
+
+def _joined(
+    model: onnx.ModelProto, before: Sequence[onnx.NodeProto], network: onnx.ModelProto
+) -> onnx.ModelProto:
+    """Put preprocessing in front of a quantised network; names and metadata are the model's."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(network)
+    graph = whole.graph
+    behind = list(network.graph.node)
+    first = {name for node in before for name in node.input}
+    del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
+    graph.node.extend([*before, *behind])
+    graph.initializer.extend(t for t in model.graph.initializer if t.name in first)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    graph.name = model.graph.name
+    _drop_unused(graph)
+    del whole.metadata_props[:]
+    whole.metadata_props.extend(model.metadata_props)
+    return whole
+
+
+def _to_quantise(network: onnx.ModelProto) -> list[str]:
+    """Name the nodes between the image and the layers that give the logits."""
+    nodes = network.graph.node
+    logits = _logits(network)
+    inside = _needed(nodes, [logits])
+    last = _last_layers(nodes, logits)
+    return [
+        node.name
+        for node in nodes
+        if inside.intersection(node.output) and node.name not in last and node.op_type in _QUANTISED
+    ]
+
+
+def _logits(network: onnx.ModelProto) -> str:
+    """Name what the softmax that gives the probabilities is taken of, before the temperature."""
+    made = {name: node for node in network.graph.node for name in node.output}
+    softmax = made.get(OUTPUT)
+    scaled = made.get(softmax.input[0]) if softmax is not None else None
+    if softmax is None or softmax.op_type != "Softmax" or scaled is None or scaled.op_type != "Div":
+        raise InputError(_FOREIGN)
+    return str(scaled.input[0])
+
+
+def _last_layers(nodes: Iterable[onnx.NodeProto], logits: str) -> set[str]:
+    """Name the layers with weights that no other one follows on the way to the logits."""
+    made = {name: node for node in nodes for name in node.output}
+    found: set[str] = set()
+    queue = [logits]
+    seen: set[str] = set()
+    while queue:
+        name = queue.pop()
+        node = made.get(name)
+        if node is None or name in seen:
+            continue
+        seen.add(name)
+        if node.op_type in _WITH_WEIGHTS:
+            found.add(node.name)
+        else:
+            queue += node.input
+    return found
+
+
+def _needed(nodes: Iterable[onnx.NodeProto], names: Iterable[str]) -> set[str]:
+    """Name some tensors, and all that they are computed from."""
+    made = {name: node for node in nodes for name in node.output}
+    found: set[str] = set()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        if name and name not in found:
+            found.add(name)
+            queue += made[name].input if name in made else ()
+    return found
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input}
+    used |= {name for node in graph.node for name in _captured(node)}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def _captured(node: onnx.NodeProto) -> Iterator[str]:
+    """Names that inner graphs of a node read."""
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from inner.input
+            yield from _captured(inner)
+
+
+def _all(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    yield from model.graph.node
+    for function in model.functions:
+        yield from function.node
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back advice for people who call ONNX Runtime's quantisation themselves."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(before)

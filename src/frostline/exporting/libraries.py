@@ -1,0 +1,65 @@
+"""Networks as timm and torchvision build them, for files that their users load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import timm
+from torch import nn
+
+from frostline.backbone.bundled import BUNDLED
+from frostline.backbone.torchvision_source import PREFIX, names
+
+TIMM, TORCHVISION = "timm", "torchvision"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network by the name that its library gives it.
+
+    Attributes
+    ----------
+    library : {"timm", "torchvision"}
+    name : str
+    """
+
+    library: str
+    name: str
+
+    def build(self, n_classes: int) -> nn.Module:
+        """Return the network with random weights and ``n_classes`` outputs.
+
+        With 0, a network of timm gives its deepest feature map.
+
+        Raises
+        ------
+        RuntimeError, TypeError, ValueError
+            If the library cannot.
+        """
+        if self.library == TORCHVISION:
+            from torchvision import models
+
+            net: nn.Module = models.get_model(self.name, weights=None, num_classes=n_classes)
+        elif n_classes:
+            net = timm.create_model(self.name, pretrained=False, num_classes=n_classes)
+        else:
+            net = timm.create_model(self.name, pretrained=False, num_classes=0, global_pool="")
+        return net.eval()
+
+    def code(self, n_classes: int) -> str:
+        """Return :meth:`build` as a user writes it."""
+        if self.library == TORCHVISION:
+            return f'torchvision.models.get_model("{self.name}", num_classes={n_classes})'
+        pool = "" if n_classes else ', global_pool=""'
+        return f'timm.create_model("{self.name}", num_classes={n_classes}{pool})'
+
+
+def architecture_of(backbone: str) -> Architecture | None:
+    """Find what a backbone is called in its library; None if it is of neither."""
+    if backbone.startswith(PREFIX):
+        name = backbone.removeprefix(PREFIX).partition(".")[0]
+        return Architecture(TORCHVISION, name) if name in names() else None
+    bundled = BUNDLED.get(backbone)
+    # a tag names pretrained weights, which are not needed
+    name = bundled.architecture if bundled else backbone.partition(".")[0]
+    return Architecture(TIMM, name) if timm.is_model(name) else None

@@ -1,0 +1,96 @@
+"""A model as a program of torch.export: the whole computation in one file, for PyTorch alone."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from frostline.errors import EngineError
+
+#: the file inside of a program that says what it is
+DESCRIPTION = "frostline.json"
+#: what torch.export raises where it meets something that it does not understand
+_FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, AssertionError, KeyError)
+
+
+class Calibrated(nn.Module):
+    """Logits whose softmax are the calibrated probabilities."""
+
+    def __init__(self, module: nn.Module, temperature: float) -> None:
+        super().__init__()
+        self.module = module
+        self.temperature = temperature
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Calibrated logits (n, C) of normalised images (n, 3, size, size)."""
+        logits: torch.Tensor = self.module(image) / self.temperature
+        return logits
+
+
+def write_program(
+    path: Path, module: nn.Module, *, temperature: float, size: int, description: str
+) -> bool:
+    """Write a program that takes normalised images (n, 3, size, size) and gives logits (n, C).
+
+    Returns
+    -------
+    bool
+        Whether it takes any number of images; else it takes one at a time.
+
+    Raises
+    ------
+    EngineError
+        If torch.export does not understand the network.
+    """
+    whole = Calibrated(module, temperature).eval()
+    with _quiet():
+        try:
+            program, free = _exported(whole, size, free=True), True
+        except _FAILURES:
+            program, free = _exported(whole, size, free=False), False
+        # torch looks at the suffix
+        torch.export.save(program, path, extra_files={DESCRIPTION: description})
+    return free
+
+
+def read_program(path: Path) -> tuple[nn.Module, str]:
+    """Load a program and its description."""
+    extra = {DESCRIPTION: ""}
+    with _quiet():
+        module: nn.Module = torch.export.load(path, extra_files=extra).module()
+    text = extra[DESCRIPTION]
+    return module, text.decode() if isinstance(text, bytes) else text
+
+
+def _exported(whole: nn.Module, size: int, *, free: bool) -> torch.export.ExportedProgram:
+    # two images: a single one would be taken for the only number that there can be
+    example = torch.zeros(2 if free else 1, 3, size, size)
+    shapes = {"image": {0: torch.export.Dim("images", min=1, max=4096)}} if free else None
+    try:
+        with torch.no_grad():
+            return torch.export.export(whole, (example,), dynamic_shapes=shapes)
+    except _FAILURES as error:
+        if free:
+            raise
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise EngineError(f"torch.export does not understand this network: {first}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what torch says about itself."""
+    logger = logging.getLogger("torch")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,176 @@
+"""The README of a published model: where it comes from, how good it is, how to use it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from frostline import __version__
+from frostline.artifact.card import ModelCard
+from frostline.exporting.description import loading, running
+from frostline.exporting.libraries import TIMM
+from frostline.exporting.state import Plain
+
+_SHOWN = 50
+#: licences that hubs know by a name of their own
+_KNOWN = {
+    "apache-2.0": "apache-2.0",
+    "mit": "mit",
+    "bsd-3-clause": "bsd-3-clause",
+    "cc-by-4.0": "cc-by-4.0",
+    "cc-by-sa-4.0": "cc-by-sa-4.0",
+    "cc-by-nc-4.0": "cc-by-nc-4.0",
+    "cc-by-nc-sa-4.0": "cc-by-nc-sa-4.0",
+    "cc0": "cc0-1.0",
+}
+_METHODS = {
+    "given": "on the given test part",
+    "held-out": "on a held-out part",
+    "cross-validation": "by cross-validation of the whole procedure",
+}
+
+
+def readme(card: ModelCard, *, name: str, plain: Plain | None, reason: str) -> str:
+    """Return the README as Markdown, with the header that hubs read.
+
+    Parameters
+    ----------
+    card : ModelCard
+    name : str
+        Of the folder.
+    plain : Plain or None
+        What ``model.safetensors`` is, in a library's terms.
+    reason : str
+        Why it is nothing of a library's; a clause.
+    """
+    parts = [
+        _header(card, plain),
+        f"# {_plain_text(name)}",
+        _what(card),
+        "## How good",
+        _scores(card),
+        "## Use",
+        _use(card, plain, reason),
+        "## Classes",
+        _classes(card),
+        "## Licence and data",
+        _licence(card),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _header(card: ModelCard, plain: Plain | None) -> str:
+    known = _KNOWN.get(card.weights_licence.lower())
+    of_timm = plain is not None and plain.architecture.library == TIMM
+    tags = ["image-classification", "frostline", "onnx", *(["timm"] if of_timm else [])]
+    lines: list[tuple[str, Any]] = [
+        ("pipeline_tag", "image-classification"),
+        ("library_name", "timm" if of_timm else "onnx"),
+        ("license", known or "other"),
+        *([] if known else [("license_name", card.weights_licence)]),
+        ("tags", tags),
+    ]
+    # every JSON value is one of YAML as well
+    values = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in lines]
+    return "\n".join(["---", *values, "---"])
+
+
+def _what(card: ModelCard) -> str:
+    action = card.action
+    kind = {
+        "taps_head": "a new head on frozen layers",
+        "suffix": "upper layers trained, lower ones frozen",
+        "full": "all layers trained",
+        "blend": "the average of several classifiers",
+    }[action.kind]
+    removed = f" Layers above `{card.cut}` were removed." if card.cut else ""
+    return (
+        f"Classifies images into {len(card.classes)} classes. Made from "
+        f"`{_plain_text(card.backbone)}` by Frostline {__version__}: {kind}, fitted on "
+        f"{card.n_train:,} images.{removed}"
+    )
+
+
+def _scores(card: ModelCard) -> str:
+    test = card.test
+    accuracy, interval = test.get("accuracy"), test.get("accuracy_interval")
+    if not isinstance(accuracy, float):
+        return "It was not judged."
+    method = _METHODS.get(str(test.get("method")), "")
+    span = ""
+    if isinstance(interval, list) and len(interval) == 2:
+        span = f" (95 %: {interval[0]:.1%} to {interval[1]:.1%})"
+    n = test.get("n")
+    images = f"{n:,} images" if isinstance(n, int) else "images"
+    lines = [f"- Accuracy {accuracy:.1%}{span}, {method} with {images}.".replace(",  ", ", ")]
+    for key, words in (
+        ("balanced_accuracy", "Balanced accuracy (the mean over classes)"),
+        ("expected_accuracy", "Accuracy to expect of this model, fitted on all images"),
+    ):
+        if isinstance(test.get(key), float):
+            lines.append(f"- {words}: {test[key]:.1%}.")
+    lines.append("- Probabilities are calibrated (temperature scaling).")
+    return "\n".join(lines)
+
+
+def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
+    preprocessing = card.preprocessing
+    parts = [
+        "Without PyTorch; any RGB image, prepared inside the file:",
+        _code(
+            "import numpy as np, onnxruntime\nfrom PIL import Image\n\n"
+            'session = onnxruntime.InferenceSession("model.onnx")\n'
+            'image = np.asarray(Image.open("image.jpg").convert("RGB"))\n'
+            'probabilities = session.run(["probabilities"], {"image": image})[0]'
+        ),
+        f"For PyTorch, `images` are RGB tensors (n, 3, {preprocessing.size}, "
+        f"{preprocessing.size}): the shorter side resized to {preprocessing.resize_to} "
+        f"({preprocessing.interpolation}), the centre kept, scaled to [0, 1], minus "
+        f"{list(preprocessing.mean)}, divided by {list(preprocessing.std)}.",
+    ]
+    if plain is None:
+        parts += [
+            f"It is a program of `torch.export`, as {_plain_text(reason)}:",
+            _code(running("model.pt2")),
+        ]
+    else:
+        code = loading(plain, "model.safetensors", len(card.classes))
+        if plain.head:
+            code = code.replace(
+                'weight, bias = state.pop("head.weight"), state.pop("head.bias")',
+                'head = load_file("head.safetensors")\n'
+                'weight, bias = head["head.weight"], head["head.bias"]',
+            )
+        parts.append(_code(code))
+    parts += [
+        "With Frostline, which reads any image file:",
+        _code('import frostline\n\nfrostline.load("this folder").predict(["image.jpg"])'),
+    ]
+    return "\n\n".join(parts)
+
+
+def _classes(card: ModelCard) -> str:
+    lines = [f"- {_plain_text(name)}" for name in card.classes[:_SHOWN]]
+    more = len(card.classes) - _SHOWN
+    if more > 0:
+        lines.append(f"- and {more:,} more, in `config.json`")
+    return "\n".join(lines)
+
+
+def _licence(card: ModelCard) -> str:
+    source = f" (`{_plain_text(card.source)}`)" if card.source else ""
+    return (
+        f"The weights were trained from `{_plain_text(card.backbone)}`, whose weights are under: "
+        f"{_plain_text(card.weights_licence)}. What is trained from them inherits these terms. "
+        f"The images that it was fitted on{source} are not part of this folder; state here where "
+        "they come from and under which terms."
+    )
+
+
+def _code(text: str) -> str:
+    return f"```python\n{text}\n```"
+
+
+def _plain_text(text: str) -> str:
+    """Take away what Markdown or HTML would read as more than text."""
+    return "".join(" " if c in "`<>|*[]\\\n\r" else c for c in text).strip()

@@ -1,0 +1,149 @@
+"""Images that an export is calibrated and checked on: those that the run was judged on."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.artifact.model import Model
+from frostline.artifact.run_folder import PREDICTIONS, SETTINGS
+from frostline.errors import InputError, UnreadableImageError
+from frostline.images.decode import EXTENSIONS
+from frostline.images.reading import read_in_order
+from frostline.images.sources import open_for_evaluation
+from frostline.preprocessing import UInt8Array
+from frostline.settings import available_cores
+
+IntArray = npt.NDArray[np.int64]
+
+#: enough to see a loss of half a point, few enough for a minute
+LIMIT = 512
+_UNKNOWN = -1
+_SIDES = ((48, 48), (300, 200), (90, 700), (1, 40), (513, 512), (1024, 768))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images as they enter the network.
+
+    Attributes
+    ----------
+    prepared : uint8 array of shape (n, size, size, 3)
+    labels : int array of shape (n,)
+        Positions among the classes; -1 where no label is known.
+    paths : tuple of Path
+        The files; none for made-up images.
+    """
+
+    prepared: UInt8Array
+    labels: IntArray
+    paths: tuple[Path, ...]
+
+    @property
+    def real(self) -> bool:
+        """Whether they are images of the user's, not made up."""
+        return bool(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.prepared)
+
+
+def find_samples(
+    model: Model, source: Path, *, images: Path | None, limit: int = LIMIT
+) -> Samples | None:
+    """Prepare images of the run, or of a folder or table that the user names.
+
+    Parameters
+    ----------
+    model : Model
+    source : Path
+        The run folder, or the exported file.
+    images : Path or None
+        Labelled as for a fit, or a folder of images without labels.
+    limit : int, default=512
+        At most so many, drawn by their names.
+
+    Returns
+    -------
+    Samples or None
+        None if the run's images cannot be found any more.
+
+    Raises
+    ------
+    InputError
+        If ``images`` has no image that can be read.
+    """
+    if images is not None:
+        found = _given(images, model.classes)
+    else:
+        found = _evaluated(source, model.classes)
+    chosen = sorted(found, key=lambda item: hashlib.sha256(item[0].name.encode()).digest())[:limit]
+    samples = _prepared(model, chosen)
+    if samples is None and images is not None:
+        raise InputError(f"No image of {images} could be read.")
+    return samples
+
+
+def made_up_samples(model: Model) -> Samples:
+    """Return a few images of noise, coarse to fine, in several shapes."""
+    random = np.random.default_rng(0)
+    prepared = []
+    for i, (height, width) in enumerate(_SIDES):
+        cells = 2 + 9 * i
+        coarse = random.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
+        rows, columns = np.arange(height) * cells // height, np.arange(width) * cells // width
+        prepared.append(model.prepare(coarse[rows][:, columns], name=f"made-up image {i}"))
+    return Samples(np.stack(prepared), np.full(len(prepared), _UNKNOWN), ())
+
+
+def _given(images: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
+    """Images with labels where the folder or table has those of the model."""
+    try:
+        catalog = open_for_evaluation(images, classes)
+    except InputError:
+        if not images.is_dir():
+            raise
+        files = (p for p in images.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        return [(path, _UNKNOWN) for path in files]
+    return [(row.path, row.label) for row in catalog.rows]
+
+
+def _evaluated(run: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
+    """Images that ``predictions.csv`` names and that are still where they were."""
+    try:
+        settings = json.loads((run / SETTINGS).read_text(encoding="utf-8"))
+        source = Path(settings["source"])
+        base = source if source.is_dir() else source.parent
+        with (run / PREDICTIONS).open(encoding="utf-8", newline="") as file:
+            rows = [(base / row["path"], row["label"]) for row in csv.DictReader(file)]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return []
+    place = {name: i for i, name in enumerate(classes)}
+    return [(path, place.get(label, _UNKNOWN)) for path, label in rows if path.is_file()]
+
+
+def _prepared(model: Model, found: list[tuple[Path, int]]) -> Samples | None:
+    results = read_in_order(
+        found,
+        lambda item: model.prepare(item[0], name=str(item[0])),
+        workers=min(8, available_cores()),
+    )
+    kept = [
+        (array, path, label)
+        for (path, label), array in zip(found, results, strict=True)
+        if not isinstance(array, UnreadableImageError)
+    ]
+    if not kept:
+        return None
+    return Samples(
+        np.stack([array for array, _, _ in kept]),
+        np.array([label for _, _, label in kept], dtype=np.int64),
+        tuple(path for _, path, _ in kept),
+    )

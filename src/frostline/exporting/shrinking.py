@@ -1,0 +1,137 @@
+"""Find the 8-bit form of a network that loses little, and measure what it loses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from frostline.artifact.model import Probabilities
+from frostline.artifact.prepared import on_canvas
+from frostline.artifact.runtime import INPUT, OUTPUT, open_session
+from frostline.errors import InputError
+from frostline.exporting.exported import Loss
+from frostline.exporting.int8 import RECIPES, Recipe, is_quantised, layers_in_float, quantise
+from frostline.exporting.origin import Origin
+from frostline.exporting.samples import Samples
+from frostline.preprocessing import UInt8Array
+from frostline.settings import available_cores
+
+if TYPE_CHECKING:
+    import onnx
+
+#: images that set ranges, at most, and the fewest that are divided between setting and judging
+_CALIBRATED, _ENOUGH = 128, 40
+#: a recipe is taken when at most these shares of images change their class, and become wrong
+_CHANGED, _LOST = 0.02, 0.005
+#: beyond this share of changed classes, a file is worth nothing
+_WORTHLESS = 0.2
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class _Tried:
+    model: onnx.ModelProto
+    loss: Loss
+
+    @property
+    def changed(self) -> float:
+        return 1 - self.loss.same_class / self.loss.judged_on
+
+    @property
+    def lost(self) -> float:
+        before, after = self.loss.accuracy_before, self.loss.accuracy
+        return 0.0 if before is None or after is None else before - after
+
+
+def shrink(
+    origin: Origin, graph: onnx.ModelProto, samples: Samples | None
+) -> tuple[onnx.ModelProto, Loss]:
+    """Return the fastest 8-bit form that loses little, or else the one that loses least.
+
+    Parameters
+    ----------
+    origin : Origin
+    graph : ModelProto
+        Its ONNX model.
+    samples : Samples or None
+        Real images; from 40 on, those that set the ranges are others than those that judge.
+
+    Raises
+    ------
+    InputError
+        If the model is 8 bits wide already, there is no real image, or every form changes the
+        class of more than a fifth of the images.
+    """
+    if is_quantised(graph):
+        raise InputError(
+            f"{origin.given} is 8 bits wide already.", hint="Give the run, or a float32 export."
+        )
+    if samples is None:
+        raise InputError(
+            f"The images that {origin.given} was judged on are not where they were; 8 bits need "
+            "images to set the range of every layer.",
+            hint="Name a folder of such images: --images FOLDER.",
+        )
+    first = min(_CALIBRATED, len(samples) // 2) if len(samples) >= _ENOUGH else len(samples)
+    apart = len(samples) >= _ENOUGH
+    judging = slice(first, None) if apart else slice(None)
+    images, labels = samples.prepared[judging], samples.labels[judging]
+    before = _probabilities(origin, graph, images)
+    tried: list[_Tried] = []
+    for recipe in RECIPES:
+        smaller = quantise(graph, samples.prepared[:first], origin.model.card.preprocessing, recipe)
+        after = _probabilities(origin, smaller, images)
+        loss = _loss(recipe, graph, smaller, before, after, labels, first, apart=apart)
+        tried.append(_Tried(smaller, loss))
+        if tried[-1].changed <= max(_CHANGED, 1 / len(images)) and tried[-1].lost <= _LOST:
+            break
+    best = min(tried, key=lambda t: (round(t.lost, 3), t.changed))
+    if best.changed > _WORTHLESS:
+        raise InputError(
+            f"With 8 bits {best.changed:.0%} of {len(images)} images change their class: this "
+            "network does not bear it. Nothing was written.",
+            hint="Export it without --quantize.",
+        )
+    return best.model, best.loss
+
+
+def _loss(
+    recipe: Recipe,
+    graph: onnx.ModelProto,
+    smaller: onnx.ModelProto,
+    before: Probabilities,
+    after: Probabilities,
+    labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    calibrated_on: int,
+    *,
+    apart: bool,
+) -> Loss:
+    known = labels >= 0
+    some = bool(known.any())
+    in_float, layers = layers_in_float(smaller)
+    mine, theirs = before.argmax(axis=1), after.argmax(axis=1)
+    return Loss(
+        recipe=recipe.name,
+        layers_in_float=in_float,
+        layers=layers,
+        calibrated_on=calibrated_on,
+        judged_on=len(labels),
+        apart=apart,
+        same_class=int((mine == theirs).sum()),
+        labelled=int(known.sum()),
+        accuracy_before=float((mine == labels)[known].mean()) if some else None,
+        accuracy=float((theirs == labels)[known].mean()) if some else None,
+        bytes_before=graph.ByteSize(),
+    )
+
+
+def _probabilities(origin: Origin, model: onnx.ModelProto, images: UInt8Array) -> Probabilities:
+    session = open_session(model.SerializeToString(), threads=available_cores())
+    canvas = origin.model.card.preprocessing
+    parts = [
+        session.run([OUTPUT], {INPUT: on_canvas(images[i : i + _BATCH], canvas)})[0]
+        for i in range(0, len(images), _BATCH)
+    ]
+    return np.concatenate(parts).astype(np.float64)

@@ -1,0 +1,157 @@
+"""Images that lie in memory or in a dataset instead of a file of their own; read on demand."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from frostline.errors import InputError, UnreadableImageError
+from frostline.images.conversion import counted, rgb_from_array, rgb_from_pillow
+from frostline.images.decode import decode, os_reason
+
+
+class Held(ABC):
+    """One image without a file. Safe to read from many threads."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes | Image.Image:
+        """Return the content of an image file, or the picture itself in mode RGB.
+
+        Raises
+        ------
+        UnreadableImageError
+            Under ``name``, if there is no picture to be had.
+        """
+
+
+class HeldFile(Held):
+    """The content of an image file.
+
+    Parameters
+    ----------
+    fetch : callable
+        Returns the bytes, each time the same.
+    """
+
+    def __init__(self, fetch: Callable[[], bytes]) -> None:
+        self._fetch = fetch
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of the file."""
+        try:
+            content = self._fetch()
+        except OSError as error:
+            raise UnreadableImageError(name, os_reason(error)) from None
+        if not content:
+            raise UnreadableImageError(name, "empty file")
+        return content
+
+
+class HeldPixels(Held):
+    """A Pillow image, or an array as :func:`rgb_from_array` takes it.
+
+    Parameters
+    ----------
+    fetch : callable
+        Returns the image, each time the same.
+    lock : context manager or None, default=None
+        Held while the image is fetched and converted, if that must not happen twice at a time.
+    """
+
+    def __init__(
+        self, fetch: Callable[[], Any], lock: AbstractContextManager[Any] | None = None
+    ) -> None:
+        self._fetch = fetch
+        self._lock: AbstractContextManager[Any] = nullcontext() if lock is None else lock
+
+    def read(self, name: str) -> Image.Image:
+        """Return the picture in mode RGB."""
+        with self._lock:
+            try:
+                image = self._fetch()
+            except OSError as error:
+                raise UnreadableImageError(name, os_reason(error)) from None
+            if isinstance(image, Image.Image):
+                return counted(rgb_from_pillow(image, name=name))
+            if isinstance(image, np.ndarray):
+                return counted(rgb_from_array(image, name=name))
+        raise InputError(f"{name} is a {type(image).__name__}, not an image.")
+
+
+def digest_of(origin: Path | Held, *, name: str) -> str:
+    """Return the SHA-256 of an image's content, in hexadecimal.
+
+    Of a file, or of the bytes of one, it is that of the bytes; of pictures that of their RGB
+    values and shape. So equal contents share what is stored for them, wherever they come from.
+
+    Raises
+    ------
+    UnreadableImageError
+        Under ``name``, if there is nothing to read.
+    """
+    if isinstance(origin, Held):
+        return _digest(origin.read(name))
+    try:
+        with origin.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+            size = stream.tell()
+    except OSError as error:
+        raise UnreadableImageError(name, os_reason(error)) from None
+    if size == 0:
+        raise UnreadableImageError(name, "empty file")
+    return digest.hexdigest()
+
+
+def decode_unchanged(
+    origin: Path | Held, digest: str, *, name: str, max_pixels: int, at_least: int | None
+) -> Image.Image:
+    """Decode an image and make sure that it still is what ``digest`` stands for.
+
+    Takes and raises what :func:`~frostline.images.decode.decode` does.
+    """
+    if isinstance(origin, Held):
+        content = origin.read(name)
+        image = _decoded(content, name=name, max_pixels=max_pixels, at_least=at_least)
+        found = _digest(content)
+    else:
+        image = decode(origin, max_pixels=max_pixels, name=name, at_least=at_least)
+        found = digest_of(origin, name=name)
+    # what is stored under a digest must belong to it, for this run and for all later ones
+    if found != digest:
+        raise UnreadableImageError(name, "changed while it was being read")
+    return image
+
+
+def decode_held(
+    origin: Held, *, name: str, max_pixels: int, at_least: int | None = None
+) -> Image.Image:
+    """Return a held image in mode RGB; takes and raises what ``decode`` does."""
+    content = origin.read(name)
+    return _decoded(content, name=name, max_pixels=max_pixels, at_least=at_least)
+
+
+def _decoded(
+    content: bytes | Image.Image, *, name: str, max_pixels: int, at_least: int | None
+) -> Image.Image:
+    if isinstance(content, bytes):
+        return decode(content, max_pixels=max_pixels, name=name, at_least=at_least)
+    if content.width * content.height > max_pixels:
+        limit = f"{content.width} x {content.height} pixels, the limit is {max_pixels:,}"
+        raise UnreadableImageError(name, limit)
+    return content
+
+
+def _digest(content: bytes | Image.Image) -> str:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    pixels = np.asarray(content, dtype=np.uint8)
+    found = hashlib.sha256(f"frostline pixels {pixels.shape}:".encode())
+    found.update(pixels.tobytes())
+    return found.hexdigest()

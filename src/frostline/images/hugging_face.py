@@ -1,0 +1,142 @@
+"""A dataset of the Hugging Face library: an image column and a label column."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from frostline.errors import InputError, SettingsError, did_you_mean
+from frostline.images.held import Held, HeldFile, HeldPixels
+from frostline.images.listing import Found, Listing
+from frostline.images.naming import label_text, printable, some
+
+#: columns whose name says that they are labels, when none is a ClassLabel
+_LABELS = ("label", "labels")
+
+
+def is_hugging_face(source: object) -> bool:
+    """Whether ``source`` looks like a dataset of that library; nothing is imported to find out."""
+    return all(hasattr(source, name) for name in ("features", "column_names", "cast_column"))
+
+
+def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
+    """List the images of a dataset; reads labels, but no image.
+
+    Parameters
+    ----------
+    dataset : datasets.Dataset
+        With one ``Image`` column, and labels in one ``ClassLabel`` column or in a column named
+        ``label`` or ``labels``. Images are read undecoded, so they go through Frostline's own
+        decoder and share what is stored for files of the same bytes.
+    group_by : str or None, default=None
+        Column that holds groups.
+
+    Raises
+    ------
+    InputError
+        If it is streamed, has no such columns or several of them, or labels are missing.
+    SettingsError
+        If the column ``group_by`` does not exist.
+    """
+    if not hasattr(dataset, "__len__"):
+        raise InputError(
+            "A streamed dataset cannot be read twice.",
+            hint="Load it without streaming=True.",
+        )
+    features = dict(dataset.features)
+    image, label = _image_column(features), _label_column(features)
+    if group_by is not None and group_by not in features:
+        raise SettingsError(
+            f"There is no column {group_by!r} to group by; the dataset has "
+            f"{some(list(features), limit=12)}.",
+            hint=did_you_mean(group_by, features),
+        )
+    plain = dataset.with_format(None)
+    labels = _labels(features[label], list(plain[label]))
+    blank = [i for i, text in enumerate(labels) if not text]
+    if blank:
+        raise InputError(f"The dataset has no {label} in {some([f'row {i}' for i in blank])}.")
+    groups = [""] * len(labels)
+    if group_by is not None:
+        groups = [label_text(value) for value in plain[group_by]]
+    fetch = _fetcher(plain, image, features[image])
+    return Listing(
+        [
+            Found(fetch(i), f"image {i}", printable(text), None, groups[i] or None)
+            for i, text in enumerate(labels)
+        ]
+    )
+
+
+def _image_column(features: dict[str, Any]) -> str:
+    found = [name for name, feature in features.items() if _kind(feature) == "Image"]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"The dataset has {len(found)} image columns: {some(found)}.",
+            hint="Keep one: dataset.remove_columns([...]).",
+        )
+    raise InputError(
+        f"The dataset has no image column; its columns are {_described(features)}.",
+        hint="Paths become images by dataset.cast_column('path', datasets.Image()).",
+    )
+
+
+def _label_column(features: dict[str, Any]) -> str:
+    found = [name for name, feature in features.items() if _kind(feature) == "ClassLabel"]
+    if not found:
+        found = [name for name in _LABELS if name in features and _kind(features[name]) == "Value"]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"The dataset has {len(found)} label columns: {some(found)}.",
+            hint="Keep one: dataset.remove_columns([...]).",
+        )
+    raise InputError(
+        f"The dataset has no label column; its columns are {_described(features)}.",
+        hint="Name it: dataset.rename_column('...', 'label').",
+    )
+
+
+def _kind(feature: Any) -> str:
+    return type(feature).__name__
+
+
+def _described(features: dict[str, Any]) -> str:
+    return some([f"{name} ({_kind(feature)})" for name, feature in features.items()], limit=12)
+
+
+def _labels(feature: Any, values: list[Any]) -> list[str]:
+    names = getattr(feature, "names", None)
+    if names is None:
+        return [label_text(value) for value in values]
+    # -1 is how that library marks images without a label
+    return ["" if value is None or value < 0 else str(names[value]) for value in values]
+
+
+def _fetcher(plain: Any, column: str, feature: Any) -> Callable[[int], Held]:
+    """Return what makes a held image of a row's number."""
+    lock = threading.Lock()
+    images = plain.select_columns([column])
+    if getattr(feature, "mode", None):
+        # a mode that was asked for is a conversion, which only the library's own decoder does
+        return lambda i: HeldPixels(lambda: images[i][column], lock)
+    undecoded = copy.copy(feature)
+    undecoded.decode = False
+    images = images.cast_column(column, undecoded)
+
+    def content(i: int) -> bytes:
+        with lock:
+            cell = images[i][column]
+        if cell is None:
+            return b""
+        if cell["bytes"] is not None:
+            return bytes(cell["bytes"])
+        return Path(cell["path"]).read_bytes()
+
+    return lambda i: HeldFile(lambda: content(i))

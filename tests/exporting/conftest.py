@@ -1,0 +1,174 @@
+"""A finished run of every kind of action, on a small network and pieces of real photographs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_images
+from torch import nn
+
+import frostline
+from frostline.artifact import ModelCard, save_model
+from frostline.artifact.predictions import COLUMNS
+from frostline.backbone.heads import BlendClassifier, TapsClassifier, build_classifier
+from frostline.backbone.network import Network
+from frostline.plan import Action, Blend, FullTraining, Recipe, Single, SuffixTraining, TapsHead
+from frostline.preprocessing import Preprocessing
+
+CLASSES = ("b | <b>", "Äpfel", "c")
+RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)
+N_IMAGES = 60
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run beside the module that it was made from."""
+
+    folder: Path
+    module: nn.Module
+    card: ModelCard
+    images: tuple[Path, ...]
+
+    def expected(self) -> npt.NDArray[np.float64]:
+        """The reference: the native model on the files."""
+        return frostline.load(self.folder, threads=1).predict_proba(list(self.images))
+
+    def tensors(self) -> torch.Tensor:
+        """The images as a PyTorch user prepares them."""
+        preprocessing = self.card.preprocessing
+        prepared = [preprocessing.apply(Image.open(p).convert("RGB")) for p in self.images]
+        return torch.from_numpy(preprocessing.normalise(np.stack(prepared)))
+
+
+@pytest.fixture(scope="session")
+def photo_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """Sixty pieces of two photographs, in many sizes; every third is of another class."""
+    folder = tmp_path_factory.mktemp("photos")
+    whole = [Image.fromarray(array) for array in load_sample_images().images]
+    random = np.random.default_rng(0)
+    paths = []
+    for i in range(N_IMAGES):
+        width, height = (int(side) for side in random.integers(70, 260, 2))
+        left, top = int(random.integers(640 - width)), int(random.integers(427 - height))
+        path = folder / f"{i:02d}.png"
+        piece = whole[i % 3 % 2].crop((left, top, left + width, top + height))
+        # the third class has the colours of one of the others turned round
+        (ImageOps.invert(piece) if i % 3 == 2 else piece).save(path)
+        paths.append(path)
+    return tuple(paths)
+
+
+@pytest.fixture(scope="session")
+def make_run(
+    tmp_path_factory: pytest.TempPathFactory, photo_files: tuple[Path, ...]
+) -> Callable[[str], Run]:
+    """Return a function that makes a finished run of a kind, once."""
+
+    @cache
+    def make(kind: str) -> Run:
+        return _make(kind, tmp_path_factory.mktemp("run"), photo_files)
+
+    return make
+
+
+def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
+    torch.manual_seed(5)
+    network = Network.load("resnet10t", pretrained=False)
+    lower = network.taps[-2]
+    actions: dict[str, Action] = {
+        "head": TapsHead(taps=list(network.taps[-2:])),
+        "last layer": TapsHead(taps=[network.last.name]),
+        "finetuned": SuffixTraining(freeze_to=lower, recipe=RECIPE),
+        "cut": SuffixTraining(keep_to=lower, freeze_to=lower, new_block=True, recipe=RECIPE),
+        "full": FullTraining(recipe=RECIPE),
+        "full, one place": FullTraining(recipe=RECIPE),
+        "blend": Blend(
+            members=[
+                FullTraining(keep_to=lower, recipe=RECIPE),
+                TapsHead(taps=list(network.taps[-2:])),
+            ]
+        ),
+    }
+    action = actions[kind]
+    preprocessing = Preprocessing(size=32 if kind == "full, one place" else 64, crop_pct=0.9)
+    x = torch.from_numpy(
+        preprocessing.normalise(
+            np.stack([preprocessing.apply(Image.open(p).convert("RGB")) for p in images])
+        )
+    )
+    if isinstance(action, Blend):
+        members = [_classifier(member, network, x) for member in action.members]
+        module: nn.Module = BlendClassifier(members, [0.7, 1.6]).eval()
+    else:
+        module = _classifier(action, network, x)
+    card = ModelCard(
+        frostline="0.1.0",
+        classes=CLASSES,
+        preprocessing=preprocessing,
+        backbone=network.name,
+        weights_licence="Apache-2.0",
+        cut=lower if kind == "cut" else None,
+        taps=tuple(action.taps) if isinstance(action, TapsHead) else (),
+        action=action,
+        temperature=1.3,
+        n_train=50,
+        test={
+            "method": "held-out",
+            "n": N_IMAGES,
+            "accuracy": 0.9,
+            "accuracy_interval": [0.8, 0.95],
+        },
+        source=str(images[0].parent),
+    )
+    save_model(folder / "model", module, card)
+    (folder / "settings.json").write_text(json.dumps({"source": str(images[0].parent)}))
+    run = Run(folder, module, card, images)
+    with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for path, row in zip(images, run.expected(), strict=True):
+            label = CLASSES[int(row.argmax())]
+            writer.writerow([path.name, label, label, "0.9"])
+    return run
+
+
+def _classifier(action: Single, network: Network, x: torch.Tensor) -> nn.Module:
+    """A classifier whose statistics are those of the images, and whose head tells them apart."""
+    own = network.copy()
+    if isinstance(action, TapsHead):
+        module: nn.Module = TapsClassifier(own, list(action.taps), n_classes=len(CLASSES))
+    else:
+        module = build_classifier(
+            own, keep_to=action.keep_to, n_classes=len(CLASSES), new_block=action.new_block
+        )
+    module.train()
+    with torch.no_grad():
+        for _ in range(20):
+            module(x)
+    module.eval()
+    head = module.head
+    assert isinstance(head, nn.Linear)
+    seen: list[torch.Tensor] = []
+    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        module(x)
+        hook.remove()
+        features = seen[0]
+        spread = features.std(dim=0).clamp(min=1e-3)
+        z = (features - features.mean(dim=0)) / spread
+        targets = 6 * torch.eye(len(CLASSES))[torch.arange(len(x)) % len(CLASSES)]
+        # ridge regression: a head whose answers stand on many features, as a fitted one
+        duals = torch.linalg.solve(z @ z.T + 100 * torch.eye(len(z)), targets - targets.mean(dim=0))
+        head.weight.copy_((z.T @ duals).T / spread)
+        head.bias.copy_(-(features.mean(dim=0) @ head.weight.T))
+    return module

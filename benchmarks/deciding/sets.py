@@ -146,9 +146,7 @@ def _cells(_: Places, folder: Path) -> list[tuple[Path, str]]:
         return [(Path(row["path"]), row["label"]) for row in csv.DictReader(file)]
 
 
-def clip_art(
-    places: Places, _: Path, most: int = _PER_CLASS_CLIP_ART
-) -> list[tuple[Path, str]]:
+def clip_art(places: Places, _: Path, most: int = _PER_CLASS_CLIP_ART) -> list[tuple[Path, str]]:
     """List drawings of ten classes, at most so many of each."""
     rows = []
     for label in _CLIP_ART:

@@ -18,6 +18,7 @@ from frostline.artifact.card import FamiliarImages, ModelCard
 from frostline.artifact.export import export_onnx, verify_onnx
 from frostline.artifact.model_folder import load_familiarity
 from frostline.backbone.head_input import WithHeadInput, head_of
+from frostline.backbone.heads import TapsClassifier
 from frostline.errors import EngineError, RunFolderError
 from frostline.linear.familiar import Familiarity, Region, fit_familiarity
 from frostline.preprocessing import UInt8Array
@@ -42,10 +43,12 @@ def prepared(saved: Saved, photos: list[Image.Image]) -> UInt8Array:
     return np.stack([saved.card.preprocessing.apply(piece) for piece in pieces])
 
 
-@pytest.fixture(scope="module")
-def familiarity(saved: Saved, prepared: UInt8Array) -> Familiarity:
+@pytest.fixture(scope="module", params=["by tap", "as one"])
+def familiarity(saved: Saved, prepared: UInt8Array, request: pytest.FixtureRequest) -> Familiarity:
     features = head_inputs(saved, prepared)
-    found = fit_familiarity(features[:12])
+    assert isinstance(saved.module, TapsClassifier)
+    taps = list(saved.module.body.slices.values())
+    found = fit_familiarity(features[:12], blocks=taps if request.param == "by tap" else None)
     distances = found.distances(features[12:])
     found = found.in_units_of(distances)
     return found.reaching(float(found.score_of(distances).max()))

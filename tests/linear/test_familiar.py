@@ -94,3 +94,15 @@ def test_what_cannot_be_described_is_said() -> None:
     found = fit_familiarity(np.random.default_rng(0).normal(size=(20, 6)))
     with pytest.raises(InputError, match=r"shape \(n, 6\)"):
         found.scores(np.zeros((2, 7)))
+
+
+def test_a_single_block_is_compared_by_its_direction() -> None:
+    learn, held, others = digits()
+    found = settled(learn, held)
+    np.testing.assert_allclose(found.scores(0.01 * others), found.scores(others), rtol=1e-3)
+    # as in trained layers: classes are far apart, and what is foreign excites little of anything
+    rng = np.random.default_rng(0)
+    centres = np.abs(rng.normal(size=(4, 300))) * (rng.random((4, 300)) < 0.1)
+    X = np.abs(centres[np.arange(600) % 4] * 5 + 0.3 * rng.normal(size=(600, 300)))
+    foreign = 0.1 * np.abs(rng.normal(size=(50, 300)))
+    assert np.all(settled(X[:400], X[400:]).scores(foreign) > 1.0)

@@ -107,7 +107,7 @@ def learn_familiar(
     features = np.asarray(_head_input(lead, store, some, taught=rows))
     blocks = _blocks(lead)
     try:
-        found = fit_familiarity(features, blocks=blocks, directions=not frozen)
+        found = fit_familiarity(features, blocks=blocks)
         if judged_apart:
             held = chosen_rows(digests, held, most)
             distances = found.distances(np.asarray(_head_input(lead, store, held, taught=rows)))
@@ -119,7 +119,7 @@ def learn_familiar(
                 n_folds=_FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS,
                 seed=seed,
             )
-            distances = _left_out(features, folds, blocks, directions=not frozen)
+            distances = _left_out(features, folds, blocks)
     except InputError:
         return None
     found = found.in_units_of(distances)
@@ -147,14 +147,10 @@ def _left_out(
     features: npt.NDArray[np.floating],
     folds: Sequence[tuple[IntArray, IntArray]],
     blocks: Sequence[slice] | None,
-    *,
-    directions: bool,
 ) -> FloatArray:
     """Distances of every image from those of the other folds."""
     each = [
-        fit_familiarity(features[learn], blocks=blocks, directions=directions).distances(
-            features[judge]
-        )
+        fit_familiarity(features[learn], blocks=blocks).distances(features[judge])
         for learn, judge in folds
         if len(judge) and len(learn) > 1
     ]

@@ -56,7 +56,8 @@ depths has a block of features for each. Features are taken by their logarithm, 
 activation of nothing lies far from a small one, and standardised. A head that reads one layer
 alone, as all trained networks have it, sees nothing but the direction of its features: foreign
 images excite little there, above all after training, and lie near the middle of the known ones. At
-most 24 principal axes of each block are kept (64 of a single one). Two distances follow for each block: that to the third nearest
+most 24 principal axes of each block are kept (64 of a single one). Two distances follow for each
+block: that to the third nearest
 of at most 1,000 training images on these axes ([Sun et al.
 2022](https://arxiv.org/abs/2204.06507)), and the length off the axes ([Wang et al.
 2022](https://arxiv.org/abs/2203.10807)). The score is their geometric mean, each in units of what

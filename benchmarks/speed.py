@@ -43,6 +43,8 @@ PEERS = ("fastai", "lightning", "plain")
 SETS = ("solar cells", "photos", "clip art")
 PARTS = ("jobs", "epochs", "limits", "again")
 _CLIP_ART = ("animals", "buildings", "computer", "food", "plants", "transportation")
+#: few of each, so that all peers together fit two hours
+_A_FOLDER = 60
 _EPOCH_IMAGES = 600
 _OURS = 3
 
@@ -192,7 +194,7 @@ def _source(name: str, options: argparse.Namespace, work: Path) -> Path:
     target = work / "clip-art"
     for folder in _CLIP_ART:
         (target / folder).mkdir(parents=True)
-        for file in sorted((options.clip_art / folder).rglob("*.png"))[:240]:
+        for file in sorted((options.clip_art / folder).rglob("*.png"))[:_A_FOLDER]:
             (target / folder / f"{file.parent.name}-{file.name}").symlink_to(file.resolve())
     return target
 

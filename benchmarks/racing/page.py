@@ -23,7 +23,9 @@ def write_page(found: dict[str, Any]) -> None:
         "Written by `python benchmarks/speed.py` from `benchmarks/results/speed.json`: processes",
         "one after another on an otherwise idle machine, the same weights (EfficientNet-Lite0),",
         f"split, 224 pixels and threads ({_cores(found)} cores). Peers ran once, Frostline three",
-        "times with an empty cache each, decision, evaluation, export and report included.",
+        "times with an empty cache each, decision, evaluation, export and report included. The",
+        "tables were measured on different days, and a shared machine is faster on some than others:",
+        "compare the rows of one table, not the tables.",
         "",
     ]
     for name in ("solar cells", "photos", "clip art"):
@@ -44,8 +46,10 @@ def _jobs(found: dict[str, Any], name: str) -> list[str]:
     accuracy = statistics.mean(run["accuracy"] for run in ours)
     cpu = statistics.median(run["cpu"] for run in ours)
     memory = max(run["peak_memory"] for run in ours) / 1e9
+    limits = found.get(f"{name}, limits")
+    number = "" if limits is None else f", {limits['images']:.0f} images"
     lines = [
-        f"## The whole job: {name}",
+        f"## The whole job: {name}{number}",
         "",
         "| who | wall seconds | processor seconds | peak memory, GB | accuracy | times slower |",
         "|---|---|---|---|---|---|",

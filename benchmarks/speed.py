@@ -192,10 +192,14 @@ def _source(name: str, options: argparse.Namespace, work: Path) -> Path:
     if name == "photos":
         return photo_folder(options.stamps.resolve(), work / "photos")
     target = work / "clip-art"
+    seen: set[Path] = set()
     for folder in _CLIP_ART:
         (target / folder).mkdir(parents=True)
-        for file in sorted((options.clip_art / folder).rglob("*.png"))[:_A_FOLDER]:
-            (target / folder / f"{file.parent.name}-{file.name}").symlink_to(file.resolve())
+        # some names are links to another picture, of this folder or another one
+        files = {file.resolve() for file in (options.clip_art / folder).rglob("*.png")} - seen
+        seen |= files
+        for file in sorted(files)[:_A_FOLDER]:
+            (target / folder / f"{file.parent.name}-{file.name}").symlink_to(file)
     return target
 
 

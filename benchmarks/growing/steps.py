@@ -134,7 +134,7 @@ def evidence(n: int, folder: Path) -> Call:
 
     def run() -> Found:
         found = collect_evidence(
-            store, np.arange(n), labels, groups, seed=0, source=source, may_adapt=False
+            store, np.arange(n), labels, groups, seed=0, source=source, adapt_when=()
         )
         compared = len(found.compared)
         return {"slope": found.summary.slope, "compared": compared, "gap": found.summary.gap}

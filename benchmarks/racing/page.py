@@ -24,7 +24,7 @@ def write_page(found: dict[str, Any]) -> None:
         "one after another on an otherwise idle machine, the same weights (EfficientNet-Lite0),",
         f"split, 224 pixels and threads ({_cores(found)} cores). Peers ran once, Frostline three",
         "times with an empty cache each, decision, evaluation, export and report included. The",
-        "tables were measured on different days, and a shared machine is faster on some than others:",
+        "tables were measured on different days, and a machine is faster on some than on others:",
         "compare the rows of one table, not the tables.",
         "",
     ]

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from frostline.errors import InputError
 from frostline.evidence import collect
-from frostline.evidence.collect import collect_evidence
+from frostline.evidence.collect import FAR, collect_evidence
 from frostline.evidence.needs import IntArray, LayerMoments
 from frostline.evidence.probes import probe
 from frostline.linear.neighbours import knn_loo
@@ -162,7 +162,7 @@ def test_networks_without_statistics_are_compared_with_photos(
 ) -> None:
     rows, strange = np.arange(300), np.arange(300, 400)
 
-    def collected(reference: Float32, *, may_adapt: bool = True) -> EvidenceSummary:
+    def collected(reference: Float32, *, adapt_when: tuple[str, ...] = FAR) -> EvidenceSummary:
         return collect_evidence(
             store,
             rows,
@@ -170,7 +170,7 @@ def test_networks_without_statistics_are_compared_with_photos(
             np.arange(400),
             seed=0,
             reference=lambda: reference,
-            may_adapt=may_adapt,
+            adapt_when=adapt_when,
         ).summary
 
     everything = list(store.slices)
@@ -179,4 +179,4 @@ def test_networks_without_statistics_are_compared_with_photos(
     assert collected(far).shift.label == "different"
     assert [x.layer for x in collected(far).shift.layers] == everything
     assert collected(far).adapted is not None
-    assert collected(far, may_adapt=False).adapted is None, "that takes a second pass"
+    assert collected(far, adapt_when=()).adapted is None, "that takes a second pass"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,8 @@ _COMPARE_ROWS = 10_000
 _MOST_NEIGHBOURS = 3_000
 # statistics of fewer images are too noisy to replace those of pretraining
 _FEWEST_TO_ADAPT = 32
+#: labels of the shift at which re-estimated norm statistics may help
+FAR = ("moderate", "different")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def collect_evidence(
     known: EvidenceSummary | None = None,
     source: SourceClassifier | None = None,
     reference: Callable[[], npt.NDArray[np.floating]] | None = None,
-    may_adapt: bool = True,
+    adapt_when: Collection[str] = FAR,
 ) -> Evidence:
     """Measure size, shift by depth and probes by depth on some rows of a store.
 
@@ -92,9 +94,9 @@ def collect_evidence(
         The network's old classifier, to name what the classes look like.
     reference : callable or None, default=None
         Gives the taps of ordinary photos, for networks whose norm layers remember nothing.
-    may_adapt : bool, default=True
-        Whether the effect of re-estimated norm statistics may be measured, which takes a second
-        pass over the rows.
+    adapt_when : collection of str, default=("moderate", "different")
+        Labels of the shift at which the effect of re-estimated norm statistics is measured, which
+        takes a second pass over the rows.
 
     Raises
     ------
@@ -154,8 +156,7 @@ def collect_evidence(
     else:
         shift, slope = known.shift, known.slope
     adapted = None
-    far = shift.label in ("moderate", "different")
-    if may_adapt and len(chosen) >= _FEWEST_TO_ADAPT and far:
+    if shift.label in adapt_when and len(chosen) >= _FEWEST_TO_ADAPT:
         adapted = probe(
             ADAPTED,
             store.adapted(chosen).table(names, chosen),

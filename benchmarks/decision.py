@@ -3,6 +3,7 @@
     python benchmarks/decision.py pretrain --fonts F                 # once, a minute
     python benchmarks/decision.py run --fonts F --stamps S --clip-art C [--part glyphs|lite0]
     python benchmarks/decision.py anchor --stamps S --clip-art C     # four cells at 224 pixels
+    python benchmarks/decision.py fastai --stamps S --clip-art C     # needs fastai
     python benchmarks/decision.py report                             # regret, cost, honesty, page
 
 F, S and C are folders of unpacked Debian packages: fonts (fonts-dejavu-core, -dejavu-extra,
@@ -34,7 +35,7 @@ def main() -> None:
 
         options.work.mkdir(parents=True, exist_ok=True)
         pretrain(options.fonts, options.work / "glyphs.safetensors")
-    elif options.command in ("run", "anchor"):
+    elif options.command in ("run", "anchor", "fastai"):
         _run(options)
     else:
         from deciding.report import write_report
@@ -57,6 +58,11 @@ def _run(options: argparse.Namespace) -> None:
 
         run_anchor(places, RESULTS)
         return
+    if options.command == "fastai":
+        from deciding.fastai_check import run_check
+
+        run_check(places, RESULTS)
+        return
     sizes = SIZES[:2] if options.quick else tuple(options.sizes.split(","))
     seeds = SEEDS[:1] if options.quick else tuple(int(s) for s in options.seeds.split(","))
     cells = [
@@ -77,7 +83,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("pretrain", "run", "anchor", "report"))
+    parser.add_argument("command", choices=("pretrain", "run", "anchor", "fastai", "report"))
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
     parser.add_argument("--stamps", type=Path, default=Path("/usr/share/tuxpaint/stamps"))
     parser.add_argument("--clip-art", type=Path, default=Path("/usr/share/openclipart/png"))

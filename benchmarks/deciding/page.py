@@ -135,6 +135,26 @@ def page(found: dict[str, Any]) -> str:
                 ],
             ),
         ]
+    if found["fastai_check"]:
+        parts += [
+            "## Is fastai's schedule played fairly?\n",
+            "In the study our own loop plays fastai's `fine_tune`. Here is the released one on the "
+            "same images, 128 pixels and as many epochs, three seeds "
+            "(`python benchmarks/decision.py fastai`). In percent of the same test images.\n",
+            _table(
+                ("cell", "epochs", "test images", "our loop", "fastai, three seeds"),
+                [
+                    (
+                        r["cell"],
+                        r["epochs"],
+                        r["judged"],
+                        r["simulated"],
+                        ", ".join(map(str, r["real"])),
+                    )
+                    for r in found["fastai_check"]
+                ],
+            ),
+        ]
     parts += [
         "## Every cell\n",
         _table(

@@ -15,6 +15,7 @@ import numpy as np
 
 from deciding.anchor import compare
 from deciding.cells import FASTAI, REFERENCE, SIZES
+from deciding.fastai_check import compared
 from deciding.fitting import fit, fit_gain, fit_growth, leave_one_set_out
 from deciding.plots import bars, panels
 from deciding.replay import Choice, Recorded
@@ -62,6 +63,7 @@ def write_report(folder: Path) -> None:
         "transfer": _transfer(large),
         "apart": [_row(c, c.choose()) for c in cells if c.target == APART],
         "anchor": compare(folder),
+        "fastai_check": compared(folder),
         "rows": [_row(c, choice) for c, choice in chosen],
     }
     honesty = folder.parent / "honesty.json"

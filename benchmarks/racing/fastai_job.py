@@ -1,4 +1,4 @@
-"""fastai's ``fine_tune(4)`` as tutorials write it: one frozen epoch, then four of all layers."""
+"""fastai's ``fine_tune`` as tutorials write it: one frozen epoch, then four of all layers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from fastai.vision.all import (
     set_seed,
     vision_learner,
 )
-from rows import SIZE, Clock, Job, job, report
+from rows import Clock, Job, job, report
 
-EPOCHS = 4
 _REPEATS = 3
 _HALF = [0.5, 0.5, 0.5]
 
@@ -36,7 +35,7 @@ def main() -> None:
                     learner.fit(1, 1e-4)
         report(epochs={"full": clock.seconds})
         return
-    learner.fine_tune(EPOCHS)
+    learner.fine_tune(given.epochs)
     report(accuracy=float(learner.validate()[1]))
 
 
@@ -54,7 +53,7 @@ def _learner(given: Job) -> object:
         get_x=ColReader("path"),
         get_y=ColReader("label"),
         splitter=lambda f: (f.index[~f.held].tolist(), f.index[f.held].tolist()),
-        item_tfms=Resize(SIZE),
+        item_tfms=Resize(given.size),
         batch_tfms=[*aug_transforms(), Normalize.from_stats(_HALF, _HALF)],
     )
     loaders = block.dataloaders(frame, bs=64, num_workers=given.threads)

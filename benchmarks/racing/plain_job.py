@@ -14,6 +14,7 @@ from torchvision import transforms
 EPOCHS = 10
 _REPEATS = 3
 _BATCH = 32
+_MANY_STEPS = 500
 
 
 class Images(Dataset):  # type: ignore[type-arg]
@@ -51,7 +52,9 @@ def main() -> None:
         kinds = {"head": 0, "top half": 3, "full": None}
         report(epochs={name: _times(net, learn, k) for name, k in kinds.items()})
         return
-    optimizer = torch.optim.AdamW(net.classifier.parameters(), lr=1e-3)
+    # few steps need a higher rate
+    rate = 1e-3 if EPOCHS * len(learn) > _MANY_STEPS else 1e-2
+    optimizer = torch.optim.AdamW(net.classifier.parameters(), lr=rate)
     for _ in range(EPOCHS):
         _epoch(net, learn, optimizer, frozen_blocks=len(net.blocks), frozen_head=True)
     judge = _loader(Images(test, classes, augmented=False), given.threads, shuffle=False)

@@ -19,9 +19,12 @@ from torch import nn
 
 import frostline
 from frostline.artifact import ModelCard, save_model
+from frostline.artifact.card import FamiliarImages
 from frostline.artifact.predictions import COLUMNS
+from frostline.backbone.head_input import WithHeadInput, head_of
 from frostline.backbone.heads import BlendClassifier, TapsClassifier, build_classifier
 from frostline.backbone.network import Network
+from frostline.linear.familiar import Familiarity, fit_familiarity
 from frostline.plan import Action, Blend, FullTraining, Recipe, Single, SuffixTraining, TapsHead
 from frostline.preprocessing import Preprocessing
 
@@ -87,6 +90,7 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
     lower = network.taps[-2]
     actions: dict[str, Action] = {
         "head": TapsHead(taps=list(network.taps[-2:])),
+        "knowing": TapsHead(taps=list(network.taps[-2:])),
         "last layer": TapsHead(taps=[network.last.name]),
         "finetuned": SuffixTraining(freeze_to=lower, recipe=RECIPE),
         "cut": SuffixTraining(keep_to=lower, freeze_to=lower, new_block=True, recipe=RECIPE),
@@ -130,7 +134,11 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
         },
         source=str(images[0].parent),
     )
-    save_model(folder / "model", module, card)
+    familiarity = None
+    if kind == "knowing":
+        familiarity = _familiarity(module, x)
+        card = card.model_copy(update={"familiar": FamiliarImages(n_fitted=50, n_threshold=10)})
+    save_model(folder / "model", module, card, familiarity=familiarity)
     (folder / "settings.json").write_text(json.dumps({"source": str(images[0].parent)}))
     run = Run(folder, module, card, images)
     with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
@@ -140,6 +148,17 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
             label = CLASSES[int(row.argmax())]
             writer.writerow([path.name, label, label, "0.9"])
     return run
+
+
+def _familiarity(module: nn.Module, x: torch.Tensor) -> Familiarity:
+    """What the images look like to the head; the last ten set the threshold."""
+    head = head_of(module)
+    assert head is not None
+    with torch.inference_mode():
+        seen = WithHeadInput(module, head)(x)[1].numpy()
+    found = fit_familiarity(seen[:50])
+    found = found.in_units_of(found.distances(seen[50:]))
+    return found.reaching(float(found.score_of(found.distances(seen[50:])).max()))
 
 
 def _classifier(action: Single, network: Network, x: torch.Tensor) -> nn.Module:

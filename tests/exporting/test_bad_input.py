@@ -27,6 +27,9 @@ BAD = {
     "target": (["--to", "onix"], "Did you mean 'onnx'?"),
     "width": (["--quantize", "int4"], "Did you mean 'int8'?"),
     "width of a program": (["--to", "torch", "--quantize", "int8"], "belongs to to='onnx'"),
+    "old operators": (["--opset", "18"], "needs 19"),
+    "unheard-of operators": (["--opset", "99"], "newer than this installation"),
+    "operators of a program": (["--to", "torch", "--opset", "20"], "belongs to to='onnx'"),
     "images": (["--images", "nowhere"], "does not exist"),
 }
 

@@ -17,11 +17,20 @@ def export_run(
     *,
     to: str,
     quantize: str | None,
+    opset: int | None,
     images: Path | None,
     overwrite: bool,
 ) -> None:
     """Write the export and say what it is, how large, and how close to the model."""
-    done = export(run, output, to=to, quantize=quantize, images=images, overwrite=overwrite)
+    done = export(
+        run,
+        output,
+        to=to,
+        quantize=quantize,
+        opset=opset,
+        images=images,
+        overwrite=overwrite,
+    )
     out.print(Text.assemble("Wrote ", (str(done.path), "bold green"), f" ({_size(done.n_bytes)})"))
     for note in done.notes:
         err.print(Text(note))

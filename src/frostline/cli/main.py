@@ -180,6 +180,9 @@ def export(
     quantize: Annotated[
         str | None, typer.Option(help="int8: an ONNX file about four times smaller.")
     ] = None,
+    opset: Annotated[
+        int | None, typer.Option(help="ONNX operator set of the file; by default 19.")
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(help="Images for checks and int8; by default those the run was judged on."),
@@ -192,7 +195,15 @@ def export(
     with polite_exits():
         from frostline.cli.export import export_run
 
-        export_run(run, output, to=to, quantize=quantize, images=images, overwrite=overwrite)
+        export_run(
+            run,
+            output,
+            to=to,
+            quantize=quantize,
+            opset=opset,
+            images=images,
+            overwrite=overwrite,
+        )
 
 
 @app.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 from frostline.errors import SettingsError, did_you_mean
 from frostline.exporting.exported import Exported
 from frostline.exporting.onnx_target import export_onnx_file
+from frostline.exporting.opset import check_opset
 from frostline.exporting.origin import Origin
 from frostline.exporting.placing import check_free
 from frostline.exporting.samples import LIMIT, Samples, find_samples
@@ -15,16 +16,6 @@ from frostline.exporting.samples import LIMIT, Samples, find_samples
 #: images of a check; calibration takes more
 _CHECKED = 32
 _WIDTHS = ("int8",)
-
-
-def _onnx(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
-    del overwrite
-    return export_onnx_file(origin, path, samples=samples, quantise=False)
-
-
-def _int8(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
-    del overwrite
-    return export_onnx_file(origin, path, samples=samples, quantise=True)
 
 
 def _torch(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
@@ -40,7 +31,12 @@ def _hub(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool
     return export_hub_folder(origin, path, samples=samples)
 
 
-TARGETS: dict[str, Callable[..., Exported]] = {"onnx": _onnx, "torch": _torch, "hub": _hub}
+_ONNX = "onnx"
+TARGETS: dict[str, Callable[..., Exported]] = {
+    _ONNX: export_onnx_file,
+    "torch": _torch,
+    "hub": _hub,
+}
 
 
 def export(
@@ -49,6 +45,7 @@ def export(
     *,
     to: str = "onnx",
     quantize: str | None = None,
+    opset: int | None = None,
     images: str | Path | None = None,
     overwrite: bool = False,
 ) -> Exported:
@@ -66,6 +63,8 @@ def export(
         of ``torch.export``. ``hub``: a folder ready to publish.
     quantize : {"int8"} or None, default=None
         Make an ONNX file about four times smaller.
+    opset : int or None, default=None
+        Operator set of an ONNX file, from 19 to what the installed onnx knows; None takes 19.
     images : str, Path or None, default=None
         Images for checks and for ``quantize``; by default those that the run was judged on.
     overwrite : bool, default=False
@@ -78,7 +77,7 @@ def export(
     Raises
     ------
     SettingsError
-        If there is no such target, or it cannot be quantised.
+        If there is no such target or operator set, or it cannot be quantised.
     RunFolderError, InputError
         If there is no finished run, the target exists, or images are needed and not found.
     EngineError
@@ -94,11 +93,13 @@ def export(
             f"There is no quantize={quantize!r}.",
             hint=did_you_mean(quantize, _WIDTHS) or f"Only {_WIDTHS[0]!r} is possible.",
         )
-    if quantize is not None and to != "onnx":
-        raise SettingsError(
-            f"quantize={quantize!r} belongs to to='onnx', not to {to!r}.",
-            hint="Export an ONNX file, or leave it out.",
-        )
+    for name, value in (("quantize", quantize), ("opset", opset)):
+        if value is not None and to != _ONNX:
+            raise SettingsError(
+                f"{name}={value!r} belongs to to='onnx', not to {to!r}.",
+                hint="Export an ONNX file, or leave it out.",
+            )
+    check_opset(opset)
     origin, target = Origin.open(run), Path(path)
     check_free(target, overwrite=overwrite, source=origin.given)
     samples = find_samples(
@@ -107,5 +108,8 @@ def export(
         images=None if images is None else Path(images),
         limit=LIMIT if quantize else _CHECKED,
     )
-    make = _int8 if quantize else TARGETS[to]
-    return make(origin, target, samples, overwrite=overwrite)
+    if to == _ONNX:
+        return export_onnx_file(
+            origin, target, samples=samples, quantise=quantize is not None, opset=opset
+        )
+    return TARGETS[to](origin, target, samples, overwrite=overwrite)

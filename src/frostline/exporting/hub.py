@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 from torch import nn
 
-from frostline.artifact.model_folder import CARD, ONNX
+from frostline.artifact.model_folder import CARD, FAMILIAR, ONNX, checked_file
 from frostline.artifact.restore import restore_module
 from frostline.exporting.agreement import Agreement, Probabilities
 from frostline.exporting.description import describe
@@ -141,7 +142,10 @@ def _write_own(folder: Path, module: nn.Module, origin: Origin) -> bool:
 
 
 def _write_card(folder: Path, origin: Origin) -> None:
-    """Write the model card, so that Frostline loads the folder as a model."""
+    """Write the model card and what is familiar, so that Frostline loads the folder as a model."""
+    if origin.card.familiar is not None:
+        print_of = origin.card.fingerprints.familiar
+        shutil.copyfile(checked_file(origin.folder(), FAMILIAR, print_of), folder / FAMILIAR)
     prints = origin.card.fingerprints.model_copy(
         update={"weights": sha256_of(folder / WEIGHTS), "onnx": sha256_of(folder / ONNX)}
     )

@@ -22,6 +22,7 @@ from frostline.artifact.runtime import INPUT, OUTPUT, open_session
 from frostline.errors import InputError
 from frostline.exporting.agreement import EXACT, RESIZED, Agreement, compare, require
 from frostline.exporting.exported import Exported, Loss
+from frostline.exporting.opset import converted
 from frostline.exporting.origin import Origin
 from frostline.exporting.placing import placing_file
 from frostline.exporting.samples import Samples, made_up_samples
@@ -38,7 +39,12 @@ _MAX_PIXELS: int = Settings.model_fields["max_pixels"].default
 
 
 def export_onnx_file(
-    origin: Origin, path: Path, *, samples: Samples | None, quantise: bool
+    origin: Origin,
+    path: Path,
+    *,
+    samples: Samples | None,
+    quantise: bool,
+    opset: int | None = None,
 ) -> Exported:
     """Write one ONNX file, and check it against the model.
 
@@ -51,6 +57,8 @@ def export_onnx_file(
         Real images; needed to quantise.
     quantise : bool
         Whether to make it 8 bits wide.
+    opset : int or None, default=None
+        Operator set of the file; None leaves the model's own.
 
     Raises
     ------
@@ -65,6 +73,7 @@ def export_onnx_file(
     loss: Loss | None = None
     if quantise:
         graph, loss = shrink(origin, graph, samples)
+    graph = converted(graph, opset)
     stamp(graph, origin.card, loss)
     with placing_file(path) as temporary:
         temporary.write_bytes(graph.SerializeToString(deterministic=True))

@@ -7,7 +7,8 @@
 One after another in fresh processes with the same weights, split, image size and threads; run it
 with nothing else running. Parts: ``jobs`` (whole processes; the peers once, Frostline three times
 with empty caches), ``epochs`` (medians of three on 600 images), ``limits`` (the pass over images
-beside decoding and computing alone), ``again`` (a second run on a warm store). What is in
+beside decoding and computing alone), ``again`` (a second run on a warm store), ``start`` (single
+commands in fresh processes). What is in
 benchmarks/results/speed.json is kept and not measured again unless --fresh.
 """
 
@@ -41,7 +42,7 @@ RESULTS = Path(__file__).parent / "results" / "speed.json"
 RACING = Path(__file__).parent / "racing"
 PEERS = ("fastai", "lightning", "plain")
 SETS = ("solar cells", "photos", "clip art")
-PARTS = ("jobs", "epochs", "limits", "again")
+PARTS = ("jobs", "epochs", "limits", "again", "start")
 _CLIP_ART = ("animals", "buildings", "computer", "food", "plants", "transportation")
 #: few of each, so that all peers together fit two hours
 _A_FOLDER = 60
@@ -94,6 +95,8 @@ def _plan(
         plan.append((f"{name}, limits", lambda own: _limits(table, own)))
     if "again" in parts:
         plan.append((f"{name}, again", lambda own: _again(table, own)))
+    if "start" in parts and name == SETS[1]:
+        plan.append(("start", lambda own: _start(table, own)))
     return plan
 
 
@@ -119,6 +122,29 @@ def _again(table: Path, own: Path) -> dict[str, Any]:
     warm.pop("output")
     seconds = json.loads((own / "again" / "metrics.json").read_text())["seconds"]
     return {"cold": cold, "warm": {**warm, "seconds": seconds}, "wall": warm["wall"]}
+
+
+def _start(table: Path, own: Path) -> dict[str, Any]:
+    """Medians of five fresh processes each; importing PyTorch and timm alone stands beside them."""
+    _ours(table, own, 0)
+    with table.open(encoding="utf-8") as file:
+        image = next(csv.DictReader(file))["path"]
+    frostline = [sys.executable, "-m", "frostline"]
+    commands = {
+        "frostline --help": [*frostline, "--help"],
+        "frostline predict RUN IMAGE": [*frostline, "predict", str(own / "run"), image],
+        "python -c 'import torch, timm'": [sys.executable, "-c", "import torch, timm"],
+    }
+    seconds = {
+        said: statistics.median(_seconds(c) for _ in range(5)) for said, c in commands.items()
+    }
+    return {"seconds": seconds, "wall": sum(seconds.values())}
+
+
+def _seconds(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return round(time.perf_counter() - began, 2)
 
 
 def _peer(peer: str, table: Path, weights: Path, *, epochs: bool = False) -> dict[str, Any]:

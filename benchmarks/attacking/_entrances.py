@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from attacking._hostile import corpus
 
 Try = Callable[[bytes], None]
@@ -222,9 +224,7 @@ def _released() -> list[Path]:
     return sorted((Path(__file__).parents[2] / "tests" / "artifact" / "released").glob("format-*"))
 
 
-def _small_image() -> object:
-    from PIL import Image
-
+def _small_image() -> Image.Image:
     return Image.linear_gradient("L").resize((40, 40)).convert("RGB")
 
 

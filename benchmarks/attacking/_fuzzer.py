@@ -9,7 +9,9 @@ escaped lies in FOLDER/findings.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib
 import json
 import logging
 import random
@@ -87,10 +89,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     logging.disable()
-    try:
-        import atheris
-    except ImportError:
-        atheris = None
+    atheris: Any = None
+    with contextlib.suppress(ImportError):
+        atheris = importlib.import_module("atheris")
     if atheris is None:
         watched = Watched(entrance, work)
         _by_chance(watched, entrance, seconds)

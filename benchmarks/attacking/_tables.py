@@ -77,7 +77,11 @@ def _parquet(large: int) -> Iterator[tuple[str, str, bytes]]:
         yield "damaged Parquet", f"damaged-{i}.parquet", bytes(spoilt)
     yield "damaged Parquet", "footer.parquet", whole[:-8] + struct.pack("<I", 2**31) + b"PAR1"
     yield "Parquet types", "numbers.parquet", _packed({"path": pa.array([1, 2]), "label": [1, 2]})
-    yield "Parquet types", "nested.parquet", _packed({"path": [["a"], ["b"]], "label": [{}, {}]})
+    yield (
+        "Parquet types",
+        "nested.parquet",
+        _packed({"path": [["a"], ["b"]], "label": [{"x": 1}, {"x": 2}]}),
+    )
     yield "Parquet types", "bytes.parquet", _packed({"path": [b"\xff", b"\0"], "label": ["a", "b"]})
     repeated = pa.DictionaryArray.from_arrays(
         pa.array(np.zeros(20 * large, dtype=np.int32)), pa.array(["a/1.png"])

@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from frostline.cli import predict as predicting
 from frostline.cli.console import TerminalProgress
 from frostline.cli.main import app
 
@@ -42,7 +43,10 @@ def predict(*arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
-def test_every_name_is_answered_or_refused_by_name(folder: Path, form: list[str]) -> None:
+def test_every_name_is_answered_or_refused_by_name(
+    folder: Path, form: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predicting, "out", Console(width=400, highlight=False))
     said = predict(str(folder), *form)
     assert said.exit_code == 0, said.exception
     for line in ("broken.png: file not found", "pipe.png: not a regular", "text.png: not an image"):
@@ -61,8 +65,8 @@ def test_every_name_is_answered_or_refused_by_name(folder: Path, form: list[str]
         assert {Path(row["path"]).name for row in rows} >= set(NAMES[:4])
 
 
-def test_errors_are_plain_text() -> None:
-    said = CliRunner().invoke(app, ["fit", "no\x1b[2Jwhere [/]", "-o", "run"])
+def test_errors_are_plain_text(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["fit", "no\x1b[2Jwhere [/]", "-o", str(tmp_path / "run")])
     assert said.exit_code == 2
     assert "no\\x1b[2Jwhere [/] does not exist" in said.stderr.replace("\n", "")
 

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from frostline.artifact import Model, ModelCard, save_model
+from frostline.artifact import Model, ModelCard, Prediction, save_model
 from frostline.plan import TapsHead
 from frostline.preprocessing import Preprocessing
 
@@ -98,6 +98,7 @@ def make(folder: Path) -> None:
             "unfamiliarity": getattr(result, "unfamiliarity", None),
         }
         for path, result in zip(paths, results, strict=True)
+        if isinstance(result, Prediction)
     }
     (folder / "predictions.json").write_text(json.dumps(said, indent=1) + "\n")
 

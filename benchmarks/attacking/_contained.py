@@ -21,8 +21,8 @@ from pathlib import Path
 
 #: bytes of address space that a decoder, and a whole command, may take
 DECODER_BYTES, COMMAND_BYTES = 4 * 2**30, 14 * 2**30
-#: seconds that one file may take before it counts as hung
-PATIENCE = 60.0
+#: seconds that one file may take before it counts as hung; others may work on the machine
+PATIENCE = 180.0
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def tables(large: int) -> Iterator[tuple[str, str, bytes]]:
     yield "rows", "repeated.csv", (good + rows).encode()
     yield "rows", "absent.csv", (head + "".join(f"x/{i}.png,a\n" for i in range(large))).encode()
     yield "rows", "blank-lines.csv", (good + "\n" * large).encode()
+    yield "rows", "lines.csv", (head + "\n" * (40 * large)).encode()
     yield "rows", "commas.csv", ("," * large).encode()
     yield "bytes", "empty.csv", b""
     yield "bytes", "nul.csv", bytes(1_000)
@@ -84,7 +85,7 @@ def _parquet(large: int) -> Iterator[tuple[str, str, bytes]]:
     )
     yield "Parquet types", "bytes.parquet", _packed({"path": [b"\xff", b"\0"], "label": ["a", "b"]})
     repeated = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(20 * large, dtype=np.int32)), pa.array(["a/1.png"])
+        pa.array(np.zeros(40 * large, dtype=np.int32)), pa.array(["a/1.png"])
     )
     yield "rows", "repeated.parquet", _packed({"path": repeated, "label": repeated})
 

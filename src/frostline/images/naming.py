@@ -10,6 +10,8 @@ from collections.abc import Sequence
 _DIGITS = re.compile(r"([0-9]+)")
 #: what moves a cursor, ends a line or begins a command of a terminal
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: letters of a name in a message, and how many of its end are shown when it is longer
+_LONGEST, _END = 200, 40
 #: halves of characters that stand for no byte of a file name either
 _HALVES = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 
@@ -53,10 +55,14 @@ def _spelled(found: re.Match[str]) -> str:
 
 
 def some(names: Sequence[object], *, limit: int = 5) -> str:
-    """Return the first few names, and how many more there are."""
-    shown = ", ".join(str(name) for name in names[:limit])
+    """Return the first few names, and how many more there are; long names lose their middle."""
+    shown = ", ".join(_short(str(name)) for name in names[:limit])
     more = len(names) - limit
     return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]} ... {name[-_END:]}"
 
 
 def label_text(value: object) -> str:

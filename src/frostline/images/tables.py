@@ -22,8 +22,8 @@ _DELIMITERS = ",;\t|"
 
 #: more than a list of all images of ImageNet-21k takes
 _TABLE_BYTES = 2**30
-#: what a Parquet table may unpack to
-_MOST_ROWS, _UNPACKED_BYTES = 50_000_000, 2**32
+#: rows of any table, each of which takes half a kilobyte of memory, and what Parquet may unpack to
+_MOST_ROWS, _UNPACKED_BYTES = 20_000_000, 2**32
 _ROWS_AT_A_TIME = 65_536
 #: names of columns that are looked at for a slip of the pen
 _COMPARED = 100
@@ -117,6 +117,9 @@ def _read(table: Path) -> tuple[list[str], list[Row]]:
 
 
 def _read_text(table: Path, content: bytes) -> tuple[list[str], list[Row]]:
+    lines = content.count(b"\n")
+    if lines > _MOST_ROWS:
+        raise InputError(f"Table {table} has {lines:,} lines; at most {_MOST_ROWS:,} are read.")
     # spreadsheets write a byte-order mark before UTF-8, and UTF-16 as "Unicode text"
     utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:

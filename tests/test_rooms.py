@@ -31,6 +31,7 @@ BESIDE = {
     ("pipeline", "publish"),
     ("settings", "errors"),
     ("plan", "errors"),
+    ("plan", "files"),
     ("plan", "notebook"),
     ("files", "errors"),
     ("cli", "serve"),

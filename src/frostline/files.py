@@ -1,14 +1,148 @@
-"""Files that are either whole or not there, and their fingerprints."""
+"""Files that are either whole or not there, their fingerprints, and reading with a limit."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from frostline.errors import RunFolderError
+
+#: JSON that Frostline writes stays far below: a million classes with names of ordinary length
+JSON_BYTES = 32 * 2**20
+#: protocol buffers end here, and so does every ONNX file without further files
+ONNX_BYTES = 2**31
+#: weights of the largest networks for images take half of it
+WEIGHTS_BYTES = 64 * 2**30
+_BLOCK = 2**20
+
+
+class UnfitFileError(Exception):
+    """A file that cannot be read, or must not be; a few words, free of paths."""
+
+
+class MissingFileError(UnfitFileError):
+    """A file that is not there."""
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file; a name that no file can have names none."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def open_regular(path: Path, *, at_most: int) -> IO[bytes]:
+    """Open a regular file to read it.
+
+    Pipes and devices, which might wait or go on forever, are refused, also where one takes the
+    file's place at the last moment.
+
+    Parameters
+    ----------
+    path : Path
+        Links are followed.
+    at_most : int
+        Bytes; larger files are refused before anything is read.
+
+    Raises
+    ------
+    UnfitFileError
+    """
+    try:
+        _check(path.stat(), at_most)
+        stream = io.BufferedReader(io.FileIO(path, opener=_without_waiting))
+    except FileNotFoundError as error:
+        raise MissingFileError(os_reason(error)) from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise UnfitFileError(os_reason(error)) from None
+    try:
+        _check(os.fstat(stream.fileno()), at_most)
+    except UnfitFileError:
+        stream.close()
+        raise
+    return stream
+
+
+def read_regular(path: Path, *, at_most: int) -> bytes:
+    """Read a regular file whole; takes and raises what :func:`open_regular` does."""
+    try:
+        with open_regular(path, at_most=at_most) as stream:
+            content = stream.read(os.fstat(stream.fileno()).st_size + 1)
+            # it may grow while it is read, and some files of the system tell no size
+            while len(content) <= at_most and (more := stream.read(_BLOCK)):
+                content += more
+    except OSError as error:
+        raise UnfitFileError(os_reason(error)) from None
+    if len(content) > at_most:
+        raise UnfitFileError(_too_large(len(content), at_most))
+    return content
+
+
+def digest_regular(path: Path, *, at_most: int) -> tuple[str, int]:
+    """Return the SHA-256 of a regular file, as 64 hex digits, and its number of bytes.
+
+    Takes and raises what :func:`open_regular` does.
+    """
+    digest, size = hashlib.sha256(), 0
+    try:
+        with open_regular(path, at_most=at_most) as stream:
+            while block := stream.read(_BLOCK):
+                size += len(block)
+                # some files of the system have no size and no end
+                if size > at_most:
+                    raise UnfitFileError(_too_large(size, at_most))
+                digest.update(block)
+    except OSError as error:
+        raise UnfitFileError(os_reason(error)) from None
+    return digest.hexdigest(), size
+
+
+def stated(content: bytes) -> dict[str, Any]:
+    """Return what a JSON file states, unchecked; nothing where it is damaged.
+
+    For messages about files of another version alone.
+    """
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def os_reason(error: OSError | ValueError) -> str:
+    """Return a short reason, free of paths, for a file that cannot be opened or read."""
+    if isinstance(error, FileNotFoundError):
+        return "file not found"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    number = getattr(error, "errno", None)
+    return os.strerror(number).lower() if isinstance(number, int) else "cannot be opened"
+
+
+def _check(found: os.stat_result, at_most: int) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise UnfitFileError("a folder, not a file")
+    if not stat.S_ISREG(found.st_mode):
+        raise UnfitFileError("not a regular file")
+    if found.st_size > at_most:
+        raise UnfitFileError(_too_large(found.st_size, at_most))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _too_large(size: int, at_most: int) -> str:
+    unit, word = (2**30, "GiB") if at_most >= 2**30 else (2**20, "MiB")
+    return f"{size / unit:,.1f} {word}, the limit is {at_most / unit:,.3g}"
 
 
 @contextmanager
@@ -25,6 +159,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # a link of that name would lead the writer elsewhere
+        temporary.unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from frostline.errors import PlanError
+from frostline.files import JSON_BYTES, UnfitFileError, read_regular, stated
 from frostline.notebook import card, columns, sentences, strip
+
+_FRESH = "Run 'frostline advise' to get a fresh plan."
 
 
 class _Data(BaseModel):
@@ -140,7 +142,7 @@ class TapsHead(_Data):
     kind: Literal["taps_head"] = "taps_head"
     taps: list[str] = Field(min_length=1)
     head: Literal["ridge", "logistic"] = "ridge"
-    strength: float | None = Field(default=None, gt=0)
+    strength: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     class_weights: Literal["none", "balanced"] = "none"
     statistics: Literal["source", "target"] = "source"
 
@@ -159,12 +161,12 @@ class Recipe(_Data):
     to every input, in standard deviations of its channel.
     """
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    head_learning_rate: float = Field(gt=0)
+    epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=1, le=4096)
+    learning_rate: float = Field(gt=0, le=10)
+    head_learning_rate: float = Field(gt=0, le=10)
     layer_decay: float = Field(gt=0, le=1, default=1.0)
-    weight_decay: float = Field(ge=0, default=1e-4)
+    weight_decay: float = Field(ge=0, le=100, default=1e-4)
     warmup_share: float = Field(ge=0, lt=1, default=0.1)
     label_smoothing: float = Field(ge=0, le=0.5, default=0.0)
     class_weights: Literal["none", "balanced"] = "none"
@@ -343,17 +345,28 @@ class Plan(_Data):
             If the file is missing, is no JSON, or has a wrong field (which is named).
         """
         try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise PlanError(f"Plan file {path} cannot be read: {error.strerror}.") from None
+            content = read_regular(path, at_most=JSON_BYTES)
+        except UnfitFileError as error:
+            raise PlanError(f"Plan file {path} cannot be read: {error}.") from None
         try:
-            return cls.model_validate_json(text)
+            return cls.model_validate_json(content)
         except ValidationError as error:
+            _check_version(path, content)
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
             raise PlanError(
                 f"Plan file {path}: {where}: {first['msg'][0].lower()}{first['msg'][1:]}.",
-                hint="Run 'frostline advise' to get a fresh plan.",
+                hint=_FRESH,
             ) from None
-        except json.JSONDecodeError as error:
-            raise PlanError(f"Plan file {path} is not JSON: {error}.") from None
+
+
+def _check_version(path: Path, content: bytes) -> None:
+    """Say so if a plan is of another version than the one that is read."""
+    found, known = stated(content).get("version"), Plan.model_fields["version"].default
+    if isinstance(found, int) and found != known:
+        age = "newer" if found > known else "older"
+        raise PlanError(
+            f"Plan file {path} is of version {found}, {age} than this Frostline, which reads "
+            f"version {known}.",
+            hint="Update Frostline." if found > known else _FRESH,
+        )

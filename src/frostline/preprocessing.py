@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -21,6 +21,11 @@ _RESAMPLE = {
 
 # beyond this aspect ratio only the middle is resized: a 1 x 9000 strip would become gigapixels
 MAX_ASPECT = 8
+#: longest shorter side, in pixels, of a resized image
+MAX_SIDE = 4096
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _without_extreme_sides(image: Image.Image) -> Image.Image:
@@ -57,8 +62,17 @@ class Preprocessing(BaseModel):
     size: int = Field(default=224, ge=16, le=2048)
     crop_pct: float = Field(default=0.875, gt=0.0, le=1.0)
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[_Finite, _Finite, _Finite] = (0.485, 0.456, 0.406)
+    std: tuple[_Spread, _Spread, _Spread] = (0.229, 0.224, 0.225)
+
+    @model_validator(mode="after")
+    def _images_stay_small(self) -> Self:
+        # a tiny share would ask for gigapixels
+        if self.resize_to > MAX_SIDE:
+            raise ValueError(
+                f"images would be resized to {self.resize_to:,} pixels, the limit is {MAX_SIDE:,}"
+            )
+        return self
 
     @property
     def resize_to(self) -> int:

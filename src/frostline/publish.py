@@ -34,6 +34,7 @@ from frostline.explain.gallery import Gallery
 from frostline.explain.make import LIMITS, make_gallery
 from frostline.files import write_text
 from frostline.images.audit import Audit
+from frostline.images.naming import encodable, visible
 from frostline.images.split import Split
 from frostline.notebook import card, columns, sentences
 from frostline.plan import Plan, TapsHead
@@ -166,7 +167,7 @@ def publish(
     data = ReportData(
         source=catalog.source,
         classes=catalog.classes,
-        run=str(run.path),
+        run=visible(encodable(str(run.path))),
         version=__version__,
         provenance=_provenance(run, task, card),
         plan=plan,

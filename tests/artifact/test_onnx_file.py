@@ -140,7 +140,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no file"):
         Model.load(tmp_path / "none.onnx")
     os.mkfifo(tmp_path / "pipe.onnx")
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         Model.load(tmp_path / "pipe.onnx")
     with (tmp_path / "large.onnx").open("wb") as file:
         file.truncate(2**31 + 5)

@@ -14,6 +14,7 @@ from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.kept import evidence_key, kept_or
 from frostline.features.locations import fits_folder
 from frostline.features.shelf_life import damaged, items, prune
+from frostline.features.store import packed
 
 N = 40
 LABELS = np.arange(N) % 3
@@ -130,3 +131,24 @@ def test_the_key_turns_on_everything_that_counts() -> None:
 def test_only_who_shares_a_group_counts() -> None:
     renamed = np.array([1000 - g for g in GROUPS])
     assert key(groups=renamed) == key()
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"rows": np.zeros(0, np.int64)},
+        {"rows": np.array([N]), "fit/early/numbers": np.zeros(5)},
+        {"rows": np.array([N]), "summary": np.frombuffer(b"\xff{", np.uint8)},
+    ],
+    ids=["nothing", "wrong shapes", "no text"],
+)
+def test_evidence_of_somebody_else_is_collected_again(
+    collect: Callable[[], Evidence], arrays: dict[str, npt.NDArray[np.generic]]
+) -> None:
+    first = kept_or("k", collect, np.arange(N))
+    path = fits_folder() / "k.shard"
+    text = np.frombuffer(first.summary.model_dump_json().encode(), dtype=np.uint8)
+    # whole by its checksums, but not what was once written
+    path.write_bytes(packed({"summary": text, "compared": first.compared, **arrays}))
+    again = kept_or("k", collect, np.arange(N))
+    assert again.ridge.keys() == first.ridge.keys()

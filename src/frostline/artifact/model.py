@@ -14,10 +14,11 @@ import numpy.typing as npt
 from frostline.artifact.card import ModelCard
 from frostline.artifact.inputs import ImageLike, as_sequence, name_of, to_rgb
 from frostline.artifact.model_folder import ONNX, checked_file, find_model_folder, load_card
-from frostline.artifact.onnx_file import is_onnx_file, open_onnx_file
+from frostline.artifact.onnx_file import is_onnx_file, open_onnx_file, read_model
+from frostline.artifact.onnx_graph import check_ends, check_graph, may_need_others
 from frostline.artifact.prepared import on_canvas
 from frostline.artifact.runtime import Answers, answers, open_session
-from frostline.errors import RunFolderError, UnreadableImageError
+from frostline.errors import EngineError, RunFolderError, UnreadableImageError
 from frostline.images.reading import read_in_order
 from frostline.preprocessing import UInt8Array
 from frostline.settings import Settings, available_cores
@@ -202,12 +203,16 @@ class Model:
             return self.prepare(image, name=name_of(image, index))
 
         waiting: list[tuple[str, UInt8Array | UnreadableImageError]] = []
+        readable = 0
         loaded = read_in_order(numbered, load, workers=self._workers)
         for (index, image), result in zip(numbered, loaded, strict=True):
             waiting.append((name_of(image, index), result))
-            if len(waiting) == _BATCH:
+            readable += isinstance(result, np.ndarray)
+            # images that cannot be read must not change which others share a batch: the last
+            # bits of a result may turn on that
+            if readable in (0, _BATCH):
                 yield from self._answer(waiting)
-                waiting = []
+                waiting, readable = [], 0
         yield from self._answer(waiting)
 
     def prepare(self, image: ImageLike, *, name: str) -> UInt8Array:
@@ -252,6 +257,8 @@ class Model:
         ------
         EngineError
             If ONNX Runtime cannot run the model.
+        InputError
+            If the file needs other files, or has other inputs and outputs than ours.
         RunFolderError
             If the model and its card disagree.
         """
@@ -260,7 +267,7 @@ class Model:
             return Answers(np.zeros((0, len(self.classes))), nothing)
         with self._opening:
             if self._session is None:
-                self._session = open_session(self._file, threads=self._threads)
+                self._session = self._open()
         found = answers(self._session, on_canvas(images, self.card.preprocessing))
         shape = found.probabilities.shape
         if shape != (len(images), len(self.classes)):
@@ -274,6 +281,17 @@ class Model:
                 "promises that."
             )
         return found
+
+    def _open(self) -> Any:
+        """Open ``model.onnx``, which may come from anybody, as carefully as an exported file."""
+        if may_need_others(self._file):
+            check_graph(self._file, read_model(self._file))
+        try:
+            session = open_session(self._file, threads=self._threads)
+        except EngineError as error:
+            raise RunFolderError(f"{self._file}: {error.message}", hint=error.hint) from error
+        check_ends(self._file, session, len(self.classes))
+        return session
 
     def _answer(
         self, batch: Sequence[tuple[str, UInt8Array | UnreadableImageError]]

@@ -5,7 +5,6 @@ A model that knows what is familiar to it has ``familiar.safetensors`` as well.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,21 @@ from pydantic import ValidationError
 from frostline import __version__
 from frostline.artifact.card import ModelCard
 from frostline.errors import RunFolderError
-from frostline.files import replacing, sha256_of, write_text
+from frostline.files import (
+    JSON_BYTES,
+    ONNX_BYTES,
+    WEIGHTS_BYTES,
+    MissingFileError,
+    UnfitFileError,
+    digest_regular,
+    is_file,
+    os_reason,
+    read_regular,
+    replacing,
+    sha256_of,
+    stated,
+    write_text,
+)
 from frostline.preprocessing import UInt8Array
 
 if TYPE_CHECKING:
@@ -26,6 +39,7 @@ if TYPE_CHECKING:
 WEIGHTS, ONNX, CARD = "weights.safetensors", "model.onnx", "model.json"
 FAMILIAR = "familiar.safetensors"
 
+_OLDEST_FORMAT = 1
 _NEWEST_FORMAT = ModelCard.model_fields["format_version"].default
 _FIT_AGAIN = "Run 'frostline fit' again to make the model anew."
 
@@ -120,9 +134,13 @@ def find_model_folder(folder: Path) -> Path:
         If it is neither, or the run has no model yet.
     """
     for candidate in (folder / "model", folder):
-        if (candidate / CARD).is_file():
+        if is_file(candidate / CARD):
             return candidate
-    if not folder.exists():
+    try:
+        there = folder.exists()
+    except OSError as error:
+        raise RunFolderError(f"{folder} cannot be read: {os_reason(error)}.") from None
+    if not there:
         raise RunFolderError(f"The run folder {folder} does not exist.")
     if not folder.is_dir():
         raise RunFolderError(f"{folder} is a file, not a run folder.")
@@ -147,9 +165,9 @@ def load_card(folder: Path) -> ModelCard:
     """
     path = find_model_folder(folder) / CARD
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be read: {error.strerror}.") from error
+        content = read_regular(path, at_most=JSON_BYTES)
+    except UnfitFileError as error:
+        raise RunFolderError(f"{path} cannot be read: {error}.") from None
     return parse_card(content, where=str(path), hint=_FIT_AGAIN)
 
 
@@ -173,20 +191,17 @@ def parse_card(content: bytes, *, where: str, hint: str) -> ModelCard:
 
 
 def _check_version(where: str, content: bytes) -> None:
-    """Say so if a card was written by a newer Frostline than this one."""
-    try:
-        values = json.loads(content)
-    except ValueError:
+    """Say so if a card is of a version that this Frostline does not read."""
+    values, known = stated(content), _NEWEST_FORMAT
+    found = values.get("format_version")
+    if not isinstance(found, int) or _OLDEST_FORMAT <= found <= known:
         return
-    if not isinstance(values, dict):
-        return
-    found, known = values.get("format_version"), _NEWEST_FORMAT
-    if isinstance(found, int) and found > known:
-        raise RunFolderError(
-            f"{where} was written by Frostline {values.get('frostline', 'unknown')} in format "
-            f"{found}; this is Frostline {__version__}, which reads format {known}.",
-            hint="Update Frostline.",
-        )
+    raise RunFolderError(
+        f"{where} was written by Frostline {values.get('frostline', 'unknown')} in format "
+        f"{found}; this is Frostline {__version__}, which reads format {known}, and older ones "
+        f"back to {_OLDEST_FORMAT}.",
+        hint="Update Frostline." if found > known else _FIT_AGAIN,
+    )
 
 
 def load_familiarity(folder: Path) -> Familiarity | None:
@@ -221,11 +236,11 @@ def checked_file(folder: Path, name: str, fingerprint: str) -> Path:
     """
     path = folder / name
     try:
-        found = sha256_of(path)
-    except FileNotFoundError:
+        found, _ = digest_regular(path, at_most=ONNX_BYTES if name == ONNX else WEIGHTS_BYTES)
+    except MissingFileError:
         raise RunFolderError(f"The model file {path} is missing.", hint=_FIT_AGAIN) from None
-    except OSError as error:
-        raise RunFolderError(f"The model file {path} cannot be read: {error.strerror}.") from error
+    except UnfitFileError as error:
+        raise RunFolderError(f"The model file {path} cannot be read: {error}.") from None
     if found != fingerprint:
         raise RunFolderError(
             f"The model file {path} is damaged: it is not the file that {CARD} describes.",

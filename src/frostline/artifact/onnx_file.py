@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frostline.artifact.card import ModelCard
 from frostline.artifact.model_folder import CARD, parse_card
-from frostline.artifact.runtime import INPUT, OUTPUT, open_session
+from frostline.artifact.onnx_graph import EXPORT, check_ends, check_graph
+from frostline.artifact.runtime import open_session
 from frostline.errors import EngineError, InputError, RunFolderError
+from frostline.files import JSON_BYTES, ONNX_BYTES, MissingFileError, UnfitFileError, read_regular
 
 if TYPE_CHECKING:
     import onnx
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 SUFFIX = ".onnx"
 #: the metadata that hold the model card of an exported file, and how it was made smaller
 CARD_KEY, QUANTISATION_KEY = "frostline", "frostline_quantization"
-
-#: protocol buffers end here, and so does every ONNX file without further files
-_MAX_BYTES = 2**31
-# a million classes with names of ordinary length
-_MAX_CARD_BYTES = 32 * 2**20
-#: operator sets whose operators only compute
-_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
-_EXPORT = "Write one by: frostline export RUN --to onnx -o FILE.onnx"
 
 
 @dataclass(frozen=True)
@@ -69,14 +61,14 @@ def open_onnx_file(path: Path, *, threads: int) -> OnnxFile:
     content = _read(path)
     model = _parse(path, content)
     card = card_of(path, model)
-    _check_graph(path, model)
+    check_graph(path, model)
     quantised = metadata(model).get(QUANTISATION_KEY, "")
     del model
     try:
         session = open_session(content, threads=threads)
     except EngineError as error:
         raise InputError(f"{path}: {error.message}", hint=error.hint) from error
-    _check_ends(path, session, card)
+    check_ends(path, session, len(card.classes))
     return OnnxFile(card, session, quantised)
 
 
@@ -111,33 +103,23 @@ def card_of(path: Path, model: onnx.ModelProto) -> ModelCard:
         beside = (path.parent / CARD).is_file()
         raise InputError(
             f"{path} has no model card of Frostline, so its classes and preprocessing are unknown.",
-            hint=f"Give the folder {path.parent}." if beside else _EXPORT,
+            hint=f"Give the folder {path.parent}." if beside else EXPORT,
         )
     content = text.encode()
-    if len(content) > _MAX_CARD_BYTES:
+    if len(content) > JSON_BYTES:
         raise RunFolderError(
-            f"The model card in {path} has {len(content):,} bytes; at most {_MAX_CARD_BYTES:,} "
-            "are read."
+            f"The model card in {path} has {len(content):,} bytes; at most {JSON_BYTES:,} are read."
         )
-    return parse_card(content, where=f"The model card in {path}", hint=_EXPORT)
+    return parse_card(content, where=f"The model card in {path}", hint=EXPORT)
 
 
 def _read(path: Path) -> bytes:
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path} is no regular file.")
-        if found.st_size >= _MAX_BYTES:
-            raise InputError(
-                f"{path} has {found.st_size / 2**30:.1f} GiB; an ONNX file holds at most 2."
-            )
-        with path.open("rb") as stream:
-            # it may grow while it is read
-            content = stream.read(_MAX_BYTES)
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.", hint=_EXPORT) from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+        content = read_regular(path, at_most=ONNX_BYTES - 1)
+    except MissingFileError:
+        raise InputError(f"There is no file {path}.", hint=EXPORT) from None
+    except UnfitFileError as error:
+        raise InputError(f"{path} cannot be read: {error}.") from None
     if not content:
         raise InputError(f"{path} is empty.")
     return content
@@ -151,76 +133,11 @@ def _parse(path: Path, content: bytes) -> onnx.ModelProto:
     try:
         model.ParseFromString(content)
     except DecodeError:
-        raise InputError(f"{path} is no ONNX file, or damaged.", hint=_EXPORT) from None
+        raise InputError(f"{path} is no ONNX file, or damaged.", hint=EXPORT) from None
     if not model.graph.node:
-        raise InputError(f"{path} is no ONNX file, or damaged: it computes nothing.", hint=_EXPORT)
+        raise InputError(f"{path} is no ONNX file, or damaged: it computes nothing.", hint=EXPORT)
+    for entry in model.metadata_props:
+        # protocol buffers give bytes where a text is not UTF-8
+        if not (isinstance(entry.key, str) and isinstance(entry.value, str)):
+            raise InputError(f"{path} is damaged: it has text that is not UTF-8.")
     return model
-
-
-def _check_graph(path: Path, model: onnx.ModelProto) -> None:
-    """Refuse operators that are unknown or newer than this installation, and other files."""
-    import onnx
-
-    newest = onnx.defs.onnx_opset_version()
-    for used in model.opset_import:
-        if used.domain not in _DOMAINS:
-            raise InputError(
-                f"{path} needs operators of {used.domain!r}, which may do anything; "
-                "only those of ONNX itself are run.",
-                hint=_EXPORT,
-            )
-        if used.domain in ("", "ai.onnx") and used.version > newest:
-            raise InputError(
-                f"{path} is written in ONNX operator set {used.version}; this installation knows "
-                f"those up to {newest}.",
-                hint="Update onnx and onnxruntime.",
-            )
-    for tensor in _tensors(model):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise InputError(
-                f"{path} keeps weights in other files ({tensor.name!r}); only files that hold "
-                "everything themselves are read.",
-                hint=_EXPORT,
-            )
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor of a model: weights and constants, those of inner graphs included."""
-    graphs = [model.graph]
-    nodes = [node for function in model.functions for node in function.node]
-    while graphs or nodes:
-        if graphs:
-            graph = graphs.pop()
-            yield from graph.initializer
-            for sparse in graph.sparse_initializer:
-                yield from (sparse.values, sparse.indices)
-            nodes += graph.node
-            continue
-        for attribute in nodes.pop().attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-                yield from (sparse.values, sparse.indices)
-            graphs += [attribute.g, *attribute.graphs]
-
-
-def _check_ends(path: Path, session: Any, card: ModelCard) -> None:
-    """Refuse a file with other inputs and outputs than an exported one."""
-    inputs = {value.name: value.type for value in session.get_inputs()}
-    outputs = {value.name: value for value in session.get_outputs()}
-    expected = f"expected an input {INPUT!r} (uint8) and an output {OUTPUT!r}"
-    if inputs != {INPUT: "tensor(uint8)"}:
-        raise InputError(f"{path} has the inputs {_listed(inputs)}; {expected}.", hint=_EXPORT)
-    found = outputs.get(OUTPUT)
-    if found is None or found.type != "tensor(float)":
-        kinds = {name: value.type for name, value in outputs.items()}
-        raise InputError(f"{path} has the outputs {_listed(kinds)}; {expected}.", hint=_EXPORT)
-    last = found.shape[-1] if found.shape else None
-    if isinstance(last, int) and last != len(card.classes):
-        raise InputError(
-            f"{path} gives {last} probabilities an image, but its model card names "
-            f"{len(card.classes)} classes."
-        )
-
-
-def _listed(kinds: dict[str, str]) -> str:
-    return ", ".join(f"{name!r} ({kind})" for name, kind in list(kinds.items())[:5]) or "none"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.errors import RunFolderError
-from frostline.files import write_text
+from frostline.files import JSON_BYTES, UnfitFileError, read_regular, write_text
 
 PLAN, METRICS, PREDICTIONS, AUDIT = "plan.json", "metrics.json", "predictions.csv", "audit.json"
 REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"
@@ -55,10 +55,12 @@ class RunFolder:
         ------
         RunFolderError
             If the folder holds a finished run or one with other settings (without
-            ``overwrite``), belongs to something else, or cannot be written.
+            ``overwrite``), belongs to something else, leads elsewhere by a link, or cannot be
+            written.
         """
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} is a file, not a folder.", hint="Give another -o.")
+        _refuse_links(path)
         earlier = _read_settings(path)
         if overwrite and earlier is not None:
             _clear(path)
@@ -111,10 +113,20 @@ class RunFolder:
         self.write_json(METRICS, metrics)
 
 
+def _refuse_links(path: Path) -> None:
+    """Make sure that what is written and removed lies in the folder, whoever made it."""
+    link = next((path / name for name in OURS if (path / name).is_symlink()), None)
+    if link is not None:
+        raise RunFolderError(
+            f"{link} is a link; a run writes and removes nothing outside of its folder.",
+            hint="Remove the link, or give another folder with -o.",
+        )
+
+
 def _read_settings(path: Path) -> dict[str, Any] | None:
     try:
-        loaded = json.loads((path / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        loaded = json.loads(read_regular(path / SETTINGS, at_most=JSON_BYTES))
+    except (UnfitFileError, ValueError, RecursionError):
         return None
     return loaded if isinstance(loaded, dict) else None
 

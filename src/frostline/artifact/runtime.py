@@ -70,7 +70,7 @@ def open_session(model: Path | bytes, *, threads: int) -> Any:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _failures() as error:
         raise EngineError(
-            f"ONNX Runtime {ort.__version__} cannot open the model: {str(error).splitlines()[0]}.",
+            f"ONNX Runtime {ort.__version__} cannot open the model: {_first_line(error)}.",
             hint="Update onnxruntime, or export the model again.",
         ) from error
 
@@ -87,8 +87,14 @@ def answers(session: Any, batch: UInt8Array) -> Answers:
     try:
         found = session.run([OUTPUT, UNFAMILIARITY] if tells else [OUTPUT], {INPUT: batch})
     except _failures() as error:
-        raise EngineError(f"ONNX Runtime stopped: {str(error).splitlines()[0]}.") from error
+        raise EngineError(f"ONNX Runtime stopped: {_first_line(error)}.") from error
     values = [np.asarray(value, dtype=np.float64) for value in found]
+    n = len(batch)
+    # a file of somebody else may compute anything
+    if values[0].ndim != 2 or len(values[0]) != n or not np.isfinite(values[0]).all():
+        raise EngineError(f"The model gives no probabilities for each of {n} images.")
+    if tells and values[1].shape != (n,):
+        raise EngineError(f"The model does not say of each of {n} images how unfamiliar it is.")
     return Answers(values[0], values[1] if tells else None)
 
 
@@ -101,12 +107,14 @@ def _failures() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises; its exceptions have no common base of their own."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    return (
-        state.Fail,
-        state.InvalidArgument,
-        state.InvalidGraph,
-        state.InvalidProtobuf,
-        state.NoSuchFile,
-        state.NotImplemented,
-        state.RuntimeException,
+    names = (
+        "EPFail Fail InvalidArgument InvalidGraph InvalidProtobuf ModelLoaded NoModel NoSuchFile "
+        "NotImplemented RuntimeException"
     )
+    known: list[type[Exception]] = [getattr(state, n) for n in names.split() if hasattr(state, n)]
+    # the binding itself adds those of Python: sizes and texts that cannot be
+    return (*known, RuntimeError, ValueError, MemoryError)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +11,21 @@ from typing import Any
 from frostline.backbone.sources import Source, example_images
 from frostline.backbone.weights import read_weights
 from frostline.errors import BackboneError
+from frostline.files import (
+    JSON_BYTES,
+    WEIGHTS_BYTES,
+    UnfitFileError,
+    digest_regular,
+    is_file,
+    read_regular,
+)
 from frostline.preprocessing import Preprocessing
 
 _CARD = "model.json"
 _WEIGHTS = "weights.safetensors"
 
+#: of model cards, from the oldest that is read to the newest
+FORMATS = (1, 2)
 #: where the saved module keeps the backbone, by kind of action
 _HOME = {"taps_head": "body.graph."}
 _OTHER_HOME = "kept."
@@ -42,7 +51,7 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
     """
     if weights is not None:
         raise BackboneError(f"{folder} has its own weights; weights= cannot be given with it.")
-    home = next((f for f in (folder / "model", folder) if (f / _CARD).is_file()), None)
+    home = next((f for f in (folder / "model", folder) if is_file(f / _CARD)), None)
     if home is None:
         raise BackboneError(
             f"{folder} is no model folder: it has no {_CARD}.",
@@ -50,9 +59,14 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
         )
     path = home / _CARD
     try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = read_regular(path, at_most=JSON_BYTES)
+    except UnfitFileError as error:
+        raise BackboneError(f"{path} cannot be read: {error}.") from None
+    try:
+        card: dict[str, Any] = json.loads(content)
+        _check_format(path, card)
         backbone, action = str(card["backbone"]), dict(card["action"])
-        digest = str(card["fingerprints"]["weights"])
+        expected = str(card["fingerprints"]["weights"])
         preprocessing = Preprocessing.model_validate(card["preprocessing"])
         first = ""
         if action["kind"] == "blend":
@@ -60,11 +74,17 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
             action, first = dict(action["members"][0]), "members.0."
         kind = str(action["kind"])
         keep_to = str(action["taps"][-1]) if kind == "taps_head" else action["keep_to"]
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except BackboneError:
+        raise
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise BackboneError(
             f"{path} is damaged or of another version ({type(error).__name__}: {error})."
         ) from error
-    if hashlib.sha256((home / _WEIGHTS).read_bytes()).hexdigest() != digest:
+    try:
+        digest, _ = digest_regular(home / _WEIGHTS, at_most=WEIGHTS_BYTES)
+    except UnfitFileError as error:
+        raise BackboneError(f"{home / _WEIGHTS} cannot be read: {error}.") from None
+    if digest != expected:
         raise BackboneError(
             f"{home / _WEIGHTS} is not the file that {path} describes.",
             hint="It was changed or copied in part; take the folder from its origin again.",
@@ -76,7 +96,13 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
         if name.startswith(start)
     }
     source = load(backbone, None, False)
-    unknown = source.net.load_state_dict(saved, strict=False).unexpected_keys
+    try:
+        unknown = source.net.load_state_dict(saved, strict=False).unexpected_keys
+    except RuntimeError as error:
+        raise BackboneError(
+            f"{home / _WEIGHTS} does not fit {backbone}: {' '.join(str(error).split())[:200]}",
+            hint="It was probably written by another version of timm or torchvision.",
+        ) from error
     if unknown or not saved:
         raise BackboneError(
             f"{home / _WEIGHTS} does not fit {backbone}: {len(unknown)} unknown tensors "
@@ -92,3 +118,14 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
         keep_to=None if keep_to is None else str(keep_to),
         loaded=frozenset(saved),
     )
+
+
+def _check_format(path: Path, card: dict[str, Any]) -> None:
+    found = card["format_version"]
+    if isinstance(found, int) and found not in FORMATS:
+        newer = found > FORMATS[-1]
+        raise BackboneError(
+            f"{path} was written by Frostline {card.get('frostline', 'unknown')} in format "
+            f"{found}; this one reads formats {FORMATS[0]} to {FORMATS[-1]}.",
+            hint="Update Frostline." if newer else "Fit again to make the model anew.",
+        )

@@ -59,8 +59,12 @@ def load_source(
     pretrained: bool = True,
     input_channels: int = 3,
     preprocessing: Preprocessing | None = None,
+    folders: bool = True,
 ) -> Source:
     """Find a network; see :meth:`frostline.Network.load`.
+
+    Without ``folders`` a name is one of a library, even where a folder is called so: for names
+    that come out of a file.
 
     Raises
     ------
@@ -75,7 +79,8 @@ def load_source(
             )
         found = _from_module(source, example, preprocessing)
     elif isinstance(source, str | Path):
-        found = _from_name(source, weights, pretrained)
+        find = _from_name if folders else _from_library
+        found = find(source, weights, pretrained)
         if preprocessing is not None:
             found = replace(
                 found, preprocessing=preprocessing, example=example_images(preprocessing.size)
@@ -108,11 +113,6 @@ def example_images(size: int, *, channels: int = 3, width: int | None = None) ->
 
 
 def _from_name(source: str | Path, weights: Path | None, pretrained: bool) -> Source:
-    name = str(source)
-    if name.startswith("torchvision:"):
-        from frostline.backbone.torchvision_source import from_torchvision
-
-        return from_torchvision(name, weights=weights, pretrained=pretrained)
     folder = Path(source)
     if isinstance(source, Path) or folder.is_dir():
         from frostline.backbone.saved_source import from_model_folder
@@ -122,7 +122,17 @@ def _from_name(source: str | Path, weights: Path | None, pretrained: bool) -> So
                 f"{folder} is a file; weights alone do not say which network they belong to.",
                 hint="Name the architecture and give the file as its weights.",
             )
-        return from_model_folder(folder, weights=weights, load=_from_name)
+        # a saved network names an architecture, never another folder
+        return from_model_folder(folder, weights=weights, load=_from_library)
+    return _from_library(source, weights, pretrained)
+
+
+def _from_library(source: str | Path, weights: Path | None, pretrained: bool) -> Source:
+    name = str(source)
+    if name.startswith("torchvision:"):
+        from frostline.backbone.torchvision_source import from_torchvision
+
+        return from_torchvision(name, weights=weights, pretrained=pretrained)
     from frostline.backbone.timm_source import from_timm
 
     return from_timm(name, weights=weights, pretrained=pretrained)

@@ -35,7 +35,10 @@ def from_timm(name: str, *, weights: Path | None, pretrained: bool) -> Source:
         _raise_unknown(name)
     notes: tuple[str, ...] = ()
     if bundled is None and weights is None and pretrained:
-        net = _pretrained(name)
+        net = _made(name, pretrained=True)
+    elif architecture.startswith("hf-hub:"):
+        # what the network looks like is kept there as well
+        net = _made(name, pretrained=False)
     else:
         net = timm.create_model(architecture, pretrained=False)
     if weights is not None:
@@ -86,11 +89,11 @@ def preprocessing_of(net: nn.Module) -> Preprocessing:
     )
 
 
-def _pretrained(name: str) -> nn.Module:
+def _made(name: str, *, pretrained: bool) -> nn.Module:
     try:
         with _no_waiting_offline():
-            net: nn.Module = timm.create_model(name, pretrained=True)
-    except (OSError, RuntimeError) as error:
+            net: nn.Module = timm.create_model(name, pretrained=pretrained)
+    except (OSError, RuntimeError, ValueError) as error:
         raise not_here(name, error) from error
     return net
 

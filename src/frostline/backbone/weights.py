@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import pickletools
 import re
+import struct
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,9 +18,28 @@ from safetensors.torch import load_file
 from torch import nn
 
 from frostline.errors import BackboneError
+from frostline.files import WEIGHTS_BYTES, MissingFileError, UnfitFileError, open_regular
 
 #: how torch names what a file wants to call
 _CODE = re.compile(r"GLOBAL (\S+)")
+
+# what the readers raise on damaged files; Exception itself would hide our own faults
+_DAMAGE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    ImportError,
+    struct.error,
+)
 
 _NESTED = ("state_dict", "model_state_dict", "model", "state_dict_ema")
 
@@ -28,16 +50,16 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     BackboneError
-        If the file is missing, damaged, holds code, or holds no tensors.
+        If the file is missing, too large, damaged, holds code, holds no tensors, or asks for
+        more memory than it has bytes.
     """
-    if not path.is_file():
-        raise BackboneError(f"Weights file {path} does not exist.")
+    _check_size(path)
     try:
-        if path.suffix == ".safetensors":
-            tensors: dict[str, torch.Tensor] = load_file(path)
-            return tensors
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        if path.suffix.lower() == ".safetensors":
+            loaded = load_file(path)
+        else:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGE as error:
         code = _named_code(path, error)
         if code:
             raise BackboneError(
@@ -57,7 +79,45 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     tensors = {str(k): v for k, v in loaded.items() if isinstance(v, torch.Tensor)}
     if not tensors:
         raise BackboneError(f"Weights file {path} holds no tensors.")
+    strange = next((name for name, tensor in tensors.items() if not _is_plain(tensor)), None)
+    if strange is not None:
+        raise BackboneError(
+            f"Weights file {path}: {strange[:100]!r} is no plain tensor: it is sparse or "
+            "quantised, or claims more numbers than the file holds.",
+            hint="Save the state dict of an ordinary, unquantised network.",
+        )
     return tensors
+
+
+def _check_size(path: Path) -> None:
+    """Refuse files that are no files, too large, or small only as long as they are packed."""
+    try:
+        with open_regular(path, at_most=WEIGHTS_BYTES) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            unpacked = 0
+            if zipfile.is_zipfile(stream):
+                with zipfile.ZipFile(stream) as archive:
+                    unpacked = sum(entry.file_size for entry in archive.infolist())
+    except MissingFileError:
+        raise BackboneError(f"Weights file {path} does not exist.") from None
+    except (UnfitFileError, OSError) as error:
+        raise BackboneError(f"Weights file {path} cannot be read: {error}.") from None
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise BackboneError(f"Weights file {path} is a damaged archive: {error}.") from None
+    if unpacked > size:
+        # torch.save packs nothing
+        raise BackboneError(
+            f"Weights file {path} has {size:,} bytes but unpacks to {unpacked:,}.",
+            hint="Save it again with torch.save, or as safetensors.",
+        )
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    """Whether every number of a tensor lies in memory, each for itself."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        return False
+    needed = tensor.numel() * tensor.element_size()
+    return needed <= tensor.untyped_storage().nbytes()
 
 
 def _named_code(path: Path, error: Exception) -> str:
@@ -109,7 +169,9 @@ def fit_by_name(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str)
             if n in state and own[n].shape != state[n].shape and not _within(n, classifier)
         ],
         "with NaN or infinite values": [
-            n for n, t in state.items() if t.is_floating_point() and not torch.isfinite(t).all()
+            n
+            for n, t in state.items()
+            if n in own and t.is_floating_point() and not torch.isfinite(t).all()
         ],
     }
     problems = [

@@ -7,6 +7,7 @@ import re
 import time
 
 from rich.table import Table
+from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err, out
 from frostline.errors import InputError
@@ -39,14 +40,14 @@ def show(*, as_json: bool) -> None:
         table.add_row(words, str(len(own)), in_words(sum(item.size for item in own)), used)
     out.print(table)
     total = in_words(sum(item.size for item in found))
-    err.print(f"{cache_root()}: {total} of at most {in_words(limit())}", style="dim")
+    err.print(Text(f"{cache_root()}: {total} of at most {in_words(limit())}", style="dim"))
 
 
 def verify() -> None:
     """Read everything; name and remove what is damaged."""
     wrong = damaged(TerminalProgress())
     for path in wrong:
-        out.print(f"damaged, removed: {path}")
+        out.print(Text(f"damaged, removed: {path}"))
     out.print(f"{len(items())} files are whole, {len(wrong)} were damaged.")
 
 

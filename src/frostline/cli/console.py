@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ from rich.progress import Task as BarTask
 from rich.text import Text
 
 from frostline.errors import FrostlineError
+from frostline.images.naming import visible
 from frostline.progress import Task
 
 #: results go to standard output, everything about the work to standard error
@@ -67,7 +69,7 @@ class TerminalProgress:
     def task(self, label: str, total: int) -> Iterator[Task]:
         """Show a bar for ``total`` items until the block ends."""
         if not self._console.is_terminal:
-            self._console.print(f"{label} ({total:,}) ...")
+            self._console.print(Text(f"{label} ({total:,}) ..."))
         bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -84,14 +86,27 @@ class TerminalProgress:
     def note(self, text: str) -> None:
         """Print one line."""
         with self._lock:
-            self._console.print(text, style="dim")
+            # names of files may look like markup
+            self._console.print(Text(visible(text), style="dim"))
 
 
 def say_error(error: FrostlineError) -> None:
     """Print what was wrong and what to do, without a traceback."""
-    err.print(Text.assemble(("Error: ", "bold red"), error.message))
+    err.print(Text.assemble(("Error: ", "bold red"), _plain(error.message)))
     if error.hint:
-        err.print(Text(error.hint))
+        err.print(Text(_plain(error.hint)))
+
+
+def _plain(text: str) -> str:
+    """Return lines of text that cannot command a terminal: names may come from anywhere."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def _write_any_name() -> None:
+    """Spell out what a stream's encoding cannot take, such as file names that are no text."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
@@ -99,6 +114,7 @@ def polite_exits() -> Iterator[None]:
     """Turn errors raised on purpose and Ctrl-C into messages and exit codes."""
     # Pillow warns about metadata that changes no pixel
     warnings.filterwarnings("ignore", module="PIL")
+    _write_any_name()
     _interrupted.clear()
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, _interrupt) if main else None

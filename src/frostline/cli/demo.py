@@ -6,6 +6,8 @@ import csv
 import io
 from pathlib import Path
 
+from rich.text import Text
+
 from frostline.cli.console import TerminalProgress, err
 from frostline.errors import InputError
 from frostline.files import write_text
@@ -50,7 +52,8 @@ def run_demo(output: Path, *, effort: str, seed: int, started: float) -> None:
 
     table = write_table(output)
     run = output / "run"
-    err.print(f"frostline fit {table} -o {run} --effort {effort} --seed {seed}", style="dim")
+    command = f"frostline fit {table} -o {run} --effort {effort} --seed {seed}"
+    err.print(Text(command, style="dim"))
     result = fit(
         table,
         run,

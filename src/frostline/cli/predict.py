@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.table import Table
@@ -13,7 +15,9 @@ from rich.text import Text
 from frostline.artifact.model import Model, Prediction
 from frostline.cli.console import err, out
 from frostline.errors import InputError, UnreadableImageError
+from frostline.files import os_reason
 from frostline.images.decode import EXTENSIONS
+from frostline.images.naming import visible
 
 Result = tuple[Path, Prediction | UnreadableImageError]
 
@@ -39,7 +43,8 @@ def predict_images(run: Path, images: list[Path], *, as_json: bool, as_csv: bool
         _print_table(results, top)
     failed = [r for _, r in results if isinstance(r, UnreadableImageError)]
     for error in failed:
-        err.print(Text(f"Not classified: {error.path}: {error.reason}", style="yellow"))
+        said = f"Not classified: {visible(error.path)}: {error.reason}"
+        err.print(Text(said, style="yellow"))
     if len(failed) == len(results):
         raise InputError("None of the images could be read.")
 
@@ -51,11 +56,21 @@ def expand(images: list[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(p for p in path.rglob("*") if p.is_file() and _is_image(p))
+        inside = sorted(_images_below(path))
         if not inside:
             raise InputError(f"The folder {path} has no image.")
         found += inside
     return found
+
+
+def _images_below(folder: Path) -> Iterator[Path]:
+    """Yield what is called an image: broken links and pipes too, which the decoder names."""
+    for base, _, names in os.walk(folder, onerror=_unreachable):
+        yield from (path for name in names if _is_image(path := Path(base, name)))
+
+
+def _unreachable(error: OSError) -> None:
+    raise InputError(f"Folder {error.filename} cannot be read: {os_reason(error)}.") from None
 
 
 def _is_image(path: Path) -> bool:
@@ -106,10 +121,14 @@ def _print_table(results: list[Result], top: int) -> None:
     table.add_column("then", style="dim")
     for path, result in results:
         if not isinstance(result, UnreadableImageError):
-            others = ", ".join(f"{name} {p:.1%}" for name, p in result.top(top)[1:])
+            others = ", ".join(f"{visible(name)} {p:.1%}" for name, p in result.top(top)[1:])
             mark = ["unknown" if result.unknown else ""] if strange else []
             table.add_row(
-                Text(str(path)), Text(result.label), f"{result.confidence:.1%}", *mark, Text(others)
+                Text(visible(str(path))),
+                Text(visible(result.label)),
+                f"{result.confidence:.1%}",
+                *mark,
+                Text(others),
             )
     if table.row_count:
         out.print(table)

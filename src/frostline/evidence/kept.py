@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 import frostline.backbone
 import frostline.evidence
@@ -131,7 +130,8 @@ def _read(path: Path, rows: npt.NDArray[np.int64]) -> Evidence | None:
             correct={tap: values.astype(np.bool_) for tap, values in correct.items()},
             compared=arrays[_COMPARED],
         )
-    except (KeyError, ValidationError):
+    except (LookupError, ValueError, TypeError):
+        # a ValidationError is a ValueError
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from frostline.artifact.model import Model
 from frostline.artifact.run_folder import PREDICTIONS, SETTINGS
 from frostline.errors import InputError, UnreadableImageError
+from frostline.files import JSON_BYTES, UnfitFileError, is_file, open_regular, read_regular
 from frostline.images.decode import EXTENSIONS
 from frostline.images.reading import read_in_order
 from frostline.images.sources import open_for_evaluation
@@ -26,6 +28,8 @@ IntArray = npt.NDArray[np.int64]
 #: enough to see a loss of half a point, few enough for a minute
 LIMIT = 512
 _UNKNOWN = -1
+#: a line for each of ten million images
+_TABLE_BYTES = 2**30
 _SIDES = ((48, 48), (300, 200), (90, 700), (1, 40), (513, 512), (1024, 768))
 
 
@@ -118,15 +122,16 @@ def _given(images: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
 def _evaluated(run: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
     """Images that ``predictions.csv`` names and that are still where they were."""
     try:
-        settings = json.loads((run / SETTINGS).read_text(encoding="utf-8"))
+        settings = json.loads(read_regular(run / SETTINGS, at_most=JSON_BYTES))
         source = Path(settings["source"])
         base = source if source.is_dir() else source.parent
-        with (run / PREDICTIONS).open(encoding="utf-8", newline="") as file:
-            rows = [(base / row["path"], row["label"]) for row in csv.DictReader(file)]
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        with open_regular(run / PREDICTIONS, at_most=_TABLE_BYTES) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            rows = [(base / row["path"], row["label"]) for row in csv.DictReader(text)]
+    except (OSError, UnfitFileError, ValueError, KeyError, TypeError, RecursionError, csv.Error):
         return []
     place = {name: i for i, name in enumerate(classes)}
-    return [(path, place.get(label, _UNKNOWN)) for path, label in rows if path.is_file()]
+    return [(path, place.get(label, _UNKNOWN)) for path, label in rows if is_file(path)]
 
 
 def _prepared(model: Model, found: list[tuple[Path, int]]) -> Samples | None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import importlib
 import io
-import os
 import re
-import stat
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from frostline.errors import UnreadableImageError
+from frostline.files import UnfitFileError, open_regular, os_reason
+from frostline.images.excess import FILE_BYTES, excess_in_chunks, excess_in_file
 
 # Only self-contained raster formats with a clear signature. Left out on purpose: EPS and WMF (run
 # other programs), ICO and ICNS (hide a second, unchecked size), TGA (no signature at all).
@@ -91,6 +92,7 @@ _TRANSPOSE = {
 
 
 _FROM_16_BITS = np.rint(np.arange(65536) / 257.0).astype(np.uint8)
+_PIXELS_AT_A_TIME = 2**20
 
 
 #: where a decoded image says how many pixels its file has
@@ -143,33 +145,10 @@ def decode(
     try:
         if isinstance(source, bytes):
             return _decode_stream(io.BytesIO(source), max_pixels, at_least)
-        with _open_regular_file(source) as stream:
+        with open_regular(source, at_most=FILE_BYTES) as stream:
             return _decode_stream(stream, max_pixels, at_least)
-    except _DamageError as damage:
+    except (_DamageError, UnfitFileError) as damage:
         raise UnreadableImageError(label, str(damage)) from None
-
-
-def _open_regular_file(path: Path) -> IO[bytes]:
-    """Open ``path`` unless it is something that would hang or is no file."""
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise _DamageError("a folder, not a file")
-        if not stat.S_ISREG(mode):
-            raise _DamageError("not a regular file")
-        return path.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise _DamageError(os_reason(error)) from None
-
-
-def os_reason(error: OSError | ValueError) -> str:
-    """Return a short reason, free of paths, for a file that cannot be opened or read."""
-    if isinstance(error, FileNotFoundError):
-        return "file not found"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    number = getattr(error, "errno", None)
-    return os.strerror(number).lower() if isinstance(number, int) else "cannot be opened"
 
 
 def _decode_stream(stream: IO[bytes], max_pixels: int, at_least: int | None) -> Image.Image:
@@ -178,6 +157,7 @@ def _decode_stream(stream: IO[bytes], max_pixels: int, at_least: int | None) -> 
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise _DamageError(_too_many(pixels, max_pixels))
+            _refuse(excess_in_file(image, stream, max_pixels))
             if at_least is not None and image.format == "JPEG":
                 _decode_smaller(image, at_least)
             image.load()
@@ -221,6 +201,8 @@ def _open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
         if accept is None or accept(prefix) is not True:
             continue
         signature_seen = True
+        if name == "PNG":
+            _refuse(excess_in_chunks(stream))
         stream.seek(0)
         try:
             return factory(stream, "")
@@ -229,6 +211,11 @@ def _open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
             if "truncat" in str(error).lower():
                 raise _DamageError("truncated") from None
     raise _DamageError("damaged header" if signature_seen else "not an image")
+
+
+def _refuse(reason: str) -> None:
+    if reason:
+        raise _DamageError(reason)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -263,12 +250,12 @@ def _grey_to_rgb(image: Image.Image) -> Image.Image:
         grey = _float_grey(values)
     elif image.mode.startswith("I;16") or image.format in {"PNG", "PPM"}:
         # integers of these have 16 bits by definition, however dark the picture is
-        grey = _FROM_16_BITS[np.clip(values, 0, 65535)]
+        grey = _by_rows(values, lambda rows: _FROM_16_BITS[np.clip(rows, 0, 65535)])
     else:
         low, high = float(values.min()), float(values.max())
         if low >= 0 and high <= 65535:
             low, high = 0.0, 255.0 if high <= 255 else 65535.0
-        grey = _scaled(values, low, high)
+        grey = _by_rows(values, lambda rows: _scaled(rows, low, high))
     return Image.fromarray(grey).convert("RGB")
 
 
@@ -277,14 +264,32 @@ def _float_grey(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     finite = np.isfinite(values)
     if not finite.any():
         raise _DamageError("no finite pixel values")
-    low, high = float(values[finite].min()), float(values[finite].max())
-    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    low = float(values.min(where=finite, initial=np.inf))
+    high = float(values.max(where=finite, initial=-np.inf))
+    lowest, highest = low, high
     if low >= 0 and high <= 255:
         low, high = 0.0, 1.0 if high <= 1 else 255.0
-    return _scaled(values, low, high)
+
+    def scaled(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        rows = np.nan_to_num(rows, nan=lowest, posinf=highest, neginf=lowest)
+        return _scaled(rows, low, high)
+
+    return _by_rows(values, scaled)
 
 
-def _scaled(values: npt.NDArray[np.generic], low: float, high: float) -> npt.NDArray[np.uint8]:
+def _by_rows(
+    values: npt.NDArray[Any], scale: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]]
+) -> npt.NDArray[np.uint8]:
+    """Scale a few rows at a time: what lies between takes eight bytes a pixel, several times."""
+    grey = np.empty(values.shape, dtype=np.uint8)
+    step = max(1, _PIXELS_AT_A_TIME // max(1, values.shape[1]))
+    for start in range(0, len(values), step):
+        rows = slice(start, start + step)
+        grey[rows] = scale(values[rows])
+    return grey
+
+
+def _scaled(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
     span = max(high - low, 1e-30)
     scaled = (values.astype(np.float64) - low) / span * 255.0
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
@@ -303,6 +308,8 @@ def _damage_reason(error: BaseException, max_pixels: int) -> str:
         return "truncated"
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
+    if "max_text" in text:
+        return "text or a colour profile of over a megabyte"
     if isinstance(error, OSError) and error.errno is not None:
         return os_reason(error)
     return "damaged"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from frostline.errors import InputError
+from frostline.files import os_reason
 from frostline.images.catalog import Part, Unreadable
-from frostline.images.decode import EXTENSIONS, os_reason
+from frostline.images.decode import EXTENSIONS
 from frostline.images.listing import PART_NAMES, Found, Listing
 from frostline.images.naming import natural_key, printable, some
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,11 @@ def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
     """
     names = list(frame.columns)
     columns = [str(name).strip().lower() for name in names]
+    counts = Counter(columns)
     cells: dict[str, list[str]] = {}
     for column, name in zip(columns, names, strict=True):
         # columns of one name are refused below; their content cannot be told apart
-        if columns.count(column) == 1:
+        if counts[column] == 1:
             cells[column] = [label_text(value) for value in frame[name].to_list()]
     places = list(frame.index) if hasattr(frame, "index") else range(len(frame))
     rows: list[Row] = [

@@ -13,8 +13,10 @@ import numpy as np
 from PIL import Image
 
 from frostline.errors import InputError, UnreadableImageError
+from frostline.files import UnfitFileError, digest_regular, os_reason
 from frostline.images.conversion import counted, rgb_from_array, rgb_from_pillow
-from frostline.images.decode import decode, os_reason
+from frostline.images.decode import decode
+from frostline.images.excess import FILE_BYTES
 
 
 class Held(ABC):
@@ -49,6 +51,8 @@ class HeldFile(Held):
             content = self._fetch()
         except OSError as error:
             raise UnreadableImageError(name, os_reason(error)) from None
+        except UnfitFileError as error:
+            raise UnreadableImageError(name, str(error)) from None
         if not content:
             raise UnreadableImageError(name, "empty file")
         return content
@@ -99,14 +103,12 @@ def digest_of(origin: Path | Held, *, name: str) -> str:
     if isinstance(origin, Held):
         return _digest(origin.read(name))
     try:
-        with origin.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256")
-            size = stream.tell()
-    except OSError as error:
-        raise UnreadableImageError(name, os_reason(error)) from None
+        digest, size = digest_regular(origin, at_most=FILE_BYTES)
+    except UnfitFileError as error:
+        raise UnreadableImageError(name, str(error)) from None
     if size == 0:
         raise UnreadableImageError(name, "empty file")
-    return digest.hexdigest()
+    return digest
 
 
 def decode_unchanged(

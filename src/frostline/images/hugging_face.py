@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from frostline.errors import InputError, SettingsError, did_you_mean
+from frostline.files import read_regular
+from frostline.images.excess import FILE_BYTES
 from frostline.images.held import Held, HeldFile, HeldPixels
 from frostline.images.listing import Found, Listing
 from frostline.images.naming import label_text, printable, some
@@ -137,6 +139,6 @@ def _fetcher(plain: Any, column: str, feature: Any) -> Callable[[int], Held]:
             return b""
         if cell["bytes"] is not None:
             return bytes(cell["bytes"])
-        return Path(cell["path"]).read_bytes()
+        return read_regular(Path(cell["path"]), at_most=FILE_BYTES)
 
     return lambda i: HeldFile(lambda: content(i))

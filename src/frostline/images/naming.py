@@ -8,6 +8,12 @@ import unicodedata
 from collections.abc import Sequence
 
 _DIGITS = re.compile(r"([0-9]+)")
+#: what moves a cursor, ends a line or begins a command of a terminal
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: letters of a name in a message, and how many of its end are shown when it is longer
+_LONGEST, _END = 200, 40
+#: halves of characters that stand for no byte of a file name either
+_HALVES = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 
 
 def natural_key(text: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
@@ -25,18 +31,38 @@ def natural_key(text: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
 
 
 def printable(path: str) -> str:
-    """Return a path with forward slashes in composed Unicode that every writer accepts."""
+    """Return a path with forward slashes in composed Unicode that every writer accepts.
+
+    What is no text, or would act on a terminal, is spelled out: ``\\xff``, ``\\x1b``, ``\\n``.
+    """
     text = path if os.sep == "/" else path.replace(os.sep, "/")
-    # undecodable file names hold lone surrogates, which no UTF-8 file can take
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", visible(encodable(text)))
+
+
+def encodable(text: str) -> str:
+    """Return text that UTF-8 can take: undecodable file names hold lone surrogates."""
+    whole = _HALVES.sub(_spelled, text)
+    return whole.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def visible(text: str) -> str:
+    """Return text in which control characters are spelled out."""
+    return _CONTROLS.sub(_spelled, text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def some(names: Sequence[object], *, limit: int = 5) -> str:
-    """Return the first few names, and how many more there are."""
-    shown = ", ".join(str(name) for name in names[:limit])
+    """Return the first few names, and how many more there are; long names lose their middle."""
+    shown = ", ".join(_short(str(name)) for name in names[:limit])
     more = len(names) - limit
     return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]} ... {name[-_END:]}"
 
 
 def label_text(value: object) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.errors import InputError, SettingsError, UnreadableImageError, did_you_mean
+from frostline.files import os_reason
 from frostline.images.catalog import Catalog, ImageRow, Unreadable
 from frostline.images.decode import EXTENSIONS
 from frostline.images.folders import LAYOUT, list_folder
@@ -17,7 +18,7 @@ from frostline.images.held import Held, digest_of
 from frostline.images.hugging_face import is_hugging_face, list_hugging_face
 from frostline.images.in_memory import is_pair, list_pair
 from frostline.images.listing import PART_NAMES, Found, Listing
-from frostline.images.naming import natural_key, some
+from frostline.images.naming import encodable, natural_key, some, visible
 from frostline.images.reading import read_in_order
 from frostline.images.tables import list_table
 from frostline.images.torch_datasets import is_torch_dataset, list_items
@@ -46,7 +47,7 @@ _SOURCES = (
 def source_name(source: Source) -> str:
     """Return what to call a source in messages and reports; a path as it was given."""
     if isinstance(source, str | Path):
-        return str(source)
+        return visible(encodable(str(source)))
     if isinstance(source, Mapping):
         return ", ".join(f"{part}: {source_name(value)}" for part, value in source.items())
     of, size = source, getattr(source, "__len__", None)
@@ -195,8 +196,14 @@ def _need_train(listing: Listing, name: str) -> None:
 def _list_path(
     path: Path, group_by: str | None, progress: Progress, *, need_train: bool
 ) -> Listing:
-    given, path = path, path.expanduser().absolute()
-    if path.is_dir():
+    given = path
+    try:
+        path = path.expanduser().absolute()
+        is_folder = path.is_dir()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a home that nobody has
+        reason = os_reason(error) if isinstance(error, OSError) else str(error).rstrip(".")
+        raise InputError(f"{given} cannot be read: {reason}.") from None
+    if is_folder:
         # compile first: a wrong setting should not have to wait for a long listing
         pattern = _compiled(group_by)
         listing = list_folder(path, need_train=need_train)

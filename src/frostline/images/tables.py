@@ -5,18 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from frostline.errors import InputError, SettingsError, did_you_mean
+from frostline.files import UnfitFileError, is_file, read_regular
 from frostline.images.catalog import Part
-from frostline.images.decode import os_reason
 from frostline.images.listing import PART_NAMES, Found, Listing
 from frostline.images.naming import label_text, printable, some
 
 _REQUIRED = ("path", "label")
 _KNOWN = ("path", "label", "split", "group")
 _DELIMITERS = ",;\t|"
+
+#: more than a list of all images of ImageNet-21k takes
+_TABLE_BYTES = 2**30
+#: rows of any table, each of which takes half a kilobyte of memory, and what Parquet may unpack to
+_MOST_ROWS, _UNPACKED_BYTES = 20_000_000, 2**32
+_ROWS_AT_A_TIME = 65_536
+#: names of columns that are looked at for a slip of the pen
+_COMPARED = 100
 
 #: a row's cells by column name, and where the row stands, such as "line 7"
 Row = tuple[dict[str, str], str]
@@ -81,7 +91,7 @@ def list_rows(
     missing = []
     for row, _ in rows:
         path = Path(os.path.normpath(folder / row["path"]))
-        if not path.is_file():
+        if not is_file(path):
             missing.append(row["path"])
             continue
         part: Part | None = PART_NAMES[row["split"].lower()] if has_split else None
@@ -98,15 +108,18 @@ def list_rows(
 
 def _read(table: Path) -> tuple[list[str], list[Row]]:
     try:
-        content = table.read_bytes()
-    except OSError as error:
-        raise InputError(f"Table {table} cannot be read: {os_reason(error)}.") from None
+        content = read_regular(table, at_most=_TABLE_BYTES)
+    except UnfitFileError as error:
+        raise InputError(f"Table {table} cannot be read: {error}.") from None
     if table.suffix.lower() == ".parquet":
         return _read_parquet(table, content)
     return _read_text(table, content)
 
 
 def _read_text(table: Path, content: bytes) -> tuple[list[str], list[Row]]:
+    lines = content.count(b"\n")
+    if lines > _MOST_ROWS:
+        raise InputError(f"Table {table} has {lines:,} lines; at most {_MOST_ROWS:,} are read.")
     # spreadsheets write a byte-order mark before UTF-8, and UTF-16 as "Unicode text"
     utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     try:
@@ -155,27 +168,49 @@ def _read_parquet(table: Path, content: bytes) -> tuple[list[str], list[Row]]:
     import pyarrow.parquet as pq
 
     try:
-        read = pq.read_table(pa.BufferReader(content))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"Table {table} is no Parquet file: {error}.") from None
-    columns = [str(name).strip().lower() for name in read.column_names]
-    wanted = [position for position, name in enumerate(columns) if columns.count(name) == 1]
-    cells = {columns[p]: [label_text(v) for v in read.column(p).to_pylist()] for p in wanted}
+        file = pq.ParquetFile(pa.BufferReader(content))
+        _check_unpacked(table, file.metadata)
+        names = file.schema_arrow.names
+        columns = [str(name).strip().lower() for name in names]
+        counts = Counter(columns)
+        wanted = {c: n for c, n in zip(columns, names, strict=True) if counts[c] == 1}
+        cells: dict[str, list[str]] = {column: [] for column in wanted}
+        n_rows = 0
+        for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=list(wanted.values())):
+            n_rows += batch.num_rows
+            for column, name in wanted.items():
+                cells[column] += [label_text(v) for v in batch.column(name).to_pylist()]
+    except InputError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        what = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"Table {table} is no Parquet file: {what}.") from None
     rows: list[Row] = [
-        ({name: values[i] for name, values in cells.items()}, f"row {i + 1}")
-        for i in range(read.num_rows)
+        ({name: values[i] for name, values in cells.items()}, f"row {i + 1}") for i in range(n_rows)
     ]
     return columns, rows
 
 
+def _check_unpacked(table: Path, metadata: Any) -> None:
+    """Refuse a table that is small as a file alone."""
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    unpacked = sum(group.total_byte_size for group in groups)
+    if metadata.num_rows > _MOST_ROWS or unpacked > _UNPACKED_BYTES:
+        raise InputError(
+            f"Table {table} unpacks to {metadata.num_rows:,} rows of {unpacked / 2**30:,.1f} GiB; "
+            f"at most {_MOST_ROWS:,} of {_UNPACKED_BYTES / 2**30:.0f} GiB are read."
+        )
+
+
 def _check_columns(table: str, columns: Sequence[str]) -> None:
-    twice = sorted({name for name in columns if columns.count(name) > 1})
+    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
     if twice:
         raise InputError(f"{table} has more than one column {twice[0]!r}.")
     missing = [name for name in _REQUIRED if name not in columns]
     if not missing:
         return
-    hints = [(name, did_you_mean(name, missing)) for name in columns if name not in _KNOWN]
+    others = [name for name in columns if name not in _KNOWN][:_COMPARED]
+    hints = [(name, did_you_mean(name, missing)) for name in others]
     hint = next((f"About column {name!r}: {text}" for name, text in hints if text), "")
     raise InputError(
         f"{table} has the columns {some(columns, limit=12) or '(none)'}; "

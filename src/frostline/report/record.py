@@ -19,7 +19,7 @@ from pydantic import (
 
 from frostline.errors import InputError, RunFolderError
 from frostline.explain.gallery import Depth, Gallery, Tile
-from frostline.files import write_text
+from frostline.files import MissingFileError, UnfitFileError, read_regular, write_text
 from frostline.plan import Plan
 from frostline.report.bounds import bounded
 from frostline.report.data import ReportData
@@ -241,14 +241,14 @@ def load_record(path: Path) -> ReportData:
         If the file is missing, too large, damaged or of a newer version.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise RunFolderError(f"{path} is too large for a report's data.", hint=_FIT_AGAIN)
-        text = path.read_bytes()
-    except OSError as error:
+        text = read_regular(path, at_most=_MOST_BYTES)
+    except MissingFileError as error:
         raise RunFolderError(
-            f"{path} cannot be read: {error.strerror}.",
+            f"{path} cannot be read: {error}.",
             hint="Runs of older versions have no such file. " + _FIT_AGAIN,
-        ) from error
+        ) from None
+    except UnfitFileError as error:
+        raise RunFolderError(f"{path} cannot be read: {error}.", hint=_FIT_AGAIN) from None
     try:
         record = Record.model_validate_json(text)
     except ValidationError as error:

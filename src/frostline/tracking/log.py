@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.errors import RunFolderError, SettingsError, did_you_mean
+from frostline.files import JSON_BYTES, UnfitFileError, read_regular
 
 #: trackers by name, with the package that each needs
 TRACKERS = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
@@ -99,18 +100,23 @@ def numbers_of(folder: Path) -> Numbers:
     """
     try:
         metrics, plan, settings = (
-            json.loads((folder / name).read_text(encoding="utf-8"))
+            json.loads(read_regular(folder / name, at_most=JSON_BYTES))
             for name in ("metrics.json", "plan.json", "settings.json")
         )
-    except (OSError, ValueError):
+    except (UnfitFileError, ValueError, RecursionError):
         raise RunFolderError(f"{folder} is no finished run.") from None
-    chosen = {"chosen": plan["chosen"], "chosen_cut": plan["cut"], "case": plan["case"]}
-    return Numbers(
-        folder=folder,
-        settings={**{k: v for k, v in settings.items() if k != "plan"}, **chosen},
-        epochs=list(_epochs(metrics["history"])),
-        test={name: metrics["test"][name] for name in _TEST if name in metrics["test"]},
-    )
+    try:
+        chosen = {"chosen": plan["chosen"], "chosen_cut": plan["cut"], "case": plan["case"]}
+        return Numbers(
+            folder=folder,
+            settings={**{k: v for k, v in settings.items() if k != "plan"}, **chosen},
+            epochs=list(_epochs(metrics["history"])),
+            test={name: metrics["test"][name] for name in _TEST if name in metrics["test"]},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(
+            f"The run {folder} is damaged or of another version ({type(error).__name__}: {error})."
+        ) from error
 
 
 def _epochs(history: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, float]]]:

@@ -14,7 +14,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 
+from frostline.files import JSON_BYTES, WEIGHTS_BYTES, UnfitFileError, read_regular
+
 Tensors = dict[str, torch.Tensor]
+
+# what a state is read back as, when it is none of ours
+_DAMAGE = (
+    UnfitFileError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    SafetensorError,
+)
 
 _STATE = "state.json"
 _VERSION = 1
@@ -110,13 +123,13 @@ class Checkpoints:
         if not path.exists():
             return None, ""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_regular(path, at_most=JSON_BYTES))
             if content.pop("identity") != self._identity:
                 return None, "The checkpoint belongs to another training and was not used."
             files = content.pop("files")
             content |= {kind: self._read_tensors(entry) for kind, entry in files.items()}
             return TrainingState(**content), ""
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        except _DAMAGE as error:
             return None, f"The checkpoint is damaged ({error}) and was not used."
 
     def _write_tensors(self, name: str, tensors: Tensors) -> dict[str, str]:
@@ -129,7 +142,9 @@ class Checkpoints:
         return {"name": name, "sha256": self._written[name]}
 
     def _read_tensors(self, entry: dict[str, str]) -> Tensors:
-        content = (self._folder / entry["name"]).read_bytes()
+        if Path(entry["name"]).name != entry["name"]:
+            raise ValueError(f"{entry['name']} is no file of its own folder")
+        content = read_regular(self._folder / entry["name"], at_most=WEIGHTS_BYTES)
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
             raise ValueError(f"{entry['name']} has another checksum")
         tensors: Tensors = deserialise(content)
@@ -137,6 +152,8 @@ class Checkpoints:
 
     def _replace(self, name: str, content: bytes) -> None:
         temporary = self._folder / f"{name}.tmp"
+        # a link of that name would lead the writer elsewhere
+        temporary.unlink(missing_ok=True)
         with temporary.open("wb") as stream:
             stream.write(content)
             stream.flush()

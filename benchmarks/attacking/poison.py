@@ -1,0 +1,307 @@
+"""Feed it poison: hostile images, names, folders and tables; nothing may crash, hang or spread."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from attacking import record
+from attacking._contained import COMMAND_BYTES, DECODER_BYTES, Outcome, contained, tried
+from attacking._hostile import corpus
+from attacking._places import plant_names, plant_things
+from attacking._tables import plant_good, tables
+from frostline.images.decode import EXTENSIONS
+from frostline.images.naming import printable
+
+ORDER = 2
+TITLE = "Feed it poison"
+
+_DIGITS = (0, 1, 4)
+_PER_CLASS = 24
+#: rows of the long tables
+_ROWS = 1_000_000
+#: seconds that a whole command may take
+_PATIENCE = 600.0
+#: refused files beside good ones: from 500 files on the fastest engine is looked for, and engines
+#: agree in the first five digits only
+_BESIDE = 400
+#: of the reasons, so many are listed
+_REASONS = 25
+
+
+def run(work: Path, until: float) -> None:
+    """Attack the decoder, the tables and the commands; what is done already is not repeated."""
+    found = record.read("poison")
+    for name, attack in (("images", _images), ("tables", _tables), ("commands", _commands)):
+        if name in found or time.monotonic() > until:
+            continue
+        folder = work / name
+        folder.mkdir()
+        result = attack(folder, until)
+        if result is not None:
+            found[name] = result
+            record.write("poison", found)
+
+
+# ---------------------------------------------------------------- files, one at a time
+
+
+def _images(work: Path, until: float) -> dict[str, Any] | None:
+    kinds = {}
+    for number, one in enumerate(corpus()):
+        path = work / f"{number}.{one.ending}"
+        path.write_bytes(one.content)
+        kinds[path] = one.kind
+    outcomes = list(tried("decode", kinds, until=until))
+    return None if len(outcomes) < len(kinds) else _counted(outcomes, kinds, DECODER_BYTES)
+
+
+def _tables(work: Path, until: float) -> dict[str, Any] | None:
+    plant_good(work, _good_images(4))
+    kinds = {}
+    for kind, name, content in tables(_ROWS):
+        (work / name).write_bytes(content)
+        kinds[work / name] = f"table: {kind}"
+    outcomes = list(tried("open", kinds, until=until))
+    return None if len(outcomes) < len(kinds) else _counted(outcomes, kinds, DECODER_BYTES)
+
+
+def _counted(outcomes: list[Outcome], kinds: dict[Path, str], limit: int) -> dict[str, Any]:
+    by_kind: dict[str, Counter[str]] = {}
+    for outcome in outcomes:
+        by_kind.setdefault(kinds[outcome.path], Counter())[outcome.how] += 1
+    slowest = max(outcomes, key=lambda outcome: outcome.seconds)
+    reasons = Counter(outcome.what for outcome in outcomes if outcome.how == "refused")
+    bad = [o for o in outcomes if o.how not in ("fine", "refused")]
+    return {
+        "files": len(outcomes),
+        "by_kind": {kind: dict(counts) for kind, counts in by_kind.items()},
+        "reasons": dict(reasons.most_common(_REASONS)),
+        "bad": [{"kind": kinds[o.path], "how": o.how, "what": o.what} for o in bad],
+        "slowest": {"kind": kinds[slowest.path], "seconds": slowest.seconds},
+        "peak_mb": max(outcome.peak_mb for outcome in outcomes),
+        "limit_mb": limit // 2**20,
+    }
+
+
+# ---------------------------------------------------------------- whole commands
+
+
+def _commands(work: Path, until: float) -> dict[str, Any] | None:
+    """Fit, advise and predict with everything in one folder, and beside good images alone."""
+    hostile = [(i, one) for i, one in enumerate(corpus()) if f".{one.ending}" in EXTENSIONS]
+    everything, clean, beside = work / "everything", work / "clean", work / "beside"
+    for folder in (everything, clean, beside):
+        _write_good(folder)
+    outside = work / "outside.png"
+    outside.write_bytes(_good_images(1)[0])
+    classes = sorted(everything.iterdir())
+    planted = plant_names(classes[0], outside.read_bytes())
+    things = plant_things(classes[1], outside)
+    written = []
+    for number, one in hostile:
+        path = classes[number % len(classes)] / f"h{number}.{one.ending}"
+        path.write_bytes(one.content)
+        written.append(path)
+    outcomes = list(tried("decode", written, until=until))
+    if len(outcomes) < len(written):
+        return None
+    refused = {outcome.path for outcome in outcomes if outcome.how == "refused"}
+    for path in sorted(refused)[:_BESIDE]:
+        (beside / path.parent.name / path.name).write_bytes(path.read_bytes())
+    cache = work / "cache"
+    result: dict[str, Any] = {
+        "hostile": len(written),
+        "refused": len(refused),
+        "beside": min(len(refused), _BESIDE),
+        "names": planted,
+        "things": things,
+        "limit_mb": COMMAND_BYTES // 2**20,
+        "commands": [],
+    }
+    fit = ["fit", str(everything), "-o", str(work / "all"), "--effort", "fast"]
+    result["commands"] += [
+        _said("fit", contained(fit, seconds=_PATIENCE, cache=cache)),
+        _said("advise", contained(["advise", str(everything)], seconds=_PATIENCE, cache=cache)),
+        _said(
+            "predict",
+            contained(
+                ["predict", str(work / "all"), str(everything)], seconds=_PATIENCE, cache=cache
+            ),
+        ),
+        _said(
+            "predict --csv",
+            contained(
+                ["predict", str(work / "all"), str(everything), "--csv"],
+                seconds=_PATIENCE,
+                cache=cache,
+            ),
+        ),
+        _said(
+            "evaluate",
+            contained(
+                ["evaluate", str(work / "all"), str(everything)], seconds=_PATIENCE, cache=cache
+            ),
+        ),
+    ]
+    audit = work / "all" / "audit.json"
+    if audit.exists():
+        result["named"] = _named(json.loads(audit.read_text()), refused, everything, things)
+        metrics = json.loads((work / "all" / "metrics.json").read_text())
+        result["peak_mb"] = round(metrics["peak_memory_bytes"] / 2**20)
+    result["unchanged"] = _unchanged(work, clean, beside)
+    return result
+
+
+def _said(name: str, done: subprocess.CompletedProcess[bytes]) -> dict[str, Any]:
+    errors = done.stderr.decode(errors="replace")
+    traceback = errors[errors.find("Traceback") :][-400:] if "Traceback" in errors else ""
+    return {"command": name, "exit": done.returncode, "traceback": traceback}
+
+
+def _named(
+    audit: dict[str, Any], refused: Iterable[Path], folder: Path, things: list[str]
+) -> dict[str, int]:
+    """Count what was refused, and what of it the audit names with a reason."""
+    said = {entry["path"] for entry in audit["unreadable"] if entry["reason"]}
+    names = {printable(str(path.relative_to(folder))) for path in refused}
+    missing = {name for name in things if name.endswith(".png")} - {
+        Path(name).name for name in said
+    }
+    # one leads to an image, and one is a folder: neither is refused
+    return {
+        "refused": len(names),
+        "named": len(names & said),
+        "things_unnamed": len(missing - {"outside.png", "folder.png"}),
+    }
+
+
+def _unchanged(work: Path, clean: Path, beside: Path) -> dict[str, Any]:
+    """Compare fits and predictions of good images, without and with refused files beside them."""
+    runs = {}
+    for name, folder in (("clean", clean), ("beside", beside)):
+        run = work / f"run-{name}"
+        command = ["fit", str(folder), "-o", str(run), "--effort", "fast"]
+        done = contained(command, seconds=_PATIENCE, cache=work / f"cache-{name}")
+        if done.returncode:
+            return {"fit": _said(name, done)}
+        runs[name] = run
+    weights = [(runs[name] / "model" / "weights.safetensors").read_bytes() for name in runs]
+    tables = [_rows(runs[name] / "predictions.csv") for name in runs]
+    answers = []
+    for folder in (clean, beside):
+        done = contained(
+            ["predict", str(runs["clean"]), str(folder), "--json"],
+            seconds=_PATIENCE,
+            cache=work / "cache",
+        )
+        said = json.loads(done.stdout)
+        answers.append(
+            {
+                str(Path(one["path"]).relative_to(folder)): one["probabilities"]
+                for one in said
+                if "probabilities" in one
+            }
+        )
+    return {
+        "weights": weights[0] == weights[1],
+        "evaluation": tables[0] == tables[1],
+        "predictions": answers[0] == answers[1],
+        "images": len(answers[0]),
+    }
+
+
+def _rows(path: Path) -> list[list[str]]:
+    with path.open(newline="") as stream:
+        return list(csv.reader(stream))
+
+
+def _write_good(folder: Path) -> None:
+    data = load_digits()
+    for digit in _DIGITS:
+        target = folder / f"digit {digit}"
+        target.mkdir(parents=True)
+        for number in np.flatnonzero(data.target == digit)[:_PER_CLASS]:
+            grey = Image.fromarray((data.images[number] * 15.9).astype(np.uint8))
+            grey.resize((64, 64)).save(target / f"{number}.png")
+
+
+def _good_images(count: int) -> list[bytes]:
+    images = []
+    for number in range(count):
+        stream = io.BytesIO()
+        Image.effect_noise((40, 40), 20 + 40 * number).convert("RGB").save(stream, "PNG")
+        images.append(stream.getvalue())
+    return images
+
+
+# ---------------------------------------------------------------- the page
+
+
+def section(found: dict[str, Any]) -> str:
+    """Write what was fed and what came of it."""
+    text = [
+        "Hostile files are made from a fixed seed (`benchmarks/attacking/_hostile.py`): every mode"
+        " and format that Pillow can write, files cut off, flipped and spliced, bombs, metadata of"
+        " megabytes, every orientation. Each is decoded in a process with bounded memory. *Fine*"
+        " means decoded to RGB, *refused* that one of Frostline's own errors named a reason.\n"
+    ]
+    for part in ("images", "tables"):
+        if part in found:
+            text += _table(found[part])
+    if "commands" in found:
+        text += _commands_in_words(found["commands"])
+    return "\n".join(text) + "\n"
+
+
+def _table(part: dict[str, Any]) -> list[str]:
+    rows = ["| kind | files | fine | refused | escaped, killed or hung |", "|---|---|---|---|---|"]
+    for kind, counts in part["by_kind"].items():
+        total = sum(counts.values())
+        fine, refused = counts.get("fine", 0), counts.get("refused", 0)
+        rows.append(f"| {kind} | {total} | {fine} | {refused} | {total - fine - refused} |")
+    slowest = part["slowest"]
+    rows.append(
+        f"\n{part['files']:,} files; the slowest took {slowest['seconds']:.1f} s"
+        f" ({slowest['kind']}); memory peaked at {part['peak_mb']:,.0f} MB of"
+        f" {part['limit_mb']:,} allowed.\n"
+    )
+    return rows
+
+
+def _commands_in_words(part: dict[str, Any]) -> list[str]:
+    codes = ", ".join(f"`{one['command']}` {one['exit']}" for one in part["commands"])
+    text = [
+        f"Whole commands on a folder of {part['hostile']:,} hostile files, {part['names']} odd"
+        f" names and {len(part['things'])} links, pipes, sockets and devices, among good images:"
+        f" exit codes {codes}."
+    ]
+    if "named" in part:
+        named = part["named"]
+        text.append(
+            f"Of {named['refused']:,} refused files `audit.json` names {named['named']:,} with a"
+            f" reason. `fit` took at most {part['peak_mb']:,} MB."
+        )
+    same = part["unchanged"]
+    if "weights" in same:
+        text.append(
+            f"With {part['beside']:,} refused files beside {same['images']} good ones, the weights"
+            f" are {_same(same['weights'])}, the evaluation {_same(same['evaluation'])}, and the"
+            f" predictions {_same(same['predictions'])}.\n"
+        )
+    return text
+
+
+def _same(yes: bool) -> str:
+    return "the same, bit for bit" if yes else "NOT the same"

@@ -74,31 +74,45 @@ def _write(runs: list[dict[str, Any]]) -> None:
 def _run(name: str, size: str, seed: int, places: Any) -> dict[str, Any]:
     from deciding.cells import prepared
     from deciding.sets import SETS
+
+    base, pool, test = prepared(SETS[name], places)
+    rows = _draw(base.labels, pool, name, size, seed)
+    return {"set": name, "size": size, "seed": seed, **judge(base, rows, test, seed=seed)}
+
+
+def judge(base: Any, rows: Any, test: Any, *, seed: int) -> dict[str, Any]:
+    """Fit to ``rows`` of a task, and compare what is reported with a large test part.
+
+    Parameters
+    ----------
+    base : Task
+    rows, test : int arrays
+        Of the task's catalog.
+    seed : int
+    """
     from frostline.assess import assess
     from frostline.evaluation.scores import score
     from frostline.procedure import fit_once
 
-    base, pool, test = prepared(SETS[name], places)
     settings = base.settings.model_copy(update={"seed": seed, "effort": "fast", "budget": None})
     task = replace(base, settings=settings)
-    rows = _draw(base.labels, pool, name, size, seed)
     split = _split(task, rows, seed)
     fitted = fit_once(task, split.train)
     assessed = assess(task, split, fitted)
-    scores = score(assessed.probabilities, task.labels[assessed.rows], seed=seed)
+    groups = task.groups[assessed.rows]
+    scores = score(assessed.probabilities, task.labels[assessed.rows], seed=seed, groups=groups)
     low, high = assessed.expected.interval
-    truth = fitted.probabilities(task.store, test).argmax(axis=1) == task.labels[test]
+    large = score(fitted.probabilities(task.store, test), task.labels[test], seed=seed)
     return {
-        "set": name,
-        "size": size,
-        "seed": seed,
         "n": len(rows),
         "method": assessed.method,
         "measured": round(scores.accuracy, 4),
         "reported": round(assessed.expected.accuracy, 4),
         "interval": [round(low, 4), round(high, 4)],
-        "large_test": round(float(truth.mean()), 4),
+        "large_test": round(large.accuracy, 4),
         "n_large_test": len(test),
+        "balanced_interval": [round(end, 4) for end in scores.balanced_accuracy_interval],
+        "balanced_large_test": round(large.balanced_accuracy, 4),
     }
 
 

@@ -43,7 +43,7 @@ def main() -> None:
     """Measure, and write down."""
     options = _options()
     with tempfile.TemporaryDirectory() as folder:
-        run = options.run or _fit(Path(folder))
+        run = options.run or fit_digits(Path(folder))
         busy = os.getloadavg()[0]
         material = gather(Model.load(run))
         log = Path(folder) / "log.txt"
@@ -76,7 +76,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fit(folder: Path) -> Path:
+def fit_digits(folder: Path) -> Path:
+    """Fit some digits below ``folder``; return the run."""
     images, run = write_digits(folder / "digits"), folder / "run"
     subprocess.run(
         [*_FROSTLINE, "fit", str(images), "-o", str(run), "--effort", "fast"],
@@ -89,6 +90,13 @@ def _fit(folder: Path) -> Path:
 @contextlib.contextmanager
 def served(run: Path, log: Path) -> Iterator[Place]:
     """Serve on a free port, in a process of its own."""
+    with started(run, log) as (place, _):
+        yield place
+
+
+@contextlib.contextmanager
+def started(run: Path, log: Path) -> Iterator[tuple[Place, subprocess.Popen[str]]]:
+    """Serve on a free port; also return the process, which may be stopped before the end."""
     command = [*_FROSTLINE, "serve", str(run), "--port", "0"]
     with (
         log.open("w") as stderr,
@@ -105,18 +113,20 @@ def served(run: Path, log: Path) -> Iterator[Place]:
         if "http://" not in said:
             sys.exit(f"The service did not start: {log.read_text()}")
         try:
-            yield Place("127.0.0.1", int(said.rstrip().rstrip("/").rpartition(":")[2]))
+            place = Place("127.0.0.1", int(said.rstrip().rstrip("/").rpartition(":")[2]))
+            yield place, process
         finally:
-            process.send_signal(signal.SIGINT)
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
             process.wait(60)
 
 
 async def _measure(place: Place, material: Material, options: argparse.Namespace) -> dict[str, Any]:
     alone, together = Tally(), Tally()
-    start = await _memory(place)
+    start = await memory_of(place)
     # every image once, so that memory of the engine is taken before it is compared
     await Crowd(place, material, Tally(), time.monotonic() + 3).several(0)
-    before = await _memory(place)
+    before = await memory_of(place)
     began = time.perf_counter()
     await Crowd(place, material, alone, time.monotonic() + options.alone).valid(0)
     alone_seconds = time.perf_counter() - began
@@ -134,11 +144,11 @@ async def _measure(place: Place, material: Material, options: argparse.Namespace
         "seconds": round(seconds, 1),
         "clients": {"ordinary": options.clients, "all": len(clients)},
         "alone": {
-            "latency_ms": {k: _percentiles(v) for k, v in alone.seconds.items()},
+            "latency_ms": {k: percentiles(v) for k, v in alone.seconds.items()},
             "images_per_second": round(alone.images / alone_seconds, 1),
         },
         "together": {
-            "latency_ms": {k: _percentiles(v) for k, v in sorted(together.seconds.items())},
+            "latency_ms": {k: percentiles(v) for k, v in sorted(together.seconds.items())},
             "requests": sum(map(len, together.seconds.values())),
             "images": together.images,
             "images_per_second": round(together.images / seconds, 1),
@@ -153,13 +163,14 @@ async def _measure(place: Place, material: Material, options: argparse.Namespace
             "before": round(before / 1e6),
             "every_10_seconds": [round(m / 1e6) for m in memory[::10]],
             "highest": round(max(memory) / 1e6),
-            "after": round(await _memory(place) / 1e6),
+            "after": round(await memory_of(place) / 1e6),
         },
         "batches": _histogram(await get(place, "/metrics")),
     }
 
 
-async def _memory(place: Place) -> float:
+async def memory_of(place: Place) -> float:
+    """Bytes of memory that the service has, as it says itself."""
     lines = (await get(place, "/metrics")).splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith(_MEMORY))
 
@@ -168,12 +179,13 @@ async def _watch(place: Place, until: float) -> list[float]:
     """Bytes of memory, every second."""
     found = []
     while time.monotonic() < until:
-        found.append(await _memory(place))
+        found.append(await memory_of(place))
         await asyncio.sleep(1)
     return found
 
 
-def _percentiles(seconds: list[float]) -> dict[str, float]:
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """Some of them, in milliseconds."""
     found = {f"p{q}": round(1000 * float(np.percentile(seconds, q)), 1) for q in (50, 90, 95, 99)}
     return {"n": len(seconds), **found, "max": round(1000 * max(seconds), 1)}
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from frostline.evaluation.calibration import softmax
 from frostline.evaluation.expected import Expected, expected_accuracy
+from frostline.evaluation.intervals import effective_count
 from frostline.features.moments import chosen_rows
 from frostline.images.split import Split, stratified_folds
 from frostline.plan import TapsHead
@@ -54,7 +55,7 @@ def assess(task: Task, split: Split, fitted: Fitted) -> Assessed:
     if split.method != "cross-validation":
         logits = fitted.logits(task.store, split.test)
         probabilities = softmax(logits, fitted.temperature)
-        right = int((probabilities.argmax(axis=1) == task.labels[split.test]).sum())
+        right = probabilities.argmax(axis=1) == task.labels[split.test]
         return Assessed(
             method=split.method,
             rows=split.test,
@@ -62,7 +63,11 @@ def assess(task: Task, split: Split, fitted: Fitted) -> Assessed:
             uncalibrated=softmax(logits),
             folds=1,
             frozen_verified=fitted.trained.frozen_verified,
-            expected=expected_accuracy(right, len(split.test)),
+            expected=expected_accuracy(
+                int(right.sum()),
+                len(split.test),
+                count=effective_count(right, task.groups[split.test]),
+            ),
             unknown_share=_unknown_share(task, fitted, split.test),
         )
     return _cross_validate(task, split, fitted)
@@ -114,10 +119,11 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
             uncalibrated[judge] = softmax(logits)
             verified = verified and fold.trained.frozen_verified
             bar.advance()
-    right = int((probabilities.argmax(axis=1) == task.labels[rows]).sum())
+    right = probabilities.argmax(axis=1) == task.labels[rows]
     expected = expected_accuracy(
-        right,
+        int(right.sum()),
         len(rows),
+        count=effective_count(right, task.groups[rows]),
         share=float(np.mean([len(learn) for learn, _ in folds])) / len(rows),
         slope=0.0 if fitted.plan.evidence is None else fitted.plan.evidence.slope,
     )

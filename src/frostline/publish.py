@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,11 @@ from frostline.artifact.run_folder import (
 )
 from frostline.assess import Assessed
 from frostline.backbone.weights import fingerprint
+from frostline.evaluation.caveats import caveats, largest_class
 from frostline.evaluation.rejection import ACCEPTED
 from frostline.evaluation.reliability import chance_calibration_error
 from frostline.evaluation.scores import Scores, score
+from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.doubtful import Honest
 from frostline.explain.gallery import Gallery
 from frostline.explain.make import LIMITS, make_gallery
@@ -113,18 +115,36 @@ def publish(
     """Write the run folder; ``metrics.json`` comes last and ends the run."""
     catalog = task.store.catalog
     truth = task.labels[assessed.rows]
-    scores = score(assessed.probabilities, truth, seed=task.settings.seed)
+    groups = task.groups[assessed.rows]
+    scores = score(assessed.probabilities, truth, seed=task.settings.seed, groups=groups)
+    baseline = largest_class(task.labels[split.train], truth)
     test = {
         "method": assessed.method,
         "folds": assessed.folds,
         **_expected(assessed),
+        "baseline": {
+            "always": catalog.classes[baseline.label],
+            "accuracy": baseline.accuracy,
+        },
         **scores.to_json(catalog.classes),
         "calibration": _calibration(assessed, scores, truth),
     }
     clean = ~audit.leaked[assessed.rows]
     if assessed.method == "given" and not clean.all() and clean.any():
-        without = score(assessed.probabilities[clean], truth[clean], seed=task.settings.seed)
+        without = score(
+            assessed.probabilities[clean],
+            truth[clean],
+            seed=task.settings.seed,
+            groups=groups[clean],
+        )
         test["without_leaks"] = {"n": without.n, **_headline(without)}
+    with clock.phase("looking for shortcuts"):
+        shortcuts = find_shortcuts(task.store, split.train, task.labels, task.groups)
+    leaked = 0.0 if assessed.method != "given" else float(1.0 - clean.mean())
+    warnings = [
+        *caveats(scores, baseline, catalog.classes, leaked=leaked),
+        *(one.sentence for one in shortcuts),
+    ]
     with clock.phase("writing the model"):
         card = _card(task, split, fitted, scores, assessed)
         checked = task.store.pixels(split.train[:_CHECKED])
@@ -159,6 +179,8 @@ def publish(
         "temperature": fitted.temperature,
         "unknown": _unknown(fitted, assessed),
         "history": fitted.trained.history,
+        "caveats": warnings,
+        "shortcuts": [asdict(one) for one in shortcuts],
         "notes": fitted.trained.notes,
         "seconds": clock.report(),
         "peak_memory_bytes": _peak_memory(),

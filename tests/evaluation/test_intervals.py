@@ -7,7 +7,12 @@ import pytest
 from scipy.stats import binomtest
 
 from frostline.errors import InputError
-from frostline.evaluation.intervals import paired_difference, stratified_bootstrap, wilson
+from frostline.evaluation.intervals import (
+    effective_count,
+    paired_difference,
+    stratified_bootstrap,
+    wilson,
+)
 
 
 @pytest.mark.parametrize("k, n", [(0, 1), (1, 1), (0, 30), (30, 30), (7, 30), (900, 1000)])
@@ -95,3 +100,46 @@ def test_paired_difference_rejects() -> None:
 def test_one_image_tells_nothing_about_the_error() -> None:
     assert paired_difference([1], [0]) == (1.0, np.inf)
     assert paired_difference([1, 0], [0, 0], groups=[3, 3]) == (0.5, np.inf)
+
+
+def test_rare_classes_without_a_mistake_do_not_pretend_to_certainty() -> None:
+    rng = np.random.default_rng(0)
+    counts, truth = np.array([400, 4]), np.array([0.97, 0.75])
+    held = []
+    for seed in range(200):
+        hits = rng.binomial(counts, truth)
+        correct = np.concatenate([np.arange(n) < k for n, k in zip(counts, hits, strict=True)])
+        low, high = stratified_bootstrap(
+            correct, np.repeat([0, 1], counts), n_resamples=500, seed=seed
+        )
+        held.append(low <= truth.mean() <= high)
+    # a third of these draws have no mistake in the rare class
+    assert np.mean(held) > 0.93
+
+
+def test_images_that_belong_together_count_for_less() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 10)
+    apart, held, plain = np.arange(600), [], []
+    for _ in range(300):
+        # groups of ten are right nearly together: by 85 % on average
+        chance = rng.beta(0.85, 0.15, 60)
+        correct = rng.random(600) < np.repeat(chance, 10)
+        right = float(correct.mean())
+        worth = effective_count(correct, groups)
+        low, high = wilson(right * worth, worth)
+        held.append(low <= 0.85 <= high)
+        low, high = wilson(right * 600, 600)
+        plain.append(low <= 0.85 <= high)
+        assert effective_count(correct, apart) == 600
+    assert 0.92 < np.mean(held) < 0.98
+    assert np.mean(plain) < 0.7
+
+
+def test_the_effective_count_stays_within_reason() -> None:
+    repeated = np.repeat(np.arange(40) % 5 > 0, 10)
+    of = np.repeat(np.arange(40), 10)
+    assert 35 < effective_count(repeated, of) < 41
+    # nothing tells how alike images of a group are where all are right
+    assert effective_count(np.ones(400), of) == 40
+    assert effective_count([True, False, True], [7, 7, 7]) == 1

@@ -318,3 +318,13 @@ def test_a_head_on_frozen_layers_is_said_to_read_them(tmp_path: Path, make_data:
     assert "All 9 layers stay frozen; a new classifier reads 3 depths." in page.said
     assert "read by the new head" in page.text
     assert "Loss by epoch" not in page.text
+
+
+def test_chance_is_that_of_the_judged_images(tmp_path: Path, make_data: MakeData) -> None:
+    data = make_data(("a", "b", "c", "d"))
+    test = {**data.metrics["test"], "baseline": {"always": "class 1", "accuracy": 0.1234}}
+    words = ["Always naming 'a <b>' would do."]
+    data = replace(data, metrics={**data.metrics, "test": test, "caveats": words})
+    page, _ = page_of(tmp_path, data)
+    assert "chance would give 12.3%" in page.said
+    assert words[0] in page.said

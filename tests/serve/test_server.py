@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.serve.conftest import Live, Starting
 
 BOUNDARY = "b0undary"
+NONSENSE = (b"\x16\x03\x01 no HTTP\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n")
 
 
 def serve(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -207,6 +208,61 @@ def test_stopping_answers_what_has_arrived(
         assert all("label" in result for result in answer["results"])
         assert live.process.stdout is not None
         assert "Stopped." in live.process.stdout.read()
+
+
+def asked(live: Live, path: str, content: bytes | None = None) -> tuple[int, Any]:
+    """Ask on a connection of its own; status and JSON."""
+    with connect(live) as connection:
+        if content is None:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        else:
+            connection.sendall(request(content))
+        return read_answer(connection)
+
+
+def test_while_it_stops_the_health_says_so_and_only_earlier_requests_are_answered(
+    run: Path, started: Starting, digits: list[Path]
+) -> None:
+    content = digits[0].read_bytes()
+    whole = request(content)
+    with started(run, "--threads", "1") as live:
+        for nonsense in NONSENSE:
+            with connect(live) as connection:
+                connection.sendall(nonsense)
+                assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+        with connect(live) as earlier:
+            # half of a request has come when the signal does
+            earlier.sendall(whole[: len(whole) // 2])
+            assert asked(live, "/health")[1]["status"] == "ok"
+            live.process.send_signal(signal.SIGTERM)
+            until = time.monotonic() + 20
+            while (found := asked(live, "/health"))[0] == 200 and time.monotonic() < until:
+                time.sleep(0.01)
+            assert (found[0], found[1]["status"]) == (503, "stopping")
+            status, answer = asked(live, "/predict", content)
+            assert status == 503
+            assert "stopping" in answer["error"]["what"]
+            earlier.sendall(whole[len(whole) // 2 :])
+            status, answer = read_answer(earlier)
+        assert status == 200
+        assert answer["results"][0]["label"] == "digit 0"
+        assert live.process.wait(60) == 0
+        # strangers cannot fill the log
+        assert live.process.stderr is not None
+        assert live.process.stderr.read().splitlines() == ["Ctrl-C stops it."]
+
+
+def test_a_second_ctrl_c_does_not_wait(run: Path, started: Starting, digits: list[Path]) -> None:
+    whole = request(digits[0].read_bytes())
+    with started(run, "--threads", "1") as live, connect(live) as stuck:
+        stuck.sendall(whole[:-10])
+        assert asked(live, "/health")[0] == 200
+        live.process.send_signal(signal.SIGINT)
+        while asked(live, "/health")[0] == 200:
+            time.sleep(0.01)
+        live.process.send_signal(signal.SIGINT)
+        # far less than the 30 seconds that the request has
+        assert live.process.wait(15) == 0
 
 
 def test_ctrl_c_is_an_ordinary_end_however_early(run: Path, started: Starting) -> None:

@@ -86,7 +86,7 @@ def serve_run(
                 f"Everybody who reaches {host} may use it: set {_KEY} to ask for a key.",
                 style="yellow",
             )
-        run(app, taken, max_seconds=bounds.max_seconds)
+        run(app, taken, max_seconds=bounds.max_seconds, on_stop=service.drain)
     out.print("Stopped.")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -60,6 +62,9 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
             "that have no copy among the training images",
         )
     grid.add_row("Balanced", f"{test['balanced_accuracy']:.1%}, macro F1 {test['macro_f1']:.1%}")
+    grid.add_row("Baseline", _baseline(test))
+    for i, caveat in enumerate(metrics["caveats"]):
+        grid.add_row("" if i else "Careful", Text(caveat, style="yellow"))
     grid.add_row("Why", Text("\n".join(three_sentences(plan))))
     for i, (name, plot, said) in enumerate(spark_rows(plan, kind)):
         grid.add_row(
@@ -77,6 +82,11 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
         ),
     )
     return Panel(grid, title="Frostline", border_style="cyan")
+
+
+def _baseline(test: dict[str, Any]) -> Text:
+    always = test["baseline"]
+    return Text(f"{always['accuracy']:.1%} by always naming '{always['always']}'")
 
 
 def _gauge(value: float, ends: tuple[float, float], kind: Letters) -> str:
@@ -117,6 +127,7 @@ def show_left_out(audit: dict[str, object]) -> None:
     for key, label in (
         ("exact_duplicates", "groups of identical files"),
         ("near_duplicates", "groups of near-duplicates"),
+        ("altered_copies", "groups of mirrored, turned or cropped copies"),
         ("label_conflicts", "images that appear under two labels"),
         ("leaks", "images that appear in two given parts"),
     ):

@@ -29,7 +29,9 @@ class Expected:
     gain: float
 
 
-def expected_accuracy(right: int, n: int, *, share: float = 1.0, slope: float = 0.0) -> Expected:
+def expected_accuracy(
+    right: int, n: int, *, share: float = 1.0, slope: float = 0.0, count: float | None = None
+) -> Expected:
     """Correct a cross-validated accuracy for the images that its models had to do without.
 
     Accuracy grows about evenly with the logarithm of the number of images, so the way from
@@ -46,6 +48,8 @@ def expected_accuracy(right: int, n: int, *, share: float = 1.0, slope: float = 
         Share of the images that those models learned from; 1 for a held-out part.
     slope : float, default=0
         Accuracy that the last doubling of the images brought. One that is negative is noise.
+    count : float or None, default=None
+        Independent images that these are worth, as some belong together; ``n`` for None.
 
     Raises
     ------
@@ -54,8 +58,9 @@ def expected_accuracy(right: int, n: int, *, share: float = 1.0, slope: float = 
     """
     if not 0.0 < share <= 1.0:
         raise InputError(f"The share of the images must lie above 0 and at most at 1, not {share}.")
-    low, high = wilson(right, n)
     measured = right / n
+    worth = float(n) if count is None else count
+    low, high = wilson(measured * worth, worth)
     if share == 1.0:
         return Expected(measured, (low, high), 0.0)
     gain = min(max(slope, 0.0) * math.log2(1.0 / share), 1.0 - measured)

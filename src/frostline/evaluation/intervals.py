@@ -10,14 +10,17 @@ import numpy.typing as npt
 
 from frostline.errors import InputError
 
+_Z95 = 1.959963984540054
 
-def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
+
+def wilson(k: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Return the score interval of Wilson (1927) for ``k`` successes in ``n`` trials.
 
     Parameters
     ----------
-    k : int in [0, n]
-    n : int, at least 1
+    k : float in [0, n]
+    n : float, at least 1
+        Not whole where trials are worth less than one each (:func:`effective_count`).
     level : float in (0, 1), default=0.95
 
     Raises
@@ -38,6 +41,50 @@ def wilson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return low, high
 
 
+def effective_count(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
+    """Return how many independent images tell as much as these, some of which belong together.
+
+    Images of one group succeed and fail together: ten frames of one film are no ten images. The
+    variance of the accuracy is that of group totals; as many independent images as have the same
+    variance are the effective number (Kish 1965), reduced for the few groups that it rests on as
+    Korn and Graubard (1998) do. Where all are right, or none, nothing tells how alike the images
+    of a group are, and groups are counted.
+
+    Parameters
+    ----------
+    correct : bool array of shape (n,)
+    groups : array of shape (n,)
+
+    Returns
+    -------
+    float
+        In [1, n]; n exactly if every image is a group of its own.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or there is no image.
+    """
+    outcome = np.asarray(correct).astype(np.float64)
+    share, error = paired_difference(outcome, np.zeros_like(outcome), groups=groups)
+    n, n_groups = len(outcome), len(np.unique(groups))
+    if n_groups == n:
+        return float(n)
+    if not 0.0 < share < 1.0 or n_groups < 3:
+        return float(n_groups)
+    few = (_Z95 / _student(n_groups - 1)) ** 2
+    return float(min(n, max(1.0, few * share * (1.0 - share) / max(error, 1e-12) ** 2)))
+
+
+def _student(freedom: int) -> float:
+    """97.5 % quantile of Student's law, by the expansion of Fisher and Cornish (1960)."""
+    z, v = _Z95, float(freedom)
+    first = (z**3 + z) / (4 * v)
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+    return z + first + second + third
+
+
 def stratified_bootstrap(
     correct: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -50,8 +97,8 @@ def stratified_bootstrap(
 
     The number of hits in a resample of one class is binomial, so it is drawn as such: the same
     distribution as drawing images with replacement, without touching the images. A class that
-    is all right or all wrong cannot vary. Where that holds for every class, the Wilson limits
-    of the classes are combined instead (Zou and Donner 2008), which do not pretend to certainty.
+    is all right or all wrong cannot vary, be it of two images or of a thousand. Its Wilson limits
+    are added instead (Zou and Donner 2008): they do not pretend to certainty.
 
     Parameters
     ----------
@@ -80,12 +127,16 @@ def stratified_bootstrap(
     codes = np.unique(targets, return_inverse=True)[1]
     counts = np.bincount(codes)
     hits = np.bincount(codes, weights=outcome)
-    if np.all((hits == 0) | (hits == counts)):
-        return _combined_wilson(hits, counts, level)
+    fixed = (hits == 0) | (hits == counts)
     rng = np.random.default_rng(seed)
     recalls = rng.binomial(counts, hits / counts, size=(n_resamples, len(counts))) / counts
     low, high = np.quantile(recalls.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    mean = float(np.mean(hits / counts))
+    below, above = _wilson_reach(hits[fixed], counts[fixed], level, of=len(counts))
+    return (
+        max(0.0, mean - math.hypot(mean - low, below)),
+        min(1.0, mean + math.hypot(high - mean, above)),
+    )
 
 
 def paired_difference(
@@ -129,16 +180,17 @@ def paired_difference(
     return mean, error
 
 
-def _combined_wilson(
-    hits: npt.NDArray[np.number], counts: npt.NDArray[np.number], level: float
+def _wilson_reach(
+    hits: npt.NDArray[np.number], counts: npt.NDArray[np.number], level: float, *, of: int
 ) -> tuple[float, float]:
-    """Return limits for the mean of independent shares from the limits of each."""
+    """Return how far the Wilson limits of some classes move the mean over ``of`` classes."""
+    if not len(hits):
+        return 0.0, 0.0
     ends = np.array([wilson(int(k), int(n), level) for k, n in zip(hits, counts, strict=True)])
     shares = hits / counts
-    below = float(np.sqrt(np.sum((shares - ends[:, 0]) ** 2))) / len(counts)
-    above = float(np.sqrt(np.sum((ends[:, 1] - shares) ** 2))) / len(counts)
-    mean = float(np.mean(shares))
-    return max(0.0, mean - below), min(1.0, mean + above)
+    below = float(np.sqrt(np.sum((shares - ends[:, 0]) ** 2))) / of
+    above = float(np.sqrt(np.sum((ends[:, 1] - shares) ** 2))) / of
+    return below, above
 
 
 def _normal_quantile(level: float) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.images.catalog import Catalog
-from frostline.images.grouping import joined, shared
+from frostline.images.grouping import complete_linkage, joined, shared
+from frostline.images.moved_copies import BACKGROUND_RANK, moved_pairs
 from frostline.images.near_duplicates import COMPLETE_UP_TO, find_near_duplicates
 
 
@@ -41,6 +42,9 @@ class Audit:
         Whether near-duplicates were looked for among all pairs.
     notes : list of str
         What a reader should know about the search itself.
+    altered_copies : list of list of str
+        Files of which one shows another mirrored, turned, shifted or cropped, as augmentation
+        leaves them. They may rightly bear different labels, such as left and right.
     """
 
     class_counts: dict[str, int]
@@ -53,6 +57,7 @@ class Audit:
     groups: npt.NDArray[np.int64]
     searched: str = "complete"
     notes: list[str] = field(default_factory=list)
+    altered_copies: list[list[str]] = field(default_factory=list)
 
     def to_json(self, catalog: Catalog) -> dict[str, Any]:
         """Return everything but the arrays, with what the catalog left out and why."""
@@ -64,6 +69,7 @@ class Audit:
             "ignored": catalog.ignored,
             "exact_duplicates": self.exact_duplicates,
             "near_duplicates": self.near_duplicates,
+            "altered_copies": self.altered_copies,
             "near_duplicate_search": self.searched,
             "label_conflicts": self.label_conflicts,
             "leaks": self.leaks,
@@ -72,7 +78,11 @@ class Audit:
         }
 
 
-def audit(catalog: Catalog, thumbnails: npt.NDArray[np.uint8] | None) -> Audit:
+def audit(
+    catalog: Catalog,
+    thumbnails: npt.NDArray[np.uint8] | None,
+    features: npt.ArrayLike | None = None,
+) -> Audit:
     """Find duplicates, conflicting labels and leaks.
 
     Parameters
@@ -81,29 +91,39 @@ def audit(catalog: Catalog, thumbnails: npt.NDArray[np.uint8] | None) -> Audit:
         Readable rows only.
     thumbnails : ndarray of shape (n, 32, 32, 3), uint8, or None
         Of every row; None leaves near-duplicates out.
+    features : array of shape (n, d) or None, default=None
+        Of a network, for every row; None leaves out copies that were cropped, shifted or turned
+        by some degrees.
     """
     n = len(catalog)
     if thumbnails is not None and len(thumbnails) != n:
         raise ValueError(f"{len(thumbnails)} thumbnails for {n} images")
     exact = _same(enumerate(catalog.digests))
     near: list[list[int]] = []
+    altered: list[list[int]] = []
     searched, notes = "no", ["Near-duplicates were not looked for."]
     if thumbnails is not None:
         result = find_near_duplicates(thumbnails)
         near = _of_several_files(catalog, result.groups, exact)
+        altered = [*map(list, result.turned)]
+        if result.complete and features is not None:
+            altered += _moved(exact, thumbnails, features)
+        altered = [group for group in shared(joined(n, altered)) if group not in near]
         searched, notes = ("complete" if result.complete else "partial"), []
         if not result.complete:
             notes.append(
                 f"With more than {COMPLETE_UP_TO:,} images, near-duplicates were looked for among "
-                "likely neighbours, not among all pairs: a few may have been missed."
+                "likely neighbours, not among all pairs: a few may have been missed. Mirrored, "
+                "turned and cropped copies were not looked for."
             )
-    copies = shared(joined(n, [*exact, *near]))
+    copies = shared(joined(n, [*exact, *near, *altered]))
     owners = _same((i, row.group) for i, row in enumerate(catalog.rows) if row.group is not None)
     leaks, leaked = _leaks(catalog, copies)
     return Audit(
         class_counts=_class_counts(catalog),
         exact_duplicates=[_names(catalog, group) for group in exact],
         near_duplicates=[_names(catalog, group) for group in near],
+        altered_copies=[_names(catalog, group) for group in altered],
         label_conflicts=[*_conflicts(catalog, exact, "exact"), *_conflicts(catalog, near, "near")],
         leaks=leaks,
         shared_groups=_shared(catalog, owners),
@@ -124,6 +144,24 @@ def _same(pairs: Iterable[tuple[int, Hashable]]) -> list[list[int]]:
         if earlier != position:
             found.setdefault(earlier, [earlier]).append(position)
     return [found[position] for position in sorted(found)]
+
+
+def _moved(
+    exact: list[list[int]], thumbnails: npt.NDArray[np.uint8], features: npt.ArrayLike
+) -> list[list[int]]:
+    """Groups of pictures that lie over each other once they are moved."""
+    again = {member for group in exact for member in group[1:]}
+    distinct = np.array([i for i in range(len(thumbnails)) if i not in again], dtype=np.int64)
+    left, right, distance = moved_pairs(thumbnails[distinct], np.asarray(features)[distinct])
+    groups = []
+    for members in shared(joined(len(distinct), np.column_stack([left, right]).tolist())):
+        if len(members) <= BACKGROUND_RANK:
+            groups.append(members)
+            continue
+        # pictures of which each resembles the next: only those that all resemble each other
+        own = np.isin(left, members)
+        groups += complete_linkage(left[own], right[own], distance[own])
+    return [distinct[group].tolist() for group in groups]
 
 
 def _of_several_files(

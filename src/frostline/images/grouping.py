@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
 
 
 def joined(n: int, sets: Iterable[Sequence[int]]) -> IntArray:
@@ -46,3 +47,20 @@ def shared(numbers: IntArray) -> list[list[int]]:
         for start, size in zip(starts, sizes[sizes > 1], strict=True)
     ]
     return sorted(found)
+
+
+def complete_linkage(left: IntArray, right: IntArray, distance: Float64) -> list[list[int]]:
+    """Merge from the closest pair up; two groups merge only if all their pairs are confirmed."""
+    confirmed = {(int(a), int(b)) for a, b in zip(left, right, strict=True)}
+    home: dict[int, list[int]] = {}
+    for position in np.argsort(distance, kind="stable"):
+        a, b = int(left[position]), int(right[position])
+        one, other = home.setdefault(a, [a]), home.setdefault(b, [b])
+        if one is other:
+            continue
+        if all((min(x, y), max(x, y)) in confirmed for x in one for y in other):
+            one.extend(other)
+            for member in other:
+                home[member] = one
+    distinct = {id(cluster): cluster for cluster in home.values() if len(cluster) > 1}
+    return [sorted(cluster) for cluster in distinct.values()]

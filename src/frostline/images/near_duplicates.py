@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frostline.images.grouping import complete_linkage
 from frostline.images.sketches import (
     Float32,
     Float64,
@@ -26,6 +27,9 @@ from frostline.images.sketches import (
 )
 from frostline.images.thumbnails import SIDE
 from frostline.images.trees import have_a_near_one, nearest_in_leaves
+from frostline.images.turned_copies import TURNS, turned_pairs
+
+_Pairs = tuple[IntArray, IntArray, Float64]
 
 #: largest distance of two near-duplicates; distances lie in [0, 2], JPEG at quality 50 is ~0.03
 MAX_DISTANCE = 0.15
@@ -61,12 +65,16 @@ class NearDuplicates:
         Intrinsic dimension of the set, from its nearest-neighbour distances (NaN if too small).
     max_ratio : float
         Ratio to the background neighbour that was asked for.
+    turned : tuple of tuple of int
+        Groups in which at least one picture is a mirrored or turned copy of another; they may
+        hold some of ``groups``. Empty for sets that were not compared completely.
     """
 
     groups: tuple[tuple[int, ...], ...]
     complete: bool
     dimension: float
     max_ratio: float
+    turned: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
     that, images are compared with those that share a leaf of one of eight trees
     (:mod:`frostline.images.trees`): time grows evenly with their number. Leaves find neighbours
     that are a little too far, so the background distance is divided by how much farther they are
-    than the true ones of a sample.
+    than the true ones of a sample. Mirrored and turned copies are looked for among all pairs only.
 
     The dimension is the maximum-likelihood estimate of Levina and Bickel, "Maximum Likelihood
     Estimation of Intrinsic Dimension", NIPS 2004, on ranks 4 to 16 (closer ranks are censored,
@@ -127,6 +135,7 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
     complete = n <= COMPLETE_UP_TO
     dimension, ratio = float("nan"), MAX_RATIO
     clusters: list[list[int]] = []
+    turned: list[list[int]] = []
     if rank >= 1:
         axes = principal_axes(sketches.values)
         order = np.argsort(sketches.values @ axes[:, 0], kind="stable")
@@ -141,15 +150,26 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
         else:
             rotate(sketches.values, axes)
             nominated = _compare_likely(sketches.values, picks, background)
-        clusters = _complete_linkage(*_confirm(flat, distinct, sketches, nominated, ratio))
-    groups = [
-        tuple(sorted(p for i in cluster for p in copies.get(int(distinct[i]), (int(distinct[i]),))))
-        for cluster in clusters
-    ]
+        pairs = _confirm(flat, distinct, sketches, nominated, ratio)
+        clusters = complete_linkage(*pairs)
+        if complete:
+            # each turn is another chance to find a false partner
+            strict = ratio if np.isnan(dimension) else ratio * len(TURNS) ** (-1.0 / dimension)
+            reach = np.minimum(
+                MAX_DISTANCE, strict * _nearest(sketches.values, np.arange(n), rank)[:, -1]
+            )
+            turned = _with_turned(pairs, turned_pairs(flat, distinct, sketches, reach))
+
+    def everyone(cluster: list[int]) -> tuple[int, ...]:
+        firsts = [int(distinct[i]) for i in cluster]
+        return tuple(sorted(p for first in firsts for p in copies.get(first, (first,))))
+
+    groups = [everyone(cluster) for cluster in clusters]
     in_cluster = {int(distinct[i]) for cluster in clusters for i in cluster}
     seen = set(distinct.tolist())
     groups += [tuple(m) for i, m in copies.items() if i in seen and i not in in_cluster]
-    return NearDuplicates(tuple(sorted(groups)), complete, dimension, ratio)
+    turned_groups = tuple(sorted(everyone(cluster) for cluster in turned))
+    return NearDuplicates(tuple(sorted(groups)), complete, dimension, ratio, turned_groups)
 
 
 def _collapse(flat: npt.NDArray[np.uint8]) -> tuple[IntArray, dict[int, list[int]]]:
@@ -250,18 +270,15 @@ def _confirm(
     return np.array(lefts, dtype=np.int64), np.array(rights, dtype=np.int64), np.array(distances)
 
 
-def _complete_linkage(left: IntArray, right: IntArray, distance: Float64) -> list[list[int]]:
-    """Merge from the closest pair up; two groups merge only if all their pairs are confirmed."""
-    confirmed = {(int(a), int(b)) for a, b in zip(left, right, strict=True)}
-    home: dict[int, list[int]] = {}
-    for position in np.argsort(distance, kind="stable"):
-        a, b = int(left[position]), int(right[position])
-        one, other = home.setdefault(a, [a]), home.setdefault(b, [b])
-        if one is other:
-            continue
-        if all((min(x, y), max(x, y)) in confirmed for x in one for y in other):
-            one.extend(other)
-            for member in other:
-                home[member] = one
-    distinct = {id(cluster): cluster for cluster in home.values() if len(cluster) > 1}
-    return [sorted(cluster) for cluster in distinct.values()]
+def _with_turned(upright: _Pairs, turned: _Pairs) -> list[list[int]]:
+    """Return the clusters of all pairs together that hold a pair found by turning alone."""
+    known = set(zip(upright[0].tolist(), upright[1].tolist(), strict=True))
+    found = zip(turned[0].tolist(), turned[1].tolist(), strict=True)
+    new = np.array([pair not in known for pair in found], dtype=bool)
+    together = [np.concatenate([a, b[new]]) for a, b in zip(upright, turned, strict=True)]
+    left, right = turned[0][new], turned[1][new]
+    return [
+        cluster
+        for cluster in complete_linkage(together[0], together[1], together[2])
+        if bool(np.any(np.isin(left, cluster) & np.isin(right, cluster)))
+    ]

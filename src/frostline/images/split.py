@@ -68,7 +68,8 @@ def make_split(
     Raises
     ------
     InputError
-        If no class has images in two groups, so that nothing can be held out.
+        If no class has images in two groups, so that nothing can be held out, or if all images
+        are in one.
     """
     grouping = np.asarray(groups, dtype=np.int64)
     empty = np.empty(0, dtype=np.int64)
@@ -83,6 +84,12 @@ def make_split(
         "Every class consists of a single group, so nothing can be held out for testing.",
         hint="Groups must be finer than classes; look at group_by and the duplicates.",
     )
+    if len(learn) > 1 and len(np.unique(grouping[learn])) == 1:
+        raise InputError(
+            f"All {len(learn):,} images are copies of one picture or belong to one group, so "
+            "nothing can be held out for testing, and nothing told apart.",
+            hint="Look at the files, at group_by and at the duplicates.",
+        )
     if not separable(labels, grouping[learn]):
         raise inseparable
     if len(learn) < cross_validate_below:

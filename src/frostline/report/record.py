@@ -144,6 +144,7 @@ class MetricsRecord(_Open):
     test: dict[str, Any] = {}
     seconds: dict[str, float | None] = {}
     history: list[dict[str, Any]] = []
+    caveats: list[str] = []
     notes: list[str] = []
 
 
@@ -175,6 +176,7 @@ class AuditRecord(_Open):
     unreadable: list[UnreadableRecord] = []
     exact_duplicates: list[list[str]] = []
     near_duplicates: list[list[str]] = []
+    altered_copies: list[list[str]] = []
     label_conflicts: list[CopiesRecord] = []
     leaks: list[CopiesRecord] = []
     shared_groups: list[GroupRecord] = []

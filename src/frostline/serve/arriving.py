@@ -48,11 +48,13 @@ async def arrive(
     ------
     RequestError
         As :func:`~frostline.serve.uploads.read_form` does; 408 if the request comes too slowly,
-        503 if the queue is full already.
+        503 if the queue is full already or
+        the service is stopping.
     ClientDisconnect
         If the client left.
     """
     limits = service.limits
+    service.check_open()
     service.check_room(1)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.max_request_bytes:

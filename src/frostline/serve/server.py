@@ -7,7 +7,9 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, cast
 
 import uvicorn
@@ -58,8 +60,21 @@ def _cannot(host: str, port: int, error: OSError) -> InputError:
     )
 
 
-def run(app: ASGIApp, taken: socket.socket, *, max_seconds: float) -> None:
+#: what strangers can make uvicorn say as often as they like; they are answered, and that is enough
+_SAID_OF_STRANGERS = (
+    "Invalid HTTP request received",
+    "Unsupported upgrade request",
+    "No supported WebSocket library",
+)
+
+
+def run(
+    app: ASGIApp, taken: socket.socket, *, max_seconds: float, on_stop: Callable[[], None]
+) -> None:
     """Serve until Ctrl-C or SIGTERM; then answer what has arrived and return.
+
+    Until the last request in progress is answered the port stays open, so that whoever asks for
+    the health, or comes too late, is told that the service stops.
 
     Parameters
     ----------
@@ -68,6 +83,8 @@ def run(app: ASGIApp, taken: socket.socket, *, max_seconds: float) -> None:
         From :func:`listen`.
     max_seconds : float
         For the headers of a request to arrive, and for requests in progress at the end.
+    on_stop : callable
+        Called at the first signal; requests that come later must be refused from then on.
     """
     config = uvicorn.Config(
         app,
@@ -83,11 +100,39 @@ def run(app: ASGIApp, taken: socket.socket, *, max_seconds: float) -> None:
     )
     # each malformed form would be told to the log; clients are told, and /metrics counts
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    _Server(config).run(sockets=[taken])
+    logging.getLogger("uvicorn.error").addFilter(_not_about_strangers)
+    _Server(config, max_seconds=max_seconds, on_stop=on_stop).run(sockets=[taken])
+
+
+def _not_about_strangers(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_SAID_OF_STRANGERS)
 
 
 class _Server(uvicorn.Server):
     """Ends on a signal without passing it on: stopping a service is no failure."""
+
+    def __init__(
+        self, config: uvicorn.Config, *, max_seconds: float, on_stop: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._max_seconds, self._on_stop = max_seconds, on_stop
+        self._end: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end at the first signal; at the second one leave."""
+        if self._end is None:
+            self._end = time.monotonic() + self._max_seconds
+            self._on_stop()
+            return
+        super().handle_exit(sig, frame)
+        self.force_exit = self.force_exit or sig == signal.SIGINT
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say whether to close the port: ten times a second."""
+        if self._end is not None:
+            answered = not self.server_state.tasks
+            self.should_exit = self.should_exit or answered or time.monotonic() > self._end
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -52,7 +52,8 @@ class Service:
         self.memory = Memory(limits.max_held_bytes)
         self.queue = 0
         self._explanations = 0
-        self._stopping = False
+        self._draining = False
+        self._closed = False
         self._seconds_an_image = 0.0
         self._decoders = ThreadPoolExecutor(
             min(available_cores(), 8), thread_name_prefix="frostline-decode"
@@ -68,8 +69,13 @@ class Service:
 
     @property
     def stopping(self) -> bool:
-        """Whether no new image is taken on."""
-        return self._stopping or not self._batcher.alive
+        """Whether no new request is taken on."""
+        return self._draining or self._broken
+
+    @property
+    def _broken(self) -> bool:
+        """Whether nothing can be answered any more."""
+        return self._closed or not self._batcher.alive
 
     def warm_up(self) -> None:
         """Open the model and run it once, so that the first request is as fast as any.
@@ -82,11 +88,26 @@ class Service:
         size = self.model.card.preprocessing.size
         self.model.predict_prepared([np.zeros((size, size, 3), dtype=np.uint8)])
 
+    def drain(self) -> None:
+        """Refuse requests from now on; those that are in progress are still answered."""
+        self._draining = True
+
     def close(self) -> None:
         """Answer what was taken on, then stop the threads."""
-        self._stopping = True
+        self._closed = True
         self._decoders.shutdown()
         self._batcher.close()
+
+    def check_open(self) -> None:
+        """Refuse a request that comes while the service stops.
+
+        Raises
+        ------
+        RequestError
+            With status 503 and the seconds after which to try again.
+        """
+        if self.stopping:
+            raise _ended()
 
     def check_room(self, n_images: int) -> None:
         """Refuse what would not fit into the queue.
@@ -96,8 +117,9 @@ class Service:
         RequestError
             With status 503 and the seconds after which to try again.
         """
-        if self.stopping:
-            raise busy("the service is stopping", retry_after=5)
+        # not while it merely drains: a request whose images are here by now came before that
+        if self._broken:
+            raise _ended()
         if self.queue + n_images > self.limits.max_queue:
             raise busy(
                 f"{self.queue:,} images are waiting and {n_images:,} more came",
@@ -267,3 +289,7 @@ class Service:
     def _seconds_until_free(self) -> int:
         """A guess from the pace of the last batches, from 1 to 60."""
         return max(1, min(60, math.ceil(self.queue * self._seconds_an_image)))
+
+
+def _ended() -> RequestError:
+    return busy("the service is stopping", retry_after=5)

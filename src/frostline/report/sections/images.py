@@ -49,6 +49,7 @@ def images(data: ReportData) -> ImagesView:
         ("unreadable", "unreadable", True),
         ("exact_duplicates", "sets of identical files", False),
         ("near_duplicates", "sets of near-duplicates", False),
+        ("altered_copies", "sets of mirrored, turned or cropped copies", False),
         ("label_conflicts", "pictures under two labels", True),
         ("leaks", "pictures in two given parts", True),
     )
@@ -84,7 +85,7 @@ def _every_path(audit: Mapping[str, Any]) -> list[str]:
     found = [entry["path"] for entry in audit.get("unreadable") or ()]
     for name in ("leaks", "label_conflicts"):
         found += [path for entry in audit.get(name) or () for path in _files(entry["paths"])]
-    for name in ("exact_duplicates", "near_duplicates"):
+    for name in ("exact_duplicates", "near_duplicates", "altered_copies"):
         found += [path for paths in audit.get(name) or () for path in _files(paths)]
     return found
 
@@ -116,6 +117,11 @@ def _findings(audit: Mapping[str, Any], below: str) -> list[Finding]:
         ("shared_groups", "Groups that the given parts tear apart", groups),
         ("exact_duplicates", "Identical files", [short(x) for x in of("exact_duplicates")]),
         ("near_duplicates", "Near-duplicates", [short(x) for x in of("near_duplicates")]),
+        (
+            "altered_copies",
+            "Mirrored, turned or cropped copies",
+            [short(x) for x in of("altered_copies")],
+        ),
     ]
     return [
         Finding(title, lines, total(audit, name) - len(lines), i < _LARGE_SETS)

@@ -40,6 +40,7 @@ class Result:
     measured: str
     gauge: Chart | None
     facts: list[Fact]
+    caveats: list[str]
     notes: list[str]
     changed: bool
 
@@ -56,6 +57,7 @@ def result(data: ReportData) -> Result:
         measured=_measured(data),
         gauge=_gauge(data, test),
         facts=_facts(test),
+        caveats=list(data.metrics.get("caveats") or []),
         notes=_notes(data, test),
         changed=data.metrics.get("frozen_verified") is False,
     )
@@ -74,7 +76,10 @@ def _gauge(data: ReportData, test: Mapping[str, Any]) -> Chart | None:
     if not is_number(test.get("accuracy")) or not ends or not all(map(is_number, ends)):
         return None
     evidence = data.plan.evidence
-    chance = None if evidence is None else evidence.chance
+    chance = (test.get("baseline") or {}).get("accuracy")
+    if chance is None and evidence is not None:
+        # runs of earlier versions know that of the training images only
+        chance = evidence.chance
     return gauge_chart(test["accuracy"], (ends[0], ends[1]), chance=chance)
 
 

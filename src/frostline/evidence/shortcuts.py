@@ -1,0 +1,227 @@
+"""Classes that one small place in the picture gives away: watermarks, dates, frames, rulers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from frostline.features.moments import chosen_rows
+from frostline.images.catalog import Catalog
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+UInt8Array = npt.NDArray[np.uint8]
+
+#: places on each side of the picture
+PLACES = 8
+#: images that are looked at, at most
+MOST_IMAGES = 1_000
+#: a class with fewer images says too little
+FEWEST = 10
+#: more classes are not looked at: each costs a comparison at every place
+MOST_CLASSES = 50
+#: the best place tells the class from the others for at least so many pairs of images ...
+TELLS = 0.995
+#: ... and leaves at most this share of the mistakes that any place does which lies apart from it
+STANDS_OUT = 0.1
+#: places that tell nearly as well belong to the same mark; a mark takes at most so many of 64, or
+#: lies along the border
+ALSO_TELLS, MOST_PLACES = 0.985, 8
+#: places that must be left to compare with
+LEFT = 16
+#: what lies farther from the border than so many places is likely to be what the class is about
+OUTER = 2
+# of the ridge, in variances of a channel: the same at every place, so that places compare
+_STRENGTH = 0.02
+_ROWS = ("top", "upper middle", "lower middle", "bottom")
+_BORDER = np.pad(np.zeros((PLACES - 2, PLACES - 2), dtype=bool), 1, constant_values=True)
+_COLUMNS = ("left", "centre", "right")
+#: classes that a sentence names
+_NAMED = 3
+
+
+class Store(Protocol):
+    """What is looked at: tiny pictures of all images."""
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def thumbnails(self) -> UInt8Array: ...
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """One place that gives classes away.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    row, column : int
+        Of the place, in [0, 8), counted from the top left.
+    tells : float
+        Share of pairs, one image of the class and one of another, that the place alone tells
+        apart, from images left out; 0.5 is chance. The least of these classes.
+    elsewhere : float
+        The same for the best place that is neither part of the mark nor beside it; the most of
+        these classes.
+    border : bool
+        Whether the mark lies along the border.
+    """
+
+    labels: tuple[str, ...]
+    row: int
+    column: int
+    tells: float
+    elsewhere: float
+    border: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What a reader should know."""
+        names = [f"'{label}'" for label in self.labels]
+        if len(names) > _NAMED:
+            names[_NAMED:] = [f"{len(names) - _NAMED} more classes"]
+        said = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        each = "" if len(names) == 1 else " each"
+        return (
+            f"One place in the picture, {self.where}, is enough to know {said}{each} from all "
+            f"other images in {self.tells:.1%} of pairs; places apart from it manage at most "
+            f"{self.elsewhere:.1%}. "
+            "Look there for a watermark, a date, a frame or a ruler: the model may have learned "
+            "that instead of what you mean."
+        )
+
+    @property
+    def where(self) -> str:
+        """The place in words, with the share of width and height where its middle lies."""
+        if self.border:
+            return "along its border"
+        across = _COLUMNS[min(2, self.column * 3 // PLACES)]
+        down = _ROWS[self.row * 4 // PLACES]
+        x, y = ((at + 0.5) / PLACES for at in (self.column, self.row))
+        return f"{down} {across} (at {x:.0%} of the width and {y:.0%} of the height)"
+
+
+def find_shortcuts(
+    store: Store, rows: npt.ArrayLike, labels: npt.ArrayLike, groups: npt.ArrayLike
+) -> list[Shortcut]:
+    """Find classes that one of 64 small places tells from all others, where the rest does not.
+
+    What sits at the same place in every image of a class, near the border, is seldom what the
+    class is about. A
+    ridge classifier on the pixels of each place is judged by its leave-one-out outputs; the
+    measure is the area under the ROC curve, which no imbalance can raise. A class whose pictures
+    differ everywhere, by brightness for example, or in a large part, has no place that stands out.
+
+    Parameters
+    ----------
+    store : Store
+    rows : int array
+        Training rows; at most 1,000 of them are looked at.
+    labels, groups : int arrays
+        Of the whole catalog; one image of each group is looked at.
+
+    Returns
+    -------
+    list of Shortcut
+        At most one for each place, the surest first; none beyond 50 classes.
+    """
+    classes = store.catalog.classes
+    taught = np.asarray(rows, dtype=np.int64)
+    # one of each group: copies of what is left out would tell its class
+    _, first = np.unique(np.asarray(groups)[taught], return_index=True)
+    chosen = chosen_rows(store.catalog.digests, taught[np.sort(first)], MOST_IMAGES)
+    y = np.asarray(labels, dtype=np.int64)[chosen]
+    counts = np.bincount(y, minlength=len(classes))
+    asked = [c for c in range(len(classes)) if FEWEST <= counts[c] <= len(y) - FEWEST]
+    if len(classes) == 2:
+        # what tells one from the other tells the other from the one
+        asked = asked[:1]
+    if len(classes) > MOST_CLASSES or not asked:
+        return []
+    tells = _areas(places_of(store.thumbnails[chosen]), y, asked)
+    return _standing_out(tells, asked, classes)
+
+
+def places_of(thumbnails: UInt8Array) -> FloatArray:
+    """Cut thumbnails (n, 32, 32, 3) into places (64, n, 51): pixels, and how much they vary."""
+    n, side = len(thumbnails), thumbnails.shape[1] // PLACES
+    tiles = thumbnails.reshape(n, PLACES, side, PLACES, side, 3).transpose(1, 3, 0, 2, 4, 5)
+    pixels = tiles.reshape(PLACES * PLACES, n, side * side, 3).astype(np.float64)
+    spread = pixels.std(axis=2)
+    return np.concatenate([pixels.reshape(PLACES * PLACES, n, -1), spread], axis=2)
+
+
+def _areas(places: FloatArray, labels: IntArray, asked: Sequence[int]) -> FloatArray:
+    """Area under the ROC curve for every place and asked class, (64, len(asked))."""
+    targets = (labels[:, None] == np.asarray(asked)).astype(np.float64)
+    outputs = _left_out(places, targets)
+    ranks = rankdata(outputs, axis=1)
+    own = targets.sum(axis=0)
+    sums = np.einsum("pnk,nk->pk", ranks, targets) - own * (own + 1) / 2
+    found: FloatArray = sums / (own * (len(labels) - own))
+    return found
+
+
+def _left_out(places: FloatArray, targets: FloatArray) -> FloatArray:
+    """Ridge outputs for every row from the fit without it, at every place: (64, n, k).
+
+    With one fixed strength for all places; exact by the leverage of each row (Allen 1974).
+    """
+    n = len(targets)
+    centred = places - places.mean(axis=1, keepdims=True)
+    centred /= np.maximum(centred.std(axis=1, keepdims=True), 1e-3)
+    scatter = centred.transpose(0, 2, 1) @ centred
+    width = scatter.shape[1]
+    scatter += np.eye(width) * (_STRENGTH * n)
+    solved = np.linalg.solve(scatter, centred.transpose(0, 2, 1))
+    fitted = centred @ (solved @ (targets - targets.mean(axis=0))) + targets.mean(axis=0)
+    leverage = np.einsum("pnd,pdn->pn", centred, solved)[:, :, None] + 1.0 / n
+    found: FloatArray = targets - (targets - fitted) / np.maximum(1.0 - leverage, 1e-6)
+    return found
+
+
+def _standing_out(
+    tells: FloatArray, asked: Sequence[int], classes: Sequence[str]
+) -> list[Shortcut]:
+    """Keep the best place of each class if it is good and all others are not; join by place."""
+    found: dict[tuple[int, bool], list[tuple[str, float, float]]] = {}
+    for k, c in enumerate(asked):
+        grid = tells[:, k].reshape(PLACES, PLACES)
+        best = int(grid.argmax())
+        most = float(grid.max())
+        mark = grid >= ALSO_TELLS
+        border = bool(mark[_BORDER].mean() > 0.5 and not mark[2:-2, 2:-2].any())
+        apart = grid[~_with_neighbours(mark)]
+        inside = (
+            OUTER <= best // PLACES < PLACES - OUTER and OUTER <= best % PLACES < PLACES - OUTER
+        )
+        if inside or most < TELLS or len(apart) < LEFT or (mark.sum() > MOST_PLACES and not border):
+            continue
+        if 1.0 - most <= STANDS_OUT * (1.0 - float(apart.max())):
+            place = (0 if border else best, border)
+            found.setdefault(place, []).append((classes[c], most, float(apart.max())))
+    shortcuts = [
+        Shortcut(
+            tuple(label for label, _, _ in of),
+            *divmod(place, PLACES),
+            min(most for _, most, _ in of),
+            max(elsewhere for _, _, elsewhere in of),
+            border,
+        )
+        for (place, border), of in found.items()
+    ]
+    return sorted(shortcuts, key=lambda one: (-len(one.labels), -one.tells))
+
+
+def _with_neighbours(mark: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The marked places and those that touch them."""
+    wide = np.pad(mark, 1)
+    moved = [wide[i : i + PLACES, j : j + PLACES] for i in range(3) for j in range(3)]
+    return np.asarray(np.any(moved, axis=0))

@@ -19,8 +19,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/frostline demo --output .demo
 
-test: lint types docs
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses 2 --dist loadfile
+# what reads the code runs side by side; then the tests, where a process that has none left takes
+# some from the other
+test: install
+	$(MAKE) --jobs 3 lint types docs
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses 2 --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .

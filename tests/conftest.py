@@ -6,12 +6,18 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from sklearn.datasets import load_digits
+
+import frostline
+
+if TYPE_CHECKING:
+    from frostline.publish import RunResult
 
 
 def _take_one_core() -> None:
@@ -51,20 +57,60 @@ def digit_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def digit_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same digits with a test part, so that a training runs once and not for every fold."""
+    folder = tmp_path_factory.mktemp("digit parts")
+    write_digits(folder / "train", per_class=12)
+    write_digits(folder / "test", per_class=4, skip=12)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def digits_into() -> Callable[..., None]:
     """Return a function that writes some digits below a folder."""
     return write_digits
 
 
-def write_digits(folder: Path, *, per_class: int, classes: tuple[int, ...] = (0, 1, 4)) -> None:
+def write_digits(
+    folder: Path, *, per_class: int, classes: tuple[int, ...] = (0, 1, 4), skip: int = 0
+) -> None:
     """Write some digits as PNG files below ``folder``."""
     data = load_digits()
     for digit in classes:
         target = folder / f"digit {digit}"
         target.mkdir(parents=True, exist_ok=True)
-        for number in np.flatnonzero(data.target == digit)[:per_class]:
+        for number in np.flatnonzero(data.target == digit)[skip : skip + per_class]:
             grey = Image.fromarray((data.images[number] * 15.9).astype(np.uint8))
             grey.resize((64, 64), Image.Resampling.BICUBIC).save(target / f"{number}.png")
+
+
+@pytest.fixture(scope="session")
+def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Settings of a tiny random network, for runs in which it matters little what it sees.
+
+    Its norm layers know the statistics of random images, as those of a trained network know theirs.
+    """
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    network = timm.create_model("test_byobnet", pretrained=False)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    with torch.no_grad():
+        network.train()(torch.randn(64, 3, 64, 64))
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_file(network.state_dict(), path)
+    return {"backbone": "test_byobnet", "weights": str(path), "input_size": "64"}
+
+
+@pytest.fixture(scope="session")
+def fast_run(digit_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """A finished run on the digits, shared by all tests: copy its folder before changing it."""
+    folder = tmp_path_factory.mktemp("fast") / "run"
+    return frostline.fit(digit_folder, folder, effort="fast", input_size="96")
 
 
 @pytest.fixture(scope="session")

@@ -103,9 +103,11 @@ def _given(words: list[str]) -> None:
     if words[0] == "fit" and "-o" in words:
         # a page that lists ways to fit means each for itself
         shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
-    if words[0] == "fit" and not {"--input-size", "--plan", "--budget"} & set(words):
-        # what is shown is that the commands work, and smaller images do for that
-        words = [*words, "--input-size", "96"]
+    # what is shown is that the commands work: smaller images and one epoch do for that
+    if words[0] in ("fit", "advise") and not {"--input-size", "--plan"} & set(words):
+        words = [*words, "--input-size", "64"]
+    if words[0] == "fit" and "--budget" in words:
+        words = [*words, "--epochs", "1"]
     if words[0] not in ONLY_OPTIONS and "--log-to" not in words:
         _frostline(shlex.join(words))
         return

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
-import frostline
 from frostline.notebook import card, columns, strip
 from frostline.plan import Plan
 from frostline.publish import RunResult
@@ -33,8 +31,8 @@ class Tags(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def result(digit_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    return frostline.fit(digit_folder, tmp_path_factory.mktemp("fitted") / "run", effort="fast")
+def result(fast_run: RunResult) -> RunResult:
+    return fast_run
 
 
 def test_a_run_shows_accuracy_and_plan(result: RunResult) -> None:

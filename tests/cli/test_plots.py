@@ -7,12 +7,10 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rich.console import Console, RenderableType
 
-import frostline
 from frostline.cli.advise import advice_parts
 from frostline.cli.depth import depth_table, layer_strip, shift_of_taps, span, spark_rows
 from frostline.cli.plots import ASCII, BLOCKS, axis, bar, dot, letters, spark
@@ -22,8 +20,8 @@ from frostline.publish import RunResult
 
 
 @pytest.fixture(scope="module")
-def result(digit_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    return frostline.fit(digit_folder, tmp_path_factory.mktemp("fitted") / "run", effort="fast")
+def result(fast_run: RunResult) -> RunResult:
+    return fast_run
 
 
 def written(*parts: RenderableType, width: int = 80, encoding: str = "utf-8") -> str:

@@ -10,15 +10,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import frostline
 from frostline.cli.main import app
+from frostline.publish import RunResult
 
 
 @pytest.fixture(scope="module")
-def fitted(digit_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("fitted") / "run"
-    frostline.fit(digit_folder, run, effort="fast")
-    return run
+def fitted(fast_run: RunResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(fast_run.folder, tmp_path_factory.mktemp("fitted") / "run")
 
 
 def report(*arguments: object) -> Result:
@@ -43,7 +41,7 @@ def test_a_run_keeps_what_its_page_shows(fitted: Path) -> None:
     assert kept["metrics"]["test"]["accuracy"] == metrics["test"]["accuracy"]
     assert sum(one["n"] for one in kept["scores"]["reliability"]) == metrics["n_test"]
     provenance = kept["provenance"]
-    assert provenance["command"].endswith("--effort fast --seed 0")
+    assert provenance["command"].endswith("--effort fast --seed 0 --input-size 96")
     card = json.loads((fitted / "model" / "model.json").read_text())
     prints = provenance["fingerprints"]
     assert prints["frozen layers"] == card["fingerprints"]["frozen"]

@@ -1,4 +1,8 @@
-"""The command line: exit codes, messages, formats, Ctrl-C."""
+"""The command line: exit codes, messages, formats, Ctrl-C.
+
+Most commands run in this process, as their entry point does: a process for each would import
+PyTorch each time. Those that are about processes have one.
+"""
 
 from __future__ import annotations
 
@@ -12,49 +16,60 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 from safetensors.torch import save_file
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from frostline.cli.main import app
+from frostline.publish import RunResult
 
 COMMAND = [sys.executable, "-m", "frostline"]
 
 Write = Callable[..., None]
 
 
-def frostline(*arguments: object, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+def frostline(*arguments: object) -> Result:
+    words = [*map(str, arguments)]
+    return CliRunner().invoke(app, words, env={"COLUMNS": "200"}, catch_exceptions=False)
+
+
+def in_a_process(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=280,
         env={**os.environ, "COLUMNS": "200"},
         check=False,
     )
 
 
 @pytest.fixture(scope="module")
-def fitted(digit_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("fitted") / "run"
-    said = frostline("fit", digit_folder, "-o", run, "--effort", "fast")
-    assert said.returncode == 0, said.stderr
-    for words in ("Decision", "Why", "Accuracy", "95 %", "frostline predict"):
-        assert words in said.stdout
-    return run
+def fitted(fast_run: RunResult) -> Path:
+    return fast_run.folder
 
 
 def test_help_names_the_commands() -> None:
-    said = frostline("--help")
+    said = in_a_process("--help")
     assert said.returncode == 0
     assert all(name in said.stdout for name in ("fit", "advise", "predict", "evaluate", "demo"))
 
 
+def test_fit_says_what_was_decided_and_how_good_it_is(digit_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    said = frostline("fit", digit_folder, "-o", run, "--effort", "fast", "--input-size", "96")
+    assert said.exit_code == 0, said.stderr
+    for words in ("Decision", "Why", "Accuracy", "95 %", "frostline predict"):
+        assert words in said.stdout
+    assert (run / "metrics.json").exists()
+
+
 def test_advise_shows_evidence_and_trains_nothing(digit_folder: Path, tmp_path: Path) -> None:
-    said = frostline("advise", digit_folder, "--save", tmp_path / "plan.json")
-    assert said.returncode == 0, said.stderr
+    said = frostline("advise", digit_folder, "--input-size", "96", "--save", tmp_path / "plan.json")
+    assert said.exit_code == 0, said.stderr
     for words in ("Shift from the pretraining data", "leave-one-out", "blocks.3", "Why", "Plan"):
         assert words in said.stdout
     assert json.loads((tmp_path / "plan.json").read_text())["case"] in (1, 2, 3, 4)
@@ -66,7 +81,7 @@ def test_predict_prints_a_table_json_and_csv(
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")
     image = next((digit_folder / "digit 4").iterdir())
-    said = frostline("predict", fitted, image, broken)
+    said = in_a_process("predict", fitted, image, broken)
     assert said.returncode == 0
     assert "digit 4" in said.stdout
     assert "broken.png" in said.stderr
@@ -79,17 +94,17 @@ def test_predict_prints_a_table_json_and_csv(
     )
     assert len(rows) == 48
     assert {row["label"] for row in rows} == {"digit 0", "digit 1", "digit 4"}
-    assert frostline("predict", fitted, broken).returncode == 2
+    assert in_a_process("predict", fitted, broken).returncode == 2
 
 
 def test_evaluate_scores_another_folder(fitted: Path, tmp_path: Path, digits_into: Write) -> None:
     digits_into(tmp_path / "other", per_class=20)
     said = frostline("evaluate", fitted, tmp_path / "other", "--json")
-    assert said.returncode == 0, said.stderr
+    assert said.exit_code == 0, said.stderr
     assert json.loads(said.stdout)["n"] == 60
     digits_into(tmp_path / "foreign", per_class=3, classes=(0, 7))
     said = frostline("evaluate", fitted, tmp_path / "foreign")
-    assert said.returncode == 2
+    assert said.exit_code == 2
     assert "digit 7" in said.stderr
 
 
@@ -180,24 +195,26 @@ def test_a_finished_run_and_an_unwritable_output_end_with_exit_code_2(
     fitted: Path, digit_folder: Path, tmp_path: Path
 ) -> None:
     said = frostline("fit", digit_folder, "-o", fitted, "--effort", "fast")
-    assert said.returncode == 2
+    assert said.exit_code == 2
     assert "--overwrite" in said.stderr
     (tmp_path / "file").write_text("in the way")
     for output in (tmp_path / "file", tmp_path / "file" / "run"):
         said = frostline("fit", digit_folder, "-o", output, "--effort", "fast")
-        assert said.returncode == 2
+        assert said.exit_code == 2
         assert "Traceback" not in said.stderr
 
 
 def test_ctrl_c_keeps_what_was_done_and_the_same_command_finishes(
-    digit_folder: Path, tmp_path: Path
+    digit_folder: Path, tmp_path: Path, tiny_network: dict[str, Any]
 ) -> None:
     table = tmp_path / "table.csv"
     images = sorted(digit_folder.rglob("*.png"))
     lines = [f"{p},{p.parent.name},{('train', 'test')[i % 3 == 2]}" for i, p in enumerate(images)]
     table.write_text("\n".join(["path,label,split", *lines]))
     run, whole = tmp_path / "run", tmp_path / "whole"
-    options = ["--strategy", "full", "--epochs", "12", "--batch-size", "16", "--input-size", "96"]
+    options = ["--strategy", "full", "--epochs", "40", "--batch-size", "16"]
+    for name, value in tiny_network.items():
+        options += [f"--{name.replace('_', '-')}", value]
     command = [*COMMAND, "fit", str(table), "-o", str(run), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 200
@@ -211,6 +228,7 @@ def test_ctrl_c_keeps_what_was_done_and_the_same_command_finishes(
     assert b"Traceback" not in stderr
     assert any((run / "checkpoints").rglob("*.safetensors"))
     assert not (run / "metrics.json").exists()
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
-    assert frostline("fit", table, "-o", whole, *options).returncode == 0
+    for folder in (run, whole):
+        said = frostline("fit", table, "-o", folder, *options)
+        assert said.exit_code == 0, said.stderr
     assert (whole / "predictions.csv").read_text() == (run / "predictions.csv").read_text()

@@ -15,7 +15,10 @@ from sklearn.datasets import load_digits
 import frostline
 from frostline.errors import InputError, RunFolderError
 
-_FAST: dict[str, Any] = {"effort": "fast", "input_size": 64}
+
+@pytest.fixture(scope="module")
+def fast(tiny_network: dict[str, Any]) -> dict[str, Any]:
+    return {"effort": "fast", **tiny_network}
 
 
 def source() -> dict[str, tuple[Any, Any]]:
@@ -27,9 +30,9 @@ def source() -> dict[str, tuple[Any, Any]]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, fast: dict[str, Any]) -> Path:
     folder = tmp_path_factory.mktemp("objects") / "run"
-    result = frostline.fit(source(), folder, **_FAST)
+    result = frostline.fit(source(), folder, **fast)
     assert result.metrics["test"]["method"] == "given"
     assert result.metrics["test"]["accuracy"] > 0.9
     assert result.classes == ("digit 0", "digit 1", "digit 2")
@@ -49,9 +52,11 @@ def test_the_run_folder_names_images_and_source(run: Path) -> None:
     assert "frostline.fit(source" in (run / "report.html").read_text()
 
 
-def test_the_same_images_in_files_find_what_is_stored(run: Path, tmp_path: Path) -> None:
+def test_the_same_images_in_files_find_what_is_stored(
+    run: Path, tmp_path: Path, fast: dict[str, Any]
+) -> None:
     parts = source()
-    again = frostline.fit(parts, tmp_path / "again", **_FAST)
+    again = frostline.fit(parts, tmp_path / "again", **fast)
     assert again.metrics["images_computed"] == 0
     images, labels = parts["test"]
     pillow = [Image.fromarray(image) for image in images]
@@ -61,10 +66,10 @@ def test_the_same_images_in_files_find_what_is_stored(run: Path, tmp_path: Path)
         frostline.evaluate(run, (pillow, ["x"] * len(pillow)))
 
 
-def test_a_finished_run_is_kept(run: Path) -> None:
+def test_a_finished_run_is_kept(run: Path, fast: dict[str, Any]) -> None:
     with pytest.raises(RunFolderError, match="finished run"):
-        frostline.fit(source(), run, **_FAST)
+        frostline.fit(source(), run, **fast)
 
 
-def test_advice_on_arrays() -> None:
-    assert frostline.advise(source()["train"], **_FAST).plan.case in (1, 2, 3, 4)
+def test_advice_on_arrays(fast: dict[str, Any]) -> None:
+    assert frostline.advise(source()["train"], **fast).plan.case in (1, 2, 3, 4)

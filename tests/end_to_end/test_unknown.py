@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def fitted(
         rows += [f"{path},{place.name}" for path in files[:80]]
         others += files[80:]
     (folder / "table.csv").write_text("\n".join(rows))
-    return frostline.fit(folder / "table.csv", folder / "run", effort="fast"), others
+    result = frostline.fit(folder / "table.csv", folder / "run", effort="fast", input_size="96")
+    return result, others
 
 
 def scores(result: RunResult, images: object) -> np.ndarray:
@@ -101,10 +103,10 @@ def test_the_command_line_names_them(fitted: tuple[RunResult, list[Path]], tmp_p
 
 
 def test_trained_layers_learn_it_from_their_validation_part(
-    tmp_path: Path, digit_folder: Path
+    tmp_path: Path, digit_folder: Path, tiny_network: dict[str, Any]
 ) -> None:
     result = frostline.fit(
-        digit_folder, tmp_path / "run", strategy="finetune", epochs=1, input_size="64", seed=0
+        digit_folder, tmp_path / "run", strategy="finetune", epochs=1, **tiny_network
     )
     noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     assert np.all(scores(result, noise) > 1.0)

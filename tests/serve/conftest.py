@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from frostline.artifact.model import Model
-from frostline.pipeline import fit
+from frostline.publish import RunResult
 from frostline.serve.app import create_app
 from frostline.serve.guard import Guard
 from frostline.serve.limits import Limits
@@ -32,11 +32,9 @@ MakeParts = Callable[..., Parts]
 
 
 @pytest.fixture(scope="session")
-def run(digit_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(fast_run: RunResult) -> Path:
     """A finished run on the digits 0, 1 and 4."""
-    folder = tmp_path_factory.mktemp("served") / "run"
-    fit(digit_folder, folder, effort="fast")
-    return folder
+    return fast_run.folder
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from frostline.backbone.parts import (
     targets,
     to_the_end,
 )
-from frostline.backbone.sources import Source, load_source
+from frostline.backbone.sources import Source, at_size, load_source
 from frostline.backbone.taps import TapsBody
 from frostline.backbone.tracing import Traced, first_difference, trace
 from frostline.backbone.weights import fingerprint
@@ -96,6 +96,7 @@ class Network:
         pretrained: bool = True,
         input_channels: int = 3,
         preprocessing: Preprocessing | None = None,
+        size: int | None = None,
     ) -> Network:
         """Load a network from wherever it comes.
 
@@ -115,6 +116,8 @@ class Network:
             Another number adapts the first layer, see :func:`adapt_input`.
         preprocessing : Preprocessing or None, default=None
             What belongs to the weights of a module, when it is known.
+        size : int or None, default=None
+            Side of square images in pixels, instead of the weights' own.
 
         Raises
         ------
@@ -129,6 +132,8 @@ class Network:
             input_channels=input_channels,
             preprocessing=preprocessing,
         )
+        if size is not None:
+            found = at_size(found, size)
         network = cls(found.name, found)
         if found.keep_to is not None:
             network._end_at(found.keep_to)
@@ -155,14 +160,10 @@ class Network:
         BackboneError, CutError
             If the network does not accept images of that size.
         """
-        shape = (*self._source.example.shape[:2], size, size)
         source = replace(
-            self._source,
-            net=copy.deepcopy(self.module),
-            example=torch.zeros(shape),
-            preprocessing=self.preprocessing.model_copy(update={"size": size}),
+            self._source, net=copy.deepcopy(self.module), preprocessing=self.preprocessing
         )
-        network = Network(self.name, source)
+        network = Network(self.name, at_size(source, size))
         if network.last.name != self.last.name:
             network._end_at(self.last.name)
         return network

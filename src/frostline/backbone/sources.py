@@ -106,6 +106,15 @@ def load_source(
     return found
 
 
+def at_size(source: Source, size: int) -> Source:
+    """Return the same network for square images of ``size`` pixels."""
+    return replace(
+        source,
+        example=example_images(size, channels=int(source.example.shape[1])),
+        preprocessing=source.preprocessing.model_copy(update={"size": size}),
+    )
+
+
 def example_images(size: int, *, channels: int = 3, width: int | None = None) -> torch.Tensor:
     """Return one made-up image, the same every time: noise shows what a blank image hides."""
     generator = torch.Generator().manual_seed(_EXAMPLE_SEED)

@@ -38,19 +38,21 @@ def open_networks(settings: Settings, plan: Plan | None, progress: Progress) -> 
     found = []
     planned = plan is not None and plan.backbone in settings.backbones
     for name in (plan.backbone,) if plan is not None and planned else settings.backbones:
-        network = Network.load(name, weights=settings.weights)
+        asked = settings.input_sizes
+        if not asked and plan is not None and plan.input_size:
+            asked = (plan.input_size,)
+        # opening a network takes a second or more, so none is opened at a size that nobody wants
+        network = Network.load(name, weights=settings.weights, size=asked[0] if asked else None)
+        found.append(network)
         own = network.preprocessing.size
-        sizes = settings.input_sizes or (_sizes(settings, own) if plan is None else ())
-        if plan is not None and not sizes:
-            sizes = (plan.input_size or own,)
-        for size in sizes:
+        larger = _larger(own) if settings.effort == "best" and plan is None and not asked else own
+        for size in asked[1:] or (larger,):
             if size == own:
-                found.append(network)
                 continue
             try:
                 found.append(network.at_size(size))
             except (BackboneError, CutError) as error:
-                if settings.input_sizes:
+                if asked:
                     raise
                 progress.note(f"{name} does not take images of {size} pixels: {error}")
     return found
@@ -135,6 +137,5 @@ def _hardly_loses(
     return loss <= min(error, thresholds.network_tie) or loss <= 0
 
 
-def _sizes(settings: Settings, own: int) -> tuple[int, ...]:
-    larger = round(own * _LARGER / _STEP) * _STEP
-    return (own, larger) if settings.effort == "best" and larger > own else (own,)
+def _larger(own: int) -> int:
+    return max(own, round(own * _LARGER / _STEP) * _STEP)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from frostline import __version__
 from frostline.artifact.card import ModelCard
 from frostline.errors import RunFolderError
-from frostline.files import replacing, sha256_of, write_text
+from frostline.files import replacing, sha256_of, system_errors, write_text
 from frostline.preprocessing import UInt8Array
 
 if TYPE_CHECKING:
@@ -245,7 +245,8 @@ def _write_weights(path: Path, module: nn.Module) -> None:
         storage = value.untyped_storage().data_ptr()
         state[name] = value.clone() if storage in seen else value
         seen.add(storage)
-    save_file(state, path, metadata={"format": "pt"})
+    with system_errors():
+        save_file(state, path, metadata={"format": "pt"})
 
 
 def _made_up_images(size: int) -> UInt8Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -50,8 +51,13 @@ class Assessed:
     unknown_share: float | None = None
 
 
-def assess(task: Task, split: Split, fitted: Fitted) -> Assessed:
-    """Judge ``fitted``, or without a test part the procedure that made it."""
+def assess(
+    task: Task, split: Split, fitted: Fitted, *, checkpoint_dir: Path | None = None
+) -> Assessed:
+    """Judge ``fitted``, or without a test part the procedure that made it.
+
+    Trainings of folds keep their state in ``checkpoint_dir``, and go on from there.
+    """
     if split.method != "cross-validation":
         logits = fitted.logits(task.store, split.test)
         probabilities = softmax(logits, fitted.temperature)
@@ -70,7 +76,7 @@ def assess(task: Task, split: Split, fitted: Fitted) -> Assessed:
             ),
             unknown_share=_unknown_share(task, fitted, split.test),
         )
-    return _cross_validate(task, split, fitted)
+    return _cross_validate(task, split, fitted, checkpoint_dir)
 
 
 def _unknown_share(task: Task, fitted: Fitted, rows: IntArray) -> float | None:
@@ -81,7 +87,9 @@ def _unknown_share(task: Task, fitted: Fitted, rows: IntArray) -> float | None:
     return float(np.mean(unfamiliarity_of(fitted.familiar, fitted.trained, task.store, some) > 1.0))
 
 
-def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
+def _cross_validate(
+    task: Task, split: Split, fitted: Fitted, checkpoint_dir: Path | None
+) -> Assessed:
     """Repeat the procedure without each fold in turn.
 
     Heads in closed form are decided anew on every fold. Gradient training is decided once, on
@@ -111,9 +119,14 @@ def _cross_validate(task: Task, split: Split, fitted: Fitted) -> Assessed:
     uncalibrated = np.zeros_like(probabilities)
     verified = fitted.trained.frozen_verified
     with task.progress.task("cross-validation", len(folds)) as bar:
-        for learn, judge in folds:
-            plan = None if closed and not task.given_plan else fitted.plan
-            fold = fit_once(inner.quietly(), rows[learn], plan=plan, known=known)
+        for number, (learn, judge) in enumerate(folds):
+            fold = fit_once(
+                inner.quietly(),
+                rows[learn],
+                plan=None if closed and not task.given_plan else fitted.plan,
+                known=known,
+                checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / str(number),
+            )
             logits = fold.logits(task.store, rows[judge])
             probabilities[judge] = softmax(logits, fold.temperature)
             uncalibrated[judge] = softmax(logits)

@@ -88,6 +88,12 @@ class StoreError(FrostlineError, RuntimeError):
     exit_code = 1
 
 
+class ShortageError(FrostlineError, RuntimeError):
+    """A machine that has too little memory or disk."""
+
+    exit_code = 1
+
+
 def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """Return ``"Did you mean 'x'?"`` when names in ``known`` are close, else ``""``."""
     close = difflib.get_close_matches(name, list(known), n=limit, cutoff=0.6)

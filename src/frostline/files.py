@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
+import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,10 @@ from typing import IO, Any
 
 from frostline.errors import RunFolderError
 
+#: a file that is not whole yet, and the process that writes it
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
+#: how libraries written in Rust quote an error of the system
+_SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 #: JSON that Frostline writes stays far below: a million classes with names of ordinary length
 JSON_BYTES = 32 * 2**20
 #: protocol buffers end here, and so does every ONNX file without further files
@@ -156,7 +163,7 @@ def replacing(path: Path) -> Iterator[Path]:
     RunFolderError
         If the folder cannot be written, or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # a link of that name would lead the writer elsewhere
@@ -171,7 +178,67 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # a folder that became read-only keeps it; whatever went wrong before is what counts
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path) -> Path:
+    """Return where this process writes what will become ``path``."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def abandoned(path: Path) -> list[Path]:
+    """List what processes that have died were writing to become ``path``."""
+    try:
+        beside = [entry for entry in path.parent.iterdir() if unfinished_name(entry) == path.name]
+    except OSError:
+        return []
+    # one with the number of this process is of a namesake: in containers all have the same few
+    here = os.getpid()
+    owners = {entry: int(entry.name.split(".")[-2]) for entry in sorted(beside)}
+    return [entry for entry, owner in owners.items() if owner == here or not _lives(owner)]
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove what :func:`abandoned` lists."""
+    for entry in abandoned(path):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                entry.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        # of somebody else
+        return True
+    return True
+
+
+def unfinished_name(path: Path) -> str | None:
+    """Return what a temporary path would have become; None for any other path."""
+    match = _TEMPORARY.fullmatch(path.name)
+    return None if match is None else match["name"]
+
+
+@contextmanager
+def system_errors() -> Iterator[None]:
+    """Raise OSError where a library raises its own exception about a full or read-only disk."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        match = _SYSTEM_ERROR.search(str(error))
+        if match is None:
+            raise
+        raise OSError(int(match[1]), os.strerror(int(match[1]))) from error
 
 
 def _unwritable(path: Path, error: OSError) -> RunFolderError:

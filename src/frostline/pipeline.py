@@ -93,7 +93,7 @@ def fit(
     progress : Progress or None, default=None
         Who is told about long work.
     started : float or None, default=None
-        ``time.time()`` at the start of the process, for the reported total.
+        ``time.perf_counter()`` at the start of the process, for the reported total.
     **settings
         See :class:`frostline.settings.Settings`.
 
@@ -109,17 +109,18 @@ def fit(
     clock = Stopwatch(started)
     chosen = make_settings(**settings)
     given = None if plan is None else plan if isinstance(plan, Plan) else Plan.from_file(Path(plan))
-    run = RunFolder.open(
-        Path(output), settings=_identity(source, chosen, given), overwrite=overwrite
-    )
-    prepared = _prepare(source, chosen, progress or NullProgress(), clock, given)
-    run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
-    fitted = _fit(prepared, given, run, clock)
-    run.log("fitted", chosen=fitted.plan.chosen)
-    with clock.phase("evaluating"):
-        fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train)
-        assessed = assess(prepared.task, prepared.split, fitted)
-    return _publish(run, prepared, fitted, assessed, clock)
+    identity = _identity(source, chosen, given)
+    with RunFolder.open(Path(output), settings=identity, overwrite=overwrite) as run:
+        prepared = _prepare(source, chosen, progress or NullProgress(), clock, given)
+        run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
+        fitted = _fit(prepared, given, run, clock)
+        run.log("fitted", chosen=fitted.plan.chosen)
+        with clock.phase("evaluating"):
+            fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train)
+            assessed = assess(
+                prepared.task, prepared.split, fitted, checkpoint_dir=run.checkpoints / "folds"
+            )
+        return _publish(run, prepared, fitted, assessed, clock)
 
 
 def advise(

@@ -13,12 +13,12 @@ class Stopwatch:
     Parameters
     ----------
     started : float or None, default=None
-        ``time.time()`` when the process began, so that imports count; now when None.
+        ``time.perf_counter()`` when the process began, so that imports count; now when None.
     """
 
     def __init__(self, started: float | None = None) -> None:
         self._began = time.perf_counter()
-        self._before = 0.0 if started is None else max(0.0, time.time() - started)
+        self._before = 0.0 if started is None else max(0.0, self._began - started)
         self.seconds: dict[str, float] = {}
         if started is not None:
             self.seconds["starting"] = self._before

@@ -11,6 +11,18 @@ import pytest
 from frostline.cli.console import TerminalProgress, polite_exits
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_with_its_code_and_says_how_to_go_on(
+    number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as ended, polite_exits():
+        os.kill(os.getpid(), number)
+    assert ended.value.code == code
+    assert "the same command goes on from there" in capsys.readouterr().err
+    assert signal.getsignal(number) is before
+
+
 def test_an_interrupt_that_a_library_swallows_ends_the_work_at_the_next_step() -> None:
     before = signal.getsignal(signal.SIGINT)
     done = 0

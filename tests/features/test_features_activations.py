@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -148,6 +150,40 @@ def test_values_beyond_half_precision_are_kept_in_single(
     np.testing.assert_allclose(
         stored.values[:, 0], pixels[:, 0, :5, 0].astype(np.float64) * factor, rtol=1e-3
     )
+
+
+def test_what_is_stored_of_an_image_never_turns_on_what_was_stored_before(cache: Path) -> None:
+    del cache
+    fits, beyond = np.full((5,), 1.0 / 3, np.float32), np.full((5,), 7e4, np.float32)
+    found = []
+    for order in ([0, 1], [1, 0]):
+        slots = Slots(2, 1, (5,))
+        for row in order:
+            slots.write(row, 0, (fits, beyond)[row])
+        found.append(slots.read(np.arange(2), 1).values)
+    np.testing.assert_array_equal(found[0], found[1])
+    assert found[0][1, 0, 0] == 7e4
+
+
+def test_a_disk_that_fills_up_is_an_error_before_anything_is_written(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # it says that there is room, and has none: somebody else was faster
+    def full(handle: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StoreError, match="cannot hold stored activations: No space left"):
+        store.materialise(CUT, np.arange(3), views=2, level="light", flip=False, seed=0)
+
+
+def test_space_is_taken_for_what_is_written_and_no_more(cache: Path) -> None:
+    del cache
+    slots = Slots(100, 4, (64, 8, 8))
+    slots.make_room([(row, view) for row in (3, 4) for view in range(4)])
+    assert slots._file is not None
+    taken = os.fstat(slots._file.fileno()).st_blocks * 512
+    assert 8 * slots.bytes_per_view <= taken <= 12 * slots.bytes_per_view
 
 
 def test_a_disk_with_too_little_space_is_one_clear_error(

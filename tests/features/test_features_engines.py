@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ from frostline.features.engines.choose import EngineKind, agreement, open_engine
 from frostline.features.engines.onnx_engine import OnnxEngine, engine_file, exported
 from frostline.features.engines.openvino_engine import installed
 from frostline.features.engines.torch_engine import TorchEngine
+from frostline.features.shelf_life import damaged
 from frostline.images.catalog import Catalog
 from frostline.images.decode import decode
 from frostline.preprocessing import Preprocessing
@@ -219,13 +221,30 @@ def test_an_exported_part_is_reused_and_a_damaged_one_exported_again(
     assert path.stat().st_ino == written, "read, not written again"
 
     middle = len(whole) // 2
-    for damaged in (b"", whole[:middle], whole[:middle] + bytes(600) + whole[middle + 600 :]):
-        path.write_bytes(damaged)
+    for content in (b"", whole[:middle], whole[:middle] + bytes(600) + whole[middle + 600 :]):
+        path.write_bytes(content)
         engine, _ = open_engine(part, check=images, threads=1)
         assert engine.name == "onnxruntime-fp32"
         np.testing.assert_array_equal(engine.run(images[:2]), first.run(images[:2]))
         assert len(path.read_bytes()) == len(whole)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_weight_that_changed_too_little_for_any_check_is_found(
+    lite0: Network, images: UInt8Array
+) -> None:
+    part = taps_part(lite0, lite0.taps[:2])
+    expected = open_engine(part, check=images, threads=1)[0].run(images[:2])
+    path = engine_file(part)
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    path.write_bytes(flipped)
+    assert damaged() == [path]
+    path.write_bytes(flipped)
+    engine, _ = open_engine(part, check=images, threads=1)
+    np.testing.assert_array_equal(engine.run(images[:2]), expected)
+    assert path.read_bytes() == whole
 
 
 def test_a_wrong_export_is_found_and_pytorch_takes_over(
@@ -344,6 +363,15 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     blocked = tmp_path / "file"
     blocked.write_text("a file where a folder should be")
     monkeypatch.setenv("FROSTLINE_CACHE", str(blocked))
+    engine, _ = open_engine(taps_part(lite0, lite0.taps[:1]), check=images[:2], threads=1)
+    assert engine.name == "onnxruntime-fp32"
+
+
+def test_no_place_for_temporary_files_changes_no_engine(
+    lite0: Network, images: UInt8Array, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del cache
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     engine, _ = open_engine(taps_part(lite0, lite0.taps[:1]), check=images[:2], threads=1)
     assert engine.name == "onnxruntime-fp32"
 

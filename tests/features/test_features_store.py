@@ -19,7 +19,7 @@ import pytest
 from frostline.errors import StoreError
 from frostline.features import locations
 from frostline.features import store as store_module
-from frostline.features.store import Field, ImageStore
+from frostline.features.store import Field, ImageStore, packed, unpacked
 from frostline.progress import NullProgress
 
 FIELDS = {"taps": Field("float32", (6,)), "small": Field("uint8", (2, 2)), "n": Field("int64")}
@@ -74,6 +74,19 @@ def test_found_by_content_over_several_shards(folder: Path) -> None:
     check(ImageStore(folder, FIELDS), [9, 7, 3, 5, 1], [7, 3, 1])
     put(store, [])
     assert len(list(folder.iterdir())) == 2
+
+
+def test_bytes_that_would_be_read_as_other_numbers_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "kept.shard"
+    # one letter of the header makes integers of floats, or other rows of the same numbers
+    for changed in (b'"I64"', b'"U64"'):
+        path.write_bytes(packed({"values": np.arange(6.0).reshape(2, 3)}))
+        assert unpacked(path) is not None
+        path.write_bytes(path.read_bytes().replace(b'"F64"', changed))
+        assert unpacked(path) is None
+        assert not path.exists()
+    path.write_bytes(packed({"values": np.arange(6.0).reshape(2, 3)}).replace(b"[2,3]", b"[3,2]"))
+    assert unpacked(path) is None
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "other"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -216,13 +216,9 @@ def _trace(module: nn.Module, size: int, source: str, targets: Sequence[str]) ->
     example = torch.zeros(2, 3, size, size, device=_device(module))
     try:
         # the exporter talks about itself and about constants of the trace, not about the model
-        with (
-            TemporaryDirectory() as folder,
-            warnings.catch_warnings(),
-            _eval_mode(module),
-        ):
+        with warnings.catch_warnings(), _eval_mode(module):
             warnings.simplefilter("ignore")
-            written = Path(folder) / "network.onnx"
+            written: Any = io.BytesIO()
             torch.onnx.export(
                 module,
                 (example,),
@@ -234,7 +230,7 @@ def _trace(module: nn.Module, size: int, source: str, targets: Sequence[str]) ->
                 # several times faster than the newer exporter, and needs nothing else installed
                 dynamo=False,
             )
-            return onnx.load(written)
+            return onnx.load_model_from_string(written.getvalue())
     except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
         raise EngineError(
             f"The network cannot be written as ONNX: {str(error).splitlines()[0]}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from frostline.errors import RunFolderError
-from frostline.files import replacing
+from frostline.files import replacing, system_errors
 from frostline.linear.familiar import Familiarity, Region
 
 _TABLES = ("mean", "scale", "axes", "known")
@@ -30,7 +30,7 @@ def save_familiarity(path: Path, familiarity: Familiarity) -> None:
             value = getattr(region, name)
             kind = np.float32 if name in _TABLES else np.float64
             values[f"regions.{number}.{name}"] = np.asarray(value, dtype=kind)
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, system_errors():
         save_file({name: np.ascontiguousarray(v) for name, v in values.items()}, temporary)
 
 

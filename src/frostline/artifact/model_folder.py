@@ -27,6 +27,7 @@ from frostline.files import (
     replacing,
     sha256_of,
     stated,
+    system_errors,
     write_text,
 )
 from frostline.preprocessing import UInt8Array
@@ -260,7 +261,8 @@ def _write_weights(path: Path, module: nn.Module) -> None:
         storage = value.untyped_storage().data_ptr()
         state[name] = value.clone() if storage in seen else value
         seen.add(storage)
-    save_file(state, path, metadata={"format": "pt"})
+    with system_errors():
+        save_file(state, path, metadata={"format": "pt"})
 
 
 def _made_up_images(size: int) -> UInt8Array:

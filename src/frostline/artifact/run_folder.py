@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
-import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from frostline.artifact.leftovers import remove_leftovers, without_leftovers
 from frostline.errors import RunFolderError
-from frostline.files import JSON_BYTES, UnfitFileError, read_regular, write_text
+from frostline.files import JSON_BYTES, UnfitFileError, read_regular, temporary_path, write_text
 
 PLAN, METRICS, PREDICTIONS, AUDIT = "plan.json", "metrics.json", "predictions.csv", "audit.json"
 REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"
 #: what the report is made of, and what decides the result
 REPORT_DATA, SETTINGS = "report.json", "settings.json"
-#: everything that a run may write; nothing else is ever removed
+#: Everything that a run may write; nothing else is ever removed. In this order: without metrics it
+#: is no finished run, without settings nobody knows it for ours.
 OURS = (
-    *(PLAN, METRICS, PREDICTIONS, AUDIT, REPORT, REPORT_DATA),
+    *(METRICS, PLAN, PREDICTIONS, AUDIT, REPORT, REPORT_DATA),
     *(MODEL, LOG, CHECKPOINTS, SETTINGS),
 )
 
@@ -40,8 +44,9 @@ class RunFolder:
         self.resumed = resumed
 
     @classmethod
-    def open(cls, path: Path, *, settings: dict[str, Any], overwrite: bool) -> RunFolder:
-        """Make the folder ready for a run with these settings.
+    @contextmanager
+    def open(cls, path: Path, *, settings: dict[str, Any], overwrite: bool) -> Iterator[RunFolder]:
+        """Make the folder ready for a run with these settings, and keep others out meanwhile.
 
         Parameters
         ----------
@@ -49,43 +54,25 @@ class RunFolder:
         settings : dict
             Everything that decides the result, as JSON types.
         overwrite : bool
-            Remove what an earlier run left.
+            Remove what an earlier run left. One that was interrupted goes on if its settings are
+            the same.
 
         Raises
         ------
         RunFolderError
             If the folder holds a finished run or one with other settings (without
-            ``overwrite``), belongs to something else, leads elsewhere by a link, or cannot be
-            written.
+            ``overwrite``), belongs to something else or to a run that is going on, leads elsewhere
+            by a link, or cannot be written.
         """
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} is a file, not a folder.", hint="Give another -o.")
         _refuse_links(path)
-        earlier = _read_settings(path)
-        if overwrite and earlier is not None:
-            _clear(path)
-            earlier = None
-        if earlier is not None:
-            if (path / METRICS).exists():
-                raise RunFolderError(
-                    f"{path} holds a finished run.",
-                    hint="Give another folder with -o, or add --overwrite.",
-                )
-            if earlier != settings:
-                raise RunFolderError(
-                    f"{path} holds an unfinished run with other settings "
-                    f"({_difference(earlier, settings)}).",
-                    hint="Use the same settings to resume it, another -o, or --overwrite.",
-                )
-        elif path.exists() and any(path.iterdir()):
-            raise RunFolderError(
-                f"{path} is not empty and holds no Frostline run.",
-                hint="Give a new or empty folder with -o.",
-            )
-        _make_writable(path)
-        run = cls(path, resumed=earlier is not None)
-        write_text(path / SETTINGS, json.dumps(settings, indent=2) + "\n")
-        return run
+        if not path.exists():
+            _make_writable(path)
+        with _alone(path):
+            resumed = _prepare(path, settings, overwrite=overwrite)
+            write_text(path / SETTINGS, json.dumps(settings, indent=2) + "\n")
+            yield cls(path, resumed=resumed)
 
     @property
     def checkpoints(self) -> Path:
@@ -104,13 +91,79 @@ class RunFolder:
     def log(self, event: str, **details: Any) -> None:
         """Append one line to ``log.jsonl``."""
         line = json.dumps({"time": round(time.time(), 3), "event": event, **details})
-        with (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        path = self.path / LOG
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise RunFolderError(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def finish(self, metrics: dict[str, Any]) -> None:
-        """Remove the training state and write ``metrics.json``, which ends the run."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        """Write ``metrics.json``, which ends the run, and remove the training state."""
+        # the other way round a process that dies in between would have to train again
         self.write_json(METRICS, metrics)
+        _forget_training(self.path)
+
+
+def _prepare(path: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
+    """Refuse or clear what is there; return whether an unfinished run goes on."""
+    earlier = _read_settings(path)
+    if earlier is None and without_leftovers(path, OURS):
+        raise RunFolderError(
+            f"{path} is not empty and holds no Frostline run.",
+            hint="Give a new or empty folder with -o.",
+        )
+    finished = (path / METRICS).exists()
+    if earlier is not None and finished:
+        _forget_training(path)
+        if not overwrite:
+            raise RunFolderError(
+                f"{path} holds a finished run.",
+                hint="Give another folder with -o, or add --overwrite.",
+            )
+    if earlier is not None and earlier != settings and not overwrite:
+        raise RunFolderError(
+            f"{path} holds an unfinished run with other settings "
+            f"({_difference(earlier, settings)}).",
+            hint="Use the same settings to resume it, another -o, or --overwrite.",
+        )
+    _make_writable(path)
+    remove_leftovers(path, OURS)
+    remove_leftovers(path / MODEL)
+    if earlier is not None and (finished or earlier != settings):
+        _clear(path)
+        return False
+    return earlier is not None
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the folder against other processes; the system lets go when this one ends."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        _lock(handle, path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    # some file systems have no locks: there two runs in one folder are not told from each other
+    with contextlib.suppress(OSError):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFolderError(
+                f"Another process is writing a run to {path}.",
+                hint="Wait until it has ended, or give another folder with -o.",
+            ) from None
+
+
+def _forget_training(path: Path) -> None:
+    shutil.rmtree(path / CHECKPOINTS, ignore_errors=True)
 
 
 def _refuse_links(path: Path) -> None:
@@ -149,11 +202,15 @@ def _clear(path: Path) -> None:
 def _make_writable(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        handle, probe = tempfile.mkstemp(dir=path)
-        os.close(handle)
-        Path(probe).unlink()
+        probe = temporary_path(path / SETTINGS)
+        probe.touch()
+        probe.unlink()
     except OSError as error:
-        raise RunFolderError(
-            f"The output folder {path} cannot be written: {error.strerror or error}.",
-            hint="Give another folder with -o.",
-        ) from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"The output folder {path} cannot be written: {error.strerror or error}.",
+        hint="Give another folder with -o.",
+    )

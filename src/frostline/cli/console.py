@@ -23,6 +23,7 @@ from rich.progress import Progress as Bars
 from rich.progress import Task as BarTask
 from rich.text import Text
 
+from frostline.cli.shortages import clear_shortages
 from frostline.errors import FrostlineError
 from frostline.images.naming import visible
 from frostline.progress import Task
@@ -32,14 +33,25 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-#: set by Ctrl-C: the exception itself is lost when it strikes inside a callback of a library
+#: what asks a command to end: Ctrl-C, and whoever stops processes in an orderly way
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+#: set by a signal: the exception itself is lost when it strikes inside a callback of a library
 _interrupted = threading.Event()
 
 
+class _Stopped(KeyboardInterrupt):
+    """A signal that asks to end; ``number`` is which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    del number, frame
+    del frame
     _interrupted.set()
-    raise KeyboardInterrupt
+    raise _Stopped(number)
 
 
 class _Rate(ProgressColumn):
@@ -111,21 +123,26 @@ def _write_any_name() -> None:
 
 @contextmanager
 def polite_exits() -> Iterator[None]:
-    """Turn errors raised on purpose and Ctrl-C into messages and exit codes."""
+    """Turn errors raised on purpose, lack of room and signals into messages and exit codes."""
     # Pillow warns about metadata that changes no pixel
     warnings.filterwarnings("ignore", module="PIL")
     _write_any_name()
     _interrupted.clear()
     main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, _interrupt) if main else None
+    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS} if main else {}
     try:
-        yield
+        with clear_shortages():
+            yield
     except FrostlineError as error:
         say_error(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("\nInterrupted. What was done is kept; the same command goes on from there.")
-        sys.exit(130)
-    finally:
+    except KeyboardInterrupt as stopped:
         if main:
-            signal.signal(signal.SIGINT, before)
+            # a second Ctrl-C, pressed in impatience, would break off the message
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+        err.print("\nInterrupted. What was done is kept; the same command goes on from there.")
+        sys.exit(128 + getattr(stopped, "number", signal.SIGINT))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import io
 import os
@@ -17,7 +16,7 @@ from frostline import __version__
 from frostline.cli import options as opt
 from frostline.cli.console import TerminalProgress, out, polite_exits
 
-_STARTED = time.time()
+_STARTED = time.perf_counter()
 
 app = typer.Typer(
     name="frostline",
@@ -405,7 +404,12 @@ def run() -> None:
 
 def _leave(code: int) -> None:
     """End the process at once: every file is written, and tearing PyTorch down takes a second."""
-    with contextlib.suppress(BrokenPipeError):
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
+    except BrokenPipeError:
+        # whoever read it has seen enough
+        pass
+    except OSError:
+        code = code or 1
     os._exit(code)

@@ -29,7 +29,7 @@ from frostline.exporting.torch_target import (
     read_weights_file,
     write_module,
 )
-from frostline.files import sha256_of
+from frostline.files import sha256_of, system_errors
 
 WEIGHTS, CONFIG, README, PROGRAM = "model.safetensors", "config.json", "README.md", "model.pt2"
 HEAD = "head.safetensors"
@@ -181,7 +181,8 @@ def _said(plain: Plain) -> str:
 
 
 def _save(path: Path, tensors: dict[str, Any]) -> None:
-    save_file({k: t.contiguous() for k, t in tensors.items()}, path, metadata={"format": "pt"})
+    with system_errors():
+        save_file({k: t.contiguous() for k, t in tensors.items()}, path, metadata={"format": "pt"})
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

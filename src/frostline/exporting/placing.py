@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import shutil
-import tempfile
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +14,13 @@ from pathlib import Path
 from frostline.artifact.model_folder import CARD
 from frostline.artifact.run_folder import OURS
 from frostline.errors import InputError, RunFolderError
-from frostline.files import replacing
+from frostline.files import abandoned, remove_abandoned, replacing, temporary_path
 
 _ANOTHER = "Give another place with -o."
+#: what stood at the target before, inside of the folder that is on its way there
+_OLD = "old"
+# of fcntl.h and stdio.h: names are relative to the working folder; two names change places
+_HERE, _EXCHANGE = -100, 2
 
 
 def check_free(path: Path, *, overwrite: bool, source: Path) -> None:
@@ -49,6 +55,7 @@ def placing_file(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; this export is one file.", hint=_ANOTHER)
+    remove_abandoned(path)
     with replacing(path) as temporary:
         yield temporary
 
@@ -73,27 +80,53 @@ def placing_folder(path: Path, *, ours: str) -> Iterator[Path]:
         raise InputError(f"{path} is a file; this export is a folder.", hint=_ANOTHER)
     if path.is_dir() and any(path.iterdir()) and not (path / ours).is_file():
         raise InputError(f"{path} holds something else than an export.", hint=_ANOTHER)
+    _give_back(path)
+    remove_abandoned(path)
+    work = temporary_path(path)
+    old, new = work / _OLD, work / "new"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        new.mkdir(parents=True)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        new = work / "new"
-        new.mkdir()
         yield new
         for file in new.iterdir():
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
-        if path.exists():
-            path.rename(work / "old")
-        new.rename(path)
+        _put(new, path, old)
     except OSError as error:
-        if (work / "old").exists() and not path.exists():
-            (work / "old").rename(path)
+        if old.exists() and not path.exists():
+            old.rename(path)
         raise _unwritable(path, error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _put(new: Path, path: Path, old: Path) -> None:
+    """Let a new folder take the place of an old one, in one step where the system can do that."""
+    if path.exists():
+        if _exchanged(new, path):
+            return
+        path.rename(old)
+    new.rename(path)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is None:
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    return int(rename(_HERE, names[0], _HERE, names[1], _EXCHANGE)) == 0
+
+
+def _give_back(path: Path) -> None:
+    """Put an earlier export back that a killed process had just moved out of the way."""
+    for work in abandoned(path):
+        if (work / _OLD).is_dir() and not path.exists():
+            with contextlib.suppress(OSError):
+                (work / _OLD).rename(path)
 
 
 def _unwritable(path: Path, error: OSError) -> RunFolderError:

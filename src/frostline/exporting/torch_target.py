@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from frostline.artifact.model import Model
@@ -116,7 +116,9 @@ def write_weights(path: Path, plain: Plain, origin: Origin, *, file: str) -> Non
     how = loading(plain, file, len(origin.card.classes))
     description = describe(origin.card, form=plain.form, how=how, plain=plain)
     tensors = {name: t.contiguous() for name, t in {**plain.state, **plain.head}.items()}
-    save_file(tensors, path, metadata={"format": "pt", "frostline": as_json(description)})
+    content = save(tensors, metadata={"format": "pt", "frostline": as_json(description)})
+    # save_file would leave a file of its own beside it if the process was killed
+    path.write_bytes(content)
 
 
 def write_module(path: Path, module: nn.Module, origin: Origin, *, file: str) -> bool:

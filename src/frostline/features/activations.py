@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +100,8 @@ class Slots:
     ) -> None:
         self._shape = (n, views, *shape)
         self._mapped: npt.NDArray[Any] | None = None
+        self._file: BinaryIO | None = None
+        self._room = np.zeros((n, views), dtype=np.bool_)
         self._dtype: type[np.generic] = np.uint8 if eight_bit else np.float16
         # pages that nobody writes take no memory
         self._ranges = (
@@ -127,38 +131,57 @@ class Slots:
         where = np.argwhere(~self.done[rows, :views])
         return [(int(rows[row]), int(view)) for row, view in where]
 
-    def make_room(self, count: int) -> None:
-        """Ask the disk for ``count`` more views.
+    def make_room(self, missing: Sequence[tuple[int, int]]) -> None:
+        """Take the disk space of more views: (row, view) pairs.
+
+        A write to a mapped file that finds the disk full would end the process without a word.
 
         Raises
         ------
         StoreError
             If the cache folder cannot be written, or its disk has too little space.
         """
-        _check_space(count * self.bytes_per_view)
+        new = [pair for pair in missing if not self._room[pair]]
+        _check_space(len(new) * self.bytes_per_view)
         if self._mapped is None:
-            self._mapped = _mapped(self._shape, self._dtype)
+            self._mapped, self._file = _mapped(self._shape, self._dtype)
+        self._take(new)
+
+    def _take(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Reserve the space of some views in the file."""
+        views = self._shape[1]
+        for row, view in pairs:
+            if self._file is not None:
+                start = (row * views + view) * self.bytes_per_view
+                _reserve(self._file, start, self.bytes_per_view)
+            self._room[row, view] = True
 
     def write(self, row: int, view: int, result: FloatArray) -> None:
-        """Store one view; single precision from the first one on that half cannot hold."""
-        if self._mapped is None:
-            self.make_room(1)
+        """Store one view: in half precision, or in single where that cannot hold it.
+
+        Which of both depends on this view alone, never on what else was stored before it.
+        """
+        if not self._room[row, view]:
+            self.make_room([(row, view)])
         if self._ranges is not None and self._mapped is not None:
             self._mapped[row, view], self._ranges[row, view] = to_bytes(result)
             self.done[row, view] = True
             return
-        if self._dtype is np.float16 and float(np.abs(result).max()) > _HALF_LIMIT:
+        beyond = float(np.abs(result).max(initial=0.0)) > _HALF_LIMIT
+        if beyond and self._dtype is np.float16:
             self._widen()
         if self._mapped is not None:
-            self._mapped[row, view] = result
+            self._mapped[row, view] = result if beyond else result.astype(np.float16)
         self.done[row, view] = True
 
     def _widen(self) -> None:
-        self._dtype = np.float32
-        _check_space(self.used + self.bytes_per_view)
-        wider = _mapped(self._shape, np.float32)
+        narrow, self._dtype = self._mapped, np.float32
+        taken = [(int(row), int(view)) for row, view in np.argwhere(self._room)]
+        _check_space(len(taken) * self.bytes_per_view)
+        wider, self._file = _mapped(self._shape, np.float32)
+        self._take(taken)
         for row, view in np.argwhere(self.done):
-            wider[row, view] = 0 if self._mapped is None else self._mapped[row, view]
+            wider[row, view] = 0 if narrow is None else narrow[row, view]
         self._mapped = wider
 
 
@@ -194,7 +217,7 @@ def fill(
     StoreError
         If the cache folder cannot be written, or its disk has too little space.
     """
-    slots.make_room(len(missing))
+    slots.make_room(missing)
 
     def view_of(item: tuple[int, int]) -> tuple[tuple[int, int], UInt8Array]:
         row, view = item
@@ -265,15 +288,19 @@ def _view(pictures: Pictures, digest: str, view: int, plan: ViewPlan) -> UInt8Ar
     )
 
 
-def _mapped(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def _mapped(
+    shape: tuple[int, ...], dtype: npt.DTypeLike
+) -> tuple[npt.NDArray[Any], BinaryIO | None]:
+    """Return zeros in a file without a name, and the file."""
     if 0 in shape:
-        return np.zeros(shape, dtype=dtype)
+        return np.zeros(shape, dtype=dtype), None
     folder = activations_folder()
     path = folder / temporary_name("activations")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
-        mapped = np.memmap(path, dtype=dtype, mode="w+", shape=shape)
+        file: BinaryIO = path.open("w+b")
+        mapped = np.memmap(file, dtype=dtype, mode="w+", shape=shape)
     except OSError as error:
         raise StoreError(
             f"{folder} cannot hold stored activations: {error.strerror or error}.", hint=_HINT
@@ -281,7 +308,21 @@ def _mapped(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     # the mapping keeps the data; without a name nothing is left behind by a killed process
     with contextlib.suppress(OSError):
         path.unlink()
-    return mapped
+    return mapped, file
+
+
+def _reserve(file: BinaryIO, start: int, size: int) -> None:
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file.fileno(), start, size)
+    except OSError as error:
+        # a file system that cannot reserve is trusted to have what it said to be free
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise StoreError(
+                f"{activations_folder()} cannot hold stored activations: {error.strerror}.",
+                hint=_HINT,
+            ) from error
 
 
 def _check_space(needed: int) -> None:

@@ -16,6 +16,7 @@ from frostline.errors import StoreError
 LEFTOVER_AGE = 24 * 3600.0
 
 _TEMPORARY = ".tmp"
+_CHECKSUM_BYTES = 32
 
 
 def cache_root() -> Path:
@@ -87,6 +88,30 @@ def write_whole(path: Path, content: bytes) -> None:
             f"{path.parent} cannot be written: {error.strerror or error}.",
             hint="Free some space, or set FROSTLINE_CACHE to another folder.",
         ) from error
+
+
+def write_checked(path: Path, content: bytes) -> None:
+    """Write a file with a checksum behind its content; takes and raises what write_whole does."""
+    write_whole(path, content + hashlib.sha256(content).digest())
+
+
+def read_checked(path: Path) -> bytes | None:
+    """Read what :func:`write_checked` wrote; None if it is not there, and removed if damaged."""
+    try:
+        whole = path.read_bytes()
+    except OSError:
+        return None
+    content = checked(whole)
+    if content is None:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+    return content
+
+
+def checked(whole: bytes) -> bytes | None:
+    """Return the content of a file that :func:`write_checked` wrote; None if it is damaged."""
+    content, checksum = whole[:-_CHECKSUM_BYTES], whole[-_CHECKSUM_BYTES:]
+    return content if hashlib.sha256(content).digest() == checksum else None
 
 
 def sweep(folder: Path, *, older_than: float = LEFTOVER_AGE) -> int:

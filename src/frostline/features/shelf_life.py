@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from frostline.errors import SettingsError
-from frostline.features.locations import cache_root, sweep
+from frostline.features.locations import cache_root, checked, sweep
 from frostline.features.store import SHARD_SUFFIX, whole
 from frostline.progress import NullProgress, Progress
 
@@ -53,14 +53,24 @@ def damaged(progress: Progress | None = None) -> list[Path]:
     """Read everything; remove files that are not what was once written, and return them."""
     shown: Progress = NullProgress() if progress is None else progress
     wrong = []
-    shards = [item for item in items() if item.path.suffix == SHARD_SUFFIX]
-    with shown.task("verifying", len(shards)) as bar:
-        for item in shards:
-            if not whole(item.path):
+    everything = items()
+    with shown.task("verifying", len(everything)) as bar:
+        for item in everything:
+            if not _is_whole(item):
                 _remove(item.path)
                 wrong.append(item.path)
             bar.advance()
     return wrong
+
+
+def _is_whole(item: Item) -> bool:
+    """Whether a file is what was once written; one that is gone or unreadable counts as whole."""
+    if item.path.suffix == SHARD_SUFFIX:
+        return whole(item.path)
+    try:
+        return checked(item.path.read_bytes()) is not None
+    except OSError:
+        return True
 
 
 def prune(*, to: int | None = None, older_than: float | None = None) -> list[Item]:

@@ -22,7 +22,7 @@ from frostline.progress import NullProgress, Progress
 #: ending of the files
 SHARD_SUFFIX = ".shard"
 _DIGEST_BYTES = 32
-_FORMAT = "frostline-arrays-1"
+_FORMAT = "frostline-arrays-2"
 
 #: rows that a full shard holds
 SHARD_ROWS = 1024
@@ -268,7 +268,10 @@ def _read_checked(shard: Any, name: str) -> npt.NDArray[Any]:
 
 
 def _checksum(values: npt.NDArray[Any]) -> str:
-    return f"{zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data):08x}"
+    """Stand for the bytes, and for what they mean."""
+    meaning = zlib.crc32(f"{values.dtype.str} {values.shape}".encode())
+    content = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    return f"{zlib.crc32(content.data, meaning):08x}"
 
 
 def _bytes(field: Field) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 
-from frostline.files import JSON_BYTES, WEIGHTS_BYTES, UnfitFileError, read_regular
+from frostline.files import JSON_BYTES, WEIGHTS_BYTES, UnfitFileError, read_regular, replacing
 
 Tensors = dict[str, torch.Tensor]
 
@@ -30,6 +29,7 @@ _DAMAGE = (
 )
 
 _STATE = "state.json"
+_CHECKSUM = "sha256"
 _VERSION = 1
 
 
@@ -95,22 +95,29 @@ class Checkpoints:
         self._written: dict[str, str] = {}
 
     def save(self, state: TrainingState) -> None:
-        """Write ``state``; the one before stays valid until this one is complete."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        epochs = {
-            "last": state.epoch,
-            "optimizer": state.epoch,
-            "best": state.best_epoch,
-            "start": 0,
+        """Write ``state``; the one before stays valid until this one is complete.
+
+        Raises
+        ------
+        RunFolderError
+            If the folder cannot be written, or the disk is full.
+        """
+        # a point between start and best takes the place of the best epoch, under its number
+        between = "-between" if state.finished and state.start else ""
+        names = {
+            "last": f"last-{state.epoch:05d}",
+            "optimizer": f"optimizer-{state.epoch:05d}",
+            "best": f"best-{state.best_epoch:05d}{between}",
+            "start": "start",
         }
         files = {
-            kind: self._write_tensors(f"{kind}-{epoch:05d}.safetensors", getattr(state, kind))
-            for kind, epoch in epochs.items()
+            kind: self._write_tensors(f"{name}.safetensors", getattr(state, kind))
+            for kind, name in names.items()
         }
         plain = {k: v for k, v in _fields(state).items() if k not in files}
         content = {"identity": self._identity, "files": files, **plain}
-        self._replace(_STATE, json.dumps(content, indent=1, allow_nan=False).encode())
-        for path in (*self._folder.glob("*.safetensors"), *self._folder.glob("*.tmp")):
+        self._replace(_STATE, _signed(content))
+        for path in (*self._folder.glob("*.safetensors"), *self._folder.glob(".*.tmp")):
             if path.name not in {entry["name"] for entry in files.values()}:
                 path.unlink(missing_ok=True)
 
@@ -123,7 +130,7 @@ class Checkpoints:
         if not path.exists():
             return None, ""
         try:
-            content = json.loads(read_regular(path, at_most=JSON_BYTES))
+            content = _verified(read_regular(path, at_most=JSON_BYTES))
             if content.pop("identity") != self._identity:
                 return None, "The checkpoint belongs to another training and was not used."
             files = content.pop("files")
@@ -151,14 +158,31 @@ class Checkpoints:
         return tensors
 
     def _replace(self, name: str, content: bytes) -> None:
-        temporary = self._folder / f"{name}.tmp"
-        # a link of that name would lead the writer elsewhere
-        temporary.unlink(missing_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(self._folder / name)
+        with replacing(self._folder / name) as temporary:
+            temporary.write_bytes(content)
+
+
+def _signed(content: dict[str, Any]) -> bytes:
+    """Return JSON that holds its own checksum: numbers in it decide how training goes on."""
+    return json.dumps({**content, _CHECKSUM: _checksum(content)}, indent=1).encode()
+
+
+def _verified(signed: bytes) -> dict[str, Any]:
+    """Return what :func:`_signed` was given.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    content: dict[str, Any] = json.loads(signed)
+    if content.pop(_CHECKSUM) != _checksum(content):
+        raise ValueError(f"{_STATE} has another checksum")
+    return content
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, allow_nan=False).encode()).hexdigest()
 
 
 def _fields(state: TrainingState) -> dict[str, Any]:

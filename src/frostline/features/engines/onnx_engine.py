@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import warnings
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,13 @@ import torch
 from frostline.errors import EngineError, StoreError
 from frostline.features.engines.base import FrozenPart
 from frostline.features.engines.module import UInt8Input, evaluating
-from frostline.features.locations import engines_folder, key_of, sweep, write_whole
+from frostline.features.locations import (
+    engines_folder,
+    key_of,
+    read_checked,
+    sweep,
+    write_checked,
+)
 from frostline.preprocessing import FloatArray, UInt8Array
 
 _OPSET = 17
@@ -107,18 +113,16 @@ def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
     """
     path = engine_file(part)
     if not fresh:
-        try:
-            model = path.read_bytes()
+        kept = read_checked(path)
+        if kept is not None:
             with contextlib.suppress(OSError):
                 os.utime(path)
-            return model, True
-        except OSError:
-            pass
+            return kept, True
     model = export(part)
     sweep(path.parent)
     # without the file every run spends a second on the export, nothing else
     with contextlib.suppress(StoreError):
-        write_whole(path, model)
+        write_checked(path, model)
     return model, False
 
 
@@ -139,18 +143,14 @@ def export(part: FrozenPart) -> bytes:
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     try:
         # the exporter talks about itself and about constants of the trace, not about the part
-        with (
-            TemporaryDirectory() as folder,
-            warnings.catch_warnings(),
-            evaluating(module),
-            torch.no_grad(),
-        ):
+        with warnings.catch_warnings(), evaluating(module), torch.no_grad():
             warnings.simplefilter("ignore")
-            target = Path(folder) / "part.onnx"
+            # in memory: a full disk for temporary files must not decide which engine runs
+            written: Any = io.BytesIO()
             torch.onnx.export(
                 module,
                 (example,),
-                target,
+                written,
                 input_names=[_INPUT],
                 output_names=[_OUTPUT],
                 dynamic_axes={_INPUT: {0: "n"}, _OUTPUT: {0: "n"}},
@@ -159,7 +159,8 @@ def export(part: FrozenPart) -> bytes:
                 # several times faster than the newer exporter, and needs nothing else installed
                 dynamo=False,
             )
-            return target.read_bytes()
+            content: bytes = written.getvalue()
+            return content
     except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
         raise EngineError(f"it cannot be written as ONNX: {_first_line(error)}.") from error
 

@@ -10,17 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from frostline.errors import StoreError
-from frostline.features.locations import cache_root, key_of, write_whole
+from frostline.features.locations import cache_root, key_of, read_checked, write_checked
 
 _PACKAGES = ("torch", "onnxruntime", "openvino")
 
 
 def recall(part_key: str, threads: int, precision: str, names: Sequence[str]) -> str | None:
     """Return the engine that was fastest, if it is still among ``names``."""
-    try:
-        found = json.loads(_file(part_key, threads, precision).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    kept = read_checked(_file(part_key, threads, precision))
+    if kept is None:
         return None
+    found = json.loads(kept)
     name = found.get("fastest") if isinstance(found, dict) else None
     return name if name in names else None
 
@@ -31,7 +31,7 @@ def remember(
     """Keep the seconds of a batch; where nothing can be written they are measured again."""
     content = json.dumps({"fastest": fastest, "seconds": seconds}).encode()
     with contextlib.suppress(StoreError):
-        write_whole(_file(part_key, threads, precision), content)
+        write_checked(_file(part_key, threads, precision), content)
 
 
 def _file(part_key: str, threads: int, precision: str) -> Path:

@@ -1,0 +1,61 @@
+"""A machine that has too little memory or disk: one message instead of a traceback."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from frostline.errors import FrostlineError, ShortageError
+
+#: the disk is full, a quota is used up, a file may not grow, or nothing may be written
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+#: how PyTorch, ONNX Runtime and C++ say that memory is lacking
+_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "failed to allocate memory",
+    "bad_alloc",
+    "can't start new thread",
+    "cannot allocate memory",
+)
+_GOES_ON = "the same command goes on from there."
+
+
+@contextmanager
+def clear_shortages() -> Iterator[None]:
+    """Turn what Python and libraries raise for lack of memory or disk into one clear error.
+
+    Raises
+    ------
+    ShortageError
+    """
+    try:
+        yield
+    except FrostlineError:
+        raise
+    except MemoryError as error:
+        raise _too_little_memory() from error
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise _too_little_memory() from error
+        if error.errno not in _DISK:
+            raise
+        where = "A file" if error.filename is None else str(error.filename)
+        raise ShortageError(
+            f"{where} cannot be written: {error.strerror}.",
+            hint=f"What was done is kept: free some space, and {_GOES_ON}",
+        ) from error
+    except RuntimeError as error:
+        if not any(words in str(error).lower() for words in _MEMORY):
+            raise
+        raise _too_little_memory() from error
+
+
+def _too_little_memory() -> ShortageError:
+    return ShortageError(
+        "There is not enough memory.",
+        hint="Close other programs, or try a smaller --batch-size, --input-size or --backbone; "
+        f"what was done is kept, and {_GOES_ON}",
+    )

@@ -139,6 +139,12 @@ def test_weights_alone_lose_next_to_nothing(
     assert done.loss.same_class == done.loss.judged_on
     found = frostline.load(tmp_path / "m.onnx").predict_proba(list(run.images))
     np.testing.assert_allclose(found, run.expected(), atol=0.05)
+    # nothing is left to scale for every image once the file is open
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "opened.onnx")
+    ort.InferenceSession(str(tmp_path / "m.onnx"), options, providers=["CPUExecutionProvider"])
+    opened = onnx.load(tmp_path / "opened.onnx")
+    assert not any("/int8" in name for node in opened.graph.node for name in node.input)
     with pytest.raises(InputError, match="8 bits wide already"):
         frostline.export(
             tmp_path / "m.onnx",

@@ -44,7 +44,7 @@ class Recipe:
         overflow.
     activations : bool
         Whether activations are 8 bits wide as well. Otherwise the file is as small, exact to the
-        rounding of its weights, and no faster.
+        rounding of its weights, and as fast as in float32.
     """
 
     name: str
@@ -63,7 +63,9 @@ RECIPES = (
 def is_quantised(model: onnx.ModelProto) -> bool:
     """Whether a file computes with 8 bits already."""
     marks = ("quantize", "integer")
-    return any(mark in node.op_type.lower() for node in _all(model) for mark in marks)
+    return any(mark in node.op_type.lower() for node in _all(model) for mark in marks) or any(
+        tensor.data_type == TensorProto.INT8 for tensor in model.graph.initializer
+    )
 
 
 def quantise(
@@ -125,7 +127,7 @@ def layers_in_float(model: onnx.ModelProto) -> tuple[int, int]:
     weights = {tensor.name for tensor in model.graph.initializer}
     made = {name: node.op_type for node in model.graph.node for name in node.output}
     layers = [node.input[1] for node in model.graph.node if node.op_type in _WITH_WEIGHTS]
-    smaller = sum(made.get(name) == "DequantizeLinear" for name in layers)
+    smaller = sum(made.get(name) in ("DequantizeLinear", "Mul") for name in layers)
     plain = sum(name in weights for name in layers)
     return plain, plain + smaller
 

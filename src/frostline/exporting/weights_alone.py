@@ -1,4 +1,4 @@
-"""Weights with 8 bits between activations in float32: a small file that loses next to nothing."""
+"""Weights with 8 bits between activations in float32: a small file, as fast as before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _SMALLEST = 1024
 def narrow_weights(network: onnx.ModelProto, names: Iterable[str]) -> onnx.ModelProto:
     """Return the network with the weights of some layers as 8-bit numbers, one scale an output.
 
-    ONNX Runtime makes float32 of them when it opens the file.
+    Casting and scaling them are plain operators on constants, so ONNX Runtime computes them once,
+    when it opens the file; DequantizeLinear it would repeat for every image.
 
     Parameters
     ----------
@@ -57,15 +58,11 @@ def narrow_weights(network: onnx.ModelProto, names: Iterable[str]) -> onnx.Model
             numpy_helper.from_array(scale, f"{label}/scale"),
         ]
         gone.add(tensor.name)
-        before.append(
-            helper.make_node(
-                "DequantizeLinear",
-                [label, f"{label}/scale"],
-                [tensor.name],
-                name=f"{label}/DequantizeLinear",
-                axis=axis,
-            )
-        )
+        wide = f"{label}/float"
+        before += [
+            helper.make_node("Cast", [label], [wide], name=f"{label}/Cast", to=TensorProto.FLOAT),
+            helper.make_node("Mul", [wide, f"{label}/scale"], [tensor.name], name=f"{label}/Mul"),
+        ]
     kept = [tensor for tensor in graph.initializer if tensor.name not in gone]
     nodes = list(graph.node)
     del graph.initializer[:], graph.node[:]
@@ -112,4 +109,4 @@ def _rounded(
     shape = [1] * values.ndim
     shape[axis] = -1
     rounded = np.clip(np.rint(values / scale.reshape(shape)), -127, 127)
-    return rounded.astype(np.int8), scale
+    return rounded.astype(np.int8), scale.reshape(shape)

@@ -16,6 +16,7 @@ from frostline.errors import EngineError, StoreError
 from frostline.features.engines.base import FrozenPart
 from frostline.features.engines.module import UInt8Input, evaluating
 from frostline.features.locations import engines_folder, key_of, sweep, write_whole
+from frostline.files import ONNX_BYTES, UnfitFileError, read_regular
 from frostline.preprocessing import FloatArray, UInt8Array
 
 _OPSET = 17
@@ -108,11 +109,11 @@ def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
     path = engine_file(part)
     if not fresh:
         try:
-            model = path.read_bytes()
+            model = read_regular(path, at_most=ONNX_BYTES)
             with contextlib.suppress(OSError):
                 os.utime(path)
             return model, True
-        except OSError:
+        except UnfitFileError:
             pass
     model = export(part)
     sweep(path.parent)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from frostline.errors import StoreError
 from frostline.features.locations import cache_root, key_of, write_whole
+from frostline.files import JSON_BYTES, UnfitFileError, read_regular
 
 _PACKAGES = ("torch", "onnxruntime", "openvino")
 
@@ -18,8 +19,8 @@ _PACKAGES = ("torch", "onnxruntime", "openvino")
 def recall(part_key: str, threads: int, precision: str, names: Sequence[str]) -> str | None:
     """Return the engine that was fastest, if it is still among ``names``."""
     try:
-        found = json.loads(_file(part_key, threads, precision).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(read_regular(_file(part_key, threads, precision), at_most=JSON_BYTES))
+    except (UnfitFileError, ValueError, RecursionError):
         return None
     name = found.get("fastest") if isinstance(found, dict) else None
     return name if name in names else None

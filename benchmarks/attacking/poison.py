@@ -18,11 +18,14 @@ from sklearn.datasets import load_digits
 
 from attacking import record
 from attacking._contained import COMMAND_BYTES, DECODER_BYTES, Outcome, contained, tried
-from attacking._hostile import corpus
+from attacking._hostile import corpus, picture
 from attacking._places import plant_names, plant_things
+from attacking._poison_page import section
 from attacking._tables import plant_good, tables
 from frostline.images.decode import EXTENSIONS
 from frostline.images.naming import printable
+
+__all__ = ["ORDER", "TITLE", "run", "section"]
 
 ORDER = 2
 TITLE = "Feed it poison"
@@ -43,7 +46,8 @@ _REASONS = 25
 def run(work: Path, until: float) -> None:
     """Attack the decoder, the tables and the commands; what is done already is not repeated."""
     found = record.read("poison")
-    for name, attack in (("images", _images), ("tables", _tables), ("commands", _commands)):
+    attacks = {"images": _images, "tables": _tables, "commands": _commands, "beside": _beside}
+    for name, attack in attacks.items():
         if name in found or time.monotonic() > until:
             continue
         folder = work / name
@@ -99,69 +103,60 @@ def _counted(outcomes: list[Outcome], kinds: dict[Path, str], limit: int) -> dic
 
 
 def _commands(work: Path, until: float) -> dict[str, Any] | None:
-    """Fit, advise and predict with everything in one folder, and beside good images alone."""
-    hostile = [(i, one) for i, one in enumerate(corpus()) if f".{one.ending}" in EXTENSIONS]
-    everything, clean, beside = work / "everything", work / "clean", work / "beside"
-    for folder in (everything, clean, beside):
-        _write_good(folder)
+    """Fit, advise, predict and evaluate with everything in one folder, among good images."""
+    everything, run = work / "everything", work / "all"
+    _write_good(everything)
     outside = work / "outside.png"
     outside.write_bytes(_good_images(1)[0])
     classes = sorted(everything.iterdir())
     planted = plant_names(classes[0], outside.read_bytes())
     things = plant_things(classes[1], outside)
-    written = []
-    for number, one in hostile:
-        path = classes[number % len(classes)] / f"h{number}.{one.ending}"
-        path.write_bytes(one.content)
-        written.append(path)
-    outcomes = list(tried("decode", written, until=until))
-    if len(outcomes) < len(written):
+    refused = _refused_among(_plant_hostile(classes), until)
+    if refused is None:
         return None
-    refused = {outcome.path for outcome in outcomes if outcome.how == "refused"}
-    for path in sorted(refused)[:_BESIDE]:
-        (beside / path.parent.name / path.name).write_bytes(path.read_bytes())
-    cache = work / "cache"
+    commands = {
+        "fit": ["fit", str(everything), "-o", str(run), "--effort", "fast"],
+        "advise": ["advise", str(everything)],
+        "predict": ["predict", str(run), str(everything)],
+        "predict --csv": ["predict", str(run), str(everything), "--csv"],
+        "evaluate": ["evaluate", str(run), str(everything)],
+    }
+    said = [
+        _said(name, contained(command, seconds=_PATIENCE, cache=work / "cache"))
+        for name, command in commands.items()
+    ]
     result: dict[str, Any] = {
-        "hostile": len(written),
+        "hostile": sum(1 for path in everything.rglob("h*") if path.is_file()),
         "refused": len(refused),
-        "beside": min(len(refused), _BESIDE),
         "names": planted,
         "things": things,
         "limit_mb": COMMAND_BYTES // 2**20,
-        "commands": [],
+        "commands": said,
     }
-    fit = ["fit", str(everything), "-o", str(work / "all"), "--effort", "fast"]
-    result["commands"] += [
-        _said("fit", contained(fit, seconds=_PATIENCE, cache=cache)),
-        _said("advise", contained(["advise", str(everything)], seconds=_PATIENCE, cache=cache)),
-        _said(
-            "predict",
-            contained(
-                ["predict", str(work / "all"), str(everything)], seconds=_PATIENCE, cache=cache
-            ),
-        ),
-        _said(
-            "predict --csv",
-            contained(
-                ["predict", str(work / "all"), str(everything), "--csv"],
-                seconds=_PATIENCE,
-                cache=cache,
-            ),
-        ),
-        _said(
-            "evaluate",
-            contained(
-                ["evaluate", str(work / "all"), str(everything)], seconds=_PATIENCE, cache=cache
-            ),
-        ),
-    ]
-    audit = work / "all" / "audit.json"
+    audit = run / "audit.json"
     if audit.exists():
         result["named"] = _named(json.loads(audit.read_text()), refused, everything, things)
-        metrics = json.loads((work / "all" / "metrics.json").read_text())
+        metrics = json.loads((run / "metrics.json").read_text())
         result["peak_mb"] = round(metrics["peak_memory_bytes"] / 2**20)
-    result["unchanged"] = _unchanged(work, clean, beside)
     return result
+
+
+def _plant_hostile(classes: list[Path]) -> list[Path]:
+    """Write the corpus into the folders of classes, in turn."""
+    written = []
+    for number, one in enumerate(corpus()):
+        if f".{one.ending}" in EXTENSIONS:
+            path = classes[number % len(classes)] / f"h{number}.{one.ending}"
+            path.write_bytes(one.content)
+            written.append(path)
+    return written
+
+
+def _refused_among(paths: list[Path], until: float) -> list[Path] | None:
+    outcomes = list(tried("decode", paths, until=until))
+    if len(outcomes) < len(paths):
+        return None
+    return sorted(outcome.path for outcome in outcomes if outcome.how == "refused")
 
 
 def _said(name: str, done: subprocess.CompletedProcess[bytes]) -> dict[str, Any]:
@@ -187,8 +182,20 @@ def _named(
     }
 
 
-def _unchanged(work: Path, clean: Path, beside: Path) -> dict[str, Any]:
+def _beside(work: Path, until: float) -> dict[str, Any] | None:
     """Compare fits and predictions of good images, without and with refused files beside them."""
+    clean, beside = work / "clean", work / "beside"
+    for folder in (clean, beside):
+        _write_good(folder)
+    classes = sorted(beside.iterdir())
+    written = _plant_hostile(classes)
+    refused = _refused_among(written, until)
+    if refused is None:
+        return None
+    kept = set(refused[:_BESIDE])
+    for path in written:
+        if path not in kept:
+            path.unlink()
     runs = {}
     for name, folder in (("clean", clean), ("beside", beside)):
         run = work / f"run-{name}"
@@ -219,6 +226,7 @@ def _unchanged(work: Path, clean: Path, beside: Path) -> dict[str, Any]:
         "evaluation": tables[0] == tables[1],
         "predictions": answers[0] == answers[1],
         "images": len(answers[0]),
+        "beside": len(kept),
     }
 
 
@@ -241,67 +249,6 @@ def _good_images(count: int) -> list[bytes]:
     images = []
     for number in range(count):
         stream = io.BytesIO()
-        Image.effect_noise((40, 40), 20 + 40 * number).convert("RGB").save(stream, "PNG")
+        picture(number=number).save(stream, "PNG")
         images.append(stream.getvalue())
     return images
-
-
-# ---------------------------------------------------------------- the page
-
-
-def section(found: dict[str, Any]) -> str:
-    """Write what was fed and what came of it."""
-    text = [
-        "Hostile files are made from a fixed seed (`benchmarks/attacking/_hostile.py`): every mode"
-        " and format that Pillow can write, files cut off, flipped and spliced, bombs, metadata of"
-        " megabytes, every orientation. Each is decoded in a process with bounded memory. *Fine*"
-        " means decoded to RGB, *refused* that one of Frostline's own errors named a reason.\n"
-    ]
-    for part in ("images", "tables"):
-        if part in found:
-            text += _table(found[part])
-    if "commands" in found:
-        text += _commands_in_words(found["commands"])
-    return "\n".join(text) + "\n"
-
-
-def _table(part: dict[str, Any]) -> list[str]:
-    rows = ["| kind | files | fine | refused | escaped, killed or hung |", "|---|---|---|---|---|"]
-    for kind, counts in part["by_kind"].items():
-        total = sum(counts.values())
-        fine, refused = counts.get("fine", 0), counts.get("refused", 0)
-        rows.append(f"| {kind} | {total} | {fine} | {refused} | {total - fine - refused} |")
-    slowest = part["slowest"]
-    rows.append(
-        f"\n{part['files']:,} files; the slowest took {slowest['seconds']:.1f} s"
-        f" ({slowest['kind']}); memory peaked at {part['peak_mb']:,.0f} MB of"
-        f" {part['limit_mb']:,} allowed.\n"
-    )
-    return rows
-
-
-def _commands_in_words(part: dict[str, Any]) -> list[str]:
-    codes = ", ".join(f"`{one['command']}` {one['exit']}" for one in part["commands"])
-    text = [
-        f"Whole commands on a folder of {part['hostile']:,} hostile files, {part['names']} odd"
-        f" names and {len(part['things'])} links, pipes, sockets and devices, among good images:"
-        f" exit codes {codes}."
-    ]
-    if "named" in part:
-        named = part["named"]
-        text.append(
-            f"Of {named['refused']:,} refused files `audit.json` names {named['named']:,} with a"
-            f" reason. `fit` took at most {part['peak_mb']:,} MB."
-        )
-    same = part["unchanged"]
-    if "weights" in same:
-        text.append(
-            f"With {part['beside']:,} refused files beside {same['images']} good ones, the weights"
-            f" are {_same(same['weights'])}, the evaluation {_same(same['evaluation'])}, and the"
-            f" predictions {_same(same['predictions'])}.\n"
-        )
-    return text
-
-
-def _same(yes: bool) -> str:
-    return "the same, bit for bit" if yes else "NOT the same"

@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 from frostline.errors import StoreError
+from frostline.files import ONNX_BYTES, UnfitFileError, read_regular
 
 #: leftovers of killed processes are removed after this many seconds
 LEFTOVER_AGE = 24 * 3600.0
@@ -98,8 +99,8 @@ def write_checked(path: Path, content: bytes) -> None:
 def read_checked(path: Path) -> bytes | None:
     """Read what :func:`write_checked` wrote; None if it is not there, and removed if damaged."""
     try:
-        whole = path.read_bytes()
-    except OSError:
+        whole = read_regular(path, at_most=ONNX_BYTES)
+    except UnfitFileError:
         return None
     content = checked(whole)
     if content is None:

@@ -37,8 +37,9 @@ def run(work: Path, until: float) -> None:
     for name in _odd_sets.ODD:
         _once(found["odd_sets"], name, until, partial(_odd_sets.fitted, work, name), keep)
     if time.monotonic() < until:
-        task = _coverage.digits_task(work / "digits")
-        _labels.fill(task, found["labels"], keep)
+        _labels.fill(_coverage.digits_task(work / "digits"), found["labels"], keep)
+        # many runs: small pictures, so that each is cheap
+        task = _coverage.digits_task(work / "digits", side=64)
         _coverage.fill(task, found["coverage"], until, keep)
 
 

@@ -27,8 +27,8 @@ SIZES = (100, 600)
 _RARE = 0.05
 
 
-def digits_task(folder: Path) -> Task:
-    """Write the digits, compute what is frozen, and return a task on them."""
+def digits_task(folder: Path, *, side: int = 224) -> Task:
+    """Write the digits, compute what is frozen on so many pixels, and return a task on them."""
     of = digits()
     for number, (image, label) in enumerate(zip(of.images, of.labels, strict=True)):
         target = folder / label
@@ -37,7 +37,7 @@ def digits_task(folder: Path) -> Task:
     settings = make_settings(effort="fast")
     resolved = resolve(settings, cuda=False)
     store = run_passes(
-        Network.load("efficientnet_lite0"),
+        Network.load("efficientnet_lite0").at_size(side),
         open_source(folder),
         settings=settings,
         resolved=resolved,

@@ -26,9 +26,9 @@ from accuracy_and_time import machine
 from frostline.backbone.network import Network
 from growing.page import write_page
 from growing.pictures import table_of
-from growing.process import run
 from growing.simulated import WIDTH
 from growing.steps import STEPS
+from processes import run
 
 RESULTS = Path(__file__).parent / "results" / "growth.json"
 PARTS = ("images", "rows")

@@ -28,6 +28,7 @@ from sklearn.datasets import load_digits, load_sample_images
 from torch import nn
 
 import frostline.evidence
+from accuracy_and_time import PHOTO_CLASSES
 from frostline.backbone.bundled import BUNDLED
 from frostline.backbone.network import Network
 from frostline.errors import BackboneError
@@ -39,16 +40,6 @@ from frostline.plan import ShiftEvidence
 SIMILAR_BELOW = 1.85
 DIFFERENT_FROM = 2.85
 
-PHOTO_FOLDERS = (
-    "animals/mammals",
-    "animals/birds",
-    "animals/insects",
-    "animals/fish",
-    "food/fruit",
-    "food/vegetables",
-    "plants/flowers",
-    "vehicles",
-)
 ORDINARY = ("photos, cut out on white", "photos, full frame")
 
 
@@ -114,7 +105,7 @@ def on_white(image: Image.Image) -> Image.Image:
 def stamps(folder: Path) -> list[Image.Image]:
     """Photos without cartoons and mirrored copies."""
     found = []
-    for part in PHOTO_FOLDERS:
+    for part in PHOTO_CLASSES:
         for path in sorted((folder / part).rglob("*")):
             if path.suffix not in (".png", ".jpg") or "cartoon" in path.parts:
                 continue

@@ -17,13 +17,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from frostline.images.sources import open_source
 from frostline.images.stratified import stratified_holdout
 from frostline.progress import NullProgress
 from frostline.settings import available_cores
+from processes import run
 from racing.page import write_page
 
 RESULTS = Path(__file__).parent / "results" / "speed.json"
@@ -173,24 +173,8 @@ def _limits(table: Path, own: Path) -> dict[str, Any]:
 
 
 def _timed(command: list[str], env: dict[str, str]) -> dict[str, Any]:
-    """Run a process; return its wall and processor seconds and its peak memory."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | env
-    )
-    if process.stdout is None:
-        raise RuntimeError("no pipe")
-    output = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{command} ended with {process.returncode}:\n{output[-2000:]}")
-    return {
-        "wall": round(time.perf_counter() - began, 1),
-        "cpu": round(used.ru_utime + used.ru_stime, 1),
-        "peak_memory": used.ru_maxrss * 1024,
-        "output": output,
-    }
+    """Run a process; return its wall and processor seconds, its peak memory and its output."""
+    return asdict(run(command, env, errors=subprocess.DEVNULL))
 
 
 def _table(name: str, options: argparse.Namespace, work: Path) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from accuracy_and_time import PHOTO_CLASSES
 from deciding.glyphs import (
     CYRILLIC,
     GREEK,
@@ -41,16 +42,6 @@ _CLIP_ART = (
     "plants",
     "recreation",
     "transportation",
-)
-_PHOTOS = (
-    "animals/mammals",
-    "animals/birds",
-    "animals/insects",
-    "animals/fish",
-    "food/fruit",
-    "food/vegetables",
-    "plants/flowers",
-    "vehicles",
 )
 _PER_CLASS_CLIP_ART = 160
 _LARGEST_FILE = 300_000
@@ -159,7 +150,7 @@ def clip_art(places: Places, _: Path, most: int = _PER_CLASS_CLIP_ART) -> list[t
 
 def _photos(places: Places, _: Path) -> list[tuple[Path, str]]:
     rows = []
-    for name in _PHOTOS:
+    for name in PHOTO_CLASSES:
         for file in sorted((places.stamps / name).rglob("*.png")):
             if "cartoon" not in file.parts and not file.stem.endswith(("_mirror", "_flip")):
                 rows.append((file, name.rpartition("/")[2]))

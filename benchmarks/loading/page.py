@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from figures import write_between_marks
+
 PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
-_BEGIN, _END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
 
 
-def write_figures(found: dict[str, Any], page: Path = PAGE) -> None:
-    """Replace what stands between the two marks of the page."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    page.write_text(f"{before}{_BEGIN}{figures(found)}{_END}{after}", encoding="utf-8")
+def write_figures(found: dict[str, Any]) -> None:
+    """Replace the figures of the page."""
+    write_between_marks(PAGE, figures(found))
 
 
 def figures(found: dict[str, Any]) -> str:

@@ -29,7 +29,8 @@ from frostline.procedure import (
 from frostline.progress import NullProgress, Progress
 from frostline.publish import RunResult, publish
 from frostline.settings import Settings, make_settings, resolve
-from frostline.strategy.decide import decide, redescribe
+from frostline.strategy.decide import decide
+from frostline.strategy.layers import redescribe
 from frostline.strategy.networks import best_network, open_networks
 from frostline.timing import Stopwatch
 

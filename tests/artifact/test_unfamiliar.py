@@ -11,12 +11,16 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
+from onnx import TensorProto, helper
 from PIL import Image
 
 from frostline.artifact import Model, Prediction, load_card, save_model
+from frostline.artifact.builder import GraphBuilder
 from frostline.artifact.card import FamiliarImages, ModelCard
 from frostline.artifact.export import export_onnx, verify_onnx
+from frostline.artifact.graph import OPSET
 from frostline.artifact.model_folder import load_familiarity
+from frostline.artifact.unfamiliar_graph import add_unfamiliarity
 from frostline.backbone.head_input import WithHeadInput, head_of
 from frostline.backbone.heads import TapsClassifier
 from frostline.errors import EngineError, RunFolderError
@@ -87,6 +91,27 @@ def test_the_model_scores_as_pytorch_does(
     score = session.run(["unfamiliarity"], {"image": np.stack([noise, 255 - noise])})[0]
     assert (score.shape, score.dtype) == ((2,), np.float32)
     assert session.run(None, {"image": noise})[1].shape == (1,)
+
+
+def test_the_file_scores_features_that_are_nearly_parallel() -> None:
+    """As those of a network that hardly tells its images apart."""
+    rng = np.random.default_rng(0)
+    size = rng.uniform(0.5, 1.5, 128)
+    features = (size * (1 + 1e-3 * rng.normal(size=(60, 128)))).astype(np.float32)
+    familiarity = fit_familiarity(features[:40])
+    familiarity = familiarity.in_units_of(familiarity.distances(features[40:]))
+    nodes = GraphBuilder("test")
+    add_unfamiliarity(nodes, "features", familiarity, "score")
+    ends = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
+        for name, shape in (("features", ["N", 128]), ("score", ["N"]))
+    ]
+    graph = helper.make_graph(nodes.nodes, "test", *ends, nodes.constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    model.ir_version = 8
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    found = session.run(None, {"features": features[40:]})[0]
+    np.testing.assert_allclose(found, familiarity.scores(features[40:]), rtol=1e-3)
 
 
 def test_predictions_are_the_same_bits_with_it_or_without(

@@ -10,7 +10,7 @@ from frostline.backbone.network import Network
 from frostline.plan import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.decide import Parts
+from frostline.strategy.layers import Layers
 from frostline.strategy.race import Entry, Judged, Standing
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.1, head_learning_rate=0.1)
@@ -88,13 +88,13 @@ def test_layers_of_an_average_are_named_by_what_any_member_does() -> None:
     network = Network.load("resnet18", pretrained=False)
     suffix = SuffixTraining(keep_to="layer3.1", freeze_to="layer2.1", recipe=RECIPE)
     head = TapsHead(taps=[network.taps[-1]])
-    parts = Parts.of(network, Blend(members=[suffix, head]))
-    one = Parts.of(network, suffix)
+    parts = Layers.of(network, Blend(members=[suffix, head]))
+    one = Layers.of(network, suffix)
     assert parts.trained == one.trained
     # the head needs what the other member removes
     assert parts.removed == [] and parts.cut is None
     assert not set(parts.frozen) & set(parts.trained)
     assert {*parts.frozen, *parts.trained} == set(network.layers(to=network.last.name))
     assert parts.new == ["head"]
-    same = Parts.of(network, Blend(members=[suffix, suffix]))
+    same = Layers.of(network, Blend(members=[suffix, suffix]))
     assert (same.cut, same.removed) == (one.cut, one.removed)

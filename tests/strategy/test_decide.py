@@ -29,7 +29,8 @@ from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, plan_work
-from frostline.strategy.decide import Decision, Parts, decide, every_option, redescribe
+from frostline.strategy.decide import Decision, decide, every_option
+from frostline.strategy.layers import Layers, redescribe
 from frostline.strategy.race import plan_race
 
 
@@ -178,13 +179,13 @@ def test_a_better_low_layer_lets_cuts_race(network: Network) -> None:
     cut = next(e for e in made.entrants if e.name == "cut after layer2 and train")
     assert isinstance(cut.action, SuffixTraining)
     assert (cut.action.keep_to, cut.action.freeze_to) == ("layer2", "layer1")
-    parts = Parts.of(network, cut.action)
+    parts = Layers.of(network, cut.action)
     assert parts.removed == ["layer3", "layer4"]
     assert parts.frozen == ["conv1", "bn1", "act1", "maxpool", "layer1"]
     assert parts.trained == ["layer2"]
     block = next(e for e in made.entrants if e.name == "new layers after layer2")
-    assert Parts.of(network, block.action).trained == []
-    assert Parts.of(network, block.action).new == ["new", "head"]
+    assert Layers.of(network, block.action).trained == []
+    assert Layers.of(network, block.action).new == ["new", "head"]
 
 
 def test_without_a_better_low_layer_nothing_is_cut(network: Network) -> None:
@@ -270,7 +271,7 @@ def test_parts_refuse_to_freeze_above_the_cut(network: Network) -> None:
     action = made.plan.action
     assert isinstance(action, SuffixTraining)
     with pytest.raises(PlanError, match="must lie below"):
-        Parts.of(network, action.model_copy(update={"freeze_to": "layer3"}))
+        Layers.of(network, action.model_copy(update={"freeze_to": "layer3"}))
 
 
 def test_adapters_are_studied_not_raced(network: Network) -> None:
@@ -281,12 +282,12 @@ def test_adapters_are_studied_not_raced(network: Network) -> None:
     assert isinstance(option.action.part, Adapters)
     assert option.action.recipe.norm_mode == "train"
     assert adapters.NAME not in names(decide(context))
-    parts = Parts.of(network, option.action)
+    parts = Layers.of(network, option.action)
     assert parts.trained[0] == "conv1"
     assert "layer4.1.conv2" in parts.trained
     assert not any("bn" in layer or "fc" in layer for layer in parts.trained)
     assert parts.frozen == network.layers()
-    lower = Parts.of(network, option.action.model_copy(update={"keep_to": "layer2"}))
+    lower = Layers.of(network, option.action.model_copy(update={"keep_to": "layer2"}))
     assert lower.trained == [n for n in parts.trained if not n.startswith(("layer3", "layer4"))]
 
 
@@ -298,7 +299,7 @@ def test_a_plan_with_adapters_is_written_and_read_back(network: Network, tmp_pat
     path.write_text(plan.to_json())
     read = Plan.from_file(path)
     assert read == plan
-    assert redescribe(read, network).trained == Parts.of(network, action).trained
+    assert redescribe(read, network).trained == Layers.of(network, action).trained
     assert isinstance(action, FullTraining)
     assert isinstance(action.part, Adapters)
     part = f'"rank": {action.part.rank}'

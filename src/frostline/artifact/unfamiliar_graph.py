@@ -40,15 +40,20 @@ def _add_region(
     start, stop = graph.integers(region.start), graph.integers(region.stop)
     block = graph.add("Slice", features, start, stop, graph.integers(1))
     z = _logarithms(graph, block, region) if region.unit else _directions(graph, block)
-    y = graph.add("MatMul", z, _numbers(graph, region.axes))
-    length = _squared_length(graph, y)
-    zero = _numbers(graph, 0.0)
-    off = graph.add("Max", graph.add("Sub", _squared_length(graph, z), length), zero)
+    axes = _numbers(graph, region.axes)
+    y = graph.add("MatMul", z, axes)
+    # what is left, not a difference of lengths: in single precision that loses small ones
+    on_axes = graph.add("MatMul", y, graph.add("Transpose", axes, perm=[1, 0]))
+    off = _squared_length(graph, graph.add("Sub", z, on_axes))
+    # and distances from the middle of what is known: directions may all be nearly the same
     known = region.known.astype(np.float64)
+    middle = known.mean(axis=0).astype(np.float32)
+    known -= middle
+    y = graph.add("Sub", y, _numbers(graph, middle))
     products = graph.add("MatMul", y, _numbers(graph, -2.0 * known.T))
     squared = graph.add("Add", products, _numbers(graph, np.square(known).sum(axis=1)))
-    near = _smallest(graph, graph.add("Add", squared, length), neighbours)
-    return graph.add("Max", near, zero), off
+    near = _smallest(graph, graph.add("Add", squared, _squared_length(graph, y)), neighbours)
+    return graph.add("Max", near, _numbers(graph, 0.0)), off
 
 
 def _logarithms(graph: GraphBuilder, block: str, region: Region) -> str:

@@ -204,11 +204,6 @@ def verify_frozen(module: nn.Module, before: dict[str, str]) -> None:
         )
 
 
-def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """Parameters that receive gradients, in order."""
-    return [p for p in module.parameters() if p.requires_grad]
-
-
 def _before(network: Network, cut: str) -> tuple[set[str], tuple[str, ...], list[nn.Module]]:
     """Parameters used before a cut, those used after it too, and modules that only run before."""
     if network.acts_by_mode_before(cut):

@@ -63,12 +63,14 @@ class Region:
     def distances(self, X: npt.NDArray[np.floating], neighbours: int) -> FloatArray:
         """Return squared distances (n, 2) along the axes and off them, of all features (n, D)."""
         z = _standardised(X[:, self.start : self.stop], self.unit, self.mean, self.scale)
-        y = z @ self.axes.astype(np.float64)
+        axes = self.axes.astype(np.float64)
+        y = z @ axes
         known = self.known.astype(np.float64)
         lengths = np.square(y).sum(axis=1)
         squared = lengths[:, None] - 2.0 * y @ known.T + np.square(known).sum(axis=1)
         near = np.partition(squared, neighbours - 1, axis=1)[:, neighbours - 1]
-        both = np.stack([near, np.square(z).sum(axis=1) - lengths], axis=1)
+        # axes are orthonormal to single precision alone, so lengths must not be subtracted
+        both = np.stack([near, np.square(z - y @ axes.T).sum(axis=1)], axis=1)
         return np.asarray(np.maximum(both, 0.0), dtype=np.float64)
 
 

@@ -90,8 +90,3 @@ def plan_work(
     while epochs < most_epochs and cost(epochs + 1) <= budget * _TRAINING_SHARE:
         epochs += 1
     return Work(epochs, cost(epochs))
-
-
-def pass_seconds(network: Network, *, n_images: int, device: str) -> float:
-    """Nominal seconds of running every image through the whole network once."""
-    return n_images * network.macs / _FORWARD_MACS_PER_SECOND[device]

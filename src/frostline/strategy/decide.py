@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frostline.backbone.network import Network
-from frostline.errors import PlanError
 from frostline.evidence.probes import ADAPTED, ALL
-from frostline.plan import (
-    Action,
-    Adapters,
-    Blend,
-    CandidateResult,
-    FullTraining,
-    Plan,
-    SuffixTraining,
-    TapsHead,
-)
+from frostline.plan import CandidateResult, Plan
 from frostline.strategy.blending import blend_of
 from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
@@ -25,11 +14,11 @@ from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
+from frostline.strategy.layers import Layers
 from frostline.strategy.networks import in_words
 from frostline.strategy.race import Standing, Work
 from frostline.strategy.verdict import choose, results
 from frostline.strategy.words import Rival, explain
-from frostline.training.low_rank import adaptable_layers
 
 
 @dataclass(frozen=True)
@@ -168,7 +157,7 @@ def make_plan(
     rival: Rival | None = None,
 ) -> Plan:
     """Write a proposal down as a plan, with the layers it removes, freezes, trains and adds."""
-    parts = Parts.of(context.network, chosen.action)
+    layers = Layers.of(context.network, chosen.action)
     return Plan(
         case=case_of(chosen.strategy),
         prior=f"case {prior.number}: {prior.data}: {prior.advice}",
@@ -176,11 +165,11 @@ def make_plan(
         chosen=chosen.name,
         backbone=context.network.name,
         input_size=context.network.preprocessing.size,
-        cut=parts.cut,
-        removed=parts.removed,
-        frozen=parts.frozen,
-        trained=parts.trained,
-        new=parts.new,
+        cut=layers.cut,
+        removed=layers.removed,
+        frozen=layers.frozen,
+        trained=layers.trained,
+        new=layers.new,
         seed=context.settings.seed,
         action=chosen.action,
         evidence=context.summary,
@@ -188,107 +177,10 @@ def make_plan(
         candidates=candidates,
         explanation=[
             *in_words(context.networks),
-            *explain(context.summary, chosen, prior, reasons, parts.removed, rival),
+            *explain(context.summary, chosen, prior, reasons, layers.removed, rival),
         ],
         estimated_seconds=round(chosen.seconds, 1),
     )
-
-
-def redescribe(plan: Plan, network: Network) -> Plan:
-    """Bring the layer lists of an edited plan in line with its action.
-
-    Raises
-    ------
-    PlanError
-        If the plan was made for another network.
-    CutError
-        If it names a layer that does not exist.
-    """
-    if plan.backbone != network.name:
-        raise PlanError(
-            f"The plan was made for the backbone {plan.backbone!r}, not {network.name!r}.",
-            hint=f"Add --backbone {plan.backbone}.",
-        )
-    parts = Parts.of(network, plan.action)
-    return plan.model_copy(
-        update={
-            "cut": parts.cut,
-            "removed": parts.removed,
-            "frozen": parts.frozen,
-            "trained": parts.trained,
-            "new": parts.new,
-            "explanation": [*plan.explanation, "This plan was given, not decided."],
-        }
-    )
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Which layers an action removes, freezes, trains and adds, by name."""
-
-    cut: str | None
-    removed: list[str]
-    frozen: list[str]
-    trained: list[str]
-    new: list[str]
-
-    @classmethod
-    def of(cls, network: Network, action: Action) -> Parts:
-        """Work out the parts from the network's cuts.
-
-        Raises
-        ------
-        CutError, PlanError
-            If a layer does not exist or lies on the wrong side.
-        """
-        if isinstance(action, Blend):
-            return cls._of_all([cls.of(network, member) for member in action.members])
-        if isinstance(action, TapsHead):
-            top = max((network.cut(name) for name in action.taps), key=lambda c: c.position)
-            freeze_to: str | None = top.name
-        else:
-            top = network.last if action.keep_to is None else network.cut(action.keep_to)
-            freeze_to = action.freeze_to if isinstance(action, SuffixTraining) else None
-            over = 0 if freeze_to is None else network.cut(freeze_to).position - top.position
-            # new layers may sit on a network that is frozen all the way up
-            if freeze_to is not None and (over > 0 or (over == 0 and not action.new_block)):
-                raise PlanError(
-                    f"freeze_to={freeze_to!r} must lie below the last kept layer {top.name!r}."
-                )
-        whole = top.position == network.last.position
-        if freeze_to is None:
-            frozen, trained = [], network.layers(to=top.name)
-        elif freeze_to == top.name:
-            frozen, trained = network.layers(to=top.name), []
-        else:
-            frozen = network.layers(to=freeze_to)
-            trained = network.layers(after=freeze_to, to=top.name)
-        if isinstance(action, FullTraining) and action.part == "norms":
-            frozen, trained = trained, network.norm_layers(to=top.name)
-        elif isinstance(action, FullTraining) and isinstance(action.part, Adapters):
-            frozen, trained = trained, adaptable_layers(network.prefix(top.name))
-        block = not isinstance(action, TapsHead) and action.new_block
-        return cls(
-            cut=None if whole else top.name,
-            removed=[] if whole else network.layers(after=top.name),
-            frozen=frozen,
-            trained=trained,
-            new=["new", "head"] if block else ["head"],
-        )
-
-    @classmethod
-    def _of_all(cls, members: Sequence[Parts]) -> Parts:
-        """What holds for an average: frozen or removed is what no member trains or keeps."""
-        trained = _in_any(p.trained for p in members)
-        frozen = [n for n in _in_any(p.frozen for p in members) if n not in trained]
-        removed = [n for n in members[0].removed if all(n in p.removed for p in members)]
-        cut = next((p.cut for p in members if p.removed == removed), None)
-        return cls(cut, removed, frozen, trained, _in_any(p.new for p in members))
-
-
-def _in_any(lists: Iterable[list[str]]) -> list[str]:
-    """Every name that some list has, once, in order."""
-    return list(dict.fromkeys(name for names in lists for name in names))
 
 
 def _scored_heads(context: Context) -> list[tuple[Proposal, CandidateResult]]:

@@ -18,11 +18,20 @@ class Cost:
     output: str
 
 
-def run(command: list[str], env: dict[str, str]) -> Cost:
-    """Run a command to its end; RuntimeError with its last words if it fails."""
+def run(command: list[str], env: dict[str, str], *, errors: int = subprocess.STDOUT) -> Cost:
+    """Run a command to its end; RuntimeError with its last words if it fails.
+
+    Parameters
+    ----------
+    command : list of str
+    env : dict of str to str
+        Added to this process's own.
+    errors : int, default=subprocess.STDOUT
+        Where standard error goes, as for ``subprocess.Popen``.
+    """
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | env
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, env=os.environ | env
     )
     if process.stdout is None:
         raise RuntimeError("no pipe")

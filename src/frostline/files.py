@@ -23,7 +23,8 @@ _SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; it takes the place of ``path`` when all went well.
 
-    A process that dies halfway leaves the old file, if any, as it was.
+    A process that dies halfway leaves the old file, if any, as it was; what it had written is
+    removed by the next one that writes here.
 
     Raises
     ------
@@ -31,6 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
         If the folder cannot be written, or the disk is full.
     """
     temporary = temporary_path(path)
+    remove_abandoned(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

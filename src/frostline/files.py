@@ -156,7 +156,8 @@ def _too_large(size: int, at_most: int) -> str:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; it takes the place of ``path`` when all went well.
 
-    A process that dies halfway leaves the old file, if any, as it was.
+    A process that dies halfway leaves the old file, if any, as it was; what it had written is
+    removed by the next one that writes here.
 
     Raises
     ------
@@ -164,6 +165,7 @@ def replacing(path: Path) -> Iterator[Path]:
         If the folder cannot be written, or the disk is full.
     """
     temporary = temporary_path(path)
+    remove_abandoned(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # a link of that name would lead the writer elsewhere

@@ -10,7 +10,7 @@ import pytest
 from frostline.errors import RunFolderError
 from frostline.exporting import placing
 from frostline.exporting.placing import placing_file, placing_folder
-from frostline.files import replacing
+from frostline.files import replacing, write_text
 
 _NOBODY = 2**22 + 7
 
@@ -71,6 +71,13 @@ def test_an_export_that_died_between_two_names_is_given_back(tmp_path: Path) -> 
         (folder / "a folder").mkdir()
     assert (target / "config.json").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_what_a_dead_process_wrote_goes_with_the_next_writing(tmp_path: Path) -> None:
+    left = tmp_path / f".report.html.{_NOBODY}.tmp"
+    left.touch()
+    write_text(tmp_path / "report.html", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_two_exports_to_one_place_leave_one_of_them_whole(tmp_path: Path) -> None:

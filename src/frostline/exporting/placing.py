@@ -55,7 +55,6 @@ def placing_file(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; this export is one file.", hint=_ANOTHER)
-    remove_abandoned(path)
     with replacing(path) as temporary:
         yield temporary
 

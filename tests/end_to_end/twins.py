@@ -1,0 +1,31 @@
+"""What two runs of the same images, settings and seed must share to the last bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+#: they tell about the machine, its clock, and what was known before
+_OF_THE_MACHINE = {
+    *("seconds", "peak_memory_bytes", "pass", "images_computed"),
+    *("engine", "engine_reason"),
+}
+
+
+def outcome(run: Path) -> dict[str, str]:
+    """Every file that decides something, by name: digests, or JSON without times."""
+    found = {}
+    for name in ("plan.json", "metrics.json", "audit.json"):
+        content = json.loads((run / name).read_text())
+        found[name] = json.dumps(timeless(content), sort_keys=True)
+    for path in (run / "predictions.csv", *sorted((run / "model").iterdir())):
+        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: timeless(v) for k, v in value.items() if k not in _OF_THE_MACHINE}
+    return [timeless(v) for v in value] if isinstance(value, list) else value

@@ -13,10 +13,10 @@ from attacking import record
 from attacking._client import Ended, Job, Server
 from attacking._faults import FAULTS
 from attacking._ground import Ground, prepare
+from attacking._kill_tables import faults_table, kills_table, sharing_text, signals_text
 from attacking._runs import RECIPES, differences, outcome
 from attacking._sharing import SHARING
 from attacking._signals import stop_politely
-from attacking._kill_tables import faults_table, kills_table, sharing_text, signals_text
 from attacking._wholeness import broken, half_written
 
 ORDER = 1

@@ -145,7 +145,7 @@ def _start(table: Path, own: Path) -> dict[str, Any]:
 def _seconds(command: list[str]) -> float:
     began = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    return round(time.perf_counter() - began, 2)
+    return time.perf_counter() - began
 
 
 def _peer(peer: str, table: Path, weights: Path, *, epochs: bool = False) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def export_all(run: Path) -> Forms:
     forms = Forms()
     native = run / "model"
     forms.sizes["native"] = {"bytes": (native / "model.onnx").stat().st_size, "notes": []}
+    options: dict[str, Any]
     for form, name, options in (
         ("onnx", "export.onnx", {}),
         ("int8", "export-int8.onnx", {"quantize": "int8"}),

@@ -22,7 +22,7 @@ from frostline.artifact.restore import restore_module
 from frostline.artifact.run_folder import RunFolder
 from frostline.backbone.network import Network
 from frostline.errors import BackboneError, FrostlineError, InputError, RunFolderError
-from frostline.training.checkpoints import Checkpoints, TrainingState
+from frostline.training.checkpoints import Checkpoints, TrainingState, _signed
 
 RELEASED = Path(__file__).parent / "released" / "format-2"
 IMAGE = np.full((40, 40, 3), 70, dtype=np.uint8)
@@ -212,17 +212,20 @@ def test_a_run_writes_nothing_through_links(tmp_path: Path, name: str) -> None:
     (run / "settings.json").write_text("{}")
     (run / name).symlink_to(outside)
     for overwrite in (False, True):
-        with pytest.raises(RunFolderError, match=rf"{name} is a link"):
-            RunFolder.open(run, settings={}, overwrite=overwrite)
+        with (
+            pytest.raises(RunFolderError, match=rf"{name} is a link"),
+            RunFolder.open(run, settings={}, overwrite=overwrite),
+        ):
+            pass
     assert list(outside.iterdir()) == []
 
 
 def test_a_planted_temporary_name_leads_nowhere(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")
-    run = RunFolder.open(tmp_path / "run", settings={}, overwrite=False)
-    (run.path / f".plan.json.{os.getpid()}.tmp").symlink_to(victim)
-    run.write_json("plan.json", {"a": 1})
+    with RunFolder.open(tmp_path / "run", settings={}, overwrite=False) as run:
+        (run.path / f".plan.json.{os.getpid()}.tmp").symlink_to(victim)
+        run.write_json("plan.json", {"a": 1})
     assert victim.read_text() == "untouched"
     assert json.loads((run.path / "plan.json").read_text()) == {"a": 1}
 
@@ -232,12 +235,14 @@ def test_a_checkpoint_reads_nothing_beside_its_folder(tmp_path: Path) -> None:
     checkpoints.save(TrainingState(epoch=1, last={"w": torch.zeros(2)}))
     state = tmp_path / "checkpoints" / "state.json"
     content = json.loads(state.read_text())
+    del content["sha256"]
     name = content["files"]["last"]["name"]
     shutil.copy(tmp_path / "checkpoints" / name, tmp_path / "outside.safetensors")
     assert checkpoints.load()[0] is not None
     for elsewhere in ("../outside.safetensors", str(tmp_path / "outside.safetensors")):
         content["files"]["last"]["name"] = elsewhere
-        state.write_text(json.dumps(content))
+        # whoever can write there can sign as well
+        state.write_bytes(_signed(content))
         found, why = checkpoints.load()
         assert found is None
         assert "no file of its own folder" in why

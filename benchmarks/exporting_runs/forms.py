@@ -27,19 +27,21 @@ class Forms:
     loss: dict[str, Any] = field(default_factory=dict)
 
 
+_TARGETS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("onnx", "export.onnx", {}),
+    ("int8", "export-int8.onnx", {"quantize": "int8"}),
+    ("program", "export.pt2", {"to": "torch"}),
+    ("state dict", "export.safetensors", {"to": "torch"}),
+    ("hub", "hub", {"to": "hub"}),
+)
+
+
 def export_all(run: Path) -> Forms:
     """Export a run in every form; each is checked against the model on the way."""
     forms = Forms()
     native = run / "model"
     forms.sizes["native"] = {"bytes": (native / "model.onnx").stat().st_size, "notes": []}
-    options: dict[str, Any]
-    for form, name, options in (
-        ("onnx", "export.onnx", {}),
-        ("int8", "export-int8.onnx", {"quantize": "int8"}),
-        ("program", "export.pt2", {"to": "torch"}),
-        ("state dict", "export.safetensors", {"to": "torch"}),
-        ("hub", "hub", {"to": "hub"}),
-    ):
+    for form, name, options in _TARGETS:
         done = export(run, run / name, overwrite=True, **options)
         if form == "state dict" and done.form != form:
             continue

@@ -50,7 +50,7 @@ async def _stop_in_the_middle(
         reader, writer = await asyncio.open_connection(place.host, place.port, limit=2**24)
         writer.write(raw[: len(raw) // 2])
         await signalled.wait()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(3)
         try:
             writer.write(raw[len(raw) // 2 :])
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -83,7 +83,7 @@ async def _stop_in_the_middle(
 
     async def latecomer() -> None:
         await signalled.wait()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(2)
         mine = Crowd(place, material, late, time.monotonic() + 60)
         await mine._classify("late", material.good[:1])
 

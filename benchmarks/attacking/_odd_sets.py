@@ -24,7 +24,7 @@ def fitted(work: Path, name: str) -> dict[str, Any]:
     try:
         result = frostline.fit(table, folder / "run", effort="fast", seed=_SEED)
     except FrostlineError as error:
-        return {"refused": str(error)}
+        return {"refused": str(error).replace(f"{folder}/", "")}
     test = result.metrics["test"]
     return {
         "images": sum(result.audit["class_counts"].values()),

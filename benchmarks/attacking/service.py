@@ -132,13 +132,6 @@ def section(found: dict[str, Any]) -> str:
         f"{memory['last_third']} MB in the last; {memory['highest']} MB at most, "
         f"{memory['after']} MB after.",
     ]
-    if "refused: BrokenPipeError" in minute["unexpected"] or (
-        "refused: ConnectionResetError" in minute["unexpected"]
-    ):
-        lines.append(
-            "- A client that is refused may go on sending for 5 seconds before it is cut off; on "
-            "such a busy core 120 MB may take longer, and it then never reads why."
-        )
     ends = found.get("ends", [])
     if ends:
         lines += ["", _ends(ends)]

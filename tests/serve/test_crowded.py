@@ -150,3 +150,22 @@ def test_too_many_requests_at_once_are_turned_away(
 
     outer = exchange(app, form(digits[0].read_bytes()), headers=FORM, before=before)
     assert (inner[0].status, outer.status) == (503, 200)
+
+
+def test_who_is_refused_may_send_as_long_as_anybody(
+    model: Model, exchange: Callable[..., Exchange]
+) -> None:
+    app = create_app(Service(model, Limits(max_seconds=0.5)))
+    headers = {**FORM, "content-length": str(10**10)}
+
+    async def before(_: int) -> None:
+        await asyncio.sleep(0.01)
+
+    def sent(n: int) -> Exchange:
+        return exchange(app, iter([b"x"] * n), headers=headers, before=before)
+
+    # the answer goes out at once, and whoever goes on sending is read to the end ...
+    found = sent(10)
+    assert (found.status, found.pieces_before_answer, found.pieces) == (413, 0, 10)
+    # ... but not for ever
+    assert 5 < sent(1000).pieces < 300

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frostline.serve.limits import Limits
 from frostline.serve.metrics import Metrics
-from frostline.serve.problems import ALL_READ
+from frostline.serve.problems import ALL_READ, LINGER
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -44,12 +44,14 @@ class Front:
     ) -> None:
         self._app, self._metrics, self._paths = app, metrics, frozenset(paths)
         self._seconds = 2 * limits.max_seconds + 10
+        self._linger = limits.max_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope[LINGER] = self._linger
         path = scope["path"] if scope["path"] in self._paths else "other"
         status = "none"
 

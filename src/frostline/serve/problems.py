@@ -16,8 +16,9 @@ from frostline.images.decode import FORMATS
 #: where a request says that its body was read to the end
 ALL_READ = "frostline.all_read"
 
-#: how long a client that still sends may go on doing so after it was refused
-_LINGER_SECONDS = 5.0
+#: how many seconds a client that still sends may go on doing so after it was refused: as long as
+#: one that is not refused, for whoever is cut off earlier never reads why
+LINGER = "frostline.linger"
 
 _IMAGES = f"one of the formats {', '.join(FORMATS)}"
 
@@ -115,7 +116,7 @@ class _Refusal(JSONResponse):
         await send({"type": "http.response.body", "body": bytes(self.body), "more_body": True})
         if _sends_a_body(scope):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LINGER_SECONDS):
+                async with asyncio.timeout(scope.get(LINGER, 0.0)):
                     while (await receive()).get("more_body", False):
                         pass
         await send({"type": "http.response.body", "body": b"", "more_body": False})

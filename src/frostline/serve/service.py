@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ from frostline.serve.uploads import Upload
 from frostline.settings import available_cores
 
 T = TypeVar("T")
+
+#: seconds in which a request that was sent before the service began to stop should have been seen
+_ON_THEIR_WAY = 1.0
 
 
 class Service:
@@ -53,6 +57,7 @@ class Service:
         self.queue = 0
         self._explanations = 0
         self._draining = False
+        self._refuse_from = 0.0
         self._closed = False
         self._seconds_an_image = 0.0
         self._decoders = ThreadPoolExecutor(
@@ -89,8 +94,10 @@ class Service:
         self.model.predict_prepared([np.zeros((size, size, 3), dtype=np.uint8)])
 
     def drain(self) -> None:
-        """Refuse requests from now on; those that are in progress are still answered."""
+        """Refuse requests that come from now on; those that are on their way are still answered."""
         self._draining = True
+        # on a busy machine a request may have been sent, and not yet seen
+        self._refuse_from = time.monotonic() + _ON_THEIR_WAY
 
     def close(self) -> None:
         """Answer what was taken on, then stop the threads."""
@@ -106,7 +113,7 @@ class Service:
         RequestError
             With status 503 and the seconds after which to try again.
         """
-        if self.stopping:
+        if self.stopping and (self._broken or time.monotonic() >= self._refuse_from):
             raise _ended()
 
     def check_room(self, n_images: int) -> None:

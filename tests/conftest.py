@@ -88,14 +88,15 @@ def write_digits(
 def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Settings of a tiny random network, for runs in which it matters little what it sees.
 
-    Its norm layers know the statistics of random images, as those of a trained network know theirs.
+    Its layers are called as those of the bundled one. Its norm layers know the statistics of random
+    images, as those of a trained network know theirs.
     """
     import timm
     import torch
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    network = timm.create_model("test_byobnet", pretrained=False)
+    network = timm.create_model("test_efficientnet", pretrained=False)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None
@@ -103,7 +104,7 @@ def tiny_network(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         network.train()(torch.randn(64, 3, 64, 64))
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_file(network.state_dict(), path)
-    return {"backbone": "test_byobnet", "weights": str(path), "input_size": "64"}
+    return {"backbone": "test_efficientnet", "weights": str(path), "input_size": "64"}
 
 
 @pytest.fixture(scope="session")

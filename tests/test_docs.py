@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import dropwhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -57,7 +58,9 @@ def place(ground: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if _snippets(p)], ids=lambda p: str(p.relative_to(ROOT))
 )
-def test_snippets_run(page: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_snippets_run(
+    page: Path, place: Path, tiny_network: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     names: dict[str, object] = {}
     text = page.read_text(encoding="utf-8")
     for language, snippet in _snippets(page):
@@ -65,7 +68,7 @@ def test_snippets_run(page: Path, place: Path, capsys: pytest.CaptureFixture[str
             exec(compile(snippet, str(page), "exec"), names)
         else:
             for command in _commands(snippet):
-                _given(command)
+                _given(command, tiny_network)
     said = capsys.readouterr().out
     for promised in re.findall(r"print\(.*\)  # (.+)", text):
         assert promised in said
@@ -99,15 +102,20 @@ def _commands(snippet: str) -> Iterator[list[str]]:
             assert "$ " in snippet, f"{line!r} is no command that is known"
 
 
-def _given(words: list[str]) -> None:
+def _given(words: list[str], tiny_network: dict[str, Any]) -> None:
     if words[0] == "fit" and "-o" in words:
         # a page that lists ways to fit means each for itself
         shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
-    # what is shown is that the commands work: smaller images and one epoch do for that
-    if words[0] in ("fit", "advise") and not {"--input-size", "--plan"} & set(words):
-        words = [*words, "--input-size", "64"]
-    if words[0] == "fit" and "--budget" in words:
-        words = [*words, "--epochs", "1"]
+    # what is shown is that the commands work: a small network, small images and one epoch do
+    if words[0] in ("fit", "advise"):
+        small = {f"--{name.replace('_', '-')}": value for name, value in tiny_network.items()}
+        if "--backbone" in words:
+            small = {"--input-size": "64"}
+        if "--budget" in words:
+            small["--epochs"] = "1"
+        if "--plan" in words:
+            del small["--input-size"]
+        words = [*words, *(word for option in small.items() for word in option)]
     if words[0] not in ONLY_OPTIONS and "--log-to" not in words:
         _frostline(shlex.join(words))
         return

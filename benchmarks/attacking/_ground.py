@@ -38,7 +38,7 @@ class Ground:
 
 def prepare(work: Path, server: Server) -> Ground:
     """Write images and weights, and run every recipe undisturbed."""
-    images = write_images(work / "images", classes=(3, 8, 9), per_class=20, noise=0.4)
+    images = write_images(work / "images", classes=(3, 8, 9), per_class=13, noise=0.4)
     many = write_images(work / "many", classes=range(10), per_class=106)
     weights = write_weights(work / "weights.safetensors")
     ground = Ground(work, images, many, weights, server, {}, {}, {})

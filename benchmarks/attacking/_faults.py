@@ -65,12 +65,12 @@ def full_disk(ground: Ground, found: dict[str, Any], until: float) -> None:
         found["note"] = "not root: only files that may not grow were tried"
     for what in ("output", "cache", "temporary files") if _may_mount() else ():
         tally = Tally(found, f"full disk for {what}", until)
-        need = 2 * _size(ground.work / "undisturbed" / "cut")
+        need = 2 * _size(ground.whole("cut").place)
         for number in tally.left(len(_SIZES)):
             _on_a_full_disk(ground, tally, "cut", what, int(need * _SIZES[number]))
     tally = Tally(found, "files that may not grow", until)
     for number in tally.left(len(_SIZES)):
-        size = int(_largest(ground.work / "undisturbed" / "cut") * _SIZES[number])
+        size = int(_largest(ground.whole("cut").place) * _SIZES[number])
         place = ground.work / "growing"
         job = ground.job("cut", place / "run", place / "cache", patches={"file_size": size})
         _try(ground, tally, "cut", job, place)
@@ -88,7 +88,7 @@ def _on_a_full_disk(ground: Ground, tally: Tally, recipe: str, what: str, size: 
         else:
             env = {"TMPDIR": str(disk)}
         ended = ground.server.one(ground.job(recipe, run, cache, env=env))
-        reference = ground.reference[recipe]
+        reference = ground.reference(recipe)
         tally.judge(ended, lambda: differences(outcome(run), reference))
         if ended.code:
             _mount(disk, "remount,size=1g")
@@ -111,13 +111,13 @@ def read_only(ground: Ground, found: dict[str, Any], until: float) -> None:
                 run = disk / "run" if "output" in what else place / "run"
                 cache = disk / "cache" if "cache" in what else place / "cache"
                 if what == "output of an unfinished run":
-                    moment = 0.7 * ground.seconds[recipe]
+                    moment = 0.7 * ground.seconds(recipe)
                     ground.server.one(ground.job(recipe, run, cache, after=moment))
                 if what == "cache that holds everything":
-                    shutil.copytree(ground.caches[recipe], cache)
+                    shutil.copytree(ground.whole(recipe).cache, cache)
                 _mount(disk, "remount,ro")
                 ended = ground.server.one(ground.job(recipe, run, cache))
-                reference = ground.reference[recipe]
+                reference = ground.reference(recipe)
                 tally.judge(ended, lambda: differences(outcome(run), reference))  # noqa: B023
             shutil.rmtree(place, ignore_errors=True)
 
@@ -134,10 +134,10 @@ def flipped_bytes(ground: Ground, found: dict[str, Any], until: float) -> None:
 def _flip(ground: Ground, tally: Tally, recipe: str, kind: str, dice: random.Random) -> None:
     place = ground.work / "flipped"
     run, cache = place / "run", place / "cache"
-    shutil.copytree(ground.caches[recipe], cache)
+    shutil.copytree(ground.whole(recipe).cache, cache)
     folder, pattern = cache / kind, "*"
     if kind.startswith("checkpoints"):
-        moment = dice.uniform(0.4, 0.8) * ground.seconds[recipe]
+        moment = dice.uniform(0.4, 0.8) * ground.seconds(recipe)
         ground.server.one(ground.job(recipe, run, cache, after=moment))
         folder = run / "checkpoints"
         pattern = "state.json" if kind.endswith("state") else "*.safetensors"
@@ -149,7 +149,7 @@ def _flip(ground: Ground, tally: Tally, recipe: str, kind: str, dice: random.Ran
             content[dice.randrange(len(content))] = dice.randrange(256)
         path.write_bytes(content)
     ended = ground.server.one(ground.job(recipe, run, cache))
-    tally.judge(ended, lambda: differences(outcome(run), ground.reference[recipe]))
+    tally.judge(ended, lambda: differences(outcome(run), ground.reference(recipe)))
     shutil.rmtree(place)
 
 
@@ -161,11 +161,11 @@ def jumping_clock(ground: Ground, found: dict[str, Any], until: float) -> None:
         place = ground.work / "clock"
         cache = place / "cache"
         if number % 2:
-            shutil.copytree(ground.caches[recipe], cache)
+            shutil.copytree(ground.whole(recipe).cache, cache)
             for path in cache.rglob("*"):
                 os.utime(path, (time.time() + 10**8,) * 2)
         patches = {"clock_jumps": _JUMPS[number % len(_JUMPS)]}
-        moment = 0.6 * ground.seconds[recipe]
+        moment = 0.6 * ground.seconds(recipe)
         job = ground.job(recipe, place / "run", cache, patches=patches)
         ground.server.one(ground.job(recipe, place / "run", cache, patches=patches, after=moment))
         _try(ground, tally, recipe, job, place)
@@ -193,7 +193,7 @@ FAULTS: dict[str, Callable[[Ground, dict[str, Any], float], None]] = {
 
 def _try(ground: Ground, tally: Tally, recipe: str, job: Job, place: Path) -> None:
     """Run a job under a fault; then without it, if it did not get through."""
-    run, reference = place / "run", ground.reference[recipe]
+    run, reference = place / "run", ground.reference(recipe)
     ended = ground.server.one(job)
     tally.judge(ended, lambda: differences(outcome(run), reference))
     if ended.code:

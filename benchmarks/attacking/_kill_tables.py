@@ -15,7 +15,7 @@ def kills_table(found: dict[str, Any]) -> str:
     kills = sum(count["kills"] for count in (*fits.values(), *commands.values()))
     losses = sum(len(count["losses"]) for count in (*fits.values(), *commands.values()))
     lines = [
-        f"{kills} kills (SIGKILL) at random moments, {losses} losses. A run is killed up to six"
+        f"{kills} kills (SIGKILL) at random moments, {losses} losses. A run is killed up to eight"
         " times, with an empty store or a filled one; then the same command finishes, and"
         " `plan.json`, `metrics.json`, `audit.json` (without times), `predictions.csv` and every"
         " file of `model/` must have the bytes of a run that nobody disturbed. After every kill"

@@ -83,7 +83,9 @@ def fit(images: Path, run: Path, weights: Path, options: list[str]) -> list[str]
 
 
 def outcome(run: Path) -> dict[str, str]:
-    """Everything that a finished run must share with its twin: fingerprints by file."""
+    """Everything that a run must share with its twin: fingerprints by file; none if unfinished."""
+    if not (run / "metrics.json").exists():
+        return {}
     names = ("plan.json", "metrics.json", "audit.json", "predictions.csv", *_model_files(run))
     return {name: digest(run / name) for name in names}
 

@@ -23,7 +23,7 @@ def share_store(ground: Ground, found: dict[str, Any], until: float) -> None:
         dice, place = random.Random(number), ground.work / "shared"
         cache = place / "cache"
         first, second = ("cut", "finetune") if number % 2 else ("head", "full")
-        moment = dice.uniform(0.0, 2.0 * ground.seconds[first])
+        moment = dice.uniform(0.0, 2.0 * ground.seconds(first))
         killed, other = ground.server.run(
             _said(ground.job(first, place / "a", cache, after=moment), place / "a.txt"),
             _said(ground.job(second, place / "b", cache), place / "b.txt"),
@@ -33,8 +33,8 @@ def share_store(ground: Ground, found: dict[str, Any], until: float) -> None:
             ground.server.one(ground.job(first, place / "a", cache))
         wrong = [] if other.code == 0 else [f"the other ended with {other.code}: {other.said}"]
         for recipe, run in ((first, place / "a"), (second, place / "b")):
-            wrong += [f"{recipe}: {n}" for n in differences(outcome(run), ground.reference[recipe])]
-            wrong += broken(run, cache, ground.reference[recipe])
+            wrong += [f"{recipe}: {n}" for n in differences(outcome(run), ground.reference(recipe))]
+            wrong += broken(run, cache, ground.reference(recipe))
         _count(found, wrong)
         shutil.rmtree(place)
 
@@ -50,7 +50,7 @@ def share_folder(ground: Ground, found: dict[str, Any], until: float) -> None:
                 for i in range(2)
             )
         )
-        wrong = differences(outcome(place / "run"), ground.reference[recipe])
+        wrong = differences(outcome(place / "run"), ground.reference(recipe))
         if sorted(end.code for end in ended) != [0, 2] or not all(end.clear for end in ended):
             wrong.append(f"they ended with {[(end.code, end.said) for end in ended]}")
         _count(found, wrong)
@@ -62,7 +62,7 @@ def share_target(ground: Ground, found: dict[str, Any], until: float) -> None:
     expected: dict[str, bytes] = {}
     for number in _rounds(found, until):
         dice, place = random.Random(number), ground.work / "one target"
-        shutil.copytree(ground.work / "undisturbed" / "cut" / "run", place / "run")
+        shutil.copytree(ground.whole("cut").place / "run", place / "run")
         kind, target = (("hub", "folder"), ("onnx", "model.onnx"))[number % 2]
         words = ["export", str(place / "run"), "-o", str(place / target), "--to", kind]
         job = Job([*words, "--overwrite"], place / "cache", place / "said.txt")

@@ -30,7 +30,7 @@ def stop_politely(ground: Ground, found: dict[str, Any], until: float) -> None:
                 recipe,
                 place / "run",
                 place / "cache",
-                after=dice.uniform(0.0, ground.seconds[recipe]),
+                after=dice.uniform(0.0, ground.seconds(recipe)),
                 signal=int(number),
             )
             ended = ground.server.one(job)
@@ -47,6 +47,6 @@ def stop_politely(ground: Ground, found: dict[str, Any], until: float) -> None:
                 )
             if not (place / "run" / "metrics.json").exists():
                 ground.server.one(ground.job(recipe, place / "run", place / "cache"))
-            for name in differences(outcome(place / "run"), ground.reference[recipe]):
+            for name in differences(outcome(place / "run"), ground.reference(recipe)):
                 count["wrong"].append({"what": f"{recipe}: {name} differs", "phase": ended.phase})
             shutil.rmtree(place)

@@ -34,7 +34,7 @@ from frostline.strategy.layers import redescribe
 from frostline.strategy.networks import best_network, open_networks
 from frostline.timing import Stopwatch
 
-#: parts of the settings that never change a result
+#: parts of the settings that change no result: another number of threads only its last digits
 _WITHOUT_EFFECT = {"workers", "threads"}
 
 

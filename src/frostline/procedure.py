@@ -134,7 +134,7 @@ def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) 
         labels=task.labels[rows],
         groups=task.groups[rows],
         class_weights=weights,
-        options=(str(task.settings.seed), " ".join(adapt_when)),
+        options=(str(task.settings.seed), " ".join(adapt_when), store.way),
     )
     return kept_or(key, collect, rows)
 

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from twins import outcome  # type: ignore[import-not-found]
+
+import frostline
 
 Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """Images, and what a run on them must give."""
+
+    images: Path
+    outcome: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    tiny: Options, digits_into: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Undisturbed:
+    """A whole run with a store of its own."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    digits_into(folder / "images", per_class=7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FROSTLINE_CACHE", str(folder / "cache"))
+        frostline.fit(folder / "images", folder / "run", **tiny)
+    return Undisturbed(folder / "images", outcome(folder / "run"))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from twins import outcome  # type: ignore[import-not-found]
 import frostline
 from frostline.artifact import run_folder
 from frostline.progress import NullProgress, Task
-
-Write = Callable[..., None]
 
 
 class Listener(NullProgress):
@@ -41,18 +38,13 @@ POINTS: list[tuple[str, Point]] = [
 
 
 def test_a_run_that_is_killed_at_every_step_ends_with_the_same_bits(
-    tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits_into: Write
+    tiny: dict[str, Any], undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = tmp_path / "images"
-    digits_into(images, per_class=7)
-    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "one cache"))
-    frostline.fit(images, tmp_path / "whole", **tiny)
-    expected = outcome(tmp_path / "whole")
-    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "another"))
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
     run = tmp_path / "run"
     for name, point in POINTS:
         with dying(point):
-            frostline.fit(images, run, **tiny)
+            frostline.fit(undisturbed.images, run, **tiny)
         final = [p.name for p in run.rglob("*") if p.is_file() and not p.name.startswith(".")]
         assert "metrics.json" not in final, name
         assert ("model.json" in final) == (name == "metrics"), name
@@ -62,10 +54,10 @@ def test_a_run_that_is_killed_at_every_step_ends_with_the_same_bits(
             assert (run / "checkpoints" / "folds" / "0" / "state.json").exists()
     # the last death was so late that nothing is trained again
     listener = Listener()
-    result = frostline.fit(images, run, **tiny, progress=listener)
+    result = frostline.fit(undisturbed.images, run, **tiny, progress=listener)
     assert "cross-validation" in listener.labels
     assert not [la for la in listener.labels if la.startswith(("Training", "frozen layers"))]
-    assert outcome(run) == expected
+    assert outcome(run) == undisturbed.outcome
     assert result.metrics["images_computed"] == 0
     assert not list(run.rglob(".*"))
     assert {path.name for path in run.iterdir()} <= set(run_folder.OURS)

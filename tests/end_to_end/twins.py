@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-#: they tell about the machine, its clock, and what was known before
+#: they tell about the machine, its clock, where images lie, and what was known before
 _OF_THE_MACHINE = {
+    "source",
     *("seconds", "peak_memory_bytes", "pass", "images_computed"),
     *("engine", "engine_reason"),
 }
@@ -17,11 +18,12 @@ _OF_THE_MACHINE = {
 def outcome(run: Path) -> dict[str, str]:
     """Every file that decides something, by name: digests, or JSON without times."""
     found = {}
-    for name in ("plan.json", "metrics.json", "audit.json"):
+    for name in ("plan.json", "metrics.json", "audit.json", "model/model.json"):
         content = json.loads((run / name).read_text())
         found[name] = json.dumps(timeless(content), sort_keys=True)
     for path in (run / "predictions.csv", *sorted((run / "model").iterdir())):
-        found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.name != "model.json":
+            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
 

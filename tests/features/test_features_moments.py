@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,18 @@ def test_moments_come_from_the_disk_the_second_time_bit_for_bit(
     for one, two, three in zip(first.layers, second.layers, third.layers, strict=True):
         np.testing.assert_array_equal(one.mean, two.mean[:4])
         np.testing.assert_array_equal(one.square, three.square)
+
+
+def test_moments_of_another_number_of_threads_are_measured_anew(
+    run: Run, pictures: Catalog, heard: Any
+) -> None:
+    # PyTorch's last digits turn on it, and what a store holds must not show in a result
+    store = run(pictures)
+    for threads, expected in ((1, [4]), (2, [4]), (1, [])):
+        resolved = store.resolved.model_copy(update={"threads": threads})
+        heard.totals.clear()
+        replace(store, resolved=resolved, _moments={}).moments(np.arange(12), limit=4)
+        assert list(heard.totals.values()) == expected
 
 
 def _network(name: str, size: int = 64, **options: Any) -> Network:

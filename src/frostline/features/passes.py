@@ -23,7 +23,7 @@ from frostline.features.engines.base import (
 )
 from frostline.features.engines.choose import CHECK_IMAGES, open_engine
 from frostline.features.engines.torch_engine import TorchEngine
-from frostline.features.locations import arrays_folder
+from frostline.features.locations import arrays_folder, key_of
 from frostline.features.moments import BatchNormMoments, MomentsBody, chosen_rows, moments_part
 from frostline.features.pictures import PREPARED_BYTES, Pictures, Prepared, stacked
 from frostline.features.shelf_life import Watch, keep_within_limit
@@ -106,6 +106,12 @@ class FeatureStore:
         if np.array_equal(self.places, np.arange(len(self.known))):
             return self.known
         return np.asarray(self.table(list(self.slices), np.arange(len(self.places))))
+
+    @property
+    def way(self) -> str:
+        """What the last digits of PyTorch's results turn on, besides the images."""
+        threads = f"{self.resolved.threads} threads"
+        return threads if self.resolved.device == "cpu" else self.resolved.device
 
     def table(self, names: Sequence[str], rows: IntArray) -> Selection:
         """Return the columns of some taps, in the order of ``names``, without copying them."""
@@ -256,7 +262,7 @@ class FeatureStore:
         """Look moments up by image content, compute and store those that are new."""
         part = moments_part(self.network, body)
         kept = ImageStore(
-            arrays_folder(part.key),
+            arrays_folder(key_of(part.key, self.way)),
             {"moments": Field("float32", (body.width,))},
             progress=self.progress,
         )

@@ -55,12 +55,17 @@ def _fuzz(name: str, seconds: float, folder: Path) -> dict[str, Any]:
             code = 124
     result = folder / "result.json"
     found: dict[str, Any] = json.loads(result.read_text()) if result.exists() else {}
-    if not found:
+    if code:
         # the process died, or hangs, over the input that it wrote down last
         current = folder / "findings" / "current"
         size = current.stat().st_size if current.exists() else 0
-        found = {"findings": {f"exit code {code}": {"what": "died or hung", "bytes": size}}}
+        died = {"what": "died or hung", "bytes": size, "log": _end_of(folder / "log")}
+        found.setdefault("findings", {})[f"exit code {code}"] = died
     return found
+
+
+def _end_of(log: Path) -> str:
+    return log.read_bytes()[-300:].decode(errors="replace")
 
 
 def section(found: dict[str, Any]) -> str:
@@ -80,6 +85,6 @@ def section(found: dict[str, Any]) -> str:
 
 def _row(entry: dict[str, Any]) -> str:
     numbers = [f"{entry.get(key, 0):,}" for key in ("inputs", "fine", "refused")]
-    slowest, findings = entry.get("slowest_seconds", 0.0), entry["findings"]
+    slowest, findings = entry.get("slowest_seconds", 0.0), entry.get("findings", {})
     cells = [entry["what"], str(entry["seconds"]), *numbers, f"{slowest:.1f} s", str(len(findings))]
     return f"| {' | '.join(cells)} |"

@@ -56,7 +56,8 @@ def _learner(given: Job) -> object:
         item_tfms=Resize(given.size),
         batch_tfms=[*aug_transforms(), Normalize.from_stats(_HALF, _HALF)],
     )
-    loaders = block.dataloaders(frame, bs=64, num_workers=given.threads)
+    # it drops incomplete batches: of fewer images than one batch it would learn nothing
+    loaders = block.dataloaders(frame, bs=min(64, len(train)), num_workers=given.threads)
     learner = vision_learner(
         loaders, "tf_efficientnet_lite0", pretrained=False, normalize=False, metrics=accuracy
     )

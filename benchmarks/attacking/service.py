@@ -146,13 +146,17 @@ def _ends(ends: list[dict[str, Any]]) -> str:
     for end in ends:
         for word, count in end["health"].items():
             health[word] = health.get(word, 0) + count
+    lost = sum(sum(end["unexpected"].values()) for end in ends)
+    late = total("asked") - total("answered") - lost
     return (
         f"SIGTERM in the middle of work, {len(ends)} times: {total('answered')} of "
         f"{total('asked')} requests that had begun were answered (of a third of them only half had "
-        f"come), {total('images'):,} images, {total('swapped')} swapped. Asked for its health from "
-        f"the signal on, the service said: {_counts(health)}; after its first `stopping` it never "
-        f"called itself well again ({total('well_again')} times). Requests that came later and "
-        f"were classified all the same: {total('late_answered')}. Exit codes other than 0: "
+        f"come), {total('images'):,} images, {total('swapped')} swapped. {late} were first seen "
+        "more than a second after the signal, on so busy a machine, and were told to come back; "
+        f"{lost} got no answer. Asked for its health from the signal on, the service said: "
+        f"{_counts(health)}; after its first `stopping` it called itself well again "
+        f"{total('well_again')} times. Requests sent two seconds after the signal and classified "
+        f"all the same: {total('late_answered')}. Exit codes other than 0: "
         f"{sum(end['exit_code'] != 0 for end in ends)}."
     )
 

@@ -51,6 +51,13 @@ def test_a_rare_class_that_is_found_is_worth_more_than_accuracy_says() -> None:
     assert "labels may be wrong" not in words
 
 
+def test_one_rare_image_does_not_prove_that_nothing_was_learned() -> None:
+    truth = np.repeat([0, 1], [300, 1])
+    words = said(truth, np.zeros(301, dtype=np.int64))
+    assert "too unequal" in words
+    assert "labels may be wrong" not in words
+
+
 def test_classes_that_are_never_recognised_are_named() -> None:
     truth = np.repeat([0, 1, 2], [60, 30, 7])
     guess = np.where(truth == 2, 0, truth)

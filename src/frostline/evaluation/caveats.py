@@ -15,6 +15,8 @@ from frostline.evaluation.scores import Scores
 #: a class that was judged on fewer images is named: one image more or less would change its recall
 #: by more than 20 points
 FEW = 5
+#: balanced accuracy above chance that must be ruled out before nothing is said to be learned
+_UNCLEAR = 0.15
 #: classes that one sentence names
 _NAMED = 3
 
@@ -79,7 +81,7 @@ def caveats(
 
 
 def _no_better(scores: Scores, baseline: Baseline, classes: Sequence[str]) -> list[str]:
-    """Compare with the baseline; a balanced accuracy above chance makes it a milder sentence."""
+    """Compare with the baseline, and let the balanced accuracy say how bad that is."""
     if scores.accuracy_interval[0] > baseline.accuracy:
         return []
     always = (
@@ -87,10 +89,17 @@ def _no_better(scores: Scores, baseline: Baseline, classes: Sequence[str]) -> li
         f"for {baseline.accuracy:.1%} of these images"
     )
     occurring = sum(row["support"] > 0 for row in scores.per_class)
-    if occurring > 1 and scores.balanced_accuracy_interval[0] > 1.0 / occurring:
+    chance, (low, high) = 1.0 / max(1, occurring), scores.balanced_accuracy_interval
+    if occurring > 1 and low > chance:
         return [
             f"{always}, and {scores.accuracy:.1%} is not clearly more. The balanced accuracy, "
             f"{scores.balanced_accuracy:.1%}, tells more here."
+        ]
+    if occurring > 1 and high > chance + _UNCLEAR:
+        return [
+            f"{always}, and {scores.accuracy:.1%} is not clearly more. These images are too few, "
+            "or too unequal, to tell whether anything was learned: the balanced accuracy may lie "
+            f"anywhere from {low:.0%} to {high:.0%}."
         ]
     return [
         f"{always}, and {scores.accuracy:.1%} is not clearly more: nothing was learned that helps "

@@ -21,8 +21,8 @@ UInt8Array = npt.NDArray[np.uint8]
 PLACES = 8
 #: images that are looked at, at most
 MOST_IMAGES = 1_000
-#: a class with fewer images says too little
-FEWEST = 10
+#: of a class with fewer images some place tells nearly all by chance
+FEWEST = 25
 #: more classes are not looked at: each costs a comparison at every place
 MOST_CLASSES = 50
 #: the best place tells the class from the others for at least so many pairs of images ...

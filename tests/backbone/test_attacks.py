@@ -385,7 +385,7 @@ def test_a_cut_lies_where_its_name_ends() -> None:
             handle = layer.register_forward_hook(lambda _, __, y, seen=seen: seen.append(y.clone()))
             module(X)
             handle.remove()
-            assert torch.equal(network._part(None, [cut.node])(X), seen[-1]), name
+            assert torch.equal(network._parts.between(None, [cut.node])(X), seen[-1]), name
 
 
 def test_tensors_made_from_sizes_grow_with_the_batch() -> None:

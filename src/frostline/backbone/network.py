@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,20 +12,13 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from frostline.backbone.carving import Carver
 from frostline.backbone.cuts import Cut, choose_taps, find_cuts, stage_paths
 from frostline.backbone.ends import output_layers
 from frostline.backbone.holding import original_class, release_all
-from frostline.backbone.measuring import Size, Step, find_sizes, measure
+from frostline.backbone.measuring import Step, find_sizes, measure
 from frostline.backbone.merging import merge
-from frostline.backbone.parts import (
-    Part,
-    Stretch,
-    cut_out,
-    end_of,
-    matching_node,
-    targets,
-    to_the_end,
-)
+from frostline.backbone.parts import Part, cut_out, matching_node
 from frostline.backbone.sources import Source, at_size, load_source
 from frostline.backbone.taps import TapsBody
 from frostline.backbone.tracing import Traced, first_difference, trace
@@ -71,8 +63,9 @@ class Network:
         self.example_shape = tuple(source.example.shape)
         self._source = source
         self._traced: Traced = trace(source.net, name, source.example)
-        self._sizes: dict[str, Size] = find_sizes(self._traced, len(source.example))
-        self._steps: list[Step] = measure(source.net, self._traced, source.example, self._sizes)
+        sizes = find_sizes(self._traced, len(source.example))
+        self._steps: list[Step] = measure(source.net, self._traced, source.example, sizes)
+        self._parts = Carver(source.net, self._traced, sizes, self._steps)
         self.cuts: tuple[Cut, ...] = tuple(self._find())
         if not self.cuts:
             raise CutError(
@@ -82,7 +75,7 @@ class Network:
         self.last = self._find_last()
         self.taps = choose_taps(self.feature_cuts)
         self.macs = self.last.macs_before
-        self.feature_module = self._part(None, [self.last.node])
+        self.feature_module = self._parts.between(None, [self.last.node])
         self.weights_id = fingerprint(self.feature_module)
         self.notes = (*source.notes, *self._traced.notes)
 
@@ -223,7 +216,7 @@ class Network:
 
     def prefix(self, cut: str) -> Part:
         """Return the part up to ``cut``: image to activations. Shares the network's layers."""
-        return self._part(None, [self.cut(cut).node])
+        return self._parts.between(None, [self.cut(cut).node])
 
     def suffix(self, cut: str, to: str | None = None) -> Part:
         """Return the part after ``cut``, up to ``to`` or the deepest feature map.
@@ -236,7 +229,7 @@ class Network:
         start, end = self.cut(cut), self.last if to is None else self.cut(to)
         if self._place(end.node) <= self._place(start.node):
             raise CutError(f"{end.name!r} does not lie deeper than {start.name!r}.")
-        return self._part(start.node, [end.node])
+        return self._parts.between(start.node, [end.node])
 
     def split(self, cut: str) -> tuple[Part, Part]:
         """Return the network in two parts; ``suffix(prefix(x))`` equals ``module(x)``.
@@ -245,7 +238,7 @@ class Network:
         network's layers, and together have every entry of its state dict.
         """
         found = self.cut(cut)
-        return self._part(None, [found.node]), self._rest(found)
+        return self._parts.between(None, [found.node]), self._parts.rest(found.node)
 
     def merge(self, prefix: nn.Module, suffix: nn.Module) -> nn.Module:
         """Return a plain copy of the network with the tensors of two parts of :meth:`split`.
@@ -269,7 +262,7 @@ class Network:
     def body(self, taps: Sequence[str]) -> TapsBody:
         """Return a module that gives the pooled activations at ``taps``, side by side."""
         cuts = sorted((self.cut(name) for name in taps), key=lambda c: self._place(c.node))
-        return TapsBody(self._part(None, [c.node for c in cuts], as_tuple=True), cuts)
+        return TapsBody(self._parts.between(None, [c.node for c in cuts], as_tuple=True), cuts)
 
     def layers(self, after: str | None = None, to: str | None = None) -> list[str]:
         """Name the layers between two cuts, as few names as say it exactly.
@@ -402,71 +395,8 @@ class Network:
         self.cuts = self.cuts[: end.index + 1]
         self.taps = choose_taps(self.cuts)
         self.macs = end.macs_before
-        self.feature_module = self._part(None, [end.node])
+        self.feature_module = self._parts.between(None, [end.node])
         self.weights_id = fingerprint(self.feature_module)
-
-    def _part(self, start: fx.Node | None, ends: list[fx.Node], *, as_tuple: bool = False) -> Part:
-        stretch = cut_out(
-            self._traced.graph,
-            start,
-            ends,
-            sizes=self._sizes,
-            as_tuple=as_tuple,
-            overwritten=self._overwritten,
-        )
-        training = None
-        whole = self._traced.training
-        if whole is not None:
-            other = None if start is None else matching_node(self._traced, start)
-            others = [matching_node(self._traced, end) for end in ends]
-            found = [end for end in others if end is not None]
-            if (start is None or other is not None) and len(found) == len(ends):
-                # an auxiliary branch may cross the cut in training; it belongs to the old task
-                with contextlib.suppress(CutError):
-                    training = cut_out(
-                        whole,
-                        other,
-                        found,
-                        sizes=self._sizes,
-                        as_tuple=as_tuple,
-                        overwritten=self._overwritten,
-                    ).graph
-        return self._as_part(stretch, training, start, rest=False)
-
-    def _rest(self, cut: Cut) -> Part:
-        stretch = to_the_end(
-            self._traced.graph, cut.node, sizes=self._sizes, overwritten=self._overwritten
-        )
-        training = None
-        whole = self._traced.training
-        if whole is not None and _one_tensor(whole):
-            other = matching_node(self._traced, cut.node)
-            if other is not None:
-                with contextlib.suppress(CutError):
-                    training = to_the_end(
-                        whole, other, sizes=self._sizes, overwritten=self._overwritten
-                    ).graph
-        return self._as_part(stretch, training, cut.node, rest=True)
-
-    def _as_part(
-        self, stretch: Stretch, training: fx.Graph | None, start: fx.Node | None, *, rest: bool
-    ) -> Part:
-        mine = targets(stretch.graph) | (targets(training) if training is not None else set())
-        whole = targets(self._traced.graph)
-        if self._traced.training is not None:
-            whole |= targets(self._traced.training)
-        return Part(
-            self.module,
-            (stretch.graph, training),
-            self._traced.constants,
-            elsewhere=whole - mine,
-            rest=rest,
-            expects=self._steps[self._place(start)].shape if start and stretch.fixed else None,
-        )
-
-    @cached_property
-    def _overwritten(self) -> frozenset[str]:
-        return frozenset(step.node.name for step in self._steps if step.overwritten)
 
 
 def split(module: nn.Module, cut: str, *, example: torch.Tensor | None = None) -> tuple[Part, Part]:
@@ -480,7 +410,3 @@ def _reads(step: Step, path: str) -> bool:
 
 def _at_or_below(path: str, stages: set[str]) -> bool:
     return any(path == stage or path.startswith(stage + ".") for stage in stages)
-
-
-def _one_tensor(graph: fx.Graph) -> bool:
-    return isinstance(end_of(graph).args[0], fx.Node)

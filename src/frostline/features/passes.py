@@ -1,4 +1,4 @@
-"""The frozen work of a run: one pass over all images, and what is asked for later."""
+"""The frozen work of a run: what one pass over all images found, and what is asked for later."""
 
 from __future__ import annotations
 
@@ -11,23 +11,15 @@ import torch
 
 from frostline.backbone.network import Network
 from frostline.backbone.statistics import with_statistics_of
-from frostline.errors import StoreError, UnreadableImageError
 from frostline.features.activations import Activations, Shelf, Slots, ViewPlan, fill
-from frostline.features.engines.base import (
-    Engine,
-    PassTimes,
-    part_key,
-    prefix_part,
-    taps_part,
-    through,
-)
+from frostline.features.engines.base import Engine, PassTimes, prefix_part, through
 from frostline.features.engines.choose import CHECK_IMAGES, open_engine
 from frostline.features.engines.torch_engine import TorchEngine
 from frostline.features.locations import arrays_folder, key_of
 from frostline.features.moments import BatchNormMoments, MomentsBody, chosen_rows, moments_part
-from frostline.features.pictures import PREPARED_BYTES, Pictures, Prepared, stacked
-from frostline.features.shelf_life import Watch, keep_within_limit
-from frostline.features.store import SHARD_ROWS, Arrays, Field, ImageStore
+from frostline.features.pictures import PREPARED_BYTES, Pictures, stacked
+from frostline.features.store import Field, ImageStore
+from frostline.features.taps_pass import TapsPass, keep, open_taps
 from frostline.images.catalog import Catalog
 from frostline.images.views import Level
 from frostline.linear.selection import Selection
@@ -46,7 +38,6 @@ _STATISTICS_BATCH = 64
 ACTIVATION_BYTES = 16 * 10**9
 #: views that room is made for: the clean one and four augmented ones
 MOST_STORED_VIEWS = 5
-_THUMBNAIL = (32, 32, 3)
 _STORED = "stored"
 
 
@@ -132,7 +123,7 @@ class FeatureStore:
         if len(images) == 0:
             return np.zeros((0, self.known.shape[1]), dtype=np.float32)
         if self._opened is None:
-            self._opened, _ = _open(self.network, images[:CHECK_IMAGES], self.resolved)
+            self._opened, _ = open_taps(self.network, images[:CHECK_IMAGES], self.resolved)
         results = through(self._opened, ((None, image) for image in images))
         return np.stack([result for _, result in results])
 
@@ -162,7 +153,7 @@ class FeatureStore:
         if key not in self._adapted:
             chosen = chosen_rows(self.catalog.digests, rows, STATISTICS_IMAGES)
             network = with_statistics_of(self.network, self._batches(chosen))
-            one_pass = _TapsPass(network, self.pictures, self.resolved, self.progress)
+            one_pass = TapsPass(network, self.pictures, self.resolved, self.progress)
             digests = [self.catalog.digests[row] for row in rows]
             found = one_pass.run(list(dict.fromkeys(digests)), max_pixels=self.pictures.max_pixels)
             places = np.full(len(self.catalog), -1, dtype=np.int64)
@@ -279,7 +270,7 @@ class FeatureStore:
                     arrays["moments"][place] = result
                     bar.advance()
             names = [digests[place] for place in missing]
-            _keep(kept, names, {"moments": arrays["moments"][missing]}, self.progress)
+            keep(kept, names, {"moments": arrays["moments"][missing]}, self.progress)
         return np.asarray(arrays["moments"], dtype=np.float32)
 
 
@@ -309,7 +300,7 @@ def run_passes(
         # without training only few images are looked at again
         prepared_bytes=None if settings.may_train else PREPARED_BYTES // 4,
     )
-    one_pass = _TapsPass(network, pictures, resolved, progress)
+    one_pass = TapsPass(network, pictures, resolved, progress)
     arrays = one_pass.run(list(dict.fromkeys(catalog.digests)), max_pixels=settings.max_pixels)
     bad = one_pass.unreadable
     readable = catalog.without(
@@ -342,123 +333,3 @@ def _gathered(values: UInt8Array, places: IntArray) -> UInt8Array:
     if np.array_equal(places, np.arange(len(values))):
         return values
     return values[places]
-
-
-class _TapsPass:
-    """One pass over the images: decode, run, store."""
-
-    def __init__(
-        self, network: Network, pictures: Pictures, resolved: ResolvedSettings, progress: Progress
-    ) -> None:
-        self._network, self._pictures = network, pictures
-        self._resolved, self._progress = resolved, progress
-        body = network.body(network.taps)
-        self.slices = dict(body.slices)
-        self.unreadable: dict[str, str] = {}
-        self.place: dict[str, int] = {}
-        self.engine: Engine | None = None
-        self.reason = "every image was found in the store"
-        self.computed = 0
-        self.times = PassTimes()
-        self.key = part_key(network, "taps", [*network.taps, resolved.precision])
-        self._store = ImageStore(
-            arrays_folder(self.key),
-            {
-                "taps": Field("float32", (body.width,)),
-                "thumbnail": Field("uint8", _THUMBNAIL),
-                "n_pixels": Field("int64"),
-            },
-            progress=progress,
-        )
-
-    def run(self, digests: list[str], *, max_pixels: int) -> Arrays:
-        """Return arrays with one row for each digest; ``place`` says which."""
-        self.place = {digest: i for i, digest in enumerate(digests)}
-        arrays, found = self._store.get(digests)
-        # a limit that was lowered since counts for stored images, too
-        found &= arrays["n_pixels"] <= max_pixels
-        missing = [digest for digest in digests if not found[self.place[digest]]]
-        if not missing:
-            return arrays
-        fresh: list[str] = []
-        watch = Watch()
-        try:
-            with self._progress.task("looking at images", len(missing)) as bar:
-                for image, taps in self._computed(missing):
-                    row = self.place[image.digest]
-                    arrays["taps"][row] = taps
-                    arrays["thumbnail"][row] = image.thumbnail
-                    arrays["n_pixels"][row] = image.n_pixels
-                    fresh.append(image.digest)
-                    bar.advance()
-                    if len(fresh) >= SHARD_ROWS:
-                        self._keep(fresh, arrays, watch)
-                        fresh = []
-        finally:
-            # also when interrupted: what was done is kept
-            self._keep(fresh, arrays, None)
-        return arrays
-
-    def _keep(self, digests: list[str], arrays: Arrays, watch: Watch | None) -> None:
-        rows = [self.place[digest] for digest in digests]
-        fresh = {name: values[rows] for name, values in arrays.items()}
-        _keep(self._store, digests, fresh, self._progress, watch)
-        self.computed += len(digests)
-
-    def _computed(self, digests: list[str]) -> Iterator[tuple[Prepared, FloatArray]]:
-        readable = self._readable(digests)
-        first = [image for _, image in zip(range(CHECK_IMAGES), readable, strict=False)]
-        if not first:
-            return
-        check = np.stack([image.pixels for image in first])
-        self.engine, self.reason = _open(self._network, check, self._resolved, len(digests))
-
-        def everything() -> Iterator[tuple[Prepared, UInt8Array]]:
-            for image in first:
-                yield image, image.pixels
-            for image in readable:
-                yield image, image.pixels
-
-        yield from through(self.engine, everything(), self.times)
-
-    def _readable(self, digests: list[str]) -> Iterator[Prepared]:
-        for digest, result in zip(digests, self._pictures.prepare(digests), strict=True):
-            if isinstance(result, UnreadableImageError):
-                self.unreadable[digest] = result.reason
-            else:
-                yield result
-
-
-def _keep(
-    store: ImageStore,
-    digests: list[str],
-    arrays: Arrays,
-    progress: Progress,
-    watch: Watch | None = None,
-) -> None:
-    """Write to the store; a disk that is full or read-only costs time later, not this run.
-
-    With a ``watch`` more is to come: the store is put in order when the last is written.
-    """
-    try:
-        store.add(digests, arrays)
-        if watch is not None:
-            watch.wrote(sum(values.nbytes for values in arrays.values()))
-            return
-        store.compact()
-        keep_within_limit()
-    except StoreError as error:
-        progress.note(f"What was computed could not be kept for later runs: {error}")
-
-
-def _open(
-    network: Network, check: UInt8Array, resolved: ResolvedSettings, n_images: int = 0
-) -> tuple[Engine, str]:
-    return open_engine(
-        taps_part(network, network.taps),
-        check=check,
-        threads=resolved.threads,
-        device=resolved.device,
-        precision=resolved.precision,
-        n_images=n_images,
-    )

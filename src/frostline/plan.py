@@ -163,8 +163,8 @@ class Recipe(_Data):
 
     epochs: int = Field(ge=1, le=10_000)
     batch_size: int = Field(ge=1, le=4096)
-    learning_rate: float = Field(gt=0, le=10)
-    head_learning_rate: float = Field(gt=0, le=10)
+    learning_rate: float = Field(gt=0, le=1_000)
+    head_learning_rate: float = Field(gt=0, le=1_000)
     layer_decay: float = Field(gt=0, le=1, default=1.0)
     weight_decay: float = Field(ge=0, le=100, default=1e-4)
     warmup_share: float = Field(ge=0, lt=1, default=0.1)

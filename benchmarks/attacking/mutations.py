@@ -83,12 +83,10 @@ def broken_text(text: str, mutant: Mutant) -> str:
     ValueError
         If the line does not occur exactly once.
     """
-    lines = text.splitlines(keepends=True)
-    places = [i for i, line in enumerate(lines) if line.strip() == mutant.line]
-    if len(places) != 1:
-        raise ValueError(f"{mutant.file} has {len(places)} lines {mutant.line!r}, expected one.")
-    lines[places[0]] = lines[places[0]].replace(mutant.line, mutant.replacement)
-    return "".join(lines)
+    found = text.count(mutant.line)
+    if found != 1:
+        raise ValueError(f"{mutant.file} has {mutant.line!r} {found} times, expected once.")
+    return text.replace(mutant.line, mutant.replacement)
 
 
 def _killed(tree: Path, mutant: Mutant, until: float) -> bool | None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from frostline.backbone.network import Network
 from frostline.errors import InputError, UnreadableImageError
-from frostline.features import passes
+from frostline.features import passes, taps_pass
 from frostline.features import pictures as pictures_module
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.features.pictures import Pictures
@@ -94,11 +94,11 @@ def test_the_store_is_put_in_order_once_however_many_images_there_are(
     run: Run, pictures: Catalog, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]
 ) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(passes, "keep_within_limit", lambda: looks.append("limit"))
+    monkeypatch.setattr(taps_pass, "keep_within_limit", lambda: looks.append("limit"))
     monkeypatch.setattr(ImageStore, "compact", lambda _: looks.append("compact"))
     for rows in (2, 5, 1000):
         looks.clear()
-        monkeypatch.setattr(passes, "SHARD_ROWS", rows)
+        monkeypatch.setattr(taps_pass, "SHARD_ROWS", rows)
         assert run(pictures).computed == len(set(pictures.digests))
         assert looks == ["compact", "limit"]
         assert run(pictures).computed == 0
@@ -242,7 +242,7 @@ def test_a_cache_that_cannot_be_written_is_noted_and_the_run_goes_on(
 def test_results_are_written_while_the_pass_goes_on(
     run: Run, pictures: Catalog, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passes, "SHARD_ROWS", 5)
+    monkeypatch.setattr(taps_pass, "SHARD_ROWS", 5)
     run(pictures)
     assert len(list((cache / "images").rglob("*.shard"))) == 5
 

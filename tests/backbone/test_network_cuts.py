@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
+from frostline.backbone.freezing import freeze
 from frostline.backbone.network import Network
 from frostline.backbone.pooling import pooled
 from frostline.errors import BackboneError, CutError
@@ -51,6 +53,47 @@ def test_prefix_and_suffix_are_the_network_bit_for_bit(name: str) -> None:
     assert 0.9 < depths[-1] <= 1.0
     assert len(network.taps) <= 10
     assert network.taps[-1] == network.last.name
+
+
+def test_a_copy_is_independent_and_not_traced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = Network.load("test_efficientnet", pretrained=False, size=64)
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        before = network.feature_module(x)
+    monkeypatch.setattr("frostline.backbone.network.trace", None)
+    other = network.copy()
+    assert other.weights_id == network.weights_id
+    assert [cut.name for cut in other.cuts] == [cut.name for cut in network.cuts]
+    mine = {id(p) for p in network.module.parameters()}
+    with torch.no_grad():
+        assert torch.equal(other.feature_module(x), before)
+        for part in (other.feature_module, *other.split("blocks.2"), other.body(other.taps)):
+            assert not mine & {id(p) for p in part.parameters()}
+        for parameter in other.module.parameters():
+            parameter.add_(1.0)
+        assert not torch.equal(other.feature_module(x), before)
+        assert torch.equal(network.feature_module(x), before)
+
+
+@pytest.mark.parametrize("change", ["a layer", "a mode"])
+def test_a_copy_of_what_was_changed_since_is_traced_anew(change: str) -> None:
+    torch.manual_seed(0)
+    network = Network.load("test_efficientnet", pretrained=False, size=64)
+    module: Any = network.module
+    if change == "a layer":
+        module.blocks[2] = torch.nn.Sequential(torch.nn.Conv2d(24, 32, 3, 2, 1), torch.nn.ReLU())
+    else:
+        freeze(network.module, upto="blocks.2", example=network.example)
+    other = network.copy()
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(
+            other.feature_module.eval()(x),
+            other.module.eval().forward_features(x),  # type: ignore[operator]
+        )
+    if change == "a layer":
+        assert "blocks.2.0.bias" in other.feature_module.state_dict()
 
 
 def test_parameter_names_are_the_networks_own(lite0: Network) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Mapping, Sequence
 
 from torch import fx, nn
@@ -41,6 +42,12 @@ class Carver:
         self._module, self._traced, self._sizes = module, traced, sizes
         self._shapes = {step.node: step.shape for step in steps}
         self._overwritten = frozenset(step.node.name for step in steps if step.overwritten)
+
+    def of(self, module: nn.Module, traced: Traced) -> Carver:
+        """Return one for a copy of the network, of the same graphs."""
+        other = copy.copy(self)
+        other._module, other._traced = module, traced
+        return other
 
     def between(
         self, start: fx.Node | None, ends: Sequence[fx.Node], *, as_tuple: bool = False

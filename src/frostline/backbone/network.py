@@ -62,6 +62,7 @@ class Network:
         self.licence = source.licence
         self.example_shape = tuple(source.example.shape)
         self._source = source
+        self._structure = _structure(source.net)
         self._traced: Traced = trace(source.net, name, source.example)
         sizes = find_sizes(self._traced, len(source.example))
         self._steps: list[Step] = measure(source.net, self._traced, source.example, sizes)
@@ -140,7 +141,18 @@ class Network:
 
     def copy(self) -> Network:
         """Return an independent network with its own copy of the weights."""
-        network = Network(self.name, replace(self._source, net=copy.deepcopy(self.module)))
+        module = copy.deepcopy(self.module)
+        source = replace(self._source, net=module)
+        if _structure(self.module) == self._structure:
+            # tracing takes a second or more, and would find the same again
+            network = copy.copy(self)
+            network.module, network._source = module, source
+            network._traced = replace(self._traced, constants=copy.deepcopy(self._traced.constants))
+            network._parts = self._parts.of(module, network._traced)
+            network.feature_module = network._parts.between(None, [self.last.node])
+            network.weights_id = fingerprint(network.feature_module)
+            return network
+        network = Network(self.name, source)
         if network.last.name != self.last.name:
             network._end_at(self.last.name)
         return network
@@ -402,6 +414,14 @@ class Network:
 def split(module: nn.Module, cut: str, *, example: torch.Tensor | None = None) -> tuple[Part, Part]:
     """Split any module at a cut; see :meth:`Network.split`."""
     return Network.load(module, example=example).split(cut)
+
+
+def _structure(net: nn.Module) -> list[tuple[Any, ...]]:
+    """What a trace turns on, as far as somebody may have changed it since: layers, not weights."""
+    return [
+        (name, type(module), *(tuple(p.shape) for p in module.parameters(recurse=False)))
+        for name, module in net.named_modules(remove_duplicate=False)
+    ]
 
 
 def _reads(step: Step, path: str) -> bool:

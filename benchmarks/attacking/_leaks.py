@@ -134,9 +134,9 @@ def table(sets: dict[str, Any]) -> list[str]:
     for name in names:
         clean = sets[name]["clean"]
         near, altered = len(clean["near_duplicates"]), len(clean["altered_copies"])
-        told = (
-            f"{near} near-duplicates and {altered} altered copies in {clean['seconds']:.1f} s of a "
-            f"core{_BY_EYE.get((name, altered), '')}"
-        )
-        lines.append(f"- {name}, {clean['images']:,} pictures without any planted copy: {told}.")
+        words = f"{near} near-duplicates and {altered} altered copies"
+        if clean.get("seconds") is not None:
+            words += f" in {clean['seconds']:.1f} s of a core"
+        words += _BY_EYE.get((name, altered), "")
+        lines.append(f"- {name}, {clean['images']:,} pictures without any planted copy: {words}.")
     return lines

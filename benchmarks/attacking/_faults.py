@@ -183,11 +183,11 @@ def little_memory(ground: Ground, found: dict[str, Any], until: float) -> None:
 
 
 FAULTS: dict[str, Callable[[Ground, dict[str, Any], float], None]] = {
+    "memory": little_memory,
     "full disks": full_disk,
     "read-only disks": read_only,
     "flipped bytes": flipped_bytes,
     "clocks": jumping_clock,
-    "memory": little_memory,
 }
 
 

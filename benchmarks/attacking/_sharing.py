@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,10 @@ SHARING: dict[str, Callable[[Ground, dict[str, Any], float], None]] = {
 }
 
 
-def _rounds(found: dict[str, Any], until: float) -> range:
-    done = found.get("rounds", 0)
-    return range(done, _ROUNDS if time.monotonic() < until else done)
+def _rounds(found: dict[str, Any], until: float) -> Iterator[int]:
+    """Numbers of the rounds that are left, while there is time."""
+    while found.get("rounds", 0) < _ROUNDS and time.monotonic() < until:
+        yield found.get("rounds", 0)
 
 
 def _count(found: dict[str, Any], wrong: list[str]) -> None:

@@ -26,7 +26,7 @@ _KILLS, _KILLS_OF_COMMANDS = 26, 10
 #: a story is one run: so many kills at most, then it may finish
 _MOST_KILLS = 8
 #: shares of the time after which faults, and kills of what is no fit, must end
-_FAULTS, _OTHERS = 0.5, 0.6
+_FAULTS, _OTHERS = 0.6, 0.7
 #: what is killed besides fits, made from a finished run
 _COMMANDS = {
     "report": ["report"],
@@ -44,7 +44,7 @@ def run(work: Path, until: float) -> None:
         ground = prepare(work, server)
         now = time.monotonic()
         end = now + _FAULTS * (until - now)
-        for name, attack in {**SHARING, **FAULTS, "signals": stop_politely}.items():
+        for name, attack in {**FAULTS, **SHARING, "signals": stop_politely}.items():
             attack(ground, found.setdefault(name, {}), end)
             record.write("kills", found)
         _kill_commands(ground, found, now + _OTHERS * (until - now))

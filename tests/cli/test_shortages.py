@@ -17,6 +17,7 @@ from frostline.cli.console import polite_exits
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "not enough memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough"),
         (RuntimeError("can't start new thread"), "not enough memory"),
+        (RuntimeError("could not create a primitive\n"), "not enough memory"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"), "/tmp/x cannot be written"),
         (OSError(errno.EROFS, os.strerror(errno.EROFS), "/ro"), "Read-only file system"),
     ],
@@ -32,7 +33,14 @@ def test_a_shortage_is_one_message(
     assert "goes on from there" in said
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), OSError(errno.EIO, "broken")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shapes differ"),
+        RuntimeError("could not create a primitive descriptor"),
+        OSError(errno.EIO, "broken"),
+    ],
+)
 def test_other_faults_are_not_hidden(error: Exception) -> None:
     with pytest.raises(type(error), match=str(error.args[-1])), polite_exits():
         raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,15 +11,11 @@ from frostline.errors import FrostlineError, ShortageError
 
 #: the disk is full, a quota is used up, a file may not grow, or nothing may be written
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-#: how PyTorch, ONNX Runtime and C++ say that memory is lacking
-_MEMORY = (
-    "not enough memory",
-    "can't allocate memory",
-    "out of memory",
-    "failed to allocate memory",
-    "bad_alloc",
-    "can't start new thread",
-    "cannot allocate memory",
+#: how PyTorch, oneDNN, ONNX Runtime and C++ say that memory is lacking
+_MEMORY = re.compile(
+    r"not enough memory|can't allocate memory|out of memory|failed to allocate memory|bad_alloc"
+    r"|can't start new thread|cannot allocate memory|could not (create|execute) a primitive\s*$",
+    re.IGNORECASE,
 )
 _GOES_ON = "the same command goes on from there."
 
@@ -48,7 +45,7 @@ def clear_shortages() -> Iterator[None]:
             hint=f"What was done is kept: free some space, and {_GOES_ON}",
         ) from error
     except RuntimeError as error:
-        if not any(words in str(error).lower() for words in _MEMORY):
+        if _MEMORY.search(str(error)) is None:
             raise
         raise _too_little_memory() from error
 

@@ -68,7 +68,7 @@ MUTANTS = (
         "procedure.py",
         "learn, judge = (rows[part] for part in folds[fold % len(folds)])",
         "learn = judge = rows",
-        ("tests/end_to_end/test_race.py",),
+        ("tests/end_to_end/test_racing.py",),
     ),
     Mutant(
         "heads are calibrated on outputs for images left out",

@@ -61,7 +61,7 @@ def _groups(audit: Audit) -> Iterator[tuple[list[str], list[str]]]:
         )
     for kind, groups in (
         ("Near-duplicate of", audit.near_duplicates),
-        ("Mirrored, turned or cropped copy of", audit.altered_copies),
+        ("Likely a mirrored, turned or cropped copy of", audit.altered_copies),
         ("Same file as", audit.exact_duplicates),
     ):
         for names in groups:

@@ -43,7 +43,10 @@ def excess_in_chunks(stream: IO[bytes]) -> str:
     place, count = 8, 0
     while place + 8 <= size:
         stream.seek(place)
-        (length,) = struct.unpack(">I", stream.read(8)[:4])
+        length, kind = struct.unpack(">I4s", stream.read(8))
+        # what lies behind the end is nobody's chunk
+        if kind == b"IEND":
+            break
         place += 12 + length
         count += 1
         if count > MOST_CHUNKS:

@@ -47,7 +47,7 @@ def sharing_text(found: dict[str, Any]) -> str:
         for name in SHARING
         if (f := found.get(name))
     ]
-    return "\n".join([*lines, ""])
+    return _filled(lines, "Two commands at once")
 
 
 def signals_text(found: dict[str, Any]) -> str:
@@ -61,15 +61,17 @@ def signals_text(found: dict[str, Any]) -> str:
         f" {c.get('before_it_began', 0)} | {len(c['wrong'])} |"
         for name, c in found.get("signals", {}).items()
     ]
-    return "\n".join([*lines, ""])
+    return _filled(lines, "Signals")
 
 
 def faults_table(found: dict[str, Any]) -> str:
     """Disks, bytes, clocks and memory."""
-    lines = [
+    intro = (
         "Each command must end with one message and no traceback, or with the undisturbed result;"
         " once the fault is gone, the same command must reach that result. Where a library in C++"
-        " finds no memory it may end the process itself; nothing is lost then either.\n",
+        " finds no memory it may end the process itself; nothing is lost then either.\n"
+    )
+    lines = [
         "| fault | tries | right result | clear message | ended in a library | wrong |",
         "|---|---|---|---|---|---|",
     ]
@@ -80,4 +82,11 @@ def faults_table(found: dict[str, Any]) -> str:
             for name, c in found.get(group, {}).items()
             if isinstance(c, dict)
         ]
-    return "\n".join([*lines, ""])
+    return _filled(lines, "Disks, bytes, clocks and memory", intro)
+
+
+def _filled(lines: list[str], what: str, intro: str = "") -> str:
+    """A table with its introduction, or that there are no figures yet."""
+    if len(lines) == 2:
+        return f"{what}: not measured yet.\n"
+    return "\n".join([*([intro] if intro else []), *lines, ""])

@@ -35,7 +35,7 @@ def test_options_race_and_the_plan_says_how_each_fared(
     result = frostline.fit(table, tmp_path / "run", epochs=1, **tiny_network)
     plan = result.plan
     assert plan.evidence is not None
-    assert plan.evidence.shift.label == "different"
+    assert plan.evidence.shift.label in ("moderate", "different")
     tried = [c for c in plan.candidates if c.kind != "taps_head" and c.score is not None]
     assert len(tried) >= 3
     assert all(c.standard_error is not None and c.stopped for c in tried)

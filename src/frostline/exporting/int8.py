@@ -25,6 +25,8 @@ from frostline.preprocessing import FloatArray, Preprocessing, UInt8Array
 #: the tensor between preprocessing and network in every file that Frostline writes
 _NORMALISED = "before/normalised"
 _BATCH = 8
+#: what ONNX Runtime says
+_WARNINGS, _ERRORS = 2, 3
 _FOREIGN = "The file has no network of the form that Frostline exports."
 #: operators with weights, what joins their results, and what passes 8 bits on unchanged
 _WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
@@ -262,10 +264,15 @@ def _all(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep back advice for people who call ONNX Runtime's quantisation themselves."""
+    import onnxruntime
+
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.ERROR)
+    # of its own sessions, a warning for every tensor that is not used
+    onnxruntime.set_default_logger_severity(_ERRORS)
     try:
         yield
     finally:
         root.setLevel(before)
+        onnxruntime.set_default_logger_severity(_WARNINGS)

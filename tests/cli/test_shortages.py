@@ -18,7 +18,7 @@ from frostline.cli.console import polite_exits
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough"),
         (RuntimeError("can't start new thread"), "not enough memory"),
         (RuntimeError("could not create a primitive\n"), "not enough memory"),
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/x"), "/tmp/x cannot be written"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/x"), "/full/x cannot be written"),
         (OSError(errno.EROFS, os.strerror(errno.EROFS), "/ro"), "Read-only file system"),
     ],
 )

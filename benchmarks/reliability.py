@@ -64,7 +64,7 @@ def _report(parts: dict[str, ModuleType]) -> None:
         found = record.read(part.__name__.rpartition(".")[2])
         if found:
             text += [f"## {part.TITLE}\n", part.section(found)]
-    text += ["## Bugs found\n", "Each was mended; the test named fails without the mend.\n"]
+    text += ["## Bugs found\n", "Each was mended, and has a test.\n"]
     text += ["| found by | what was wrong | guarded by |", "|---|---|---|"]
     text += [f"| {bug['by']} | {bug['found']} | `{bug['test']}` |" for bug in record.bugs()]
     PAGE.write_text("\n".join(text) + "\n")

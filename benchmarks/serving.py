@@ -133,7 +133,7 @@ async def _measure(place: Place, material: Material, options: argparse.Namespace
 
     crowd = Crowd(place, material, together, time.monotonic() + options.seconds)
     clients = everybody(crowd, options.clients)
-    watch = asyncio.ensure_future(_watch(place, crowd.until))
+    watch = asyncio.ensure_future(memory_until(place, crowd.until))
     began = time.perf_counter()
     await asyncio.gather(*(client(seed) for seed, client in enumerate(clients)))
     seconds = time.perf_counter() - began
@@ -175,7 +175,7 @@ async def memory_of(place: Place) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith(_MEMORY))
 
 
-async def _watch(place: Place, until: float) -> list[float]:
+async def memory_until(place: Place, until: float) -> list[float]:
     """Bytes of memory, every second."""
     found = []
     while time.monotonic() < until:

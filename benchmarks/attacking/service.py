@@ -18,7 +18,7 @@ from attacking._draining import drained
 from loading.clients import Tally
 from loading.material import Material, gather
 from loading.wire import Place
-from serving import fit_digits, memory_of, percentiles, served
+from serving import fit_digits, memory_of, memory_until, percentiles, served
 
 ORDER = 4
 TITLE = "The service under load and abuse"
@@ -62,7 +62,7 @@ async def _minute(place: Place, material: Material, seconds: float) -> dict[str,
     before = await memory_of(place)
     crowd = Abusers(place, material, tally, time.monotonic() + seconds)
     clients = everybody(crowd)
-    watch = asyncio.ensure_future(_watch(place, crowd.until))
+    watch = asyncio.ensure_future(memory_until(place, crowd.until))
     began = time.perf_counter()
     await asyncio.gather(*(client(seed) for seed, client in enumerate(clients)))
     lasted = time.perf_counter() - began
@@ -90,15 +90,6 @@ async def _minute(place: Place, material: Material, seconds: float) -> dict[str,
             "after": round(await memory_of(place) / 1e6),
         },
     }
-
-
-async def _watch(place: Place, until: float) -> list[float]:
-    """Bytes of memory, every second."""
-    found = []
-    while time.monotonic() < until:
-        found.append(await memory_of(place))
-        await asyncio.sleep(1)
-    return found
 
 
 def _mean(memory: list[float], third: int) -> int:

@@ -177,7 +177,7 @@ def export(
     ],
     to: Annotated[str, typer.Option(help="onnx, torch or hub.")] = "onnx",
     quantize: Annotated[
-        str | None, typer.Option(help="int8: an ONNX file about four times smaller.")
+        str | None, typer.Option(help="int8: an ONNX file about three times smaller.")
     ] = None,
     opset: Annotated[
         int | None, typer.Option(help="ONNX operator set of the file; by default 19.")

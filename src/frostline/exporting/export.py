@@ -62,7 +62,7 @@ def export(
         ``torch``: weights for timm or torchvision where these have such a network, else a program
         of ``torch.export``. ``hub``: a folder ready to publish.
     quantize : {"int8"} or None, default=None
-        Make an ONNX file about four times smaller.
+        Make an ONNX file about three times smaller.
     opset : int or None, default=None
         Operator set of an ONNX file, from 19 to what the installed onnx knows; None takes 19.
     images : str, Path or None, default=None

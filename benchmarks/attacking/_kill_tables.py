@@ -36,7 +36,12 @@ def kills_table(found: dict[str, Any]) -> str:
     for count in fits.values():
         phases.update(count["phases"])
     where = ", ".join(f"{name} {n}" for name, n in phases.most_common())
-    return "\n".join([*lines, "", f"Kills by phase: {where}.", ""])
+    apart = [f"- {line}" for line in found.get("not_counted", [])]
+    return "\n".join(
+        [*lines, "", f"Kills by phase: {where}.", "", "Not in the table:", "", *apart, ""]
+        if apart
+        else [*lines, "", f"Kills by phase: {where}.", ""]
+    )
 
 
 def sharing_text(found: dict[str, Any]) -> str:

@@ -81,7 +81,7 @@ def test_weights_under_the_names_of_timm_with_a_head_beside(
     done = frostline.export(run.folder, tmp_path / "m.safetensors", to="torch")
     assert done.form == "state dict"
     state = load_file(done.path)
-    timm.create_model("resnet10t", num_classes=0).load_state_dict(
+    timm.create_model("test_resnet", num_classes=0).load_state_dict(
         {k: v for k, v in state.items() if not k.startswith("head.")}
     )
     found = run_code(description_of(done.path)["load"], tmp_path, run.tensors())
@@ -91,7 +91,7 @@ def test_weights_under_the_names_of_timm_with_a_head_beside(
 def test_a_plain_network_of_timm_with_its_own_classifier(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("full, one place")
     frostline.export(run.folder, tmp_path / "m.safetensors", to="torch")
-    net = timm.create_model("resnet10t", num_classes=len(CLASSES)).eval()
+    net = timm.create_model("test_resnet", num_classes=len(CLASSES)).eval()
     net.load_state_dict(load_file(tmp_path / "m.safetensors"))
     with torch.inference_mode():
         found = net(run.tensors()).softmax(dim=1).numpy()

@@ -29,7 +29,7 @@ def table_of(path: Path, images: Sequence[Path], labels: Sequence[str], test: in
     "settings", [{"effort": "fast"}, {"strategy": "cut", "cut": "blocks.2", "epochs": 1}]
 )
 def test_what_test_images_are_called_changes_their_score_alone(
-    digit_folder: Path, tmp_path: Path, settings: dict[str, Any]
+    digit_folder: Path, tmp_path: Path, tiny_network: dict[str, Any], settings: dict[str, Any]
 ) -> None:
     images = sorted(digit_folder.rglob("*.png"))
     labels = [image.parent.name for image in images]
@@ -38,7 +38,7 @@ def test_what_test_images_are_called_changes_their_score_alone(
     found = []
     for name, called in (("right", labels), ("wrong", wrong)):
         table = table_of(tmp_path / f"{name}.csv", images, called, test=4)
-        found.append(frostline.fit(table, tmp_path / name, input_size="64", **settings))
+        found.append(frostline.fit(table, tmp_path / name, **tiny_network, **settings))
     right, wronged = found
     assert right.scores.accuracy > wronged.scores.accuracy
     for file in ("weights.safetensors", "familiar.safetensors"):

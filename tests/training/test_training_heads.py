@@ -51,7 +51,7 @@ def test_module_is_body_and_ridge(fit: Fit, digits_store: FeatureStore) -> None:
 
 
 def test_weights_that_moved_meanwhile_are_noticed(fit: Fit, digits_store: FeatureStore) -> None:
-    weight = digits_store.network.module.get_submodule("blocks.2.0.bn1").weight
+    weight = digits_store.network.module.get_parameter("blocks.2.0.bn1.weight")
     before = weight.detach().clone()
     try:
         with torch.no_grad():

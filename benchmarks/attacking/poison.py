@@ -86,7 +86,11 @@ def _counted(outcomes: list[Outcome], kinds: dict[Path, str], limit: int) -> dic
     for outcome in outcomes:
         by_kind.setdefault(kinds[outcome.path], Counter())[outcome.how] += 1
     slowest = max(outcomes, key=lambda outcome: outcome.seconds)
-    reasons = Counter(outcome.what for outcome in outcomes if outcome.how == "refused")
+    reasons = Counter(
+        outcome.what.replace(f"{outcome.path.parent}/", "")
+        for outcome in outcomes
+        if outcome.how == "refused"
+    )
     bad = [o for o in outcomes if o.how not in ("fine", "refused")]
     return {
         "files": len(outcomes),

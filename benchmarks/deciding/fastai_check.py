@@ -19,9 +19,9 @@ from frostline.files import write_text
 
 _CELLS = (
     Cell("photos", "5", 0),
-    Cell("digits", "20", 0),
-    Cell("clip-art", "20", 0),
-    Cell("solar-cells", "20", 0),
+    Cell("digits", "5", 0),
+    Cell("clip-art", "5", 0),
+    Cell("solar-cells", "5", 0),
 )
 _SEEDS = (0, 1, 2)
 #: images of the test part that both are scored on

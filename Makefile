@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+# modules are compiled when they are first used, not all 16,000 at the installation
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: install demo test lint types docs bench clean
 
 install: $(STAMP)
@@ -13,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "Frostline needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing (about 3 minutes and 6 GB, most of it PyTorch) ..."
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,demo,lite1,lite2]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[dev,demo,lite1,lite2]'
 	@touch $(STAMP)
 
 demo: install

@@ -8,13 +8,18 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from frostline.backbone.bundled import BUNDLED, Bundled
 from frostline.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,9 +36,33 @@ def _snippets(page: Path) -> list[tuple[str, str]]:
     return SNIPPET.findall(page.read_text(encoding="utf-8"))
 
 
+class _Tiny(Bundled):
+    """Stands for a bundled network whose weights lie where ``file`` says."""
+
+    def weights_file(self) -> Path:
+        return Path(self.file)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_lite0(
+    tiny_network: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """A tiny network under the bundled one's name: what is shown is that the pages work."""
+    net = timm.create_model(tiny_network["backbone"], pretrained=False)
+    net.load_state_dict(load_file(tiny_network["weights"]))
+    # weights of packages are taken in their order, which safetensors does not keep
+    path = tmp_path_factory.mktemp("package") / "tiny.pth"
+    torch.save(net.state_dict(), path)
+    whole = BUNDLED["efficientnet_lite0"]
+    tiny = {"architecture": tiny_network["backbone"], "file": str(path)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BUNDLED, whole.name, _Tiny(**{**asdict(whole), **tiny}))
+        yield
+
+
 @pytest.fixture(scope="module")
 def ground(
-    tmp_path_factory: pytest.TempPathFactory, digits_into: Callable[..., None]
+    small_lite0: None, tmp_path_factory: pytest.TempPathFactory, digits_into: Callable[..., None]
 ) -> Iterator[Path]:
     """What pages take for granted: two folders of images, two photos, and a finished run."""
     folder = tmp_path_factory.mktemp("pages")
@@ -42,7 +71,7 @@ def ground(
     some = next((folder / "photos").rglob("*.png"))
     for name in ("new.jpg", "photo.jpg", "cat.jpg"):
         shutil.copy(some, folder / name)
-    _frostline(f"fit {folder / 'photos'} -o {folder / 'run'} --effort fast")
+    _frostline(f"fit {folder / 'photos'} -o {folder / 'run'} --effort fast --input-size 224")
     yield folder
 
 
@@ -58,9 +87,7 @@ def place(ground: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if _snippets(p)], ids=lambda p: str(p.relative_to(ROOT))
 )
-def test_snippets_run(
-    page: Path, place: Path, tiny_network: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_snippets_run(page: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     text = page.read_text(encoding="utf-8")
     for language, snippet in _snippets(page):
@@ -68,7 +95,7 @@ def test_snippets_run(
             exec(compile(snippet, str(page), "exec"), names)
         else:
             for command in _commands(snippet):
-                _given(command, tiny_network)
+                _given(command)
     said = capsys.readouterr().out
     for promised in re.findall(r"print\(.*\)  # (.+)", text):
         assert promised in said
@@ -102,19 +129,15 @@ def _commands(snippet: str) -> Iterator[list[str]]:
             assert "$ " in snippet, f"{line!r} is no command that is known"
 
 
-def _given(words: list[str], tiny_network: dict[str, Any]) -> None:
+def _given(words: list[str]) -> None:
     if words[0] == "fit" and "-o" in words:
         # a page that lists ways to fit means each for itself
         shutil.rmtree(words[words.index("-o") + 1], ignore_errors=True)
-    # what is shown is that the commands work: a small network, small images and one epoch do
+    # what is shown is that the commands work: small images and one epoch do
     if words[0] in ("fit", "advise"):
-        small = {f"--{name.replace('_', '-')}": value for name, value in tiny_network.items()}
-        if "--backbone" in words:
-            small = {"--input-size": "64"}
-        if "--budget" in words:
-            small["--epochs"] = "1"
-        if "--plan" in words:
-            del small["--input-size"]
+        small = {"--epochs": "1"} if "--budget" in words else {}
+        if "--plan" not in words:
+            small["--input-size"] = "64"
         words = [*words, *(word for option in small.items() for word in option)]
     if words[0] not in ONLY_OPTIONS and "--log-to" not in words:
         _frostline(shlex.join(words))

@@ -77,6 +77,16 @@ def test_help_and_prediction_need_no_pytorch() -> None:
     assert said.stdout.strip() == "[]"
 
 
+def test_a_fit_imports_only_what_it_uses() -> None:
+    # each of them takes a second on a slow machine
+    code = (
+        "import sys, frostline.pipeline, frostline.cli.main;"
+        "print([m for m in ('scipy.stats', 'sklearn', 'pandas', 'matplotlib') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
 def test_public_names_exist() -> None:
     for name in frostline.__all__:
         assert getattr(frostline, name) is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,19 @@ class Ground:
                 raise RuntimeError(f"{recipe} does not run undisturbed: {ended.said}")
             self._whole[recipe] = Undisturbed(place, ended.seconds, outcome(place / "run"))
         return self._whole[recipe]
+
+    def give_choices(self, recipe: str, cache: Path) -> None:
+        """Let an empty store know the engine that was fastest for the undisturbed run.
+
+        From 500 images on engines are timed, once for a store: another has other last digits.
+        """
+        if (self.whole(recipe).cache / "choices").exists():
+            shutil.copytree(self.whole(recipe).cache / "choices", cache / "choices")
+
+    def raced(self) -> list[str]:
+        """Name the options that were tried in the undisturbed run of the recipe called race."""
+        plan = json.loads((self.whole("race").place / "run" / "plan.json").read_text())
+        return [one["name"] for one in plan["candidates"] if one["score"] is not None]
 
     def seconds(self, recipe: str) -> float:
         """Processor seconds of the undisturbed run."""

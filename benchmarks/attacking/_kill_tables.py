@@ -36,12 +36,21 @@ def kills_table(found: dict[str, Any]) -> str:
     for count in fits.values():
         phases.update(count["phases"])
     where = ", ".join(f"{name} {n}" for name, n in phases.most_common())
+    lines += [
+        "",
+        f"Kills by phase: {where}.",
+        "",
+        "From 500 images on, engines are timed once for a store, and another one has other last"
+        " digits; so a run with a store of its own is told which engine was the fastest for the"
+        " undisturbed run. In the runs named race these options were tried: "
+        + (", ".join(found.get("raced", [])) or "not recorded")
+        + ".",
+        "",
+    ]
     apart = [f"- {line}" for line in found.get("not_counted", [])]
-    return "\n".join(
-        [*lines, "", f"Kills by phase: {where}.", "", "Not in the table:", "", *apart, ""]
-        if apart
-        else [*lines, "", f"Kills by phase: {where}.", ""]
-    )
+    if apart:
+        lines += ["Not in the table:", "", *apart, ""]
+    return "\n".join(lines)
 
 
 def sharing_text(found: dict[str, Any]) -> str:

@@ -14,10 +14,11 @@ from PIL import Image
 #: the network: small enough for hundreds of runs
 BACKBONE = "test_efficientnet"
 _SIDE = 64
-#: keys of plans and metrics that tell about the machine and its clock, or about what the store knew
+#: keys of plans, metrics and cards that tell about the machine and its clock, or about what the
+#: store knew; a card's checksum covers where its images lie
 _OF_THE_MACHINE = (
     *("seconds", "peak_memory_bytes", "pass", "images_computed"),
-    *("engine", "engine_reason"),
+    *("engine", "engine_reason", "checksum"),
 )
 _SMALL = ["--batch-size", "16"]
 

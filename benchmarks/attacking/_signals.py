@@ -26,6 +26,7 @@ def stop_politely(ground: Ground, found: dict[str, Any], until: float) -> None:
             recipe = _RECIPES[count["sent"] % len(_RECIPES)]
             dice = random.Random(f"{number} {count['sent']}")
             place = ground.work / "stopped"
+            ground.give_choices(recipe, place / "cache")
             job = ground.job(
                 recipe,
                 place / "run",

@@ -47,6 +47,7 @@ def run(work: Path, until: float) -> None:
         for name, attack in {**FAULTS, **SHARING, "signals": stop_politely}.items():
             attack(ground, found.setdefault(name, {}), end)
             record.write("kills", found)
+        found["raced"] = ground.raced()
         _kill_commands(ground, found, now + _OTHERS * (until - now))
         _kill_fits(ground, found, until)
 
@@ -80,9 +81,8 @@ def _tell_story(ground: Ground, recipe: str, count: dict[str, Any], dice: random
     if dice.random() < 0.3:
         # what earlier runs stored is there already
         shutil.copytree(ground.whole(recipe).cache, cache)
-    elif (ground.whole(recipe).cache / "choices").exists():
-        # from 500 images on engines are timed, once for a store: another has other last digits
-        shutil.copytree(ground.whole(recipe).cache / "choices", cache / "choices")
+    else:
+        ground.give_choices(recipe, cache)
     reference = ground.reference(recipe)
     phases: Counter[str] = Counter(count["phases"])
     for _ in range(dice.randint(2, _MOST_KILLS)):
@@ -97,6 +97,9 @@ def _tell_story(ground: Ground, recipe: str, count: dict[str, Any], dice: random
             _note(count, ended, f"{name} is not whole")
         left = len(half_written(place))
         count["half_written"] = count.get("half_written", 0) + (left > 0)
+        if (place / "run" / "metrics.json").exists():
+            # killed behind its last step: the run is finished, and the same command would say so
+            break
     count["phases"] = dict(phases)
     if not (place / "run" / "metrics.json").exists():
         ended = ground.server.one(ground.job(recipe, place / "run", cache))

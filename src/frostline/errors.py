@@ -96,7 +96,7 @@ class ShortageError(FrostlineError, RuntimeError):
 
 def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     """Return ``"Did you mean 'x'?"`` when names in ``known`` are close, else ``""``."""
-    close = difflib.get_close_matches(name, list(known), n=limit, cutoff=0.6)
+    close = difflib.get_close_matches(name, dict.fromkeys(known), n=limit, cutoff=0.6)
     if not close:
         return ""
     return "Did you mean " + " or ".join(repr(c) for c in close) + "?"

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +27,8 @@ JSON_BYTES = 32 * 2**20
 ONNX_BYTES = 2**31
 #: weights of the largest networks for images take half of it
 WEIGHTS_BYTES = 64 * 2**30
+#: where JSON keeps the checksum of its other values
+CHECKSUM = "checksum"
 _BLOCK = 2**20
 
 
@@ -122,6 +124,17 @@ def stated(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
+
+
+def checksum(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of JSON values but for their own ``checksum``; their order is all one."""
+    rest = {key: value for key, value in values.items() if key != CHECKSUM}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def agrees(values: Mapping[str, Any]) -> bool:
+    """Whether JSON values are those that their ``checksum`` was taken of; none binds nothing."""
+    return not values.get(CHECKSUM) or values[CHECKSUM] == checksum(values)
 
 
 def os_reason(error: OSError | ValueError) -> str:

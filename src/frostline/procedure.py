@@ -240,7 +240,8 @@ def _raced(
             if checkpoint_dir is not None:
                 number = (work.finals if fold else work.heats).index(entry)
                 place = checkpoint_dir / "race" / f"{number}-{fold}"
-            trained = carry_out(quiet, entry.action, learn, checkpoint_dir=place)
+            # the list of work is fixed: what learns nothing here is out
+            trained = carry_out(quiet, entry.action, learn, checkpoint_dir=place, second_try=False)
             if fold == 0:
                 bar.advance()
             return judge_by(task, trained, judge)
@@ -263,6 +264,7 @@ def carry_out(
     validation_rows: IntArray | None = None,
     checkpoint_dir: Path | None = None,
     evidence: Evidence | None = None,
+    second_try: bool = True,
 ) -> Trained:
     """Train what an action describes on ``rows`` of the task, deciding nothing."""
     return train(
@@ -278,6 +280,7 @@ def carry_out(
         progress=task.progress,
         probe=None if evidence is None else evidence.ridge,
         validation_rows=validation_rows,
+        second_try=second_try,
     )
 
 

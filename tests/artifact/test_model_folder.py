@@ -16,7 +16,8 @@ from torch import nn
 
 from frostline.artifact import Model, ModelCard, find_model_folder, load_card, save_model
 from frostline.artifact.restore import restore_module
-from frostline.errors import EngineError, RunFolderError
+from frostline.backbone.sources import load_source
+from frostline.errors import BackboneError, EngineError, RunFolderError
 from frostline.plan import TapsHead
 from frostline.preprocessing import Preprocessing
 
@@ -123,18 +124,38 @@ def test_a_damaged_card_is_named(copy: Path) -> None:
     with pytest.raises(RunFolderError, match=r"model\.json is damaged"):
         load_card(copy)
     values = json.loads(whole)
-    path.write_text(json.dumps(values | {"format_version": 3}), encoding="utf-8")
+    path.write_text(json.dumps(values | {"format_version": 4}), encoding="utf-8")
     with pytest.raises(RunFolderError, match="Update Frostline"):
         load_card(copy)
-    newer = values | {"format_version": 3, "frostline": "9.1", "unheard_of": []}
+    newer = values | {"format_version": 4, "frostline": "9.1", "unheard_of": []}
     path.write_text(json.dumps(newer), encoding="utf-8")
-    with pytest.raises(RunFolderError, match=r"by Frostline 9\.1 in format 3.*reads format 2"):
+    with pytest.raises(RunFolderError, match=r"by Frostline 9\.1 in format 4.*reads format 3"):
         load_card(copy)
     del values["temperature"]
     values["temprature"] = 1.0
     path.write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(RunFolderError, match="temprature"):
         load_card(copy)
+
+
+def test_a_value_that_changed_since_is_noticed(copy: Path) -> None:
+    path = copy / "model" / "model.json"
+    whole = path.read_text(encoding="utf-8")
+    values = json.loads(whole)
+    changed = path.read_bytes().replace(b'"temperature": ', b'"temperature": 1')
+    path.write_bytes(changed)
+    with pytest.raises(RunFolderError, match=r"model\.json is damaged.*written with"):
+        load_card(copy)
+    with pytest.raises(BackboneError, match=r"model\.json is damaged.*written with"):
+        load_source(copy)
+    # the order of the keys says nothing, and somebody may mean it
+    path.write_text(json.dumps(dict(reversed(values.items()))), encoding="utf-8")
+    assert load_card(copy).to_json() == whole
+    meant = json.loads(changed)
+    del meant["checksum"]
+    path.write_text(json.dumps(meant), encoding="utf-8")
+    assert load_card(copy).temperature > 10
+    assert load_card(copy).checksum == ""
 
 
 def test_classes_of_the_same_name_are_refused(small_preprocessing: Preprocessing) -> None:

@@ -89,7 +89,7 @@ def other_output(model: onnx.ModelProto) -> None:
 def other_classes(model: onnx.ModelProto) -> None:
     entry = next(e for e in model.metadata_props if e.key == CARD_KEY)
     card = ModelCard.model_validate_json(entry.value)
-    set_card(model, card.model_copy(update={"classes": ("a", "b")}).model_dump_json())
+    set_card(model, card.model_copy(update={"classes": ("a", "b")}).to_json())
 
 
 def broken_graph(model: onnx.ModelProto) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import timm
 import torch
+from timm.models.levit import Levit
 from timm.models.mlp_mixer import MlpMixer
 from timm.models.swin_transformer import SwinTransformer
 from torch import nn
@@ -31,12 +32,12 @@ def with_group_norm() -> tuple[nn.Module, int]:
 FAMILIES: dict[str, Callable[[], tuple[nn.Module, int]]] = {
     "CNN, BatchNorm": lambda: from_timm("test_resnet", 96, **DROPS),
     "CNN, GroupNorm": with_group_norm,
-    "depthwise, squeeze-excite": lambda: from_timm("mobilenetv3_small_050", 96, **DROPS),
+    "depthwise, squeeze-excite": lambda: from_timm("mobilenetv3_small_050", 64, **DROPS),
     "depthwise": lambda: from_timm("test_efficientnet", 96, **DROPS),
     "densely connected": lambda: (models.DenseNet(16, (2, 2, 2), 16), 64),
     "normaliser-free": lambda: from_timm("test_nfnet", 96, **DROPS),
-    "ViT": lambda: from_timm("test_vit", 160, **DROPS),
-    "ViT, relative positions": lambda: from_timm("test_vit_relpos", 160, **DROPS),
+    "ViT": lambda: from_timm("test_vit", 64, img_size=64, **DROPS),
+    "ViT, relative positions": lambda: from_timm("test_vit_relpos", 64, img_size=64, **DROPS),
     "Swin": lambda: (
         SwinTransformer(
             img_size=64, window_size=4, embed_dim=32, depths=(2, 2), num_heads=(2, 4), **DROPS
@@ -48,8 +49,11 @@ FAMILIES: dict[str, Callable[[], tuple[nn.Module, int]]] = {
         MlpMixer(img_size=64, patch_size=8, num_blocks=3, embed_dim=64, **DROPS),
         64,
     ),
-    "hybrid": lambda: from_timm("test_coatnet", 160, **DROPS),
-    "caches in eval mode": lambda: from_timm("levit_128s", 224),
+    "hybrid": lambda: from_timm("test_coatnet", 64, img_size=64, **DROPS),
+    "caches in eval mode": lambda: (
+        Levit(img_size=64, embed_dim=(32, 48, 64), key_dim=8, depth=(1, 1, 1), num_heads=(2, 3, 4)),
+        64,
+    ),
     "torchvision, dropout in forward": lambda: (models.squeezenet1_1(weights=None), 64),
     "torchvision ViT": lambda: (models.VisionTransformer(32, 8, 2, 2, 32, 64, dropout=0.1), 32),
 }

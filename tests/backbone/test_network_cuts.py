@@ -205,3 +205,14 @@ def _weights_of(package: str) -> Path:
 
     folder = Path(str(importlib.import_module(package).__file__)).parent / "models"
     return next(folder.glob("*.pth"))
+
+
+def test_another_size_may_end_a_whole_network_elsewhere_but_not_one_that_was_shortened(
+    lite0: Network,
+) -> None:
+    small = lite0.at_size(32)
+    assert small.last.name == "blocks.6", "above it a map has a single place, as after pooling"
+    assert small.at_size(64).last.name == lite0.last.name == "bn2"
+    shortened = lite0.copy()
+    shortened._end_at("blocks.3")
+    assert shortened.at_size(64).last.name == "blocks.3"

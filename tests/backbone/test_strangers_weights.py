@@ -67,6 +67,13 @@ def test_pickles_of_something_else(content: bytes, tmp_path: Path) -> None:
     refused(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize("size", ["0a6cfc9c46f90000", "ffffffffffffff7f", "ffffffffffffffff"])
+def test_an_instruction_that_claims_exabytes_is_refused(size: str, tmp_path: Path) -> None:
+    # BINBYTES8 with more bytes than any machine has
+    (tmp_path / "w.pth").write_bytes(b"\x80\x02\x8e" + bytes.fromhex(size) + b"and a few")
+    assert "cannot be read as plain weights" in refused(tmp_path / "w.pth")
+
+
 def test_tensors_that_belong_to_nothing_are_not_looked_at() -> None:
     net = timm.create_model("test_resnet")
     strange = {**net.state_dict(), "other": torch.zeros(1, device="meta")}

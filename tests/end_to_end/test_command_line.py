@@ -58,9 +58,16 @@ def test_help_names_the_commands() -> None:
     assert all(name in said.stdout for name in ("fit", "advise", "predict", "evaluate", "demo"))
 
 
-def test_fit_says_what_was_decided_and_how_good_it_is(digit_folder: Path, tmp_path: Path) -> None:
+def options(settings: dict[str, Any]) -> list[str]:
+    """Settings as the command line has them."""
+    return [word for k, v in settings.items() for word in (f"--{k.replace('_', '-')}", str(v))]
+
+
+def test_fit_says_what_was_decided_and_how_good_it_is(
+    digit_folder: Path, tmp_path: Path, tiny_network: dict[str, Any]
+) -> None:
     run = tmp_path / "run"
-    said = frostline("fit", digit_folder, "-o", run, "--effort", "fast", "--input-size", "96")
+    said = frostline("fit", digit_folder, "-o", run, "--effort", "fast", *options(tiny_network))
     assert said.exit_code == 0, said.stderr
     for words in ("Decision", "Why", "Accuracy", "95 %", "frostline predict"):
         assert words in said.stdout
@@ -212,10 +219,9 @@ def test_ctrl_c_keeps_what_was_done_and_the_same_command_finishes(
     lines = [f"{p},{p.parent.name},{('train', 'test')[i % 3 == 2]}" for i, p in enumerate(images)]
     table.write_text("\n".join(["path,label,split", *lines]))
     run, whole = tmp_path / "run", tmp_path / "whole"
-    options = ["--strategy", "full", "--epochs", "40", "--batch-size", "16"]
-    for name, value in tiny_network.items():
-        options += [f"--{name.replace('_', '-')}", value]
-    command = [*COMMAND, "fit", str(table), "-o", str(run), *options]
+    training = ["--strategy", "full", "--epochs", "12", "--batch-size", "16"]
+    training += options(tiny_network)
+    command = [*COMMAND, "fit", str(table), "-o", str(run), *training]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 200
         while not any((run / "checkpoints").rglob("*.json")) and time.monotonic() < deadline:
@@ -229,6 +235,6 @@ def test_ctrl_c_keeps_what_was_done_and_the_same_command_finishes(
     assert any((run / "checkpoints").rglob("*.safetensors"))
     assert not (run / "metrics.json").exists()
     for folder in (run, whole):
-        said = frostline("fit", table, "-o", folder, *options)
+        said = frostline("fit", table, "-o", folder, *training)
         assert said.exit_code == 0, said.stderr
     assert (whole / "predictions.csv").read_text() == (run / "predictions.csv").read_text()

@@ -74,7 +74,7 @@ def test_a_test_part_of_copies_alone_is_said_to_be_worthless(
         labels * 2,
         ["train"] * len(images) + ["test"] * len(images),
     )
-    result = frostline.fit(source, tmp_path / "run", effort="fast")
+    result = frostline.fit(source, tmp_path / "run", effort="fast", input_size="96")
     assert "without_leaks" not in result.metrics["test"]
     assert "nothing about new images" in result.metrics["caveats"][0]
 

@@ -10,6 +10,7 @@ from typing import Any
 #: they tell about the machine, its clock, where images lie, and what was known before
 _OF_THE_MACHINE = {
     "source",
+    "checksum",
     *("seconds", "peak_memory_bytes", "pass", "images_computed"),
     *("engine", "engine_reason"),
 }

@@ -344,7 +344,9 @@ def test_a_run_hands_its_gallery_to_the_report(
         write_report(path, data=data)
 
     monkeypatch.setattr(frostline.publish, "write_report", kept)
-    result = pipeline.fit(tmp_path / "digits", tmp_path / "run", effort="fast", threads=1)
+    result = pipeline.fit(
+        tmp_path / "digits", tmp_path / "run", effort="fast", threads=1, input_size="96"
+    )
     gallery = handed[0].gallery
     assert gallery is not None
     assert gallery.doubtful[0].path == "digit 0/of digit 1.png"

@@ -86,7 +86,7 @@ def make_run(
 
 def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
     torch.manual_seed(5)
-    network = Network.load("resnet10t", pretrained=False)
+    network = Network.load("test_resnet", pretrained=False)
     lower = network.taps[-2]
     actions: dict[str, Action] = {
         "head": TapsHead(taps=list(network.taps[-2:])),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,7 @@ def test_weights_under_the_names_of_timm_with_a_head_beside(
     done = frostline.export(run.folder, tmp_path / "m.safetensors", to="torch")
     assert done.form == "state dict"
     state = load_file(done.path)
-    timm.create_model("resnet10t", num_classes=0).load_state_dict(
+    timm.create_model("test_resnet", num_classes=0).load_state_dict(
         {k: v for k, v in state.items() if not k.startswith("head.")}
     )
     found = run_code(description_of(done.path)["load"], tmp_path, run.tensors())
@@ -91,7 +92,7 @@ def test_weights_under_the_names_of_timm_with_a_head_beside(
 def test_a_plain_network_of_timm_with_its_own_classifier(make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("full, one place")
     frostline.export(run.folder, tmp_path / "m.safetensors", to="torch")
-    net = timm.create_model("resnet10t", num_classes=len(CLASSES)).eval()
+    net = timm.create_model("test_resnet", num_classes=len(CLASSES)).eval()
     net.load_state_dict(load_file(tmp_path / "m.safetensors"))
     with torch.inference_mode():
         found = net(run.tensors()).softmax(dim=1).numpy()
@@ -108,6 +109,20 @@ def test_the_suffix_asks_and_what_is_impossible_is_said(make_run: MakeRun, tmp_p
         frostline.export(make_run("cut").folder, tmp_path / "b.safetensors", to="torch")
     with pytest.raises(InputError, match="exists already"):
         frostline.export(make_run("cut").folder, tmp_path / "b", to="torch")
+
+
+def test_a_program_has_the_same_bytes_whenever_it_is_written(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        # temporary names hold the number of the process
+        monkeypatch.setattr("os.getpid", lambda name=name: len(name))
+        (tmp_path / name).mkdir()
+        frostline.export(make_run("cut").folder, tmp_path / name / "m.pt2", to="torch")
+    with zipfile.ZipFile(tmp_path / "one" / "m.pt2") as archive:
+        content = b"".join(archive.read(name) for name in archive.namelist())
+    assert b".py" not in content, "it says where the code lies on this machine"
+    assert (tmp_path / "one" / "m.pt2").read_bytes() == (tmp_path / "other" / "m.pt2").read_bytes()
 
 
 def test_an_onnx_file_has_no_weights_for_pytorch(make_run: MakeRun, tmp_path: Path) -> None:

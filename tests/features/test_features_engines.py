@@ -116,10 +116,10 @@ def test_the_fastest_is_taken_remembered_and_not_timed_again(
         return 0.1 if engine.name.startswith("torch") else 0.2
 
     monkeypatch.setattr("frostline.features.engines.choose._seconds", seconds)
-    usual, reason = open_engine(part, check=images, threads=1, n_images=10)
+    usual, reason = open_engine(part, check=images, threads=1, n_images=400)
     assert usual.name == "onnxruntime-fp32"
     assert "usually" in reason
-    assert timed == [], "for ten images timing does not pay"
+    assert timed == [], "for 400 images timing does not pay"
     first, reason = open_engine(part, check=images, threads=1, n_images=10_000)
     assert first.name == "torch-cpu-fp32"
     assert "fastest here (160 images a second" in reason
@@ -132,6 +132,39 @@ def test_the_fastest_is_taken_remembered_and_not_timed_again(
     other = taps_part(lite0, lite0.taps[:1])
     open_engine(other, check=images, threads=1, n_images=10_000)
     assert len(timed) > count, "another part is timed on its own"
+
+
+def test_for_very_few_images_nothing_is_exported(lite0: Network, images: UInt8Array) -> None:
+    part = replace(taps_part(lite0, lite0.taps[:2]), key="never seen before")
+    engine, reason = open_engine(part, check=images, threads=1, n_images=10)
+    assert engine.name == "torch-cpu-fp32"
+    assert "so few images" in reason
+    assert not engine_file(part).exists()
+    asked, _ = open_engine(part, check=images, threads=1, n_images=10, kind="onnx")
+    assert asked.name == "onnxruntime-fp32"
+
+
+def test_where_rounding_tells_one_engine_from_pytorch_no_other_is_opened(
+    lite0: Network, images: UInt8Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the same network but for its last digits
+    rough = lite0.copy()
+    with torch.no_grad():
+        for tensor in rough.feature_module.parameters():
+            tensor.mul_(1.0 + 5e-4 * torch.rand_like(tensor))
+    part = taps_part(lite0, lite0.taps[:2])
+    model = exported(replace(taps_part(rough, lite0.taps[:2]), key="rough"))[0]
+    exports: list[bool] = []
+
+    def counted(*_: object, **options: bool) -> tuple[bytes, bool]:
+        exports.append(options.get("fresh", False))
+        return model, True
+
+    monkeypatch.setattr("frostline.features.engines.choose.exported", counted)
+    engine, reason = open_engine(part, check=images, threads=1)
+    assert engine.name == "torch-cpu-fp32"
+    assert "ONNX Runtime cannot be used: its numbers differ" in reason
+    assert exports == [False]
 
 
 def test_a_small_lead_does_not_change_the_engine(

@@ -55,8 +55,10 @@ def forget(cache: Path) -> Callable[[], None]:
 
 
 def test_every_image_gets_its_own_taps_and_thumbnail(
-    run: Run, pictures: Catalog, lite0: Network
+    run: Run, pictures: Catalog, lite0: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # as for a set that is worth an export
+    monkeypatch.setattr("frostline.features.engines.choose.EXPORT_PAYS_FROM", 0)
     store = run(pictures, network=lite0)
     assert store.engine == "onnxruntime-fp32"
     assert store.computed == len(set(pictures.digests))
@@ -195,9 +197,18 @@ def test_too_few_readable_images_are_one_clear_error(run: Run, folder: Path) -> 
         run(open_source(folder))
 
 
-def test_what_was_done_before_an_interruption_is_kept(
-    run: Run, pictures: Catalog, small: Network
+def test_what_was_done_before_an_interruption_is_kept_and_the_engine_with_it(
+    run: Run, pictures: Catalog, small: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    announced: list[int | None] = []
+    real = taps_pass.open_taps
+
+    def counted(*arguments: Any) -> Any:
+        announced.append(arguments[3])
+        return real(*arguments)
+
+    monkeypatch.setattr(taps_pass, "open_taps", counted)
+
     class Impatient(Notes):
         def task(self, label: str, total: int) -> Any:
             del label, total
@@ -226,6 +237,8 @@ def test_what_was_done_before_an_interruption_is_kept(
             progress=Impatient(),
         )
     assert run(pictures).computed == len(pictures) - 9
+    # the engine is chosen by how many images there are, not by how many are left
+    assert announced == [len(pictures)] * 2
 
 
 def test_a_cache_that_cannot_be_written_is_noted_and_the_run_goes_on(

@@ -237,6 +237,14 @@ def test_groups_as_large_as_classes_are_refused(n: int) -> None:
         make_split(catalog_of(labels), labels, test_fraction=0.2, seed=0)
 
 
+def test_the_test_part_takes_whole_groups() -> None:
+    groups = np.arange(600) // 4 * 3
+    split = make_split(catalog_of([0, 1, 1] * 200), groups, test_fraction=0.2, seed=0)
+    assert split.method == "held-out"
+    assert len(split.test) == 120
+    assert not set(groups[split.test].tolist()) & set(groups[split.train].tolist())
+
+
 def test_file_names_do_not_matter() -> None:
     catalog = catalog_of([0, 1, 2] * 200)
     renamed = replace(

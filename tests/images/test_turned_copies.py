@@ -17,7 +17,7 @@ from frostline.images.catalog import Catalog, ImageRow, Part
 from frostline.images.near_duplicates import find_near_duplicates
 from frostline.images.sketches import sketch
 from frostline.images.thumbnails import thumbnail
-from frostline.images.turned_copies import TURNS, turned_sketches
+from frostline.images.turned_copies import TURNS, turned_pairs, turned_sketches
 
 Photo = Callable[..., Image.Image]
 Change = Callable[[Image.Image], Image.Image]
@@ -60,6 +60,32 @@ def test_turning_a_sketch_is_turning_the_picture(photo: Photo) -> None:
         turned = np.ascontiguousarray(turn(pixels)).reshape(3, -1)
         expected = sketch(turned, np.arange(3)).values
         np.testing.assert_allclose(turned_sketches(own, turn), expected, atol=1e-5)
+
+
+def test_distances_are_those_of_single_pairs_where_all_are_alike(photo: Photo) -> None:
+    # one picture 600 times over, a little noise apart: nearly every pair is near
+    random = np.random.default_rng(0)
+    same = thumbnail(photo(0).convert("RGB")).astype(np.float64)
+    same = (same + same[:, ::-1]) / 2
+    noise = random.normal(0.0, 4.0, (600, *same.shape))
+    pixels = np.clip(same + noise, 0, 255).astype(np.uint8)
+    flat = pixels.reshape(600, -1)
+    everything = np.arange(600)
+    left, right, distance = turned_pairs(
+        flat, everything, sketch(flat, everything), np.full(600, 0.5)
+    )
+    assert len(left) == 600 * 599 / 2
+    vectors = pixels - pixels.mean(axis=(1, 2), keepdims=True)
+    vectors /= np.sqrt(np.square(vectors).sum(axis=(1, 2, 3), keepdims=True))
+    for row, other, found in list(zip(left, right, distance, strict=True))[::9_973]:
+        ways = [
+            min(
+                float(np.linalg.norm((vectors[[row]] - turn(vectors[[other]])).ravel())),
+                float(np.linalg.norm((vectors[[other]] - turn(vectors[[row]])).ravel())),
+            )
+            for turn in TURNS.values()
+        ]
+        assert found == pytest.approx(min(ways), abs=1e-6)
 
 
 def test_a_copy_of_a_mirrored_copy_belongs_to_both(photo: Photo) -> None:

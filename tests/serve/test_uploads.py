@@ -141,6 +141,26 @@ def test_one_file_beyond_the_limit_is_dropped_and_named(
         assert "50,000" in alone.json()["error"]["expected"]
 
 
+def test_nothing_is_kept_of_a_file_that_turns_out_too_large(
+    model: Model, exchange: Callable[..., Exchange]
+) -> None:
+    service = Service(model, Limits(max_bytes=10_000))
+    held: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        yield part(bytes(9_000))[:-2]
+        for _ in range(5):
+            held.append(service.memory.held)
+            yield bytes(9_000)
+        held.append(service.memory.held)
+        yield b"\r\n" + END
+
+    found = exchange(create_app(service), pieces(), headers=FORM)
+    assert found.status == 413
+    assert held[0] > 0
+    assert held[2:] == [0] * 4
+
+
 def test_memory_for_uploads_is_shared_and_given_back(
     model: Model, exchange: Callable[..., Exchange]
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.errors import InputError, PlanError
+from frostline.errors import FrozenChangedError, InputError, PlanError
 from frostline.features.passes import FeatureStore
 from frostline.images.stratified import stratified_folds
 from frostline.linear.logistic import fit_logistic
@@ -48,6 +48,20 @@ def test_module_is_body_and_ridge(fit: Fit, digits_store: FeatureStore) -> None:
     )
     assert trained.strength == expected.strength
     assert not trained.module.training
+
+
+def test_weights_that_moved_meanwhile_are_noticed(fit: Fit, digits_store: FeatureStore) -> None:
+    weight = digits_store.network.module.get_parameter("blocks.2.0.bn1.weight")
+    before = weight.detach().clone()
+    try:
+        with torch.no_grad():
+            weight[0] += 1e-6
+        with pytest.raises(FrozenChangedError, match="changed after they were loaded"):
+            fit(TapsHead(taps=["blocks.1"]))
+    finally:
+        with torch.no_grad():
+            weight.copy_(before)
+    assert fit(TapsHead(taps=["blocks.1"])).frozen_verified
 
 
 def test_order_of_taps_does_not_matter(fit: Fit, digits_store: FeatureStore) -> None:

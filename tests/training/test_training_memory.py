@@ -32,7 +32,8 @@ def test_steps_use_the_same_pages_again() -> None:
         within = _faults_of_steps()
     after = _faults_of_steps()
     assert within < before / 5
-    assert after > within * 5, "what comes after is as before"
+    # memory that was still kept would be used again without a single fault
+    assert after > within * 2, "what comes after is as before"
 
 
 @glibc

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from frostline.evaluation.rejection import ACCEPTED, FEW_SCORES
+from frostline.files import CHECKSUM, checksum
 from frostline.plan import Action
 from frostline.preprocessing import Preprocessing
+
+_FIRST_WITH_CHECKSUM = 3
 
 
 class Fingerprints(BaseModel):
@@ -63,8 +67,8 @@ class ModelCard(BaseModel):
     Attributes
     ----------
     format_version : int
-        Of this file: 2, or 1 for one that was written before models could tell what is unfamiliar
-        to them. Other versions are refused.
+        Of this file: 3; 2 for one that was written before cards had a checksum, 1 for one that was
+        written before models could tell what is unfamiliar to them. Other versions are refused.
     frostline : str
         Version that wrote the model.
     classes : tuple of str
@@ -94,11 +98,14 @@ class ModelCard(BaseModel):
         What the model was trained on, as the user named it.
     created : str or None
         ISO 8601 time; information only, never part of a result.
+    checksum : str
+        SHA-256 of all other values as :func:`frostline.files.checksum` takes it, set when the card
+        is written; empty for a card without.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1, 2] = 2
+    format_version: Literal[1, 2, 3] = 3
     frostline: str
     classes: tuple[str, ...] = Field(min_length=2)
     preprocessing: Preprocessing
@@ -114,6 +121,7 @@ class ModelCard(BaseModel):
     test: dict[str, Any] = {}
     source: str = ""
     created: str | None = None
+    checksum: str = ""
 
     @model_validator(mode="after")
     def _first_format_knows_no_familiar(self) -> Self:
@@ -128,6 +136,19 @@ class ModelCard(BaseModel):
             raise ValueError("two classes have the same name")
         return value
 
+    def sealed(self) -> Self:
+        """Return the card with the checksum of what it says now, if its format has one."""
+        if self.format_version < _FIRST_WITH_CHECKSUM:
+            return self
+        return self.model_copy(update={CHECKSUM: checksum(self._values())})
+
     def to_json(self) -> str:
-        """Return the card as indented JSON."""
-        return self.model_dump_json(indent=2) + "\n"
+        """Return the sealed card as indented JSON."""
+        values, seal = self._values(), self.sealed().checksum
+        if seal:
+            values[CHECKSUM] = seal
+        return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+    def _values(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(self.model_dump_json(exclude={CHECKSUM}))
+        return values

@@ -15,11 +15,13 @@ from frostline import __version__
 from frostline.artifact.card import ModelCard
 from frostline.errors import RunFolderError
 from frostline.files import (
+    CHECKSUM,
     JSON_BYTES,
     ONNX_BYTES,
     WEIGHTS_BYTES,
     MissingFileError,
     UnfitFileError,
+    agrees,
     digest_regular,
     is_file,
     os_reason,
@@ -121,7 +123,7 @@ def save_model(
     )
     complete = card.model_copy(
         update={"fingerprints": fingerprints, "format_version": _NEWEST_FORMAT}
-    )
+    ).sealed()
     write_text(folder / CARD, complete.to_json())
     return complete
 
@@ -181,7 +183,7 @@ def parse_card(content: bytes, *, where: str, hint: str) -> ModelCard:
         If it is damaged or of another version.
     """
     try:
-        return ModelCard.model_validate_json(content)
+        card = ModelCard.model_validate_json(content)
     except ValidationError as error:
         _check_version(where, content)
         first = error.errors()[0]
@@ -189,6 +191,12 @@ def parse_card(content: bytes, *, where: str, hint: str) -> ModelCard:
         raise RunFolderError(
             f"{where} is damaged or of another version: {place}: {first['msg']}.", hint=hint
         ) from None
+    if not agrees(stated(content)):
+        raise RunFolderError(
+            f"{where} is damaged: its values are not those that it was written with.",
+            hint=f"If you changed it on purpose, remove the line {CHECKSUM!r}. {hint}",
+        )
+    return card
 
 
 def _check_version(where: str, content: bytes) -> None:

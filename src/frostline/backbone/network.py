@@ -62,6 +62,7 @@ class Network:
         self.licence = source.licence
         self.example_shape = tuple(source.example.shape)
         self._source = source
+        self._shortened_to: str | None = None
         self._structure = _structure(source.net)
         self._traced: Traced = trace(source.net, name, source.example)
         sizes = find_sizes(self._traced, len(source.example))
@@ -169,8 +170,9 @@ class Network:
             self._source, net=copy.deepcopy(self.module), preprocessing=self.preprocessing
         )
         network = Network(self.name, at_size(source, size))
-        if network.last.name != self.last.name:
-            network._end_at(self.last.name)
+        # small images may end a whole network elsewhere; one that was shortened stays so
+        if self._shortened_to is not None:
+            network._end_at(self._shortened_to)
         return network
 
     @property
@@ -403,6 +405,7 @@ class Network:
         end = self.cut(name)
         if end not in self.cuts:
             raise CutError(f"{name!r} is no end of a stage or block.")
+        self._shortened_to = name
         self.last = end
         self.cuts = self.cuts[: end.index + 1]
         self.taps = choose_taps(self.cuts)

@@ -12,9 +12,11 @@ from frostline.backbone.sources import Source, example_images
 from frostline.backbone.weights import read_weights
 from frostline.errors import BackboneError
 from frostline.files import (
+    CHECKSUM,
     JSON_BYTES,
     WEIGHTS_BYTES,
     UnfitFileError,
+    agrees,
     digest_regular,
     is_file,
     read_regular,
@@ -25,7 +27,7 @@ _CARD = "model.json"
 _WEIGHTS = "weights.safetensors"
 
 #: of model cards, from the oldest that is read to the newest
-FORMATS = (1, 2)
+FORMATS = (1, 2, 3)
 #: where the saved module keeps the backbone, by kind of action
 _HOME = {"taps_head": "body.graph."}
 _OTHER_HOME = "kept."
@@ -65,6 +67,11 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
     try:
         card: dict[str, Any] = json.loads(content)
         _check_format(path, card)
+        if not agrees(card):
+            raise BackboneError(
+                f"{path} is damaged: its values are not those that it was written with.",
+                hint=f"If you changed it on purpose, remove the line {CHECKSUM!r}.",
+            )
         backbone, action = str(card["backbone"]), dict(card["action"])
         expected = str(card["fingerprints"]["weights"])
         preprocessing = Preprocessing.model_validate(card["preprocessing"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import pickle
 import pickletools
@@ -20,6 +21,8 @@ from torch import nn
 from frostline.errors import BackboneError
 from frostline.files import WEIGHTS_BYTES, MissingFileError, UnfitFileError, open_regular
 
+#: what a file would call stands near its beginning
+_LOOKED_AT = 16 * 2**20
 #: how torch names what a file wants to call
 _CODE = re.compile(r"GLOBAL (\S+)")
 
@@ -130,15 +133,17 @@ def _named_code(path: Path, error: Exception) -> str:
     strings: list[str] = []
     try:
         with path.open("rb") as stream:
+            # from memory: an argument that claims to be huge then ends with what there is
+            beginning = io.BytesIO(stream.read(_LOOKED_AT))
             # reads the instructions of the pickle without carrying out any
-            for instruction, argument, _ in pickletools.genops(stream):
+            for instruction, argument, _ in pickletools.genops(beginning):
                 if instruction.name == "GLOBAL":
                     return str(argument).replace(" ", ".")
                 if instruction.name == "STACK_GLOBAL":
                     return ".".join(strings[-2:])
                 if isinstance(argument, str):
                     strings.append(argument)
-    except (OSError, ValueError, UnicodeDecodeError):
+    except (OSError, ValueError, OverflowError, UnicodeDecodeError):
         return ""
     return ""
 

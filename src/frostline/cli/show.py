@@ -115,7 +115,12 @@ def show_left_out(audit: dict[str, object]) -> None:
     """Name what was skipped, and say what looks wrong with the images."""
     unreadable = audit["unreadable"]
     if isinstance(unreadable, list) and unreadable:
-        err.print(f"[yellow]{len(unreadable)} images could not be read and were left out:[/]")
+        were = (
+            "image could not be read and was"
+            if len(unreadable) == 1
+            else ("images could not be read and were")
+        )
+        err.print(f"[yellow]{len(unreadable):,} {were} left out:[/]")
         for entry in unreadable[:10]:
             err.print(Text(f"  {entry['path']}: {entry['reason']}"))
         if len(unreadable) > 10:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import kendalltau
 
 from frostline.backbone.source_classifier import SourceClassifier
 from frostline.errors import InputError
@@ -17,6 +16,7 @@ from frostline.evidence.curve import half_of, last_doubling
 from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
 from frostline.evidence.probes import ADAPTED, ALL, best_tap, paired_gain, probe
+from frostline.evidence.ranks import kendall_tau
 from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
@@ -210,8 +210,7 @@ def _agreement(probes: Sequence[ProbeEvidence]) -> float | None:
     votes = [p.neighbours for p in probes]
     if len(probes) < 3 or any(vote is None for vote in votes):
         return None
-    tau = float(kendalltau([p.accuracy for p in probes], votes).statistic)
-    return tau if np.isfinite(tau) else None
+    return kendall_tau([p.accuracy for p in probes], votes)
 
 
 def _lookalikes(

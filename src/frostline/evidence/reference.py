@@ -13,7 +13,6 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 from frostline.errors import InputError
 from frostline.evidence.needs import FloatArray
@@ -39,6 +38,9 @@ _INTERVAL = (0.025, 0.975)
 @cache
 def reference_crops(preprocessing: Preprocessing) -> UInt8Array:
     """Return square crops of two photos, (96, size, size, 3): the same ones every time."""
+    # takes a second, and networks that remember their statistics do without
+    from sklearn.datasets import load_sample_images
+
     rng = np.random.default_rng(0)
     photos: list[UInt8Array] = load_sample_images().images
     found = []

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
+from frostline.evidence.ranks import average_ranks
 from frostline.features.moments import chosen_rows
 from frostline.images.catalog import Catalog
 
@@ -162,7 +162,7 @@ def _areas(places: FloatArray, labels: IntArray, asked: Sequence[int]) -> FloatA
     """Area under the ROC curve for every place and asked class, (64, len(asked))."""
     targets = (labels[:, None] == np.asarray(asked)).astype(np.float64)
     outputs = _left_out(places, targets)
-    ranks = rankdata(outputs, axis=1)
+    ranks = average_ranks(outputs, axis=1)
     own = targets.sum(axis=0)
     sums = np.einsum("pnk,nk->pk", ranks, targets) - own * (own + 1) / 2
     found: FloatArray = sums / (own * (len(labels) - own))

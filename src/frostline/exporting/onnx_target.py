@@ -87,7 +87,7 @@ def stamp(graph: onnx.ModelProto, card: ModelCard, loss: Loss | None) -> None:
     from onnx import helper
 
     graph.producer_name, graph.producer_version = "frostline", __version__
-    entries = {**metadata(graph), CARD_KEY: card.model_dump_json()}
+    entries = {**metadata(graph), CARD_KEY: card.to_json()}
     if loss is not None:
         entries[QUANTISATION_KEY] = loss.model_dump_json()
     helper.set_model_props(graph, dict(sorted(entries.items())))

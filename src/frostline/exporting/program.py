@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -54,8 +55,11 @@ def write_program(
             program, free = _exported(whole, size, free=True), True
         except _FAILURES:
             program, free = _exported(whole, size, free=False), False
-        # torch looks at the suffix
-        torch.export.save(program, path, extra_files={DESCRIPTION: description})
+        _forget_where(program)
+        # given a path, torch would keep that name, a temporary one, inside
+        whole_file = io.BytesIO()
+        torch.export.save(program, whole_file, extra_files={DESCRIPTION: description})
+    path.write_bytes(whole_file.getbuffer())
     return free
 
 
@@ -80,6 +84,14 @@ def _exported(whole: nn.Module, size: int, *, free: bool) -> torch.export.Export
             raise
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise EngineError(f"torch.export does not understand this network: {first}") from error
+
+
+def _forget_where(program: torch.export.ExportedProgram) -> None:
+    """Remove which lines of code on which machine every operation came from."""
+    for module in program.graph_module.modules():
+        if isinstance(module, torch.fx.GraphModule):
+            for node in module.graph.nodes:
+                node.meta.pop("stack_trace", None)
 
 
 @contextmanager

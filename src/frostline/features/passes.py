@@ -244,7 +244,7 @@ class FeatureStore:
                 threads=self.resolved.threads,
                 device=self.resolved.device,
                 precision=self.resolved.precision,
-                n_images=len(rows),
+                n_images=len(self.catalog),
             )
             self._prefix = (cut, engine)
         return self._prefix[1]

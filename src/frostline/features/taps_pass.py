@@ -105,7 +105,7 @@ class TapsPass:
         if not first:
             return
         check = np.stack([image.pixels for image in first])
-        self.engine, self.reason = open_taps(self._network, check, self._resolved, len(digests))
+        self.engine, self.reason = open_taps(self._network, check, self._resolved, len(self.place))
 
         def everything() -> Iterator[tuple[Prepared, UInt8Array]]:
             for image in first:
@@ -146,7 +146,7 @@ def keep(
 
 
 def open_taps(
-    network: Network, check: UInt8Array, resolved: ResolvedSettings, n_images: int = 0
+    network: Network, check: UInt8Array, resolved: ResolvedSettings, n_images: int | None = None
 ) -> tuple[Engine, str]:
     """Open the engine that gives a network's taps, and say why it was taken."""
     return open_engine(

@@ -1,0 +1,90 @@
+"""A training that learned nothing runs once more, a tenth as fast.
+
+A rate that is too high can silence the last rectified layer in a few steps. Then nothing moves any
+more, and the classifier names the shares of the classes whatever it sees.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.plan import FullTraining, SuffixTraining
+from frostline.training.losses import class_weights, mean_nll
+from frostline.training.parts import Parts
+from frostline.training.result import Trained
+
+SLOWER = 0.1
+#: who names the shares of the classes has a loss of 1, in these units
+_NOTHING = 0.97
+#: fewer epochs say nothing: they may just be too few
+_ENOUGH_EPOCHS = 5
+
+
+def learned_nothing(trained: Trained, parts: Parts) -> bool:
+    """Whether neither training nor validation loss ever fell below that of naming shares.
+
+    Parameters
+    ----------
+    trained : Trained
+        By gradients.
+    parts : Parts
+        What it was trained on.
+    """
+    recipe = getattr(trained.action, "recipe", None)
+    losses = [e["train_loss"] for e in trained.history if e["train_loss"] is not None]
+    if recipe is None or len(losses) < _ENOUGH_EPOCHS:
+        return False
+    weights = class_weights(
+        parts.train_labels, n_classes=parts.n_classes, choice=recipe.class_weights
+    )
+    shares = np.bincount(parts.train_labels, minlength=parts.n_classes).astype(np.float64)
+    if weights is not None:
+        shares *= weights
+    shares /= shares.sum()
+    if min(losses) <= _NOTHING * _entropy(shares):
+        return False
+    if not len(parts.validation):
+        return True
+    named = np.tile(np.log(np.maximum(shares, 1e-12)), (len(parts.validation), 1))
+    return _best(trained) > _NOTHING * mean_nll(named, parts.validation_labels, weights)
+
+
+def slower(
+    action: SuffixTraining | FullTraining,
+) -> SuffixTraining | FullTraining:
+    """Return the action with a tenth of its rates."""
+    rates = {
+        name: SLOWER * getattr(action.recipe, name)
+        for name in ("learning_rate", "head_learning_rate")
+    }
+    return action.model_copy(update={"recipe": action.recipe.model_copy(update=rates)})
+
+
+def better(first: Trained, second: Trained) -> Trained:
+    """Return the one with the lower loss, with a note on what happened."""
+    recipe = getattr(first.action, "recipe", None)
+    rate = math.nan if recipe is None else recipe.head_learning_rate
+    chosen = second if _best(second) < _best(first) else first
+    helped = "which helped" if chosen is second else "which did not help"
+    chosen.notes.append(
+        f"With a rate of {rate:g} the training learned nothing, so it ran again with "
+        f"{SLOWER * rate:g}, {helped}."
+    )
+    return chosen
+
+
+def _best(trained: Trained) -> float:
+    """The lowest loss on validation images; of the last epoch in training, where there are none."""
+    found = [e["val_nll"] for e in trained.history if e["val_nll"] is not None]
+    if found:
+        return float(min(found))
+    losses = [e["train_loss"] for e in trained.history if e["train_loss"] is not None]
+    return float(losses[-1])
+
+
+def _entropy(shares: npt.NDArray[np.float64]) -> float:
+    there = shares[shares > 0]
+    return float(-(there * np.log(there)).sum())

@@ -136,9 +136,8 @@ def page(found: dict[str, Any]) -> str:
                 ],
             ),
             "These trainings, and all of the study, were recorded before a training that learned "
-            "nothing ran a second time, a tenth as fast. On the digits at 224 pixels 'train the "
-            "whole network' stayed at chance (10 %); with the second try it reaches 84 % of 200 "
-            "test images. Options of the study that collapsed look worse than they are now.\n",
+            "nothing ran a second time, a tenth as fast: options that collapsed look worse than "
+            "they are now, as 'train the whole network' on the digits at 224 pixels.\n",
         ]
     if found["fastai_check"]:
         parts += [

@@ -13,6 +13,7 @@ from frostline.cli.depth import layer_strip, spark_rows
 from frostline.cli.plots import BLOCKS, Letters, dot, letters
 from frostline.publish import RunResult
 from frostline.report.why import headline, three_sentences
+from frostline.report.words import plural
 
 #: letters between 0 and 100 %
 _GAUGE = 50
@@ -115,12 +116,9 @@ def show_left_out(audit: dict[str, object]) -> None:
     """Name what was skipped, and say what looks wrong with the images."""
     unreadable = audit["unreadable"]
     if isinstance(unreadable, list) and unreadable:
-        were = (
-            "image could not be read and was"
-            if len(unreadable) == 1
-            else ("images could not be read and were")
-        )
-        err.print(f"[yellow]{len(unreadable):,} {were} left out:[/]")
+        were = "was" if len(unreadable) == 1 else "were"
+        images = plural(len(unreadable), "image")
+        err.print(f"[yellow]{images} could not be read and {were} left out:[/]")
         for entry in unreadable[:10]:
             err.print(Text(f"  {entry['path']}: {entry['reason']}"))
         if len(unreadable) > 10:

@@ -6,12 +6,10 @@ more, and the classifier names the shares of the classes whatever it sees.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
-from frostline.plan import FullTraining, SuffixTraining
+from frostline.plan import FullTraining, Recipe, SuffixTraining
 from frostline.training.losses import class_weights, mean_nll
 from frostline.training.parts import Parts
 from frostline.training.result import Trained
@@ -23,19 +21,20 @@ _NOTHING = 0.97
 _ENOUGH_EPOCHS = 5
 
 
-def learned_nothing(trained: Trained, parts: Parts) -> bool:
+def learned_nothing(trained: Trained, recipe: Recipe, parts: Parts) -> bool:
     """Whether neither training nor validation loss ever fell below that of naming shares.
 
     Parameters
     ----------
     trained : Trained
         By gradients.
+    recipe : Recipe
+        How it was trained.
     parts : Parts
         What it was trained on.
     """
-    recipe = getattr(trained.action, "recipe", None)
     losses = [e["train_loss"] for e in trained.history if e["train_loss"] is not None]
-    if recipe is None or len(losses) < _ENOUGH_EPOCHS:
+    if len(losses) < _ENOUGH_EPOCHS:
         return False
     weights = class_weights(
         parts.train_labels, n_classes=parts.n_classes, choice=recipe.class_weights
@@ -63,10 +62,8 @@ def slower(
     return action.model_copy(update={"recipe": action.recipe.model_copy(update=rates)})
 
 
-def better(first: Trained, second: Trained) -> Trained:
-    """Return the one with the lower loss, with a note on what happened."""
-    recipe = getattr(first.action, "recipe", None)
-    rate = math.nan if recipe is None else recipe.head_learning_rate
+def better(first: Trained, second: Trained, *, rate: float) -> Trained:
+    """Return the one with the lower loss, with a note on the first one's rate."""
     chosen = second if _best(second) < _best(first) else first
     helped = "which helped" if chosen is second else "which did not help"
     chosen.notes.append(

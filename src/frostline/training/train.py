@@ -150,12 +150,11 @@ def train(
         )
 
     first = run(action, checkpoint_dir)
-    if not second_try or not learned_nothing(first, parts):
+    if not second_try or not learned_nothing(first, action.recipe, parts):
         return first
     progress.note("The training learned nothing; it runs once more, a tenth as fast.")
-    return better(
-        first, run(slower(action), None if checkpoint_dir is None else checkpoint_dir / "slower")
-    )
+    second = run(slower(action), None if checkpoint_dir is None else checkpoint_dir / "slower")
+    return better(first, second, rate=action.recipe.head_learning_rate)
 
 
 def _per_image(values: npt.ArrayLike, what: str, *, n: int) -> IntArray:

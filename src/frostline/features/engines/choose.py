@@ -152,7 +152,7 @@ def open_engine(
     if kind != "auto":
         engine, found = opener.open(kind)
         return engine, f"{_NAMES[kind]} was asked for ({found})"
-    if n_images is not None and n_images * check[0].shape[0] ** 2 < EXPORT_PAYS_FROM:
+    if n_images is not None and n_images * check.shape[1] ** 2 < EXPORT_PAYS_FROM:
         few = TorchEngine(part, threads=threads, precision=precision)
         return few, "PyTorch has so few images done before another engine is ready"
     names = tuple(name for name in names if name != "openvino" or openvino_engine.installed())

@@ -207,6 +207,13 @@ def _weights_of(package: str) -> Path:
     return next(folder.glob("*.pth"))
 
 
+def test_a_name_that_is_no_cut_gets_every_close_one_once(lite0: Network) -> None:
+    with pytest.raises(CutError) as caught:
+        lite0.cut("blocks.9")
+    guess = str(caught.value).partition("Did you mean ")[2].partition("?")[0].split(" or ")
+    assert len(guess) == len(set(guess)) > 1
+
+
 def test_another_size_may_end_a_whole_network_elsewhere_but_not_one_that_was_shortened(
     lite0: Network,
 ) -> None:

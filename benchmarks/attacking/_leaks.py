@@ -17,6 +17,7 @@ from frostline.backbone.network import Network
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.images.audit import audit
 from frostline.images.catalog import Catalog, ImageRow
+from frostline.images.copies import find_copies
 from frostline.images.sources import open_source
 from frostline.images.thumbnails import thumbnail
 from frostline.progress import NullProgress
@@ -47,7 +48,7 @@ def plant(
     digests = [_digest(image) for image in of.images]
     if "clean" not in found:
         began = time.process_time()
-        clean = audit(_catalog(of.labels, digests, []), own, features)
+        clean = audit(_catalog(of.labels, digests, []), find_copies(digests, own, features))
         found["clean"] = {
             "images": len(own),
             "near_duplicates": clean.near_duplicates,
@@ -65,11 +66,12 @@ def plant(
         copies = [change(of.colour(i), rng) for i in copied]
         catalog = _catalog(labels, [*digests, *map(_digest, copies)], copied.tolist())
         prepared = np.stack([store.network.preprocessing.apply(copy) for copy in copies])
-        seen = audit(
-            catalog,
+        all_copies = find_copies(
+            catalog.digests,
             np.concatenate([own, [thumbnail(copy) for copy in copies]]),
             np.concatenate([features, store.features_of(prepared)[:, tap]]),
         )
+        seen = audit(catalog, all_copies)
         groups = seen.groups[len(own) :] == seen.groups[copied]
         found["recall"][_name(which)] = {"found": int(groups.sum()), "of": len(copied)}
         keep()

@@ -101,7 +101,7 @@ MUTANTS = (
     Mutant(
         "near-duplicates are one group",
         "images/audit.py",
-        "groups=joined(n, [*owners, *copies]),",
+        "groups=joined(n, [*owners, *together]),",
         "groups=joined(n, owners),",
         ("tests/images/test_images_audit.py",),
     ),

@@ -24,6 +24,7 @@ from frostline.backbone.network import Network
 from frostline.features.passes import run_passes
 from frostline.files import write_text
 from frostline.images.audit import audit
+from frostline.images.copies import find_copies
 from frostline.images.sources import open_source
 from frostline.images.stratified import stratified_folds, stratified_holdout
 from frostline.plan import Action, Blend, TapsHead
@@ -99,7 +100,9 @@ def prepared(
         progress=progress,
     )
     real = target.network == "lite0"
-    groups = audit(store.catalog, store.thumbnails if real else None).groups
+    groups = audit(
+        store.catalog, find_copies(store.catalog.digests, store.thumbnails) if real else None
+    ).groups
     labels = store.catalog.labels
     task = Task(store, labels, groups, settings, resolved, progress)
     pool, test = stratified_holdout(

@@ -16,6 +16,7 @@ from deciding.sets import SETS, Places, clip_art, table_of
 from frostline.backbone.network import Network
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.images.audit import audit
+from frostline.images.copies import find_copies
 from frostline.images.sources import open_source
 from frostline.images.stratified import stratified_folds
 from frostline.preprocessing import UInt8Array
@@ -80,7 +81,7 @@ def prepare(name: str, places: Places) -> Prepared:
     resolved = resolve(settings, cuda=False)
     catalog = open_source(table_of(_SETS[name], places), group_by=None, progress=progress)
     store = run_passes(network(), catalog, settings=settings, resolved=resolved, progress=progress)
-    groups = audit(store.catalog, store.thumbnails).groups
+    groups = audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)).groups
     labels = store.catalog.labels
     folds = stratified_folds(labels, groups, store.catalog.digests, n_folds=FOLDS, seed=0)
     return Prepared(name, Task(store, labels, groups, settings, resolved, progress), folds)

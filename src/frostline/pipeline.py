@@ -11,10 +11,10 @@ import torch
 
 from frostline.artifact.run_folder import RunFolder
 from frostline.assess import TRAINED_FOLDS, Assessed, assess
+from frostline.features.kept_copies import copies_of
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.images.audit import Audit, audit
 from frostline.images.catalog import Catalog
-from frostline.images.near_duplicates import COMPLETE_UP_TO
 from frostline.images.sources import Source, open_source, source_identity
 from frostline.images.split import Split, make_split
 from frostline.plan import NetworkResult, Plan
@@ -191,7 +191,7 @@ def _prepare(
         ]
         store = stores[0]
     with clock.phase("audit"):
-        found = _audited(store, settings)
+        found = audit(store.catalog, copies_of(store) if settings.near_duplicates else None)
         split = (
             make_split(
                 store.catalog,
@@ -217,15 +217,6 @@ def _prepare(
         networks=tuple(compared),
     )
     return Prepared(task, found, split)
-
-
-def _audited(store: FeatureStore, settings: Settings) -> Audit:
-    if not settings.near_duplicates:
-        return audit(store.catalog, None)
-    n, last = len(store.catalog), list(store.slices)[-1:]
-    # of more images, cropped copies are not looked for
-    features = store.tap(last, np.arange(n)) if n <= COMPLETE_UP_TO else None
-    return audit(store.catalog, store.thumbnails, features)
 
 
 def _fit(prepared: Prepared, plan: Plan | None, run: RunFolder, clock: Stopwatch) -> Fitted:

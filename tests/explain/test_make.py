@@ -38,6 +38,7 @@ from frostline.explain.make import (
 from frostline.explain.reading import read_in_parts
 from frostline.features.passes import run_passes
 from frostline.images.audit import audit
+from frostline.images.copies import find_copies
 from frostline.plan import FullTraining, Plan, Recipe, SuffixTraining, TapsHead
 from frostline.procedure import Fitted, Task, _left_out, gather
 from frostline.progress import NullProgress
@@ -87,7 +88,7 @@ def make(corners: Any, trained: Trained, **changes: Any) -> Gallery:
     arguments = {
         "labels": store.catalog.labels,
         "assessed": left_out(trained, store.catalog.labels),
-        "audit": audit(store.catalog, store.thumbnails),
+        "audit": audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)),
         "frozen": trained.frozen,
         "limits": LIMITS["fast"],
     }

@@ -11,6 +11,7 @@ from PIL import Image
 from frostline.explain.findings import list_findings
 from frostline.explain.mistakes import worst_mistakes
 from frostline.images.audit import Audit, audit
+from frostline.images.copies import find_copies
 from frostline.images.sources import open_source
 from frostline.images.thumbnails import thumbnail
 
@@ -69,6 +70,6 @@ def test_a_real_audit_is_told(tmp_path: Path, digits_into: Callable[..., None]) 
     (tmp_path / "digit 1" / "wrong.png").write_bytes(first.read_bytes())
     catalog = open_source(tmp_path)
     shown = [thumbnail(Image.open(row.path).convert("RGB")) for row in catalog.rows]
-    listed = list_findings(audit(catalog, np.stack(shown)), most=24)
+    listed = list_findings(audit(catalog, find_copies(catalog.digests, np.stack(shown))), most=24)
     assert {f.name for f in listed} == {"digit 0/0.png", "digit 1/wrong.png"}
     assert all("The same file is labelled digit 0 and digit 1" in f.note for f in listed)

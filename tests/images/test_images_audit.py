@@ -16,8 +16,9 @@ from PIL import Image, ImageEnhance
 from sklearn.datasets import load_digits
 
 from frostline.images import near_duplicates
-from frostline.images.audit import audit
+from frostline.images.audit import Audit, audit
 from frostline.images.catalog import Catalog, ImageRow, Part, Unreadable
+from frostline.images.copies import find_copies
 from frostline.images.decode import decode
 from frostline.images.grouping import joined, shared
 from frostline.images.near_duplicates import find_near_duplicates
@@ -160,7 +161,7 @@ def test_the_audit_says_when_not_all_pairs_were_compared(
     found = find_near_duplicates(pictures)
     assert not found.complete
     assert found.groups == tuple((i, 120 + i) for i in range(30))
-    result = audit(catalog_of([0, 1] * 75), pictures)
+    result = audited(catalog_of([0, 1] * 75), pictures)
     assert result.searched == "partial"
     assert "likely neighbours" in result.notes[0]
 
@@ -225,6 +226,10 @@ def test_joined_and_shared_as_by_hand() -> None:
     assert shared(joined(0, [])) == []
 
 
+def audited(catalog: Catalog, pictures: Thumbs) -> Audit:
+    return audit(catalog, find_copies(catalog.digests, pictures))
+
+
 def pictures_of(photo: Photo, seeds: list[int]) -> Thumbs:
     return thumbs([photo(abs(s)) if s >= 0 else jpeg(photo(-s), 60) for s in seeds])
 
@@ -235,7 +240,7 @@ def test_exact_and_near_duplicates_and_conflicts(photo: Photo) -> None:
     labels = [0, 0, 1, 1, *[0, 1] * 19]
     digests = [f"{i:064x}" for i in range(len(seeds))]
     digests[3] = digests[0]
-    result = audit(catalog_of(labels[: len(seeds)], digests), pictures_of(photo, seeds))
+    result = audited(catalog_of(labels[: len(seeds)], digests), pictures_of(photo, seeds))
     assert result.exact_duplicates == [["0.png", "3.png"]]
     assert sorted(result.near_duplicates) == [["0.png", "3.png", "10.png"], ["1.png", "9.png"]]
     exact, near = (
@@ -257,7 +262,7 @@ def test_given_parts_that_share_images_leak(photo: Photo) -> None:
     parts = [*[TRAIN] * 4, VAL, *[TEST] * 4, *[TRAIN] * 30]
     digests = [f"{i:064x}" for i in range(39)]
     digests[8] = digests[2]
-    result = audit(catalog_of([0, 1, 0] * 13, digests, parts), pictures_of(photo, seeds))
+    result = audited(catalog_of([0, 1, 0] * 13, digests, parts), pictures_of(photo, seeds))
     assert sorted(result.leaks, key=lambda leak: leak["paths"][0]) == [
         {"paths": ["0.png", "5.png"], "parts": ["train", "test"]},
         {"paths": ["2.png", "8.png"], "parts": ["train", "test"]},
@@ -280,7 +285,7 @@ def test_json(photo: Photo) -> None:
     catalog = catalog_of([0, 1] * 10)
     left_out = (Unreadable("bad.png", "truncated"),)
     catalog = Catalog("x", ("a", "b"), catalog.rows, catalog.digests, {"hidden": 2}, left_out)
-    report: dict[str, Any] = audit(catalog, pictures_of(photo, list(range(20)))).to_json(catalog)
+    report: dict[str, Any] = audited(catalog, pictures_of(photo, list(range(20)))).to_json(catalog)
     assert json.loads(json.dumps(report)) == report
     assert report["unreadable"] == [{"path": "bad.png", "reason": "truncated"}]
     assert report["ignored"] == {"hidden": 2}
@@ -290,4 +295,4 @@ def test_json(photo: Photo) -> None:
 
 def test_thumbnails_must_fit_the_catalog() -> None:
     with pytest.raises(ValueError, match="3 thumbnails for 2 images"):
-        audit(catalog_of([0, 1]), np.zeros((3, 32, 32, 3), dtype=np.uint8))
+        audited(catalog_of([0, 1]), np.zeros((3, 32, 32, 3), dtype=np.uint8))

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 
 from frostline.images.audit import audit
 from frostline.images.catalog import Catalog, ImageRow, Part
+from frostline.images.copies import find_copies
 from frostline.images.near_duplicates import find_near_duplicates
 from frostline.images.sketches import sketch
 from frostline.images.thumbnails import thumbnail
@@ -125,7 +126,7 @@ def test_a_mirrored_copy_in_the_test_part_is_a_leak_but_no_contradiction(photo: 
         for i, (label, part) in enumerate(zip(labels, parts, strict=True))
     )
     catalog = Catalog("x", ("a", "b"), rows, tuple(f"{i:064x}" for i in range(31)))
-    found = audit(catalog, np.stack([thumbnail(p) for p in pictures]))
+    found = audit(catalog, find_copies(catalog.digests, np.stack([thumbnail(p) for p in pictures])))
     assert found.altered_copies == [["4.png", "30.png"]]
     assert found.near_duplicates == [] and found.label_conflicts == []
     assert found.leaks == [{"paths": ["4.png", "30.png"], "parts": ["train", "test"]}]

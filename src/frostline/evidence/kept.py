@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,15 +13,15 @@ import frostline.backbone
 import frostline.evidence
 import frostline.features
 import frostline.linear
-from frostline.errors import StoreError
 from frostline.evidence.collect import Evidence
-from frostline.features.locations import fits_folder, key_of, write_whole
-from frostline.features.store import SHARD_SUFFIX, Arrays, packed, unpacked
+from frostline.features.fits import code_of, kept
+from frostline.features.locations import key_of
+from frostline.features.store import Arrays
 from frostline.linear.ridge import RidgeLOO
 from frostline.plan import EvidenceSummary
 
-#: larger evidence is collected again: reading it would save little
-_MOST_BYTES = 128 * 10**6
+#: what collects evidence: what changes there changes the key
+_ROOMS = (frostline.backbone, frostline.linear, frostline.features, frostline.evidence)
 _FIT = ("weight", "bias", "strengths", "loo", "fitted", "loo_mse")
 _SUMMARY, _ROWS, _COMPARED = "summary", "rows", "compared"
 
@@ -65,7 +60,7 @@ def evidence_key(
     for values in (np.asarray(labels, dtype=np.int64), first[same].astype(np.int64)):
         content.update(np.ascontiguousarray(values).tobytes())
     weights = "" if class_weights is None else np.asarray(class_weights).tobytes().hex()
-    return key_of(taps_key, content.hexdigest(), weights, *classes, "", *options, _code())
+    return key_of(taps_key, content.hexdigest(), weights, *classes, "", *options, code_of(*_ROOMS))
 
 
 def kept_or(key: str, collect: Callable[[], Evidence], rows: npt.NDArray[np.int64]) -> Evidence:
@@ -78,20 +73,7 @@ def kept_or(key: str, collect: Callable[[], Evidence], rows: npt.NDArray[np.int6
     rows : int array of shape (n,)
         The catalog rows that the evidence rests on; another catalog may number them otherwise.
     """
-    path = fits_folder() / f"{key}{SHARD_SUFFIX}"
-    found = _read(path, rows)
-    if found is not None:
-        # whoever makes room removes what nobody used for longest
-        with contextlib.suppress(OSError):
-            os.utime(path)
-        return found
-    evidence = collect()
-    arrays = _arrays(evidence)
-    if sum(values.nbytes for values in arrays.values()) <= _MOST_BYTES:
-        # a disk that is full or read-only costs time later, not this run
-        with contextlib.suppress(StoreError):
-            write_whole(path, packed(arrays))
-    return evidence
+    return kept(key, collect, pack=_arrays, unpack=lambda arrays: _evidence(arrays, rows))
 
 
 def _arrays(evidence: Evidence) -> Arrays:
@@ -110,29 +92,20 @@ def _arrays(evidence: Evidence) -> Arrays:
     return arrays
 
 
-def _read(path: Path, rows: npt.NDArray[np.int64]) -> Evidence | None:
-    """Return kept evidence; None if it is not there, damaged, or written by another format."""
-    arrays = unpacked(path)
-    if arrays is None:
+def _evidence(arrays: Arrays, rows: npt.NDArray[np.int64]) -> Evidence | None:
+    # a ValidationError is a ValueError
+    summary = EvidenceSummary.model_validate_json(arrays[_SUMMARY].tobytes())
+    if int(arrays[_ROWS][0]) != len(rows):
         return None
-    try:
-        summary = EvidenceSummary.model_validate_json(arrays[_SUMMARY].tobytes())
-        if int(arrays[_ROWS][0]) != len(rows):
-            return None
-        correct = _below(arrays, "correct/")
-        taps = {
-            name.removesuffix("/numbers") for name in _below(arrays, "fit/") if "/numbers" in name
-        }
-        return Evidence(
-            summary=summary,
-            rows=rows,
-            ridge={tap: _fit(arrays, tap) for tap in sorted(taps)},
-            correct={tap: values.astype(np.bool_) for tap, values in correct.items()},
-            compared=arrays[_COMPARED],
-        )
-    except (LookupError, ValueError, TypeError):
-        # a ValidationError is a ValueError
-        return None
+    correct = _below(arrays, "correct/")
+    taps = {name.removesuffix("/numbers") for name in _below(arrays, "fit/") if "/numbers" in name}
+    return Evidence(
+        summary=summary,
+        rows=rows,
+        ridge={tap: _fit(arrays, tap) for tap in sorted(taps)},
+        correct={tap: values.astype(np.bool_) for tap, values in correct.items()},
+        compared=arrays[_COMPARED],
+    )
 
 
 def _below(arrays: Mapping[str, npt.NDArray[Any]], start: str) -> dict[str, npt.NDArray[Any]]:
@@ -143,16 +116,3 @@ def _fit(arrays: Mapping[str, npt.NDArray[Any]], tap: str) -> RidgeLOO:
     strength, penalty = (float(value) for value in arrays[f"fit/{tap}/numbers"])
     parts = {name: arrays[f"fit/{tap}/{name}"] for name in _FIT}
     return RidgeLOO(strength=strength, penalty=penalty, **parts)
-
-
-@cache
-def _code() -> str:
-    """Stand for the code that collects evidence: what changes it changes the key."""
-    content = hashlib.sha256()
-    rooms = (frostline.backbone, frostline.linear, frostline.features, frostline.evidence)
-    for room in rooms:
-        for folder in room.__path__:
-            for file in sorted(Path(folder).rglob("*")):
-                if file.suffix in (".py", ".json"):
-                    content.update(file.read_bytes())
-    return key_of(content.hexdigest(), version("numpy"), version("scipy"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.images.catalog import Catalog
-from frostline.images.grouping import complete_linkage, joined, shared
-from frostline.images.moved_copies import BACKGROUND_RANK, moved_pairs
-from frostline.images.near_duplicates import COMPLETE_UP_TO, find_near_duplicates
+from frostline.images.copies import Copies, Groups, same
+from frostline.images.grouping import joined, shared
+from frostline.images.near_duplicates import COMPLETE_UP_TO
 
 
 @dataclass(frozen=True)
@@ -78,47 +78,34 @@ class Audit:
         }
 
 
-def audit(
-    catalog: Catalog,
-    thumbnails: npt.NDArray[np.uint8] | None,
-    features: npt.ArrayLike | None = None,
-) -> Audit:
-    """Find duplicates, conflicting labels and leaks.
+def audit(catalog: Catalog, copies: Copies | None) -> Audit:
+    """Say what copies mean: conflicting labels, leaks, images that must stay together.
 
     Parameters
     ----------
     catalog : Catalog
         Readable rows only.
-    thumbnails : ndarray of shape (n, 32, 32, 3), uint8, or None
-        Of every row; None leaves near-duplicates out.
-    features : array of shape (n, d) or None, default=None
-        Of a network, for every row; None leaves out copies that were cropped, shifted or turned
-        by some degrees.
+    copies : Copies or None
+        What :func:`frostline.images.copies.find_copies` found among its rows; None where nobody
+        looked.
     """
     n = len(catalog)
-    if thumbnails is not None and len(thumbnails) != n:
-        raise ValueError(f"{len(thumbnails)} thumbnails for {n} images")
-    exact = _same(enumerate(catalog.digests))
-    near: list[list[int]] = []
-    altered: list[list[int]] = []
+    exact = same(enumerate(catalog.digests))
+    near: Groups = []
+    altered: Groups = []
     searched, notes = "no", ["Near-duplicates were not looked for."]
-    if thumbnails is not None:
-        result = find_near_duplicates(thumbnails)
-        near = _of_several_files(catalog, result.groups, exact)
-        altered = [*map(list, result.turned)]
-        if result.complete and features is not None:
-            altered += _moved(exact, thumbnails, features)
-        altered = [group for group in shared(joined(n, altered)) if group not in near]
-        searched, notes = ("complete" if result.complete else "partial"), []
-        if not result.complete:
+    if copies is not None:
+        near, altered = copies.near, copies.altered
+        searched, notes = ("complete" if copies.complete else "partial"), []
+        if not copies.complete:
             notes.append(
                 f"With more than {COMPLETE_UP_TO:,} images, near-duplicates were looked for among "
                 "likely neighbours, not among all pairs: a few may have been missed. Mirrored, "
                 "turned and cropped copies were not looked for."
             )
-    copies = shared(joined(n, [*exact, *near, *altered]))
-    owners = _same((i, row.group) for i, row in enumerate(catalog.rows) if row.group is not None)
-    leaks, leaked = _leaks(catalog, copies)
+    together = shared(joined(n, [*exact, *near, *altered]))
+    owners = same((i, row.group) for i, row in enumerate(catalog.rows) if row.group is not None)
+    leaks, leaked = _leaks(catalog, together)
     return Audit(
         class_counts=_class_counts(catalog),
         exact_duplicates=[_names(catalog, group) for group in exact],
@@ -128,52 +115,10 @@ def audit(
         leaks=leaks,
         shared_groups=_shared(catalog, owners),
         leaked=leaked,
-        groups=joined(n, [*owners, *copies]),
+        groups=joined(n, [*owners, *together]),
         searched=searched,
         notes=notes,
     )
-
-
-def _same(pairs: Iterable[tuple[int, Hashable]]) -> list[list[int]]:
-    """Positions that share a key, in groups of two or more."""
-    first: dict[Hashable, int] = {}
-    found: dict[int, list[int]] = {}
-    for position, key in pairs:
-        # most keys are met once, and lists of one would take more memory than all else here
-        earlier = first.setdefault(key, position)
-        if earlier != position:
-            found.setdefault(earlier, [earlier]).append(position)
-    return [found[position] for position in sorted(found)]
-
-
-def _moved(
-    exact: list[list[int]], thumbnails: npt.NDArray[np.uint8], features: npt.ArrayLike
-) -> list[list[int]]:
-    """Groups of pictures that lie over each other once they are moved."""
-    again = {member for group in exact for member in group[1:]}
-    distinct = np.array([i for i in range(len(thumbnails)) if i not in again], dtype=np.int64)
-    left, right, distance = moved_pairs(thumbnails[distinct], np.asarray(features)[distinct])
-    groups = []
-    for members in shared(joined(len(distinct), np.column_stack([left, right]).tolist())):
-        if len(members) <= BACKGROUND_RANK:
-            groups.append(members)
-            continue
-        # pictures of which each resembles the next: only those that all resemble each other
-        own = np.isin(left, members)
-        groups += complete_linkage(left[own], right[own], distance[own])
-    return [distinct[group].tolist() for group in groups]
-
-
-def _of_several_files(
-    catalog: Catalog, groups: Iterable[tuple[int, ...]], exact: list[list[int]]
-) -> list[list[int]]:
-    """Keep groups with different contents, and complete them with exact copies."""
-    copies = {member: group for group in exact for member in group}
-    kept = []
-    for group in groups:
-        if len({catalog.digests[i] for i in group}) > 1:
-            kept.append(sorted({j for i in group for j in copies.get(i, [i])}))
-    return kept
 
 
 def _names(catalog: Catalog, members: Iterable[int]) -> list[str]:

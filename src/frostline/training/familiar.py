@@ -9,12 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+import frostline.linear
+import frostline.training
 from frostline.backbone.head_input import WithHeadInput, head_of
 from frostline.backbone.heads import TapsClassifier
 from frostline.errors import InputError
 from frostline.evaluation.rejection import FEW_SCORES, acceptance_threshold
+from frostline.features.fits import code_of, content_of, kept
+from frostline.features.locations import key_of
 from frostline.features.moments import chosen_rows
 from frostline.features.passes import FeatureStore
+from frostline.features.store import Arrays
 from frostline.images.stratified import stratified_folds
 from frostline.linear.familiar import Familiarity, fit_familiarity
 from frostline.linear.selection import Features
@@ -119,7 +124,7 @@ def learn_familiar(
                 n_folds=_FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS,
                 seed=seed,
             )
-            distances = _left_out(features, folds, blocks)
+            distances = left_out_distances(features, folds, blocks)
     except InputError:
         return None
     found = found.in_units_of(distances)
@@ -143,12 +148,49 @@ def unfamiliarity_of(
     return familiar.familiarity.scores(np.asarray(_head_input(lead, store, rows, taught=None)))
 
 
+def left_out_distances(
+    features: npt.NDArray[np.floating],
+    folds: Sequence[tuple[IntArray, IntArray]],
+    blocks: Sequence[slice] | None,
+) -> FloatArray:
+    """Return how far every image lies from those of the other folds, block by block.
+
+    It is read back where the same features were measured before.
+
+    Parameters
+    ----------
+    features : array of shape (n, d)
+    folds : sequence of (learn, judge)
+        Positions of the images of each.
+    blocks : sequence of slice or None
+        See :func:`frostline.linear.familiar.fit_familiarity`.
+
+    Returns
+    -------
+    ndarray of shape (judged, 2 * n_blocks)
+        Squared distances, fold by fold.
+    """
+    spans = [(span.start, span.stop) for span in blocks or ()]
+    content = content_of(features, np.array(spans), *(part for fold in folds for part in fold))
+    shape = (sum(len(judge) for _, judge in folds), 2 * max(1, len(spans)))
+
+    def unpacked(arrays: Arrays) -> FloatArray | None:
+        distances: FloatArray = arrays["distances"]
+        return distances if distances.shape == shape else None
+
+    return kept(
+        key_of("left out", content, code_of(frostline.linear, frostline.training)),
+        lambda: _left_out(features, folds, blocks),
+        pack=lambda distances: {"distances": distances},
+        unpack=unpacked,
+    )
+
+
 def _left_out(
     features: npt.NDArray[np.floating],
     folds: Sequence[tuple[IntArray, IntArray]],
     blocks: Sequence[slice] | None,
 ) -> FloatArray:
-    """Distances of every image from those of the other folds."""
     each = [
         fit_familiarity(features[learn], blocks=blocks).distances(features[judge])
         for learn, judge in folds

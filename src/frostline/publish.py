@@ -33,7 +33,8 @@ from frostline.evaluation.scores import Scores, score
 from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.doubtful import Honest
 from frostline.explain.gallery import Gallery
-from frostline.explain.make import LIMITS, make_gallery
+from frostline.explain.kept_gallery import gallery_once
+from frostline.explain.make import LIMITS
 from frostline.files import write_text
 from frostline.images.audit import Audit
 from frostline.images.naming import encodable, visible
@@ -155,6 +156,7 @@ def publish(
             familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
             images=checked,
             threads=task.resolved.threads,
+            origin=_origin(task, fitted),
         )
     with clock.phase("drawing pictures"):
         gallery = _gallery(task, audit, fitted, assessed)
@@ -244,7 +246,7 @@ def model_card(task: Task, fitted: Fitted, *, n_train: int, test: dict[str, Any]
 
 
 def _gallery(task: Task, audit: Audit, fitted: Fitted, assessed: Assessed) -> Gallery:
-    return make_gallery(
+    return gallery_once(
         task.store,
         fitted.trained.module,
         labels=task.labels,
@@ -253,7 +255,14 @@ def _gallery(task: Task, audit: Audit, fitted: Fitted, assessed: Assessed) -> Ga
         audit=audit,
         frozen=fitted.trained.frozen,
         limits=LIMITS[task.settings.effort],
+        origin=_origin(task, fitted),
     )
+
+
+def _origin(task: Task, fitted: Fitted) -> str:
+    """What the tensors of a classifier do not tell: the network it came from, and the plan."""
+    network = task.store.network
+    return f"{network.name} {network.weights_id} {fitted.plan.action.model_dump_json()}"
 
 
 def _calibration(assessed: Assessed, scores: Scores, truth: IntArray) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def make(corners: Any, trained: Trained, **changes: Any) -> Gallery:
         "frozen": trained.frozen,
         "limits": LIMITS["fast"],
     }
-    return make_gallery(store, trained.module, **(arguments | changes))
+    return make_gallery(store, trained.module, **(arguments | changes)).gallery
 
 
 def test_a_wrong_label_is_shown_with_what_spoke_against_it(corners: Any, head: Trained) -> None:

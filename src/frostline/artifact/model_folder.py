@@ -55,6 +55,7 @@ def save_model(
     familiarity: Familiarity | None = None,
     images: UInt8Array | None = None,
     threads: int = 1,
+    origin: str = "",
 ) -> ModelCard:
     """Write a model folder and check that the ONNX file gives PyTorch's probabilities.
 
@@ -75,6 +76,10 @@ def save_model(
         Prepared images for the check, a handful of real ones; made-up ones when None.
     threads : int, default=1
         For the check.
+    origin : str, default=""
+        Stands for how the module was made, where its tensors alone do not tell. An ONNX file that
+        passed the check before, for the same origin, tensors and images, is used again; never
+        for an empty one.
 
     Returns
     -------
@@ -90,6 +95,7 @@ def save_model(
     """
     from frostline.artifact.export import export_onnx, verify_onnx
     from frostline.artifact.familiar_file import save_familiarity
+    from frostline.artifact.kept_export import export_key, worth_keeping, written_once
 
     if images is None or len(images) == 0:
         images = _made_up_images(card.preprocessing.size)
@@ -99,18 +105,30 @@ def save_model(
     with replacing(folder / WEIGHTS) as weights, replacing(folder / ONNX) as onnx:
         _write_weights(weights, module)
         preprocessing, temperature = card.preprocessing, card.temperature
-        export_onnx(
-            module, preprocessing, temperature, onnx, classes=card.classes, familiarity=familiarity
-        )
-        verify_onnx(
-            onnx,
-            module,
-            preprocessing,
-            temperature,
-            images,
-            familiarity=familiarity,
-            threads=threads,
-        )
+
+        def write() -> None:
+            export_onnx(
+                module,
+                preprocessing,
+                temperature,
+                onnx,
+                classes=card.classes,
+                familiarity=familiarity,
+            )
+            verify_onnx(
+                onnx,
+                module,
+                preprocessing,
+                temperature,
+                images,
+                familiarity=familiarity,
+                threads=threads,
+            )
+
+        if origin and worth_keeping(module):
+            written_once(export_key(origin, module, card, familiarity, images), onnx, write)
+        else:
+            write()
     (folder / FAMILIAR).unlink(missing_ok=True)
     if familiarity is not None:
         save_familiarity(folder / FAMILIAR, familiarity)

@@ -19,7 +19,7 @@ _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0}
 _WORDS = {
     "images": "features of images",
     "engines": "exported networks",
-    "fits": "fits on features",
+    "fits": "fits, exports, pictures",
 }
 
 

@@ -67,6 +67,14 @@ LIMITS: Mapping[str, Limits] = {
 }
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures, and whether every image that they were to show could be read."""
+
+    gallery: Gallery
+    complete: bool
+
+
 def make_gallery(
     store: FeatureStore,
     module: nn.Module,
@@ -77,7 +85,7 @@ def make_gallery(
     audit: Audit,
     frozen: Collection[str],
     limits: Limits | None = None,
-) -> Gallery:
+) -> Drawn:
     """Choose and draw the pictures of a report.
 
     All tiles show the prepared image, which is what the network sees. Everything is bounded: the
@@ -103,7 +111,7 @@ def make_gallery(
 
     Returns
     -------
-    Gallery
+    Drawn
     """
     bounds = LIMITS["balanced"] if limits is None else limits
     catalog = store.catalog
@@ -118,7 +126,8 @@ def make_gallery(
     plans = _plans(store, module, frozen)
     looked = _worth_looking(store, wanted, plans, bounds.looked)
     shown = [said.row for said in (*wrong, *doubts)] + [row for row, _ in findings]
-    pixels = dict(_readable(store, list(dict.fromkeys([*looked, *shown]))))
+    asked = list(dict.fromkeys([*looked, *shown]))
+    pixels = dict(_readable(store, asked))
     seen = look(
         store.network,
         module,
@@ -132,7 +141,7 @@ def make_gallery(
     def tiles(said: Sequence[Doubt], note: str) -> tuple[Tile, ...]:
         return tuple(_tile(store, one, note, pixels, seen) for one in said if one.row in pixels)
 
-    return Gallery(
+    gallery = Gallery(
         mistakes=tiles(wrong, "{own} for its own label."),
         doubtful=tiles(
             doubts, "{how}: {own} for its label, by a model that did not learn from this image."
@@ -153,6 +162,7 @@ def make_gallery(
             for plan, one in zip(plans, seen.depths, strict=False)
         ),
     )
+    return Drawn(gallery, complete=len(pixels) == len(asked))
 
 
 def draw_first_filters(network: Network, module: nn.Module) -> bytes:

@@ -220,8 +220,10 @@ class ImageStore:
 
 def packed(arrays: Arrays) -> bytes:
     """Return arrays as one safetensors file with a checksum for each."""
-    checksums = {name: _checksum(values) for name, values in arrays.items()}
-    content: bytes = save(arrays, metadata={"format": _FORMAT, **checksums})
+    # the library writes other arrays as they happen to lie in memory
+    rowwise = {name: np.asarray(values, order="C") for name, values in arrays.items()}
+    checksums = {name: _checksum(values) for name, values in rowwise.items()}
+    content: bytes = save(rowwise, metadata={"format": _FORMAT, **checksums})
     return content
 
 

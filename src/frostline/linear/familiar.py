@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,9 @@ SHORTEST = 1e-6
 #: larger scores are all the same
 MOST = 1000.0
 _TINY = 1e-12
+# of a region
+_TABLES = ("mean", "scale", "axes", "known")
+_NUMBERS = {"start": int, "stop": int, "unit": float}
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,43 @@ class Familiarity:
     def width(self) -> int:
         """Number of features."""
         return self.regions[-1].stop
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that it is as arrays by name; :meth:`of_arrays` undoes it."""
+        values: dict[str, npt.NDArray[Any]] = {
+            "neighbours": np.asarray(float(self.neighbours)),
+            "reach": np.asarray(self.reach),
+            "usual": self.usual,
+            "weights": self.weights,
+        }
+        for number, region in enumerate(self.regions):
+            for name in (*_TABLES, *_NUMBERS):
+                kind = np.float32 if name in _TABLES else np.float64
+                values[f"regions.{number}.{name}"] = np.asarray(getattr(region, name)).astype(kind)
+        return values
+
+    @classmethod
+    def of_arrays(cls, values: Mapping[str, npt.NDArray[Any]]) -> Familiarity:
+        """Return what :meth:`arrays` was asked of.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If they are other arrays.
+        """
+        n_regions = len({name.split(".")[1] for name in values if name.startswith("regions.")})
+        regions = []
+        for number in range(n_regions):
+            own: dict[str, Any] = {n: values[f"regions.{number}.{n}"] for n in _TABLES}
+            spans = {n: k(values[f"regions.{number}.{n}"].item()) for n, k in _NUMBERS.items()}
+            regions.append(Region(**own, **spans))
+        return cls(
+            regions=tuple(regions),
+            neighbours=int(values["neighbours"].item()),
+            usual=values["usual"],
+            weights=values["weights"],
+            reach=float(values["reach"].item()),
+        )
 
     def distances(self, X: npt.ArrayLike) -> FloatArray:
         """Return the squared distances, shape (n, 2 * n_blocks), of raw features (n, d).
@@ -215,7 +256,8 @@ def _region(
     values, vectors = eigh(gram, subset_by_index=[len(gram) - k, len(gram) - 1])
     kept = values > 1e-9 * np.trace(gram)
     axes = z.T @ vectors[:, kept] / np.sqrt(values[kept]) if n <= d else vectors[:, kept]
-    axes = axes.astype(np.float32)
+    # products depend in their last digits on how a matrix lies in memory, and files keep rows
+    axes = np.ascontiguousarray(axes, dtype=np.float32)
     known = (z @ axes.astype(np.float64)).astype(np.float32)
     return Region(span.start, span.stop, unit, mean, scale, axes, known)
 

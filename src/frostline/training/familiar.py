@@ -38,6 +38,7 @@ _FEWEST_HELD = 20
 #: few images have more folds: each fold's fit should lack little of what the last one has
 _FOLDS, _MANY_FOLDS, _FEW_IMAGES = 5, 10, 300
 _BATCH = 32
+_DISTANCES = "distances"
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ def learn_familiar(
     features = np.asarray(_head_input(lead, store, some, taught=rows))
     blocks = _blocks(lead)
     try:
-        found = fit_familiarity(features, blocks=blocks)
         if judged_apart:
+            found = fit_familiarity(features, blocks=blocks)
             held = chosen_rows(digests, held, most)
             distances = found.distances(np.asarray(_head_input(lead, store, held, taught=rows)))
         else:
@@ -124,7 +125,7 @@ def learn_familiar(
                 n_folds=_FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS,
                 seed=seed,
             )
-            distances = left_out_distances(features, folds, blocks)
+            found, distances = described_once(features, folds, blocks)
     except InputError:
         return None
     found = found.in_units_of(distances)
@@ -148,14 +149,14 @@ def unfamiliarity_of(
     return familiar.familiarity.scores(np.asarray(_head_input(lead, store, rows, taught=None)))
 
 
-def left_out_distances(
+def described_once(
     features: npt.NDArray[np.floating],
     folds: Sequence[tuple[IntArray, IntArray]],
     blocks: Sequence[slice] | None,
-) -> FloatArray:
-    """Return how far every image lies from those of the other folds, block by block.
+) -> tuple[Familiarity, FloatArray]:
+    """Describe where images lie, and how far every one lies from those of the other folds.
 
-    It is read back where the same features were measured before.
+    Both are read back where the same features were described before.
 
     Parameters
     ----------
@@ -167,21 +168,35 @@ def left_out_distances(
 
     Returns
     -------
+    Familiarity
+        Of all images.
     ndarray of shape (judged, 2 * n_blocks)
         Squared distances, fold by fold.
+
+    Raises
+    ------
+    InputError
+        If all images look the same.
     """
     spans = [(span.start, span.stop) for span in blocks or ()]
     content = content_of(features, np.array(spans), *(part for fold in folds for part in fold))
     shape = (sum(len(judge) for _, judge in folds), 2 * max(1, len(spans)))
 
-    def unpacked(arrays: Arrays) -> FloatArray | None:
-        distances: FloatArray = arrays["distances"]
-        return distances if distances.shape == shape else None
+    def packed(described: tuple[Familiarity, FloatArray]) -> Arrays:
+        return {**described[0].arrays(), _DISTANCES: described[1]}
+
+    def unpacked(arrays: Arrays) -> tuple[Familiarity, FloatArray] | None:
+        found, distances = Familiarity.of_arrays(arrays), arrays[_DISTANCES]
+        fits = distances.shape == shape and found.width == features.shape[1]
+        return (found, distances) if fits else None
 
     return kept(
-        key_of("left out", content, code_of(frostline.linear, frostline.training)),
-        lambda: _left_out(features, folds, blocks),
-        pack=lambda distances: {"distances": distances},
+        key_of("familiar", content, code_of(frostline.linear, frostline.training)),
+        lambda: (
+            fit_familiarity(features, blocks=blocks),
+            _left_out(features, folds, blocks),
+        ),
+        pack=packed,
         unpack=unpacked,
     )
 

@@ -17,6 +17,7 @@ from frostline.progress import Progress
 from frostline.settings import ResolvedSettings
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
+from frostline.training.depthwise import quick_depthwise
 from frostline.training.folding import folded_norms
 from frostline.training.head_start import probe_head, settle_learning_norms, settle_new_norms
 from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
@@ -115,7 +116,7 @@ def finetune(
         checkpoints = None
         if checkpoint_dir is not None:
             checkpoints = Checkpoints(checkpoint_dir, _identity(job, store, resolved))
-        with folded_norms(assembly.network):
+        with folded_norms(assembly.network), quick_depthwise(assembly.classifier):
             loop = _run(job, store, groups, checkpoints)
         return _result(job, loop)
 

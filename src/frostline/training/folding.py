@@ -13,17 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from timm.layers import Conv2dSame
-from timm.layers.conv2d_same import conv2d_same
 from torch import fx, nn
 
 from frostline.backbone.freezing import is_frozen_in_eval
 from frostline.backbone.holding import original_class
 from frostline.backbone.network import Network
+from frostline.training.depthwise import CONVOLUTIONS
 
 _FORWARD = "forward"
-
-Convolve = Callable[[nn.Conv2d, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @contextmanager
@@ -68,7 +65,7 @@ def _pairs(network: Network) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         convolution = network.module.get_submodule(str(node.target))
         norm = network.module.get_submodule(str(after.target))
         if (
-            original_class(convolution) in _CONVOLUTIONS
+            original_class(convolution) in CONVOLUTIONS
             and isinstance(convolution, nn.Conv2d)
             and isinstance(norm, nn.BatchNorm2d)
             and _is_understood(norm)
@@ -105,28 +102,8 @@ def _with_norm(
         weight = convolution.weight * scale.view(-1, 1, 1, 1)
         return run(convolution, x, weight, bias)
 
-    run = _CONVOLUTIONS[original_class(convolution)]
+    run = CONVOLUTIONS[original_class(convolution)]
     return forward
-
-
-def _plain(
-    layer: nn.Conv2d, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
-    out: torch.Tensor = layer._conv_forward(x, weight, bias)
-    return out
-
-
-def _same(
-    layer: nn.Conv2d, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
-    # padding by the size of the input, as TensorFlow does it
-    out: torch.Tensor = conv2d_same(
-        x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups
-    )
-    return out
-
-
-_CONVOLUTIONS: dict[type[nn.Module], Convolve] = {nn.Conv2d: _plain, Conv2dSame: _same}
 
 
 def _what_is_left(norm: nn.BatchNorm2d) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -116,8 +116,11 @@ def _epochs(found: dict[str, Any]) -> list[str]:
         lines += [
             "",
             f"Training loss by epoch with and without the store: {losses}. The store makes an "
-            f"epoch faster: {ratios}. It takes away the work below the cut; what trains above it "
-            "costs the same with it or without.",
+            f"epoch faster: {ratios}. It takes away decoding and the work below the cut; what "
+            "trains above it costs the same with it or without, about three forward passes. Where "
+            "half of the work lies below the cut, three of four parts remain, so nothing that is "
+            "stored makes such an epoch much more than a third faster; where nearly all of it "
+            "lies below, the store takes nearly all.",
         ]
     return [*lines, ""]
 

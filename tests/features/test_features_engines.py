@@ -25,14 +25,14 @@ from frostline.features.engines.base import (
     taps_part,
     through,
 )
-from frostline.features.engines.choose import EngineKind, agreement, open_engine
+from frostline.features.engines.choose import EngineKind, _seconds, agreement, open_engine
 from frostline.features.engines.onnx_engine import OnnxEngine, engine_file, exported
 from frostline.features.engines.openvino_engine import installed
 from frostline.features.engines.torch_engine import TorchEngine
 from frostline.features.shelf_life import damaged
 from frostline.images.catalog import Catalog
 from frostline.images.decode import decode
-from frostline.preprocessing import Preprocessing
+from frostline.preprocessing import FloatArray, Preprocessing
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -111,7 +111,7 @@ def test_the_fastest_is_taken_remembered_and_not_timed_again(
     part = taps_part(lite0, lite0.taps[:2])
     timed: list[str] = []
 
-    def seconds(engine: Engine, _: UInt8Array) -> float:
+    def seconds(engine: Engine, _: UInt8Array, __: float) -> float:
         timed.append(engine.name)
         return 0.1 if engine.name.startswith("torch") else 0.2
 
@@ -132,6 +132,25 @@ def test_the_fastest_is_taken_remembered_and_not_timed_again(
     other = taps_part(lite0, lite0.taps[:1])
     open_engine(other, check=images, threads=1, n_images=10_000)
     assert len(timed) > count, "another part is timed on its own"
+
+
+def test_an_engine_that_cannot_win_is_timed_once(images: UInt8Array) -> None:
+    class Slow:
+        batch, lanes, name = 4, 1, "slow"
+
+        def __init__(self) -> None:
+            self.runs = 0
+
+        def run(self, batch: UInt8Array) -> FloatArray:
+            self.runs += 1
+            time.sleep(0.02)
+            return np.zeros((len(batch), 1), dtype=np.float32)
+
+    hopeless, hopeful = Slow(), Slow()
+    assert _seconds(hopeless, images, 0.001) >= 0.02
+    assert hopeless.runs == 2, "a warm-up and one batch"
+    assert _seconds(hopeful, images, 60.0) >= 0.02
+    assert hopeful.runs == 4
 
 
 def test_for_very_few_images_nothing_is_exported(lite0: Network, images: UInt8Array) -> None:
@@ -172,7 +191,7 @@ def test_a_small_lead_does_not_change_the_engine(
 ) -> None:
     monkeypatch.setattr(
         "frostline.features.engines.choose._seconds",
-        lambda engine, _: 0.2 if engine.name.startswith("onnx") else 0.195,
+        lambda engine, *_: 0.2 if engine.name.startswith("onnx") else 0.195,
     )
     part = taps_part(lite0, lite0.taps[:2])
     engine, _ = open_engine(part, check=images, threads=1, n_images=10_000)

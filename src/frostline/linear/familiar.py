@@ -242,13 +242,14 @@ def _region(
     if not np.isfinite(size):
         raise InputError("Features hold values that are not finite numbers.")
     unit = 0.0 if directions else float(np.float32(_LINEAR * max(size, _TINY)))
-    standardiser = fit_standardiser(_compressed(block, unit))
+    compressed = _compressed(block, unit)
+    standardiser = fit_standardiser(compressed)
     if not standardiser.n_kept:
         raise InputError("All images have the same features, so nothing can be unlike them.")
     mean, scale = standardiser.mean.astype(np.float32), standardiser.scale.astype(np.float32)
     if directions:
         mean, scale = np.zeros_like(mean), np.ones_like(scale)
-    z = _standardised(block, unit, mean, scale)
+    z = np.asarray((compressed - mean) * scale)
     n, d = z.shape
     k = max(1, min(most, d // 2))
     # of the two ways to the principal axes the one through the smaller matrix

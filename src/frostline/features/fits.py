@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from frostline.errors import StoreError
 from frostline.features.locations import fits_folder, key_of, write_whole
+from frostline.features.shelf_life import keep_within_limit
 from frostline.features.store import SHARD_SUFFIX, Arrays, packed, unpacked
 
 Result = TypeVar("Result")
@@ -56,6 +57,7 @@ def kept(
         # a disk that is full or read-only costs time later, not this run
         with contextlib.suppress(StoreError):
             write_whole(path, packed(arrays))
+            keep_within_limit()
     return result
 
 

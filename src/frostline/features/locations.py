@@ -47,7 +47,7 @@ def arrays_folder(key: str) -> Path:
 
 
 def fits_folder() -> Path:
-    """Return the folder of what was fitted to frozen features."""
+    """Return the folder of results: fits to frozen features, exports, pictures."""
     return cache_root() / "fits"
 
 

@@ -209,7 +209,8 @@ def test_hints_follow_the_pointer(open_page: Open) -> None:
 
 
 def test_the_matrix_names_the_pair_below_the_pointer_and_walks_by_keys(open_page: Open) -> None:
-    page = open_page("hundred", height=1600)
+    # a page that is still scrolling has other cells below the pointer
+    page = open_page("hundred", height=1600, reduced_motion="reduce")
     figure = page.locator("[data-matrix]")
     said = figure.locator("output")
     region = figure.get_by_role("region")

@@ -118,9 +118,8 @@ def _epochs(found: dict[str, Any]) -> list[str]:
             f"Training loss by epoch with and without the store: {losses}. The store makes an "
             f"epoch faster: {ratios}. It takes away decoding and the work below the cut; what "
             "trains above it costs the same with it or without, about three forward passes. Where "
-            "half of the work lies below the cut, three of four parts remain, so nothing that is "
-            "stored makes such an epoch much more than a third faster; where nearly all of it "
-            "lies below, the store takes nearly all.",
+            "half of the work lies below the cut, three of four parts of it remain; where nearly "
+            "all of it lies below, the store takes nearly all.",
         ]
     return [*lines, ""]
 

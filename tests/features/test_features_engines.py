@@ -110,9 +110,11 @@ def test_the_fastest_is_taken_remembered_and_not_timed_again(
 ) -> None:
     part = taps_part(lite0, lite0.taps[:2])
     timed: list[str] = []
+    hopeless: list[float] = []
 
-    def seconds(engine: Engine, _: UInt8Array, __: float) -> float:
+    def seconds(engine: Engine, _: UInt8Array, limit: float) -> float:
         timed.append(engine.name)
+        hopeless.append(limit)
         return 0.1 if engine.name.startswith("torch") else 0.2
 
     monkeypatch.setattr("frostline.features.engines.choose._seconds", seconds)
@@ -124,6 +126,8 @@ def test_the_fastest_is_taken_remembered_and_not_timed_again(
     assert first.name == "torch-cpu-fp32"
     assert "fastest here (160 images a second" in reason
     assert {"onnxruntime-fp32", "torch-cpu-fp32"} <= set(timed)
+    assert hopeless[0] == float("inf")
+    assert all(0.1 < limit < 1.0 for limit in hopeless[1:])
     count = len(timed)
     again, reason = open_engine(part, check=images, threads=1, n_images=10_000)
     assert again.name == "torch-cpu-fp32"

@@ -6,20 +6,24 @@ import platform
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from timm.layers import Conv2dSame
 from torch import nn
 
+from frostline.backbone.freezing import hold_norms_in_eval
 from frostline.backbone.network import Network
 from frostline.features.passes import run_passes
 from frostline.images.catalog import Catalog
 from frostline.plan import FullTraining, Recipe
 from frostline.progress import NullProgress
 from frostline.settings import make_settings, resolve
+from frostline.training import depthwise
 from frostline.training import finetune as room
 from frostline.training.depthwise import quick_depthwise
+from frostline.training.folding import folded_norms
 from frostline.training.result import Trained
 
 x86 = pytest.mark.skipif(
@@ -119,6 +123,25 @@ def test_other_machines_and_autocast_change_nothing(monkeypatch: pytest.MonkeyPa
             assert gradients(layer, x)[0] != QUICK
         monkeypatch.setattr(platform, "machine", lambda: "aarch64")
         assert gradients(layer, x)[0] != QUICK
+
+
+@x86
+def test_folded_layers_go_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network.load("efficientnet_lite0").at_size(64).copy()
+    net = network.feature_module
+    net.requires_grad_(True)
+    hold_norms_in_eval(net)
+    widths = []
+    of = depthwise._Depthwise.of
+
+    def counted(x: torch.Tensor, weight: torch.Tensor, *more: Any) -> torch.Tensor:
+        widths.append(weight.shape[3])
+        return of(x, weight, *more)
+
+    monkeypatch.setattr(depthwise._Depthwise, "of", counted)
+    with folded_norms(network):
+        net(torch.randn(2, 3, 64, 64))
+    assert widths == [5] * 9
 
 
 def test_training_goes_the_quick_way(

@@ -15,6 +15,7 @@ from torch import nn
 import frostline.backbone
 import frostline.explain
 import frostline.features
+import frostline.images
 from frostline.backbone.weights import fingerprint
 from frostline.explain.doubtful import Honest
 from frostline.explain.gallery import Depth, Gallery, Tile
@@ -64,7 +65,7 @@ def gallery_once(
         *(row.name for row in catalog.rows),
         *catalog.digests,
         *(version(library) for library in ("torch", "pillow")),
-        code_of(frostline.backbone, frostline.features, frostline.explain),
+        code_of(frostline.backbone, frostline.explain, frostline.features, frostline.images),
     )
 
     def draw() -> Drawn:

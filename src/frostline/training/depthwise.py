@@ -172,8 +172,8 @@ def _with_own_weights(
 
 def _is_wide(layer: nn.Conv2d) -> bool:
     depthwise = layer.groups == layer.in_channels == layer.out_channels > 1
-    square = tuple(layer.dilation) == (1, 1) and layer.padding_mode == "zeros"
-    return depthwise and square and layer.kernel_size[1] > _NARROW
+    simple = tuple(layer.dilation) == (1, 1) and layer.padding_mode == "zeros"
+    return depthwise and simple and layer.kernel_size[1] > _NARROW
 
 
 def _is_slow(layer: nn.Conv2d, x: torch.Tensor, weight: torch.Tensor) -> bool:

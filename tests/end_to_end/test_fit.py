@@ -15,11 +15,15 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import frostline
+from frostline.artifact import export
 from frostline.artifact.restore import restore_module
 from frostline.backbone.network import Network
 from frostline.errors import CutError, PlanError, RunFolderError
+from frostline.explain import kept_gallery
+from frostline.features import kept_copies
 from frostline.plan import FullTraining, Plan, SuffixTraining, TapsHead
 from frostline.publish import RunResult
+from frostline.training import familiar
 
 #: enough to see what changes; quality is measured by the benchmarks
 TINY: dict[str, Any] = {"epochs": 1, "batch_size": 16, "seed": 3, "input_size": "64"}
@@ -364,9 +368,22 @@ def test_input_sizes_and_backbones_are_compared(digit_folder: Path, tmp_path: Pa
 
 
 def test_a_second_run_computes_nothing_again(
-    digit_folder: Path, fast_run: RunResult, tmp_path: Path
+    digit_folder: Path, fast_run: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("worked out again")
+
+    work = (
+        (kept_copies, "find_copies"),
+        (familiar, "_left_out"),
+        (export, "export_onnx"),
+        (kept_gallery, "make_gallery"),
+    )
+    for module, name in work:
+        monkeypatch.setattr(module, name, never)
     again = frostline.fit(digit_folder, tmp_path / "b", **FAST)
     assert again.metrics["images_computed"] == 0
-    first = (fast_run.folder / "predictions.csv").read_text()
-    assert (tmp_path / "b" / "predictions.csv").read_text() == first
+    files = ("predictions.csv", "audit.json", "plan.json")
+    models = ("weights.safetensors", "model.onnx", "familiar.safetensors", "model.json")
+    for name in (*files, *(f"model/{one}" for one in models)):
+        assert (again.folder / name).read_bytes() == (fast_run.folder / name).read_bytes(), name

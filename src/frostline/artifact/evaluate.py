@@ -43,7 +43,7 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
         If a class is unknown to the model, or no image can be read.
     """
     model = Model.load(run)
-    catalog = open_for_evaluation(source, model.classes)
+    catalog = open_for_evaluation(source, model.classes, progress=progress)
     probabilities, truth = [], []
     unreadable = list(catalog.unreadable)
     with (progress or NullProgress()).task("classifying", len(catalog)) as bar:

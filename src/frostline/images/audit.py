@@ -13,6 +13,7 @@ from frostline.images.catalog import Catalog
 from frostline.images.copies import Copies, Groups, same
 from frostline.images.grouping import joined, shared
 from frostline.images.near_duplicates import COMPLETE_UP_TO
+from frostline.images.notes import sentence
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Audit:
     searched : {"complete", "partial", "no"}
         Whether near-duplicates were looked for among all pairs.
     notes : list of str
-        What a reader should know about the search itself.
+        What a reader should know about the source and about the search itself.
     altered_copies : list of list of str
         Files of which one shows another mirrored, turned, shifted or cropped, as augmentation
         leaves them. They may rightly bear different labels, such as left and right.
@@ -117,7 +118,7 @@ def audit(catalog: Catalog, copies: Copies | None) -> Audit:
         leaked=leaked,
         groups=joined(n, [*owners, *together]),
         searched=searched,
-        notes=notes,
+        notes=[*map(sentence, catalog.notes), *notes],
     )
 
 

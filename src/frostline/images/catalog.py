@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from frostline.errors import InputError
 from frostline.images.held import Held
+from frostline.images.notes import Combinations, Lookalikes, Note, sentence
 
 Part = Literal["train", "val", "test"]
 IntArray = npt.NDArray[np.int64]
@@ -80,6 +81,8 @@ class Catalog:
         Images that were left out, with reasons.
     on_disk : bool
         Whether ``source`` is a path, so that a command can name it.
+    notes : tuple of Note
+        What was understood of the source beyond its plain reading.
     """
 
     source: str
@@ -89,6 +92,7 @@ class Catalog:
     ignored: dict[str, int] = field(default_factory=dict)
     unreadable: tuple[Unreadable, ...] = ()
     on_disk: bool = True
+    notes: tuple[Note, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -153,8 +157,15 @@ class Catalog:
                 + ", ".join(f"{name!r} has {count}" for name, count in list(scarce.items())[:5])
                 + (" and so on" if len(scarce) > 5 else "")
                 + "; every class needs at least 2.",
-                hint=self._first_reason() or "Add images, or remove or merge these classes.",
+                hint=self._first_reason()
+                or self._about_names()
+                or "Add images, or remove or merge these classes.",
             )
+
+    def _about_names(self) -> str:
+        """Names that look alike or list several classes often explain why one is small."""
+        about = (n for n in self.notes if isinstance(n, Lookalikes | Combinations))
+        return next(map(sentence, about), "")
 
     def _first_reason(self) -> str:
         """Unreadable images often explain what is missing."""

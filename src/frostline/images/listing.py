@@ -8,6 +8,7 @@ from pathlib import Path
 
 from frostline.images.catalog import Part, Unreadable
 from frostline.images.held import Held
+from frostline.images.notes import Note
 
 #: accepted spellings of the parts, in lower case
 PART_NAMES: dict[str, Part] = {
@@ -37,3 +38,4 @@ class Listing:
     found: list[Found] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     unreadable: list[Unreadable] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from frostline.errors import InputError, SettingsError, UnreadableImageError, did_you_mean
 from frostline.files import os_reason
 from frostline.images.catalog import Catalog, ImageRow, Unreadable
+from frostline.images.class_names import class_notes, unknown_class_hint
 from frostline.images.decode import EXTENSIONS
 from frostline.images.folders import LAYOUT, list_folder
 from frostline.images.frames import is_frame, list_frame
@@ -19,6 +21,7 @@ from frostline.images.hugging_face import is_hugging_face, list_hugging_face
 from frostline.images.in_memory import is_pair, list_pair
 from frostline.images.listing import PART_NAMES, Found, Listing
 from frostline.images.naming import encodable, natural_key, some, visible
+from frostline.images.notes import sentence
 from frostline.images.reading import read_in_order
 from frostline.images.tables import list_table
 from frostline.images.torch_datasets import is_torch_dataset, list_items
@@ -99,6 +102,7 @@ def open_source(
     """
     progress = progress or NullProgress()
     listing = _list(source, group_by, progress, need_train=True)
+    _take_note(listing, progress)
     name = source_name(source)
     classes = _classes(name, listing)
     catalog = _catalog(name, listing, classes, progress, on_disk=isinstance(source, str | Path))
@@ -129,6 +133,7 @@ def open_for_evaluation(
     """
     progress = progress or NullProgress()
     listing = _list(source, group_by, progress, need_train=False)
+    _take_note(listing, progress)
     name = source_name(source)
     known = set(classes)
     unknown = sorted({f.class_name for f in listing.found} - known, key=natural_key)
@@ -136,8 +141,7 @@ def open_for_evaluation(
         many = "classes" if len(unknown) > 1 else "class"
         raise InputError(
             f"The model does not know the {many} {some([repr(n) for n in unknown])} of {name}.",
-            hint=did_you_mean(unknown[0], classes)
-            or f"It knows {some([repr(n) for n in classes], limit=12)}.",
+            hint=unknown_class_hint(unknown, classes),
         )
     catalog = _catalog(
         name, listing, tuple(classes), progress, on_disk=isinstance(source, str | Path)
@@ -184,8 +188,16 @@ def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Prog
             replace(found, part=part, name=f"{key}/{found.name}") for found in own.found
         ]
         whole.ignored += own.ignored
+        whole.notes += own.notes
         whole.unreadable += [replace(u, path=f"{key}/{u.path}") for u in own.unreadable]
     return whole
+
+
+def _take_note(listing: Listing, progress: Progress) -> None:
+    """Say what was understood of a source, and what its names of classes look like."""
+    listing.notes += class_notes(Counter(found.class_name for found in listing.found))
+    for note in listing.notes:
+        progress.note(sentence(note))
 
 
 def _need_train(listing: Listing, name: str) -> None:
@@ -255,7 +267,7 @@ def _grouped(listing: Listing, pattern: re.Pattern[str], progress: Progress) -> 
             f"group_by matches {len(found) - alone:,} of {len(found):,} images; "
             "each of the others is a group of its own."
         )
-    return Listing(found, listing.ignored, listing.unreadable)
+    return replace(listing, found=found)
 
 
 def _group(name: str, pattern: re.Pattern[str]) -> str | None:
@@ -314,6 +326,7 @@ def _catalog(
         ignored=dict(sorted(listing.ignored.items())),
         unreadable=tuple(unreadable),
         on_disk=on_disk,
+        notes=tuple(listing.notes),
     )
 
 

@@ -11,8 +11,9 @@ from frostline.errors import InputError
 from frostline.files import os_reason
 from frostline.images.catalog import Part, Unreadable
 from frostline.images.decode import EXTENSIONS
-from frostline.images.listing import PART_NAMES, Found, Listing
+from frostline.images.listing import Found, Listing
 from frostline.images.naming import natural_key, printable, some
+from frostline.images.parts import part_of
 
 LAYOUT = (
     "Expected one sub-folder per class (photos/cat, photos/dog), "
@@ -153,8 +154,8 @@ def _parts(scan: _Scan, top: list[_Folder], need_train: bool) -> list[tuple[_Fol
     and no images of their own.
     """
     source = scan.root.path
-    named = [(f, PART_NAMES[f.name.lower()]) for f in top if f.name.lower() in PART_NAMES]
-    rest = [f for f in top if f.name.lower() not in PART_NAMES]
+    named = [(f, part) for f in top if (part := part_of(f.name)) is not None]
+    rest = [f for f in top if part_of(f.name) is None]
     nested = [(f, part) for f, part in named if _holds_only_folders(f)]
     if not named or (rest and len(nested) < len(named)):
         return None

@@ -10,15 +10,6 @@ from frostline.images.catalog import Part, Unreadable
 from frostline.images.held import Held
 from frostline.images.notes import Note
 
-#: accepted spellings of the parts, in lower case
-PART_NAMES: dict[str, Part] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Found:

@@ -19,9 +19,10 @@ from frostline.images.frames import is_frame, list_frame
 from frostline.images.held import Held, digest_of
 from frostline.images.hugging_face import is_hugging_face, list_hugging_face
 from frostline.images.in_memory import is_pair, list_pair
-from frostline.images.listing import PART_NAMES, Found, Listing
+from frostline.images.listing import Found, Listing
 from frostline.images.naming import encodable, natural_key, some, visible
 from frostline.images.notes import sentence
+from frostline.images.parts import PART_NAMES, differently_spelled, part_of
 from frostline.images.reading import read_in_order
 from frostline.images.tables import list_table
 from frostline.images.torch_datasets import is_torch_dataset, list_items
@@ -174,8 +175,14 @@ def _list_object(source: Source, group_by: str | None) -> Listing:
 def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Progress) -> Listing:
     """List several sources, each of which is one part."""
     whole = Listing()
+    twice = differently_spelled(map(str, sources))
+    if twice is not None:
+        raise InputError(
+            f"{twice[0]!r} and {twice[1]!r} may be one part or two.",
+            hint="Use train, val and test.",
+        )
     for key, source in sources.items():
-        part = PART_NAMES.get(str(key).lower())
+        part = part_of(str(key))
         if part is None:
             raise InputError(
                 f"A part cannot be called {str(key)!r}; use train, val or test.",

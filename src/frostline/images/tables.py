@@ -12,9 +12,9 @@ from typing import Any
 
 from frostline.errors import InputError, SettingsError, did_you_mean
 from frostline.files import UnfitFileError, is_file, read_regular
-from frostline.images.catalog import Part
-from frostline.images.listing import PART_NAMES, Found, Listing
+from frostline.images.listing import Found, Listing
 from frostline.images.naming import label_text, printable, some
+from frostline.images.parts import PART_NAMES, differently_spelled, part_of
 
 _REQUIRED = ("path", "label")
 _KNOWN = ("path", "label", "split", "group")
@@ -36,7 +36,7 @@ def list_table(table: Path, *, group_by: str | None = None) -> Listing:
     """List the images of a table; opens no image.
 
     Column names may have any case. Relative paths are relative to the table's folder. In
-    ``split``, train, val (valid, validation) and test are understood.
+    ``split``, train, val and test are understood, and their other spellings.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def list_rows(
         if not is_file(path):
             missing.append(row["path"])
             continue
-        part: Part | None = PART_NAMES[row["split"].lower()] if has_split else None
+        part = part_of(row["split"]) if has_split else None
         group = row[group_column] or None if group_column else None
         name = _name(path, folder)
         listing.found.append(Found(path, name, printable(row["label"]), part, group))
@@ -232,15 +232,22 @@ def _group_column(columns: Sequence[str], group_by: str | None) -> str | None:
     return wanted
 
 
-def _check_split(table: str, rows: Iterable[Row]) -> None:
+def _check_split(table: str, rows: Sequence[Row]) -> None:
     blank = [at for row, at in rows if not row["split"]]
     _refuse(table, "no split, while other rows have one,", blank)
-    unknown = {row["split"]: at for row, at in rows if row["split"].lower() not in PART_NAMES}
+    values = {row["split"]: at for row, at in reversed(rows)}
+    unknown = [value for value in reversed(values) if part_of(value) is None]
     if unknown:
-        value, at = next(iter(unknown.items()))
+        value, at = unknown[0], values[unknown[0]]
         raise InputError(
             f"{table}, {at}: split cannot be {value!r}; use train, val or test.",
             hint=did_you_mean(value.lower(), PART_NAMES),
+        )
+    twice = differently_spelled(reversed(values))
+    if twice is not None:
+        raise InputError(
+            f"{table}: in split, {twice[0]!r} and {twice[1]!r} may be one part or two.",
+            hint="Use train, val and test.",
         )
 
 

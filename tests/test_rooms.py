@@ -13,7 +13,10 @@ ROOT = Path(str(frostline.__file__)).parent
 
 FLOORS = {
     **dict.fromkeys(
-        ("errors", "settings", "plan", "preprocessing", "progress", "timing", "files", "notebook"),
+        (
+            *("errors", "settings", "plan", "preprocessing", "reading_rules", "progress", "timing"),
+            *("files", "notebook"),
+        ),
         0,
     ),
     **dict.fromkeys(("images", "backbone", "linear", "evaluation"), 1),
@@ -29,6 +32,7 @@ FLOORS = {
 BESIDE = {
     ("assess", "procedure"),
     ("pipeline", "publish"),
+    ("preprocessing", "reading_rules"),
     ("settings", "errors"),
     ("plan", "errors"),
     ("plan", "files"),

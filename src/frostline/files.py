@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from frostline.errors import RunFolderError
 
@@ -29,6 +29,8 @@ ONNX_BYTES = 2**31
 WEIGHTS_BYTES = 64 * 2**30
 #: where JSON keeps the checksum of its other values
 CHECKSUM = "checksum"
+#: bytes in which every format of images says how deep its pixels are
+HEAD_BYTES = 64
 _BLOCK = 2**20
 
 
@@ -95,15 +97,24 @@ def read_regular(path: Path, *, at_most: int) -> bytes:
     return content
 
 
-def digest_regular(path: Path, *, at_most: int) -> tuple[str, int]:
-    """Return the SHA-256 of a regular file, as 64 hex digits, and its number of bytes.
+class Digest(NamedTuple):
+    """The SHA-256 of a file as 64 hex digits, its number of bytes, and the first of them."""
+
+    hexdigest: str
+    size: int
+    head: bytes
+
+
+def digest_regular(path: Path, *, at_most: int) -> Digest:
+    """Return the SHA-256 of a regular file, its size, and its first bytes.
 
     Takes and raises what :func:`open_regular` does.
     """
-    digest, size = hashlib.sha256(), 0
+    digest, size, head = hashlib.sha256(), 0, b""
     try:
         with open_regular(path, at_most=at_most) as stream:
             while block := stream.read(_BLOCK):
+                head = head or block[:HEAD_BYTES]
                 size += len(block)
                 # some files of the system have no size and no end
                 if size > at_most:
@@ -111,7 +122,7 @@ def digest_regular(path: Path, *, at_most: int) -> tuple[str, int]:
                 digest.update(block)
     except OSError as error:
         raise UnfitFileError(os_reason(error)) from None
-    return digest.hexdigest(), size
+    return Digest(digest.hexdigest(), size, head)
 
 
 def stated(content: bytes) -> dict[str, Any]:

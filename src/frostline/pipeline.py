@@ -13,6 +13,7 @@ from frostline.artifact.run_folder import RunFolder
 from frostline.assess import TRAINED_FOLDS, Assessed, assess
 from frostline.features.kept_copies import copies_of
 from frostline.features.passes import FeatureStore, run_passes
+from frostline.features.set_values import measure_set
 from frostline.images.audit import Audit, audit
 from frostline.images.catalog import Catalog
 from frostline.images.sources import Source, open_source, source_identity
@@ -184,6 +185,17 @@ def _prepare(
         if settings.cut is not None:
             for network in networks:
                 network.cut(settings.cut)
+    with clock.phase("listing images"):
+        values = measure_set(
+            catalog,
+            max_pixels=settings.max_pixels,
+            workers=resolved.workers,
+            progress=progress,
+        )
+        for network in networks:
+            network.read_by(values.rules)
+        for sentence in values.sentences():
+            progress.note(sentence)
     with clock.phase("frozen features"):
         stores: list[FeatureStore] = [
             run_passes(network, catalog, settings=settings, resolved=resolved, progress=progress)
@@ -191,7 +203,8 @@ def _prepare(
         ]
         store = stores[0]
     with clock.phase("audit"):
-        found = audit(store.catalog, copies_of(store) if settings.near_duplicates else None)
+        copies = copies_of(store) if settings.near_duplicates else None
+        found = audit(store.catalog, copies, values=values)
         split = (
             make_split(
                 store.catalog,

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from frostline.reading_rules import DEFAULT_RULES, ReadingRules
+
 UInt8Array = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 
@@ -55,6 +57,8 @@ class Preprocessing(BaseModel):
         Pillow resampling, always antialiased.
     mean, std : tuple of 3 floats
         Per channel, on values scaled to [0, 1].
+    reading : ReadingRules
+        How a file becomes the RGB image; equal files read by other rules are other images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +68,7 @@ class Preprocessing(BaseModel):
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
     mean: tuple[_Finite, _Finite, _Finite] = (0.485, 0.456, 0.406)
     std: tuple[_Spread, _Spread, _Spread] = (0.229, 0.224, 0.225)
+    reading: ReadingRules = DEFAULT_RULES
 
     @model_validator(mode="after")
     def _images_stay_small(self) -> Self:

@@ -80,7 +80,7 @@ def test_grey_arrays_are_grey_pictures(model: Model, photos: list[Image.Image]) 
     np.testing.assert_array_equal(model.predict_proba(grey), expected)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
 def test_pillow_images_follow_the_rules_for_files(
     model: Model, photos: list[Image.Image], tmp_path: Path, mode: str
 ) -> None:

@@ -124,12 +124,12 @@ def test_a_damaged_card_is_named(copy: Path) -> None:
     with pytest.raises(RunFolderError, match=r"model\.json is damaged"):
         load_card(copy)
     values = json.loads(whole)
-    path.write_text(json.dumps(values | {"format_version": 4}), encoding="utf-8")
+    path.write_text(json.dumps(values | {"format_version": 5}), encoding="utf-8")
     with pytest.raises(RunFolderError, match="Update Frostline"):
         load_card(copy)
-    newer = values | {"format_version": 4, "frostline": "9.1", "unheard_of": []}
+    newer = values | {"format_version": 5, "frostline": "9.1", "unheard_of": []}
     path.write_text(json.dumps(newer), encoding="utf-8")
-    with pytest.raises(RunFolderError, match=r"by Frostline 9\.1 in format 4.*reads format 3"):
+    with pytest.raises(RunFolderError, match=r"by Frostline 9\.1 in format 5.*reads format 4"):
         load_card(copy)
     del values["temperature"]
     values["temprature"] = 1.0

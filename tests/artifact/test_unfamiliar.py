@@ -188,6 +188,6 @@ def test_what_does_not_belong_together_is_refused(
         )
 
 
-def test_new_cards_have_the_third_format(saved: Saved) -> None:
-    assert ModelCard.model_fields["format_version"].default == 3
-    assert load_card(saved.run).format_version == 3
+def test_new_cards_have_the_fourth_format(saved: Saved) -> None:
+    assert ModelCard.model_fields["format_version"].default == 4
+    assert load_card(saved.run).format_version == 4

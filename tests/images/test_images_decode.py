@@ -22,6 +22,7 @@ from sklearn.datasets import load_sample_images
 from frostline.errors import UnreadableImageError
 from frostline.images.decode import FORMATS, N_PIXELS, decode
 from frostline.preprocessing import Preprocessing
+from frostline.reading_rules import DEFAULT_RULES, FIRST_RULES, ReadingRules
 
 Photo = Callable[..., Image.Image]
 LIMIT = 1_000_000
@@ -33,8 +34,8 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def pixels(content: bytes | Path) -> npt.NDArray[np.int64]:
-    image = decode(content, max_pixels=LIMIT)
+def pixels(content: bytes | Path, rules: ReadingRules = DEFAULT_RULES) -> npt.NDArray[np.int64]:
+    image = decode(content, max_pixels=LIMIT, rules=rules)
     assert image.mode == "RGB"
     return np.asarray(image).astype(np.int64)
 
@@ -96,10 +97,10 @@ def test_dark_sixteen_bit_pgm_stays_dark() -> None:
     assert np.array_equal(pixels(content), np.round(values / 257)[..., None].repeat(3, 2))
 
 
-def test_integer_tiff_by_its_range() -> None:
+def test_integer_tiff_by_its_range_under_the_first_rules() -> None:
     def of(values: list[int]) -> list[int]:
         image = Image.fromarray(np.array([values], dtype=np.int32))
-        return [int(v) for v in pixels(encoded(image, "TIFF"))[0, :, 0]]
+        return [int(v) for v in pixels(encoded(image, "TIFF"), FIRST_RULES)[0, :, 0]]
 
     assert of([0, 128, 255]) == [0, 128, 255]
     assert of([0, 25700, 65535]) == [0, 100, 255]
@@ -107,10 +108,10 @@ def test_integer_tiff_by_its_range() -> None:
     assert of([0, 500_000, 1_000_000]) == [0, 128, 255]
 
 
-def test_float_tiff_by_its_range() -> None:
+def test_float_tiff_by_its_range_under_the_first_rules() -> None:
     def of(values: list[float]) -> list[int]:
         image = Image.fromarray(np.array([values], dtype=np.float32))
-        return [int(v) for v in pixels(encoded(image, "TIFF"))[0, :, 0]]
+        return [int(v) for v in pixels(encoded(image, "TIFF"), FIRST_RULES)[0, :, 0]]
 
     assert of([0.0, 0.2, 1.0]) == [0, 51, 255]
     assert of([0.0, 60.0, 200.0]) == [0, 60, 200]
@@ -118,7 +119,8 @@ def test_float_tiff_by_its_range() -> None:
     assert of([0.0, 1000.0, float("nan")]) == [0, 255, 0]
     assert of([7000.0, 7000.0]) == [0, 0]
     nothing = Image.fromarray(np.full((2, 2), np.nan, dtype=np.float32))
-    assert reason(encoded(nothing, "TIFF")) == "no finite pixel values"
+    with pytest.raises(UnreadableImageError, match="no finite pixel values"):
+        pixels(encoded(nothing, "TIFF"), FIRST_RULES)
 
 
 def test_alpha_is_laid_over_white() -> None:

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from frostline.errors import InputError, UnreadableImageError
-from frostline.images import decode as decoder
-from frostline.images import tables
+from frostline.images import greys, tables
 from frostline.images.decode import decode
 from frostline.images.held import digest_of
 from frostline.images.naming import encodable, printable, visible
 from frostline.images.sources import open_source, source_name
+from frostline.reading_rules import FIRST_RULES, ReadingRules, ValueRange
 
 LIMIT = 1_000_000
 
@@ -122,9 +122,13 @@ def test_deep_greys_by_rows_are_the_same(mode: str, monkeypatch: pytest.MonkeyPa
     values[3, 4] = 0
     stream = io.BytesIO()
     Image.fromarray(values.astype(np.int32 if mode == "I" else np.float32)).save(stream, "TIFF")
-    whole = np.asarray(decode(stream.getvalue(), max_pixels=LIMIT))
-    monkeypatch.setattr(decoder, "_PIXELS_AT_A_TIME", 50)
-    assert np.array_equal(np.asarray(decode(stream.getvalue(), max_pixels=LIMIT)), whole)
+    measured = ValueRange(low=-1e6, high=2e6)
+    for rules in (FIRST_RULES, ReadingRules(integers=measured, floats=measured)):
+        whole = np.asarray(decode(stream.getvalue(), max_pixels=LIMIT, rules=rules))
+        with monkeypatch.context() as patch:
+            patch.setattr(greys, "_PIXELS_AT_A_TIME", 50)
+            again = decode(stream.getvalue(), max_pixels=LIMIT, rules=rules)
+        assert np.array_equal(np.asarray(again), whole)
 
 
 # ------------------------------------------------------------------------- names

@@ -11,8 +11,10 @@ from frostline.evaluation.rejection import ACCEPTED, FEW_SCORES
 from frostline.files import CHECKSUM, checksum
 from frostline.plan import Action
 from frostline.preprocessing import Preprocessing
+from frostline.reading_rules import FIRST_RULES
 
 _FIRST_WITH_CHECKSUM = 3
+_FIRST_WITH_READING = 4
 
 
 class Fingerprints(BaseModel):
@@ -67,8 +69,9 @@ class ModelCard(BaseModel):
     Attributes
     ----------
     format_version : int
-        Of this file: 3; 2 for one that was written before cards had a checksum, 1 for one that was
-        written before models could tell what is unfamiliar to them. Other versions are refused.
+        Of this file: 4; 3 for one that was written before reading rules had a version, 2 before
+        cards had a checksum, 1 before models could tell what is unfamiliar to them. Other versions
+        are refused.
     frostline : str
         Version that wrote the model.
     classes : tuple of str
@@ -105,7 +108,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1, 2, 3] = 3
+    format_version: Literal[1, 2, 3, 4] = 4
     frostline: str
     classes: tuple[str, ...] = Field(min_length=2)
     preprocessing: Preprocessing
@@ -122,6 +125,17 @@ class ModelCard(BaseModel):
     source: str = ""
     created: str | None = None
     checksum: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_formats_read_by_the_first_rules(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        version = values.get("format_version", _FIRST_WITH_READING)
+        found = values.get("preprocessing")
+        if version in range(1, _FIRST_WITH_READING) and isinstance(found, dict):
+            return {**values, "preprocessing": {"reading": FIRST_RULES, **found}}
+        return values
 
     @model_validator(mode="after")
     def _first_format_knows_no_familiar(self) -> Self:

@@ -14,6 +14,7 @@ from frostline.errors import InputError
 from frostline.images.conversion import rgb_from_array, rgb_from_pillow
 from frostline.images.decode import decode
 from frostline.images.held import Held, decode_held
+from frostline.reading_rules import DEFAULT_RULES, ReadingRules
 
 #: one image: a path, the bytes of a file, a Pillow image, uint8 of shape (H, W, 3) or (H, W), or
 #: an image of a catalog
@@ -52,11 +53,16 @@ def name_of(image: Any, index: int) -> str:
 
 
 def to_rgb(
-    image: ImageLike, *, name: str, max_pixels: int, at_least: int | None = None
+    image: ImageLike,
+    *,
+    name: str,
+    max_pixels: int,
+    at_least: int | None = None,
+    rules: ReadingRules = DEFAULT_RULES,
 ) -> Image.Image:
     """Return any accepted image as a Pillow image of mode RGB, as training would have read it.
 
-    ``at_least`` is that of :func:`~frostline.images.decode.decode`.
+    ``at_least`` and ``rules`` are those of :func:`~frostline.images.decode.decode`.
 
     Raises
     ------
@@ -65,14 +71,13 @@ def to_rgb(
     InputError
         If it is nothing that :data:`ImageLike` names.
     """
-    if isinstance(image, (str, Path)):
-        return decode(Path(image), max_pixels=max_pixels, name=name, at_least=at_least)
-    if isinstance(image, bytes):
-        return decode(image, max_pixels=max_pixels, name=name, at_least=at_least)
+    if isinstance(image, (str, Path, bytes)):
+        source = image if isinstance(image, bytes) else Path(image)
+        return decode(source, max_pixels=max_pixels, name=name, at_least=at_least, rules=rules)
     if isinstance(image, Held):
-        return decode_held(image, name=name, max_pixels=max_pixels, at_least=at_least)
+        return decode_held(image, name=name, max_pixels=max_pixels, at_least=at_least, rules=rules)
     if isinstance(image, Image.Image):
-        return rgb_from_pillow(image, name=name, max_pixels=max_pixels)
+        return rgb_from_pillow(image, name=name, max_pixels=max_pixels, rules=rules)
     if isinstance(image, np.ndarray):
         return rgb_from_array(image, name=name)
     raise InputError(f"{name} is a {type(image).__name__}, not an image.", hint=_ACCEPTED)

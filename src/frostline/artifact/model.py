@@ -237,7 +237,11 @@ class Model:
         """
         preprocessing = self.card.preprocessing
         rgb = to_rgb(
-            image, name=name, max_pixels=self._max_pixels, at_least=preprocessing.decode_at_least
+            image,
+            name=name,
+            max_pixels=self._max_pixels,
+            at_least=preprocessing.decode_at_least,
+            rules=preprocessing.reading,
         )
         return preprocessing.apply(rgb)
 

@@ -263,7 +263,8 @@ def checked_file(folder: Path, name: str, fingerprint: str) -> Path:
     """
     path = folder / name
     try:
-        found, _ = digest_regular(path, at_most=ONNX_BYTES if name == ONNX else WEIGHTS_BYTES)
+        at_most = ONNX_BYTES if name == ONNX else WEIGHTS_BYTES
+        found = digest_regular(path, at_most=at_most).hexdigest
     except MissingFileError:
         raise RunFolderError(f"The model file {path} is missing.", hint=_FIT_AGAIN) from None
     except UnfitFileError as error:

@@ -57,7 +57,7 @@ class Bundled:
     def _check(self, path: Path) -> None:
         """Refuse weights that are not those which were measured."""
         try:
-            found, _ = digest_regular(path, at_most=WEIGHTS_BYTES)
+            found = digest_regular(path, at_most=WEIGHTS_BYTES).hexdigest
         except UnfitFileError as error:
             raise BackboneError(f"{path} cannot be read: {error}.") from None
         if found != self.sha256:

@@ -25,6 +25,7 @@ from frostline.backbone.tracing import Traced, first_difference, trace
 from frostline.backbone.weights import fingerprint
 from frostline.errors import BackboneError, CutError, did_you_mean
 from frostline.preprocessing import Preprocessing
+from frostline.reading_rules import ReadingRules
 
 
 class Network:
@@ -174,6 +175,11 @@ class Network:
         if self._shortened_to is not None:
             network._end_at(self._shortened_to)
         return network
+
+    def read_by(self, rules: ReadingRules) -> None:
+        """Read files by these rules from now on; they are part of the preprocessing."""
+        self.preprocessing = self.preprocessing.model_copy(update={"reading": rules})
+        self._source = replace(self._source, preprocessing=self.preprocessing)
 
     @property
     def knows_source(self) -> bool:

@@ -27,7 +27,7 @@ _CARD = "model.json"
 _WEIGHTS = "weights.safetensors"
 
 #: of model cards, from the oldest that is read to the newest
-FORMATS = (1, 2, 3)
+FORMATS = (1, 2, 3, 4)
 #: where the saved module keeps the backbone, by kind of action
 _HOME = {"taps_head": "body.graph."}
 _OTHER_HOME = "kept."
@@ -88,7 +88,7 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
             f"{path} is damaged or of another version ({type(error).__name__}: {error})."
         ) from error
     try:
-        digest, _ = digest_regular(home / _WEIGHTS, at_most=WEIGHTS_BYTES)
+        digest = digest_regular(home / _WEIGHTS, at_most=WEIGHTS_BYTES).hexdigest
     except UnfitFileError as error:
         raise BackboneError(f"{home / _WEIGHTS} cannot be read: {error}.") from None
     if digest != expected:

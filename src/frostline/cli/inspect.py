@@ -19,6 +19,7 @@ from frostline.explain.filters import draw_filters
 from frostline.explain.responses import draw_responses
 from frostline.files import replacing
 from frostline.images.decode import decode
+from frostline.reading_rules import FIRST_RULES
 
 _BAR = 10
 
@@ -52,7 +53,8 @@ def inspect_network(
     if features is not None:
         source, target = features
         try:
-            image = decode(source, max_pixels=100_000_000)
+            # one picture alone shows what it has, whatever its values mean
+            image = decode(source, max_pixels=100_000_000, rules=FIRST_RULES)
         except UnreadableImageError as error:
             raise InputError(f"{source} cannot be drawn: {error.reason}.") from error
         _save(draw_responses(network, image), target)

@@ -149,9 +149,17 @@ def _whole_images(model: Model, images: Samples) -> list[UInt8Array]:
             )
             for h, w in sides
         ]
-    least = model.card.preprocessing.decode_at_least
+    wanted = model.card.preprocessing
     return [
-        np.asarray(to_rgb(path, name=str(path), max_pixels=_MAX_PIXELS, at_least=least))
+        np.asarray(
+            to_rgb(
+                path,
+                name=str(path),
+                max_pixels=_MAX_PIXELS,
+                at_least=wanted.decode_at_least,
+                rules=wanted.reading,
+            )
+        )
         for path in images.paths[:_WHOLE]
     ]
 

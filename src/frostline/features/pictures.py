@@ -182,6 +182,7 @@ class Pictures:
             name=name,
             max_pixels=self.max_pixels,
             at_least=self.preprocessing.decode_at_least,
+            rules=self.preprocessing.reading,
         )
 
 

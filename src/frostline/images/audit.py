@@ -14,6 +14,7 @@ from frostline.images.copies import Copies, Groups, same
 from frostline.images.grouping import joined, shared
 from frostline.images.near_duplicates import COMPLETE_UP_TO
 from frostline.images.notes import sentence
+from frostline.images.value_ranges import SetValues
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Audit:
     altered_copies : list of list of str
         Files of which one shows another mirrored, turned, shifted or cropped, as augmentation
         leaves them. They may rightly bear different labels, such as left and right.
+    values : SetValues
+        How values that are not plain 8 bits are read.
     """
 
     class_counts: dict[str, int]
@@ -59,6 +62,7 @@ class Audit:
     searched: str = "complete"
     notes: list[str] = field(default_factory=list)
     altered_copies: list[list[str]] = field(default_factory=list)
+    values: SetValues = field(default_factory=SetValues)
 
     def to_json(self, catalog: Catalog) -> dict[str, Any]:
         """Return everything but the arrays, with what the catalog left out and why."""
@@ -75,11 +79,12 @@ class Audit:
             "label_conflicts": self.label_conflicts,
             "leaks": self.leaks,
             "shared_groups": self.shared_groups,
+            "values": self.values.to_json(),
             "notes": self.notes,
         }
 
 
-def audit(catalog: Catalog, copies: Copies | None) -> Audit:
+def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None = None) -> Audit:
     """Say what copies mean: conflicting labels, leaks, images that must stay together.
 
     Parameters
@@ -89,6 +94,8 @@ def audit(catalog: Catalog, copies: Copies | None) -> Audit:
     copies : Copies or None
         What :func:`frostline.images.copies.find_copies` found among its rows; None where nobody
         looked.
+    values : SetValues or None, default=None
+        What was measured of their values; None where nobody did.
     """
     n = len(catalog)
     exact = same(enumerate(catalog.digests))
@@ -118,7 +125,12 @@ def audit(catalog: Catalog, copies: Copies | None) -> Audit:
         leaked=leaked,
         groups=joined(n, [*owners, *together]),
         searched=searched,
-        notes=[*map(sentence, catalog.notes), *notes],
+        notes=[
+            *map(sentence, catalog.notes),
+            *notes,
+            *(values.sentences() if values else ()),
+        ],
+        values=values or SetValues(),
     )
 
 

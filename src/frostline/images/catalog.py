@@ -83,6 +83,8 @@ class Catalog:
         Whether ``source`` is a path, so that a command can name it.
     notes : tuple of Note
         What was understood of the source beyond its plain reading.
+    special : frozenset of str
+        Digests of files that may hold values of more than 8 bits, or transparency.
     """
 
     source: str
@@ -93,6 +95,7 @@ class Catalog:
     unreadable: tuple[Unreadable, ...] = ()
     on_disk: bool = True
     notes: tuple[Note, ...] = ()
+    special: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.rows)

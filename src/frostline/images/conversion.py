@@ -10,7 +10,11 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from frostline.errors import InputError, UnreadableImageError
+from frostline.images.damage import DamageError
 from frostline.images.decode import N_PIXELS, decode
+from frostline.images.greys import is_deep
+from frostline.images.rgb import to_rgb
+from frostline.reading_rules import DEFAULT_RULES, ReadingRules
 
 #: no limit of its own: what is in memory already is no decompression bomb
 ANY_SIZE = 2**62
@@ -78,24 +82,51 @@ def _advice(shape: tuple[int, ...]) -> str:
     return "Channels come last, in the order red, green, blue."
 
 
-def rgb_from_pillow(image: Image.Image, *, name: str, max_pixels: int = ANY_SIZE) -> Image.Image:
+def rgb_from_pillow(
+    image: Image.Image,
+    *,
+    name: str,
+    max_pixels: int = ANY_SIZE,
+    rules: ReadingRules = DEFAULT_RULES,
+) -> Image.Image:
     """Return a Pillow image in mode RGB, as if it had been read from its file.
 
     Raises
     ------
     UnreadableImageError
-        If it has over ``max_pixels`` pixels, or a file that was not read yet is damaged.
+        If it has over ``max_pixels`` pixels, its values mean nothing under the rules, or a file
+        that was not read yet is damaged.
     """
     if image.width * image.height > max_pixels:
         limit = f"{image.width} x {image.height} pixels, the limit is {max_pixels:,}"
         raise UnreadableImageError(name, limit)
+    found = upright_or_file(image, name=name)
+    if isinstance(found, bytes):
+        return decode(found, max_pixels=max_pixels, name=name, rules=rules)
+    try:
+        return found.convert("RGB") if rules.version == 1 else to_rgb(found, rules)
+    except DamageError as error:
+        raise UnreadableImageError(name, str(error)) from None
+
+
+def upright_or_file(image: Image.Image, *, name: str) -> Image.Image | bytes:
+    """Return a Pillow image the right way up, or as the file that holds all that it says.
+
+    Transparency and greys of more than 8 bits mean what the rules of a set make of them, so they
+    pass through the decoder.
+
+    Raises
+    ------
+    UnreadableImageError
+        If a file that was not read yet is damaged.
+    """
     try:
         # a file that Pillow opened but did not read yet is read here
         upright = ImageOps.exif_transpose(image)
-        # transparency and deep greys follow the decoder's rules, so they pass through it
-        deep = upright.mode == "F" or upright.mode.startswith("I")
+        deep = is_deep(upright)
         if not deep and not upright.has_transparency_data:
-            return upright.convert("RGB")
+            upright.load()
+            return upright
         content = io.BytesIO()
         if deep:
             upright.save(content, "TIFF")
@@ -104,7 +135,7 @@ def rgb_from_pillow(image: Image.Image, *, name: str, max_pixels: int = ANY_SIZE
     except (OSError, ValueError, SyntaxError, KeyError) as error:
         reason = "truncated" if "truncat" in str(error) else "damaged"
         raise UnreadableImageError(name, reason) from error
-    return decode(content.getvalue(), max_pixels=max_pixels, name=name)
+    return content.getvalue()
 
 
 def counted(image: Image.Image) -> Image.Image:

@@ -9,15 +9,19 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from frostline.errors import UnreadableImageError
 from frostline.files import UnfitFileError, open_regular, os_reason
+from frostline.images.damage import DamageError
 from frostline.images.excess import FILE_BYTES, excess_in_chunks, excess_in_file
+from frostline.images.rgb import to_rgb
+from frostline.images.value_ranges import Values, values_of
+from frostline.reading_rules import DEFAULT_RULES, ReadingRules
+
+T = TypeVar("T")
 
 # Only self-contained raster formats with a clear signature. Left out on purpose: EPS and WMF (run
 # other programs), ICO and ICNS (hide a second, unchecked size), TGA (no signature at all).
@@ -91,16 +95,8 @@ _TRANSPOSE = {
 }
 
 
-_FROM_16_BITS = np.rint(np.arange(65536) / 257.0).astype(np.uint8)
-_PIXELS_AT_A_TIME = 2**20
-
-
 #: where a decoded image says how many pixels its file has
 N_PIXELS = "frostline_pixels"
-
-
-class _DamageError(Exception):
-    """A short human reason, before it is known which path it belongs to."""
 
 
 def decode(
@@ -109,11 +105,12 @@ def decode(
     max_pixels: int,
     name: str | None = None,
     at_least: int | None = None,
+    rules: ReadingRules = DEFAULT_RULES,
 ) -> Image.Image:
     """Decode one image file to RGB, or say in a few words why that is impossible.
 
-    EXIF orientation is applied, transparency is laid over white, 16-bit greys are scaled by
-    1/257, animations give their first frame, and nothing is ever filled in for missing data.
+    EXIF orientation is applied, transparency is laid over white, colour profiles become sRGB,
+    animations give their first frame, and nothing is ever filled in for missing data.
     Safe to call from many threads; no global state of Pillow is touched.
 
     Parameters
@@ -128,6 +125,8 @@ def decode(
         A shorter side of this many pixels is enough: JPEG files are then decoded at 1/2, 1/4 or
         1/8 of their size, several times faster. With twice the size that the image is resized
         to, pixels move by under one grey level on average. None decodes every pixel.
+    rules : ReadingRules, default=DEFAULT_RULES
+        What values of more than 8 bits and a fourth band mean.
 
     Returns
     -------
@@ -141,34 +140,62 @@ def decode(
         With a short ``reason`` such as ``"truncated"``, ``"not an image"`` or
         ``"623 megapixels, the limit is 100"``.
     """
+
+    def rgb(image: ImageFile.ImageFile, deep_colour: bool) -> Image.Image:
+        del deep_colour
+        pixels = image.info.pop(N_PIXELS)
+        orientation = _orientation(image)
+        found = to_rgb(image, rules)
+        if orientation in _TRANSPOSE:
+            found = found.transpose(_TRANSPOSE[orientation])
+        found.info = {N_PIXELS: pixels}
+        return found
+
+    return _opened(source, name, lambda stream: _loaded(stream, max_pixels, at_least, rgb))
+
+
+def measure(source: Path | bytes, *, max_pixels: int, name: str | None = None) -> Values:
+    """Return what is special about the values of one file; takes and raises what `decode` does."""
+
+    def values(image: ImageFile.ImageFile, deep_colour: bool) -> Values:
+        return values_of(image, deep_colour=deep_colour)
+
+    return _opened(source, name, lambda stream: _loaded(stream, max_pixels, None, values))
+
+
+def _opened(source: Path | bytes, name: str | None, use: Callable[[IO[bytes]], T]) -> T:
     label = name if name is not None else ("image" if isinstance(source, bytes) else str(source))
     try:
         if isinstance(source, bytes):
-            return _decode_stream(io.BytesIO(source), max_pixels, at_least)
+            return use(io.BytesIO(source))
         with open_regular(source, at_most=FILE_BYTES) as stream:
-            return _decode_stream(stream, max_pixels, at_least)
-    except (_DamageError, UnfitFileError) as damage:
+            return use(stream)
+    except (DamageError, UnfitFileError) as damage:
         raise UnreadableImageError(label, str(damage)) from None
 
 
-def _decode_stream(stream: IO[bytes], max_pixels: int, at_least: int | None) -> Image.Image:
+def _loaded(
+    stream: IO[bytes],
+    max_pixels: int,
+    at_least: int | None,
+    use: Callable[[ImageFile.ImageFile, bool], T],
+) -> T:
+    """Load an image within its limits, and hand it on with whether it has deep colours."""
     try:
         with _open_header(stream) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
-                raise _DamageError(_too_many(pixels, max_pixels))
+                raise DamageError(_too_many(pixels, max_pixels))
             _refuse(excess_in_file(image, stream, max_pixels))
             if at_least is not None and image.format == "JPEG":
                 _decode_smaller(image, at_least)
+            # how the file stores its pixels is forgotten once they are loaded
+            deep_colour = ";16" in str(image.tile) and image.mode in ("RGB", "RGBA")
             image.load()
-            orientation = _orientation(image)
-            rgb = _to_rgb(image)
-        if orientation in _TRANSPOSE:
-            rgb = rgb.transpose(_TRANSPOSE[orientation])
-        rgb.info = {N_PIXELS: pixels}
-        return rgb
+            image.info[N_PIXELS] = pixels
+            return use(image, deep_colour)
     except _DAMAGE as error:
-        raise _DamageError(_damage_reason(error, max_pixels)) from None
+        raise DamageError(_damage_reason(error, max_pixels)) from None
 
 
 def _decode_smaller(image: ImageFile.ImageFile, at_least: int) -> None:
@@ -193,7 +220,7 @@ def _open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
     """
     prefix = stream.read(16)
     if not prefix:
-        raise _DamageError("empty file")
+        raise DamageError("empty file")
     signature_seen = False
     for name in FORMATS:
         factory, accept = Image.OPEN[name]
@@ -209,13 +236,13 @@ def _open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
         except (SyntaxError, LookupError, TypeError, struct.error) as error:
             # SyntaxError is how a plugin says that the file is not its format after all
             if "truncat" in str(error).lower():
-                raise _DamageError("truncated") from None
-    raise _DamageError("damaged header" if signature_seen else "not an image")
+                raise DamageError("truncated") from None
+    raise DamageError("damaged header" if signature_seen else "not an image")
 
 
 def _refuse(reason: str) -> None:
     if reason:
-        raise _DamageError(reason)
+        raise DamageError(reason)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -225,74 +252,6 @@ def _orientation(image: Image.Image) -> int:
     except _DAMAGE:
         return 1
     return value if isinstance(value, int) else 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a loaded image of any mode to RGB."""
-    if image.mode == "F" or image.mode.startswith("I"):
-        return _grey_to_rgb(image)
-    if image.mode == "LAB":
-        raise _DamageError("colour mode LAB is not supported")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        ground = Image.new("RGB", image.size, "white")
-        ground.paste(rgba.convert("RGB"), mask=rgba.getchannel("A"))
-        return ground
-    if image.mode == "RGB":
-        return image.copy()
-    return image.convert("RGB")
-
-
-def _grey_to_rgb(image: Image.Image) -> Image.Image:
-    """Scale 16-bit, 32-bit and floating-point greys to 8 bits."""
-    values = np.asarray(image)
-    if image.mode == "F":
-        grey = _float_grey(values)
-    elif image.mode.startswith("I;16") or image.format in {"PNG", "PPM"}:
-        # integers of these have 16 bits by definition, however dark the picture is
-        grey = _by_rows(values, lambda rows: _FROM_16_BITS[np.clip(rows, 0, 65535)])
-    else:
-        low, high = float(values.min()), float(values.max())
-        if low >= 0 and high <= 65535:
-            low, high = 0.0, 255.0 if high <= 255 else 65535.0
-        grey = _by_rows(values, lambda rows: _scaled(rows, low, high))
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _float_grey(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Values in [0, 1] or [0, 255] keep their meaning; any other range is stretched."""
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise _DamageError("no finite pixel values")
-    low = float(values.min(where=finite, initial=np.inf))
-    high = float(values.max(where=finite, initial=-np.inf))
-    lowest, highest = low, high
-    if low >= 0 and high <= 255:
-        low, high = 0.0, 1.0 if high <= 1 else 255.0
-
-    def scaled(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        rows = np.nan_to_num(rows, nan=lowest, posinf=highest, neginf=lowest)
-        return _scaled(rows, low, high)
-
-    return _by_rows(values, scaled)
-
-
-def _by_rows(
-    values: npt.NDArray[Any], scale: Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]]
-) -> npt.NDArray[np.uint8]:
-    """Scale a few rows at a time: what lies between takes eight bytes a pixel, several times."""
-    grey = np.empty(values.shape, dtype=np.uint8)
-    step = max(1, _PIXELS_AT_A_TIME // max(1, values.shape[1]))
-    for start in range(0, len(values), step):
-        rows = slice(start, start + step)
-        grey[rows] = scale(values[rows])
-    return grey
-
-
-def _scaled(values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:
-    span = max(high - low, 1e-30)
-    scaled = (values.astype(np.float64) - low) / span * 255.0
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
 def _damage_reason(error: BaseException, max_pixels: int) -> str:

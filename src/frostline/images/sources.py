@@ -16,7 +16,7 @@ from frostline.images.class_names import class_notes, unknown_class_hint
 from frostline.images.decode import EXTENSIONS
 from frostline.images.folders import LAYOUT, list_folder
 from frostline.images.frames import is_frame, list_frame
-from frostline.images.held import Held, digest_of
+from frostline.images.held import Content, Held, content_of
 from frostline.images.hugging_face import is_hugging_face, list_hugging_face
 from frostline.images.in_memory import is_pair, list_pair
 from frostline.images.listing import Found, Listing
@@ -26,6 +26,7 @@ from frostline.images.parts import PART_NAMES, differently_spelled, part_of
 from frostline.images.reading import read_in_order
 from frostline.images.tables import list_table
 from frostline.images.torch_datasets import is_torch_dataset, list_items
+from frostline.images.value_ranges import may_be_special
 from frostline.progress import NullProgress, Progress
 from frostline.settings import available_cores
 
@@ -312,9 +313,10 @@ def _catalog(
     position = {name: label for label, name in enumerate(classes)}
     rows: list[ImageRow] = []
     digests: list[str] = []
+    special: set[str] = set()
     unreadable = list(listing.unreadable)
     with progress.task("Reading files", len(listing.found)) as task:
-        results = read_in_order(listing.found, _digest, workers=min(8, available_cores()))
+        results = read_in_order(listing.found, _content, workers=min(8, available_cores()))
         for found, result in zip(listing.found, results, strict=True):
             if isinstance(result, UnreadableImageError):
                 unreadable.append(Unreadable(found.name, result.reason))
@@ -323,7 +325,9 @@ def _catalog(
                 held = found.origin if isinstance(found.origin, Held) else None
                 path = Path(found.name) if isinstance(found.origin, Held) else found.origin
                 rows.append(ImageRow(path, found.name, label, found.part, found.group, held))
-                digests.append(result)
+                digests.append(result.digest)
+                if may_be_special(result.head):
+                    special.add(result.digest)
             task.advance()
     return Catalog(
         source=source,
@@ -334,8 +338,9 @@ def _catalog(
         unreadable=tuple(unreadable),
         on_disk=on_disk,
         notes=tuple(listing.notes),
+        special=frozenset(special),
     )
 
 
-def _digest(found: Found) -> str:
-    return digest_of(found.origin, name=found.name)
+def _content(found: Found) -> Content:
+    return content_of(found.origin, name=found.name)

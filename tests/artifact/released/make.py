@@ -4,8 +4,9 @@
 
 Run once for each format, by the Frostline that wrote it: format-1 by the last one before models
 could tell what is unfamiliar to them, format-2 by the last one before cards had a checksum,
-format-3 by the first one after. Predictions that were given then lie beside the model in
-predictions.json; tests ask for them again.
+format-3 by the last one before reading rules had a version, format-4 by the first one after.
+Predictions that were given then lie beside the model in predictions.json; tests ask for them
+again.
 """
 
 from __future__ import annotations

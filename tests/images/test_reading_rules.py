@@ -26,7 +26,7 @@ from frostline.images.decode import decode
 from frostline.images.sources import open_source
 from frostline.images.value_ranges import SetValues, may_be_special
 from frostline.progress import NullProgress
-from frostline.reading_rules import FIRST_RULES, ReadingRules, ValueRange
+from frostline.reading_rules import DEFAULT_RULES, FIRST_RULES, ReadingRules, ValueRange
 
 Pixels = npt.NDArray[Any]
 Y, X = np.mgrid[0:24, 0:36]
@@ -43,9 +43,8 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def read(content: bytes, rules: ReadingRules | None = None) -> npt.NDArray[np.int64]:
-    chosen = {} if rules is None else {"rules": rules}
-    return np.asarray(decode(content, max_pixels=10**6, **chosen)).astype(np.int64)
+def read(content: bytes, rules: ReadingRules = DEFAULT_RULES) -> npt.NDArray[np.int64]:
+    return np.asarray(decode(content, max_pixels=10**6, rules=rules)).astype(np.int64)
 
 
 # ------------------------------------------------------------- models of formats 1 to 3
@@ -242,7 +241,7 @@ def test_transparency_stays_transparency(solid: str, tmp_path: Path) -> None:
         alpha = np.clip((X - 10) * 40, 0, 255)
     if solid == "watermark":
         alpha = np.full_like(X, 128)
-    image = Image.fromarray(np.dstack([RGB, alpha.astype(np.uint8)]))
+    image = np.dstack([RGB, alpha.astype(np.uint8)])
     found = measured(grey_set(tmp_path, lambda i: Image.fromarray(np.roll(image, i, 1)), "png"))
     assert found.transparent
     assert found == SetValues(
@@ -387,8 +386,8 @@ def test_a_model_reads_as_it_was_taught(digit_folder: Path, tmp_path: Path) -> N
     plain = [digit_folder / path.relative_to(source) for path in deep]
     model = frostline.load(run)
     # the digits are grey, and 12 bits round to the same 8
-    grey = [Image.open(path).convert("L") for path in plain]
-    assert np.array_equal(model.predict_proba(deep), model.predict_proba(grey))
+    eight_bits = [Image.open(path).convert("L") for path in plain]
+    assert np.array_equal(model.predict_proba(deep), model.predict_proba(eight_bits))
     onnx = tmp_path / "model.onnx"
     assert CliRunner().invoke(app, ["export", str(run), "-o", str(onnx)]).exit_code == 0
     assert frostline.load(onnx).card.preprocessing.reading.integers == ValueRange(low=0, high=4095)

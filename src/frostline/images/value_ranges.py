@@ -230,7 +230,7 @@ def _deep(image: Image.Image) -> Values:
     )
 
 
-def _some(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _some(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return pixels spread over the image, enough to know their shares by."""
     flat = pixels.reshape(-1)
     return flat[:: max(1, flat.size // _PIXELS)]

@@ -15,7 +15,7 @@ FLOORS = {
     **dict.fromkeys(
         (
             *("errors", "settings", "plan", "preprocessing", "reading_rules", "progress", "timing"),
-            *("files", "notebook"),
+            *("files", "notebook", "onnx_runtime"),
         ),
         0,
     ),

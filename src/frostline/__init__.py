@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from frostline.onnx_runtime import be_silent
+
 if TYPE_CHECKING:
     from frostline.artifact.evaluate import evaluate
     from frostline.artifact.model import Model
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     load = Model.load
 
 __version__ = "0.1.0"
+
+# before any library is imported that reads it, and for every child process
+be_silent()
 
 _HOMES = {
     "Model": "frostline.artifact.model",

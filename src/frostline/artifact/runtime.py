@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.errors import EngineError
+from frostline.onnx_runtime import failures, onnxruntime
 from frostline.preprocessing import UInt8Array
 
 #: names of the input and the outputs of exported files; the last is not in all of them
@@ -53,7 +54,7 @@ def open_session(model: Path | bytes, *, threads: int) -> Any:
         If ONNX Runtime is missing, or cannot run the file.
     """
     try:
-        import onnxruntime as ort
+        ort = onnxruntime()
     except ImportError as error:
         raise EngineError(
             f"ONNX Runtime cannot be imported: {error}.", hint="Run: pip install onnxruntime"
@@ -68,7 +69,7 @@ def open_session(model: Path | bytes, *, threads: int) -> Any:
     content = model if isinstance(model, bytes) else str(model)
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except _failures() as error:
+    except failures() as error:
         raise EngineError(
             f"ONNX Runtime {ort.__version__} cannot open the model: {_first_line(error)}.",
             hint="Update onnxruntime, or export the model again.",
@@ -86,7 +87,7 @@ def answers(session: Any, batch: UInt8Array) -> Answers:
     tells = any(output.name == UNFAMILIARITY for output in session.get_outputs())
     try:
         found = session.run([OUTPUT, UNFAMILIARITY] if tells else [OUTPUT], {INPUT: batch})
-    except _failures() as error:
+    except failures() as error:
         raise EngineError(f"ONNX Runtime stopped: {_first_line(error)}.") from error
     values = [np.asarray(value, dtype=np.float64) for value in found]
     n = len(batch)
@@ -101,19 +102,6 @@ def answers(session: Any, batch: UInt8Array) -> Answers:
 def probabilities(session: Any, batch: UInt8Array) -> npt.NDArray[np.float64]:
     """Return the probabilities alone of what :func:`answers` gives."""
     return answers(session, batch).probabilities
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises; its exceptions have no common base of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    names = (
-        "EPFail Fail InvalidArgument InvalidGraph InvalidProtobuf ModelLoaded NoModel NoSuchFile "
-        "NotImplemented RuntimeException"
-    )
-    known: list[type[Exception]] = [getattr(state, n) for n in names.split() if hasattr(state, n)]
-    # the binding itself adds those of Python: sizes and texts that cannot be
-    return (*known, RuntimeError, ValueError, MemoryError)
 
 
 def _first_line(error: Exception) -> str:

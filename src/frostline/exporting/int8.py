@@ -20,6 +20,7 @@ from onnx import TensorProto, helper
 from frostline.artifact.runtime import OUTPUT
 from frostline.errors import EngineError, InputError
 from frostline.exporting.weights_alone import narrow_weights
+from frostline.onnx_runtime import onnxruntime, quantization
 from frostline.preprocessing import FloatArray, Preprocessing, UInt8Array
 
 #: the tensor between preprocessing and network in every file that Frostline writes
@@ -91,8 +92,7 @@ def quantise(
     EngineError
         If ONNX Runtime cannot do it.
     """
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-
+    tools = quantization()
     before, network = _split(model, preprocessing.size)
     names = _to_quantise(network)
     if not names:
@@ -103,18 +103,18 @@ def quantise(
         source, target = Path(folder) / "network.onnx", Path(folder) / "int8.onnx"
         onnx.save(network, source)
         try:
-            quantize_static(
+            tools.quantize_static(
                 source,
                 target,
                 _Reader(preprocessing.normalise(images)),
-                quant_format=QuantFormat.QDQ,
+                quant_format=tools.QuantFormat.QDQ,
                 op_types_to_quantize=list(_QUANTISED),
                 per_channel=True,
                 reduce_range=recipe.narrow,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
+                activation_type=tools.QuantType.QUInt8,
+                weight_type=tools.QuantType.QInt8,
                 nodes_to_quantize=names,
-                calibrate_method=CalibrationMethod.MinMax,
+                calibrate_method=tools.CalibrationMethod.MinMax,
                 extra_options={"MatMulConstBOnly": True},
             )
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
@@ -264,15 +264,14 @@ def _all(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep back advice for people who call ONNX Runtime's quantisation themselves."""
-    import onnxruntime
-
+    runtime = onnxruntime()
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.ERROR)
     # of its own sessions, a warning for every tensor that is not used
-    onnxruntime.set_default_logger_severity(_ERRORS)
+    runtime.set_default_logger_severity(_ERRORS)
     try:
         yield
     finally:
         root.setLevel(before)
-        onnxruntime.set_default_logger_severity(_WARNINGS)
+        runtime.set_default_logger_severity(_WARNINGS)

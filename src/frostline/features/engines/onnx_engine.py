@@ -22,6 +22,7 @@ from frostline.features.locations import (
     sweep,
     write_checked,
 )
+from frostline.onnx_runtime import failures, onnxruntime
 from frostline.preprocessing import FloatArray, UInt8Array
 
 _OPSET = 17
@@ -56,7 +57,7 @@ class OnnxEngine:
         self.batch = 16
         self.lanes = threads
         try:
-            import onnxruntime as ort
+            ort = onnxruntime()
         except ImportError as error:
             raise EngineError(f"ONNX Runtime cannot be imported: {error}.") from error
         options = ort.SessionOptions()
@@ -67,7 +68,7 @@ class OnnxEngine:
         options.log_severity_level = _FATAL
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except _failures() as error:
+        except failures() as error:
             raise EngineError(f"ONNX Runtime cannot open it: {_first_line(error)}.") from error
 
     def run(self, batch: UInt8Array) -> FloatArray:
@@ -80,7 +81,7 @@ class OnnxEngine:
         """
         try:
             result = self._session.run([_OUTPUT], {_INPUT: batch})[0]
-        except _failures() as error:
+        except failures() as error:
             raise EngineError(f"ONNX Runtime stopped: {_first_line(error)}.") from error
         return np.ascontiguousarray(result, dtype=np.float32)
 
@@ -163,18 +164,6 @@ def export(part: FrozenPart) -> bytes:
             return content
     except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
         raise EngineError(f"it cannot be written as ONNX: {_first_line(error)}.") from error
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises; its exceptions have no common base of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    names = (
-        "EPFail Fail InvalidArgument InvalidGraph InvalidProtobuf ModelLoaded NoModel NoSuchFile "
-        "NotImplemented RuntimeException"
-    )
-    known: list[type[Exception]] = [getattr(state, n) for n in names.split() if hasattr(state, n)]
-    return (*known, RuntimeError, ValueError)
 
 
 def _first_line(error: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from PIL import Image
 from frostline.errors import InputError, SettingsError
 from frostline.images.conversion import check_pixels
 from frostline.images.held import Held, HeldFile, HeldPixels
+from frostline.images.labels import LOST_NAMES, read_labels
 from frostline.images.listing import Found, Listing
 from frostline.images.naming import label_text, printable, some
 
@@ -38,7 +39,7 @@ def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listin
     ----------
     source : (images, labels) or (images, labels, groups)
         ``images`` as for :func:`images_of`; labels and groups one each, of any kind that has a
-        text. Groups may be None.
+        text, or labels as vectors with a single 1. Groups may be None.
 
     Raises
     ------
@@ -53,17 +54,23 @@ def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listin
             hint="Give the groups themselves: (images, labels, groups).",
         )
     images = images_of(source[0])
-    labels = texts(source[1], len(images), "labels")
+    given = _listed(source[1], len(images), "labels")
+    labels, notes = read_labels(given, lambda i: f"image {i}")
     groups = texts(source[2], len(images), "groups") if len(source) == 3 else [""] * len(images)
     blank = [i for i, label in enumerate(labels) if not label]
     if blank:
-        raise InputError(f"No label for {some([f'image {i}' for i in blank])}.")
+        lost = any(isinstance(given[i], float) for i in blank)
+        raise InputError(
+            f"No label for {some([f'image {i}' for i in blank])}.",
+            hint=LOST_NAMES if lost else "Leave these images out, or give their labels.",
+        )
     names = _unique(images)
     return Listing(
         [
             Found(image, name, label, None, group or None)
             for image, name, label, group in zip(images, names, labels, groups, strict=True)
-        ]
+        ],
+        notes=notes,
     )
 
 
@@ -77,10 +84,26 @@ def texts(values: Any, n: int, what: str) -> list[str]:
     """
     if values is None:
         return [""] * n
-    found = values.tolist() if hasattr(values, "tolist") else list(values)
+    return [label_text(value) for value in _listed(values, n, what)]
+
+
+def _listed(values: Any, n: int, what: str) -> list[Any]:
+    """Return ``n`` values one by one; refuse what has no order or is one value."""
+    kind = type(values).__name__
+    if isinstance(values, (str, bytes)):
+        raise InputError(f"The {what} are one {kind}; expected one for every image.")
+    if isinstance(values, (Mapping, Set)) or hasattr(values, "columns"):
+        raise InputError(
+            f"The {what} are a {kind}; expected one for every image, in their order.",
+            hint=f"Give a list, or one column of it, such as frame[{what[:-1]!r}].",
+        )
+    listed = values.tolist() if hasattr(values, "tolist") else values
+    if not isinstance(listed, Iterable):
+        raise InputError(f"The {what} are a {kind}; expected one for every image.")
+    found = list(listed)
     if len(found) != n:
         raise InputError(f"There are {n:,} images, but {len(found):,} {what}.")
-    return [label_text(value) for value in found]
+    return found
 
 
 def images_of(

@@ -67,8 +67,12 @@ def _short(name: str) -> str:
 
 def label_text(value: object) -> str:
     """Turn a label or cell into text; missing ones are blank, whole floats stay whole."""
+    if isinstance(value, str):
+        return value.strip()
     if value is None:
         return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape").strip()
     try:
         missing = bool(value != value)
     except (TypeError, ValueError):

@@ -12,8 +12,9 @@ from PIL import Image
 
 from frostline.errors import InputError, SettingsError
 from frostline.images.held import Held, HeldPixels
+from frostline.images.labels import read_labels
 from frostline.images.listing import Found, Listing
-from frostline.images.naming import label_text, printable
+from frostline.images.naming import printable, some
 
 #: loaders of torchvision that read a file as it is
 _PLAIN_LOADERS = ("default_loader", "pil_loader")
@@ -35,9 +36,10 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
     Parameters
     ----------
     dataset : torchvision dataset or a ``Subset`` of one
-        Items are (Pillow image or uint8 array, int). Class names come from ``classes``; without
-        it classes are called by their number. Files of an ``ImageFolder`` without transforms are
-        read by Frostline's own decoder.
+        Items are (Pillow image or uint8 array, label); a label is a number or text, perhaps in an
+        array or tensor of one, or a vector with a single 1. Names of numbered classes come from
+        ``classes``; without it classes are called by their number. Files of an ``ImageFolder``
+        without transforms are read by Frostline's own decoder.
     group_by : str or None, default=None
         Not possible here.
 
@@ -60,20 +62,19 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
     classes = getattr(base, "classes", None)
     files = _files(base)
     if files is not None:
-        return Listing(
-            [
-                _found(Path(files[n][0]).absolute(), files[n][0], files[n][1], classes)
-                for n in numbers
-            ]
+        return _listing(
+            [Path(files[n][0]).absolute() for n in numbers],
+            [files[n][0] for n in numbers],
+            [files[n][1] for n in numbers],
+            classes,
         )
     _check_item(dataset)
     lock = threading.Lock()
     labels = _labels(base, numbers)
-    found = []
-    for i in range(len(dataset)):
-        label = _item(dataset, i)[1] if labels is None else labels[i]
-        found.append(_found(_held(dataset, i, lock), f"image {i}", label, classes))
-    return Listing(found)
+    if labels is None:
+        labels = [_item(dataset, i)[1] for i in range(len(dataset))]
+    images = [_held(dataset, i, lock) for i in range(len(dataset))]
+    return _listing(images, [f"image {i}" for i in range(len(images))], labels, classes)
 
 
 def _held(dataset: Any, i: int, lock: threading.Lock) -> Held:
@@ -81,22 +82,26 @@ def _held(dataset: Any, i: int, lock: threading.Lock) -> Held:
     return HeldPixels(lambda: _item(dataset, i)[0], lock)
 
 
-def _found(image: Path | Held, name: str, label: Any, classes: Sequence[str] | None) -> Found:
-    if isinstance(label, str):
-        return Found(image, printable(name), printable(label))
-    number = int(label)
-    if classes is None:
-        return Found(image, printable(name), label_text(number))
-    if not 0 <= number < len(classes):
+def _listing(
+    images: Sequence[Path | Held],
+    names: Sequence[str],
+    labels: Sequence[Any],
+    classes: Sequence[Any] | None,
+) -> Listing:
+    texts, notes = read_labels(labels, lambda i: names[i], classes=classes)
+    blank = [name for name, text in zip(names, texts, strict=True) if not text]
+    if blank:
         raise InputError(
-            f"{name} has the class number {number}, but there are {len(classes)} classes."
+            f"No label for {some(blank)}.",
+            hint="Leave them out: torch.utils.data.Subset(dataset, positions).",
         )
-    return Found(image, printable(name), printable(_class_name(classes[number])))
-
-
-def _class_name(name: Any) -> str:
-    """Return a class as text; ImageNet names each by several words."""
-    return ", ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+    return Listing(
+        [
+            Found(image, printable(name), text)
+            for image, name, text in zip(images, names, texts, strict=True)
+        ],
+        notes=notes,
+    )
 
 
 def _unwrapped(dataset: Any) -> tuple[Any, list[int]]:
@@ -151,5 +156,3 @@ def _check_item(dataset: Any) -> None:
             hint="Give the dataset without a transform that makes tensors: Frostline resizes and "
             "normalises by what belongs to the network.",
         )
-    if not isinstance(label, str) and np.ndim(label) != 0:
-        raise InputError(f"Labels of the {kind} are {type(label).__name__}; {expected}.")

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from frostline.errors import InputError, UnreadableImageError
-from frostline.images import greys, tables
+from frostline.images import greys, table_parquet, table_text
 from frostline.images.decode import decode
 from frostline.images.held import digest_of
 from frostline.images.naming import encodable, printable, visible
@@ -184,8 +184,9 @@ def test_tables_of_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"path": ["a.png"] * 9, "label": ["x"] * 9}), path)
-    monkeypatch.setattr(tables, "_MOST_ROWS", 8)
-    with pytest.raises(InputError, match=r"unpacks to 9 rows.*at most 8"):
+    monkeypatch.setattr(table_parquet, "MOST_ROWS", 8)
+    monkeypatch.setattr(table_text, "MOST_ROWS", 8)
+    with pytest.raises(InputError, match="has 9 rows; at most 8"):
         open_source(path)
     assert "has 10 lines; at most 8" in listed(tmp_path, "path,label\n" + "a.png,x\n" * 9)
 

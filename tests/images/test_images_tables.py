@@ -114,7 +114,7 @@ def test_evaluation_of_a_table(tree: Tree) -> None:
     ("lines", "expected"),
     [
         (["path,lable", "a.png,x"], ["columns path, lable", "Did you mean 'label'?"]),
-        (["file,class", "a.png,x"], ["columns file, class; expected path, label", "'path'"]),
+        (["photos,kind", "a.png,x"], ["columns photos, kind; expected path, label", "'path'"]),
         (["path,label,label", "a.png,x,y"], ["more than one column 'label'"]),
         ([], ["(none)"]),
         (["path,label"], ["has no rows"]),

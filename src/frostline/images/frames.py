@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
+from frostline.errors import InputError
+from frostline.images.columns import Table, comparable, is_headed
+from frostline.images.decode import EXTENSIONS
 from frostline.images.listing import Listing
-from frostline.images.naming import label_text
-from frostline.images.tables import Row, list_rows
+from frostline.images.naming import printable, some
+from frostline.images.tables import list_rows
 
 
 def is_frame(source: object) -> bool:
@@ -29,8 +32,9 @@ def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
     Parameters
     ----------
     frame : DataFrame
-        Columns ``path``, ``label`` and, where wanted, ``split`` and ``group``, in any case.
-        Relative paths start from the current folder.
+        Of pandas or polars, or a table of pyarrow. Columns ``path``, ``label`` and, where wanted,
+        ``split`` and ``group``, in any case; no other column is looked at. Relative paths start
+        from the current folder.
     group_by : str or None, default=None
         Column that holds groups; ``group``, if there is one, when None.
 
@@ -41,17 +45,41 @@ def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
     SettingsError
         If the column ``group_by`` does not exist.
     """
-    names = list(frame.columns)
-    columns = [str(name).strip().lower() for name in names]
-    counts = Counter(columns)
-    cells: dict[str, list[str]] = {}
-    for column, name in zip(columns, names, strict=True):
-        # columns of one name are refused below; their content cannot be told apart
-        if counts[column] == 1:
-            cells[column] = [label_text(value) for value in frame[name].to_list()]
-    places = list(frame.index) if hasattr(frame, "index") else range(len(frame))
-    rows: list[Row] = [
-        ({name: values[i] for name, values in cells.items()}, f"row {place}")
-        for i, place in enumerate(places)
-    ]
-    return list_rows("The DataFrame", Path.cwd(), columns, rows, group_by=group_by)
+    # the columns of a table of pyarrow are not names
+    given = list(getattr(frame, "column_names", frame.columns))
+    names = [str(name) for name in given]
+    _check_header(frame, names)
+    rows = len(frame)
+    index = getattr(frame, "index", None)
+    places: Sequence[Any] = range(rows) if index is None else index
+    table = Table(
+        names=names,
+        length=rows,
+        cells=lambda column: _cells(frame[given[column]]),
+        place=lambda row: f"row {places[row]}",
+    )
+    return list_rows("The DataFrame", Path.cwd(), table, group_by=group_by)
+
+
+def _cells(column: Any) -> list[Any]:
+    listed: list[Any] = column.to_list() if hasattr(column, "to_list") else column.to_pylist()
+    return listed
+
+
+def _check_header(frame: Any, names: Sequence[str]) -> None:
+    """Refuse frames whose names of columns are rows, or whose columns are an index."""
+    index = getattr(frame, "index", None)
+    for name in getattr(index, "names", ()) or ():
+        if name is not None and comparable(str(name)) in ("path", "label"):
+            raise InputError(
+                f"The DataFrame has {str(name)!r} as its index, not as a column.",
+                hint="Give frame.reset_index().",
+            )
+    if is_headed(names):
+        return
+    if any(PurePath(name.replace("\\", "/")).suffix.lower() in EXTENSIONS for name in names):
+        raise InputError(
+            f"The columns of the DataFrame are called {some([printable(n) for n in names])}, as "
+            "a first row would be.",
+            hint="Read it with read_csv(..., header=None, names=['path', 'label']).",
+        )

@@ -10,13 +10,16 @@ from typing import Any
 
 from frostline.errors import InputError, SettingsError, did_you_mean
 from frostline.files import read_regular
+from frostline.images.columns import comparable, position_of
 from frostline.images.excess import FILE_BYTES
 from frostline.images.held import Held, HeldFile, HeldPixels
+from frostline.images.labels import read_labels
 from frostline.images.listing import Found, Listing
-from frostline.images.naming import label_text, printable, some
+from frostline.images.naming import label_text, some
+from frostline.images.notes import Note, TakenColumns
 
-#: columns whose name says that they are labels, when none is a ClassLabel
-_LABELS = ("label", "labels")
+#: kinds of columns that may hold labels, when none is a ClassLabel; lists hold several
+_PLAIN, _LISTS = ("Value",), ("List", "LargeList", "Sequence")
 
 
 def is_hugging_face(source: object) -> bool:
@@ -31,8 +34,9 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
     ----------
     dataset : datasets.Dataset
         With one ``Image`` column, and labels in one ``ClassLabel`` column or in a column named
-        ``label`` or ``labels``. Images are read undecoded, so they go through Frostline's own
-        decoder and share what is stored for files of the same bytes.
+        ``label``, or by another of the names that tables may give to it. Images are read
+        undecoded, so they go through Frostline's own decoder and share what is stored for files
+        of the same bytes.
     group_by : str or None, default=None
         Column that holds groups.
 
@@ -50,6 +54,8 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
         )
     features = dict(dataset.features)
     image, label = _image_column(features), _label_column(features)
+    plain_name = _kind(features[label]) == "ClassLabel" or comparable(label) == "label"
+    taken: list[Note] = [] if plain_name else [TakenColumns((("label", label),))]
     if group_by is not None and group_by not in features:
         raise SettingsError(
             f"There is no column {group_by!r} to group by; the dataset has "
@@ -57,19 +63,27 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
             hint=did_you_mean(group_by, features),
         )
     plain = dataset.with_format(None)
-    labels = _labels(features[label], list(plain[label]))
+    # -1 is how that library marks images without a label
+    names = getattr(features[label], "names", None) or getattr(
+        getattr(features[label], "feature", None), "names", None
+    )
+    labels, notes = read_labels(list(plain[label]), lambda i: f"row {i}", classes=names)
     blank = [i for i, text in enumerate(labels) if not text]
     if blank:
-        raise InputError(f"The dataset has no {label} in {some([f'row {i}' for i in blank])}.")
+        raise InputError(
+            f"The dataset has no {label} in {some([f'row {i}' for i in blank])}.",
+            hint="Leave them out: dataset.filter(...).",
+        )
     groups = [""] * len(labels)
     if group_by is not None:
         groups = [label_text(value) for value in plain[group_by]]
     fetch = _fetcher(plain, image, features[image])
     return Listing(
         [
-            Found(fetch(i), f"image {i}", printable(text), None, groups[i] or None)
+            Found(fetch(i), f"image {i}", text, None, groups[i] or None)
             for i, text in enumerate(labels)
-        ]
+        ],
+        notes=[*taken, *notes],
     )
 
 
@@ -90,8 +104,11 @@ def _image_column(features: dict[str, Any]) -> str:
 
 def _label_column(features: dict[str, Any]) -> str:
     found = [name for name, feature in features.items() if _kind(feature) == "ClassLabel"]
-    if not found:
-        found = [name for name in _LABELS if name in features and _kind(features[name]) == "Value"]
+    for kinds in () if found else (_PLAIN, _LISTS):
+        others = [name for name, feature in features.items() if _kind(feature) in kinds]
+        at = position_of("The dataset", [comparable(name) for name in others], "label")
+        if at is not None:
+            return others[at]
     if len(found) == 1:
         return found[0]
     if found:
@@ -111,14 +128,6 @@ def _kind(feature: Any) -> str:
 
 def _described(features: dict[str, Any]) -> str:
     return some([f"{name} ({_kind(feature)})" for name, feature in features.items()], limit=12)
-
-
-def _labels(feature: Any, values: list[Any]) -> list[str]:
-    names = getattr(feature, "names", None)
-    if names is None:
-        return [label_text(value) for value in values]
-    # -1 is how that library marks images without a label
-    return ["" if value is None or value < 0 else str(names[value]) for value in values]
 
 
 def _fetcher(plain: Any, column: str, feature: Any) -> Callable[[int], Held]:

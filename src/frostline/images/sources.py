@@ -31,6 +31,18 @@ from frostline.progress import NullProgress, Progress
 from frostline.settings import available_cores
 
 _TABLES = (".csv", ".tsv", ".parquet")
+#: how other files become a source
+_CONVERSIONS = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "Save it as 'CSV UTF-8'."),
+    **dict.fromkeys((".txt", ".tab", ".dat"), "If it is a table, call it .csv or .tsv."),
+    **dict.fromkeys(
+        (".json", ".jsonl", ".ndjson", ".feather", ".arrow", ".pkl", ".pickle", ".h5", ".hdf5"),
+        "Read it in Python, and give frostline.fit a DataFrame with the columns path and label.",
+    ),
+    **dict.fromkeys(
+        (".npy", ".npz", ".mat"), "Load it in Python, and give frostline.fit (images, labels)."
+    ),
+}
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 #: whatever :func:`open_source` takes: there are too many kinds, most of optional libraries
@@ -187,7 +199,8 @@ def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Prog
         if part is None:
             raise InputError(
                 f"A part cannot be called {str(key)!r}; use train, val or test.",
-                hint=did_you_mean(str(key).lower(), PART_NAMES),
+                hint=did_you_mean(str(key).lower(), PART_NAMES)
+                or "For a dict of columns give pandas.DataFrame(columns).",
             )
         own = _list(source, group_by, progress, need_train=False)
         if any(found.part is not None for found in own.found):
@@ -239,7 +252,10 @@ def _list_path(
             raise InputError(f"{given} is a single image.", hint=LAYOUT)
         if suffix in _ARCHIVES:
             raise InputError(f"{given} is an archive.", hint="Unpack it, then name the folder.")
-        raise InputError(f"{given} is neither a folder nor a table ({', '.join(_TABLES)}).")
+        raise InputError(
+            f"{given} is neither a folder nor a table ({', '.join(_TABLES)}).",
+            hint=_CONVERSIONS.get(suffix, ""),
+        )
     raise InputError(f"{given} does not exist.", hint=_similar_beside(path))
 
 

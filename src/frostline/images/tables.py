@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
-from frostline.errors import InputError, SettingsError, did_you_mean
-from frostline.files import UnfitFileError, is_file, read_regular
+from frostline.errors import InputError, did_you_mean
+from frostline.files import UnfitFileError, read_regular
+from frostline.images.catalog import Part
+from frostline.images.columns import Table, is_headed, labels_of_marks, roles_of
+from frostline.images.decode import EXTENSIONS
+from frostline.images.labels import LOST_NAMES, read_labels
 from frostline.images.listing import Found, Listing
 from frostline.images.naming import label_text, printable, some
+from frostline.images.notes import NoHeader
 from frostline.images.parts import PART_NAMES, differently_spelled, part_of
-
-_REQUIRED = ("path", "label")
-_KNOWN = ("path", "label", "split", "group")
-_DELIMITERS = ",;\t|"
+from frostline.images.table_parquet import open_parquet
+from frostline.images.table_text import read_text, with_first_row
+from frostline.images.written_paths import PathFinder
 
 #: more than a list of all images of ImageNet-21k takes
-_TABLE_BYTES = 2**30
-#: rows of any table, each of which takes half a kilobyte of memory, and what Parquet may unpack to
-_MOST_ROWS, _UNPACKED_BYTES = 20_000_000, 2**32
-_ROWS_AT_A_TIME = 65_536
-#: names of columns that are looked at for a slip of the pen
-_COMPARED = 100
-
-#: a row's cells by column name, and where the row stands, such as "line 7"
-Row = tuple[dict[str, str], str]
+_TEXT_BYTES = 2**30
+#: cells of a first line that are looked at for an image
+_LOOKED_AT = 100
 
 
 def list_table(table: Path, *, group_by: str | None = None) -> Listing:
@@ -52,220 +47,150 @@ def list_table(table: Path, *, group_by: str | None = None) -> Listing:
     SettingsError
         If the column ``group_by`` does not exist.
     """
-    columns, rows = _read(table)
-    return list_rows(f"Table {table}", table.parent, columns, rows, group_by=group_by)
-
-
-def list_rows(
-    table: str,
-    folder: Path,
-    columns: Sequence[str],
-    rows: Sequence[Row],
-    *,
-    group_by: str | None = None,
-) -> Listing:
-    """List the images that rows of text name; takes and raises what :func:`list_table` does.
-
-    Parameters
-    ----------
-    table : str
-        What to call the table in messages, such as ``"Table a.csv"``.
-    folder : Path
-        Where relative paths start.
-    columns : sequence of str
-        In lower case.
-    rows : sequence of Row
-    group_by : str or None, default=None
-    """
-    _check_columns(table, columns)
-    group_column = _group_column(columns, group_by)
-    if not rows:
-        raise InputError(f"{table} has no rows.")
-    for column in _REQUIRED:
-        _refuse(table, f"no {column}", [at for row, at in rows if not row[column]])
-    has_split = "split" in columns and any(row["split"] for row, _ in rows)
-    if has_split:
-        _check_split(table, rows)
-    _check_repeats(table, folder, rows)
-    listing = Listing()
-    missing = []
-    for row, _ in rows:
-        path = Path(os.path.normpath(folder / row["path"]))
-        if not is_file(path):
-            missing.append(row["path"])
-            continue
-        part = part_of(row["split"]) if has_split else None
-        group = row[group_column] or None if group_column else None
-        name = _name(path, folder)
-        listing.found.append(Found(path, name, printable(row["label"]), part, group))
-    if missing:
-        raise InputError(
-            f"{table}: {len(missing):,} of {len(rows):,} files do not exist: {some(missing)}.",
-            hint=f"Relative paths start from {folder}.",
-        )
+    title = f"Table {table}"
+    if table.suffix.lower() == ".parquet":
+        return list_rows(title, table.parent, open_parquet(title, table), group_by=group_by)
+    try:
+        content = read_regular(table, at_most=_TEXT_BYTES)
+    except UnfitFileError as error:
+        raise InputError(f"{title} cannot be read: {error}.") from None
+    columns, notes = read_text(title, content)
+    roles = _roles_without_header(title, table.parent, columns)
+    if roles:
+        columns = with_first_row(columns, roles)
+        notes.append(NoHeader(roles))
+    listing = list_rows(title, table.parent, columns, group_by=group_by)
+    listing.notes[:0] = notes
     return listing
 
 
-def _read(table: Path) -> tuple[list[str], list[Row]]:
-    try:
-        content = read_regular(table, at_most=_TABLE_BYTES)
-    except UnfitFileError as error:
-        raise InputError(f"Table {table} cannot be read: {error}.") from None
-    if table.suffix.lower() == ".parquet":
-        return _read_parquet(table, content)
-    return _read_text(table, content)
+def list_rows(title: str, folder: Path, table: Table, *, group_by: str | None = None) -> Listing:
+    """List the images that rows name; takes and raises what :func:`list_table` does.
+
+    Parameters
+    ----------
+    title : str
+        What to call the table in messages, such as ``"Table a.csv"``.
+    folder : Path
+        Where relative paths start.
+    table : Table
+    group_by : str or None, default=None
+    """
+    roles = roles_of(title, table, group_by)
+    if not table.length:
+        raise InputError(f"{title} has no rows.")
+    notes = list(roles.notes)
+    paths = [label_text(cell) for cell in table.cells(roles.path)]
+    _refuse_blank(title, "path", paths, table)
+    if roles.label is None:
+        labels, said = labels_of_marks(title, table, roles.marks)
+    else:
+        cells = table.cells(roles.label)
+        labels, said = read_labels(cells, lambda i: f"{title}, {table.place(i)}")
+        # in a table of text nothing is missing but what is blank
+        lost = not all(isinstance(cell, str) for cell in cells)
+        _refuse_blank(title, "label", labels, table, hint=LOST_NAMES if lost else "")
+    parts = _parts(title, table, roles.split)
+    groups = [""] * table.length
+    if roles.group is not None:
+        groups = [label_text(cell) for cell in table.cells(roles.group)]
+    files, found_otherwise = _files(title, folder, table, paths)
+    listing = Listing(notes=[*notes, *said, *found_otherwise])
+    for path, label, part, group in zip(files, labels, parts, groups, strict=True):
+        listing.found.append(Found(path, _name(path, folder), label, part, group or None))
+    return listing
 
 
-def _read_text(table: Path, content: bytes) -> tuple[list[str], list[Row]]:
-    lines = content.count(b"\n")
-    if lines > _MOST_ROWS:
-        raise InputError(f"Table {table} has {lines:,} lines; at most {_MOST_ROWS:,} are read.")
-    # spreadsheets write a byte-order mark before UTF-8, and UTF-16 as "Unicode text"
-    utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-    try:
-        text = content.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+def _files(
+    title: str, folder: Path, table: Table, paths: Sequence[str]
+) -> tuple[list[Path], list[Any]]:
+    """Return the files that paths name, each of them once, and how they were read."""
+    finder = PathFinder(folder)
+    missing: list[str] = []
+    files: list[Path] = []
+    first: dict[str, int] = {}
+    for i, text in enumerate(paths):
+        path = finder.find(text, at=f"{title}, {table.place(i)}")
+        if path is None:
+            missing.append(text)
+            continue
+        other = first.setdefault(os.fspath(path), i)
+        if other != i:
+            written = "" if paths[other] == text else f", once as {printable(paths[other])}"
+            raise InputError(
+                f"{title}: {printable(text)} is listed twice, in {table.place(other)} and "
+                f"{table.place(i)}{written}.",
+                hint="List every image once.",
+            )
+        files.append(path)
+    if missing:
         raise InputError(
-            f"Table {table} is not UTF-8 text (line {line}).", hint="Save it as 'CSV UTF-8'."
-        ) from None
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    columns: list[str] = []
-    rows: list[Row] = []
-    try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if not columns:
-                columns = [cell.lower() for cell in cells]
-                continue
-            if len(cells) != len(columns):
-                raise InputError(
-                    f"Table {table}, line {reader.line_num}: {len(cells)} cells, "
-                    f"but there are {len(columns)} columns."
-                )
-            rows.append((dict(zip(columns, cells, strict=True)), f"line {reader.line_num}"))
-    except csv.Error as error:
-        raise InputError(f"Table {table}, line {reader.line_num}: {error}.") from None
-    return columns, rows
-
-
-def _delimiter(text: str) -> str:
-    """Return the delimiter under which the first line has the wanted, else the most, columns."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-
-    def fitness(delimiter: str) -> tuple[int, int]:
-        names = [name.strip().strip('"').lower() for name in first.split(delimiter)]
-        return sum(name in _KNOWN for name in names), len(names)
-
-    return max(_DELIMITERS, key=fitness)
-
-
-def _read_parquet(table: Path, content: bytes) -> tuple[list[str], list[Row]]:
-    # loaded here because most sources never need it
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        _check_unpacked(table, file.metadata)
-        names = file.schema_arrow.names
-        columns = [str(name).strip().lower() for name in names]
-        counts = Counter(columns)
-        wanted = {c: n for c, n in zip(columns, names, strict=True) if counts[c] == 1}
-        cells: dict[str, list[str]] = {column: [] for column in wanted}
-        n_rows = 0
-        for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=list(wanted.values())):
-            n_rows += batch.num_rows
-            for column, name in wanted.items():
-                cells[column] += [label_text(v) for v in batch.column(name).to_pylist()]
-    except InputError:
-        raise
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        what = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"Table {table} is no Parquet file: {what}.") from None
-    rows: list[Row] = [
-        ({name: values[i] for name, values in cells.items()}, f"row {i + 1}") for i in range(n_rows)
-    ]
-    return columns, rows
-
-
-def _check_unpacked(table: Path, metadata: Any) -> None:
-    """Refuse a table that is small as a file alone."""
-    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
-    unpacked = sum(group.total_byte_size for group in groups)
-    if metadata.num_rows > _MOST_ROWS or unpacked > _UNPACKED_BYTES:
-        raise InputError(
-            f"Table {table} unpacks to {metadata.num_rows:,} rows of {unpacked / 2**30:,.1f} GiB; "
-            f"at most {_MOST_ROWS:,} of {_UNPACKED_BYTES / 2**30:.0f} GiB are read."
+            f"{title}: {len(missing):,} of {len(paths):,} files do not exist: {some(missing)}.",
+            hint=finder.explain(missing),
         )
+    return files, finder.notes()
 
 
-def _check_columns(table: str, columns: Sequence[str]) -> None:
-    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
-    if twice:
-        raise InputError(f"{table} has more than one column {twice[0]!r}.")
-    missing = [name for name in _REQUIRED if name not in columns]
-    if not missing:
-        return
-    others = [name for name in columns if name not in _KNOWN][:_COMPARED]
-    hints = [(name, did_you_mean(name, missing)) for name in others]
-    hint = next((f"About column {name!r}: {text}" for name, text in hints if text), "")
+def _roles_without_header(title: str, folder: Path, table: Table) -> tuple[str, ...]:
+    """Return what two columns hold that have no names, since the first line names an image.
+
+    Raises
+    ------
+    InputError
+        If the first line names an image, and it cannot be told what the other columns hold.
+    """
+    if is_headed(table.names):
+        return ()
+    finder = PathFinder(folder)
+    names = table.names[:_LOOKED_AT]
+    named = [PurePath(name.replace("\\", "/")).suffix.lower() in EXTENSIONS for name in names]
+    if not any(named):
+        at = f"{title}, the first line"
+        named = [bool(name) and finder.find(name, at=at) is not None for name in names]
+    if not any(named):
+        return ()
+    if len(named) == 2 and sum(named) == 1:
+        return tuple("path" if it else "label" for it in named)
     raise InputError(
-        f"{table} has the columns {some(columns, limit=12) or '(none)'}; "
-        "expected path, label and, where wanted, split and group.",
-        hint=hint or f"Add a column named {missing[0]!r}.",
+        f"{title} has no header: its first line names an image, "
+        f"{printable(table.names[named.index(True)])}.",
+        hint="Put a line above it that names the columns, such as path,label,split.",
     )
 
 
-def _group_column(columns: Sequence[str], group_by: str | None) -> str | None:
-    if group_by is None:
-        return "group" if "group" in columns else None
-    wanted = group_by.strip().lower()
-    if wanted not in columns:
-        raise SettingsError(
-            f"There is no column {group_by!r} to group by; "
-            f"the table has {some(columns, limit=12)}.",
-            hint=did_you_mean(wanted, columns),
-        )
-    return wanted
-
-
-def _check_split(table: str, rows: Sequence[Row]) -> None:
-    blank = [at for row, at in rows if not row["split"]]
-    _refuse(table, "no split, while other rows have one,", blank)
-    values = {row["split"]: at for row, at in reversed(rows)}
-    unknown = [value for value in reversed(values) if part_of(value) is None]
-    if unknown:
-        value, at = unknown[0], values[unknown[0]]
-        raise InputError(
-            f"{table}, {at}: split cannot be {value!r}; use train, val or test.",
-            hint=did_you_mean(value.lower(), PART_NAMES),
-        )
-    twice = differently_spelled(reversed(values))
+def _parts(title: str, table: Table, column: int | None) -> list[Part | None]:
+    """Return the part of every row; a column without any content gives none."""
+    cells = [] if column is None else [label_text(cell) for cell in table.cells(column)]
+    if not any(cells):
+        return [None] * table.length
+    _refuse_blank(title, "split, while other rows have one,", cells, table)
+    known: dict[str, Part] = {}
+    for i, cell in enumerate(cells):
+        part = known.get(cell) or part_of(cell)
+        if part is None:
+            raise InputError(
+                f"{title}, {table.place(i)}: split cannot be {cell!r}; use train, val or test.",
+                hint=did_you_mean(cell.lower(), PART_NAMES),
+            )
+        known[cell] = part
+    twice = differently_spelled(known)
     if twice is not None:
         raise InputError(
-            f"{table}: in split, {twice[0]!r} and {twice[1]!r} may be one part or two.",
+            f"{title}: in split, {twice[0]!r} and {twice[1]!r} may be one part or two.",
             hint="Use train, val and test.",
         )
+    return [known[cell] for cell in cells]
 
 
-def _refuse(table: str, problem: str, places: Sequence[str]) -> None:
-    if places:
-        raise InputError(f"{table}: {problem} in {some(places)}.")
-
-
-def _check_repeats(table: str, folder: Path, rows: Iterable[Row]) -> None:
-    first: dict[str, str] = {}
-    for row, at in rows:
-        path = os.path.normpath(folder / row["path"])
-        if path in first:
-            raise InputError(
-                f"{table}: {row['path']} is listed twice, in {first[path]} and {at}.",
-                hint="List every image once.",
-            )
-        first[path] = at
+def _refuse_blank(
+    title: str, what: str, cells: Sequence[str], table: Table, *, hint: str = ""
+) -> None:
+    if all(cells):
+        return
+    places = [table.place(i) for i, cell in enumerate(cells) if not cell]
+    raise InputError(
+        f"{title}: no {what} in {some(places)}.", hint=hint or "Fill them in, or remove these rows."
+    )
 
 
 def _name(path: Path, folder: Path) -> str:

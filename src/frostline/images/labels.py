@@ -138,7 +138,7 @@ def _refuse_vector(place: str, value: Sequence[float]) -> None:
 def _text(value: Any, place: Place, i: int, classes: Sequence[Any] | None) -> str:
     if isinstance(value, str):
         return printable(value.strip())
-    kind = type(value)
+    kind: Any = type(value)
     nameless = kind.__str__ is object.__str__ and kind.__repr__ is object.__repr__
     if nameless or isinstance(value, (Mapping, Image.Image)):
         raise InputError(

@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 from frostline import __version__
 from frostline.artifact.card import FamiliarImages, Fingerprints, ModelCard
+from frostline.artifact.manifest import write_manifest
 from frostline.artifact.model import Model
 from frostline.artifact.model_folder import save_model
 from frostline.artifact.predictions import write_predictions
 from frostline.artifact.run_folder import (
     AUDIT,
+    MANIFEST,
     PLAN,
     PREDICTIONS,
     REPORT,
@@ -164,6 +166,7 @@ def publish(
     write_text(run.path / PLAN, plan.to_json())
     run.write_json(AUDIT, found)
     write_predictions(run.path / PREDICTIONS, catalog, assessed.rows, assessed.probabilities)
+    write_manifest(run.path / MANIFEST, catalog, split)
     metrics = {
         "test": test,
         "n_train": len(split.train),

@@ -59,6 +59,7 @@ def test_fast_fit_writes_everything_that_is_promised(fast_run: RunResult) -> Non
         "metrics.json",
         "predictions.csv",
         "audit.json",
+        "catalog.csv",
         "report.html",
         "report.json",
         "log.jsonl",

@@ -22,7 +22,7 @@ def outcome(run: Path) -> dict[str, str]:
     for name in ("plan.json", "metrics.json", "audit.json", "model/model.json"):
         content = json.loads((run / name).read_text())
         found[name] = json.dumps(timeless(content), sort_keys=True)
-    for path in (run / "predictions.csv", *sorted((run / "model").iterdir())):
+    for path in (run / "predictions.csv", run / "catalog.csv", *sorted((run / "model").iterdir())):
         if path.name != "model.json":
             found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

@@ -18,13 +18,15 @@ from frostline.errors import RunFolderError
 from frostline.files import JSON_BYTES, UnfitFileError, read_regular, temporary_path, write_text
 
 PLAN, METRICS, PREDICTIONS, AUDIT = "plan.json", "metrics.json", "predictions.csv", "audit.json"
+#: which images taught the model: never part of the model itself
+MANIFEST = "catalog.csv"
 REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"
 #: what the report is made of, and what decides the result
 REPORT_DATA, SETTINGS = "report.json", "settings.json"
 #: Everything that a run may write; nothing else is ever removed. In this order: without metrics it
 #: is no finished run, without settings nobody knows it for ours.
 OURS = (
-    *(METRICS, PLAN, PREDICTIONS, AUDIT, REPORT, REPORT_DATA),
+    *(METRICS, PLAN, PREDICTIONS, AUDIT, MANIFEST, REPORT, REPORT_DATA),
     *(MODEL, LOG, CHECKPOINTS, SETTINGS),
 )
 

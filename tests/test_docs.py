@@ -67,7 +67,7 @@ def ground(
     """What pages take for granted: two folders of images, two photos, and a finished run."""
     folder = tmp_path_factory.mktemp("pages")
     digits_into(folder / "photos", per_class=4)
-    digits_into(folder / "other_photos", per_class=3)
+    digits_into(folder / "other_photos", per_class=3, skip=4)
     some = next((folder / "photos").rglob("*.png"))
     for name in ("new.jpg", "photo.jpg", "cat.jpg"):
         shutil.copy(some, folder / name)

@@ -96,9 +96,8 @@ def test_predict_prints_a_table_json_and_csv(
     assert answers[0]["label"] == "digit 4"
     assert sum(answers[0]["probabilities"].values()) == pytest.approx(1)
     assert answers[1]["error"]
-    rows = list(
-        csv.DictReader(io.StringIO(frostline("predict", fitted, digit_folder, "--csv").stdout))
-    )
+    said = frostline("predict", fitted, digit_folder, "--csv")
+    rows = list(csv.DictReader(io.StringIO(said.stdout)))
     assert len(rows) == 48
     assert {row["label"] for row in rows} == {"digit 0", "digit 1", "digit 4"}
     assert in_a_process("predict", fitted, broken).returncode == 2
@@ -108,7 +107,9 @@ def test_evaluate_scores_another_folder(fitted: Path, tmp_path: Path, digits_int
     digits_into(tmp_path / "other", per_class=20)
     said = frostline("evaluate", fitted, tmp_path / "other", "--json")
     assert said.exit_code == 0, said.stderr
-    assert json.loads(said.stdout)["n"] == 60
+    # 16 of each class taught the model
+    assert json.loads(said.stdout)["n"] == 12
+    assert json.loads(said.stdout)["left_out"]["taught"] == 48
     digits_into(tmp_path / "foreign", per_class=3, classes=(0, 7))
     said = frostline("evaluate", fitted, tmp_path / "foreign")
     assert said.exit_code == 2

@@ -1,4 +1,4 @@
-"""Score a fitted model on labelled images."""
+"""Score a fitted model on labelled images that did not teach it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,65 @@ from pathlib import Path
 
 import numpy as np
 
+from frostline.artifact.manifest import Manifest, manifest_of
 from frostline.artifact.model import Model
 from frostline.errors import InputError, UnreadableImageError
 from frostline.evaluation.scores import Scores, score
-from frostline.images.catalog import Unreadable
+from frostline.images.catalog import Catalog, Unreadable
 from frostline.images.sources import Source, open_for_evaluation, source_name
 from frostline.progress import NullProgress, Progress
 
 
 @dataclass(frozen=True)
+class Acquainted:
+    """Images of a source that a run has used before, told by the digests of their content.
+
+    Attributes
+    ----------
+    taught : int
+        They taught the model, and are left out of the score.
+    validation : int
+        They chose among its epochs and options, and are left out of the score.
+    own_test : int
+        They are of the run's own test part, and are scored: nothing was learned from them.
+    """
+
+    taught: int
+    validation: int
+    own_test: int
+
+    @property
+    def left_out(self) -> int:
+        """How many are not scored."""
+        return self.taught + self.validation
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """Scores of a model on a source, and the images of it that could not be read."""
+    """Scores of a model on a source.
+
+    Attributes
+    ----------
+    scores : Scores
+    classes : tuple of str
+    unreadable : tuple of Unreadable
+        Images of the source that could not be read.
+    acquainted : Acquainted or None
+        Images that the run of the model has used before. None where that cannot be told: the
+        model is not in a run folder, or in one without a whole ``catalog.csv``.
+    """
 
     scores: Scores
     classes: tuple[str, ...]
     unreadable: tuple[Unreadable, ...]
+    acquainted: Acquainted | None = None
 
 
 def evaluate(run: str | Path, source: Source, *, progress: Progress | None = None) -> Evaluation:
     """Score the model of a finished run on labelled images.
+
+    Images that taught the model are left out, and counted, where the run folder tells which those
+    are: a model knows them by heart.
 
     Parameters
     ----------
@@ -40,10 +80,14 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
     RunFolderError
         If there is no finished model.
     InputError
-        If a class is unknown to the model, or no image can be read.
+        If a class is unknown to the model, no image can be read, or all of them taught the model.
     """
     model = Model.load(run)
     catalog = open_for_evaluation(source, model.classes, progress=progress)
+    manifest = manifest_of(model.folder, n_train=model.card.n_train)
+    acquainted = None
+    if manifest is not None:
+        catalog, acquainted = _strangers(catalog, manifest, source_name(source))
     probabilities, truth = [], []
     unreadable = list(catalog.unreadable)
     with (progress or NullProgress()).task("classifying", len(catalog)) as bar:
@@ -56,6 +100,33 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
                 truth.append(row.label)
             bar.advance()
     if not truth:
-        raise InputError(f"No image of {source_name(source)} could be read.")
+        rest = " that did not teach the model" if acquainted and acquainted.left_out else ""
+        raise InputError(f"No image of {source_name(source)}{rest} could be read.")
     scores = score(np.stack(probabilities), np.array(truth))
-    return Evaluation(scores, model.classes, tuple(unreadable))
+    return Evaluation(scores, model.classes, tuple(unreadable), acquainted)
+
+
+def _strangers(catalog: Catalog, manifest: Manifest, name: str) -> tuple[Catalog, Acquainted]:
+    """Return the catalog without the images that taught the model, and how many the run knows."""
+    parts = [manifest.parts.get(digest) for digest in catalog.digests]
+    counts = Acquainted(*(parts.count(part) for part in ("train", "validation", "test")))
+    if counts.left_out == len(catalog):
+        all_of = f"All {len(catalog):,} images" if len(catalog) > 1 else "The only image"
+        raise InputError(
+            f"{all_of} of {name} taught this model, so no score on "
+            f"{'them' if len(catalog) > 1 else 'it'} would be honest.",
+            hint=f"Give other images. {_honest(manifest)}",
+        )
+    return catalog.only([part not in ("train", "validation") for part in parts]), counts
+
+
+def _honest(manifest: Manifest) -> str:
+    if manifest.has_test:
+        return (
+            "What the run scored on its own test part is in its metrics.json, and catalog.csv "
+            "names those images."
+        )
+    return (
+        "Every image of the run taught its final model; the honest score of such a run is that of "
+        "its own cross-validation, in its metrics.json."
+    )

@@ -34,7 +34,10 @@ def show_advice(advice: Advice, *, source: Path, save: Path | None) -> None:
         for warning in plan.evidence.shift.warnings:
             err.print(Text(warning, style="yellow"))
     for part in advice_parts(plan, kind):
-        out.print(part)
+        if isinstance(part, Panel):
+            out.framed(part)
+        else:
+            out.print(part)
     if save is not None:
         write_text(save, plan.to_json())
         err.print(Text(f"Plan written to {save}; edit it and pass it with --plan."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 
@@ -10,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err, out
+from frostline.cli.streams import write_json
 from frostline.errors import InputError
 from frostline.features.locations import cache_root
 from frostline.features.shelf_life import Item, damaged, items, limit, parse_size, prune
@@ -28,7 +28,7 @@ def show(*, as_json: bool) -> None:
     found = items()
     if as_json:
         kinds = {kind: _sum(found, kind) for kind in _WORDS}
-        out.print_json(json.dumps({"folder": str(cache_root()), "limit": limit(), **kinds}))
+        write_json({"folder": str(cache_root()), "limit": limit(), **kinds})
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("kept")

@@ -24,13 +24,14 @@ from rich.progress import Task as BarTask
 from rich.text import Text
 
 from frostline.cli.shortages import clear_shortages
+from frostline.cli.streams import Written
 from frostline.errors import FrostlineError
 from frostline.images.naming import visible
 from frostline.progress import Task
 
 #: results go to standard output, everything about the work to standard error
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Written(highlight=False)
+err = Written(stderr=True, highlight=False)
 
 
 #: what asks a command to end: Ctrl-C, and whoever stops processes in an orderly way

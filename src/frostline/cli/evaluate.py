@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
-from frostline.artifact.evaluate import evaluate
+from frostline.artifact.evaluate import Acquainted, Evaluation, evaluate
+from frostline.artifact.run_folder import MANIFEST
 from frostline.cli.console import TerminalProgress, err, out
+from frostline.cli.streams import write_json
+from frostline.images.naming import visible
 
 
 def show_evaluation(run: Path, source: Path, *, as_json: bool) -> None:
@@ -18,10 +20,10 @@ def show_evaluation(run: Path, source: Path, *, as_json: bool) -> None:
     result = evaluate(run, source, progress=TerminalProgress())
     found = result.scores.to_json(result.classes)
     for row in result.unreadable:
-        err.print(Text(f"Left out: {row.path}: {row.reason}", style="yellow"))
+        err.print(Text(f"Left out: {visible(row.path)}: {row.reason}", style="yellow"))
     if as_json:
         unreadable = [{"path": r.path, "reason": r.reason} for r in result.unreadable]
-        sys.stdout.write(json.dumps({**found, "unreadable": unreadable}, indent=2) + "\n")
+        write_json({**found, "unreadable": unreadable, **_known(result.acquainted)})
         return
     low, high = result.scores.accuracy_interval
     out.print(
@@ -29,13 +31,52 @@ def show_evaluation(run: Path, source: Path, *, as_json: bool) -> None:
         f"(95 %: {low:.1%} to {high:.1%}) on {result.scores.n} images; "
         f"balanced {result.scores.balanced_accuracy:.1%}, macro F1 {result.scores.macro_f1:.1%}"
     )
+    for line in told(result, run):
+        out.print(line)
     table = Table(box=None)
-    for name in ("class", "images", "precision", "recall", "F1"):
-        table.add_column(name, justify="left" if name == "class" else "right")
+    table.add_column("class", overflow="fold")
+    for name in ("images", "precision", "recall", "F1"):
+        table.add_column(name, justify="right")
     for row in found["per_class"]:
         table.add_row(
-            Text(row["class"]),
+            Text(visible(row["class"])),
             str(row["support"]),
             *("" if row[k] is None else f"{row[k]:.1%}" for k in ("precision", "recall", "f1")),
         )
     out.print(table)
+
+
+def told(result: Evaluation, run: Path) -> list[Text]:
+    """Say which of the images the run has used before."""
+    known = result.acquainted
+    if known is None:
+        return [
+            Text(
+                "Whether any of these images taught the model cannot be told: "
+                f"{visible(str(run))} has no {MANIFEST} of its run.",
+                style="dim",
+            )
+        ]
+    lines = []
+    if known.taught:
+        were = "image taught" if known.taught == 1 else "images taught"
+        lines.append(f"Left out: {known.taught:,} {were} the model.")
+    if known.validation:
+        were = "image is" if known.validation == 1 else "images are"
+        lines.append(f"Left out: {known.validation:,} {were} of the validation part of the run.")
+    if known.own_test:
+        are = "is" if known.own_test == 1 else "are"
+        lines.append(
+            f"{known.own_test:,} of them {are} the run's own test part."
+            if known.own_test < result.scores.n
+            else "All of them are the run's own test part."
+        )
+    return [Text(line, style="yellow") for line in lines]
+
+
+def _known(acquainted: Acquainted | None) -> dict[str, object]:
+    """Which images the run has used before; null where that cannot be told."""
+    if acquainted is None:
+        return {"left_out": None, "own_test": None}
+    counts = asdict(acquainted)
+    return {"own_test": counts.pop("own_test"), "left_out": counts}

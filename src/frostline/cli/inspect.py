@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from frostline.backbone.cuts import Cut
 from frostline.backbone.network import Network
 from frostline.cli.console import err, out
 from frostline.cli.plots import bar, letters
+from frostline.cli.streams import write_json
 from frostline.errors import BackboneError, InputError, UnreadableImageError
 from frostline.explain.filters import draw_filters
 from frostline.explain.responses import draw_responses
@@ -43,7 +43,7 @@ def inspect_network(
     frozen = None if freeze_to is None else network.cut(freeze_to)
     cuts = list(network.all_cuts if everywhere else network.cuts)
     if as_json:
-        out.print_json(json.dumps([_plain(c, _mark(c, kept, frozen)) for c in cuts]))
+        write_json([_plain(c, _mark(c, kept, frozen)) for c in cuts])
     else:
         out.print(_table(network, cuts, kept, frozen))
         for note in network.notes:

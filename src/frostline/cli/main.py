@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -404,12 +404,15 @@ def run() -> None:
 
 def _leave(code: int) -> None:
     """End the process at once: every file is written, and tearing PyTorch down takes a second."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        # whoever read it has seen enough
-        pass
-    except OSError:
-        code = code or 1
+    streams: tuple[TextIO | None, ...] = (sys.stdout, sys.stderr)
+    for stream in streams:
+        try:
+            # there is none where it was closed before the start
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            # whoever read it has seen enough
+            pass
+        except OSError:
+            code = code or 1
     os._exit(code)

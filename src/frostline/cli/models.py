@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 from rich.table import Table
@@ -10,6 +9,7 @@ from rich.text import Text
 
 from frostline.backbone.zoo import Listed, listed
 from frostline.cli.console import err, out
+from frostline.cli.streams import write_json
 from frostline.errors import InputError, did_you_mean
 
 _WHERE = {
@@ -52,7 +52,7 @@ def list_models(
             raise InputError(f"Cannot sort by {sort!r}.", hint=f"Sort by {', '.join(_KEYS)}.")
         found.sort(key=_KEYS[sort])
     if as_json:
-        out.print_json(json.dumps([asdict(m) for m in found]))
+        write_json([asdict(m) for m in found])
         return
     out.print(_table(found))
     err.print(Text(f"{len(found):,} networks. --backbone takes any of these names.", "dim"))

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
-from frostline.artifact.model import Model, Prediction
-from frostline.cli.console import err, out
+from frostline.artifact.model import Model
+from frostline.cli.console import err
+from frostline.cli.prediction_formats import print_csv, print_json, print_table
 from frostline.errors import InputError, UnreadableImageError
 from frostline.files import os_reason
 from frostline.images.decode import EXTENSIONS
 from frostline.images.naming import visible
-
-Result = tuple[Path, Prediction | UnreadableImageError]
 
 
 def predict_images(run: Path, images: list[Path], *, as_json: bool, as_csv: bool, top: int) -> None:
@@ -36,11 +31,11 @@ def predict_images(run: Path, images: list[Path], *, as_json: bool, as_csv: bool
     paths = expand(images)
     results = list(zip(paths, model.predict_each(paths), strict=True))
     if as_json:
-        _print_json(model, results)
+        print_json(model.classes, results)
     elif as_csv:
-        _print_csv(model, results)
+        print_csv(model.classes, results)
     else:
-        _print_table(results, top)
+        print_table(results, top=top)
     failed = [r for _, r in results if isinstance(r, UnreadableImageError)]
     for error in failed:
         said = f"Not classified: {visible(error.path)}: {error.reason}"
@@ -75,65 +70,3 @@ def _unreachable(error: OSError) -> None:
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
-
-
-def _print_json(model: Model, results: list[Result]) -> None:
-    answers = [
-        {"path": str(path), "error": result.reason}
-        if isinstance(result, UnreadableImageError)
-        else {
-            "path": str(path),
-            "label": result.label,
-            "confidence": result.confidence,
-            "unknown": result.unknown,
-            "unfamiliarity": result.unfamiliarity,
-            "probabilities": dict(
-                zip(model.classes, map(float, result.probabilities), strict=True)
-            ),
-        }
-        for path, result in results
-    ]
-    sys.stdout.write(json.dumps(answers, indent=2) + "\n")
-
-
-def _print_csv(model: Model, results: list[Result]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["path", "label", "confidence", "unknown", "unfamiliarity", *model.classes])
-    for path, result in results:
-        if not isinstance(result, UnreadableImageError):
-            shares = [f"{p:.6f}" for p in result.probabilities]
-            # empty where the model does not tell
-            unknown = "" if result.unknown is None else str(result.unknown).lower()
-            score = "" if result.unfamiliarity is None else f"{result.unfamiliarity:.4f}"
-            writer.writerow(
-                [path, result.label, f"{result.confidence:.6f}", unknown, score, *shares]
-            )
-
-
-def _print_table(results: list[Result], top: int) -> None:
-    table = Table(box=None)
-    table.add_column("image", overflow="fold")
-    table.add_column("label", style="bold")
-    table.add_column("confidence", justify="right")
-    strange = any(isinstance(r, Prediction) and r.unknown for _, r in results)
-    if strange:
-        table.add_column("", style="yellow")
-    table.add_column("then", style="dim")
-    for path, result in results:
-        if not isinstance(result, UnreadableImageError):
-            others = ", ".join(f"{visible(name)} {p:.1%}" for name, p in result.top(top)[1:])
-            mark = ["unknown" if result.unknown else ""] if strange else []
-            table.add_row(
-                Text(visible(str(path))),
-                Text(visible(result.label)),
-                f"{result.confidence:.1%}",
-                *mark,
-                Text(others),
-            )
-    if table.row_count:
-        out.print(table)
-    if strange:
-        said = (
-            "unknown: unlike everything in training; the label is the nearest of the known classes"
-        )
-        out.print(said, style="dim")

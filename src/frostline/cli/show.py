@@ -28,7 +28,7 @@ _METHODS = {
 def show_result(result: RunResult) -> None:
     """Print the decision, why, how good, where the files are and what to type next."""
     show_left_out(result.audit)
-    out.print(result_panel(result, letters(out)))
+    out.framed(result_panel(result, letters(out)))
 
 
 def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:

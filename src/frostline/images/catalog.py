@@ -131,6 +131,17 @@ class Catalog:
             unreadable=(*self.unreadable, *dropped),
         )
 
+    def only(self, wanted: Sequence[bool]) -> Catalog:
+        """Return a catalog of some rows: those for which ``wanted`` is true."""
+        if all(wanted):
+            return self
+        kept = [i for i, want in enumerate(wanted) if want]
+        return replace(
+            self,
+            rows=tuple(self.rows[i] for i in kept),
+            digests=tuple(self.digests[i] for i in kept),
+        )
+
     def check(self) -> None:
         """Make sure that a classifier can be fitted to these images.
 

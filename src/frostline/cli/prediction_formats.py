@@ -1,0 +1,101 @@
+"""Predictions as a table for people, JSON and CSV: every image has its place in each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from frostline.artifact.model import Prediction
+from frostline.cli.console import out
+from frostline.cli.streams import write_csv, write_json
+from frostline.errors import UnreadableImageError
+from frostline.images.naming import visible
+
+Result = tuple[Path, Prediction | UnreadableImageError]
+
+#: columns of a CSV before those of the classes; the last one comes after them, where it moves none
+FIRST = ("path", "label", "confidence", "unknown", "unfamiliarity")
+ERROR = "error"
+#: begins the column of every class where a class is called like another column
+PREFIX = "p_"
+
+
+def class_columns(classes: Sequence[str]) -> list[str]:
+    """Return what the columns of the classes are called: each differs from all others.
+
+    They bear the names of the classes. If one of these is also the name of another column, all
+    begin with ``p_``, as none of the others does.
+    """
+    if {*FIRST, ERROR}.isdisjoint(classes):
+        return list(classes)
+    return [f"{PREFIX}{name}" for name in classes]
+
+
+def print_json(classes: Sequence[str], results: Sequence[Result]) -> None:
+    """Print one JSON list with an object for every image."""
+    write_json(
+        [
+            {"path": str(path), "error": result.reason}
+            if isinstance(result, UnreadableImageError)
+            else {
+                "path": str(path),
+                "label": result.label,
+                "confidence": result.confidence,
+                "unknown": result.unknown,
+                "unfamiliarity": result.unfamiliarity,
+                "probabilities": dict(zip(classes, map(float, result.probabilities), strict=True)),
+            }
+            for path, result in results
+        ]
+    )
+
+
+def print_csv(classes: Sequence[str], results: Sequence[Result]) -> None:
+    """Print a heading, and one line of CSV for every image."""
+    write_csv(_lines(classes, results))
+
+
+def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequence[object]]:
+    yield [*FIRST, *class_columns(classes), ERROR]
+    for path, result in results:
+        if isinstance(result, UnreadableImageError):
+            yield [path, *[""] * (len(FIRST) - 1 + len(classes)), result.reason]
+            continue
+        # empty where the model does not tell
+        unknown = "" if result.unknown is None else str(result.unknown).lower()
+        score = "" if result.unfamiliarity is None else f"{result.unfamiliarity:.4f}"
+        shares = [f"{p:.6f}" for p in result.probabilities]
+        yield [path, result.label, f"{result.confidence:.6f}", unknown, score, *shares, ""]
+
+
+def print_table(results: Sequence[Result], *, top: int) -> None:
+    """Print what was classified, with the ``top`` likeliest classes."""
+    table = Table(box=None)
+    table.add_column("image", overflow="fold")
+    table.add_column("label", style="bold", overflow="fold")
+    table.add_column("confidence", justify="right")
+    strange = any(isinstance(r, Prediction) and r.unknown for _, r in results)
+    if strange:
+        table.add_column("", style="yellow")
+    table.add_column("then", style="dim", overflow="fold")
+    for path, result in results:
+        if not isinstance(result, UnreadableImageError):
+            others = ", ".join(f"{visible(name)} {p:.1%}" for name, p in result.top(top)[1:])
+            mark = ["unknown" if result.unknown else ""] if strange else []
+            table.add_row(
+                Text(visible(str(path))),
+                Text(visible(result.label)),
+                f"{result.confidence:.1%}",
+                *mark,
+                Text(others),
+            )
+    if table.row_count:
+        out.print(table)
+    if strange:
+        said = (
+            "unknown: unlike everything in training; the label is the nearest of the known classes"
+        )
+        out.print(said, style="dim")

@@ -105,7 +105,7 @@ def _plan_seeds() -> Iterator[bytes]:
 
 
 def _weights(work: Path) -> Try:
-    from frostline.backbone.weights import read_weights
+    from frostline.backbone.weights_file import read_weights
 
     return _written(work / "w.safetensors", read_weights)
 
@@ -121,7 +121,7 @@ def _weights_seeds() -> Iterator[bytes]:
 
 
 def _state_dict(work: Path) -> Try:
-    from frostline.backbone.weights import read_weights
+    from frostline.backbone.weights_file import read_weights
 
     return _written(work / "w.pth", read_weights)
 

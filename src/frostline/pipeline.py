@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from frostline.artifact.run_folder import RunFolder
+from frostline.artifact.writable import check_writable
 from frostline.assess import TRAINED_FOLDS, Assessed, assess
 from frostline.features.kept_copies import copies_of
 from frostline.features.passes import FeatureStore, run_passes
@@ -182,9 +183,12 @@ def _prepare(
         catalog = open_source(source, group_by=settings.group_by, progress=progress)
     with clock.phase("loading the network"):
         networks = open_networks(settings, plan, progress)
-        if settings.cut is not None:
-            for network in networks:
+        for network in networks:
+            if settings.cut is not None:
                 network.cut(settings.cut)
+            for note in network.notes:
+                progress.note(note)
+            check_writable(network, cut=settings.cut)
     with clock.phase("listing images"):
         values = measure_set(
             catalog,

@@ -186,7 +186,7 @@ def publish(
         "history": fitted.trained.history,
         "caveats": warnings,
         "shortcuts": [asdict(one) for one in shortcuts],
-        "notes": fitted.trained.notes,
+        "notes": [*task.store.network.notes, *fitted.trained.notes],
         "seconds": clock.report(),
         "peak_memory_bytes": _peak_memory(),
         "frozen_verified": assessed.frozen_verified,

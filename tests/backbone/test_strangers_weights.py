@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import save_file
 
 from frostline.backbone.bundled import BUNDLED
+from frostline.backbone.fitting_weights import fit_by_name
 from frostline.backbone.saved_source import from_model_folder
 from frostline.backbone.sources import Source, example_images
-from frostline.backbone.weights import fit_by_name, read_weights
+from frostline.backbone.weights_file import read_weights
 from frostline.errors import BackboneError
 from frostline.preprocessing import Preprocessing
 
@@ -33,7 +34,9 @@ def test_files_without_end_and_pipes_are_not_read(tmp_path: Path) -> None:
             stream.truncate(8 * 2**40)
         assert "the limit is 64" in refused(tmp_path / name)
     assert "does not exist" in refused(tmp_path / "none.pth")
-    assert "a folder, not a file" in refused(tmp_path)
+    assert "2 files of weights" in refused(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert "a folder, not a file" in refused(tmp_path / "empty")
 
 
 def test_archives_that_unpack_to_much_more_are_refused(tmp_path: Path) -> None:
@@ -112,7 +115,7 @@ def test_weights_of_another_shape_are_named(tmp_path: Path) -> None:
     }
     (tmp_path / "model.json").write_text(json.dumps(card))
 
-    def load(name: str | Path, weights: Path | None, pretrained: bool) -> Source:
+    def load(name: str | Path, weights: Path | None, pretrained: bool, size: int | None) -> Source:
         net = timm.create_model(str(name))
         return Source(str(name), net, Preprocessing(), "", example_images(64))
 

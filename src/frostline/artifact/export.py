@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +35,8 @@ UNFAMILIARITY_TOLERANCE = 5e-3
 
 _FEATURES = "network/features"
 
-# protocol buffers end at 2 GiB; the graph itself needs a little of it
-_MAX_BYTES = 2**31 - 2**24
+#: protocol buffers end at 2 GiB; the graph itself needs a little of it
+MAX_BYTES = 2**31 - 2**24
 
 
 def export_onnx(
@@ -206,8 +205,10 @@ def _trace(module: nn.Module, size: int, source: str, targets: Sequence[str]) ->
     """Turn the module alone into an ONNX model."""
     import torch
 
+    from frostline.features.engines.quiet import quiet_exporter
+
     held = sum(t.numel() * t.element_size() for t in module.state_dict().values())
-    if held > _MAX_BYTES:
+    if held > MAX_BYTES:
         raise EngineError(
             f"The network has {held / 2**30:.1f} GiB of weights; an ONNX file holds at most 2.",
             hint="Use a smaller backbone.",
@@ -216,8 +217,7 @@ def _trace(module: nn.Module, size: int, source: str, targets: Sequence[str]) ->
     example = torch.zeros(2, 3, size, size, device=_device(module))
     try:
         # the exporter talks about itself and about constants of the trace, not about the model
-        with warnings.catch_warnings(), _eval_mode(module):
-            warnings.simplefilter("ignore")
+        with quiet_exporter(), _eval_mode(module):
             written: Any = io.BytesIO()
             torch.onnx.export(
                 module,

@@ -11,7 +11,7 @@ from frostline.artifact.model_folder import WEIGHTS, checked_file, find_model_fo
 from frostline.backbone.heads import BlendClassifier, TapsClassifier, build_classifier
 from frostline.backbone.network import Network
 from frostline.backbone.sources import load_source
-from frostline.backbone.weights import read_weights
+from frostline.backbone.weights_file import read_weights
 from frostline.errors import RunFolderError
 from frostline.plan import Blend, Single, TapsHead
 
@@ -65,7 +65,9 @@ def _empty_module(card: ModelCard) -> nn.Module:
 
 def _empty_member(action: Single, card: ModelCard) -> nn.Module:
     # a network of its own for each: members of a blend have different weights
-    found = load_source(card.backbone, pretrained=False, folders=False)
+    found = load_source(
+        card.backbone, pretrained=False, folders=False, size=card.preprocessing.size
+    )
     network = Network(found.name, found)
     if isinstance(action, TapsHead):
         return TapsClassifier(network, list(action.taps), n_classes=len(card.classes))

@@ -69,11 +69,10 @@ class Bundled:
             )
 
 
-def not_here(name: str, error: Exception) -> BackboneError:
-    """Say that the weights of ``name`` are missing, and what works instead."""
+def not_here(name: str, reason: str) -> BackboneError:
+    """Say that the weights of ``name`` are missing, why, and what works instead."""
     return BackboneError(
-        f"The weights of {name!r} are not on this machine and could not be downloaded "
-        f"({type(error).__name__}).",
+        f"The weights of {name!r} are not on this machine and could not be downloaded ({reason}).",
         hint=f"Works offline: {', '.join(BUNDLED)}, or a local file given as weights. "
         "'frostline models --local' lists what is here.",
     )

@@ -16,12 +16,13 @@ from frostline.backbone.carving import Carver
 from frostline.backbone.cuts import Cut, choose_taps, find_cuts, stage_paths
 from frostline.backbone.ends import output_layers
 from frostline.backbone.holding import original_class, release_all
+from frostline.backbone.image_sizes import unsuited
 from frostline.backbone.measuring import Step, find_sizes, measure
 from frostline.backbone.merging import merge
 from frostline.backbone.parts import Part, cut_out, matching_node
 from frostline.backbone.sources import Source, at_size, load_source
 from frostline.backbone.taps import TapsBody
-from frostline.backbone.tracing import Traced, first_difference, trace
+from frostline.backbone.tracing import ExampleError, Traced, first_difference, trace
 from frostline.backbone.weights import fingerprint
 from frostline.errors import BackboneError, CutError, did_you_mean
 from frostline.preprocessing import Preprocessing
@@ -100,12 +101,14 @@ class Network:
         ----------
         source : str, Path or Module
             A bundled network (``efficientnet_lite0``), any timm name with or without a tag
-            (``resnet50.a1_in1k``), ``torchvision:NAME``, a model folder written by Frostline,
-            or a module, which is used as it is (not copied).
+            (``resnet50.a1_in1k``, ``timm/resnet50.a1_in1k``, ``hf-hub:OWNER/NAME``),
+            ``torchvision:NAME``, a model folder written by Frostline or by timm
+            (``local-dir:PATH``), or a module, which is used as it is (not copied).
         example : Tensor of shape (n, channels, height, width), optional
             Images that a module accepts; needed for modules that do not tell their input size.
         weights : Path or None, default=None
-            Local weights (safetensors or a plain state dict) for a named architecture.
+            Local weights for a named architecture: safetensors, a checkpoint of PyTorch, or a
+            folder with one of them.
         pretrained : bool, default=True
             False gives random weights.
         input_channels : int, default=3
@@ -127,10 +130,16 @@ class Network:
             pretrained=pretrained,
             input_channels=input_channels,
             preprocessing=preprocessing,
+            size=size,
         )
         if size is not None:
-            found = at_size(found, size)
-        network = cls(found.name, found)
+            found = at_size(found, size, resize=False)
+        try:
+            network = cls(found.name, found)
+        except ExampleError as error:
+            if size is None or isinstance(source, nn.Module):
+                raise
+            raise unsuited(found.net, size, name=found.name, why=error.cause) from error
         if found.keep_to is not None:
             network._end_at(found.keep_to)
         missing = set(network.feature_module.state_dict()) - (found.loaded or set())
@@ -170,7 +179,10 @@ class Network:
         source = replace(
             self._source, net=copy.deepcopy(self.module), preprocessing=self.preprocessing
         )
-        network = Network(self.name, at_size(source, size))
+        try:
+            network = Network(self.name, at_size(source, size))
+        except ExampleError as error:
+            raise unsuited(self.module, size, name=self.name, why=error.cause) from error
         # small images may end a whole network elsewhere; one that was shortened stays so
         if self._shortened_to is not None:
             network._end_at(self._shortened_to)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.backbone.sources import Source, example_images
-from frostline.backbone.weights import read_weights
+from frostline.backbone.weights_file import read_weights
 from frostline.errors import BackboneError
 from frostline.files import (
     CHECKSUM,
@@ -32,7 +32,12 @@ FORMATS = (1, 2, 3, 4)
 _HOME = {"taps_head": "body.graph."}
 _OTHER_HOME = "kept."
 
-Load = Callable[[str, Path | None, bool], Source]
+Load = Callable[[str, Path | None, bool, int | None], Source]
+
+
+def model_home(folder: Path) -> Path | None:
+    """Return the folder with the card of a model: a model folder, or that of a run."""
+    return next((f for f in (folder / "model", folder) if is_file(f / _CARD)), None)
 
 
 def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Source:
@@ -53,7 +58,7 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
     """
     if weights is not None:
         raise BackboneError(f"{folder} has its own weights; weights= cannot be given with it.")
-    home = next((f for f in (folder / "model", folder) if is_file(f / _CARD)), None)
+    home = model_home(folder)
     if home is None:
         raise BackboneError(
             f"{folder} is no model folder: it has no {_CARD}.",
@@ -102,7 +107,7 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
         for name, tensor in read_weights(home / _WEIGHTS).items()
         if name.startswith(start)
     }
-    source = load(backbone, None, False)
+    source = load(backbone, None, False, preprocessing.size)
     try:
         unknown = source.net.load_state_dict(saved, strict=False).unexpected_keys
     except RuntimeError as error:

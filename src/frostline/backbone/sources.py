@@ -13,6 +13,7 @@ from frostline.errors import BackboneError
 from frostline.preprocessing import Preprocessing
 
 _EXAMPLE_SEED = 224
+_WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,13 @@ def load_source(
     input_channels: int = 3,
     preprocessing: Preprocessing | None = None,
     folders: bool = True,
+    size: int | None = None,
 ) -> Source:
     """Find a network; see :meth:`frostline.Network.load`.
 
     Without ``folders`` a name is one of a library, even where a folder is called so: for names
-    that come out of a file.
+    that come out of a file. ``size`` is the side of the square images that it will get; a network
+    that was found by name is brought to it, a module is taken as it is.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def load_source(
         found = _from_module(source, example, preprocessing)
     elif isinstance(source, str | Path):
         find = _from_name if folders else _from_library
-        found = find(source, weights, pretrained)
+        found = find(source, weights, pretrained, size)
         if preprocessing is not None:
             found = replace(
                 found, preprocessing=preprocessing, example=example_images(preprocessing.size)
@@ -97,17 +100,24 @@ def load_source(
 
         channels = adapt_input(found.net, input_channels, example=found.example)
         note = f"{', '.join(channels)} adapted to {input_channels} input channels"
-        size = found.example.shape[-2:]
+        height, width = map(int, found.example.shape[-2:])
         found = replace(
             found,
-            example=example_images(int(size[0]), channels=input_channels, width=int(size[1])),
+            example=example_images(height, channels=input_channels, width=width),
             notes=(*found.notes, note),
         )
     return found
 
 
-def at_size(source: Source, size: int) -> Source:
-    """Return the same network for square images of ``size`` pixels."""
+def at_size(source: Source, size: int, *, resize: bool = True) -> Source:
+    """Return the same network for square images of ``size`` pixels.
+
+    With ``resize`` the network itself is brought to them, in place, if it is made for one size.
+    """
+    if resize:
+        from frostline.backbone.image_sizes import take_size
+
+        take_size(source.net, size, name=source.name)
     return replace(
         source,
         example=example_images(size, channels=int(source.example.shape[1])),
@@ -121,30 +131,61 @@ def example_images(size: int, *, channels: int = 3, width: int | None = None) ->
     return torch.randn(1, channels, size, width or size, generator=generator)
 
 
-def _from_name(source: str | Path, weights: Path | None, pretrained: bool) -> Source:
+def _from_name(
+    source: str | Path, weights: Path | None, pretrained: bool, size: int | None
+) -> Source:
     folder = Path(source)
     if isinstance(source, Path) or folder.is_dir():
-        from frostline.backbone.saved_source import from_model_folder
-
-        if folder.is_file():
-            raise BackboneError(
-                f"{folder} is a file; weights alone do not say which network they belong to.",
-                hint="Name the architecture and give the file as its weights.",
-            )
-        # a saved network names an architecture, never another folder
-        return from_model_folder(folder, weights=weights, load=_from_library)
-    return _from_library(source, weights, pretrained)
+        return _from_folder(folder, weights, size)
+    if folder.suffix.lower() in _WEIGHT_ENDINGS and folder.is_file():
+        raise _no_network(folder)
+    return _from_library(source, weights, pretrained, size, folders=True)
 
 
-def _from_library(source: str | Path, weights: Path | None, pretrained: bool) -> Source:
-    name = str(source)
-    if name.startswith("torchvision:"):
+def _from_folder(folder: Path, weights: Path | None, size: int | None) -> Source:
+    from frostline.backbone.saved_source import from_model_folder, model_home
+    from frostline.backbone.timm_folder import from_timm_folder, is_timm_folder
+
+    if folder.is_file():
+        raise _no_network(folder)
+    if model_home(folder) is None and is_timm_folder(folder):
+        return from_timm_folder(folder, weights=weights, size=size)
+    # a saved network names an architecture, never another folder
+    found = from_model_folder(folder, weights=weights, load=_from_library)
+    return found if size is None else at_size(found, size)
+
+
+def _no_network(file: Path) -> BackboneError:
+    return BackboneError(
+        f"{file} is a file; weights alone do not say which network they belong to.",
+        hint="Name the architecture and give the file as its weights.",
+    )
+
+
+def _from_library(
+    source: str | Path,
+    weights: Path | None,
+    pretrained: bool,
+    size: int | None = None,
+    *,
+    folders: bool = False,
+) -> Source:
+    from frostline.backbone.network_names import called
+
+    found = called(str(source))
+    if found.folder is not None:
+        if not folders:
+            raise BackboneError(f"{source!r} is a folder, not the name of a network.")
+        from frostline.backbone.timm_folder import from_timm_folder
+
+        return from_timm_folder(found.folder, weights=weights, size=size)
+    if found.name.startswith("torchvision:"):
         from frostline.backbone.torchvision_source import from_torchvision
 
-        return from_torchvision(name, weights=weights, pretrained=pretrained)
+        return from_torchvision(found.name, weights=weights, pretrained=pretrained, size=size)
     from frostline.backbone.timm_source import from_timm
 
-    return from_timm(name, weights=weights, pretrained=pretrained)
+    return from_timm(found.name, weights=weights, pretrained=pretrained, size=size)
 
 
 def _from_module(

@@ -2,55 +2,59 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import timm
-from huggingface_hub import constants
 from timm.data import resolve_data_config
 from torch import nn
 
-from frostline.backbone.bundled import BUNDLED, not_here
+from frostline.backbone.bundled import BUNDLED, Bundled, not_here
+from frostline.backbone.fitting_weights import fit_by_name, load_weights_file
+from frostline.backbone.hub import DOWNLOAD_ERRORS, asking, reason_of
+from frostline.backbone.image_sizes import built_at, resizable, take_size
+from frostline.backbone.network_names import HUB, called
 from frostline.backbone.sources import Source, example_images
-from frostline.backbone.weights import fit_by_name, fit_in_order, read_weights
-from frostline.errors import BackboneError, did_you_mean
+from frostline.backbone.weights import fit_in_order
+from frostline.backbone.weights_file import read_weights
+from frostline.errors import BackboneError
 from frostline.preprocessing import Preprocessing
 
 
-def from_timm(name: str, *, weights: Path | None, pretrained: bool) -> Source:
+def from_timm(
+    name: str, *, weights: Path | None, pretrained: bool, size: int | None = None
+) -> Source:
     """Build a bundled network, or any that timm knows.
+
+    Parameters
+    ----------
+    name : str
+    weights : Path or None
+        Own weights in place of the pretrained ones.
+    pretrained : bool
+    size : int or None, default=None
+        Of the square images that it will get, in pixels, where that is not its own; networks that
+        depend on it are brought to it.
 
     Raises
     ------
     BackboneError
         If the name is unknown (with a guess), or its weights cannot be had or do not fit.
     """
+    name = called(name).name
     bundled = BUNDLED.get(name)
-    architecture = bundled.architecture if bundled else name
-    if not architecture.startswith("hf-hub:") and not timm.is_model(architecture):
-        _raise_unknown(name)
     notes: tuple[str, ...] = ()
-    if bundled is None and weights is None and pretrained:
-        net = _made(name, pretrained=True)
-    elif architecture.startswith("hf-hub:"):
-        # what the network looks like is kept there as well
-        net = _made(name, pretrained=False)
+    if bundled is not None and weights is None:
+        net = _packaged(bundled, pretrained)
     else:
-        net = timm.create_model(architecture, pretrained=False)
-    if weights is not None:
-        notes = fit_by_name(net, read_weights(weights), what=f"Weights file {weights}")
-    elif bundled is not None and pretrained:
-        fit_in_order(
-            net, read_weights(bundled.weights_file()), what=f"The package {bundled.package}"
-        )
+        architecture = bundled.architecture if bundled else name
+        net, notes = _built(architecture, weights, pretrained, size)
     licence = bundled.licence if bundled else _licence(net)
     if weights is not None:
         licence = "unknown (own weights file)"
     found = preprocessing_of(net)
+    if size is not None and size != found.size:
+        found = found.model_copy(update={"size": size})
     return Source(
         name,
         net.eval(),
@@ -89,41 +93,85 @@ def preprocessing_of(net: nn.Module) -> Preprocessing:
     )
 
 
-def _made(name: str, *, pretrained: bool) -> nn.Module:
-    try:
-        with _no_waiting_offline():
-            net: nn.Module = timm.create_model(name, pretrained=pretrained)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise not_here(name, error) from error
+def _packaged(bundled: Bundled, pretrained: bool) -> nn.Module:
+    net: nn.Module = timm.create_model(bundled.architecture, pretrained=False)
+    if pretrained:
+        fit_in_order(
+            net, read_weights(bundled.weights_file()), what=f"The package {bundled.package}"
+        )
     return net
 
 
-@contextmanager
-def _no_waiting_offline() -> Iterator[None]:
-    """Without a network, look into the cache alone: the hub would retry for a minute."""
-    host = urlparse(constants.ENDPOINT).hostname
-    try:
-        socket.getaddrinfo(host, None)
-        reachable = True
-    except OSError:
-        reachable = False
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or not reachable
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
+def _built(
+    name: str, weights: Path | None, pretrained: bool, size: int | None
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """Build a network with its weights, for the size that it will get."""
+    if weights is None:
+        net = _made(name, pretrained=pretrained)
+        if size is None or resizable(net) or not _depends_on_size(net, size):
+            if size is not None:
+                take_size(net, size, name=name)
+            return net, ()
+        state = net.state_dict()
+
+        def load(target: nn.Module) -> tuple[str, ...]:
+            return fit_by_name(target, state, what=name) if pretrained else ()
+    else:
+        net = _made(name, pretrained=False)
+        if size is None or not _depends_on_size(net, size):
+            return net, load_weights_file(net, weights)
+
+        def load(target: nn.Module) -> tuple[str, ...]:
+            return load_weights_file(target, weights)
+
+        if resizable(net):
+            take_size(net, size, name=name)
+            return net, load(net)
+
+    def build(side: int | None) -> nn.Module:
+        options = {} if side is None else {"img_size": side}
+        made: nn.Module = timm.create_model(name.partition("@")[0], pretrained=False, **options)
+        return made
+
+    def move(source: nn.Module, target: nn.Module) -> tuple[str, ...]:
+        return fit_by_name(target, source.state_dict(), what=name)
+
+    return built_at(build, load, size, name=name, move=move)
+
+
+def _depends_on_size(net: nn.Module, size: int) -> bool:
+    config: Any = getattr(net, "pretrained_cfg", None) or {}
+    own = tuple(config.get("input_size") or ())[-2:]
+    return own != (size, size) and bool(config.get("fixed_input_size") or resizable(net))
+
+
+def _made(name: str, *, pretrained: bool) -> nn.Module:
+    if not pretrained and not name.startswith(HUB):
+        plain: nn.Module = timm.create_model(name, pretrained=False)
+        return plain
+    if name.startswith(HUB):
+        # what the network looks like is kept there as well
+        repository = name[len(HUB) :].partition("@")[0]
+    else:
+        repository = str(getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None) or "")
+        if not repository and not _has_weights(name):
+            raise BackboneError(
+                f"timm has no pretrained weights for {name!r}.",
+                hint="Give a file of your own as weights, or take another network.",
+            )
+    with asking(repository) as hub:
+        try:
+            net: nn.Module = timm.create_model(name, pretrained=pretrained)
+        except DOWNLOAD_ERRORS as error:
+            raise not_here(name, hub.silence or reason_of(error)) from error
+    return net
+
+
+def _has_weights(name: str) -> bool:
+    config = timm.get_pretrained_cfg(name)
+    return bool(getattr(config, "has_weights", True))
 
 
 def _licence(net: nn.Module) -> str:
     config: Any = getattr(net, "pretrained_cfg", None) or {}
     return str(config.get("license") or "unknown")
-
-
-def _raise_unknown(name: str) -> None:
-    known = [*BUNDLED, *timm.list_models(), *timm.list_pretrained()]
-    raise BackboneError(
-        f"There is no backbone {name!r}.",
-        hint=did_you_mean(name, known)
-        or f"Use {', '.join(BUNDLED)}, torchvision:NAME, or any name of 'frostline models'.",
-    )

@@ -31,6 +31,14 @@ _ATTEMPTS = 24
 _CALL = re.compile(r"@\d+")
 
 
+class ExampleError(BackboneError):
+    """A network that does not run on its example; ``cause`` is what it raised."""
+
+    def __init__(self, message: str, *, hint: str, cause: Exception) -> None:
+        super().__init__(message, hint=hint)
+        self.cause = cause
+
+
 @dataclass(frozen=True)
 class Traced:
     """A network as a graph whose targets are the network's own names.
@@ -167,10 +175,11 @@ def _outputs(net: nn.Module, name: str, example: torch.Tensor) -> Any:
         with evaluating(net), torch.no_grad():
             return net(example.clone())
     except FORWARD_ERRORS as error:
-        said = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BackboneError(
+        said = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise ExampleError(
             f"{name} does not run on an example of shape {tuple(example.shape)}: {said}.",
             hint="Give an example batch that the network accepts.",
+            cause=error,
         ) from error
 
 

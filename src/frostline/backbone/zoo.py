@@ -237,3 +237,8 @@ def _table() -> dict[str, Measured]:
         )
         for row in csv.DictReader(text.splitlines())
     }
+
+
+def with_parameters(count: int) -> list[str]:
+    """Name timm's architectures that have exactly ``count`` parameters."""
+    return [name for name, entry in _table().items() if entry.parameters == count]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from frostline.backbone.image_sizes import made_for_one_size
 from frostline.backbone.network import Network
 from frostline.errors import BackboneError, CutError
 from frostline.evaluation.intervals import paired_difference
@@ -50,12 +51,20 @@ def open_networks(settings: Settings, plan: Plan | None, progress: Progress) -> 
             if size == own:
                 continue
             try:
-                found.append(network.at_size(size))
+                found.append(_at(network, name, settings, size))
             except (BackboneError, CutError) as error:
                 if asked:
                     raise
                 progress.note(f"{name} does not take images of {size} pixels: {error}")
     return found
+
+
+def _at(network: Network, name: str, settings: Settings, size: int) -> Network:
+    """Return the network at another size, as it would be if that alone had been asked for."""
+    if not made_for_one_size(network.module):
+        return network.at_size(size)
+    # embeddings of positions are resampled once, from those that the weights have
+    return Network.load(name, weights=settings.weights, size=size)
 
 
 def best_network(

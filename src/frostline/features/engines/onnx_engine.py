@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from frostline.errors import EngineError, StoreError
 from frostline.features.engines.base import FrozenPart
 from frostline.features.engines.module import UInt8Input, evaluating
+from frostline.features.engines.quiet import quiet_exporter
 from frostline.features.locations import (
     engines_folder,
     key_of,
@@ -144,8 +144,7 @@ def export(part: FrozenPart) -> bytes:
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     try:
         # the exporter talks about itself and about constants of the trace, not about the part
-        with warnings.catch_warnings(), evaluating(module), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with quiet_exporter(), evaluating(module), torch.no_grad():
             # in memory: a full disk for temporary files must not decide which engine runs
             written: Any = io.BytesIO()
             torch.onnx.export(

@@ -1,0 +1,100 @@
+"""Embeddings of positions, which belong to one image size, brought to another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from timm.layers import resample_abs_pos_embed
+
+#: pieces of the names of tensors that there is one of for every place in the image
+_PLACES = ("pos_embed", "rel_pos", "relative_position", "position", "attention_bias", "pos_emb")
+_PATCHES = ("patch_embed.proj.weight", "conv_proj.weight")
+#: tokens before those of the image: none, the class, with distillation, with registers
+_EXTRA_TOKENS = (0, 1, 2, 4, 5, 8, 9)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Tensors whose shape a translation changed.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What became of embeddings of positions.
+    others : tuple of str
+        Tensors of any other kind: their change is no matter of image size.
+    """
+
+    notes: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def places_of(
+    before: Mapping[str, torch.Tensor],
+    after: Mapping[str, torch.Tensor],
+    own: Mapping[str, torch.Tensor],
+) -> Changed:
+    """Say which tensors changed their shape between two readings of the same weights."""
+    notes, others = [], []
+    for name, tensor in after.items():
+        old = before.get(name)
+        if old is None or name not in own or old.numel() == tensor.numel():
+            continue
+        if any(piece in name for piece in _PLACES):
+            notes.append(_said(name, old, tensor, own))
+        else:
+            others.append(name)
+    return Changed(_together(notes), tuple(others))
+
+
+def resampled(
+    state: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
+    """Bring absolute embeddings of positions to the network's size; say what was changed."""
+    found, notes = dict(state), []
+    for name, mine in own.items():
+        old = state.get(name)
+        if old is None or old.shape == mine.shape or not any(p in name for p in _PLACES):
+            continue
+        if old.ndim != 3 or mine.ndim != 3 or old.shape[::2] != mine.shape[::2]:
+            continue
+        extra = _extra_tokens(old.shape[1], mine.shape[1])
+        if extra is None:
+            continue
+        side = math.isqrt(mine.shape[1] - extra)
+        found[name] = resample_abs_pos_embed(old, (side, side), num_prefix_tokens=extra)
+        notes.append(_said(name, old, mine, own))
+    return found, _together(notes)
+
+
+def _extra_tokens(old: int, new: int) -> int | None:
+    for extra in _EXTRA_TOKENS:
+        if min(old, new) > extra and all(_is_square(n - extra) for n in (old, new)):
+            return extra
+    return None
+
+
+def _is_square(n: int) -> bool:
+    return math.isqrt(n) ** 2 == n
+
+
+def _said(name: str, old: torch.Tensor, new: torch.Tensor, own: Mapping[str, torch.Tensor]) -> str:
+    patch = next((own[n].shape[-1] for n in own if n.endswith(_PATCHES)), 0)
+    extra = _extra_tokens(old.shape[1], new.shape[1]) if old.ndim == new.ndim == 3 else None
+    if not patch or extra is None:
+        return f"{name} {tuple(old.shape)} was resampled to {tuple(new.shape)}"
+    sides = [math.isqrt(t.shape[1] - extra) * patch for t in (old, new)]
+    return (
+        f"{name} is that of images of {sides[0]} px and was resampled for {sides[1]} px "
+        f"(--input-size {sides[0]} takes it as it is)"
+    )
+
+
+def _together(notes: list[str]) -> tuple[str, ...]:
+    # a network has one table in every block
+    if len(notes) < 3:
+        return tuple(notes)
+    return (f"{notes[0]}, and {len(notes) - 1} more like it",)

@@ -13,10 +13,12 @@ import pytest
 from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.validation import has_fit_parameter
 
 from frostline import TransferClassifier, load
 from frostline.errors import InputError, SettingsError, UnreadableImageError
@@ -190,6 +192,31 @@ def test_data_are_checked(tiny: TransferClassifier, tmp_path: Path) -> None:
     for nothing in ([], X[:0]):
         with pytest.raises(InputError, match="no image"):
             fitted.predict(nothing)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sample_weight", "class_weights='balanced' weighs every class alike"),
+        ("class_weight", "TransferClassifier(class_weights='balanced')"),
+        ("validation_data", "cross_val_score"),
+        ("eval_set", "judge it by"),
+        ("epochs", "TransferClassifier(epochs=...)"),
+        ("group", "Did you mean 'groups'"),
+    ],
+)
+def test_what_a_fit_does_not_take(tiny: TransferClassifier, name: str, expected: str) -> None:
+    X, y = digits(12)
+    with pytest.raises(SettingsError, match=f"fit takes no '{name}'") as caught:
+        clone(tiny).fit(X, y, **{name: np.ones(12)})
+    assert expected in caught.value.hint
+
+
+def test_nobody_believes_that_weights_are_supported(tiny: TransferClassifier) -> None:
+    assert not has_fit_parameter(tiny, "sample_weight")
+    X, y = digits(12)
+    with pytest.raises(ValueError, match=r"sample.weight"):
+        VotingClassifier([("a", tiny)]).fit(X, y, sample_weight=np.ones(12))
 
 
 def test_a_grid_over_strategies_shares_the_frozen_work(tiny: TransferClassifier) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
 
 from frostline.artifact.model import Model
 from frostline.artifact.packed import PackedModel
-from frostline.errors import InputError, SettingsError
+from frostline.errors import InputError, SettingsError, did_you_mean
 from frostline.evaluation.scores import score
 from frostline.images.held import Held
 from frostline.images.in_memory import Range, check_range, images_of, range_of, texts
@@ -43,6 +43,23 @@ if TYPE_CHECKING:
 FIT = "fit"
 #: prepared images that the exported model is checked on
 _CHECKED = 8
+
+#: what people give to a fit, and what there is instead
+_WEIGHTS = (
+    "Images cannot be weighted one by one. class_weights='balanced' weighs every class alike: "
+    "TransferClassifier(class_weights='balanced')."
+)
+_HELD_OUT = (
+    "A fit takes all images that it is given; judge it by cross_val_score, or by score(X, y) on "
+    "others. frostline.fit takes parts: {'train': ..., 'val': ..., 'test': ...}."
+)
+_INSTEAD = {
+    **dict.fromkeys(("sample_weight", "sample_weights", "weight", "class_weight"), _WEIGHTS),
+    **dict.fromkeys(
+        ("eval_set", "validation_data", "validation_split", "X_val", "y_val", "X_test", "y_test"),
+        _HELD_OUT,
+    ),
+}
 
 
 class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -178,7 +195,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.precision = precision
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None) -> TransferClassifier:
+    def fit(self, X: Any, y: Any, *, groups: Any = None, **unsupported: Any) -> TransferClassifier:
         """Fit to all images.
 
         Parameters
@@ -188,6 +205,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Classes: numbers or text, at least two, each with at least two images.
         groups : array-like of shape (n,) or None, default=None
             Images of one group are never split apart where training holds images out.
+        **unsupported
+            Refused, with what to do instead: ``sample_weight``, or a parameter of the estimator.
 
         Returns
         -------
@@ -201,6 +220,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         SettingsError (a ValueError)
             If a parameter is out of range, or at odds with another one.
         """
+        self._refuse(unsupported)
         seed = _seed(self.random_state)
         settings = self._settings() | {"seed": seed}
         images, labels = self._checked(X, y)
@@ -220,6 +240,17 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         known = prepared.catalog.classes
         self._columns = [known.index(name) for name in names]
         return self
+
+    def _refuse(self, unsupported: Mapping[str, Any]) -> None:
+        """Say what to do instead of a keyword that a fit does not take."""
+        if not unsupported:
+            return
+        # had the signature its name, scikit-learn would believe that weights are supported
+        name, parameters = next(iter(unsupported)), self.get_params(deep=False)
+        hint = _INSTEAD.get(name) or did_you_mean(name, [*parameters, "groups"])
+        if name in parameters:
+            hint = f"It is a parameter: {type(self).__name__}({name}=...)."
+        raise SettingsError(f"fit takes no {name!r}: it takes X, y and groups.", hint=hint)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the likeliest class of every image, shape (n,).

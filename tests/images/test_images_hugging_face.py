@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from sklearn.datasets import load_digits
 
 from frostline.errors import InputError, SettingsError
+from frostline.images.notes import OneHotLabels, Respelled, TakenColumns
 from frostline.images.sources import open_source
 
 
@@ -156,3 +157,46 @@ def test_the_real_library() -> None:
     assert catalog.classes == ("nought", "one")
     assert catalog.parts == ("train",) * 8 + ("test",) * 4
     assert open_source(real.with_format("torch")).digests == catalog.digests[:8]
+
+
+class List:
+    def __init__(self, feature: Any) -> None:
+        self.feature = feature
+
+
+@pytest.mark.parametrize(
+    ("name", "feature", "labels", "classes", "notes"),
+    [
+        ("class", Value(), list("abababab"), ("a", "b"), (TakenColumns((("label", "class"),)),)),
+        ("Label", Value(), list("abababab"), ("a", "b"), ()),
+        (
+            "labels",
+            List(ClassLabel(["x", "y"])),
+            [[0], [1]] * 4,
+            ("x", "y"),
+            (TakenColumns((("label", "labels"),)),),
+        ),
+        ("label", List(Value()), [[1, 0], [0, 1]] * 4, ("0", "1"), (OneHotLabels(2),)),
+        ("label", Value(), ["a", "a ", "b", "b"] * 2, ("a", "b"), None),
+    ],
+)
+def test_labels_follow_the_rules_of_tables(
+    name: str, feature: Any, labels: list[Any], classes: tuple[str, ...], notes: Any
+) -> None:
+    files, _ = contents()
+    given = Dataset({"image": files, name: labels}, {"image": Image(), name: feature})
+    catalog = open_source(given)
+    assert catalog.classes == classes
+    if notes is None:
+        notes = (Respelled("a", (("a", 2), ("a ", 2))),)
+    assert catalog.notes == notes
+
+
+def test_several_labels_of_a_row_are_refused() -> None:
+    files, _ = contents()
+    columns: dict[str, Any] = {"image": files, "labels": [[0]] * 7 + [[0, 1]]}
+    features = {"image": Image(), "labels": List(ClassLabel(["x", "y"]))}
+    assert "row 7 has 2 labels: 0, 1; expected one" in refused(Dataset(columns, features))
+    columns |= {"category": list("aabbaabb"), "target": [0] * 8}
+    features = {"image": Image(), "category": Value(), "target": Value()}
+    assert "'category', 'target', each of which may be it" in refused(Dataset(columns, features))

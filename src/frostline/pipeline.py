@@ -180,7 +180,12 @@ def _prepare(
     resolved = resolve(settings, cuda=torch.cuda.is_available())
     torch.set_num_threads(resolved.threads)
     with clock.phase("listing images"):
-        catalog = open_source(source, group_by=settings.group_by, progress=progress)
+        catalog = open_source(
+            source,
+            group_by=settings.group_by,
+            folders=settings.part_folders,
+            progress=progress,
+        )
     with clock.phase("loading the network"):
         networks = open_networks(settings, plan, progress)
         for network in networks:

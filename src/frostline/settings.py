@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,6 +14,7 @@ from frostline.errors import SettingsError, did_you_mean
 Strategy = Literal["auto", "head", "finetune", "cut", "full"]
 Effort = Literal["fast", "balanced", "best"]
 Auto = Literal["auto"]
+PartName = Literal["train", "val", "test"]
 
 #: seconds of work that each effort stands for on the nominal machine
 EFFORT_SECONDS: dict[str, float] = {"fast": 60.0, "balanced": 300.0, "best": 3600.0}
@@ -54,6 +55,10 @@ class Settings(BaseModel):
     group_by : str or None, default=None
         Images of one group are never split apart. For a table: a column name. For a folder:
         a regular expression whose first group (or whole match) in the relative path is the group.
+    train, val, test : str or None, default=None
+        Sub-folders of the source that are its parts, whatever they are called, as relative paths
+        with forward slashes. ``train="."`` says that every sub-folder is a class, ``train`` and
+        ``test`` too. With ``train``, whatever lies in no part is left out.
     workers : int in [0, 64] or "auto", default="auto"
         Threads that decode images; never changes a result.
     threads : int in [1, 256] or "auto", default="auto"
@@ -90,6 +95,9 @@ class Settings(BaseModel):
     train_all: bool = False
     test_fraction: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
     group_by: str | None = None
+    train: str | None = None
+    val: str | None = None
+    test: str | None = None
     workers: Annotated[int, Field(ge=0, le=64)] | Auto = "auto"
     threads: Annotated[int, Field(ge=1, le=256)] | Auto = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -110,6 +118,16 @@ class Settings(BaseModel):
         if value is not None:
             parse_budget(value)
         return value
+
+    @field_validator("train", "val", "test")
+    @classmethod
+    def _folders_lie_inside(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        path = PurePosixPath(value)
+        if not value or path.is_absolute() or ".." in path.parts:
+            raise ValueError("it must name a sub-folder of the source, such as 'data/Training'")
+        return str(path)
 
     @field_validator("backbone")
     @classmethod
@@ -143,6 +161,16 @@ class Settings(BaseModel):
             if self.train_all:
                 raise ValueError(f"train_all needs strategy='cut', not {self.strategy!r}")
         return self
+
+    @property
+    def part_folders(self) -> dict[PartName, str]:
+        """Sub-folders that were named as parts, by part."""
+        named: tuple[tuple[PartName, str | None], ...] = (
+            ("train", self.train),
+            ("val", self.val),
+            ("test", self.test),
+        )
+        return {part: folder for part, folder in named if folder is not None}
 
     @property
     def may_train(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from frostline.images.catalog import Catalog, ImageRow, Part, Unreadable
 from frostline.images.copies import find_copies
 from frostline.images.decode import decode
 from frostline.images.grouping import joined, shared
+from frostline.images.left_out import LeftOut
 from frostline.images.near_duplicates import find_near_duplicates
 from frostline.images.thumbnails import thumbnail
 
@@ -283,8 +285,8 @@ def test_groups_of_the_user_join_with_duplicates() -> None:
 
 def test_json(photo: Photo) -> None:
     catalog = catalog_of([0, 1] * 10)
-    left_out = (Unreadable("bad.png", "truncated"),)
-    catalog = Catalog("x", ("a", "b"), catalog.rows, catalog.digests, {"hidden": 2}, left_out)
+    hidden, bad = LeftOut("hidden", 2, "a/.x"), Unreadable("bad.png", "truncated")
+    catalog = replace(catalog, left_out=(hidden,), unreadable=(bad,))
     report: dict[str, Any] = audited(catalog, pictures_of(photo, list(range(20)))).to_json(catalog)
     assert json.loads(json.dumps(report)) == report
     assert report["unreadable"] == [{"path": "bad.png", "reason": "truncated"}]

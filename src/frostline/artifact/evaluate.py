@@ -13,6 +13,7 @@ from frostline.errors import InputError, UnreadableImageError
 from frostline.evaluation.scores import Scores, score
 from frostline.images.catalog import Catalog, Unreadable
 from frostline.images.sources import Source, open_for_evaluation, source_name
+from frostline.images.understood import Understood
 from frostline.progress import NullProgress, Progress
 
 
@@ -50,6 +51,8 @@ class Evaluation:
     classes : tuple of str
     unreadable : tuple of Unreadable
         Images of the source that could not be read.
+    understood : Understood
+        What was read of the source, and what was left out.
     acquainted : Acquainted or None
         Images that the run of the model has used before. None where that cannot be told: the
         model is not in a run folder, or in one without a whole ``catalog.csv``.
@@ -58,6 +61,7 @@ class Evaluation:
     scores: Scores
     classes: tuple[str, ...]
     unreadable: tuple[Unreadable, ...]
+    understood: Understood
     acquainted: Acquainted | None = None
 
 
@@ -84,6 +88,7 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
     """
     model = Model.load(run)
     catalog = open_for_evaluation(source, model.classes, progress=progress)
+    understood = Understood.of(catalog)
     manifest = manifest_of(model.folder, n_train=model.card.n_train)
     acquainted = None
     if manifest is not None:
@@ -103,7 +108,7 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
         rest = " that did not teach the model" if acquainted and acquainted.left_out else ""
         raise InputError(f"No image of {source_name(source)}{rest} could be read.")
     scores = score(np.stack(probabilities), np.array(truth))
-    return Evaluation(scores, model.classes, tuple(unreadable), acquainted)
+    return Evaluation(scores, model.classes, tuple(unreadable), understood, acquainted)
 
 
 def _strangers(catalog: Catalog, manifest: Manifest, name: str) -> tuple[Catalog, Acquainted]:

@@ -123,7 +123,7 @@ def _prepare(path: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
                 f"{path} holds a finished run.",
                 hint="Give another folder with -o, or add --overwrite.",
             )
-    if earlier is not None and earlier != settings and not overwrite:
+    if earlier is not None and earlier != settings and _begun(path) and not overwrite:
         raise RunFolderError(
             f"{path} holds an unfinished run with other settings "
             f"({_difference(earlier, settings)}).",
@@ -136,6 +136,11 @@ def _prepare(path: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
         _clear(path)
         return False
     return earlier is not None
+
+
+def _begun(path: Path) -> bool:
+    """Whether anything was done: a source or settings that were refused leave nothing to keep."""
+    return any((path / name).exists() for name in OURS if name != SETTINGS)
 
 
 @contextmanager

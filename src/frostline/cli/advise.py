@@ -12,7 +12,7 @@ from rich.text import Text
 from frostline.cli.console import err, out
 from frostline.cli.depth import depth_table, layer_strip
 from frostline.cli.plots import BLOCKS, Letters, axis, bar, dot, letters
-from frostline.cli.show import show_left_out
+from frostline.cli.show import show_left_out, understood
 from frostline.files import write_text
 from frostline.pipeline import Advice
 from frostline.plan import CandidateResult, EvidenceSummary, Plan, ShiftEvidence
@@ -27,7 +27,9 @@ def show_advice(advice: Advice, *, source: Path, save: Path | None) -> None:
     """Print size, shift and probes by depth, the candidates, the plan and what to type next."""
     plan, prepared = advice.plan, advice.prepared
     kind = letters(out)
-    show_left_out(prepared.audit.to_json(prepared.catalog))
+    found = prepared.audit.to_json(prepared.catalog)
+    show_left_out(found)
+    out.print(Text(f"Images: {understood(found).read}"))
     if plan.evidence is not None:
         out.print(_size(plan.evidence, prepared.audit.class_counts, kind))
         out.print()

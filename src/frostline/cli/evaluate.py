@@ -19,6 +19,9 @@ def show_evaluation(run: Path, source: Path, *, as_json: bool) -> None:
     """Print accuracy with its interval, and every class."""
     result = evaluate(run, source, progress=TerminalProgress())
     found = result.scores.to_json(result.classes)
+    err.print(Text(f"Images: {result.understood.read}"))
+    if rest := result.understood.rest:
+        err.print(Text(f"Left out: {rest}.", style="yellow"))
     for row in result.unreadable:
         err.print(Text(f"Left out: {visible(row.path)}: {row.reason}", style="yellow"))
     if as_json:

@@ -85,6 +85,22 @@ GroupBy = Annotated[
         rich_help_panel=_DATA,
     ),
 ]
+TrainFolder = Annotated[
+    str | None,
+    typer.Option(
+        "--train",
+        help="Sub-folder that is the training part; . if every sub-folder is a class.",
+        rich_help_panel=_DATA,
+    ),
+]
+ValFolder = Annotated[
+    str | None,
+    typer.Option("--val", help="Sub-folder that is the validation part.", rich_help_panel=_DATA),
+]
+TestFolder = Annotated[
+    str | None,
+    typer.Option("--test", help="Sub-folder that is the test part.", rich_help_panel=_DATA),
+]
 TestFraction = Annotated[
     float, typer.Option(help="Share held out for the final score.", rich_help_panel=_DATA)
 ]

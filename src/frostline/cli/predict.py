@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.text import Text
@@ -12,9 +10,10 @@ from frostline.artifact.model import Model
 from frostline.cli.console import err
 from frostline.cli.prediction_formats import print_csv, print_json, print_table
 from frostline.errors import InputError, UnreadableImageError
-from frostline.files import os_reason
-from frostline.images.decode import EXTENSIONS
+from frostline.images.folders import instead
 from frostline.images.naming import visible
+from frostline.images.scanning import files_below
+from frostline.images.understood import left_out_in_words
 
 
 def predict_images(run: Path, images: list[Path], *, as_json: bool, as_csv: bool, top: int) -> None:
@@ -45,28 +44,21 @@ def predict_images(run: Path, images: list[Path], *, as_json: bool, as_csv: bool
 
 
 def expand(images: list[Path]) -> list[Path]:
-    """Replace folders by the images in them, at any depth, in order of name."""
+    """Replace folders by the images in them, at any depth, in order of name.
+
+    Says what a folder holds besides. What is called an image is one here: broken links and pipes
+    too, which the decoder names.
+    """
     found: list[Path] = []
     for path in images:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(_images_below(path))
-        if not inside:
-            raise InputError(f"The folder {path} has no image.")
-        found += inside
+        files, left_out = files_below(path)
+        if not files:
+            raise InputError(f"The folder {path} has no image{instead(left_out)}.")
+        if left_out:
+            said = f"Left out of {path}: {left_out_in_words(left_out)}."
+            err.print(Text(visible(said), style="yellow"))
+        found += sorted(Path(file.path) for file in files)
     return found
-
-
-def _images_below(folder: Path) -> Iterator[Path]:
-    """Yield what is called an image: broken links and pipes too, which the decoder names."""
-    for base, _, names in os.walk(folder, onerror=_unreachable):
-        yield from (path for name in names if _is_image(path := Path(base, name)))
-
-
-def _unreachable(error: OSError) -> None:
-    raise InputError(f"Folder {error.filename} cannot be read: {os_reason(error)}.") from None
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")

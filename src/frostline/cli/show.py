@@ -11,6 +11,7 @@ from rich.text import Text
 from frostline.cli.console import err, out
 from frostline.cli.depth import layer_strip, spark_rows
 from frostline.cli.plots import BLOCKS, Letters, dot, letters
+from frostline.images.understood import Understood
 from frostline.publish import RunResult
 from frostline.report.why import headline, three_sentences
 from frostline.report.words import plural
@@ -38,6 +39,7 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
+    grid.add_row("Images", Text(understood(result.audit).read))
     grid.add_row(
         "Decision",
         Text.assemble((plan.chosen, "bold"), f" (case {plan.case})\n{headline(plan)}"),
@@ -112,7 +114,12 @@ def layers_in_words(result: RunResult) -> Text:
     return Text(text)
 
 
-def show_left_out(audit: dict[str, object]) -> None:
+def understood(audit: dict[str, Any]) -> Understood:
+    """Return what was made of the source."""
+    return Understood.from_json(audit["understood"])
+
+
+def show_left_out(audit: dict[str, Any]) -> None:
     """Name what was skipped, and say what looks wrong with the images."""
     unreadable = audit["unreadable"]
     if isinstance(unreadable, list) and unreadable:
@@ -123,10 +130,8 @@ def show_left_out(audit: dict[str, object]) -> None:
             err.print(Text(f"  {entry['path']}: {entry['reason']}"))
         if len(unreadable) > 10:
             err.print(f"  and {len(unreadable) - 10} more, all listed in audit.json")
-    ignored = audit["ignored"]
-    if isinstance(ignored, dict) and ignored:
-        said = ", ".join(f"{count} {kind}" for kind, count in ignored.items())
-        err.print(Text(f"Ignored: {said}."))
+    if rest := understood(audit).rest:
+        err.print(Text(f"Left out: {rest}."))
     for key, label in (
         ("exact_duplicates", "groups of identical files"),
         ("near_duplicates", "groups of near-duplicates"),

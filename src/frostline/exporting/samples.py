@@ -17,8 +17,8 @@ from frostline.artifact.model import Model
 from frostline.artifact.run_folder import PREDICTIONS, SETTINGS
 from frostline.errors import InputError, UnreadableImageError
 from frostline.files import JSON_BYTES, UnfitFileError, is_file, open_regular, read_regular
-from frostline.images.decode import EXTENSIONS
 from frostline.images.reading import read_in_order
+from frostline.images.scanning import files_below
 from frostline.images.sources import open_for_evaluation
 from frostline.preprocessing import UInt8Array
 from frostline.settings import available_cores
@@ -114,8 +114,8 @@ def _given(images: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
     except InputError:
         if not images.is_dir():
             raise
-        files = (p for p in images.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-        return [(path, _UNKNOWN) for path in files]
+        files, _ = files_below(images)
+        return [(Path(file.path), _UNKNOWN) for file in files if not file.broken]
     return [(row.path, row.label) for row in catalog.rows]
 
 

@@ -14,6 +14,7 @@ from frostline.images.copies import Copies, Groups, same
 from frostline.images.grouping import joined, shared
 from frostline.images.near_duplicates import COMPLETE_UP_TO
 from frostline.images.notes import sentence
+from frostline.images.understood import Understood
 from frostline.images.value_ranges import SetValues
 
 
@@ -72,6 +73,7 @@ class Audit:
             "class_counts": self.class_counts,
             "unreadable": [{"path": u.path, "reason": u.reason} for u in catalog.unreadable],
             "ignored": catalog.ignored,
+            "understood": Understood.of(catalog).to_json(),
             "exact_duplicates": self.exact_duplicates,
             "near_duplicates": self.near_duplicates,
             "altered_copies": self.altered_copies,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from frostline.errors import InputError
 from frostline.images.held import Held
+from frostline.images.left_out import LeftOut
 from frostline.images.notes import Combinations, Lookalikes, Note, sentence
 
 Part = Literal["train", "val", "test"]
@@ -75,8 +76,8 @@ class Catalog:
     rows : tuple of ImageRow
     digests : tuple of str
         SHA-256 of each row's content, in hexadecimal.
-    ignored : dict of str to int
-        Entries of the source that are no images, counted by kind.
+    left_out : tuple of LeftOut
+        Entries of the source that are not read, by kind and file name ending.
     unreadable : tuple of Unreadable
         Images that were left out, with reasons.
     on_disk : bool
@@ -85,20 +86,31 @@ class Catalog:
         What was understood of the source beyond its plain reading.
     special : frozenset of str
         Digests of files that may hold values of more than 8 bits, or transparency.
+    folders : tuple of (str, str)
+        Part and name of every folder that was read as a part.
     """
 
     source: str
     classes: tuple[str, ...]
     rows: tuple[ImageRow, ...]
     digests: tuple[str, ...]
-    ignored: dict[str, int] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     on_disk: bool = True
     notes: tuple[Note, ...] = ()
     special: frozenset[str] = frozenset()
+    folders: tuple[tuple[Part, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        """How many entries were left out for each reason, in order of name."""
+        counts: Counter[str] = Counter()
+        for one in self.left_out:
+            counts[one.kind] += one.count
+        return dict(sorted(counts.items()))
 
     @cached_property
     def labels(self) -> IntArray:

@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+import shlex
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from frostline.errors import InputError
-from frostline.files import os_reason
-from frostline.images.catalog import Part, Unreadable
-from frostline.images.decode import EXTENSIONS
-from frostline.images.listing import Found, Listing
-from frostline.images.naming import natural_key, printable, some
-from frostline.images.parts import part_of
+from frostline.images.catalog import Part
+from frostline.images.class_folders import ClassFolders
+from frostline.images.folder_notes import FlatFolder, InnerFolder
+from frostline.images.given_folders import Named, given_folders
+from frostline.images.left_out import Tally
+from frostline.images.listing import Listing
+from frostline.images.naming import some
+from frostline.images.parts import is_unlabelled, spelled_among
+from frostline.images.scanning import Folder, Scan, folder_at
+from frostline.images.wrappers import (
+    first_image,
+    holder_of_classes,
+    holds_only_folders,
+    is_flat,
+    masks_beside,
+    only_folder,
+)
 
 LAYOUT = (
     "Expected one sub-folder per class (photos/cat, photos/dog), "
     "or train, val and test folders that each hold one sub-folder per class."
 )
-_CLUTTER = {"__macosx", "thumbs.db", "desktop.ini", "@eadir"}
+_ORDER: dict[Part, int] = {"train": 0, "val": 1, "test": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """A folder on disk: real path, path below the source, and identity behind links."""
-
-    path: str
-    name: str
-    identity: tuple[int, int]
-
-
-def list_folder(root: Path, *, need_train: bool = True) -> Listing:
+def list_folder(
+    root: Path,
+    *,
+    given: Mapping[Part, str] | None = None,
+    known: Collection[str] | None = None,
+) -> Listing:
     """List the images below ``root`` by class folder and part; opens no image.
 
     Parameters
     ----------
     root : Path
         An existing folder.
-    need_train : bool, default=True
-        Whether parts without a training part are an error.
+    given : mapping of part to str or None, default=None
+        Sub-folders that are parts, as relative paths with forward slashes; "." is ``root``.
+        Beside a given training part, other parts are known by their names, and whatever else there
+        is is left out. Without one, the rest is read as if the given folders were not there.
+    known : collection of str or None, default=None
+        The classes of a model, for images that it is to be judged on: then no training part is
+        needed.
 
     Returns
     -------
@@ -49,178 +60,265 @@ def list_folder(root: Path, *, need_train: bool = True) -> Listing:
     Raises
     ------
     InputError
-        If the folder is empty or has another layout.
+        If the folder is empty, has another layout, or can be read in two ways.
+    SettingsError
+        If a given folder does not exist, or is given twice.
     """
-    scan = _Scan(root)
-    top, images = scan.entries(scan.root)
-    if not top and not images and not scan.listing.unreadable:
-        raise InputError(f"Folder {root} has no images{_instead(scan.others)}.", hint=LAYOUT)
-    parts = _parts(scan, top, need_train)
-    if parts is None:
-        scan.classes_below(scan.root, None, already=(top, images))
-    else:
-        scan.listing.ignored["outside the parts"] += len(images)
-        for folder, part in parts:
-            scan.classes_below(folder, part)
-    _drop_zero(scan.listing.ignored)
-    if not scan.listing.found:
-        _explain_nothing(scan, root, loose=scan.listing.ignored["outside class folders"])
-    return scan.listing
+    return _Reader(root, known).read(given or {})
 
 
-class _Scan:
-    """One walk through a source; collects what it meets in ``listing``."""
+class _Reader:
+    """Decides what the folders of one source mean, and reads them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, known: Collection[str] | None) -> None:
+        self.source = root
+        self.known = known
+        self.scan = Scan(root)
         self.listing = Listing()
-        self.others: Counter[str] = Counter()
-        found = root.stat()
-        self.root = _Folder(str(root), "", (found.st_dev, found.st_ino))
+        self.classes = ClassFolders(self.scan, self.listing)
 
-    def entries(self, folder: _Folder) -> tuple[list[_Folder], list[tuple[str, str]]]:
-        """Return sub-folders and images (path, name) in natural order; count everything else."""
-        folders: list[_Folder] = []
-        images: list[tuple[str, str]] = []
-        try:
-            with os.scandir(folder.path) as entries:
-                ordered = sorted(entries, key=lambda entry: natural_key(entry.name))
-        except OSError as error:
-            self._unreadable(folder.name or folder.path, f"folder: {os_reason(error)}")
-            return folders, images
-        for entry in ordered:
-            name = printable(f"{folder.name}/{entry.name}" if folder.name else entry.name)
-            if entry.name.startswith(".") or entry.name.lower() in _CLUTTER:
-                self.listing.ignored["hidden"] += 1
-                continue
-            extension = PurePath(entry.name).suffix.lower()
-            try:
-                if entry.is_dir():
-                    found = Path(entry.path).stat()
-                    folders.append(_Folder(entry.path, name, (found.st_dev, found.st_ino)))
-                    continue
-                is_file = entry.is_file()
-            except OSError:
-                is_file = False
-            if extension not in EXTENSIONS:
-                self.listing.ignored["not an image"] += 1
-                self.others[extension] += 1
-            elif is_file:
-                images.append((entry.path, name))
+    @property
+    def fits(self) -> bool:
+        """Whether a classifier is to be fitted: then settings may settle a doubt."""
+        return self.known is None
+
+    def read(self, given: Mapping[Part, str]) -> Listing:
+        """List everything."""
+        chosen = given_folders(self.scan, self.source, given)
+        self.scan.taken |= {one.folder.identity for one in chosen}
+        train = next((one.folder for one in chosen if one.part == "train"), None)
+        if train is not None:
+            named = [*chosen, *self._beside(train, given)]
+            self._read_parts(named, within=self.scan.root)
+        else:
+            base = self._stepped_in(self.scan.root)
+            found = self._parts(base)
+            if found is not None:
+                kept = [one for one in found if one.part not in given]
+                self._read_parts([*chosen, *kept], within=base)
+            elif chosen or not self.classes.read_parts_inside(base):
+                part: Part | None = "train" if chosen else None
+                self.classes.read(base, part, settled=not self.fits)
+                self._read_parts(chosen, within=None)
+        self.classes.finish()
+        if not self.listing.found:
+            self._explain_nothing()
+        return self.listing
+
+    # ------------------------------------------------------------------ parts
+
+    def _read_parts(self, named: list[Named], *, within: Folder | None) -> None:
+        """Read part folders; with ``within``, count what else lies there."""
+        # in the order of the parts, so that the classes of training are known to the others
+        named = sorted(named, key=lambda one: _ORDER[one.part])
+        self.scan.taken |= {one.folder.identity for one in named}
+        if within is not None:
+            self._count_rest(within, [one.folder for one in named])
+        for one in named:
+            self.listing.folders.append((one.part, one.folder.name or "."))
+            self.scan.taken.discard(one.folder.identity)
+            learned = {*(self.known or ()), *(found.class_name for found in self.listing.found)}
+            if is_flat(self.scan, one.folder, learned):
+                if self.fits and one.part == "train":
+                    raise self._refused_train(one.folder)
+                self._leave_out(one.folder)
             else:
-                broken = "broken link" if entry.is_symlink() else "not a regular file"
-                self._unreadable(name, broken)
-        return folders, images
+                base = self._stepped_in(one.folder, learned)
+                settled = not self.fits or one.folder == self.scan.root
+                self.classes.read(base, one.part, settled=settled)
+            self.scan.taken.add(one.folder.identity)
 
-    def classes_below(
-        self,
-        base: _Folder,
-        part: Part | None,
-        already: tuple[list[_Folder], list[tuple[str, str]]] | None = None,
-    ) -> None:
-        """Treat every sub-folder of ``base`` as a class."""
-        folders, loose = already if already is not None else self.entries(base)
-        self.listing.ignored["outside class folders"] += len(loose)
-        for folder in folders:
-            class_name = printable(Path(folder.path).name)
-            images = self._all_images(folder, {self.root.identity, base.identity})
-            if not images:
-                self.listing.ignored["folder without images"] += 1
-            for path, name in images:
-                self.listing.found.append(Found(Path(path), name, class_name, part))
+    def _leave_out(self, folder: Folder) -> None:
+        """Count the images of a folder that has no class folders, and say so."""
+        count = self.scan.count(folder)
+        if count:
+            self.listing.notes.append(FlatFolder(folder.name or ".", count))
+            first = first_image(self.scan, folder)
+            self.listing.left_out.add("outside class folders", first, count=count)
+        for _, entries in self.scan.below(folder, set()):
+            self.listing.left_out.merge(entries.others)
 
-    def _all_images(self, top: _Folder, seen: set[tuple[int, int]]) -> list[tuple[str, str]]:
-        """Every image below ``top``; a folder reached again through a link is not re-entered."""
-        images: list[tuple[str, str]] = []
-        waiting = [top]
-        while waiting:
-            folder = waiting.pop()
-            if folder.identity in seen:
-                self.listing.ignored["link to a folder already seen"] += 1
-                continue
-            seen.add(folder.identity)
-            folders, here = self.entries(folder)
-            images.extend(here)
-            waiting.extend(reversed(folders))
-        return images
+    def _count_rest(self, base: Folder, parts: list[Folder]) -> None:
+        """Count what lies at ``base`` or below it and in no part."""
+        left_out = self.listing.left_out
+        entries = self.scan.entries(base)
+        if base in parts:
+            return
+        left_out.merge(entries.others)
+        for file in entries.files:
+            left_out.add("outside the parts", file.name)
+        for folder in entries.folders:
+            around = any(part.name.startswith(f"{folder.name}/") for part in parts)
+            flat = {one.folder for one in self.listing.notes if isinstance(one, FlatFolder)}
+            count = self.scan.count(folder)
+            if not count and not around:
+                left_out.add("folder without images", folder.name)
+            elif count and folder.name not in flat:
+                left_out.add("outside the parts", first_image(self.scan, folder), count=count)
 
-    def _unreadable(self, name: str, reason: str) -> None:
-        self.listing.unreadable.append(Unreadable(name, reason))
+    def _beside(self, train: Folder, given: Mapping[Part, str]) -> list[Named]:
+        """Parts beside a given training part that are known by their names."""
+        if train.name in ("", "."):
+            return []
+        around = folder_at(Path(train.path).parent, train.name.rpartition("/")[0])
+        folders = self.scan.folders_with_images(around)
+        names = spelled_among([one.label for one in folders] + [train.label])
+        found = [Named(one, names[one.label]) for one in folders if one.label in names]
+        found = [one for one in found if one.part not in given and one.part != "train"]
+        self._check_twice(found)
+        return found
 
+    def _parts(self, base: Folder) -> list[Named] | None:
+        """Return the part folders below ``base``, or None if its sub-folders are classes.
 
-def _parts(scan: _Scan, top: list[_Folder], need_train: bool) -> list[tuple[_Folder, Part]] | None:
-    """Return the part folders, or None if the sub-folders are classes.
-
-    A class may itself be called "train", so names alone do not decide: parts hold class folders
-    and no images of their own.
-    """
-    source = scan.root.path
-    named = [(f, part) for f in top if (part := part_of(f.name)) is not None]
-    rest = [f for f in top if part_of(f.name) is None]
-    nested = [(f, part) for f, part in named if _holds_only_folders(f)]
-    if not named or (rest and len(nested) < len(named)):
-        return None
-    if not nested:
-        if any(part == "train" for _, part in named) and len(named) > 1:
-            shown = some([f.name for f, _ in named])
-            raise InputError(f"{source} has {shown}, but no class folders inside.", hint=LAYOUT)
-        return None
-    has_train = any(part == "train" for _, part in named)
-    if rest and (len(named) == 1 or not has_train):
-        # one class among others that happens to bear such a name, unless classes repeat inside
-        repeated = {f.name for f in rest} & _names_inside(named[0][0])
-        if not repeated:
+        A class may itself be called "train", so names alone do not decide: parts hold class folders
+        and no images of their own.
+        """
+        folders = self.scan.folders_with_images(base)
+        names = spelled_among(folder.label for folder in folders)
+        named = [Named(one, names[one.label]) for one in folders if one.label in names]
+        rest = [folder for folder in folders if folder.label not in names]
+        if not named or (self.known and all(one.label in self.known for one in folders)):
             return None
-        raise InputError(
-            f"{source} has class folders beside {named[0][0].name!r}, which holds "
-            f"{some(sorted(repeated))} too.",
-            hint=f"Move them into 'train'. {LAYOUT}",
+        flat = [one for one in named if is_flat(self.scan, one.folder, self.known or ())]
+        nested = [
+            one for one in named if holds_only_folders(self.scan, one.folder) and one not in flat
+        ]
+        parts = {one.part for one in named}
+        if len(parts) == 1:
+            if rest and len(nested) < len(named):
+                return None
+            if len(named) > 1 and self._twice(named):
+                # test 1, test 2: classes that happen to bear such names
+                return None
+        repeated = {one.label for one in rest} & {
+            inner.label for one in nested for inner in self.scan.folders_with_images(one.folder)
+        }
+        # one class among others that happens to bear such a name, unless classes repeat inside
+        if rest and (len(named) == 1 or "train" not in parts) and not repeated:
+            return None
+        if repeated:
+            raise self._refused(
+                f"has class folders beside {nested[0].folder.label!r}, which holds "
+                f"{some(sorted(repeated))} too.",
+                f"Move them into 'train', or name the parts: --train . {_options(nested[:1])}",
+                otherwise="Move them into a part, or out of the source.",
+            )
+        if len(flat) == len(named):
+            raise self._refused_flat(named)
+        self._check_train(named, flat)
+        unlabelled = [
+            one for one in rest if is_unlabelled(one.label) and is_flat(self.scan, one, ())
+        ]
+        stray = [one.label for one in rest if one not in unlabelled]
+        if stray:
+            raise self._refused(
+                f"has parts ({some([one.folder.label for one in named])}), but there are also "
+                f"images in {some([repr(name) for name in stray])}.",
+                "Move these folders into a part, or out of the source; or leave them out by naming "
+                f"the parts: {_options(named)}. If all of these are classes: --train .",
+                otherwise="Move these folders into a part, or out of the source.",
+            )
+        self._check_twice(named)
+        for folder in unlabelled:
+            self._leave_out(folder)
+        return named
+
+    def _check_train(self, named: list[Named], flat: list[Named]) -> None:
+        """Make sure that there is something to learn from."""
+        if not self.fits:
+            return
+        train = [one for one in named if one.part == "train"]
+        if not train:
+            shown = some([repr(one.folder.label) for one in named])
+            raise self._refused(
+                f"has {shown} but no 'train' folder.",
+                f"Name the training part: --train FOLDER. {LAYOUT}",
+            )
+        if all(one in flat for one in train):
+            raise self._refused_train(train[0].folder)
+
+    def _refused_train(self, folder: Folder) -> InputError:
+        count, where = self.scan.count(folder), folder.name or "."
+        return self._refused(
+            f"has {count:,} images in {where!r} but no class folders there.", LAYOUT
         )
-    if not has_train and need_train:
-        shown = some([repr(f.name) for f, _ in named])
-        raise InputError(f"{source} has {shown} but no 'train' folder.", hint=LAYOUT)
-    stray = [f.name for f in rest if _Scan(Path(f.path))._all_images(f, set())]
-    if stray:
-        raise InputError(
-            f"{source} has parts ({some([f.name for f, _ in named])}), but there are also images "
-            f"in {some([repr(name) for name in stray])}.",
-            hint="Move these folders into a part, or out of the source.",
+
+    def _check_twice(self, named: list[Named]) -> None:
+        twice = self._twice(named)
+        if twice is not None:
+            one, other = twice
+            raise self._refused(
+                f"has {one.folder.label!r} and {other.folder.label!r}, which may be one "
+                f"{one.part!r} part or two.",
+                f"Say which it is: {_options([one])}, or {_options([other])}; another part may be "
+                "named as well (--train, --val, --test).",
+                otherwise="Give one of these folders alone.",
+            )
+
+    @staticmethod
+    def _twice(named: list[Named]) -> tuple[Named, Named] | None:
+        """Two folders of one part whose names may mean two; val and validation mean one."""
+        first: dict[Part, Named] = {}
+        for one in named:
+            other = first.setdefault(one.part, one)
+            if other.spelling != one.spelling:
+                return other, one
+        return None
+
+    def _refused_flat(self, named: list[Named]) -> InputError:
+        counts = [f"{one.folder.label} ({self.scan.count(one.folder):,} images)" for one in named]
+        train = next((one for one in named if one.part == "train"), named[0]).folder.label
+        return self._refused(
+            f"has {some(counts)}, but no class folders inside.",
+            f"If these are parts, sort their images into class folders ({train}/cat, {train}/dog) "
+            "or give a table (path,label,split); if they are the classes, say so with --train .",
         )
-    scan.listing.ignored["folder without images"] += len(rest)
-    order: dict[Part, int] = {"train": 0, "val": 1, "test": 2}
-    return sorted(named, key=lambda item: order[item[1]])
+
+    def _refused(self, said: str, hint: str, *, otherwise: str = LAYOUT) -> InputError:
+        """Return the error; only a fit has settings that settle it."""
+        return InputError(f"{self.source} {said}", hint=hint if self.fits else otherwise)
+
+    # ------------------------------------------------------------------ folders around classes
+
+    def _stepped_in(self, base: Folder, learned: Collection[str] = ()) -> Folder:
+        """Return ``base``, or the folder in it that alone holds images and holds the classes."""
+        inner = holder_of_classes(self.scan, base, learned or self.known)
+        if inner is None:
+            return base
+        folder = base
+        while folder != inner:
+            entries = self.scan.entries(folder)
+            self.listing.left_out.merge(entries.others)
+            folder = only_folder(self.scan, folder) or inner
+        self.classes.leave_out_masks(masks_beside(self.scan, base))
+        self.listing.notes.append(InnerFolder(inner.name))
+        return inner
+
+    def _explain_nothing(self) -> None:
+        root, listing = self.source, self.listing
+        loose = sum(one.count for one in listing.left_out.of("outside class folders"))
+        if loose:
+            raise InputError(
+                f"Folder {root} has {loose} images but no class folders around them.", hint=LAYOUT
+            )
+        if listing.unreadable:
+            first = listing.unreadable[0]
+            raise InputError(
+                f"No image in {root} can be reached: {first.path}: {first.reason}.", hint=LAYOUT
+            )
+        raise InputError(f"Folder {root} has no images{instead(listing.left_out)}.", hint=LAYOUT)
 
 
-def _holds_only_folders(folder: _Folder) -> bool:
-    folders, images = _Scan(Path(folder.path)).entries(folder)
-    return bool(folders) and not images
+def _options(named: list[Named]) -> str:
+    ordered = sorted(named, key=lambda one: _ORDER[one.part])
+    return " ".join(f"--{one.part} {shlex.quote(one.folder.name)}" for one in ordered)
 
 
-def _names_inside(folder: _Folder) -> set[str]:
-    folders, _ = _Scan(Path(folder.path)).entries(folder)
-    return {Path(f.path).name for f in folders}
-
-
-def _drop_zero(counts: Counter[str]) -> None:
-    for key in [key for key, count in counts.items() if count == 0]:
-        del counts[key]
-
-
-def _instead(others: Counter[str]) -> str:
+def instead(left_out: Tally) -> str:
     """Say what was found in place of images, by file name ending."""
+    others = left_out.of("not an image")
     if not others:
         return ""
-    shown = ", ".join(f"{n} {ending or 'without ending'}" for ending, n in others.most_common(3))
+    shown = ", ".join(f"{one.count} {one.ending or 'without ending'}" for one in others[:3])
     return f", only other files ({shown})"
-
-
-def _explain_nothing(scan: _Scan, root: Path, *, loose: int) -> None:
-    if loose:
-        raise InputError(
-            f"Folder {root} has {loose} images but no class folders around them.", hint=LAYOUT
-        )
-    if scan.listing.unreadable:
-        first = scan.listing.unreadable[0]
-        raise InputError(
-            f"No image in {root} can be reached: {first.path}: {first.reason}.", hint=LAYOUT
-        )
-    raise InputError(f"Folder {root} has no images{_instead(scan.others)}.", hint=LAYOUT)

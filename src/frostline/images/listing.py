@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from frostline.images.catalog import Part, Unreadable
 from frostline.images.held import Held
+from frostline.images.left_out import Tally
 from frostline.images.notes import Note
 
 
@@ -24,9 +24,10 @@ class Found:
 
 @dataclass
 class Listing:
-    """All images of a source, and what else was seen there."""
+    """All images of a source, what else was seen there, and which folders are its parts."""
 
     found: list[Found] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
+    left_out: Tally = field(default_factory=Tally)
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    folders: list[tuple[Part, str]] = field(default_factory=list)

@@ -36,6 +36,8 @@ def printable(path: str) -> str:
     What is no text, or would act on a terminal, is spelled out: ``\\xff``, ``\\x1b``, ``\\n``.
     """
     text = path if os.sep == "/" else path.replace(os.sep, "/")
+    if text.isascii() and text.isprintable():
+        return text
     return unicodedata.normalize("NFC", visible(encodable(text)))
 
 
@@ -83,3 +85,8 @@ def label_text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: 1 image, 2,000 images, 2 classes."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -9,6 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from frostline.images.folder_notes import (
+    FlatFolder,
+    FolderNote,
+    InnerFolder,
+    LikeMasks,
+    Masks,
+    OnlyFolders,
+    PartsInside,
+    SameFolders,
+    folder_sentence,
+)
 from frostline.images.naming import some, visible
 
 #: groups of names and single names that a sentence shows
@@ -108,12 +119,23 @@ Note = (
     | ListsOfOne
     | NoHeader
     | SkippedLines
+    | FolderNote
 )
 
 
 def sentence(note: Note) -> str:
     """Return what a note says, for people."""
     match note:
+        case (
+            InnerFolder()
+            | FlatFolder()
+            | OnlyFolders()
+            | SameFolders()
+            | PartsInside()
+            | Masks()
+            | LikeMasks()
+        ):
+            return folder_sentence(note)
         case Lookalikes(groups):
             return (
                 "Names of classes differ only by case, spaces, signs that cannot be seen or the "

@@ -61,7 +61,7 @@ class Spelling:
 def part_of(name: str) -> Part | None:
     """Return the part that a name means, or None: Training, test_set and DEV are understood."""
     spelling = spelled(name)
-    return spelling and spelling.part
+    return None if spelling is None else spelling.part
 
 
 @lru_cache(4096)

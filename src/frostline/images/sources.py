@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from frostline.errors import InputError, SettingsError, UnreadableImageError, did_you_mean
 from frostline.files import os_reason
-from frostline.images.catalog import Catalog, ImageRow, Unreadable
+from frostline.images.catalog import Catalog, ImageRow, Part, Unreadable
 from frostline.images.class_names import class_notes, unknown_class_hint
 from frostline.images.decode import EXTENSIONS
 from frostline.images.folders import LAYOUT, list_folder
@@ -84,7 +84,11 @@ def source_identity(source: Source) -> str:
 
 
 def open_source(
-    source: Source, *, group_by: str | None = None, progress: Progress | None = None
+    source: Source,
+    *,
+    group_by: str | None = None,
+    folders: Mapping[Part, str] | None = None,
+    progress: Progress | None = None,
 ) -> Catalog:
     """List the labelled images of a source, and read each once for its digest.
 
@@ -99,6 +103,8 @@ def open_source(
         Images of one group are never split apart. For a table, DataFrame or Hugging Face dataset
         a column name; for a folder a regular expression, searched in the relative path, whose
         first group (or whole match) is the group's name.
+    folders : mapping of part to str or None, default=None
+        For a folder: sub-folders that are its parts, whatever they are called.
     progress : Progress or None, default=None
 
     Returns
@@ -112,10 +118,11 @@ def open_source(
     InputError
         If the source does not exist, has another layout, or is too small.
     SettingsError
-        If ``group_by`` is no valid regular expression or names no column.
+        If ``group_by`` is no valid regular expression or names no column, or ``folders`` names no
+        sub-folder.
     """
     progress = progress or NullProgress()
-    listing = _list(source, group_by, progress, need_train=True)
+    listing = _list(source, group_by, progress, folders=folders)
     _take_note(listing, progress)
     name = source_name(source)
     classes = _classes(name, listing)
@@ -146,7 +153,7 @@ def open_for_evaluation(
         If the source has a class that the model does not know, or no readable image.
     """
     progress = progress or NullProgress()
-    listing = _list(source, group_by, progress, need_train=False)
+    listing = _list(source, group_by, progress, known=frozenset(classes))
     _take_note(listing, progress)
     name = source_name(source)
     known = set(classes)
@@ -166,16 +173,34 @@ def open_for_evaluation(
     return catalog
 
 
-def _list(source: Source, group_by: str | None, progress: Progress, *, need_train: bool) -> Listing:
+def _list(
+    source: Source,
+    group_by: str | None,
+    progress: Progress,
+    *,
+    folders: Mapping[Part, str] | None = None,
+    known: Set[str] | None = None,
+) -> Listing:
+    """List a source; with the classes that are ``known`` to a model, it needs no training part."""
     if isinstance(source, str | Path):
-        return _list_path(Path(source), group_by, progress, need_train=need_train)
+        return _list_path(Path(source), group_by, progress, folders=folders, known=known)
+    if folders:
+        raise _no_folder(source_name(source), folders)
     if isinstance(source, Mapping):
         listing = _list_parts(source, group_by, progress)
     else:
         listing = _list_object(source, group_by)
-    if need_train:
+    if known is None:
         _need_train(listing, source_name(source))
     return listing
+
+
+def _no_folder(name: str, folders: Mapping[Part, str]) -> SettingsError:
+    part, folder = next(iter(folders.items()))
+    return SettingsError(
+        f"{part}={folder!r} names a sub-folder, but {name} is no folder.",
+        hint="Give a table a column 'split'; in Python, give a dict by part.",
+    )
 
 
 def _list_object(source: Source, group_by: str | None) -> Listing:
@@ -202,13 +227,13 @@ def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Prog
                 hint=did_you_mean(str(key).lower(), PART_NAMES)
                 or "For a dict of columns give pandas.DataFrame(columns).",
             )
-        own = _list(source, group_by, progress, need_train=False)
+        own = _list(source, group_by, progress, known=frozenset())
         if any(found.part is not None for found in own.found):
             raise InputError(f"What is given as {str(key)!r} has parts of its own.")
         whole.found += [
             replace(found, part=part, name=f"{key}/{found.name}") for found in own.found
         ]
-        whole.ignored += own.ignored
+        whole.left_out.merge(own.left_out)
         whole.notes += own.notes
         whole.unreadable += [replace(u, path=f"{key}/{u.path}") for u in own.unreadable]
     return whole
@@ -227,7 +252,12 @@ def _need_train(listing: Listing, name: str) -> None:
 
 
 def _list_path(
-    path: Path, group_by: str | None, progress: Progress, *, need_train: bool
+    path: Path,
+    group_by: str | None,
+    progress: Progress,
+    *,
+    folders: Mapping[Part, str] | None,
+    known: Set[str] | None,
 ) -> Listing:
     given = path
     try:
@@ -239,13 +269,15 @@ def _list_path(
     if is_folder:
         # compile first: a wrong setting should not have to wait for a long listing
         pattern = _compiled(group_by)
-        listing = list_folder(path, need_train=need_train)
+        listing = list_folder(path, given=folders, known=known)
         return listing if pattern is None else _grouped(listing, pattern, progress)
+    if folders and path.is_file():
+        raise _no_folder(str(given), folders)
     if path.is_file():
         suffix = path.suffix.lower()
         if suffix in _TABLES:
             listing = list_table(path, group_by=group_by)
-            if need_train and all(found.part in ("val", "test") for found in listing.found):
+            if known is None and all(found.part in ("val", "test") for found in listing.found):
                 raise InputError(f"Table {given} has no training rows (split 'train').")
             return listing
         if suffix in EXTENSIONS:
@@ -350,7 +382,8 @@ def _catalog(
         classes=classes,
         rows=tuple(rows),
         digests=tuple(digests),
-        ignored=dict(sorted(listing.ignored.items())),
+        left_out=tuple(listing.left_out),
+        folders=tuple(listing.folders),
         unreadable=tuple(unreadable),
         on_disk=on_disk,
         notes=tuple(listing.notes),

@@ -20,6 +20,7 @@ from pydantic import (
 from frostline.errors import InputError, RunFolderError
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.files import MissingFileError, UnfitFileError, read_regular, write_text
+from frostline.images.left_out import Kind
 from frostline.plan import Plan
 from frostline.report.bounds import bounded
 from frostline.report.data import ReportData
@@ -170,6 +171,32 @@ class GroupRecord(_Open):
     parts: list[str]
 
 
+class PartRecord(_Part):
+    """One part of the source, as it was read."""
+
+    part: Literal["train", "val", "test"] | None
+    folders: list[str]
+    images: Count
+    classes: Count
+
+
+class LeftOutRecord(_Part):
+    """What was left out for one reason."""
+
+    kind: Kind
+    count: Count
+    example: str
+    ending: str = ""
+
+
+class UnderstoodRecord(_Part):
+    """What was made of the source."""
+
+    classes: Count
+    parts: list[PartRecord]
+    left_out: list[LeftOutRecord]
+
+
 class AuditRecord(_Open):
     """The content of ``audit.json``, as far as the page reads it."""
 
@@ -181,6 +208,7 @@ class AuditRecord(_Open):
     leaks: list[CopiesRecord] = []
     shared_groups: list[GroupRecord] = []
     ignored: dict[str, Count] = {}
+    understood: UnderstoodRecord | None = None
     class_counts: dict[str, Count] = {}
     notes: list[str] = []
     totals: dict[str, Count] = {}

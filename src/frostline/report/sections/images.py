@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from frostline.images.understood import Understood
 from frostline.report.bounds import is_rest, total
 from frostline.report.data import ReportData
 from frostline.report.words import number
@@ -34,6 +35,7 @@ class ImagesView:
     counts: list[tuple[str, str, bool]]
     findings: list[Finding]
     below: str
+    read: str
     ignored: str
     notes: Sequence[str]
     classes: list[tuple[str, int, float]]
@@ -44,6 +46,9 @@ def images(data: ReportData) -> ImagesView:
     audit = data.audit
     counts = audit.get("class_counts") or {}
     most = max(counts.values(), default=0) or 1
+    # older runs do not tell
+    told = audit.get("understood")
+    understood = None if told is None else Understood.from_json(told)
     below = shared_folder(_every_path(audit))
     kinds = (
         ("unreadable", "unreadable", True),
@@ -60,9 +65,10 @@ def images(data: ReportData) -> ImagesView:
         ],
         findings=[finding for finding in _findings(audit, below) if finding.lines],
         below=below,
-        ignored=", ".join(
-            f"{count:,} {why}" for why, count in (audit.get("ignored") or {}).items()
-        ),
+        read="" if understood is None else understood.read,
+        ignored=understood.rest
+        if understood is not None
+        else ", ".join(f"{count:,} {why}" for why, count in (audit.get("ignored") or {}).items()),
         notes=audit.get("notes") or [],
         classes=[(name, count, count / most) for name, count in counts.items()],
     )

@@ -1,0 +1,83 @@
+"""What a source holds beside the images that are read: counts by kind, each with an example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+#: why entries of a source are left out
+Kind = Literal[
+    "not an image",
+    "hidden",
+    "outside class folders",
+    "outside the parts",
+    "folder without images",
+    "link to a folder already seen",
+    "mask of another image",
+]
+#: files of one ending whose names are kept, so that somebody can look at what they are
+_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Entries that were left out for one reason.
+
+    Attributes
+    ----------
+    kind : Kind
+    count : int
+    example : str
+        The first of them, by its name in the source.
+    ending : str
+        Of files that are not read as images, their file name ending in lower case; "" for those
+        without one, and for anything else.
+    paths : tuple of str
+        A few of them on disk, in order of name.
+    """
+
+    kind: Kind
+    count: int
+    example: str
+    ending: str = ""
+    paths: tuple[str, ...] = ()
+
+
+@dataclass
+class Tally:
+    """Counts what is left out, by kind and ending, and remembers the first of each."""
+
+    _found: dict[tuple[Kind, str], LeftOut] = field(default_factory=dict)
+
+    def add(
+        self, kind: Kind, example: str, *, ending: str = "", count: int = 1, path: str = ""
+    ) -> None:
+        """Count ``count`` more entries of one kind."""
+        if count:
+            self._merge(LeftOut(kind, count, example, ending, (path,) if path else ()))
+
+    def merge(self, other: Tally) -> None:
+        """Count what another tally counted."""
+        for one in other:
+            self._merge(one)
+
+    def _merge(self, more: LeftOut) -> None:
+        known = self._found.get((more.kind, more.ending))
+        if known is None:
+            self._found[more.kind, more.ending] = more
+            return
+        paths = known.paths if len(known.paths) >= _KEPT else (*known.paths, *more.paths)[:_KEPT]
+        self._found[more.kind, more.ending] = LeftOut(
+            known.kind, known.count + more.count, known.example, known.ending, paths
+        )
+
+    def __iter__(self) -> Iterator[LeftOut]:
+        return iter(self._found.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def of(self, kind: Kind) -> list[LeftOut]:
+        """Return what is of one kind, the most frequent ending first."""
+        return sorted((one for one in self if one.kind == kind), key=lambda one: -one.count)

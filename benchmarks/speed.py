@@ -34,8 +34,8 @@ from frostline.backbone.network import Network
 from frostline.cli.demo import write_table
 from frostline.images.sources import open_source
 from frostline.images.stratified import stratified_holdout
+from frostline.machine import available_cores
 from frostline.progress import NullProgress
-from frostline.settings import available_cores
 from processes import run
 from racing.page import write_page
 

@@ -15,7 +15,7 @@ FLOORS = {
     **dict.fromkeys(
         (
             *("errors", "settings", "plan", "preprocessing", "reading_rules", "progress", "timing"),
-            *("files", "notebook", "onnx_runtime"),
+            *("files", "machine", "notebook", "onnx_runtime"),
         ),
         0,
     ),
@@ -34,6 +34,8 @@ BESIDE = {
     ("pipeline", "publish"),
     ("preprocessing", "reading_rules"),
     ("settings", "errors"),
+    ("settings", "machine"),
+    ("files", "machine"),
     ("plan", "errors"),
     ("plan", "files"),
     ("plan", "notebook"),

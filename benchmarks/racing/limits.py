@@ -16,8 +16,9 @@ from frostline.features.engines.choose import open_engine
 from frostline.features.passes import run_passes
 from frostline.features.pictures import Pictures
 from frostline.images.sources import open_source
+from frostline.machine import available_cores
 from frostline.progress import NullProgress
-from frostline.settings import available_cores, make_settings, resolve
+from frostline.settings import make_settings, resolve
 
 _ENGINE_IMAGES = 320
 

@@ -30,8 +30,9 @@ from frostline.images.held import Held
 from frostline.images.in_memory import Range, check_range, images_of, range_of, texts
 from frostline.images.naming import printable, some
 from frostline.images.number_tables import ImageShape, check_image_shape, images_of_rows
+from frostline.machine import available_cores
 from frostline.plan import TapsHead
-from frostline.settings import Settings, available_cores
+from frostline.settings import Settings
 
 if TYPE_CHECKING:
     # PyTorch is loaded by a fit, never to predict

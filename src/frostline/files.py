@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from frostline.errors import RunFolderError
+from frostline.machine import lives
 
 #: a file that is not whole yet, and the process that writes it
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
@@ -223,7 +224,7 @@ def abandoned(path: Path) -> list[Path]:
     # one with the number of this process is of a namesake: in containers all have the same few
     here = os.getpid()
     owners = {entry: int(entry.name.split(".")[-2]) for entry in sorted(beside)}
-    return [entry for entry, owner in owners.items() if owner == here or not _lives(owner)]
+    return [entry for entry, owner in owners.items() if owner == here or not lives(owner)]
 
 
 def remove_abandoned(path: Path) -> None:
@@ -234,17 +235,6 @@ def remove_abandoned(path: Path) -> None:
         else:
             with contextlib.suppress(OSError):
                 entry.unlink()
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        # of somebody else
-        return True
-    return True
 
 
 def unfinished_name(path: Path) -> str | None:

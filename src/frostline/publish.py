@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +39,7 @@ from frostline.files import write_text
 from frostline.images.audit import Audit
 from frostline.images.naming import encodable, visible
 from frostline.images.split import Split
+from frostline.machine import peak_memory_bytes
 from frostline.notebook import card, columns, sentences
 from frostline.plan import Plan, TapsHead
 from frostline.procedure import Fitted, Task
@@ -188,7 +187,7 @@ def publish(
         "shortcuts": [asdict(one) for one in shortcuts],
         "notes": [*task.store.network.notes, *fitted.trained.notes],
         "seconds": clock.report(),
-        "peak_memory_bytes": _peak_memory(),
+        "peak_memory_bytes": peak_memory_bytes(),
         "frozen_verified": assessed.frozen_verified,
     }
     data = ReportData(
@@ -327,8 +326,3 @@ def _provenance(run: RunFolder, task: Task, card: ModelCard) -> dict[str, Any]:
             "model/model.onnx": prints.onnx,
         },
     )
-
-
-def _peak_memory() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -10,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from frostline.errors import SettingsError, did_you_mean
+from frostline.machine import available_cores
 
 Strategy = Literal["auto", "head", "finetune", "cut", "full"]
 Effort = Literal["fast", "balanced", "best"]
@@ -256,18 +256,6 @@ class ResolvedSettings(BaseModel):
     activations: Literal["half", "8bit"] = "half"
     budget_seconds: float
     reasons: dict[str, str]
-
-
-def available_cores() -> int:
-    """Cores this process may use: affinity and, on Linux, the container's quota."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return cores or 1
-    if quota == "max":
-        return cores or 1
-    return max(1, min(cores or 1, round(int(quota) / int(period))))
 
 
 def resolve(settings: Settings, *, cuda: bool) -> ResolvedSettings:

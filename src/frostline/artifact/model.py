@@ -20,8 +20,9 @@ from frostline.artifact.prepared import on_canvas
 from frostline.artifact.runtime import Answers, answers, open_session
 from frostline.errors import EngineError, RunFolderError, UnreadableImageError
 from frostline.images.reading import read_in_order
+from frostline.machine import available_cores
 from frostline.preprocessing import UInt8Array
-from frostline.settings import Settings, available_cores
+from frostline.settings import Settings
 
 Probabilities = npt.NDArray[np.float64]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from typing import Any
 from frostline.artifact.leftovers import remove_leftovers, without_leftovers
 from frostline.errors import RunFolderError
 from frostline.files import JSON_BYTES, UnfitFileError, read_regular, temporary_path, write_text
+from frostline.machine import lock_alone
 
 PLAN, METRICS, PREDICTIONS, AUDIT = "plan.json", "metrics.json", "predictions.csv", "audit.json"
 #: which images taught the model: never part of the model itself
@@ -146,6 +146,10 @@ def _begun(path: Path) -> bool:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Hold the folder against other processes; the system lets go when this one ends."""
+    if os.name == "nt":
+        # folders cannot be opened there
+        yield
+        return
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -158,15 +162,13 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _lock(handle: int, path: Path) -> None:
-    # some file systems have no locks: there two runs in one folder are not told from each other
-    with contextlib.suppress(OSError):
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunFolderError(
-                f"Another process is writing a run to {path}.",
-                hint="Wait until it has ended, or give another folder with -o.",
-            ) from None
+    try:
+        lock_alone(handle)
+    except BlockingIOError:
+        raise RunFolderError(
+            f"Another process is writing a run to {path}.",
+            hint="Wait until it has ended, or give another folder with -o.",
+        ) from None
 
 
 def _forget_training(path: Path) -> None:

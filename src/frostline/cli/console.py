@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -25,7 +26,7 @@ from rich.text import Text
 
 from frostline.cli.shortages import clear_shortages
 from frostline.cli.streams import Written
-from frostline.errors import FrostlineError
+from frostline.errors import FrostlineError, InputError
 from frostline.images.naming import visible
 from frostline.progress import Task
 
@@ -122,6 +123,16 @@ def _write_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _be_somewhere() -> None:
+    """Refuse to work in a folder that is gone: libraries end the process there."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError(
+            "The current folder does not exist any more.", hint="Change to another folder."
+        ) from None
+
+
 @contextmanager
 def polite_exits() -> Iterator[None]:
     """Turn errors raised on purpose, lack of room and signals into messages and exit codes."""
@@ -133,6 +144,7 @@ def polite_exits() -> Iterator[None]:
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS} if main else {}
     try:
         with clear_shortages():
+            _be_somewhere()
             yield
     except FrostlineError as error:
         say_error(error)

@@ -27,8 +27,9 @@ from frostline.exporting.origin import Origin
 from frostline.exporting.placing import placing_file
 from frostline.exporting.samples import Samples, made_up_samples
 from frostline.exporting.shrinking import shrink
+from frostline.machine import available_cores
 from frostline.preprocessing import UInt8Array
-from frostline.settings import Settings, available_cores
+from frostline.settings import Settings
 
 if TYPE_CHECKING:
     import onnx

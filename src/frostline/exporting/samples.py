@@ -20,8 +20,8 @@ from frostline.files import JSON_BYTES, UnfitFileError, is_file, open_regular, r
 from frostline.images.reading import read_in_order
 from frostline.images.scanning import files_below
 from frostline.images.sources import open_for_evaluation
+from frostline.machine import available_cores
 from frostline.preprocessing import UInt8Array
-from frostline.settings import available_cores
 
 IntArray = npt.NDArray[np.int64]
 

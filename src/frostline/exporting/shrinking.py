@@ -15,8 +15,8 @@ from frostline.exporting.exported import Loss
 from frostline.exporting.int8 import RECIPES, Recipe, is_quantised, layers_in_float, quantise
 from frostline.exporting.origin import Origin
 from frostline.exporting.samples import Samples
+from frostline.machine import available_cores
 from frostline.preprocessing import UInt8Array
-from frostline.settings import available_cores
 
 if TYPE_CHECKING:
     import onnx

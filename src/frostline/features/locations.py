@@ -10,13 +10,15 @@ import time
 import uuid
 from pathlib import Path
 
-from frostline.errors import StoreError
+from frostline.errors import SettingsError, StoreError
 from frostline.files import ONNX_BYTES, UnfitFileError, read_regular
 
 #: leftovers of killed processes are removed after this many seconds
 LEFTOVER_AGE = 24 * 3600.0
 
 _TEMPORARY = ".tmp"
+#: no folder can be made below a file
+_NOWHERE = Path(os.devnull) / "frostline"
 _CHECKSUM_BYTES = 32
 
 
@@ -28,12 +30,31 @@ def cache_root() -> Path:
     """
     own = os.environ.get("FROSTLINE_CACHE")
     if own:
-        return Path(own).expanduser().absolute()
+        return _absolute(own)
     shared = os.environ.get("XDG_CACHE_HOME")
     # the XDG specification says that relative paths are to be ignored
     if shared and Path(shared).is_absolute():
         return Path(shared) / "frostline"
-    return Path.home() / ".cache" / "frostline"
+    try:
+        return Path.home() / ".cache" / "frostline"
+    except RuntimeError:
+        # a user without a home, as in containers: what is made cannot be kept, and that is said
+        return _NOWHERE
+
+
+def _absolute(own: str) -> Path:
+    try:
+        return Path(own).expanduser().absolute()
+    except RuntimeError:
+        raise SettingsError(
+            f"FROSTLINE_CACHE={own!r} names the home of a user that does not exist.",
+            hint="Give an absolute path.",
+        ) from None
+    except FileNotFoundError:
+        raise SettingsError(
+            f"FROSTLINE_CACHE={own!r} is relative, and the current folder does not exist.",
+            hint="Give an absolute path.",
+        ) from None
 
 
 def engines_folder() -> Path:

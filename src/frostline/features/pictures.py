@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from frostline.images.decode import N_PIXELS
 from frostline.images.held import Held, decode_unchanged
 from frostline.images.reading import read_in_order
 from frostline.images.thumbnails import thumbnail
+from frostline.machine import memory_bytes
 from frostline.preprocessing import Preprocessing, UInt8Array
 
 V = TypeVar("V")
@@ -188,11 +188,8 @@ class Pictures:
 
 def affordable(limit: int) -> int:
     """Return ``limit`` bytes, or a share of the machine's memory where that is less."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return limit
-    return min(limit, int(memory * _SHARE)) if memory > 0 else limit
+    memory = memory_bytes()
+    return limit if memory is None else min(limit, int(memory * _SHARE))
 
 
 def stacked(images: Iterator[UInt8Array], n: int, size: int) -> npt.NDArray[np.uint8]:

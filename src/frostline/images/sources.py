@@ -27,8 +27,8 @@ from frostline.images.reading import read_in_order
 from frostline.images.tables import list_table
 from frostline.images.torch_datasets import is_torch_dataset, list_items
 from frostline.images.value_ranges import may_be_special
+from frostline.machine import available_cores
 from frostline.progress import NullProgress, Progress
-from frostline.settings import available_cores
 
 _TABLES = (".csv", ".tsv", ".parquet")
 #: how other files become a source

@@ -15,6 +15,7 @@ import numpy as np
 
 from frostline.artifact.model import Model, Probabilities
 from frostline.errors import UnreadableImageError, did_you_mean
+from frostline.machine import available_cores
 from frostline.preprocessing import UInt8Array
 from frostline.serve.answers import Classified, Explanation, Unclassified
 from frostline.serve.batching import Batcher
@@ -25,7 +26,6 @@ from frostline.serve.metrics import Metrics
 from frostline.serve.occlusion import Occlusion
 from frostline.serve.problems import Problem, RequestError, busy, image_problem
 from frostline.serve.uploads import Upload
-from frostline.settings import available_cores
 
 T = TypeVar("T")
 

@@ -157,7 +157,7 @@ def _instead(loaded: Mapping[Any, Any]) -> str:
     """Say what there is in place of tensors."""
     if not loaded:
         return ": it is empty"
-    if any(isinstance(value, PassedOver) for value in loaded.values()):
+    if all(isinstance(value, PassedOver) for value in loaded.values()):
         return ", but NumPy's or Python's objects, which are not read"
     named = ", ".join(repr(str(key)[:40]) for key in list(loaded)[:4])
     return f", but {named}"

@@ -81,9 +81,10 @@ def load_weights_file(net: nn.Module, path: Path) -> tuple[str, ...]:
     """
     what = f"Weights file {path}"
     found = read_checkpoint(path)
+    notes = tuple(f"{note}." for note in found.notes)
     if any(name.endswith("/kernel") for name in found.tensors) and hasattr(net, "load_pretrained"):
-        return (*found.notes, *_from_jax(net, path, what))
-    return (*found.notes, *fit_by_name(net, found.tensors, what=what))
+        return (*notes, *_from_jax(net, path, what))
+    return (*notes, *fit_by_name(net, found.tensors, what=what))
 
 
 def fit_by_name(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> tuple[str, ...]:

@@ -12,6 +12,9 @@ from frostline.errors import BackboneError
 # what networks raise where a size does not suit them
 _UNSUITED = (RuntimeError, ValueError, TypeError, AssertionError, AttributeError, ArithmeticError)
 
+#: patches as large as this go well with sizes that are odd multiples of them
+_LARGE_PATCH = 28
+
 #: loads weights into a network, and says what was done to them
 Load = Callable[[nn.Module], tuple[str, ...]]
 
@@ -53,13 +56,12 @@ def take_size(net: nn.Module, size: int, *, name: str) -> None:
 def unsuited(net: nn.Module, size: int, *, name: str, why: Exception | None) -> BackboneError:
     """Say that a network does not take a size, and which it takes."""
     own, patch = side_of(net), _patch_of(net)
-    said = (
-        next(iter(str(why).splitlines()), type(why).__name__).rstrip(".")
-        if why
-        else (f"it cuts them into squares of {patch} pixels")
-    )
+    if why is not None:
+        said = next(iter(str(why).splitlines()), type(why).__name__).rstrip(".")
+    else:
+        said = f"it cuts them into squares of {patch} pixels"
     if resizable(net) and patch:
-        step = patch if patch >= 28 else 2 * patch
+        step = patch if patch >= _LARGE_PATCH else 2 * patch
         near = max(step, round(size / step) * step)
         hint = f"Use --input-size {near}, or another multiple of {step}."
     else:
@@ -72,10 +74,12 @@ def built_at(
     load: Load,
     size: int,
     *,
-    name: str,
     move: Callable[[nn.Module, nn.Module], tuple[str, ...]],
 ) -> tuple[nn.Module, tuple[str, ...]]:
     """Build a network whose form depends on the size, and give it its weights.
+
+    Where it has no form for ``size`` it keeps its own: some take other images all the same, and
+    the others say so when they meet one.
 
     Parameters
     ----------
@@ -84,25 +88,24 @@ def built_at(
     load : callable
         Gives it weights.
     size : int
-    name : str
-        For messages.
     move : callable
         Takes weights from the network of its own size to the one of ``size``.
     """
-    own = build(None)
     try:
         net = build(size)
-    except _UNSUITED as error:
-        raise unsuited(own, size, name=name, why=error) from error
+    except _UNSUITED:
+        own = build(None)
+        return own, load(own)
     try:
         # weights that were trained at this very size need no change
         return net, load(net)
     except BackboneError:
+        own = build(None)
         notes = load(own)
     try:
         return net, (*notes, *move(own, net))
-    except BackboneError as error:
-        raise unsuited(own, size, name=name, why=error) from error
+    except BackboneError:
+        return own, notes
 
 
 def side_of(net: nn.Module) -> int | None:

@@ -134,14 +134,14 @@ def _unknown(name: str) -> BackboneError:
         plain = {n.replace("_", "").lower(): n for n in tv.names()}
         found = plain.get(enum["name"].replace("_", "").lower())
         hint = f"Use {_TORCHVISION}{found}.{enum['tag']}." if found else ""
+    elif tag and timm.is_model(architecture) and not tv.has_tag(architecture, tag):
+        tags = [n.partition(".")[2] for n in timm.list_pretrained(f"{architecture}.*")]
+        hint = f"The weights of {architecture} are: {', '.join(tags) or 'none'}."
     elif architecture.lower() in tv.names():
         full = f"{architecture.lower()}{'.' if tag else ''}{tag}"
         hint = f"torchvision has it: use {_TORCHVISION}{full}."
     elif name.lower() in _known():
         hint = did_you_mean(name.lower(), [name.lower()])
-    if not hint and tag and timm.is_model(architecture):
-        tags = [n.partition(".")[2] for n in timm.list_pretrained(f"{architecture}.*")]
-        hint = f"The weights of {architecture} are: {', '.join(tags) or 'none'}."
     return BackboneError(
         f"There is no backbone {name!r}.",
         hint=hint

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from timm.layers import resample_abs_pos_embed
+from torch.nn import functional
 
 #: pieces of the names of tensors that there is one of for every place in the image
 _PLACES = ("pos_embed", "rel_pos", "relative_position", "position", "attention_bias", "pos_emb")
@@ -59,15 +60,28 @@ def resampled(
         old = state.get(name)
         if old is None or old.shape == mine.shape or not any(p in name for p in _PLACES):
             continue
-        if old.ndim != 3 or mine.ndim != 3 or old.shape[::2] != mine.shape[::2]:
-            continue
-        extra = _extra_tokens(old.shape[1], mine.shape[1])
-        if extra is None:
-            continue
-        side = math.isqrt(mine.shape[1] - extra)
-        found[name] = resample_abs_pos_embed(old, (side, side), num_prefix_tokens=extra)
-        notes.append(_said(name, old, mine, own))
+        other = _resampled(old, mine)
+        if other is not None:
+            found[name] = other
+            notes.append(_said(name, old, mine, own))
     return found, _together(notes)
+
+
+def _resampled(old: torch.Tensor, mine: torch.Tensor) -> torch.Tensor | None:
+    """Return embeddings in the form of ``mine``; None if they are no maps of the image."""
+    if old.ndim == mine.ndim == 4 and old.shape[:2] == mine.shape[:2]:
+        height, width = mine.shape[2:]
+        return functional.interpolate(
+            old.float(), size=(height, width), mode="bicubic", antialias=True
+        )
+    if old.ndim != 3 or mine.ndim != 3 or old.shape[::2] != mine.shape[::2]:
+        return None
+    extra = _extra_tokens(old.shape[1], mine.shape[1])
+    if extra is None:
+        return None
+    side = math.isqrt(mine.shape[1] - extra)
+    resized: torch.Tensor = resample_abs_pos_embed(old, (side, side), num_prefix_tokens=extra)
+    return resized
 
 
 def _extra_tokens(old: int, new: int) -> int | None:

@@ -23,6 +23,9 @@ _PASSED_OVER = (
     "pathlib.PureWindowsPath",
     "pathlib._local.PosixPath",
     "pathlib._local.WindowsPath",
+    "datetime.date",
+    "datetime.datetime",
+    "datetime.timedelta",
 )
 
 

@@ -136,7 +136,7 @@ def _built(
     def move(source: nn.Module, target: nn.Module) -> tuple[str, ...]:
         return fit_by_name(target, source.state_dict(), what=name)
 
-    return built_at(build, load, size, name=name, move=move)
+    return built_at(build, load, size, move=move)
 
 
 def _depends_on_size(net: nn.Module, size: int) -> bool:

@@ -75,7 +75,7 @@ def from_torchvision(
         def move(source: nn.Module, target: nn.Module) -> tuple[str, ...]:
             return fit_by_name(target, source.state_dict(), what=name)
 
-        net, notes = built_at(build, load, size, name=name, move=move)
+        net, notes = built_at(build, load, size, move=move)
     elif weights is None and pretrained:
         net = _downloaded(name, architecture, entry)
     else:
@@ -111,6 +111,11 @@ def weights_entry(architecture: str, tag: str = "") -> Any:
             hint=f"Its weights: {', '.join(kinds.__members__)}.",
         )
     return kinds[tag]
+
+
+def has_tag(architecture: str, tag: str) -> bool:
+    """Whether torchvision has such weights of such a network."""
+    return architecture in names() and tag in models.get_model_weights(architecture).__members__
 
 
 def preprocessing_for(entry: Any) -> Preprocessing:

@@ -20,6 +20,7 @@ _DIALECTS = (
     ("img_encoder.", "a multimodal network"),
 )
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+_CLASSIFIERS = ("fc", "head", "classifier")
 _CLASSES = 1000
 _SHOWN = 3
 _DEFAULT = "Give the architecture that these weights were trained with as the backbone."
@@ -56,7 +57,8 @@ def _alike(state: Mapping[str, torch.Tensor], classifier: tuple[str, ...]) -> li
         if name.rpartition(".")[2] in _BUFFERS:
             continue
         shape = list(tensor.shape)
-        if name.rpartition(".")[0] in (*classifier, "fc", "head", "classifier") and shape:
+        layer = name.rpartition(".")[0]
+        if shape and (layer in classifier or layer.rpartition(".")[2] in _CLASSIFIERS):
             shape[0] = _CLASSES
         total += math.prod(shape)
     return with_parameters(total)

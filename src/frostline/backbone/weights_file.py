@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import struct
 import warnings
@@ -80,8 +79,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return _in_folder(path)
     if path.name.endswith(_INDEX):
         return _sharded(path)
-    _check_size(path)
-    loaded = _loaded(path)
+    _check_is_file(path)
+    loaded = _loaded(path, _kind(path))
     found = weights_in(loaded, what=f"Weights file {path}")
     tensors = found.tensors
     strange = next((name for name, tensor in tensors.items() if not _is_plain(tensor)), None)
@@ -169,10 +168,15 @@ def _sharded(path: Path) -> Checkpoint:
     return Checkpoint(tensors, (f"{len(files)} files were put together by {path.name}",))
 
 
-def _loaded(path: Path) -> Any:
+def _kind(path: Path) -> str:
+    with open_regular(path, at_most=WEIGHTS_BYTES) as stream:
+        kind = kind_of(path, stream.read(_HEAD))
+    _check_unpacked(path)
+    return kind
+
+
+def _loaded(path: Path, kind: str) -> Any:
     try:
-        with path.open("rb") as stream:
-            kind = kind_of(path, stream.read(_HEAD))
         if kind == "safetensors":
             return load_file(path)
         if kind == "numpy":
@@ -181,11 +185,9 @@ def _loaded(path: Path) -> Any:
         with passing_over(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
-    except BackboneError:
-        raise
     except _DAMAGE as error:
-        if isinstance(error, pickle.UnpicklingError) and (refused := refusal(path, error)):
-            raise refused from error
+        if isinstance(error, pickle.UnpicklingError):
+            raise refusal(path, error) from error
         cause = next(iter(str(error).splitlines()), "it is empty").rstrip(".")
         raise BackboneError(
             f"Weights file {path} cannot be read as plain weights: {cause}.",
@@ -199,21 +201,26 @@ def _arrays(path: Path) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(arrays[name].copy()) for name in arrays.files}
 
 
-def _check_size(path: Path) -> None:
-    """Refuse files that are no files, too large, or small only as long as they are packed."""
+def _check_is_file(path: Path) -> None:
+    """Refuse what is not there, no file, or too large."""
     try:
-        with open_regular(path, at_most=WEIGHTS_BYTES) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            unpacked = 0
-            if zipfile.is_zipfile(stream):
-                with zipfile.ZipFile(stream) as archive:
-                    unpacked = sum(entry.file_size for entry in archive.infolist())
+        open_regular(path, at_most=WEIGHTS_BYTES).close()
     except MissingFileError:
         raise BackboneError(f"Weights file {path} does not exist.", hint=_close_by(path)) from None
-    except (UnfitFileError, OSError) as error:
+    except UnfitFileError as error:
         raise BackboneError(f"Weights file {path} cannot be read: {error}.") from None
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse archives that are small only as long as they are packed."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
         raise BackboneError(f"Weights file {path} is a damaged archive: {error}.") from None
+    size = path.stat().st_size
     if unpacked > size:
         # torch.save packs nothing
         raise BackboneError(

@@ -6,6 +6,7 @@ import io
 import pickletools
 import re
 import struct
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,15 +49,13 @@ _ENDINGS = {
     ".engine": "an engine of TensorRT",
     ".mlmodel": "a model of Core ML",
 }
-#: modules whose functions act on the machine
+#: modules whose functions act on the machine, and such functions of Python itself
 _ACTING = (
     "os",
     "posix",
     "nt",
     "sys",
     "subprocess",
-    "builtins",
-    "__builtin__",
     "shutil",
     "socket",
     "runpy",
@@ -71,6 +70,24 @@ _ACTING = (
     "code",
     "codeop",
 )
+_ACTING_BUILTINS = (
+    "eval",
+    "exec",
+    "compile",
+    "open",
+    "input",
+    "getattr",
+    "setattr",
+    "delattr",
+    "globals",
+    "vars",
+    "__import__",
+    "breakpoint",
+    "apply",
+)
+_BUILTINS = ("builtins", "__builtin__")
+#: a pickle begins with this byte and its protocol; torch reads those up to 2 as data
+_PROTOCOL, _READ_UP_TO = 0x80, 2
 
 
 def kind_of(path: Path, head: bytes) -> str:
@@ -147,49 +164,65 @@ def _kind_of_archive(path: Path) -> str:
     return "torch"
 
 
-def refusal(path: Path, error: Exception) -> BackboneError | None:
-    """Say what a refused pickle wanted to call; None if it is only damaged.
+def refusal(path: Path, error: Exception) -> BackboneError:
+    """Say why a pickle is not read as data: what it wanted to call, or how it was written.
 
     Nothing of it is carried out: its instructions are read as text.
     """
     wanted = list(dict.fromkeys(_names_in(path)))
     said = _NAMED.search(str(error))
-    if said is not None:
-        wanted.insert(0, said[1].rstrip("."))
-    layers = [name for name in wanted if name.startswith("torch.nn.modules.")]
-    if layers:
-        whole = next((name for name in wanted if _is_class(name)), layers[0])
+    blamed = said[1].rstrip(".") if said is not None else None
+    if blamed is not None:
+        wanted.insert(0, blamed)
+    if any(name.startswith("torch.nn.modules.") for name in wanted):
+        whole = next((name for name in wanted if _is_of_somebody(name)), wanted[0])
         return BackboneError(
             f"Weights file {path} was refused: it holds a whole pickled network ({whole}), and "
             "loading it would run code of that class.",
             hint=f"Where it was made, save the weights alone: {_SAVE}",
         )
-    acting = next((name for name in wanted if name.partition(".")[0] in _ACTING), None)
-    blamed = acting or (said[1].rstrip(".") if said else None) or next(iter(wanted), None)
-    if blamed is None or (acting is None and said is None and _is_plain(blamed)):
-        return None
-    if _is_class(blamed):
+    acting = next((name for name in wanted if _acts(name)), None)
+    if acting is not None:
         return BackboneError(
-            f"Weights file {path} was refused: beside weights it holds an object of the class "
-            f"{blamed}, and loading that would run code of the class.",
+            f"Weights file {path} was refused: loading it would run code: {acting}.",
+            hint="Ask its author for a safetensors file, or for a plain state dict.",
+        )
+    if blamed is not None:
+        known = blamed.partition(".")[0] in sys.stdlib_module_names
+        why = "not read as data" if known else "and making one would run code of that class"
+        return BackboneError(
+            f"Weights file {path} was refused: beside weights it holds an object of {blamed}, "
+            f"{why}.",
             hint="If you trust it, save its weights alone: "
             "torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth').",
         )
     return BackboneError(
-        f"Weights file {path} was refused: loading it would run code: {blamed}.",
-        hint="Ask its author for a safetensors file, or for a plain state dict.",
+        f"Weights file {path} cannot be read as plain weights: {_how_written(path)}.",
+        hint="Use a safetensors file, or a state dict saved by torch.save.",
     )
 
 
-def _is_class(name: str) -> bool:
-    """Whether a name is a class of somebody, by the custom of writing classes."""
+def _acts(name: str) -> bool:
+    """Whether something that a pickle names does things, rather than holds them."""
     root, _, rest = name.partition(".")
-    last = rest.rpartition(".")[2]
-    return root not in (*_ACTING, "torch", "collections") and last[:1].isupper()
+    return root in _ACTING or (root in _BUILTINS and rest in _ACTING_BUILTINS)
 
 
-def _is_plain(name: str) -> bool:
-    return name.startswith(("torch.", "torch._", "collections.", "numpy", "_codecs."))
+def _is_of_somebody(name: str) -> bool:
+    """Whether a name is a class outside of PyTorch, by the custom of writing classes."""
+    root, _, rest = name.partition(".")
+    return root not in ("torch", "collections") and rest.rpartition(".")[2][:1].isupper()
+
+
+def _how_written(path: Path) -> str:
+    with path.open("rb") as stream:
+        head = stream.read(16)
+    if len(head) > 1 and head[0] == _PROTOCOL and head[1] > _READ_UP_TO:
+        return (
+            f"it was written by Python's pickle in protocol {head[1]}; PyTorch reads only its own "
+            "files, of protocol 2, without running what they hold"
+        )
+    return f"it begins with {head!r}, as no file of weights does, or it is damaged"
 
 
 def _names_in(path: Path) -> Iterator[str]:

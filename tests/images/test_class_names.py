@@ -15,7 +15,7 @@ import frostline
 from frostline.cli.main import app
 from frostline.errors import InputError
 from frostline.images.class_names import class_notes, combinations, unknown_class_hint
-from frostline.images.notes import Lookalikes, sentence
+from frostline.images.notes import Lookalikes, Respelled, sentence
 from frostline.images.sources import open_source
 
 Tree = Callable[[dict[str, int]], Path]
@@ -121,6 +121,23 @@ def test_every_source_notices_them(kind: str, tree: Tree) -> None:
     (note,) = open_source(source).notes
     assert isinstance(note, Lookalikes)
     assert [name for name, _ in note.groups[0]] == ["Cat", "cat"]
+
+
+def test_folders_that_differ_by_composed_accents_are_one_class(tree: Tree) -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    files = [f"{c}/{i}.png" for c in (composed, apart, "dog") for i in range(2)]
+    catalog = open_source(tree({name: i for i, name in enumerate(files)}))
+    assert catalog.classes == (composed, "dog")
+    assert catalog.labels.tolist() == [0, 0, 0, 0, 1, 1]
+    (note,) = catalog.notes
+    assert isinstance(note, Respelled)
+    assert dict(note.spellings) == {composed: 2, apart: 2}
+    # every image keeps a name of its own
+    assert len({row.name for row in catalog.rows}) == 6
+    assert [row.name for row in catalog.rows][:4:2] == [
+        f"{composed}/0.png",
+        f"{composed}/0.png (2)",
+    ]
 
 
 def test_a_fit_says_and_writes_what_it_noticed(

@@ -7,10 +7,12 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 
 from frostline.errors import did_you_mean
-from frostline.images.naming import natural_key, some
-from frostline.images.notes import Combinations, Lookalikes, Note
+from frostline.images.listing import Found
+from frostline.images.naming import natural_key, printable, some
+from frostline.images.notes import Combinations, Lookalikes, Note, Respelled
 
 #: between labels of a list, and hardly ever inside the name of one class
 _STRONG = ("|", ";")
@@ -44,6 +46,22 @@ def class_notes(counts: Mapping[str, int]) -> list[Note]:
     if combined:
         notes.append(Combinations(tuple(combined), sum(counts[name] for name in combined)))
     return notes
+
+
+def respelled_folders(root: Path, found: Iterable[Found]) -> list[Note]:
+    """Return classes of several folders whose names compose accented letters in another way."""
+    spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for image in found:
+        if not image.class_name.isascii() and isinstance(image.origin, Path):
+            parts = image.origin.parts[len(root.parts) :]
+            written = next((part for part in parts if printable(part) == image.class_name), None)
+            if written is not None:
+                spellings[image.class_name][written] += 1
+    return [
+        Respelled(name, tuple(written.most_common()))
+        for name, written in sorted(spellings.items())
+        if len(written) > 1
+    ]
 
 
 def likeness(name: str) -> str:

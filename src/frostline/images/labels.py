@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -175,17 +174,3 @@ def _respelled(values: Sequence[Any], texts: Sequence[str]) -> list[Note]:
         for text, found in sorted(spellings.items())
         if text and len(found) > 1
     ]
-
-
-def respelled_name(names: Sequence[tuple[str, int]]) -> list[Note]:
-    """Return names that differ only by composed accents, which are read as one.
-
-    Parameters
-    ----------
-    names : sequence of (str, int)
-        Names as they are written, and how many images each has.
-    """
-    one: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-    for name, images in names:
-        one[unicodedata.normalize("NFC", name)].append((name, images))
-    return [Respelled(printable(n), tuple(all_)) for n, all_ in one.items() if len(all_) > 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from frostline.images.catalog import Part, Unreadable
@@ -31,3 +31,16 @@ class Listing:
     unreadable: list[Unreadable] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     folders: list[tuple[Part, str]] = field(default_factory=list)
+
+    def tell_names_apart(self) -> None:
+        """Number images that bear one name: two files may differ only by composed accents."""
+        if len({found.name for found in self.found}) == len(self.found):
+            return
+        taken = {found.name for found in self.found}
+        seen: set[str] = set()
+        for i, found in enumerate(self.found):
+            name, number = found.name, 2
+            while name in seen or (name in taken and name != found.name):
+                name, number = f"{found.name} ({number})", number + 1
+            seen.add(name)
+            self.found[i] = replace(found, name=name)

@@ -12,7 +12,7 @@ from typing import Any
 from frostline.errors import InputError, SettingsError, UnreadableImageError, did_you_mean
 from frostline.files import os_reason
 from frostline.images.catalog import Catalog, ImageRow, Part, Unreadable
-from frostline.images.class_names import class_notes, unknown_class_hint
+from frostline.images.class_names import class_notes, respelled_folders, unknown_class_hint
 from frostline.images.decode import EXTENSIONS
 from frostline.images.folders import LAYOUT, list_folder
 from frostline.images.frames import is_frame, list_frame
@@ -241,6 +241,7 @@ def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Prog
 
 def _take_note(listing: Listing, progress: Progress) -> None:
     """Say what was understood of a source, and what its names of classes look like."""
+    listing.tell_names_apart()
     listing.notes += class_notes(Counter(found.class_name for found in listing.found))
     for note in listing.notes:
         progress.note(sentence(note))
@@ -270,6 +271,7 @@ def _list_path(
         # compile first: a wrong setting should not have to wait for a long listing
         pattern = _compiled(group_by)
         listing = list_folder(path, given=folders, known=known)
+        listing.notes += respelled_folders(path, listing.found)
         return listing if pattern is None else _grouped(listing, pattern, progress)
     if folders and path.is_file():
         raise _no_folder(str(given), folders)

@@ -194,6 +194,14 @@ def test_data_are_checked(tiny: TransferClassifier, tmp_path: Path) -> None:
             fitted.predict(nothing)
 
 
+def test_classes_that_look_alike_are_noted(tiny: TransferClassifier) -> None:
+    X, y = digits(24)
+    names = np.array(["Sound", "sound", "cracked"])[y]
+    counts = [int((names == name).sum()) for name in ("Sound", "sound")]
+    (note, *_) = clone(tiny).fit(X, names).metrics_["notes"]
+    assert "'Sound' ({}) and 'sound' ({})".format(*counts) in note
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -132,7 +132,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ``n_train``; ``estimate``: accuracy with a 95 % interval on training images that did not
         teach the weights that judged them (``method`` says how), or None where there are none.
         The plan was chosen by such scores, so it is a little too good; then ``frozen_verified``,
-        ``engine``, ``images_computed`` (0: all came from the store) and ``seconds`` by phase.
+        ``engine``, ``images_computed`` (0: all came from the store), ``seconds`` by phase, and
+        ``notes`` on what was noticed among images and classes.
     n_features_in_ : int
         Columns of the table, where tables are accepted.
     pixel_range_ : (float, float)
@@ -420,6 +421,7 @@ def _metrics(prepared: Prepared, fitted: Fitted, clock: Stopwatch, seed: int) ->
         "engine": task.store.engine,
         "images_computed": task.store.computed,
         "seconds": clock.report(),
+        "notes": prepared.audit.notes,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from frostline import evaluate, load
 from frostline.cli.main import app
 from frostline.errors import InputError
 from frostline.images.notes import MendedPaths
@@ -129,8 +131,6 @@ def test_the_command_line_says_it_once_with_an_example(tree: Tree) -> None:
     root = tree({name: i for i, name in enumerate(FILES)})
     path = table(root, lambda n: n[:-4].replace("/", "\\"))
     lines = path.read_text().replace(",cat", ",{0}").replace(",dog", ",{1}")
-    from frostline import load
-
     path.write_text(lines.format(*load(MODEL).classes))
     said = CliRunner().invoke(app, ["evaluate", str(MODEL), str(path)], env={"COLUMNS": "300"})
     assert said.exit_code == 0, said.output
@@ -139,3 +139,9 @@ def test_the_command_line_says_it_once_with_an_example(tree: Tree) -> None:
     assert "'cat\\0' is cat/0.png" in words
     assert "4 paths have no ending" in words
     assert "4 images" in said.stdout
+    as_json = CliRunner().invoke(app, ["evaluate", str(MODEL), str(path), "--json"])
+    notes = json.loads(as_json.stdout)["notes"]
+    assert notes == list(evaluate(MODEL, path).notes)
+    assert [note.split(";")[0] for note in notes] == [
+        "4 paths are written with backslashes", "4 paths have no ending",
+    ]  # fmt: skip

@@ -12,6 +12,7 @@ from frostline.artifact.model import Model
 from frostline.errors import InputError, UnreadableImageError
 from frostline.evaluation.scores import Scores, score
 from frostline.images.catalog import Catalog, Unreadable
+from frostline.images.notes import sentence
 from frostline.images.sources import Source, open_for_evaluation, source_name
 from frostline.images.understood import Understood
 from frostline.progress import NullProgress, Progress
@@ -56,6 +57,8 @@ class Evaluation:
     acquainted : Acquainted or None
         Images that the run of the model has used before. None where that cannot be told: the
         model is not in a run folder, or in one without a whole ``catalog.csv``.
+    notes : tuple of str
+        How the source was read where it could not be taken as it is.
     """
 
     scores: Scores
@@ -63,6 +66,7 @@ class Evaluation:
     unreadable: tuple[Unreadable, ...]
     understood: Understood
     acquainted: Acquainted | None = None
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(run: str | Path, source: Source, *, progress: Progress | None = None) -> Evaluation:
@@ -88,7 +92,7 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
     """
     model = Model.load(run)
     catalog = open_for_evaluation(source, model.classes, progress=progress)
-    understood = Understood.of(catalog)
+    understood, notes = Understood.of(catalog), tuple(map(sentence, catalog.notes))
     manifest = manifest_of(model.folder, n_train=model.card.n_train)
     acquainted = None
     if manifest is not None:
@@ -108,7 +112,7 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
         rest = " that did not teach the model" if acquainted and acquainted.left_out else ""
         raise InputError(f"No image of {source_name(source)}{rest} could be read.")
     scores = score(np.stack(probabilities), np.array(truth))
-    return Evaluation(scores, model.classes, tuple(unreadable), understood, acquainted)
+    return Evaluation(scores, model.classes, tuple(unreadable), understood, acquainted, notes)
 
 
 def _strangers(catalog: Catalog, manifest: Manifest, name: str) -> tuple[Catalog, Acquainted]:

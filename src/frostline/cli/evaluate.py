@@ -26,7 +26,9 @@ def show_evaluation(run: Path, source: Path, *, as_json: bool) -> None:
         err.print(Text(f"Left out: {visible(row.path)}: {row.reason}", style="yellow"))
     if as_json:
         unreadable = [{"path": r.path, "reason": r.reason} for r in result.unreadable]
-        write_json({**found, "unreadable": unreadable, **_known(result.acquainted)})
+        notes = list(result.notes)
+        known = _known(result.acquainted)
+        write_json({**found, "unreadable": unreadable, **known, "notes": notes})
         return
     low, high = result.scores.accuracy_interval
     out.print(

@@ -65,7 +65,7 @@ def test_a_fit_says_what_it_read(brain: Path, tmp_path: Path, tiny_network: dict
     assert said.exit_code == 0, said.output
     read = "18 images of 3 classes: 12 train (Training), 6 test (Testing)"
     rest = (
-        "4 not images (3 .heic, such as Training/digit 0/p0.HEIC; 1 .txt, "
+        "4 files that are not read as images (3 .heic, such as Training/digit 0/p0.HEIC; 1 .txt, "
         "Training/digit 1/notes.txt), 1 hidden (Testing/.ipynb_checkpoints), "
         "3 outside the parts (such as holiday/digit 0/"
     )
@@ -169,7 +169,10 @@ def test_a_prediction_names_what_it_does_not_read(tmp_path: Path) -> None:
     said = command("predict", MODEL, folder, "--json")
     assert said.exit_code == 0, said.output
     assert len(json.loads(said.stdout)) == 1
-    assert "3 not images (2 .heic, such as a.HEIC; 1 .txt, notes.txt)" in text(said.stderr)
+    assert (
+        "3 files that are not read as images (2 .heic, such as a.HEIC; 1 .txt, notes.txt)"
+        in text(said.stderr)
+    )
     assert "1 link to a folder already seen (again)" in text(said.stderr)
     (folder / "0.png").unlink()
     said = command("predict", MODEL, folder)

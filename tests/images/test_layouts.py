@@ -143,6 +143,18 @@ def test_parts_that_may_be_one_or_two_are_refused(one: str, other: str, tree: Tr
     assert counts(catalog) == {"train": 4, "val": 4, "test": 4}
 
 
+@pytest.mark.parametrize("other", ["vaild", "extra", "Prueba", "fold2"])
+def test_what_holds_the_classes_of_a_part_may_be_one(other: str, tree: Tree) -> None:
+    root = tree(images(below(["train", other])))
+    said, hint = refused(root)
+    assert f"'train' and {other!r}, which hold the same folders (cat, dog)" in said
+    assert f"--train train --test {other}" in hint
+    assert "--train ." in hint
+    catalog = open_source(root, folders={"train": "train", "val": other})
+    assert counts(catalog) == {"train": 4, "val": 4}
+    assert open_source(root, folders={"train": "."}).classes == tuple(sorted(["train", other]))
+
+
 def test_two_forms_of_one_word_are_one_part(tree: Tree) -> None:
     catalog = open_source(tree(images(below(["train", "val", "validation"]))))
     assert counts(catalog) == {"train": 4, "val": 8}
@@ -172,6 +184,15 @@ def test_parts_in_a_wrapper(tree: Tree) -> None:
     root = tree({**images(below(["images/train", "images/val"])), "labels/train/0.txt": -1})
     catalog = open_source(root)
     assert counts(catalog) == {"train": 4, "val": 4}
+
+
+@pytest.mark.parametrize("loose", ["cover.png", "pets/cover.png"])
+def test_a_wrapper_with_images_of_its_own_is_named(loose: str, tree: Tree) -> None:
+    root = tree({**images(below(["pets"])), loose: 9})
+    said, hint = refused(root)
+    assert "one class folder, 'pets'" in said
+    assert "If its folders (cat, dog) are the classes: --train pets" in hint
+    assert open_source(root, folders={"train": "pets"}).classes == ("cat", "dog")
 
 
 def test_an_evaluation_does_not_step_into_a_class(tree: Tree) -> None:

@@ -99,6 +99,7 @@ class _Reader:
             elif chosen or not self.classes.read_parts_inside(base):
                 part: Part | None = "train" if chosen else None
                 self.classes.read(base, part, settled=not self.fits)
+                self._check_one_class(base)
                 self._read_parts(chosen, within=None)
         self.classes.finish()
         if not self.listing.found:
@@ -196,6 +197,7 @@ class _Reader:
         }
         # one class among others that happens to bear such a name, unless classes repeat inside
         if rest and (len(named) == 1 or "train" not in parts) and not repeated:
+            self._check_alike(nested, rest)
             return None
         if repeated:
             raise self._refused(
@@ -223,6 +225,24 @@ class _Reader:
         for folder in unlabelled:
             self._leave_out(folder)
         return named
+
+    def _check_alike(self, nested: list[Named], rest: list[Folder]) -> None:
+        """Refuse train/cat beside vaild/cat or extra/cat: another part, or another class."""
+        if not nested or self.known:
+            return
+        part = nested[0]
+        inside = {one.label for one in self.scan.folders_with_images(part.folder)}
+        for other in rest:
+            same = inside & {one.label for one in self.scan.folders_with_images(other)}
+            if same:
+                as_parts = f"--{part.part} {shlex.quote(part.folder.name)}"
+                option = "test" if part.part == "train" else "train"
+                raise self._refused(
+                    f"has {part.folder.label!r} and {other.label!r}, which hold the same folders "
+                    f"({some(sorted(same))}).",
+                    f"If both are parts, name them, such as {as_parts} --{option} "
+                    f"{shlex.quote(other.name)}; if they are the classes, say so with --train .",
+                )
 
     def _check_train(self, named: list[Named], flat: list[Named]) -> None:
         """Make sure that there is something to learn from."""
@@ -278,6 +298,19 @@ class _Reader:
     def _refused(self, said: str, hint: str, *, otherwise: str = LAYOUT) -> InputError:
         """Return the error; only a fit has settings that settle it."""
         return InputError(f"{self.source} {said}", hint=hint if self.fits else otherwise)
+
+    def _check_one_class(self, base: Folder) -> None:
+        """Name the inner folders where all images lie in one class: they may be the classes."""
+        if not self.fits or len({found.class_name for found in self.listing.found}) != 1:
+            return
+        folder = next(iter(self.scan.folders_with_images(base)))
+        inside = [one.label for one in self.scan.folders_with_images(folder)]
+        if len(inside) > 1:
+            raise self._refused(
+                f"has one class folder, {folder.label!r}; a classifier needs at least two classes.",
+                f"If its folders ({some(inside)}) are the classes: --train "
+                f"{shlex.quote(folder.name)}",
+            )
 
     # ------------------------------------------------------------------ folders around classes
 

@@ -15,7 +15,10 @@ from frostline.images.naming import counted
 _ENDINGS = 4
 #: how each kind is counted: of one, of several
 _WORDS: dict[Kind, tuple[str, str]] = {
-    "not an image": ("not an image", "not images"),
+    "not an image": (
+        "file that is not read as an image",
+        "files that are not read as images",
+    ),
     "hidden": ("hidden", "hidden"),
     "outside class folders": ("outside class folders", "outside class folders"),
     "outside the parts": ("outside the parts", "outside the parts"),

@@ -123,6 +123,19 @@ def test_every_source_notices_them(kind: str, tree: Tree) -> None:
     assert [name for name, _ in note.groups[0]] == ["Cat", "cat"]
 
 
+def test_a_part_with_another_spelling_of_a_class_is_explained(tree: Tree) -> None:
+    files = ["train/cat/0", "train/cat/1", "train/dog/0", "train/dog/1", "test/Cat/0"]
+    root = tree({f"{name}.png": i for i, name in enumerate(files)})
+    with pytest.raises(InputError, match="There is 'cat', which differs only by case"):
+        open_source(root)
+    labels = ["001", "001", "002", "002", "1"]
+    rows = zip(files, labels, strict=True)
+    lines = [f"{name}.png,{label},{name.split('/')[0]}" for name, label in rows]
+    (root / "t.csv").write_text("\n".join(["path,label,split", *lines]))
+    with pytest.raises(InputError, match=r"There is '001'\. Zeros get lost"):
+        open_source(root / "t.csv")
+
+
 def test_folders_that_differ_by_composed_accents_are_one_class(tree: Tree) -> None:
     composed, apart = "caf\u00e9", "cafe\u0301"
     files = [f"{c}/{i}.png" for c in (composed, apart, "dog") for i in range(2)]

@@ -133,6 +133,7 @@ def test_written_lists_of_one_label_are_read_and_said() -> None:
     assert texts == ["cat", "dog", "cat"]
     assert notes == [ListsOfOne(2, "['cat']", "cat")]
     assert read(["[1]", "(2)", "[0 1 0]"[:1], "[x]"])[0] == ["1", "(2)", "[", "[x]"]
+    assert read(["(0, 10)", "(0.5, 3]"])[0] == ["(0, 10)", "(0.5, 3]"]
     # as NumPy prints rows
     assert read(["[0. 1.]", "[1. 0.]"]) == (["1", "0"], [OneHotLabels(2)])
 

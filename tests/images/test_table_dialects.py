@@ -126,6 +126,15 @@ def test_read_and_said(dialect: str, root: Path) -> None:
     assert listed(root, content).notes == tuple(notes)
 
 
+def test_a_class_may_bear_the_name_of_a_column(root: Path) -> None:
+    """Without a header, the first label is no reason to take the first line for one."""
+    for label in ("id", "image", "class", "y", "set"):
+        (root / "t.csv").write_text(ROWS.replace(",cat", f",{label}"))
+        catalog = open_source(root / "t.csv")
+        assert set(catalog.classes) == {label, "dog"}
+        assert len(catalog) == 4
+
+
 def test_a_column_that_names_parts_is_a_split(root: Path) -> None:
     lines = with_columns("path,label,data set", lambda n: f"{n},x{n[4]},train")
     (root / "t.csv").write_text(lines)

@@ -169,7 +169,7 @@ class Catalog:
             raise InputError(
                 f"All {len(self.rows)} images of {self.source} belong to one class, "
                 f"{self.classes[0]!r}; a classifier needs at least two.",
-                hint="Put every class into a folder of its own.",
+                hint="Put every class into a folder of its own, or give it a label of its own.",
             )
         given = any(part is not None for part in self.parts)
         learn = Counter(row.label for row in self.rows if row.part in (None, "train"))

@@ -102,6 +102,14 @@ def _pieces(name: str, sign: str) -> set[str]:
 
 def unknown_class_hint(unknown: Sequence[str], classes: Sequence[str]) -> str:
     """Return what may have become of classes that a model does not know."""
+    return spelling_hint(unknown, classes, known="It knows") or (
+        f"It knows {some([repr(name) for name in classes], limit=12)}."
+    )
+
+
+def spelling_hint(unknown: Sequence[str], classes: Iterable[str], *, known: str) -> str:
+    """Return which class is meant by names that are none, if one looks alike; else nothing."""
+    classes = list(classes)
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in classes:
         alike[likeness(name)].append(name)
@@ -109,14 +117,11 @@ def unknown_class_hint(unknown: Sequence[str], classes: Sequence[str]) -> str:
         for other in alike.get(likeness(name), ()):
             if _is_number(name) and _is_number(other):
                 return (
-                    f"It knows {other!r}. Zeros get lost where labels are read as numbers: in "
+                    f"{known} {other!r}. Zeros get lost where labels are read as numbers: in "
                     "pandas use read_csv(..., dtype=str), in a spreadsheet format them as text."
                 )
-            return f"It knows {other!r}, which differs only by case, spaces or signs."
-    return (
-        did_you_mean(unknown[0], classes)
-        or f"It knows {some([repr(name) for name in classes], limit=12)}."
-    )
+            return f"{known} {other!r}, which differs only by case, spaces or signs."
+    return did_you_mean(unknown[0], classes)
 
 
 def _is_number(text: str) -> bool:

@@ -19,7 +19,7 @@ _ALIASES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("filename", "file", "filepath", "file_path", "file_name", "image_path", "img_path",
          "image_file", "filenames", "filepaths", "files", "paths"),
         ("image", "img", "photo", "picture", "image_name", "img_name", "images"),
-        ("id", "image_id", "img_id", "name"),
+        ("id", "image_id", "img_id", "imageid", "id_code", "file_id", "name"),
     ),
     "label": (
         ("labels", "class", "class_name", "classname", "class_label", "classes", "category",

@@ -99,6 +99,9 @@ def _parsed(text: str) -> list[Any] | tuple[Any, ...] | None:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None
+    if isinstance(value, tuple) and not all(isinstance(item, str) for item in value):
+        # "(0, 10)" may as well be the name of an interval
+        return None
     return value if isinstance(value, (list, tuple)) else None
 
 

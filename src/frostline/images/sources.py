@@ -12,7 +12,12 @@ from typing import Any
 from frostline.errors import InputError, SettingsError, UnreadableImageError, did_you_mean
 from frostline.files import os_reason
 from frostline.images.catalog import Catalog, ImageRow, Part, Unreadable
-from frostline.images.class_names import class_notes, respelled_folders, unknown_class_hint
+from frostline.images.class_names import (
+    class_notes,
+    respelled_folders,
+    spelling_hint,
+    unknown_class_hint,
+)
 from frostline.images.decode import EXTENSIONS
 from frostline.images.folders import LAYOUT, list_folder
 from frostline.images.frames import is_frame, list_frame
@@ -346,7 +351,8 @@ def _classes(source: str, listing: Listing) -> tuple[str, ...]:
             raise InputError(
                 f"{source}: {some([repr(name) for name in names])} in {part!r} "
                 "has no images in the training part.",
-                hint=did_you_mean(names[0], learn) or "Every class needs training images.",
+                hint=spelling_hint(names, learn, known="There is")
+                or "Every class needs training images.",
             )
     return tuple(sorted(learn, key=natural_key))
 

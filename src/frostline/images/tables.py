@@ -10,7 +10,7 @@ from typing import Any
 from frostline.errors import InputError, did_you_mean
 from frostline.files import UnfitFileError, read_regular
 from frostline.images.catalog import Part
-from frostline.images.columns import Table, is_headed, labels_of_marks, roles_of
+from frostline.images.columns import Table, comparable, is_headed, labels_of_marks, roles_of
 from frostline.images.decode import EXTENSIONS
 from frostline.images.labels import LOST_NAMES, read_labels
 from frostline.images.listing import Found, Listing
@@ -139,11 +139,14 @@ def _roles_without_header(title: str, folder: Path, table: Table) -> tuple[str, 
     InputError
         If the first line names an image, and it cannot be told what the other columns hold.
     """
-    if is_headed(table.names):
+    names = table.names[:_LOOKED_AT]
+    if any(comparable(name) in ("path", "label") for name in names):
         return ()
     finder = PathFinder(folder)
-    names = table.names[:_LOOKED_AT]
     named = [PurePath(name.replace("\\", "/")).suffix.lower() in EXTENSIONS for name in names]
+    # a class may bear the name of a column, an image hardly
+    if not any(named) and is_headed(table.names):
+        return ()
     if not any(named):
         at = f"{title}, the first line"
         named = [bool(name) and finder.find(name, at=at) is not None for name in names]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from frostline.errors import FrostlineError, InputError, SettingsError
 from frostline.images.catalog import Catalog, Part
@@ -286,6 +287,28 @@ def test_what_is_left_out_is_told_by_ending_with_an_example(tree: Tree) -> None:
         (".heic", 2, "cat/p0.HEIC"), (".txt", 1, "dog/a.txt"), ("", 1, "dog/b.png.1"),
     }  # fmt: skip
     assert catalog.ignored == {"not an image": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.JPG_large", "JPEG"), ("b.jpg.1", "JPEG"), ("0f3a9c", "PNG"), ("c.dat", "WebP")],
+)
+def test_images_called_otherwise_are_said(name: str, kind: str, tree: Tree) -> None:
+    root = tree({**images(["cat", "dog"]), "cat/a.txt": -1, "cat/b.bin": -1})
+    Image.new("RGB", (8, 8)).save(root / "cat" / name, kind)
+    catalog = open_source(root)
+    assert len(catalog) == 4
+    said = f"1 image was left out for the ending of the name ({kind}, such as cat/{name})"
+    assert said in notes(catalog)
+
+
+def test_a_folder_of_images_called_otherwise(tree: Tree) -> None:
+    root = tree(images(["cat", "dog"]))
+    for path in root.rglob("*.png"):
+        path.rename(path.with_suffix(""))
+    said, hint = refused(root)
+    assert "has no images, only other files (4 without ending)" in said
+    assert "4 images were left out for the ending of the name (PNG, such as cat/0)" in hint
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")

@@ -10,8 +10,10 @@ from frostline.artifact.model import Model
 from frostline.cli.console import err
 from frostline.cli.prediction_formats import print_csv, print_json, print_table
 from frostline.errors import InputError, UnreadableImageError
+from frostline.images.folder_notes import folder_sentence
 from frostline.images.folders import instead
 from frostline.images.naming import visible
+from frostline.images.odd_endings import odd_endings
 from frostline.images.scanning import files_below
 from frostline.images.understood import left_out_in_words
 
@@ -60,5 +62,7 @@ def expand(images: list[Path]) -> list[Path]:
         if left_out:
             said = f"Left out of {path}: {left_out_in_words(left_out)}."
             err.print(Text(visible(said), style="yellow"))
+        if (odd := odd_endings(left_out)) is not None:
+            err.print(Text(folder_sentence(odd), style="yellow"))
         found += sorted(Path(file.path) for file in files)
     return found

@@ -61,8 +61,26 @@ class LikeMasks:
     example: str
 
 
+@dataclass(frozen=True, slots=True)
+class OddEndings:
+    """Files that begin like images of some kinds, but are called otherwise, and the first."""
+
+    images: int
+    kinds: tuple[str, ...]
+    example: str
+
+
 #: everything that can be said of folders
-FolderNote = InnerFolder | FlatFolder | OnlyFolders | SameFolders | PartsInside | Masks | LikeMasks
+FolderNote = (
+    InnerFolder
+    | FlatFolder
+    | OnlyFolders
+    | SameFolders
+    | PartsInside
+    | Masks
+    | LikeMasks
+    | OddEndings
+)
 
 
 def folder_sentence(note: FolderNote) -> str:
@@ -103,4 +121,11 @@ def folder_sentence(note: FolderNote) -> str:
                 f"{counted(images, 'image is', 'images are')} called like a mask of another, such "
                 f"as {example}, and read like any other. What is a mask should be moved out; or "
                 "give a table (path,label)."
+            )
+        case OddEndings(images, kinds, example):
+            were = counted(images, "image was", "images were")
+            return (
+                f"{were} left out for the ending of the name ({', '.join(kinds)}, such as "
+                f"{example}). Rename them; in a table (path,label), or named one by one, they are "
+                "read as they are."
             )

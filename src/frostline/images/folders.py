@@ -9,11 +9,12 @@ from pathlib import Path
 from frostline.errors import InputError
 from frostline.images.catalog import Part
 from frostline.images.class_folders import ClassFolders
-from frostline.images.folder_notes import FlatFolder, InnerFolder
+from frostline.images.folder_notes import FlatFolder, InnerFolder, folder_sentence
 from frostline.images.given_folders import Named, given_folders
 from frostline.images.left_out import Tally
 from frostline.images.listing import Listing
 from frostline.images.naming import some
+from frostline.images.odd_endings import odd_endings
 from frostline.images.parts import is_unlabelled, spelled_among
 from frostline.images.scanning import Folder, Scan, folder_at
 from frostline.images.wrappers import (
@@ -102,6 +103,9 @@ class _Reader:
                 self._check_one_class(base)
                 self._read_parts(chosen, within=None)
         self.classes.finish()
+        odd = odd_endings(self.listing.left_out)
+        if odd is not None:
+            self.listing.notes.append(odd)
         if not self.listing.found:
             self._explain_nothing()
         return self.listing
@@ -340,7 +344,9 @@ class _Reader:
             raise InputError(
                 f"No image in {root} can be reached: {first.path}: {first.reason}.", hint=LAYOUT
             )
-        raise InputError(f"Folder {root} has no images{instead(listing.left_out)}.", hint=LAYOUT)
+        odd = odd_endings(listing.left_out)
+        hint = LAYOUT if odd is None else folder_sentence(odd)
+        raise InputError(f"Folder {root} has no images{instead(listing.left_out)}.", hint=hint)
 
 
 def _options(named: list[Named]) -> str:

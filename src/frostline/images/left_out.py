@@ -16,8 +16,8 @@ Kind = Literal[
     "link to a folder already seen",
     "mask of another image",
 ]
-#: files of one ending whose names are kept, so that somebody can look at what they are
-_KEPT = 8
+#: files of one ending that are remembered, so that somebody can look at what they are
+_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class LeftOut:
     ending : str
         Of files that are not read as images, their file name ending in lower case; "" for those
         without one, and for anything else.
-    paths : tuple of str
-        A few of them on disk, in order of name.
+    files : tuple of (str, str)
+        The first few hundred such files: name in the source, and path on disk.
     """
 
     kind: Kind
     count: int
     example: str
     ending: str = ""
-    paths: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Tally:
     ) -> None:
         """Count ``count`` more entries of one kind."""
         if count:
-            self._merge(LeftOut(kind, count, example, ending, (path,) if path else ()))
+            self._merge(LeftOut(kind, count, example, ending, ((example, path),) if path else ()))
 
     def merge(self, other: Tally) -> None:
         """Count what another tally counted."""
@@ -67,9 +67,9 @@ class Tally:
         if known is None:
             self._found[more.kind, more.ending] = more
             return
-        paths = known.paths if len(known.paths) >= _KEPT else (*known.paths, *more.paths)[:_KEPT]
+        files = known.files if len(known.files) >= _KEPT else (*known.files, *more.files)[:_KEPT]
         self._found[more.kind, more.ending] = LeftOut(
-            known.kind, known.count + more.count, known.example, known.ending, paths
+            known.kind, known.count + more.count, known.example, known.ending, files
         )
 
     def __iter__(self) -> Iterator[LeftOut]:

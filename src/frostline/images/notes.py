@@ -15,6 +15,7 @@ from frostline.images.folder_notes import (
     InnerFolder,
     LikeMasks,
     Masks,
+    OddEndings,
     OnlyFolders,
     PartsInside,
     SameFolders,
@@ -134,6 +135,7 @@ def sentence(note: Note) -> str:
             | PartsInside()
             | Masks()
             | LikeMasks()
+            | OddEndings()
         ):
             return folder_sentence(note)
         case Lookalikes(groups):

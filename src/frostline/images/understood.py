@@ -73,8 +73,8 @@ class Understood:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON types."""
-        left_out = [replace(one, paths=()) for one in self.left_out]
-        shown = [{k: v for k, v in asdict(one).items() if k != "paths"} for one in left_out]
+        left_out = [asdict(replace(one, files=())) for one in self.left_out]
+        shown = [{k: v for k, v in one.items() if k != "files"} for one in left_out]
         parts = [{**asdict(one), "folders": list(one.folders)} for one in self.parts]
         return {"classes": self.classes, "parts": parts, "left_out": shown}
 

@@ -1,0 +1,57 @@
+"""Images whose names do not say so: photo.jpg_large, photo.jpg.1, a name without ending."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from frostline.files import UnfitFileError, open_regular
+from frostline.images.excess import FILE_BYTES
+from frostline.images.folder_notes import OddEndings
+from frostline.images.left_out import LeftOut
+
+#: how files of the kinds that are read begin
+_BEGINNINGS: dict[bytes, str] = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+}
+#: endings of files that lie beside images in great numbers and are none
+_TEXT = frozenset((".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".md", ".html"))
+#: files that are looked at, so that listing stays quick
+_MOST = 400
+
+
+def odd_endings(left_out: Iterable[LeftOut]) -> OddEndings | None:
+    """Return how many files begin like images that could be read, but are called otherwise.
+
+    At most a few hundred files are looked at.
+    """
+    looked_at = 0
+    kinds: Counter[str] = Counter()
+    example = ""
+    for one in left_out:
+        if one.kind != "not an image" or one.ending in _TEXT:
+            continue
+        for name, path in one.files[: _MOST - looked_at]:
+            looked_at += 1
+            kind = _kind(Path(path))
+            if kind:
+                kinds[kind] += 1
+                example = example or name
+    if not kinds:
+        return None
+    return OddEndings(sum(kinds.values()), tuple(kinds), example)
+
+
+def _kind(path: Path) -> str | None:
+    try:
+        with open_regular(path, at_most=FILE_BYTES) as stream:
+            start = stream.read(16)
+    except (UnfitFileError, OSError):
+        return None
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WebP"
+    return next((kind for begin, kind in _BEGINNINGS.items() if start.startswith(begin)), None)

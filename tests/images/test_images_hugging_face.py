@@ -188,7 +188,7 @@ def test_labels_follow_the_rules_of_tables(
     catalog = open_source(given)
     assert catalog.classes == classes
     if notes is None:
-        notes = (Respelled("a", (("a", 2), ("a ", 2))),)
+        notes = (Respelled(((("a", 2), ("a ", 2)),)),)
     assert catalog.notes == notes
 
 

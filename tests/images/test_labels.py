@@ -145,8 +145,7 @@ def test_spellings_that_are_one_class_are_said_with_counts(tree: Tree) -> None:
         catalog = open_source(source)
         assert catalog.classes == (composed, "cat")
         assert catalog.notes == (
-            Respelled(composed, ((apart, 2), (composed, 1))),
-            Respelled("cat", (("cat", 2), ("cat ", 1))),
+            Respelled((((apart, 2), (composed, 1)), (("cat", 2), ("cat ", 1)))),
         )
     assert "'cafe\\u0301' (2) and 'caf\\xe9' (1)" in sentence(catalog.notes[0])
     # nothing to say where all are written alike

@@ -57,11 +57,10 @@ def respelled_folders(root: Path, found: Iterable[Found]) -> list[Note]:
             written = next((part for part in parts if printable(part) == image.class_name), None)
             if written is not None:
                 spellings[image.class_name][written] += 1
-    return [
-        Respelled(name, tuple(written.most_common()))
-        for name, written in sorted(spellings.items())
-        if len(written) > 1
+    groups = [
+        tuple(written.most_common()) for _, written in sorted(spellings.items()) if len(written) > 1
     ]
+    return [Respelled(tuple(groups))] if groups else []
 
 
 def likeness(name: str) -> str:

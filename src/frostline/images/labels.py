@@ -172,8 +172,9 @@ def _respelled(values: Sequence[Any], texts: Sequence[str]) -> list[Note]:
     for value, text in zip(values, texts, strict=True):
         if text in changed and isinstance(value, str):
             spellings[text][value] += 1
-    return [
-        Respelled(text, tuple(found.most_common()))
+    groups = [
+        tuple(found.most_common())
         for text, found in sorted(spellings.items())
         if text and len(found) > 1
     ]
+    return [Respelled(tuple(groups))] if groups else []

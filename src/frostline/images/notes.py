@@ -47,10 +47,9 @@ class Combinations:
 
 @dataclass(frozen=True, slots=True)
 class Respelled:
-    """One class whose labels are written in several ways: its name, and (label, images) of each."""
+    """Classes whose labels are written in several ways: groups of (label, number of images)."""
 
-    name: str
-    spellings: tuple[tuple[str, int], ...]
+    groups: tuple[tuple[tuple[str, int], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +151,10 @@ def sentence(note: Note) -> str:
                 "combination is a class of its own; several labels for one image cannot be "
                 "learned yet."
             )
-        case Respelled(name, spellings):
+        case Respelled(groups):
             return (
-                f"Class {name!r} is written in several ways, which are read as one: "
-                f"{_groups((spellings,), show=ascii)}."
+                "Labels that differ only by spaces at their ends or by how accents are composed "
+                f"are read as one class: {_groups(groups, show=ascii)}."
             )
         case MendedPaths(how, images, written, read):
             one, many, reading = _MENDED[how]

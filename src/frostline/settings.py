@@ -45,7 +45,7 @@ class Settings(BaseModel):
         Side of the square input in pixels, such as ``"224"``, or several with commas between to
         be compared. ``auto`` is the size of pretraining; effort ``best`` also tries a larger one.
     weights : path or None, default=None
-        Local weights (safetensors, or a state dict that loads with ``weights_only``).
+        Local weights: safetensors, a checkpoint of PyTorch, or a folder with one of them.
     cut : str or None, default=None
         Last layer kept by ``strategy="cut"``; chosen from the evidence when None.
     train_all : bool, default=False

@@ -359,6 +359,13 @@ def test_parts_for_pretraining_are_left(tmp_path: Path) -> None:
     assert "2 tensors beside the network were left" in taken(tmp_path / "w.pth", "test_vit")[1]
 
 
+def test_layers_that_ask_for_their_version_get_it(tmp_path: Path) -> None:
+    theirs, mine = models.mnasnet0_5(), models.mnasnet0_5()
+    torch.save(theirs.state_dict(), tmp_path / "w.pth")
+    assert load_weights_file(mine, tmp_path / "w.pth") == ()
+    assert torch.equal(mine.state_dict()["layers.0.weight"], theirs.state_dict()["layers.0.weight"])
+
+
 def test_auxiliary_heads_are_left_and_rescaling_is_said(tmp_path: Path) -> None:
     state = models.googlenet(aux_logits=True, init_weights=False).state_dict()
     torch.save(state, tmp_path / "w.pth")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,12 @@ def test_a_folder_of_timm_is_a_network(way: str, folder: Path) -> None:
     assert done.exit_code == 0
     assert "test_resnet, by its config.json" in done.stderr
     assert "the classifier (fc.weight has shape (5, 96), not (1000, 96)) was" in done.stderr
+
+
+def test_a_folder_for_a_hub_has_the_card_of_a_model_too(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "hub")
+    (tmp_path / "hub" / "model.json").write_text("{}")
+    assert load_source(tmp_path / "hub").name == "test_resnet"
 
 
 def test_folders_that_describe_no_network_of_timm(folder: Path, tmp_path: Path) -> None:

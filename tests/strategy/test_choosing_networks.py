@@ -12,6 +12,7 @@ import timm
 import torch
 from sklearn.datasets import load_digits
 
+from frostline.backbone.network import Network
 from frostline.errors import FrostlineError, SettingsError
 from frostline.features.passes import FeatureStore
 from frostline.plan import Plan
@@ -121,6 +122,17 @@ def test_a_size_that_a_network_cannot_take_is_said(tmp_path: Path) -> None:
     opened = open_networks(left_to_us, None, notes)
     assert [n.preprocessing.size for n in opened] == [224]
     assert any("does not take images of" in text for text in notes.said)
+
+
+def test_a_size_among_others_is_the_network_of_that_size(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights = tmp_path / "w.pth"
+    torch.save(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
+    asked = make_settings(backbone="test_vit", weights=weights, input_size="64,96")
+    _, second = open_networks(asked, None, NullProgress())
+    # positions resampled twice would be other numbers
+    alone = Network.load("test_vit", weights=weights, size=96)
+    assert second.weights_id == alone.weights_id
 
 
 def test_several_backbones_with_one_file_of_weights_are_refused() -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from frostline.backbone.positions import places_of, resampled
 from frostline.backbone.timm_names import as_timm_reads
 from frostline.backbone.weight_names import Named, bring_home, modern_dense
-from frostline.backbone.weights import classifier_names, within
+from frostline.backbone.weights import classifier_names, versioned, within
 from frostline.backbone.weights_advice import advice
 from frostline.backbone.weights_file import read_checkpoint
 from frostline.errors import BackboneError
@@ -126,7 +126,7 @@ def fit_by_name(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str)
             hint="Take an earlier checkpoint: training has diverged before this one was saved.",
         )
     usable = {n: t for n, t in named.tensors.items() if n in own and own[n].shape == t.shape}
-    net.load_state_dict(usable, strict=False)
+    net.load_state_dict(versioned(net, usable), strict=False)
     notes = [f"{what}: {note}" if not note.startswith(what) else note for note in named.notes]
     notes += _said_of_types(usable, what)
     left = [n for n in own if n not in usable and within(n, classifier)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.backbone.sources import Source, example_images
+from frostline.backbone.weights import versioned
 from frostline.backbone.weights_file import read_weights
 from frostline.errors import BackboneError
 from frostline.files import (
@@ -38,6 +39,12 @@ Load = Callable[[str, Path | None, bool, int | None], Source]
 def model_home(folder: Path) -> Path | None:
     """Return the folder with the card of a model: a model folder, or that of a run."""
     return next((f for f in (folder / "model", folder) if is_file(f / _CARD)), None)
+
+
+def has_model(folder: Path) -> bool:
+    """Whether a folder holds a model as a run writes it: its card, and its weights beside it."""
+    home = model_home(folder)
+    return home is not None and is_file(home / _WEIGHTS)
 
 
 def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Source:
@@ -109,7 +116,9 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Sour
     }
     source = load(backbone, None, False, preprocessing.size)
     try:
-        unknown = source.net.load_state_dict(saved, strict=False).unexpected_keys
+        unknown = source.net.load_state_dict(
+            versioned(source.net, saved), strict=False
+        ).unexpected_keys
     except RuntimeError as error:
         raise BackboneError(
             f"{home / _WEIGHTS} does not fit {backbone}: {' '.join(str(error).split())[:200]}",

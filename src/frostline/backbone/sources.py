@@ -143,12 +143,13 @@ def _from_name(
 
 
 def _from_folder(folder: Path, weights: Path | None, size: int | None) -> Source:
-    from frostline.backbone.saved_source import from_model_folder, model_home
+    from frostline.backbone.saved_source import from_model_folder, has_model
     from frostline.backbone.timm_folder import from_timm_folder, is_timm_folder
 
     if folder.is_file():
         raise _no_network(folder)
-    if model_home(folder) is None and is_timm_folder(folder):
+    # a folder made for a hub has both cards, and weights under timm's names alone
+    if is_timm_folder(folder) and not has_model(folder):
         return from_timm_folder(folder, weights=weights, size=size)
     # a saved network names an architecture, never another folder
     found = from_model_folder(folder, weights=weights, load=_from_library)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -30,7 +31,15 @@ def fit_in_order(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str
                 f"but {name} needs {tuple(mine.shape)}."
             )
         mapped[name] = theirs
-    net.load_state_dict(mapped)
+    net.load_state_dict(versioned(net, mapped))
+
+
+def versioned(net: nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return ``state`` with the versions of layers that ``net`` writes, which some ask for."""
+    known = OrderedDict(state)
+    # where torch keeps them; a plain dict of tensors has none
+    known._metadata = net.state_dict()._metadata  # type: ignore[attr-defined]
+    return known
 
 
 def fingerprints(module: nn.Module) -> dict[str, str]:

@@ -168,6 +168,24 @@ def test_parts_inside_the_classes(tree: Tree) -> None:
     assert "Parts lie inside the classes (cat/test, cat/train)" in notes(catalog)
 
 
+@pytest.mark.parametrize("sets", [["fold1", "fold2"], ["bottle", "capsule"]])
+def test_several_sets_with_parts_are_refused(sets: list[str], tree: Tree) -> None:
+    said, hint = refused(tree(images(below(below(sets, ["train", "test"])))))
+    assert "may be several sets of images, or classes" in said
+    assert f"such as {sets[0]}" in hint
+
+
+@pytest.mark.parametrize(("other", "inside"), [("old", "cd"), ("Prueba", "c"), ("new batch", "cd")])
+def test_a_folder_that_holds_other_classes_is_refused(other: str, inside: str, tree: Tree) -> None:
+    root = tree(images(["c", "d", *below([other], inside)]))
+    said, hint = refused(root)
+    assert f"class folders beside {other!r}, which holds {', '.join(inside)} too" in said
+    assert "--train . --test" in hint
+    catalog = open_source(root, folders={"train": ".", "test": other})
+    assert counts(catalog) == {"train": 4, "test": 2 * len(inside)}
+    assert set(open_source(root, folders={"train": "."}).classes) == {"c", "d", other}
+
+
 # ------------------------------------------------------------------------- folders around
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from frostline.errors import InputError
 from frostline.images.catalog import Part, Unreadable
 from frostline.images.folder_notes import LikeMasks, Masks, OnlyFolders, PartsInside, SameFolders
 from frostline.images.listing import Found, Listing
 from frostline.images.masks import called_like_masks, mask_folders
+from frostline.images.naming import some
 from frostline.images.parts import Spelling, spelled_among
 from frostline.images.scanning import Entries, File, Folder, Scan
 
@@ -60,6 +62,7 @@ class ClassFolders:
         parts = {spelling.part for inner in inside.values() for spelling in inner.values()}
         if len(inside) < 2 or "train" not in parts or len(parts) < 2:
             return False
+        self._check_inside(inside)
         for file in self._opened(base).files:
             self.listing.left_out.add("outside class folders", file.name)
         for folder, named in inside.items():
@@ -69,6 +72,20 @@ class ClassFolders:
         first = next(iter(inside.values()))
         self.listing.notes.append(PartsInside(tuple(one.name for one in first)))
         return True
+
+    def _check_inside(self, inside: Mapping[Folder, Mapping[Folder, Spelling]]) -> None:
+        """Refuse parts that hold folders of their own, such as fold1/train/cat."""
+        outer, inner = next(iter(inside.items()))
+        names = [one.name for part in inner for one in self.scan.folders_with_images(part)]
+        if not names or any(self.scan.entries(part).files for part in inner):
+            return
+        shown = some([folder.label for folder in inside])
+        raise InputError(
+            f"Each of {shown} has parts that hold folders ({some(names, limit=3)}): they may be "
+            "several sets of images, or classes.",
+            hint=f"Give the folder of one set, such as {outer.name}, or a table "
+            "(path,label,split).",
+        )
 
     def leave_out_masks(self, folders: Sequence[Folder]) -> None:
         """Count masks, and pass over them from now on."""

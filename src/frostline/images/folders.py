@@ -98,6 +98,7 @@ class _Reader:
                 kept = [one for one in found if one.part not in given]
                 self._read_parts([*chosen, *kept], within=base)
             elif chosen or not self.classes.read_parts_inside(base):
+                self._check_repeated_inside(base)
                 part: Part | None = "train" if chosen else None
                 self.classes.read(base, part, settled=not self.fits)
                 self._check_one_class(base)
@@ -302,6 +303,23 @@ class _Reader:
     def _refused(self, said: str, hint: str, *, otherwise: str = LAYOUT) -> InputError:
         """Return the error; only a fit has settings that settle it."""
         return InputError(f"{self.source} {said}", hint=hint if self.fits else otherwise)
+
+    def _check_repeated_inside(self, base: Folder) -> None:
+        """Refuse cat and dog beside old/cat and old/dog: another part, or another class."""
+        if not self.fits:
+            return
+        folders = self.scan.folders_with_images(base)
+        labels = {one.label for one in folders}
+        for folder in folders:
+            inside = {one.label for one in self.scan.folders_with_images(folder)}
+            if inside and inside <= labels and holds_only_folders(self.scan, folder):
+                name = shlex.quote(folder.name)
+                raise self._refused(
+                    f"has class folders beside {folder.label!r}, which holds "
+                    f"{some(sorted(inside))} too.",
+                    f"If it is a part: --train . --test {name}, or --val {name}; if it is a class: "
+                    "--train .",
+                )
 
     def _check_one_class(self, base: Folder) -> None:
         """Name the inner folders where all images lie in one class: they may be the classes."""

@@ -85,13 +85,17 @@ def combinations(names: Iterable[str]) -> list[str]:
         split = {name: _pieces(name, sign) for name in known if sign in name}
         split = {name: pieces for name, pieces in split.items() if len(pieces) > 1}
         uses = Counter(piece for pieces in split.values() for piece in pieces)
-        for name, pieces in split.items():
-            if sign in _WEAK:
-                listed = pieces <= known
-            else:
-                listed = any(piece in known or uses[piece] > 1 for piece in pieces)
-            if listed:
-                found.add(name)
+        if sign in _WEAK:
+            listed = {name for name, pieces in split.items() if pieces <= known}
+        else:
+            listed = {
+                name
+                for name, pieces in split.items()
+                if any(piece in known or uses[piece] > 1 for piece in pieces)
+            }
+        # one name of two words, such as "white rice" beside "white" and "rice", is no list
+        if sign != " " or len(listed) > 1:
+            found |= listed
     return sorted(found, key=natural_key)
 
 

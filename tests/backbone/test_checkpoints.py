@@ -208,6 +208,22 @@ def test_children_counted_by_nn_sequential_are_read_by_their_order(
     assert "read by their order" in said
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"state_dict": {}}, "holds no tensors: its 'state_dict' is empty"),
+        ({"optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}}, "no tensors, but 'optimizer'"),
+        ([torch.ones(1)], "holds a list, no state dict"),
+        ({}, "holds no tensors: it is empty"),
+    ],
+)
+def test_files_without_weights_say_what_they_hold(
+    content: object, said: str, tmp_path: Path
+) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    assert said in refused(tmp_path / "w.pth")
+
+
 def test_half_precision_is_said(state: State, tmp_path: Path) -> None:
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     save_file(half, tmp_path / "w.safetensors")
@@ -348,6 +364,46 @@ def test_names_of_authors_are_read_as_timm_reads_them(tmp_path: Path) -> None:
     assert torch.equal(other.state_dict()[last], net.state_dict()[last])
     theirs = models.densenet121()
     assert "old DenseNet" in load_weights_file(theirs, tmp_path / "w.pth")[0]
+
+
+def test_weights_of_jax_are_read_as_timm_reads_them(tmp_path: Path) -> None:
+    net = timm.create_model("vit_tiny_patch16_224", depth=1)
+    state, width, heads = net.state_dict(), 192, 3
+    arrays = {
+        "embedding/kernel": state["patch_embed.proj.weight"].permute(2, 3, 1, 0),
+        "embedding/bias": state["patch_embed.proj.bias"],
+        "cls": state["cls_token"],
+        "Transformer/posembed_input/pos_embedding": state["pos_embed"],
+        "Transformer/encoder_norm/scale": state["norm.weight"],
+        "Transformer/encoder_norm/bias": state["norm.bias"],
+    }
+    home = "Transformer/encoderblock_0/"
+    parts = zip(
+        ("query", "key", "value"),
+        state["blocks.0.attn.qkv.weight"].chunk(3),
+        state["blocks.0.attn.qkv.bias"].chunk(3),
+        strict=True,
+    )
+    attention = f"{home}MultiHeadDotProductAttention_1/"
+    for name, weight, bias in parts:
+        arrays[f"{attention}{name}/kernel"] = weight.T.reshape(width, heads, -1)
+        arrays[f"{attention}{name}/bias"] = bias.reshape(heads, -1)
+    out = state["blocks.0.attn.proj.weight"].T.reshape(heads, -1, width)
+    arrays |= {f"{attention}out/kernel": out, f"{attention}out/bias": torch.zeros(width)}
+    for theirs, mine in (("LayerNorm_0", "norm1"), ("LayerNorm_2", "norm2")):
+        arrays[f"{home}{theirs}/scale"] = state[f"blocks.0.{mine}.weight"]
+        arrays[f"{home}{theirs}/bias"] = state[f"blocks.0.{mine}.bias"]
+    for i in (0, 1):
+        arrays[f"{home}MlpBlock_3/Dense_{i}/kernel"] = state[f"blocks.0.mlp.fc{i + 1}.weight"].T
+        arrays[f"{home}MlpBlock_3/Dense_{i}/bias"] = state[f"blocks.0.mlp.fc{i + 1}.bias"]
+    np.savez(tmp_path / "w.npz", **{k: v.numpy() for k, v in arrays.items()})  # type: ignore[arg-type]
+    other = timm.create_model("vit_tiny_patch16_224", depth=1)
+    assert "JAX were translated" in load_weights_file(other, tmp_path / "w.npz")[0]
+    found = other.state_dict()
+    assert all(torch.equal(found[k], v) for k, v in state.items() if "head" not in k)
+    small = timm.create_model("vit_tiny_patch16_224", depth=1, img_size=64)
+    said = " ".join(load_weights_file(small, tmp_path / "w.npz"))
+    assert "of 224 px and was resampled for 64 px" in said
 
 
 def test_parts_for_pretraining_are_left(tmp_path: Path) -> None:

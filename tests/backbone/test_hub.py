@@ -60,6 +60,12 @@ def answer(status: str) -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
 
 
+def use_mirror(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
 def said_of_test_resnet() -> str:
     begun = time.perf_counter()
     done = CliRunner().invoke(app, ["inspect", "test_resnet"], env={"COLUMNS": "400"})
@@ -96,13 +102,24 @@ def test_a_mirror_that_has_nothing_is_one_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mirror, asked = answering(answer(status))
-    monkeypatch.setattr(constants, "ENDPOINT", mirror)
-    monkeypatch.setattr(
-        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
-        mirror + "/{repo_id}/resolve/{revision}/{filename}",
-    )
+    use_mirror(mirror, monkeypatch)
     said_of_test_resnet()
     assert asked
+
+
+def test_a_repository_of_another_library_is_no_network_of_timm(
+    answering: Callable[[bytes], tuple[str, list[bytes]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = b'{"model_type": "vit"}'
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Length: {len(config)}\r\nConnection: close\r\n"
+        'ETag: "0123"\r\nX-Repo-Commit: 0123456789abcdef0123456789abcdef01234567\r\n\r\n'
+    )
+    mirror, _ = answering(head.encode() + config)
+    use_mirror(mirror, monkeypatch)
+    done = CliRunner().invoke(app, ["inspect", "hf-hub:google/vit"], env={"COLUMNS": "400"})
+    assert done.exit_code == 2
+    assert "hf-hub:google/vit is no network of timm: its config.json has no 'arch" in done.stderr
 
 
 @pytest.mark.parametrize(

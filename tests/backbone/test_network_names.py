@@ -46,6 +46,8 @@ def test_spellings_of_one_name(given: str, name: str) -> None:
         ("resnet50.IMAGENET1K_V2", "use torchvision:resnet50.IMAGENET1K_V2"),
         ("ResNet50_Weights.IMAGENET1K_V2", "Use torchvision:resnet50.IMAGENET1K_V2"),
         ("squeezenet1_1", "use torchvision:squeezenet1_1"),
+        ("timm/resnet18.a9", "The weights of resnet18 are: .*a1_in1k"),
+        ("photos/resnet/here", "a name that 'frostline models' lists"),
         ("resnet18.a9", "The weights of resnet18 are: .*a1_in1k"),
         ("somebody/cells", "Use hf-hub:somebody/cells"),
         ("RESNET18", "resnet18"),

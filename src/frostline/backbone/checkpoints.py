@@ -159,5 +159,8 @@ def _instead(loaded: Mapping[Any, Any]) -> str:
         return ": it is empty"
     if all(isinstance(value, PassedOver) for value in loaded.values()):
         return ", but NumPy's or Python's objects, which are not read"
+    empty = next((key for key in (*_AVERAGED, *_PLAIN) if loaded.get(key) == {}), None)
+    if empty is not None:
+        return f": its {empty!r} is empty"
     named = ", ".join(repr(str(key)[:40]) for key in list(loaded)[:4])
     return f", but {named}"

@@ -83,7 +83,7 @@ def load_weights_file(net: nn.Module, path: Path) -> tuple[str, ...]:
     found = read_checkpoint(path)
     notes = tuple(f"{note}." for note in found.notes)
     if any(name.endswith("/kernel") for name in found.tensors) and hasattr(net, "load_pretrained"):
-        return (*notes, *_from_jax(net, path, what))
+        return (*notes, *_from_jax(net, path, found.tensors, what))
     return (*notes, *fit_by_name(net, found.tensors, what=what))
 
 
@@ -259,7 +259,9 @@ def _said_of_types(state: Mapping[str, torch.Tensor], what: str) -> list[str]:
     return [f"{what}: numbers kept as {', '.join(kinds)} were read as float32"] if kinds else []
 
 
-def _from_jax(net: nn.Module, path: Path, what: str) -> tuple[str, ...]:
+def _from_jax(
+    net: nn.Module, path: Path, theirs: Mapping[str, torch.Tensor], what: str
+) -> tuple[str, ...]:
     """Let timm read weights of Google's JAX code, whose layers have another form."""
     load = net.load_pretrained
     try:
@@ -271,4 +273,8 @@ def _from_jax(net: nn.Module, path: Path, what: str) -> tuple[str, ...]:
         ) from e
     if spoilt := [n for n, t in net.state_dict().items() if not torch.isfinite(t).all()]:
         raise BackboneError(f"{what} is spoilt: NaN or infinite values in {spoilt[0]}.")
-    return (f"{what}: names and layers of JAX were translated as timm does.",)
+    own = net.state_dict()
+    places = next((t for n, t in theirs.items() if n.endswith("pos_embedding")), None)
+    _, moved = resampled({} if places is None else {"pos_embed": places}, own)
+    said = ("names and layers of JAX were translated as timm does", *moved)
+    return tuple(f"{what}: {one}." for one in said)

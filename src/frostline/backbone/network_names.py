@@ -64,6 +64,8 @@ def called(given: str) -> Called:
             return Called(known)
         if name.startswith(HUB) or _ADDRESS.match(name):
             return Called(HUB + repository)
+        if repository.lower().startswith("timm/"):
+            raise _unknown(given, repository.partition("/")[2])
         raise BackboneError(
             f"There is no backbone {given!r}.",
             hint=did_you_mean(repository.rpartition("/")[2], _known())
@@ -71,7 +73,7 @@ def called(given: str) -> Called:
         )
     if name in BUNDLED or (timm.is_model(name) and _has_tag(name)):
         return Called(name)
-    raise _unknown(name)
+    raise _unknown(given, name)
 
 
 def _repository(name: str) -> str | None:
@@ -124,9 +126,15 @@ def _known() -> list[str]:
     return [*BUNDLED, *timm.list_models(), *timm.list_pretrained()]
 
 
-def _unknown(name: str) -> BackboneError:
+def _unknown(given: str, name: str) -> BackboneError:
+    """Say that nobody knows ``given``; ``name`` is its part that a library would know."""
     from frostline.backbone import torchvision_source as tv
 
+    if "/" in name or "\\" in name:
+        return BackboneError(
+            f"There is no backbone {given!r}, and no such folder.",
+            hint="Give the folder of a run or of timm, or a name that 'frostline models' lists.",
+        )
     hint = ""
     enum = _ENUM.match(name)
     architecture, _, tag = name.partition(".")
@@ -143,7 +151,7 @@ def _unknown(name: str) -> BackboneError:
     elif name.lower() in _known():
         hint = did_you_mean(name.lower(), [name.lower()])
     return BackboneError(
-        f"There is no backbone {name!r}.",
+        f"There is no backbone {given!r}.",
         hint=hint
         or did_you_mean(name, [*_known(), *tv.names()])
         or f"Use {', '.join(BUNDLED)}, torchvision:NAME, or any name of 'frostline models'.",

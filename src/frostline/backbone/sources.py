@@ -13,7 +13,19 @@ from frostline.errors import BackboneError
 from frostline.preprocessing import Preprocessing
 
 _EXAMPLE_SEED = 224
-_WEIGHT_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
+_WEIGHT_ENDINGS = (
+    ".safetensors",
+    ".pth",
+    ".pt",
+    ".bin",
+    ".ckpt",
+    ".tar",
+    ".npz",
+    ".pkl",
+    ".h5",
+    ".keras",
+    ".onnx",
+)
 
 
 @dataclass(frozen=True)

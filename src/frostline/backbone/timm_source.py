@@ -164,6 +164,12 @@ def _made(name: str, *, pretrained: bool) -> nn.Module:
             net: nn.Module = timm.create_model(name, pretrained=pretrained)
         except DOWNLOAD_ERRORS as error:
             raise not_here(name, hub.silence or reason_of(error)) from error
+        except LookupError as error:
+            raise BackboneError(
+                f"{name} is no network of timm: its config.json has no {error}.",
+                hint="timm has most networks of other libraries under names of its own: "
+                "'frostline models' lists them.",
+            ) from error
     return net
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
 from frostline.training.keyed import epoch_order, epoch_views, keyed_number
-from frostline.training.loaders import batch_bounds
+from frostline.training.loaders import batch_bounds, look_bounds
 from frostline.training.losses import class_weights, mean_nll, training_loss
 from frostline.training.schedule import rate_factor, set_rates, warmup_steps
 
@@ -111,3 +111,11 @@ def test_a_tiny_last_batch_is_left_out_unless_it_is_the_only_one() -> None:
     assert batch_bounds(50, 16, drop_below=16) == [(0, 16), (16, 32), (32, 48)]
     assert batch_bounds(5, 16, drop_below=16) == [(0, 5)]
     assert batch_bounds(0, 16) == []
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 31, 32, 33, 34, 64, 65, 97, 129])
+def test_every_image_is_looked_at_and_none_alone(n: int) -> None:
+    bounds = look_bounds(n)
+    assert [i for start, stop in bounds for i in range(start, stop)] == list(range(n))
+    assert all(stop - start > 1 for start, stop in bounds) or n == 1
+    assert all(stop - start <= 32 for start, stop in bounds)

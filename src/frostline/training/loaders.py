@@ -144,5 +144,13 @@ def batch_bounds(n: int, size: int, drop_below: int = 0) -> list[tuple[int, int]
 
 
 def look_bounds(n: int) -> list[tuple[int, int]]:
-    """Return batches for passes that learn nothing."""
-    return batch_bounds(n, _LOOK_BATCH)
+    """Return batches for passes that change no weight; none has one image where there are two.
+
+    Norm layers take their statistics in some of these passes, and a single image with a single
+    value in each channel has none.
+    """
+    bounds = batch_bounds(n, _LOOK_BATCH)
+    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] == 1:
+        (start, stop), (_, end) = bounds[-2:]
+        bounds[-2:] = [(start, stop - 1), (stop - 1, end)]
+    return bounds

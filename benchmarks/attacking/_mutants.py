@@ -94,7 +94,7 @@ MUTANTS = (
     Mutant(
         "an export is compared with PyTorch",
         "artifact/export.py",
-        "if not difference <= TOLERANCE:",
+        "if not difference <= accepted:",
         "if False:",
         ("tests/artifact/test_export.py",),
     ),

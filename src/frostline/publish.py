@@ -159,6 +159,12 @@ def publish(
             threads=task.resolved.threads,
             origin=_origin(task, fitted),
         )
+    if card.onnx_difference:
+        warnings.append(
+            f"model.onnx differs from the trained network by up to {card.onnx_difference:.1%} in a "
+            f"probability (the same classes on all {len(checked)} images that were checked): more "
+            "than rounding explains. The figures here are the trained network's."
+        )
     with clock.phase("drawing pictures"):
         gallery = _gallery(task, audit, fitted, assessed)
     plan, found = fitted.plan, audit.to_json(catalog)

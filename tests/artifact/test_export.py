@@ -17,7 +17,13 @@ from PIL import Image
 from torch import nn
 
 from frostline.artifact.builder import GraphBuilder
-from frostline.artifact.export import TOLERANCE, export_onnx, verify_onnx
+from frostline.artifact.export import (
+    MOST_TOLERANCE,
+    TOLERANCE,
+    export_onnx,
+    tolerance_for,
+    verify_onnx,
+)
 from frostline.artifact.graph import OPSET, add_preprocessing
 from frostline.errors import EngineError
 from frostline.preprocessing import Preprocessing, UInt8Array
@@ -170,6 +176,39 @@ def test_a_file_of_another_module_is_refused(
     with pytest.raises(EngineError, match="differs from PyTorch by nan"):
         verify_onnx(path, small_net, small_preprocessing, 1.0, prepared)
     assert TOLERANCE == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("scale", "temperature"), [(1.0, 1.0), (1e3, 0.5), (1e6, 1.0), (1.0, 1e-3)]
+)
+def test_rounding_of_large_logits_is_no_fault(
+    scale: float,
+    temperature: float,
+    tmp_path: Path,
+    small_net: nn.Sequential,
+    small_preprocessing: Preprocessing,
+    photos: list[Image.Image],
+) -> None:
+    head = small_net[-1]
+    assert isinstance(head, nn.Linear)
+    with torch.no_grad():
+        head.weight.mul_(scale)
+        head.bias.mul_(scale)
+    path = tmp_path / "m.onnx"
+    export_onnx(small_net, small_preprocessing, temperature, path)
+    prepared = np.stack([small_preprocessing.apply(photo) for photo in photos])
+    verify_onnx(path, small_net, small_preprocessing, temperature, prepared)
+    # a wrong file is told from rounding all the same
+    export_onnx(small_net[:-1].append(nn.Linear(16, 3)), small_preprocessing, temperature, path)
+    with pytest.raises(EngineError, match="differs from PyTorch"):
+        verify_onnx(path, small_net, small_preprocessing, temperature, prepared)
+
+
+def test_the_tolerance_follows_from_the_logits() -> None:
+    assert tolerance_for(10.0, 1.0) == pytest.approx(256 * 2**-23 * 5)
+    assert tolerance_for(1.0, 1.0) == TOLERANCE
+    assert tolerance_for(100.0, 2.0) == pytest.approx(tolerance_for(50.0, 1.0))
+    assert tolerance_for(1e9, 1.0) == tolerance_for(float("inf"), 1.0) == MOST_TOLERANCE
 
 
 def test_a_class_too_many_is_refused(

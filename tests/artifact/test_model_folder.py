@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import nn
 
-from frostline.artifact import Model, ModelCard, find_model_folder, load_card, save_model
+from frostline.artifact import Model, ModelCard, export, find_model_folder, load_card, save_model
+from frostline.artifact.builder import GraphBuilder
 from frostline.artifact.restore import restore_module
 from frostline.backbone.sources import load_source
 from frostline.errors import BackboneError, EngineError, RunFolderError
@@ -211,3 +212,50 @@ def test_the_restored_module_is_the_saved_one(saved: Saved) -> None:
     x = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert torch.equal(module(x), saved.module(x))
+
+
+class _Off:
+    """An export whose temperature is another than the model's, as a faulty one might be."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+        real = export.add_softmax
+
+        def wrong(graph: GraphBuilder, logits: str, temperature: float, output: str) -> None:
+            real(graph, logits, temperature * factor, output)
+
+        monkeypatch.setattr(export, "add_softmax", wrong)
+
+
+def test_a_file_that_is_a_little_off_is_delivered_and_said(
+    tmp_path: Path,
+    small_net: nn.Module,
+    small_preprocessing: Preprocessing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _Off(monkeypatch, 1.05)
+    card = save_model(tmp_path, small_net, small_card(small_preprocessing))
+    assert 1e-4 < card.onnx_difference < 0.05
+    assert load_card(tmp_path) == card
+    assert Model.load(tmp_path).predict([np.zeros((64, 64, 3), dtype=np.uint8)])
+
+
+def test_what_was_trained_is_kept_when_the_file_is_wrong(
+    tmp_path: Path,
+    small_net: nn.Module,
+    small_preprocessing: Preprocessing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        _Off(patch, 30.0)
+        with pytest.raises(EngineError, match="differs from PyTorch") as caught:
+            save_model(tmp_path, small_net, small_card(small_preprocessing))
+    assert "weights.safetensors" in caught.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
+    stored = load_file(tmp_path / "weights.safetensors")
+    assert all(torch.equal(stored[name], value) for name, value in small_net.state_dict().items())
+    # and a model that was there before stays whole
+    saved = save_model(tmp_path, small_net, small_card(small_preprocessing))
+    with monkeypatch.context() as patch, pytest.raises(EngineError):
+        _Off(patch, 30.0)
+        save_model(tmp_path, small_net, small_card(small_preprocessing))
+    assert Model.load(tmp_path).card == saved

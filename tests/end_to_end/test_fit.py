@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 import frostline
 from frostline.artifact import export
 from frostline.artifact.restore import restore_module
 from frostline.backbone.network import Network
-from frostline.errors import CutError, PlanError, RunFolderError
+from frostline.cli.main import app
+from frostline.errors import CutError, EngineError, PlanError, RunFolderError
 from frostline.explain import kept_gallery
 from frostline.features import kept_copies
 from frostline.plan import FullTraining, Plan, SuffixTraining, TapsHead
@@ -388,3 +391,37 @@ def test_a_second_run_computes_nothing_again(
     models = ("weights.safetensors", "model.onnx", "familiar.safetensors", "model.json")
     for name in (*files, *(f"model/{one}" for one in models)):
         assert (again.folder / name).read_bytes() == (fast_run.folder / name).read_bytes(), name
+
+
+def test_a_failed_export_costs_no_training(
+    digit_parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> float:
+        raise EngineError("The exported model differs from PyTorch by 0.3 in a probability.")
+
+    def again(*_: object, **__: object) -> float:
+        raise AssertionError("a step of training ran again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("frostline.artifact.export.verify_onnx", broken)
+        with pytest.raises(EngineError, match="differs") as caught:
+            frostline.fit(digit_parts, tmp_path / "run", strategy="cut", **TINY)
+    assert "without training again" in caught.value.hint
+    assert (tmp_path / "run" / "model" / "weights.safetensors").is_file()
+    monkeypatch.setattr("frostline.training.loop.Loop._step", again)
+    result = frostline.fit(digit_parts, tmp_path / "run", strategy="cut", **TINY)
+    assert result.model.predict(next((digit_parts / "test").rglob("*.png")))
+
+
+def test_a_training_part_may_end_with_one_image(
+    digits_into: Callable[..., None], tmp_path: Path
+) -> None:
+    digits_into(tmp_path / "d" / "train", per_class=17, classes=(0,))
+    digits_into(tmp_path / "d" / "train", per_class=16, classes=(1,))
+    for part, skip in (("val", 20), ("test", 24)):
+        digits_into(tmp_path / "d" / part, per_class=1, classes=(0, 1), skip=skip)
+    # the last map is 1 x 1 at 32 pixels, where a norm layer learns nothing from one image
+    options = ["--strategy", "full", "--epochs", "1", "--batch-size", "32", "--input-size", "32"]
+    run = ["fit", str(tmp_path / "d"), "-o", str(tmp_path / "run"), *options]
+    done = CliRunner().invoke(app, run)
+    assert done.exit_code == 0, done.output

@@ -101,6 +101,9 @@ class ModelCard(BaseModel):
         What the model was trained on, as the user named it.
     created : str or None
         ISO 8601 time; information only, never part of a result.
+    onnx_difference : float
+        Largest difference of a probability between ``model.onnx`` and PyTorch on the images that
+        it was checked on, where rounding does not explain it; 0 where it does.
     checksum : str
         SHA-256 of all other values as :func:`frostline.files.checksum` takes it, set when the card
         is written; empty for a card without.
@@ -124,6 +127,7 @@ class ModelCard(BaseModel):
     test: dict[str, Any] = {}
     source: str = ""
     created: str | None = None
+    onnx_difference: float = Field(default=0.0, ge=0, le=1)
     checksum: str = ""
 
     @model_validator(mode="before")

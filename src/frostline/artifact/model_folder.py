@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from frostline import __version__
 from frostline.artifact.card import ModelCard
-from frostline.errors import RunFolderError
+from frostline.errors import EngineError, RunFolderError
 from frostline.files import (
     CHECKSUM,
     JSON_BYTES,
@@ -89,11 +89,19 @@ def save_model(
     Raises
     ------
     EngineError
-        If the module cannot be exported, or the exported file gives other probabilities.
+        If the module cannot be exported, or the exported file gives other probabilities: other
+        classes, or further off than :data:`~frostline.artifact.export.MOST_DELIVERED`. Where there
+        was no model before, the weights are then kept alone. Smaller differences beyond what
+        rounding explains are delivered, and stand in the card.
     RunFolderError
         If the folder cannot be written.
     """
-    from frostline.artifact.export import export_onnx, verify_onnx
+    from frostline.artifact.export import (
+        MOST_DELIVERED,
+        ExportDifferenceError,
+        export_onnx,
+        verify_onnx,
+    )
     from frostline.artifact.familiar_file import save_familiarity
     from frostline.artifact.kept_export import export_key, worth_keeping, written_once
 
@@ -125,10 +133,21 @@ def save_model(
                 threads=threads,
             )
 
-        if origin and worth_keeping(module):
-            written_once(export_key(origin, module, card, familiarity, images), onnx, write)
-        else:
-            write()
+        difference = 0.0
+        try:
+            if origin and worth_keeping(module):
+                written_once(export_key(origin, module, card, familiarity, images), onnx, write)
+            else:
+                write()
+        except ExportDifferenceError as error:
+            # the same classes, a little more or less sure of them: still the model that was trained
+            if not (error.same_classes and error.difference <= MOST_DELIVERED):
+                _keep_weights(folder, module, error)
+                raise
+            difference = error.difference
+        except EngineError as error:
+            _keep_weights(folder, module, error)
+            raise
     (folder / FAMILIAR).unlink(missing_ok=True)
     if familiarity is not None:
         save_familiarity(folder / FAMILIAR, familiarity)
@@ -140,10 +159,27 @@ def save_model(
         }
     )
     complete = card.model_copy(
-        update={"fingerprints": fingerprints, "format_version": _NEWEST_FORMAT}
+        update={
+            "fingerprints": fingerprints,
+            "format_version": _NEWEST_FORMAT,
+            "onnx_difference": difference,
+        }
     ).sealed()
     write_text(folder / CARD, complete.to_json())
     return complete
+
+
+def _keep_weights(folder: Path, module: nn.Module, error: EngineError) -> None:
+    """Leave what was trained to whoever can use it without the ONNX file, and say where."""
+    if is_file(folder / CARD):
+        # an earlier model, which stays whole
+        return
+    with replacing(folder / WEIGHTS) as weights:
+        _write_weights(weights, module)
+    error.hint = (
+        f"Nothing that was trained is lost: the weights are in {folder / WEIGHTS}, and the same "
+        f"command goes on from here without training again. {error.hint}"
+    ).strip()
 
 
 def find_model_folder(folder: Path) -> Path:

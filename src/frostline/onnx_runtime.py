@@ -6,6 +6,7 @@ for the machine into the home. Frostline works offline and tells nobody anything
 
 from __future__ import annotations
 
+import importlib
 import os
 from types import ModuleType
 
@@ -32,8 +33,7 @@ def onnxruntime() -> ModuleType:
         If it is not installed, or does not run on this machine.
     """
     be_silent()
-    import onnxruntime as runtime
-
+    runtime = importlib.import_module("onnxruntime")
     # somebody may have imported it before the variable was set
     turn_off = getattr(runtime, "disable_telemetry_events", None)
     if turn_off is not None and os.environ["ORT_DISABLE_TELEMETRY"] == "1":
@@ -44,9 +44,7 @@ def onnxruntime() -> ModuleType:
 def quantization() -> ModuleType:
     """Import the part of ONNX Runtime that makes models of 8 bits; raises what it does."""
     onnxruntime()
-    from onnxruntime import quantization as found
-
-    return found
+    return importlib.import_module("onnxruntime.quantization")
 
 
 def failures() -> tuple[type[Exception], ...]:

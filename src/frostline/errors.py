@@ -69,6 +69,10 @@ class UnreadableImageError(FrostlineError, ValueError):
         self.path = path
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[UnreadableImageError], tuple[str, str]]:
+        # other processes hand it back
+        return type(self), (self.path, self.reason)
+
 
 class FrozenChangedError(FrostlineError, RuntimeError):
     """Something that was declared frozen is not bit-identical after training."""

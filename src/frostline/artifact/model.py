@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,8 @@ from frostline.artifact.onnx_file import is_onnx_file, open_onnx_file, read_mode
 from frostline.artifact.onnx_graph import check_ends, check_graph, may_need_others
 from frostline.artifact.prepared import on_canvas
 from frostline.artifact.runtime import Answers, answers, open_session
-from frostline.errors import EngineError, RunFolderError, UnreadableImageError
+from frostline.artifact.sessions import Sessions
+from frostline.errors import EngineError, InputError, RunFolderError, UnreadableImageError
 from frostline.images.reading import read_in_order
 from frostline.machine import available_cores
 from frostline.preprocessing import UInt8Array
@@ -28,6 +28,14 @@ Probabilities = npt.NDArray[np.float64]
 
 # enough to keep two cores busy, few enough for little memory
 _BATCH = 16
+
+
+class _Options(TypedDict):
+    """What :meth:`Model.load` was asked for; None leaves the choice to the machine."""
+
+    threads: int | None
+    workers: int | None
+    max_pixels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +111,12 @@ class Model:
             folder if session is not None else checked_file(folder, ONNX, card.fingerprints.onnx)
         )
         self._threads, self._workers, self._max_pixels = threads, workers, max_pixels
-        self._session = session
-        self._opening = threading.Lock()
+        self._sessions = Sessions(self._open, session)
+        self._asked: _Options = {
+            "threads": threads,
+            "workers": workers,
+            "max_pixels": max_pixels,
+        }
 
     @classmethod
     def load(
@@ -135,6 +147,7 @@ class Model:
             If an ONNX file is missing, damaged or none that Frostline exported.
         """
         path, cores = Path(folder), available_cores()
+        asked: _Options = {"threads": threads, "workers": workers, "max_pixels": max_pixels}
         threads = threads or cores
         session = None
         if is_onnx_file(path):
@@ -143,7 +156,7 @@ class Model:
         else:
             found = find_model_folder(path)
             card = load_card(found)
-        return cls(
+        model = cls(
             found,
             card,
             threads=threads,
@@ -151,6 +164,14 @@ class Model:
             max_pixels=max_pixels,
             session=session,
         )
+        model._asked = asked
+        return model
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy, pickle and send a model as its place and the options it was loaded with."""
+        # the other process may work elsewhere
+        place = str(self.folder.absolute())
+        return _loaded_again, (place, self._asked, self.card.fingerprints.weights)
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, {len(self.classes)} classes, {self.card.backbone})"
@@ -270,10 +291,8 @@ class Model:
         if not len(images):
             nothing = None if self.card.familiar is None else np.zeros(0)
             return Answers(np.zeros((0, len(self.classes))), nothing)
-        with self._opening:
-            if self._session is None:
-                self._session = self._open()
-        found = answers(self._session, on_canvas(images, self.card.preprocessing))
+        session = self._sessions.of_this_process()
+        found = answers(session, on_canvas(images, self.card.preprocessing))
         shape = found.probabilities.shape
         if shape != (len(images), len(self.classes)):
             raise RunFolderError(
@@ -289,6 +308,9 @@ class Model:
 
     def _open(self) -> Any:
         """Open ``model.onnx``, which may come from anybody, as carefully as an exported file."""
+        if is_onnx_file(self._file) and self._file == self.folder:
+            # opened by another process before
+            return open_onnx_file(self._file, threads=self._threads).session
         if may_need_others(self._file):
             check_graph(self._file, read_model(self._file))
         try:
@@ -310,3 +332,20 @@ class Model:
             row, score = next(answered)
             best = int(row.argmax())
             yield Prediction(name, self.classes[best], float(row[best]), row, self.classes, score)
+
+
+def _loaded_again(folder: str, options: _Options, weights: str) -> Model:
+    """Load a model that was copied or came from another process."""
+    try:
+        model = Model.load(folder, **options)
+    except (RunFolderError, InputError) as error:
+        raise RunFolderError(
+            f"A copy of a model holds the place of its files alone, and there: {error.message}",
+            hint=error.hint or "Put the files back, or load the model from where they are now.",
+        ) from None
+    if model.card.fingerprints.weights != weights:
+        raise RunFolderError(
+            f"{folder} holds another model by now than the one that was copied.",
+            hint="Load it again, and copy that.",
+        )
+    return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,7 +32,7 @@ class PackedModel:
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = {name: files[name] for name in _FILES}
-        self._opened: dict[tuple[int, int, int], Model] = {}
+        self._opened: dict[tuple[int, ...], Model] = {}
 
     @classmethod
     def read(cls, folder: Path) -> PackedModel:
@@ -70,7 +71,8 @@ class PackedModel:
 
         Takes and raises what :meth:`Model.load` does.
         """
-        key = (threads, workers, max_pixels)
+        # a fork cannot open it anew from files that are gone
+        key = (os.getpid(), threads, workers, max_pixels)
         if key not in self._opened:
             with TemporaryDirectory(prefix="frostline-") as folder:
                 model = Model.load(

@@ -9,6 +9,7 @@ from torch import nn
 from frostline.artifact.card import ModelCard
 from frostline.artifact.model_folder import WEIGHTS, checked_file, find_model_folder, load_card
 from frostline.backbone.heads import BlendClassifier, TapsClassifier, build_classifier
+from frostline.backbone.image_sizes import made_for_one_size
 from frostline.backbone.network import Network
 from frostline.backbone.sources import load_source
 from frostline.backbone.weights_file import read_weights
@@ -65,9 +66,10 @@ def _empty_module(card: ModelCard) -> nn.Module:
 
 def _empty_member(action: Single, card: ModelCard) -> nn.Module:
     # a network of its own for each: members of a blend have different weights
-    found = load_source(
-        card.backbone, pretrained=False, folders=False, size=card.preprocessing.size
-    )
+    found = load_source(card.backbone, pretrained=False, folders=False)
+    if made_for_one_size(found.net):
+        size = card.preprocessing.size
+        found = load_source(card.backbone, pretrained=False, folders=False, size=size)
     network = Network(found.name, found)
     if isinstance(action, TapsHead):
         return TapsClassifier(network, list(action.taps), n_classes=len(card.classes))

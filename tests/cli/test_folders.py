@@ -48,7 +48,7 @@ def brain(tmp_path: Path, digits_into: Write) -> Path:
     digits_into(root / "Testing", per_class=2, skip=4)
     digits_into(root / "holiday", per_class=1, skip=8)
     for i in range(3):
-        (root / "Training" / "digit 0" / f"p{i}.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+        (root / "Training" / "digit 0" / f"p{i}.CR3").write_bytes(b"\0\0\0\x18ftypcrx ")
     (root / "Training" / "digit 1" / "notes.txt").write_text("x")
     picture(root / "Testing" / ".ipynb_checkpoints" / "0.png")
     return root
@@ -65,7 +65,8 @@ def test_a_fit_says_what_it_read(brain: Path, tmp_path: Path, tiny_network: dict
     assert said.exit_code == 0, said.output
     read = "18 images of 3 classes: 12 train (Training), 6 test (Testing)"
     rest = (
-        "4 files that are not read as images (3 .heic, such as Training/digit 0/p0.HEIC; 1 .txt, "
+        "4 files that are not read as images (3 .cr3 (a camera's raw file, which is not read: "
+        "export it as TIFF or JPEG), such as Training/digit 0/p0.CR3; 1 .txt, "
         "Training/digit 1/notes.txt), 1 hidden (Testing/.ipynb_checkpoints), "
         "3 outside the parts (such as holiday/digit 0/"
     )
@@ -73,7 +74,7 @@ def test_a_fit_says_what_it_read(brain: Path, tmp_path: Path, tiny_network: dict
     assert f"Left out: {rest}" in text(said.stderr)
     page = (run / "report.html").read_text()
     assert f"Read: {read}." in page
-    assert "p0.HEIC" in page
+    assert "p0.CR3" in page
     audit = json.loads((run / "audit.json").read_text())
     assert audit["ignored"] == {"hidden": 1, "not an image": 4, "outside the parts": 3}
     assert audit["understood"]["parts"][1] == {
@@ -163,21 +164,21 @@ def test_a_prediction_leaves_out_what_a_fit_does(clutter: str, n: int, tmp_path:
 def test_a_prediction_names_what_it_does_not_read(tmp_path: Path) -> None:
     folder = tmp_path / "new"
     picture(folder / "0.png")
-    for name in ("a.HEIC", "b.heic", "notes.txt"):
+    for name in ("a.CR3", "b.cr3", "notes.txt"):
         (folder / name).write_bytes(b"x")
     (folder / "again").symlink_to(folder)
     said = command("predict", MODEL, folder, "--json")
     assert said.exit_code == 0, said.output
-    assert len(json.loads(said.stdout)) == 1
-    assert (
-        "3 files that are not read as images (2 .heic, such as a.HEIC; 1 .txt, notes.txt)"
-        in text(said.stderr)
-    )
+    rows = {Path(row["path"]).name: row.get("error") for row in json.loads(said.stdout)}
+    # kinds that hold pictures have a row each; notes are no pictures
+    assert rows == {"0.png": None, "a.CR3": "text, not an image", "b.cr3": "text, not an image"}
+    assert "1 file that is not read as an image (1 .txt, notes.txt)" in text(said.stderr)
     assert "1 link to a folder already seen (again)" in text(said.stderr)
-    (folder / "0.png").unlink()
+    for path in (folder / "0.png", folder / "a.CR3", folder / "b.cr3"):
+        path.unlink()
     said = command("predict", MODEL, folder)
     assert said.exit_code == 2
-    assert "has no image, only other files (2 .heic, 1 .txt)" in text(said.stderr)
+    assert "has no image, only other files (1 .txt)" in text(said.stderr)
 
 
 def test_an_evaluation_reads_like_a_fit(fast_run: Any, tmp_path: Path, digits_into: Write) -> None:

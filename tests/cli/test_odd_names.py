@@ -48,7 +48,11 @@ def test_every_name_is_answered_or_refused_by_name(
     monkeypatch.delenv("COLUMNS", raising=False)
     said = predict(str(folder), *form)
     assert said.exit_code == 0, said.exception
-    for line in ("broken.png: file not found", "pipe.png: not a regular", "text.png: not an image"):
+    for line in (
+        "broken.png: file not found",
+        "pipe.png: not a regular",
+        "text.png: text, not an image",
+    ):
         assert line in said.stderr.replace("\n", "")
     if not form:
         assert "\x1b" not in said.stdout + said.stderr

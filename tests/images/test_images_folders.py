@@ -197,8 +197,8 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 
 def test_only_unknown_files(tree: Tree) -> None:
-    message = refused(tree({"a/1.heic": -1, "a/2.heic": -1, "b/3.heic": -1}))
-    assert "only other files (3 .heic)" in message
+    message = refused(tree({"a/1.cr3": -1, "a/2.cr3": -1, "b/3.cr3": -1}))
+    assert "only other files (3 .cr3)" in message
 
 
 def test_images_without_class_folders(tree: Tree) -> None:

@@ -299,10 +299,10 @@ def test_what_systems_leave_behind_is_no_image(clutter: str, tree: Tree) -> None
 
 
 def test_what_is_left_out_is_told_by_ending_with_an_example(tree: Tree) -> None:
-    others = {"cat/p0.HEIC": -1, "cat/p1.HEIC": -1, "dog/a.txt": -1, "dog/b.png.1": -1}
+    others = {"cat/p0.CR3": -1, "cat/p1.CR3": -1, "dog/a.txt": -1, "dog/b.png.1": -1}
     catalog = open_source(tree({**images(["cat", "dog"]), **others}))
     assert {(one.ending, one.count, one.example) for one in catalog.left_out} == {
-        (".heic", 2, "cat/p0.HEIC"), (".txt", 1, "dog/a.txt"), ("", 1, "dog/b.png.1"),
+        (".cr3", 2, "cat/p0.CR3"), (".txt", 1, "dog/a.txt"), ("", 1, "dog/b.png.1"),
     }  # fmt: skip
     assert catalog.ignored == {"not an image": 4}
 

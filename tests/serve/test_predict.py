@@ -72,11 +72,15 @@ def test_bad_files_leave_good_ones_alone(
 ) -> None:
     whole = jpeg_of(digits[-1])
     bad = {
-        "words.jpg": (b"I am no image.", "not_an_image", "not an image"),
+        "words.jpg": (b"I am no image.", "not_an_image", "text, not an image"),
         "nothing.png": (b"", "empty", "empty file"),
         "half.jpg": (whole[: len(whole) // 2], "truncated", "truncated"),
         "header.png": (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "damaged", "damaged"),
-        "page.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not_an_image", "not an image"),
+        "page.svg": (
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+            "not_an_image",
+            "SVG, which is not read: save it as PNG or JPEG",
+        ),
     }
     files = [digits[0], *((name, content) for name, (content, _, _) in bad.items()), digits[-1]]
     answer = client.post("/predict", files=parts(*files))

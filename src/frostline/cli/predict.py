@@ -13,7 +13,7 @@ from frostline.errors import InputError, UnreadableImageError
 from frostline.images.folder_notes import folder_sentence
 from frostline.images.folders import instead
 from frostline.images.naming import visible
-from frostline.images.odd_endings import odd_endings
+from frostline.images.odd_endings import odd_endings, told
 from frostline.images.scanning import files_below
 from frostline.images.understood import left_out_in_words
 
@@ -56,11 +56,11 @@ def expand(images: list[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        files, left_out = files_below(path)
+        files, left_out = files_below(path, every_picture=True)
         if not files:
             raise InputError(f"The folder {path} has no image{instead(left_out)}.")
         if left_out:
-            said = f"Left out of {path}: {left_out_in_words(left_out)}."
+            said = f"Left out of {path}: {left_out_in_words(told(left_out))}."
             err.print(Text(visible(said), style="yellow"))
         if (odd := odd_endings(left_out)) is not None:
             err.print(Text(folder_sentence(odd), style="yellow"))

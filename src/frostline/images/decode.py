@@ -17,8 +17,13 @@ from frostline.errors import UnreadableImageError
 from frostline.files import UnfitFileError, open_regular, os_reason
 from frostline.images.damage import DamageError
 from frostline.images.excess import FILE_BYTES, excess_in_chunks, excess_in_file
+from frostline.images.extra_plugins import EXTRA_ENDINGS, Plugin, extra_plugins, jxl_sides
+from frostline.images.kinds import HEAD_BYTES as KIND_BYTES
+from frostline.images.kinds import kind_of
+from frostline.images.pages import pages_of_one_size
 from frostline.images.rgb import to_rgb
 from frostline.images.value_ranges import Values, values_of
+from frostline.images.whole import load_whole
 from frostline.reading_rules import DEFAULT_RULES, ReadingRules
 
 T = TypeVar("T")
@@ -38,20 +43,27 @@ _PLUGINS = {
 }
 
 
-def _import_plugins() -> tuple[str, ...]:
-    """Register the plugins with Pillow; AVIF is missing from older releases."""
-    found = []
+def _import_plugins() -> dict[str, Plugin]:
+    """Import the plugins; AVIF is missing from older releases of Pillow.
+
+    They are remembered here: Pillow's own table belongs to everybody, who may change it.
+    """
+    found: dict[str, Plugin] = {}
     for name, module in _PLUGINS.items():
         try:
             importlib.import_module(f"PIL.{module}")
         except ImportError:
             continue
         if name in Image.OPEN:
-            found.append(name)
-    return tuple(found)
+            factory, accept = Image.OPEN[name]
+            if accept is not None:
+                found[name] = (factory, accept)
+    return found | extra_plugins()
 
 
-FORMATS: tuple[str, ...] = _import_plugins()
+_OPEN = _import_plugins()
+#: formats that are read here
+FORMATS: tuple[str, ...] = tuple(_OPEN)
 
 #: file name endings (lower case) of the formats above
 EXTENSIONS = frozenset(
@@ -59,6 +71,7 @@ EXTENSIONS = frozenset(
     for ending in (
         *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "gif", "bmp", "tif", "tiff"),
         *("webp", "avif", "ppm", "pgm", "pbm", "pnm", "pfm", "jp2", "j2k", "jpx", "jpf"),
+        *(ending for name in FORMATS for ending in EXTRA_ENDINGS.get(name, ())),
     )
 )
 
@@ -97,6 +110,8 @@ _TRANSPOSE = {
 
 #: where a decoded image says how many pixels its file has
 N_PIXELS = "frostline_pixels"
+#: and how many pages of one size, the first of which it is
+N_PAGES = "frostline_pages"
 
 
 def decode(
@@ -132,7 +147,7 @@ def decode(
     -------
     PIL.Image.Image
         Mode ``"RGB"``, detached from the file; ``info[N_PIXELS]`` is the number of
-        pixels in the file.
+        pixels in the file, ``info[N_PAGES]`` that of pages as large as the one that is shown.
 
     Raises
     ------
@@ -143,12 +158,12 @@ def decode(
 
     def rgb(image: ImageFile.ImageFile, deep_colour: bool) -> Image.Image:
         del deep_colour
-        pixels = image.info.pop(N_PIXELS)
+        counts = {name: image.info.pop(name) for name in (N_PIXELS, N_PAGES)}
         orientation = _orientation(image)
         found = to_rgb(image, rules)
         if orientation in _TRANSPOSE:
             found = found.transpose(_TRANSPOSE[orientation])
-        found.info = {N_PIXELS: pixels}
+        found.info = counts
         return found
 
     return _opened(source, name, lambda stream: _loaded(stream, max_pixels, at_least, rgb))
@@ -182,7 +197,7 @@ def _loaded(
 ) -> T:
     """Load an image within its limits, and hand it on with whether it has deep colours."""
     try:
-        with _open_header(stream) as image:
+        with _open_header(stream, max_pixels) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise DamageError(_too_many(pixels, max_pixels))
@@ -191,8 +206,9 @@ def _loaded(
                 _decode_smaller(image, at_least)
             # how the file stores its pixels is forgotten once they are loaded
             deep_colour = ";16" in str(image.tile) and image.mode in ("RGB", "RGBA")
-            image.load()
-            image.info[N_PIXELS] = pixels
+            pages = pages_of_one_size(stream) if image.format == "TIFF" else 1
+            load_whole(image)
+            image.info |= {N_PIXELS: pixels, N_PAGES: pages}
             return use(image, deep_colour)
     except _DAMAGE as error:
         raise DamageError(_damage_reason(error, max_pixels)) from None
@@ -212,7 +228,7 @@ def _decode_smaller(image: ImageFile.ImageFile, at_least: int) -> None:
             return
 
 
-def _open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
+def _open_header(stream: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
     """Identify the format and read the header only.
 
     ``Image.open`` would compare the size with a process-wide limit and warn or raise before the
@@ -222,14 +238,17 @@ def _open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
     if not prefix:
         raise DamageError("empty file")
     signature_seen = False
-    for name in FORMATS:
-        factory, accept = Image.OPEN[name]
+    for name, (factory, accept) in _OPEN.items():
         # a plugin answers with a text when it knows the format but was built without its codec
-        if accept is None or accept(prefix) is not True:
+        if accept(prefix) is not True:
             continue
         signature_seen = True
         if name == "PNG":
             _refuse(excess_in_chunks(stream))
+        if name == "JXL":
+            sides = jxl_sides(stream)
+            if sides is not None and sides[0] * sides[1] > max_pixels:
+                raise DamageError(_too_many(sides[0] * sides[1], max_pixels))
         stream.seek(0)
         try:
             return factory(stream, "")
@@ -237,6 +256,11 @@ def _open_header(stream: IO[bytes]) -> ImageFile.ImageFile:
             # SyntaxError is how a plugin says that the file is not its format after all
             if "truncat" in str(error).lower():
                 raise DamageError("truncated") from None
+    stream.seek(0)
+    kind = kind_of(stream.read(KIND_BYTES))
+    # raw files of cameras begin like TIFF files
+    if kind is not None and (not signature_seen or kind.picture):
+        raise DamageError(kind.reason)
     raise DamageError("damaged header" if signature_seen else "not an image")
 
 

@@ -14,7 +14,7 @@ from frostline.images.given_folders import Named, given_folders
 from frostline.images.left_out import Tally
 from frostline.images.listing import Listing
 from frostline.images.naming import some
-from frostline.images.odd_endings import odd_endings
+from frostline.images.odd_endings import odd_endings, told
 from frostline.images.parts import is_unlabelled, spelled_among
 from frostline.images.scanning import Folder, Scan, folder_at
 from frostline.images.wrappers import (
@@ -377,5 +377,8 @@ def instead(left_out: Tally) -> str:
     others = left_out.of("not an image")
     if not others:
         return ""
-    shown = ", ".join(f"{one.count} {one.ending or 'without ending'}" for one in others[:3])
+    shown = ", ".join(
+        f"{one.count} {one.ending or 'without ending'}" + (f" ({one.really})" if one.really else "")
+        for one in told(others[:3])
+    )
     return f", only other files ({shown})"

@@ -35,6 +35,8 @@ class LeftOut:
         without one, and for anything else.
     files : tuple of (str, str)
         The first few hundred such files: name in the source, and path on disk.
+    really : str
+        What the first of them is by its bytes, and what to do, where somebody may miss it.
     """
 
     kind: Kind
@@ -42,6 +44,7 @@ class LeftOut:
     example: str
     ending: str = ""
     files: tuple[tuple[str, str], ...] = ()
+    really: str = ""
 
 
 @dataclass
@@ -55,14 +58,15 @@ class Tally:
     ) -> None:
         """Count ``count`` more entries of one kind."""
         if count:
-            self._merge(LeftOut(kind, count, example, ending, ((example, path),) if path else ()))
+            self.take(LeftOut(kind, count, example, ending, ((example, path),) if path else ()))
 
     def merge(self, other: Tally) -> None:
         """Count what another tally counted."""
         for one in other:
-            self._merge(one)
+            self.take(one)
 
-    def _merge(self, more: LeftOut) -> None:
+    def take(self, more: LeftOut) -> None:
+        """Count what somebody else counted of one kind and ending."""
         known = self._found.get((more.kind, more.ending))
         if known is None:
             self._found[more.kind, more.ending] = more

@@ -1,14 +1,16 @@
-"""Images whose names do not say so: photo.jpg_large, photo.jpg.1, a name without ending."""
+"""What files that were left out really are: images under odd names, and kinds that are not read."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from frostline.files import UnfitFileError, open_regular
 from frostline.images.excess import FILE_BYTES
 from frostline.images.folder_notes import OddEndings
+from frostline.images.kinds import HEAD_BYTES, kind_of
 from frostline.images.left_out import LeftOut
 
 #: how files of the kinds that are read begin
@@ -46,12 +48,27 @@ def odd_endings(left_out: Iterable[LeftOut]) -> OddEndings | None:
     return OddEndings(sum(kinds.values()), tuple(kinds), example)
 
 
+def told(left_out: Iterable[LeftOut]) -> Iterator[LeftOut]:
+    """Say of each ending that was left out what its first file really is, by its bytes."""
+    for one in left_out:
+        if one.kind != "not an image" or one.ending in _TEXT or not one.files:
+            yield one
+            continue
+        kind = kind_of(_start(Path(one.files[0][1]), HEAD_BYTES))
+        missed = kind is not None and (kind.picture or kind.remedy)
+        yield replace(one, really=kind.reason) if kind is not None and missed else one
+
+
 def _kind(path: Path) -> str | None:
-    try:
-        with open_regular(path, at_most=FILE_BYTES) as stream:
-            start = stream.read(16)
-    except (UnfitFileError, OSError):
-        return None
+    start = _start(path, 16)
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WebP"
     return next((kind for begin, kind in _BEGINNINGS.items() if start.startswith(begin)), None)
+
+
+def _start(path: Path, n_bytes: int) -> bytes:
+    try:
+        with open_regular(path, at_most=FILE_BYTES) as stream:
+            return stream.read(n_bytes)
+    except (UnfitFileError, OSError):
+        return b""

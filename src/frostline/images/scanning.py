@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from frostline.errors import InputError
 from frostline.files import os_reason
 from frostline.images.decode import EXTENSIONS
+from frostline.images.kinds import PICTURE_ENDINGS
 from frostline.images.left_out import Tally
 from frostline.images.naming import natural_key, printable
 
@@ -138,8 +139,11 @@ class Scan:
         return [inner for inner in self.entries(folder).folders if self.has_images(inner)]
 
 
-def files_below(root: Path) -> tuple[list[File], Tally]:
+def files_below(root: Path, *, every_picture: bool = False) -> tuple[list[File], Tally]:
     """Return everything that is called an image at or below a folder, and what was left out.
+
+    With ``every_picture`` files of kinds that are not read, such as HEIC, are called images too:
+    for callers who have a word for every single one.
 
     Raises
     ------
@@ -153,8 +157,33 @@ def files_below(root: Path) -> tuple[list[File], Tally]:
         if entries.error:
             raise InputError(f"Folder {folder.path} cannot be read: {entries.error}.")
         files += entries.files
-        left_out.merge(entries.others)
+        if every_picture:
+            files += _other_pictures(folder)
+        for one in entries.others:
+            if not (every_picture and one.ending in PICTURE_ENDINGS):
+                left_out.take(one)
     return files, left_out
+
+
+def _other_pictures(folder: Folder) -> list[File]:
+    """Return files of a folder whose endings are those of pictures that are not read."""
+    with os.scandir(folder.path) as entries:
+        found = [
+            entry
+            for entry in entries
+            if PurePath(entry.name).suffix.lower() in PICTURE_ENDINGS - EXTENSIONS
+            and not _is_clutter(entry.name)
+            and entry.is_file()
+        ]
+    ordered = sorted(found, key=lambda entry: natural_key(entry.name))
+    return [
+        File(entry.path, printable(f"{folder.name}/{entry.name}" if folder.name else entry.name))
+        for entry in ordered
+    ]
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _CLUTTER
 
 
 def folder_at(path: Path, name: str) -> Folder:
@@ -173,7 +202,7 @@ def _entries(folder: Folder) -> Entries:
         return found
     for entry in ordered:
         name = printable(f"{folder.name}/{entry.name}" if folder.name else entry.name)
-        if entry.name.startswith(".") or entry.name.lower() in _CLUTTER:
+        if _is_clutter(entry.name):
             found.others.add("hidden", name)
             continue
         try:

@@ -27,6 +27,7 @@ from frostline.images.in_memory import is_pair, list_pair
 from frostline.images.listing import Found, Listing
 from frostline.images.naming import encodable, natural_key, some, visible
 from frostline.images.notes import sentence
+from frostline.images.odd_endings import told
 from frostline.images.parts import PART_NAMES, differently_spelled, part_of
 from frostline.images.reading import read_in_order
 from frostline.images.tables import list_table
@@ -390,7 +391,7 @@ def _catalog(
         classes=classes,
         rows=tuple(rows),
         digests=tuple(digests),
-        left_out=tuple(listing.left_out),
+        left_out=tuple(told(listing.left_out)),
         folders=tuple(listing.folders),
         unreadable=tuple(unreadable),
         on_disk=on_disk,

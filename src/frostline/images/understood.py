@@ -112,7 +112,8 @@ def left_out_in_words(left_out: Iterable[LeftOut]) -> str:
         count = sum(one.count for one in found)
         if kind == "not an image":
             inside = [
-                f"{one.count:,} {one.ending or 'without ending'}, {_such_as(one)}"
+                f"{one.count:,} {one.ending or 'without ending'}"
+                f"{f' ({one.really})' if one.really else ''}, {_such_as(one)}"
                 for one in found[:_ENDINGS]
             ]
             if len(found) > _ENDINGS:

@@ -187,6 +187,7 @@ class LeftOutRecord(_Part):
     count: Count
     example: str
     ending: str = ""
+    really: str = ""
 
 
 class UnderstoodRecord(_Part):

@@ -133,7 +133,7 @@ def _sends_a_body(scope: Scope) -> bool:
 _KINDS = (
     (re.compile("pixels"), "too_many_pixels", "an image of fewer pixels"),
     (re.compile("empty"), "empty", "a file with an image in it"),
-    (re.compile("not an image"), "not_an_image", _IMAGES),
+    (re.compile("not an image|not read|pip install"), "not_an_image", _IMAGES),
     (re.compile("truncated"), "truncated", "a complete file"),
     (re.compile("memory|too large"), "too_large", "a smaller image"),
     (re.compile(""), "damaged", f"a whole file in {_IMAGES}"),

@@ -9,11 +9,10 @@ from torch import nn
 from frostline.artifact.card import ModelCard
 from frostline.artifact.model_folder import WEIGHTS, checked_file, find_model_folder, load_card
 from frostline.backbone.heads import BlendClassifier, TapsClassifier, build_classifier
-from frostline.backbone.image_sizes import made_for_one_size
 from frostline.backbone.network import Network
 from frostline.backbone.sources import load_source
 from frostline.backbone.weights_file import read_weights
-from frostline.errors import RunFolderError
+from frostline.errors import BackboneError, RunFolderError
 from frostline.plan import Blend, Single, TapsHead
 
 
@@ -43,33 +42,37 @@ def restore_module(folder: str | Path) -> nn.Module:
     found = find_model_folder(Path(folder))
     card = load_card(found)
     path = checked_file(found, WEIGHTS, card.fingerprints.weights)
-    module = _empty_module(card)
-    try:
-        module.load_state_dict(read_weights(path), strict=True)
-    except RuntimeError as error:
-        raise RunFolderError(
-            f"The weights in {path} do not fit the network that {found / 'model.json'} names: "
-            f"{' '.join(str(error).split())[:200]}",
-            hint="It was probably written by another version of timm or Frostline.",
-        ) from error
-    return module.eval()
+    weights = read_weights(path)
+    first: Exception | None = None
+    # the size of the images decides where small ones end a network
+    for size in (card.preprocessing.size, None):
+        try:
+            module = _empty_module(card, size)
+            module.load_state_dict(weights, strict=True)
+            return module.eval()
+        except (RuntimeError, BackboneError) as error:
+            first = first or error
+    if isinstance(first, BackboneError):
+        raise first
+    raise RunFolderError(
+        f"The weights in {path} do not fit the network that {found / 'model.json'} names: "
+        f"{' '.join(str(first).split())[:200]}",
+        hint="It was probably written by another version of timm or Frostline.",
+    ) from first
 
 
-def _empty_module(card: ModelCard) -> nn.Module:
+def _empty_module(card: ModelCard, size: int | None) -> nn.Module:
     """Build the module that the card describes, with weights yet to be loaded."""
     action = card.action
     if not isinstance(action, Blend):
-        return _empty_member(action, card)
-    members = [_empty_member(member, card) for member in action.members]
+        return _empty_member(action, card, size)
+    members = [_empty_member(member, card, size) for member in action.members]
     return BlendClassifier(members, [1.0] * len(members))
 
 
-def _empty_member(action: Single, card: ModelCard) -> nn.Module:
+def _empty_member(action: Single, card: ModelCard, size: int | None) -> nn.Module:
     # a network of its own for each: members of a blend have different weights
-    found = load_source(card.backbone, pretrained=False, folders=False)
-    if made_for_one_size(found.net):
-        size = card.preprocessing.size
-        found = load_source(card.backbone, pretrained=False, folders=False, size=size)
+    found = load_source(card.backbone, pretrained=False, folders=False, size=size)
     network = Network(found.name, found)
     if isinstance(action, TapsHead):
         return TapsClassifier(network, list(action.taps), n_classes=len(card.classes))

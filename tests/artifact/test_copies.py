@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ import frostline
 from frostline.artifact import model as model_module
 from frostline.artifact.model import Model
 from frostline.artifact.packed import PackedModel
+from frostline.artifact.runtime import open_session
 from frostline.errors import RunFolderError, UnreadableImageError
 from frostline.publish import RunResult
 
@@ -46,8 +48,13 @@ def through_joblib(model: Model) -> Model:
     return loaded
 
 
+def _by_pickle(protocol: int, model: Model) -> Model:
+    found: Model = unpickled(pickle.dumps(model, protocol))
+    return found
+
+
 COPIES: dict[str, Callable[[Model], Model]] = {
-    **{f"pickle {n}": lambda m, n=n: unpickled(pickle.dumps(m, n)) for n in (0, 2, 5)},
+    **{f"pickle {n}": partial(_by_pickle, n) for n in (0, 2, 5)},
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "deepcopy in a dict": lambda m: copy.deepcopy({"m": [m]})["m"][0],
@@ -207,7 +214,7 @@ def test_a_fork_while_a_thread_opens_the_model_does_not_hang(
     model = frostline.load(RELEASED, threads=2)
     expected = frostline.load(RELEASED).predict(IMAGES)
     begun = threading.Event()
-    real = model_module.open_session
+    real = open_session
 
     def slowly(*args: object, **options: object) -> object:
         begun.set()

@@ -16,6 +16,7 @@ from torch import nn
 
 from frostline.artifact import Model, ModelCard, export, find_model_folder, load_card, save_model
 from frostline.artifact.builder import GraphBuilder
+from frostline.artifact.graph import add_softmax
 from frostline.artifact.restore import restore_module
 from frostline.backbone.sources import load_source
 from frostline.errors import BackboneError, EngineError, RunFolderError
@@ -218,7 +219,7 @@ class _Off:
     """An export whose temperature is another than the model's, as a faulty one might be."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
-        real = export.add_softmax
+        real = add_softmax
 
         def wrong(graph: GraphBuilder, logits: str, temperature: float, output: str) -> None:
             real(graph, logits, temperature * factor, output)

@@ -396,7 +396,7 @@ def test_weights_of_jax_are_read_as_timm_reads_them(tmp_path: Path) -> None:
     for i in (0, 1):
         arrays[f"{home}MlpBlock_3/Dense_{i}/kernel"] = state[f"blocks.0.mlp.fc{i + 1}.weight"].T
         arrays[f"{home}MlpBlock_3/Dense_{i}/bias"] = state[f"blocks.0.mlp.fc{i + 1}.bias"]
-    np.savez(tmp_path / "w.npz", **{k: v.numpy() for k, v in arrays.items()})  # type: ignore[arg-type]
+    np.savez(tmp_path / "w.npz", **{k: v.numpy() for k, v in arrays.items()})
     other = timm.create_model("vit_tiny_patch16_224", depth=1)
     assert "JAX were translated" in load_weights_file(other, tmp_path / "w.npz")[0]
     found = other.state_dict()

@@ -96,8 +96,8 @@ def test_predict_prints_a_table_json_and_csv(
     assert answers[0]["label"] == "digit 4"
     assert sum(answers[0]["probabilities"].values()) == pytest.approx(1)
     assert answers[1]["error"]
-    said = frostline("predict", fitted, digit_folder, "--csv")
-    rows = list(csv.DictReader(io.StringIO(said.stdout)))
+    listed = frostline("predict", fitted, digit_folder, "--csv")
+    rows = list(csv.DictReader(io.StringIO(listed.stdout)))
     assert len(rows) == 48
     assert {row["label"] for row in rows} == {"digit 0", "digit 1", "digit 4"}
     assert in_a_process("predict", fitted, broken).returncode == 2

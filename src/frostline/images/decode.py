@@ -158,7 +158,9 @@ def decode(
 
     def rgb(image: ImageFile.ImageFile, deep_colour: bool) -> Image.Image:
         del deep_colour
-        counts = {name: image.info.pop(name) for name in (N_PIXELS, N_PAGES)}
+        counts: dict[str | tuple[int, int], int] = {
+            name: image.info.pop(name) for name in (N_PIXELS, N_PAGES)
+        }
         orientation = _orientation(image)
         found = to_rgb(image, rules)
         if orientation in _TRANSPOSE:

@@ -21,7 +21,9 @@ from frostline.images.extra_plugins import EXTRA_ENDINGS, Plugin, extra_plugins,
 from frostline.images.kinds import HEAD_BYTES as KIND_BYTES
 from frostline.images.kinds import kind_of
 from frostline.images.pages import pages_of_one_size
+from frostline.images.planes import describe_planes
 from frostline.images.rgb import to_rgb
+from frostline.images.transparent_level import note_level
 from frostline.images.value_ranges import Values, values_of
 from frostline.images.whole import load_whole
 from frostline.reading_rules import DEFAULT_RULES, ReadingRules
@@ -124,8 +126,9 @@ def decode(
 ) -> Image.Image:
     """Decode one image file to RGB, or say in a few words why that is impossible.
 
-    EXIF orientation is applied, transparency is laid over white, colour profiles become sRGB,
-    animations give their first frame, and nothing is ever filled in for missing data.
+    Orientation is applied, by EXIF or, where that says nothing, by XMP. Transparency is laid over
+    white, colour profiles become sRGB, animations give their first frame, and nothing is ever
+    filled in for missing data.
     Safe to call from many threads; no global state of Pillow is touched.
 
     Parameters
@@ -206,7 +209,9 @@ def _loaded(
             _refuse(excess_in_file(image, stream, max_pixels))
             if at_least is not None and image.format == "JPEG":
                 _decode_smaller(image, at_least)
+            describe_planes(image)
             # how the file stores its pixels is forgotten once they are loaded
+            note_level(image)
             deep_colour = ";16" in str(image.tile) and image.mode in ("RGB", "RGBA")
             pages = pages_of_one_size(stream) if image.format == "TIFF" else 1
             load_whole(image)
@@ -272,7 +277,7 @@ def _refuse(reason: str) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation (1-8); damaged EXIF counts as upright."""
+    """Return the orientation (1-8) by EXIF, else XMP; damaged EXIF counts as upright."""
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except _DAMAGE:

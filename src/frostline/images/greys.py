@@ -14,6 +14,7 @@ from frostline.images.damage import DamageError
 from frostline.reading_rules import ReadingRules, ValueRange
 
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT, _SIGNED = 258, 339, 2
 _PIXELS_AT_A_TIME = 2**20
 _NOT_LEARNED = "and no image of training had such, so nobody knows which is black and which white"
 
@@ -54,10 +55,18 @@ def deep_to_rgb(image: Image.Image, rules: ReadingRules) -> Image.Image:
     elif has_16_bits(image):
         grey = by_rows(values, lambda rows: FROM_16_BITS[np.clip(rows, 0, 65535)])
     else:
-        raise DamageError(f"32-bit values, {_NOT_LEARNED}")
+        raise DamageError(f"{_integers_in_words(image)}, {_NOT_LEARNED}")
     if is_white_is_zero(image):
         grey = 255 - grey
     return Image.fromarray(grey).convert("RGB")
+
+
+def _integers_in_words(image: Image.Image) -> str:
+    """Say what a file holds; Pillow keeps every such integer in 32 bits."""
+    tags = getattr(image, "tag_v2", {})
+    bits = max(tags.get(_BITS_PER_SAMPLE, (32,)))
+    sign = "signed " if max(tags.get(_SAMPLE_FORMAT, (1,))) == _SIGNED else ""
+    return f"{sign}{bits}-bit values"
 
 
 def over_white(rgba: Image.Image) -> Image.Image:

@@ -8,6 +8,7 @@ from frostline.images.colour import to_srgb
 from frostline.images.damage import DamageError
 from frostline.images.first_rules import rgb_by_first_rules
 from frostline.images.greys import deep_to_rgb, is_deep, over_white
+from frostline.images.transparent_level import clear_level, take_level
 from frostline.reading_rules import ReadingRules
 
 _EXTRA_SAMPLES = 338
@@ -25,8 +26,9 @@ def to_rgb(image: Image.Image, rules: ReadingRules) -> Image.Image:
     """
     if rules.version == 1:
         return rgb_by_first_rules(image)
+    take_level(image)
     if is_deep(image):
-        return deep_to_rgb(image, rules)
+        return clear_level(image, deep_to_rgb(image, rules))
     if image.mode == "LAB":
         raise DamageError("colour mode LAB is not supported")
     if has_alpha(image) and not (rules.fourth_band == "ignored" and image.mode in _FOUR_BANDS):

@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from frostline.cli.main import app
-from frostline.cli.prediction_formats import ERROR, FIRST, class_columns
+from frostline.cli.prediction_formats import ERROR, FIRST, class_columns, path_text
 from frostline.cli.streams import Written, write_csv, write_json
 from frostline.errors import InputError
 
@@ -153,6 +153,18 @@ def test_names_are_their_bytes_in_every_locale(
     answer = json.loads(said.stdout_bytes.decode("utf-8"))[0]
     assert tuple(answer["probabilities"]) == classes
     assert answer["label"] == row[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("größe.png", "größe.png"),
+        ("größe.png".encode().decode("ascii", "surrogateescape"), "größe.png"),
+        (os.fsdecode(b"\xff.png"), "\udcff.png"),
+    ],
+)
+def test_paths_are_read_as_utf8_in_every_locale(given: str, read: str) -> None:
+    assert path_text(Path(given)) == read
 
 
 @pytest.mark.parametrize("length", [60, 90, 240])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -34,14 +35,23 @@ def class_columns(classes: Sequence[str]) -> list[str]:
     return [f"{PREFIX}{name}" for name in classes]
 
 
+def path_text(path: Path) -> str:
+    """Return a path as text, read as UTF-8 also where the locale knows fewer letters."""
+    try:
+        return os.fsencode(path).decode("utf-8")
+    except UnicodeError:
+        # a name that is no text at all
+        return str(path)
+
+
 def print_json(classes: Sequence[str], results: Sequence[Result]) -> None:
     """Print one JSON list with an object for every image."""
     write_json(
         [
-            {"path": str(path), "error": result.reason}
+            {"path": path_text(path), "error": result.reason}
             if isinstance(result, UnreadableImageError)
             else {
-                "path": str(path),
+                "path": path_text(path),
                 "label": result.label,
                 "confidence": result.confidence,
                 "unknown": result.unknown,
@@ -62,13 +72,21 @@ def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequen
     yield [*FIRST, *class_columns(classes), ERROR]
     for path, result in results:
         if isinstance(result, UnreadableImageError):
-            yield [path, *[""] * (len(FIRST) - 1 + len(classes)), result.reason]
+            yield [path_text(path), *[""] * (len(FIRST) - 1 + len(classes)), result.reason]
             continue
         # empty where the model does not tell
         unknown = "" if result.unknown is None else str(result.unknown).lower()
         score = "" if result.unfamiliarity is None else f"{result.unfamiliarity:.4f}"
         shares = [f"{p:.6f}" for p in result.probabilities]
-        yield [path, result.label, f"{result.confidence:.6f}", unknown, score, *shares, ""]
+        yield [
+            path_text(path),
+            result.label,
+            f"{result.confidence:.6f}",
+            unknown,
+            score,
+            *shares,
+            "",
+        ]
 
 
 def print_table(results: Sequence[Result], *, top: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +92,9 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
     """
     model = Model.load(run)
     catalog = open_for_evaluation(source, model.classes, progress=progress)
-    understood, notes = Understood.of(catalog), tuple(map(sentence, catalog.notes))
+    with_images = len({row.label for row in catalog.rows})
+    understood = replace(Understood.of(catalog), classes=with_images)
+    notes = tuple(map(sentence, catalog.notes))
     manifest = manifest_of(model.folder, n_train=model.card.n_train)
     acquainted = None
     if manifest is not None:

@@ -35,7 +35,7 @@ class Scores:
     balanced_accuracy_interval : tuple of two floats
         Stratified bootstrap, 95 %; classes without a mistake, or without a hit, add Wilson's.
     macro_f1 : float
-        Mean F1 over the classes that occur in the truth or among the predictions.
+        Mean F1 over the classes that occur in the truth; wrong calls of others lower their recall.
     nll : float
         Mean negative log-likelihood, in nats.
     brier : float
@@ -125,7 +125,7 @@ def score(
     per_class = [_one_class(confusion, c) for c in range(n_classes)]
     present = np.unique(y)
     recalls = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
-    f1 = [row["f1"] for row in per_class if row["f1"] is not None]
+    f1 = [per_class[c]["f1"] for c in present]
     sure = p[np.arange(n), y]
     bins = reliability(p.max(axis=1), right)
     worth = float(n) if groups is None else effective_count(right, groups)

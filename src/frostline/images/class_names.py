@@ -12,7 +12,7 @@ from pathlib import Path
 from frostline.errors import did_you_mean
 from frostline.images.listing import Found
 from frostline.images.naming import natural_key, printable, some
-from frostline.images.notes import Combinations, Lookalikes, Note, Respelled
+from frostline.images.notes import Combinations, LacksClasses, Lookalikes, Note, Respelled
 
 #: between labels of a list, and hardly ever inside the name of one class
 _STRONG = ("|", ";")
@@ -45,6 +45,19 @@ def class_notes(counts: Mapping[str, int]) -> list[Note]:
     combined = combinations(counts)
     if combined:
         notes.append(Combinations(tuple(combined), sum(counts[name] for name in combined)))
+    return notes
+
+
+def lacking(found: Iterable[Found], classes: Sequence[str], *, judged: bool) -> list[Note]:
+    """Return which classes have no image: in a validation or test part, or to judge a model on."""
+    seen: defaultdict[str | None, set[str]] = defaultdict(set)
+    for image in found:
+        seen[None if judged else image.part].add(image.class_name)
+    notes: list[Note] = []
+    for part in (None,) if judged else ("val", "test"):
+        missing = tuple(name for name in classes if name not in seen[part])
+        if seen[part] and missing:
+            notes.append(LacksClasses(part, missing, len(classes)))
     return notes
 
 

@@ -70,6 +70,14 @@ class OddEndings:
     example: str
 
 
+@dataclass(frozen=True, slots=True)
+class TablesBeside:
+    """Files beside the class folders that are called like tables of labels, and are not read."""
+
+    examples: tuple[str, ...]
+    readable: bool
+
+
 #: everything that can be said of folders
 FolderNote = (
     InnerFolder
@@ -80,6 +88,7 @@ FolderNote = (
     | Masks
     | LikeMasks
     | OddEndings
+    | TablesBeside
 )
 
 
@@ -128,4 +137,16 @@ def folder_sentence(note: FolderNote) -> str:
                 f"{were} left out for the ending of the name ({', '.join(kinds)}, such as "
                 f"{example}). Rename them; in a table (path,label), or named one by one, they are "
                 "read as they are."
+            )
+        case TablesBeside(examples, readable):
+            many = len(examples) != 1
+            remedy = (
+                "give the table in place of the folder (columns path and label)"
+                if readable
+                else "write them as a table (path,label), and give that"
+            )
+            return (
+                f"{some(examples, limit=3)} {'lie' if many else 'lies'} beside the images and "
+                f"{'are' if many else 'is'} not read: labels are the names of the folders. If "
+                f"those in {'these files' if many else 'the file'} are meant, {remedy}."
             )

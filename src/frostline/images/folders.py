@@ -17,6 +17,7 @@ from frostline.images.naming import some
 from frostline.images.odd_endings import odd_endings, told
 from frostline.images.parts import is_unlabelled, spelled_among
 from frostline.images.scanning import Folder, Scan, folder_at
+from frostline.images.tables_beside import tables_beside
 from frostline.images.wrappers import (
     first_image,
     holder_of_classes,
@@ -107,6 +108,9 @@ class _Reader:
         odd = odd_endings(self.listing.left_out)
         if odd is not None:
             self.listing.notes.append(odd)
+        beside = tables_beside(self.listing.left_out)
+        if beside is not None:
+            self.listing.notes.append(beside)
         if not self.listing.found:
             self._explain_nothing()
         return self.listing

@@ -19,6 +19,7 @@ from frostline.images.folder_notes import (
     OnlyFolders,
     PartsInside,
     SameFolders,
+    TablesBeside,
     folder_sentence,
 )
 from frostline.images.naming import some, visible
@@ -107,6 +108,15 @@ class SkippedLines:
     lines: int
 
 
+@dataclass(frozen=True, slots=True)
+class LacksClasses:
+    """Classes without an image in a part that was given, or among images to judge a model on."""
+
+    part: str | None
+    names: tuple[str, ...]
+    classes: int
+
+
 #: everything that can be said of a source
 Note = (
     Lookalikes
@@ -119,6 +129,7 @@ Note = (
     | ListsOfOne
     | NoHeader
     | SkippedLines
+    | LacksClasses
     | FolderNote
 )
 
@@ -135,6 +146,7 @@ def sentence(note: Note) -> str:
             | Masks()
             | LikeMasks()
             | OddEndings()
+            | TablesBeside()
         ):
             return folder_sentence(note)
         case Lookalikes(groups):
@@ -183,6 +195,15 @@ def sentence(note: Note) -> str:
         case SkippedLines(what, lines):
             kind = "a comment" if what == "comment" else "the header once more"
             return f"{_count(lines, 'line is', 'lines are')} no row but {kind}, and left out."
+        case LacksClasses(part, names, classes):
+            where = "source" if part is None else f"part {part!r}"
+            known = "the model's " if part is None else ""
+            of = f"{classes - len(names):,} of {known}{_count(classes, 'class', 'classes')}"
+            named = some([repr(name) for name in names], limit=_NAMES)
+            return (
+                f"The {where} has images of {of}: none of {named}, so that nothing can be said of "
+                f"{'it' if len(names) == 1 else 'them'} there."
+            )
 
 
 _MENDED: dict[Mend, tuple[str, str, str]] = {

@@ -14,6 +14,7 @@ from frostline.files import os_reason
 from frostline.images.catalog import Catalog, ImageRow, Part, Unreadable
 from frostline.images.class_names import (
     class_notes,
+    lacking,
     respelled_folders,
     spelling_hint,
     unknown_class_hint,
@@ -26,7 +27,7 @@ from frostline.images.hugging_face import is_hugging_face, list_hugging_face
 from frostline.images.in_memory import is_pair, list_pair
 from frostline.images.listing import Found, Listing
 from frostline.images.naming import encodable, natural_key, some, visible
-from frostline.images.notes import sentence
+from frostline.images.notes import Note, sentence
 from frostline.images.odd_endings import told
 from frostline.images.parts import PART_NAMES, differently_spelled, part_of
 from frostline.images.reading import read_in_order
@@ -132,6 +133,7 @@ def open_source(
     _take_note(listing, progress)
     name = source_name(source)
     classes = _classes(name, listing)
+    _add_notes(listing, lacking(listing.found, classes, judged=False), progress)
     catalog = _catalog(name, listing, classes, progress, on_disk=isinstance(source, str | Path))
     catalog.check()
     return catalog
@@ -170,6 +172,7 @@ def open_for_evaluation(
             f"The model does not know the {many} {some([repr(n) for n in unknown])} of {name}.",
             hint=unknown_class_hint(unknown, classes),
         )
+    _add_notes(listing, lacking(listing.found, classes, judged=True), progress)
     catalog = _catalog(
         name, listing, tuple(classes), progress, on_disk=isinstance(source, str | Path)
     )
@@ -248,8 +251,14 @@ def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Prog
 def _take_note(listing: Listing, progress: Progress) -> None:
     """Say what was understood of a source, and what its names of classes look like."""
     listing.tell_names_apart()
-    listing.notes += class_notes(Counter(found.class_name for found in listing.found))
-    for note in listing.notes:
+    taken, listing.notes = listing.notes, []
+    names = class_notes(Counter(found.class_name for found in listing.found))
+    _add_notes(listing, [*taken, *names], progress)
+
+
+def _add_notes(listing: Listing, notes: list[Note], progress: Progress) -> None:
+    listing.notes += notes
+    for note in notes:
         progress.note(sentence(note))
 
 

@@ -29,6 +29,8 @@ def _take_one_core() -> None:
 
 
 _take_one_core()
+# processes of a parallel run are given a width that nobody asked for, and lines would be broken at
+os.environ.pop("COLUMNS", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

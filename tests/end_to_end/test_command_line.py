@@ -145,7 +145,7 @@ def only_unreadable(folder: Path, write: Write) -> list[object]:
 
 
 def wrong_columns(folder: Path, write: Write) -> list[object]:
-    (folder / "t.csv").write_text("file,class\na.png,x\n")
+    (folder / "t.csv").write_text("path,colour\na.png,x\n")
     return [folder / "t.csv"]
 
 

@@ -50,7 +50,7 @@ def test_images_of_the_same_kind_stay_in(fitted: tuple[RunResult, list[Path]]) -
     assert result.metrics["unknown"]["n_threshold"] == 240
     assert result.metrics["unknown"]["rough"] is False
     card = json.loads((result.folder / "model" / "model.json").read_text())
-    assert card["format_version"] == 3
+    assert card["format_version"] == 4
     assert card["familiar"]["n_threshold"] == 240
 
 

@@ -55,6 +55,11 @@ BYTES: dict[str, tuple[bytes, str]] = {
     "NIfTI": (bytes(344).replace(b"\0\0\0\0", b"\\\1\0\0", 1) + b"n+1\0" + bytes(4), "NIfTI"),
     "Photoshop": (b"8BPS\x00\x01" + bytes(60), "a Photoshop file"),
     "OpenEXR": (b"v/1\x01\x02" + bytes(60), "OpenEXR"),
+    "HEIC in a box of 256 bytes": (
+        struct.pack(">I4s4sI", 256, b"ftyp", b"isom", 0) + b"avc1" * 60 + bytes(64),
+        "a film",
+    ),
+    "words": (b"MZ is no program, and BZh no archive", "text, not an image"),
     "noise": (bytes(np.random.default_rng(3).integers(128, 255, 200, np.uint8)), "not an image"),
 }
 
@@ -131,6 +136,23 @@ def test_pages_of_one_size_are_counted(content: bytes, expected: int) -> None:
     assert decode(content, max_pixels=LIMIT).info[N_PAGES] == expected
 
 
+@pytest.mark.parametrize(
+    "tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: 8}, {254: 1, 330: 8, 271: "NIKON"}]
+)
+def test_a_preview_is_not_taken_for_the_raw_picture(tags: dict[int, Any]) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 12)).save(stream, "TIFF", tiffinfo=tags)
+    with pytest.raises(UnreadableImageError, match="a camera's raw file"):
+        decode(stream.getvalue(), max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize("tags", [{}, {254: 1}, {271: "NIKON"}])
+def test_other_files_of_a_camera_are_read(tags: dict[int, Any]) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (16, 12)).save(stream, "TIFF", tiffinfo=tags)
+    assert decode(stream.getvalue(), max_pixels=LIMIT).size == (16, 12)
+
+
 def test_a_loop_of_pages_ends() -> None:
     content = bytearray(pages((8, 6), (8, 6)))
     first = struct.unpack_from("<I", content, 4)[0]
@@ -180,8 +202,10 @@ def test_half_a_file_is_refused_whatever_others_want(
     whole = decode(content, max_pixels=LIMIT)
     assert whole.size == (160, 120)
     for share in (0.4, 0.7, 0.9):
-        with pytest.raises(UnreadableImageError):
+        with pytest.raises(UnreadableImageError) as caught:
             decode(content[: int(share * len(content))], max_pixels=LIMIT)
+        # it is a kind that is read, and no other remedy helps
+        assert "not read" not in caught.value.reason
     assert flag == ImageFile.LOAD_TRUNCATED_IMAGES
 
 

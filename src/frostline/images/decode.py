@@ -19,8 +19,8 @@ from frostline.images.damage import DamageError
 from frostline.images.excess import FILE_BYTES, excess_in_chunks, excess_in_file
 from frostline.images.extra_plugins import EXTRA_ENDINGS, Plugin, extra_plugins, jxl_sides
 from frostline.images.kinds import HEAD_BYTES as KIND_BYTES
-from frostline.images.kinds import kind_of
-from frostline.images.pages import pages_of_one_size
+from frostline.images.kinds import RAW, kind_of
+from frostline.images.pages import is_raw, pages_of_one_size
 from frostline.images.planes import describe_planes
 from frostline.images.rgb import to_rgb
 from frostline.images.transparent_level import note_level
@@ -256,6 +256,8 @@ def _open_header(stream: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
             sides = jxl_sides(stream)
             if sides is not None and sides[0] * sides[1] > max_pixels:
                 raise DamageError(_too_many(sides[0] * sides[1], max_pixels))
+        if name == "TIFF" and is_raw(stream):
+            raise DamageError(RAW.reason)
         stream.seek(0)
         try:
             return factory(stream, "")
@@ -265,8 +267,7 @@ def _open_header(stream: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
                 raise DamageError("truncated") from None
     stream.seek(0)
     kind = kind_of(stream.read(KIND_BYTES))
-    # raw files of cameras begin like TIFF files
-    if kind is not None and (not signature_seen or kind.picture):
+    if kind is not None and not signature_seen:
         raise DamageError(kind.reason)
     raise DamageError("damaged header" if signature_seen else "not an image")
 

@@ -9,13 +9,14 @@ from typing import IO, Any
 
 from PIL import ImageFile
 
+from frostline.images.kinds import HEIF_BRANDS
+
 #: what opens a file, and what tells by its first 16 bytes whether it can
 Plugin = tuple[Callable[[IO[bytes], str], ImageFile.ImageFile], Callable[[bytes], bool | str]]
 
 #: endings of the files of each
 EXTRA_ENDINGS = {"HEIF": ("heic", "heif", "hif"), "JXL": ("jxl",)}
 
-_HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 _CODESTREAM, _CONTAINER = b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 
 
@@ -30,7 +31,7 @@ def extra_plugins() -> dict[str, Plugin]:
 
 
 def _is_heif(head: bytes) -> bool:
-    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+    return head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
 
 
 def _open_heif(stream: IO[bytes], name: str) -> ImageFile.ImageFile:

@@ -67,7 +67,7 @@ PICTURE_ENDINGS = frozenset(
 )
 
 #: brands of the container that HEIC, AVIF, raw files and films share
-_HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 _FILM_BRANDS = (b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ")
 
 #: signatures: where they stand, what they are, the kind; the first that fits counts
@@ -154,11 +154,14 @@ def kind_of(head: bytes) -> Kind | None:
     Kind or None
         None where the bytes tell nothing.
     """
-    for place, signature, kind in _SIGNATURES:
-        if head.startswith(signature, place):
-            return kind
+    # the length of the first box may look like another mark
     if head[4:8] == b"ftyp":
         return _boxed(head)
+    letters = _is_text(head)
+    for place, signature, kind in _SIGNATURES:
+        # two or three letters also begin words
+        if head.startswith(signature, place) and not (letters and len(signature) < 4):
+            return kind
     if head.startswith(b"RIFF") and len(head) >= 12:
         return {b"AVI ": FILM, b"WAVE": Kind("a sound")}.get(head[8:12])
     if head and not head.strip(b"\0"):
@@ -174,8 +177,8 @@ def _boxed(head: bytes) -> Kind:
         return RAW
     if b"avif" in brands or b"avis" in brands:
         return AVIF
-    if brands[0] in _HEIF_BRANDS or (
-        brands[0] not in _FILM_BRANDS and _HEIF_BRANDS.intersection(brands)
+    if brands[0] in HEIF_BRANDS or (
+        brands[0] not in _FILM_BRANDS and HEIF_BRANDS.intersection(brands)
     ):
         return HEIF
     return FILM
@@ -189,14 +192,16 @@ def _text(head: bytes) -> Kind | None:
         return HTML
     if start.startswith(b"<?xml"):
         return Kind("XML")
+    if not start or not _is_text(head):
+        return None
+    return Kind("JSON") if start[:1] in (b"{", b"[") else TEXT
+
+
+def _is_text(head: bytes) -> bool:
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
         # a letter that the end of the head cuts in two
-        if error.start < len(head) - 4 or not start:
-            return None
-    if not start or b"\0" in head or any(byte < 9 for byte in head):
-        return None
-    if start[:1] in (b"{", b"["):
-        return Kind("JSON")
-    return TEXT
+        if error.start < len(head) - 4:
+            return False
+    return bool(head) and all(byte >= 9 for byte in head)

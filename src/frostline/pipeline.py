@@ -15,10 +15,11 @@ from frostline.assess import TRAINED_FOLDS, Assessed, assess
 from frostline.features.kept_copies import copies_of
 from frostline.features.passes import FeatureStore, run_passes
 from frostline.features.set_values import measure_set
-from frostline.images.audit import Audit, audit
+from frostline.images.audit import Audit, audit, with_unseen
 from frostline.images.catalog import Catalog
 from frostline.images.sources import Source, open_source, source_identity
 from frostline.images.split import Split, make_split
+from frostline.images.unseen import find_unseen
 from frostline.plan import NetworkResult, Plan
 from frostline.procedure import (
     Fitted,
@@ -228,6 +229,10 @@ def _prepare(
     if len(stores) > 1:
         with clock.phase("comparing networks"):
             store, compared = best_network(stores, split.train, store.catalog.labels, found.groups)
+    unseen = find_unseen(store.catalog, store.facts, store.network.preprocessing)
+    for sentence in unseen.sentences():
+        progress.note(sentence)
+    found = with_unseen(found, unseen)
     task = Task(
         store=store,
         labels=store.catalog.labels,

@@ -39,6 +39,7 @@ from frostline.files import write_text
 from frostline.images.audit import Audit
 from frostline.images.naming import encodable, visible
 from frostline.images.split import Split
+from frostline.images.unseen import Blank, shares_seen
 from frostline.machine import peak_memory_bytes
 from frostline.notebook import card, columns, sentences
 from frostline.plan import Plan, TapsHead
@@ -141,10 +142,18 @@ def publish(
         )
         test["without_leaks"] = {"n": without.n, **_headline(without)}
     with clock.phase("looking for shortcuts"):
-        shortcuts = find_shortcuts(task.store, split.train, task.labels, task.groups)
+        shortcuts = find_shortcuts(
+            task.store,
+            split.train,
+            task.labels,
+            task.groups,
+            seen=shares_seen(task.store.facts.sizes, task.store.network.preprocessing),
+        )
     leaked = 0.0 if assessed.method != "given" else float(1.0 - clean.mean())
+    blank = float(np.mean(task.store.facts.blank != Blank.NO))
     warnings = [
-        *caveats(scores, baseline, catalog.classes, leaked=leaked),
+        *caveats(scores, baseline, catalog.classes, leaked=leaked, blank=blank),
+        *(() if audit.unseen is None else audit.unseen.warnings()),
         *(one.sentence for one in shortcuts),
     ]
     with clock.phase("writing the model"):

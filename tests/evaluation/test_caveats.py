@@ -83,3 +83,13 @@ def test_the_baseline_is_learned_from_training_and_counted_on_what_is_judged() -
     assert largest_class([0, 0, 1], [1, 1, 1, 0]) == Baseline(0, 0.25)
     with pytest.raises(InputError, match="label"):
         largest_class([], [1])
+
+
+def test_blank_pictures_take_the_blame_from_labels() -> None:
+    rng = np.random.default_rng(0)
+    truth, guess = rng.integers(0, 3, (2, 300))
+    scores, baseline = scored(truth, guess), largest_class(truth, truth)
+    for blank, named in ((0.0, False), (0.4, False), (0.6, True), (1.0, True)):
+        words = "\n".join(caveats(scores, baseline, CLASSES, blank=blank))
+        assert ("of one colour" in words) == named
+        assert ("labels may be wrong" in words) != named

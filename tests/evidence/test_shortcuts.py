@@ -113,3 +113,18 @@ def test_many_classes_at_one_place_are_one_sentence(digits: Pictures) -> None:
     found = Pictures(marked, digits.labels).shortcuts()
     assert len(found) == 1 and len(found[0].labels) >= 3
     assert found[0].sentence.startswith("One place in the picture, top left")
+
+
+def test_a_mark_that_the_model_cannot_see_is_not_named(digits: Pictures) -> None:
+    marked = digits.thumbnails.copy()
+    own = digits.labels == 1
+    marked[own, 4:8, 28:32] = marked[own, 4:8, 28:32] // 2 + 110
+    pictures = Pictures(marked, digits.labels)
+    everything = np.arange(len(marked))
+
+    def found(width: float) -> list[Shortcut]:
+        seen = np.tile([width, 1.0], (len(marked), 1))
+        return find_shortcuts(pictures, everything, pictures.labels, everything, seen=seen)
+
+    assert [(one.row, one.column) for one in found(0.875)] == [(1, 7)]
+    assert found(0.75) == []

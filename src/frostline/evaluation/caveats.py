@@ -17,6 +17,8 @@ from frostline.evaluation.scores import Scores
 FEW = 5
 #: balanced accuracy above chance that must be ruled out before nothing is said to be learned
 _UNCLEAR = 0.15
+#: share of blank images that explains why nothing was learned
+_MOSTLY_BLANK = 0.5
 #: classes that one sentence names
 _NAMED = 3
 
@@ -53,7 +55,12 @@ def largest_class(taught: npt.ArrayLike, judged: npt.ArrayLike) -> Baseline:
 
 
 def caveats(
-    scores: Scores, baseline: Baseline, classes: Sequence[str], *, leaked: float = 0.0
+    scores: Scores,
+    baseline: Baseline,
+    classes: Sequence[str],
+    *,
+    leaked: float = 0.0,
+    blank: float = 0.0,
 ) -> list[str]:
     """Say what is wrong with these scores, or with what they rest on; nothing where all is well.
 
@@ -65,6 +72,8 @@ def caveats(
     classes : sequence of str
     leaked : float, default=0
         Share of the judged images that also taught the model.
+    blank : float, default=0
+        Share of all images that are of one colour where the model looks.
     """
     found = []
     if leaked == 1.0:
@@ -74,13 +83,15 @@ def caveats(
         )
     return [
         *found,
-        *_no_better(scores, baseline, classes),
+        *_no_better(scores, baseline, classes, blank),
         *_never_right(scores, classes),
         *_hardly_judged(scores, classes),
     ]
 
 
-def _no_better(scores: Scores, baseline: Baseline, classes: Sequence[str]) -> list[str]:
+def _no_better(
+    scores: Scores, baseline: Baseline, classes: Sequence[str], blank: float
+) -> list[str]:
     """Compare with the baseline, and let the balanced accuracy say how bad that is."""
     if scores.accuracy_interval[0] > baseline.accuracy:
         return []
@@ -101,9 +112,14 @@ def _no_better(scores: Scores, baseline: Baseline, classes: Sequence[str]) -> li
             "or too unequal, to tell whether anything was learned: the balanced accuracy may lie "
             f"anywhere from {low:.0%} to {high:.0%}."
         ]
+    cause = (
+        f"No label is to blame: {blank:.0%} of all images are of one colour as the model sees them."
+        if blank >= _MOSTLY_BLANK
+        else "The labels may be wrong, or may not depend on what the pictures show."
+    )
     return [
         f"{always}, and {scores.accuracy:.1%} is not clearly more: nothing was learned that helps "
-        "with new images. The labels may be wrong, or may not depend on what the pictures show."
+        f"with new images. {cause}"
     ]
 
 

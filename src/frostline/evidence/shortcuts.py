@@ -36,6 +36,8 @@ ALSO_TELLS, MOST_PLACES = 0.985, 8
 LEFT = 16
 #: what lies farther from the border than so many places is likely to be what the class is about
 OUTER = 2
+#: share of a place that the model must see, on average over the images
+SEEN = 0.1
 # of the ridge, in variances of a channel: the same at every place, so that places compare
 _STRENGTH = 0.02
 _ROWS = ("top", "upper middle", "lower middle", "bottom")
@@ -109,7 +111,12 @@ class Shortcut:
 
 
 def find_shortcuts(
-    store: Store, rows: npt.ArrayLike, labels: npt.ArrayLike, groups: npt.ArrayLike
+    store: Store,
+    rows: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    *,
+    seen: FloatArray | None = None,
 ) -> list[Shortcut]:
     """Find classes that one of 64 small places tells from all others, where the rest does not.
 
@@ -126,6 +133,9 @@ def find_shortcuts(
         Training rows; at most 1,000 of them are looked at.
     labels, groups : int arrays
         Of the whole catalog; one image of each group is looked at.
+    seen : float array of shape (n, 2) or None, default=None
+        Share of the width and of the height of every image that the model sees, around its middle;
+        all of it for None. What it does not see it cannot have learned: no such place is named.
 
     Returns
     -------
@@ -146,7 +156,8 @@ def find_shortcuts(
     if len(classes) > MOST_CLASSES or not asked:
         return []
     tells = _areas(places_of(store.thumbnails[chosen]), y, asked)
-    return _standing_out(tells, asked, classes)
+    inside = np.ones((PLACES, PLACES), dtype=bool) if seen is None else _inside(seen[chosen])
+    return _standing_out(tells, asked, classes, inside)
 
 
 def places_of(thumbnails: UInt8Array) -> FloatArray:
@@ -156,6 +167,15 @@ def places_of(thumbnails: UInt8Array) -> FloatArray:
     pixels = tiles.reshape(PLACES * PLACES, n, side * side, 3).astype(np.float64)
     spread = pixels.std(axis=2)
     return np.concatenate([pixels.reshape(PLACES * PLACES, n, -1), spread], axis=2)
+
+
+def _inside(seen: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which places the model sees, by the shares (n, 2) of width and height: (8, 8)."""
+    edges = np.arange(PLACES + 1) / PLACES
+    low, high = 0.5 - seen[..., None] / 2, 0.5 + seen[..., None] / 2
+    overlap = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
+    across, down = np.moveaxis(PLACES * np.maximum(overlap, 0.0), 1, 0)
+    return np.asarray(np.einsum("nr,nc->rc", down, across) / len(seen) >= SEEN)
 
 
 def _areas(places: FloatArray, labels: IntArray, asked: Sequence[int]) -> FloatArray:
@@ -188,17 +208,17 @@ def _left_out(places: FloatArray, targets: FloatArray) -> FloatArray:
 
 
 def _standing_out(
-    tells: FloatArray, asked: Sequence[int], classes: Sequence[str]
+    tells: FloatArray, asked: Sequence[int], classes: Sequence[str], seen: npt.NDArray[np.bool_]
 ) -> list[Shortcut]:
     """Keep the best place of each class if it is good and all others are not; join by place."""
     found: dict[tuple[int, bool], list[tuple[str, float, float]]] = {}
     for k, c in enumerate(asked):
-        grid = tells[:, k].reshape(PLACES, PLACES)
+        grid = np.where(seen, tells[:, k].reshape(PLACES, PLACES), 0.0)
         best = int(grid.argmax())
         most = float(grid.max())
         mark = grid >= ALSO_TELLS
         border = bool(mark[_BORDER].mean() > 0.5 and not mark[2:-2, 2:-2].any())
-        apart = grid[~_with_neighbours(mark)]
+        apart = grid[seen & ~_with_neighbours(mark)]
         inside = (
             OUTER <= best // PLACES < PLACES - OUTER and OUTER <= best % PLACES < PLACES - OUTER
         )

@@ -21,6 +21,7 @@ from frostline.features.pictures import PREPARED_BYTES, Pictures, stacked
 from frostline.features.store import Field, ImageStore
 from frostline.features.taps_pass import TapsPass, keep, open_taps
 from frostline.images.catalog import Catalog
+from frostline.images.unseen import PictureFacts
 from frostline.images.views import Level
 from frostline.linear.selection import Selection
 from frostline.preprocessing import FloatArray, UInt8Array
@@ -57,6 +58,8 @@ class FeatureStore:
     slices : dict of str to slice
         The columns of each tap, by depth.
     thumbnails : ndarray of shape (n, 32, 32, 3), uint8
+    facts : PictureFacts
+        Size, pages and blankness of every image.
     pictures : Pictures
         The decoded images, on demand.
     resolved : ResolvedSettings
@@ -77,6 +80,7 @@ class FeatureStore:
     places: IntArray
     slices: dict[str, slice]
     thumbnails: UInt8Array
+    facts: PictureFacts
     pictures: Pictures
     resolved: ResolvedSettings
     progress: Progress
@@ -316,6 +320,11 @@ def run_passes(
         places=places,
         slices=one_pass.slices,
         thumbnails=_gathered(arrays["thumbnail"], places),
+        facts=PictureFacts(
+            sizes=arrays["size"][places],
+            pages=arrays["pages"][places],
+            blank=arrays["blank"][places],
+        ),
         pictures=pictures,
         resolved=resolved,
         progress=progress,

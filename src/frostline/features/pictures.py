@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from PIL import Image
 
 from frostline.errors import UnreadableImageError
 from frostline.images.catalog import Catalog
-from frostline.images.decode import N_PIXELS
+from frostline.images.decode import N_PAGES, N_PIXELS
 from frostline.images.held import Held, decode_unchanged
 from frostline.images.reading import read_in_order
 from frostline.images.thumbnails import thumbnail
+from frostline.images.unseen import Blank, blankness
 from frostline.machine import memory_bytes
 from frostline.preprocessing import Preprocessing, UInt8Array
 
@@ -44,14 +46,21 @@ class Prepared:
     digest : str
     pixels : ndarray of shape (size, size, 3), uint8
     thumbnail : ndarray of shape (32, 32, 3), uint8
-    n_pixels : int
-        Width times height of the image in its file.
+    width, height : int
+        Of the upright image, as many pixels as its file has.
+    pages : int
+        Pages of its file, of which the first is read.
+    blank : Blank
+        Whether it has one colour throughout.
     """
 
     digest: str
     pixels: UInt8Array
     thumbnail: UInt8Array
-    n_pixels: int
+    width: int
+    height: int
+    pages: int
+    blank: Blank
 
 
 class _Memory(Generic[V]):
@@ -172,7 +181,17 @@ class Pictures:
         image = self._decode(digest)
         pixels = self.preprocessing.apply(image)
         self._prepared.put(digest, pixels, pixels.nbytes)
-        return Prepared(digest, pixels, thumbnail(image), int(image.info[N_PIXELS]))
+        # decoding may leave out pixels, by one whole factor for both sides
+        factor = math.isqrt(int(image.info[N_PIXELS]) // (image.width * image.height))
+        return Prepared(
+            digest,
+            pixels,
+            thumbnail(image),
+            width=factor * image.width,
+            height=factor * image.height,
+            pages=int(image.info.get(N_PAGES, 1)),
+            blank=blankness(image, pixels),
+        )
 
     def _decode(self, digest: str) -> Image.Image:
         origin, name = self._files[digest]

@@ -54,13 +54,15 @@ class TapsPass:
         self.reason = "every image was found in the store"
         self.computed = 0
         self.times = PassTimes()
-        self.key = part_key(network, "taps", [*network.taps, resolved.precision])
+        self.key = part_key(network, "taps, sizes and pages", [*network.taps, resolved.precision])
         self._store = ImageStore(
             arrays_folder(self.key),
             {
                 "taps": Field("float32", (body.width,)),
                 "thumbnail": Field("uint8", _THUMBNAIL),
-                "n_pixels": Field("int64"),
+                "size": Field("int64", (2,)),
+                "pages": Field("int64"),
+                "blank": Field("int64"),
             },
             progress=progress,
         )
@@ -70,7 +72,7 @@ class TapsPass:
         self.place = {digest: i for i, digest in enumerate(digests)}
         arrays, found = self._store.get(digests)
         # a limit that was lowered since counts for stored images, too
-        found &= arrays["n_pixels"] <= max_pixels
+        found &= arrays["size"].prod(axis=1) <= max_pixels
         missing = [digest for digest in digests if not found[self.place[digest]]]
         if not missing:
             return arrays
@@ -82,7 +84,9 @@ class TapsPass:
                     row = self.place[image.digest]
                     arrays["taps"][row] = taps
                     arrays["thumbnail"][row] = image.thumbnail
-                    arrays["n_pixels"][row] = image.n_pixels
+                    arrays["size"][row] = image.width, image.height
+                    arrays["pages"][row] = image.pages
+                    arrays["blank"][row] = image.blank
                     fresh.append(image.digest)
                     bar.advance()
                     if len(fresh) >= SHARD_ROWS:

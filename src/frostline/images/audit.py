@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from frostline.images.grouping import joined, shared
 from frostline.images.near_duplicates import COMPLETE_UP_TO
 from frostline.images.notes import sentence
 from frostline.images.understood import Understood
+from frostline.images.unseen import Unseen
 from frostline.images.value_ranges import SetValues
 
 
@@ -50,6 +51,8 @@ class Audit:
         leaves them. They may rightly bear different labels, such as left and right.
     values : SetValues
         How values that are not plain 8 bits are read.
+    unseen : Unseen or None
+        What of the pictures never reaches the model; None where nobody measured.
     """
 
     class_counts: dict[str, int]
@@ -64,6 +67,7 @@ class Audit:
     notes: list[str] = field(default_factory=list)
     altered_copies: list[list[str]] = field(default_factory=list)
     values: SetValues = field(default_factory=SetValues)
+    unseen: Unseen | None = None
 
     def to_json(self, catalog: Catalog) -> dict[str, Any]:
         """Return everything but the arrays, with what the catalog left out and why."""
@@ -82,6 +86,7 @@ class Audit:
             "leaks": self.leaks,
             "shared_groups": self.shared_groups,
             "values": self.values.to_json(),
+            "unseen": None if self.unseen is None else self.unseen.to_json(),
             "notes": self.notes,
         }
 
@@ -134,6 +139,11 @@ def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None =
         ],
         values=values or SetValues(),
     )
+
+
+def with_unseen(found: Audit, unseen: Unseen) -> Audit:
+    """Return an audit that also tells what never reaches the model."""
+    return replace(found, unseen=unseen, notes=[*found.notes, *unseen.sentences()])
 
 
 def _names(catalog: Catalog, members: Iterable[int]) -> list[str]:

@@ -310,7 +310,8 @@ class Config:
 
 def test_classes_that_are_no_plain_data_are_named(state: State, tmp_path: Path) -> None:
     torch.save({"state_dict": state, "cfg": Config()}, tmp_path / "w.pth")
-    assert "test_checkpoints.Config, and making one would run code" in refused(tmp_path / "w.pth")
+    said = refused(tmp_path / "w.pth")
+    assert f"{Path(__file__).stem}.Config, and making one would run code" in said
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,6 @@ def test_the_command_line_says_it_once_with_an_example(tree: Tree) -> None:
     as_json = CliRunner().invoke(app, ["evaluate", str(MODEL), str(path), "--json"])
     notes = json.loads(as_json.stdout)["notes"]
     assert notes == list(evaluate(MODEL, path).notes)
-    assert [note.split(";")[0] for note in notes] == [
+    assert [note.split(";")[0] for note in notes if "paths" in note] == [
         "4 paths are written with backslashes", "4 paths have no ending",
     ]  # fmt: skip

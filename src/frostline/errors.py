@@ -74,6 +74,10 @@ class UnreadableImageError(FrostlineError, ValueError):
         return type(self), (self.path, self.reason)
 
 
+class TooLargeImageError(UnreadableImageError):
+    """One image with more pixels than the limit, which can be raised."""
+
+
 class FrozenChangedError(FrostlineError, RuntimeError):
     """Something that was declared frozen is not bit-identical after training."""
 

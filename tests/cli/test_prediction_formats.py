@@ -224,4 +224,11 @@ def test_data_without_an_output_are_refused(
 
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(InputError, match="closed"):
-        predict_images(MODEL, [image], as_json=form == "--json", as_csv=form == "--csv", top=1)
+        predict_images(
+            MODEL,
+            [image],
+            as_json=form == "--json",
+            as_csv=form == "--csv",
+            top=1,
+            max_pixels=10**6,
+        )

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from frostline.cli.main import app
 from frostline.errors import UnreadableImageError
 from frostline.images.decode import decode
 from frostline.reading_rules import DEFAULT_RULES, FIRST_RULES, ReadingRules
@@ -221,3 +223,21 @@ def test_integers_that_mean_nothing_are_named_by_their_kind(kind: str, words: st
     with pytest.raises(UnreadableImageError, match="and no image of training") as caught:
         read(content)
     assert caught.value.reason.startswith(words)
+
+
+# ------------------------------------------------------------------------ too many pixels
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_is_too_large_names_the_option_that_reads_it(beside: bool, tmp_path: Path) -> None:
+    Image.new("1", (300, 200)).save(tmp_path / "large.png")
+    if beside:
+        Image.new("1", (9, 9)).save(tmp_path / "small.png")
+    words = ["predict", str(MODEL), str(tmp_path), "--csv", "--max-pixels"]
+    said = CliRunner().invoke(app, [*words, "50000"])
+    assert said.exit_code == (0 if beside else 2)
+    assert "0.06 megapixels, the limit is 0.05" in " ".join(said.stderr.split())
+    assert said.stderr.count("--max-pixels") == 1
+    said = CliRunner().invoke(app, [*words, "60000"])
+    assert said.exit_code == 0
+    assert "--max-pixels" not in said.stderr

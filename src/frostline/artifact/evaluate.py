@@ -16,6 +16,7 @@ from frostline.images.notes import sentence
 from frostline.images.sources import Source, open_for_evaluation, source_name
 from frostline.images.understood import Understood
 from frostline.progress import NullProgress, Progress
+from frostline.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,13 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-def evaluate(run: str | Path, source: Source, *, progress: Progress | None = None) -> Evaluation:
+def evaluate(
+    run: str | Path,
+    source: Source,
+    *,
+    max_pixels: int = Settings.model_fields["max_pixels"].default,
+    progress: Progress | None = None,
+) -> Evaluation:
     """Score the model of a finished run on labelled images.
 
     Images that taught the model are left out, and counted, where the run folder tells which those
@@ -81,6 +88,8 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
         Folder of a finished run.
     source : path, DataFrame, dataset, (images, labels) or dict
         As for a fit; its classes must be the model's.
+    max_pixels : int, default=100_000_000
+        Larger images count as unreadable.
     progress : Progress or None, default=None
 
     Raises
@@ -90,7 +99,7 @@ def evaluate(run: str | Path, source: Source, *, progress: Progress | None = Non
     InputError
         If a class is unknown to the model, no image can be read, or all of them taught the model.
     """
-    model = Model.load(run)
+    model = Model.load(run, max_pixels=max_pixels)
     catalog = open_for_evaluation(source, model.classes, progress=progress)
     with_images = len({row.label for row in catalog.rows})
     understood = replace(Understood.of(catalog), classes=with_images)

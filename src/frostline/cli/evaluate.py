@@ -15,9 +15,9 @@ from frostline.cli.streams import write_json
 from frostline.images.naming import visible
 
 
-def show_evaluation(run: Path, source: Path, *, as_json: bool) -> None:
+def show_evaluation(run: Path, source: Path, *, as_json: bool, max_pixels: int) -> None:
     """Print accuracy with its interval, and every class."""
-    result = evaluate(run, source, progress=TerminalProgress())
+    result = evaluate(run, source, max_pixels=max_pixels, progress=TerminalProgress())
     found = result.scores.to_json(result.classes)
     err.print(Text(f"Images: {result.understood.read}"))
     if rest := result.understood.rest:

@@ -152,12 +152,13 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One CSV line an image.")] = False,
     top: Annotated[int, typer.Option(help="Classes to show for each image.", min=1)] = 3,
+    max_pixels: opt.MaxPixels = 100_000_000,
 ) -> None:
     """Classify images with a fitted model."""
     with polite_exits():
         from frostline.cli.predict import predict_images
 
-        predict_images(run, images, as_json=as_json, as_csv=as_csv, top=top)
+        predict_images(run, images, as_json=as_json, as_csv=as_csv, top=top, max_pixels=max_pixels)
 
 
 @app.command()
@@ -165,12 +166,13 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help=opt.RUN)],
     source: opt.Source,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    max_pixels: opt.MaxPixels = 100_000_000,
 ) -> None:
     """Score a fitted model on other labelled images."""
     with polite_exits():
         from frostline.cli.evaluate import show_evaluation
 
-        show_evaluation(run, source, as_json=as_json)
+        show_evaluation(run, source, as_json=as_json, max_pixels=max_pixels)
 
 
 @app.command()

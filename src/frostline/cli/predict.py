@@ -9,7 +9,7 @@ from rich.text import Text
 from frostline.artifact.model import Model
 from frostline.cli.console import err
 from frostline.cli.prediction_formats import print_csv, print_json, print_table
-from frostline.errors import InputError, UnreadableImageError
+from frostline.errors import InputError, TooLargeImageError, UnreadableImageError
 from frostline.images.folder_notes import folder_sentence
 from frostline.images.folders import instead
 from frostline.images.naming import visible
@@ -18,7 +18,9 @@ from frostline.images.scanning import files_below
 from frostline.images.understood import left_out_in_words
 
 
-def predict_images(run: Path, images: list[Path], *, as_json: bool, as_csv: bool, top: int) -> None:
+def predict_images(
+    run: Path, images: list[Path], *, as_json: bool, as_csv: bool, top: int, max_pixels: int
+) -> None:
     """Print labels and probabilities; images that cannot be read are named, never skipped.
 
     Raises
@@ -28,7 +30,7 @@ def predict_images(run: Path, images: list[Path], *, as_json: bool, as_csv: bool
     """
     if as_json and as_csv:
         raise InputError("Ask for --json or --csv, not both.")
-    model = Model.load(run)
+    model = Model.load(run, max_pixels=max_pixels)
     paths = expand(images)
     results = list(zip(paths, model.predict_each(paths), strict=True))
     if as_json:
@@ -41,8 +43,12 @@ def predict_images(run: Path, images: list[Path], *, as_json: bool, as_csv: bool
     for error in failed:
         said = f"Not classified: {visible(error.path)}: {error.reason}"
         err.print(Text(said, style="yellow"))
+    large = any(isinstance(error, TooLargeImageError) for error in failed)
+    raised = "Larger images are read with --max-pixels, or made smaller first." if large else ""
     if len(failed) == len(results):
-        raise InputError("None of the images could be read.")
+        raise InputError("None of the images could be read.", hint=raised)
+    if raised:
+        err.print(Text(raised, style="yellow"))
 
 
 def expand(images: list[Path]) -> list[Path]:

@@ -13,9 +13,9 @@ from typing import IO, TypeVar
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from frostline.errors import UnreadableImageError
+from frostline.errors import TooLargeImageError, UnreadableImageError
 from frostline.files import UnfitFileError, open_regular, os_reason
-from frostline.images.damage import DamageError
+from frostline.images.damage import DamageError, TooManyPixelsError
 from frostline.images.excess import FILE_BYTES, excess_in_chunks, excess_in_file
 from frostline.images.extra_plugins import EXTRA_ENDINGS, Plugin, extra_plugins, jxl_sides
 from frostline.images.kinds import HEAD_BYTES as KIND_BYTES
@@ -190,6 +190,8 @@ def _opened(source: Path | bytes, name: str | None, use: Callable[[IO[bytes]], T
             return use(io.BytesIO(source))
         with open_regular(source, at_most=FILE_BYTES) as stream:
             return use(stream)
+    except TooManyPixelsError as damage:
+        raise TooLargeImageError(label, str(damage)) from None
     except (DamageError, UnfitFileError) as damage:
         raise UnreadableImageError(label, str(damage)) from None
 
@@ -205,7 +207,7 @@ def _loaded(
         with _open_header(stream, max_pixels) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
-                raise DamageError(_too_many(pixels, max_pixels))
+                raise TooManyPixelsError(_too_many(pixels, max_pixels))
             _refuse(excess_in_file(image, stream, max_pixels))
             if at_least is not None and image.format == "JPEG":
                 _decode_smaller(image, at_least)
@@ -255,7 +257,7 @@ def _open_header(stream: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
         if name == "JXL":
             sides = jxl_sides(stream)
             if sides is not None and sides[0] * sides[1] > max_pixels:
-                raise DamageError(_too_many(sides[0] * sides[1], max_pixels))
+                raise TooManyPixelsError(_too_many(sides[0] * sides[1], max_pixels))
         if name == "TIFF" and is_raw(stream):
             raise DamageError(RAW.reason)
         stream.seek(0)

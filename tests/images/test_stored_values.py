@@ -45,7 +45,7 @@ def planar_tiff(
 ) -> bytes:
     """Write a TIFF file with one plane after the other."""
     height, width, bands = pixels.shape
-    kind = pixels.dtype.newbyteorder(order)  # type: ignore[call-overload]
+    kind = pixels.dtype.newbyteorder("<" if order == "<" else ">")
     pieces = []
     for band in range(bands):
         plane = pixels[..., band].astype(kind)
@@ -188,6 +188,11 @@ def test_palettes_keep_an_alpha_for_each_colour() -> None:
     assert 175 <= reds[1] <= 180
 
 
+def test_the_first_rules_read_planes_as_they_did() -> None:
+    content = planar_tiff(np.dstack([COLOURS[..., i] for i in range(3)]).astype(np.uint16) * 257)
+    assert not np.array_equal(read(content, FIRST_RULES), read(content))
+
+
 def test_the_first_rules_compare_as_they_did() -> None:
     found = read(grey_png(4, [0, 7], 7), FIRST_RULES)
     assert found[0, :, 0].tolist() == [0, 119]
@@ -218,8 +223,9 @@ def test_xmp_turns_where_exif_says_nothing(kind: str, exif: int | None, turned: 
     [("<i2", "signed 16-bit values"), ("<i4", "signed 32-bit values"), ("<u4", "32-bit values")],
 )
 def test_integers_that_mean_nothing_are_named_by_their_kind(kind: str, words: str) -> None:
-    sign = {} if kind[1] == "u" else {"sample_format": 2}
-    content = planar_tiff(np.full((24, 8, 1), 5, kind), photometric=1, planes=1, **sign)
+    pixels = np.full((24, 8, 1), 5, kind)
+    sign = 1 if kind[1] == "u" else 2
+    content = planar_tiff(pixels, photometric=1, planes=1, sample_format=sign)
     with pytest.raises(UnreadableImageError, match="and no image of training") as caught:
         read(content)
     assert caught.value.reason.startswith(words)

@@ -171,7 +171,7 @@ def decode(
         found.info = counts
         return found
 
-    return _opened(source, name, lambda stream: _loaded(stream, max_pixels, at_least, rgb))
+    return _opened(source, name, lambda stream: _loaded(stream, max_pixels, at_least, rules, rgb))
 
 
 def measure(source: Path | bytes, *, max_pixels: int, name: str | None = None) -> Values:
@@ -180,7 +180,9 @@ def measure(source: Path | bytes, *, max_pixels: int, name: str | None = None) -
     def values(image: ImageFile.ImageFile, deep_colour: bool) -> Values:
         return values_of(image, deep_colour=deep_colour)
 
-    return _opened(source, name, lambda stream: _loaded(stream, max_pixels, None, values))
+    return _opened(
+        source, name, lambda stream: _loaded(stream, max_pixels, None, DEFAULT_RULES, values)
+    )
 
 
 def _opened(source: Path | bytes, name: str | None, use: Callable[[IO[bytes]], T]) -> T:
@@ -200,18 +202,20 @@ def _loaded(
     stream: IO[bytes],
     max_pixels: int,
     at_least: int | None,
+    rules: ReadingRules,
     use: Callable[[ImageFile.ImageFile, bool], T],
 ) -> T:
     """Load an image within its limits, and hand it on with whether it has deep colours."""
     try:
-        with _open_header(stream, max_pixels) as image:
+        with _open_header(stream, max_pixels, rules) as image:
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise TooManyPixelsError(_too_many(pixels, max_pixels))
             _refuse(excess_in_file(image, stream, max_pixels))
             if at_least is not None and image.format == "JPEG":
                 _decode_smaller(image, at_least)
-            describe_planes(image)
+            if rules.version > 1:
+                describe_planes(image)
             # how the file stores its pixels is forgotten once they are loaded
             note_level(image)
             deep_colour = ";16" in str(image.tile) and image.mode in ("RGB", "RGBA")
@@ -237,7 +241,7 @@ def _decode_smaller(image: ImageFile.ImageFile, at_least: int) -> None:
             return
 
 
-def _open_header(stream: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
+def _open_header(stream: IO[bytes], max_pixels: int, rules: ReadingRules) -> ImageFile.ImageFile:
     """Identify the format and read the header only.
 
     ``Image.open`` would compare the size with a process-wide limit and warn or raise before the
@@ -258,7 +262,7 @@ def _open_header(stream: IO[bytes], max_pixels: int) -> ImageFile.ImageFile:
             sides = jxl_sides(stream)
             if sides is not None and sides[0] * sides[1] > max_pixels:
                 raise TooManyPixelsError(_too_many(sides[0] * sides[1], max_pixels))
-        if name == "TIFF" and is_raw(stream):
+        if name == "TIFF" and rules.version > 1 and is_raw(stream):
             raise DamageError(RAW.reason)
         stream.seek(0)
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PIL import ImageFile
 
 from frostline.images.damage import DamageError
@@ -22,7 +24,7 @@ def describe_planes(image: ImageFile.ImageFile) -> None:
     DamageError
         If Pillow has no reader for such planes.
     """
-    tags = getattr(image, "tag_v2", {})
+    tags: Any = getattr(image, "tag_v2", {})
     if tags.get(_PLANAR) != _SEPARATE or not image.tile or image.tile[0].codec_name != "raw":
         return
     bits = max(tags.get(_BITS_PER_SAMPLE, (1,)))
@@ -32,7 +34,8 @@ def describe_planes(image: ImageFile.ImageFile) -> None:
     order = "L" if tags.prefix == b"II" else "B"
     found = []
     for tile in image.tile:
-        plane, stride, *rest = tile.args
+        arguments: Any = tile.args
+        plane, stride, *rest = arguments
         if image.mode == "RGB" and plane not in "RGB":
             continue  # a fourth band that means nothing
         if plane == "a":

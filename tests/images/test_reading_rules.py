@@ -255,6 +255,18 @@ def test_a_fourth_band_of_a_tiff_is_no_transparency_unless_a_tag_says_so(extra: 
     assert np.array_equal(read(content), RGB)
 
 
+def test_a_band_that_nothing_explains_is_said(tmp_path: Path) -> None:
+    for i in range(6):
+        target = tmp_path / "ab"[i % 2] / f"{i}.tif"
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(tiff_of_four_bands(np.roll(np.dstack([RGB, BAND]), i, 1), None))
+    found = measured(tmp_path)
+    assert found.unexplained_bands == 6
+    assert found.sentences() == [
+        "6 files have a fourth band of which nothing says what it is: it is left out."
+    ]
+
+
 def test_a_tag_makes_a_fourth_band_transparency() -> None:
     content = tiff_of_four_bands(np.dstack([RGB, np.zeros_like(BAND)]), 2)
     assert (read(content) == 255).all()

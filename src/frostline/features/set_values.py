@@ -16,7 +16,7 @@ from frostline.images.value_ranges import N_NUMBERS, SetValues, Values, rules_fo
 from frostline.progress import Progress
 
 #: another way of measuring gets another number
-_VERSION = 1
+_VERSION = 2
 #: special files that are measured: enough for a range that one image in a hundred may leave
 MOST_MEASURED = 2_000
 

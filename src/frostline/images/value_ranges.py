@@ -40,6 +40,7 @@ class Kind(IntEnum):
     FLOATS = 2
     TRANSPARENT = 3
     DEEP_COLOUR = 4
+    UNEXPLAINED_BAND = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ class SetValues:
         Whether integers were taken for Hounsfield units.
     dark_colour : int
         Files of 16-bit colour that use so few of their bits that they are read nearly black.
+    unexplained_bands : int
+        Files with a fourth band of which no tag says what it is.
     measured, candidates : int
         Files that were looked at, and that might be special.
     """
@@ -120,6 +123,7 @@ class SetValues:
     white_is_zero: int = 0
     hounsfield: bool = False
     dark_colour: int = 0
+    unexplained_bands: int = 0
     measured: int = 0
     candidates: int = 0
 
@@ -147,6 +151,11 @@ class SetValues:
             said.append(
                 f"The fourth band of {self.transparent:,} measured files varies everywhere, as a "
                 "sensor's does and transparency does not: it is left out."
+            )
+        if self.unexplained_bands:
+            said.append(
+                f"{self.unexplained_bands:,} files have a fourth band of which nothing says what "
+                "it is: it is left out."
             )
         if self.dark_colour:
             said.append(
@@ -182,6 +191,8 @@ def values_of(image: Image.Image, *, deep_colour: bool = False) -> Values:
         lowest, highest = float(alpha.min()), float(alpha.max())
         levels = len(np.unique(alpha))
         return Values(Kind.TRANSPARENT, lowest, highest, between=between, levels=levels)
+    if image.format == "TIFF" and image.mode == "RGBA":
+        return Values(Kind.UNEXPLAINED_BAND)
     if deep_colour:
         return Values(Kind.DEEP_COLOUR, highest=float(np.asarray(image.convert("RGB")).max()))
     return Values(Kind.PLAIN)
@@ -207,6 +218,7 @@ def rules_for(found: Sequence[Values], *, candidates: int | None = None) -> SetV
         white_is_zero=sum(v.white_is_zero for v in found),
         hounsfield=hounsfield,
         dark_colour=len(colour) if dark else 0,
+        unexplained_bands=sum(v.kind == Kind.UNEXPLAINED_BAND for v in found),
         measured=len(found),
         candidates=len(found) if candidates is None else candidates,
     )

@@ -87,7 +87,14 @@ def outcome(run: Path) -> dict[str, str]:
     """Everything that a run must share with its twin: fingerprints by file; none if unfinished."""
     if not (run / "metrics.json").exists():
         return {}
-    names = ("plan.json", "metrics.json", "audit.json", "predictions.csv", *_model_files(run))
+    names = (
+        "plan.json",
+        "metrics.json",
+        "audit.json",
+        "predictions.csv",
+        "catalog.csv",
+        *_model_files(run),
+    )
     return {name: digest(run / name) for name in names}
 
 

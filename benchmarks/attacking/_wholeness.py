@@ -41,7 +41,7 @@ def _of_run(run: Path, reference: dict[str, str]) -> list[str]:
     if page.exists() and not page.read_text().rstrip().endswith("</html>"):
         found.append("report.html")
     # these have the same bytes in every run of the same settings
-    for name in ("predictions.csv", "model/model.json", *_weights(reference)):
+    for name in ("predictions.csv", "catalog.csv", "model/model.json", *_weights(reference)):
         path = run / name
         if path.exists() and digest(path) != reference[name]:
             found.append(name)

@@ -193,7 +193,7 @@ def refusal(path: Path, error: Exception) -> BackboneError:
         return BackboneError(
             f"Weights file {path} was refused: beside weights it holds an object of {blamed}, "
             f"{why}.",
-            hint="If you trust it, save its weights alone: "
+            hint="This runs code of the file, so only if you trust its author: "
             "torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth').",
         )
     return BackboneError(

@@ -39,7 +39,7 @@ docs: install
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: install
-	$(BIN)/python benchmarks/accuracy_and_time.py
+	$(BIN)/python -m benchmarks.accuracy_and_time
 
 clean:
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache

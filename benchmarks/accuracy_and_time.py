@@ -1,8 +1,8 @@
 """Accuracy and time of whole fits, each in a process and a cache of its own.
 
-    python benchmarks/accuracy_and_time.py                        # solar cells, 3 seeds
-    python benchmarks/accuracy_and_time.py --photos STAMPS        # and photos
-    python benchmarks/accuracy_and_time.py --strategies           # and the four strategies
+    python -m benchmarks.accuracy_and_time                        # solar cells, 3 seeds
+    python -m benchmarks.accuracy_and_time --photos STAMPS        # and photos
+    python -m benchmarks.accuracy_and_time --strategies           # and the four strategies
 
 STAMPS is the folder usr/share/tuxpaint/stamps of Debian's package tuxpaint-stamps-default
 (apt-get download tuxpaint-stamps-default; dpkg -x *.deb .). Run it with nothing else running.

@@ -1,6 +1,6 @@
 """Do the reported intervals hold what a large test part shows? Many cheap runs.
 
-    python benchmarks/honesty.py --fonts F --stamps S --clip-art C   # see benchmarks/decision.py
+    python -m benchmarks.honesty --fonts F --stamps S --clip-art C   # see benchmarks/decision
 
 Each run draws training images from a set of the study, fits a head without gradient training and
 judges it as ``frostline fit --effort fast`` does (cross-validation below 500 images, else a
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--part", nargs="+", default=["glyphs", "lite0"])
     options = parser.parse_args()
     os.environ["FROSTLINE_CACHE"] = str(options.work / "cache")
-    from deciding.sets import SETS, Places
+    from benchmarks.decision.sets import SETS, Places
 
     places = Places(options.fonts, options.stamps, options.clip_art, options.work)
     runs: list[dict[str, Any]] = []
@@ -72,8 +72,8 @@ def _write(runs: list[dict[str, Any]]) -> None:
 
 
 def _run(name: str, size: str, seed: int, places: Any) -> dict[str, Any]:
-    from deciding.cells import prepared
-    from deciding.sets import SETS
+    from benchmarks.decision.cells import prepared
+    from benchmarks.decision.sets import SETS
 
     base, pool, test = prepared(SETS[name], places)
     rows = _draw(base.labels, pool, name, size, seed)
@@ -117,7 +117,7 @@ def judge(base: Any, rows: Any, test: Any, *, seed: int) -> dict[str, Any]:
 
 
 def _draw(labels: Any, pool: Any, name: str, size: str, seed: int) -> Any:
-    from deciding.glyphs import generator
+    from benchmarks.decision.glyphs import generator
 
     order = pool[generator("honesty", name, size, seed).permutation(len(pool))]
     if int(size) > 100:

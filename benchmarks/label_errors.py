@@ -1,6 +1,6 @@
 """Does the search for label errors find planted ones, and how often is it wrong?
 
-    python benchmarks/label_errors.py
+    python -m benchmarks.label_errors
 
 Moves labels of scikit-learn's 1,797 digits to another class at random and searches them by exact
 leave-one-out probabilities, as a run does: once with the features of the bundled network and once

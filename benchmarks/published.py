@@ -1,7 +1,7 @@
 """Solar cells (elpv) against published results, on splits like theirs.
 
-    python benchmarks/published.py                          # effort fast, 3 seeds, 6 minutes
-    python benchmarks/published.py --effort best --seeds 0  # an hour a seed and task on two cores
+    python -m benchmarks.published                          # effort fast, 3 seeds, 6 minutes
+    python -m benchmarks.published --effort best --seeds 0  # an hour a seed and task on two cores
 
 Two tasks: defective or not (probability of at least 0.5), and the four levels; 75 % of the images
 teach and 25 % judge, stratified. Splits are published: benchmarks/results/published/ names the
@@ -21,7 +21,7 @@ from typing import Any
 
 from sklearn.model_selection import train_test_split
 
-from accuracy_and_time import fit, machine
+from benchmarks.accuracy_and_time import fit, machine
 from frostline.cli.demo import write_table
 
 RESULTS = Path(__file__).parent / "results" / "published.json"
@@ -69,7 +69,7 @@ def _write_page(found: dict[str, Any]) -> None:
     lines = [
         "# Solar cells against published results",
         "",
-        "Written by `python benchmarks/published.py` from `benchmarks/results/published.json`; the",
+        "Written by `python -m benchmarks.published` from `benchmarks/results/published.json`; the",
         "test images of every seed are named in `benchmarks/results/published/`. 75 % of the 2,624",
         "images teach and 25 % judge. Two classes: defective from a probability of 0.5 on.",
         "",

@@ -1,6 +1,6 @@
 """How long a report takes to make, and how large it is, by images and classes.
 
-    python benchmarks/report_cost.py RUN
+    python -m benchmarks.report_cost RUN
 
 RUN is a finished run: its plan and pictures are taken, with predictions that are made up. Seconds
 are those of scoring, keeping what the page shows, and writing the page; heat maps come from before.
@@ -77,7 +77,7 @@ def cost(data: ReportData, n: int, n_classes: int) -> tuple[float, float, int]:
 
 def main() -> None:
     if len(sys.argv) != 2:
-        sys.exit("Usage: python benchmarks/report_cost.py RUN")
+        sys.exit("Usage: python -m benchmarks.report_cost RUN")
     data = load_record(Path(sys.argv[1]) / "report.json")
     print("| images | classes | seconds | processor seconds | MB |\n|---|---|---|---|---|")
     for n in IMAGES:

@@ -1,10 +1,10 @@
 """Which augmentation pays when training starts from stored activations.
 
-    python benchmarks/decision.py pretrain --fonts F --work .study     # once, a minute
-    python benchmarks/views.py --fonts F --work .study
+    python -m benchmarks.decision pretrain --fonts F --work .study     # once, a minute
+    python -m benchmarks.views --fonts F --work .study
 
 Layers above a frozen prefix train on the seven sets of the glyph network (see
-benchmarks/decision.py for F), 20 images a class and all, from the same images with different
+benchmarks/decision for F), 20 images a class and all, from the same images with different
 views of them: one, some that are stored, a fresh one in every epoch, and stored ones with noise
 or mixed in pairs. Accuracy on test images that nothing else saw, and processor seconds, go to
 benchmarks/results/views.json.
@@ -47,8 +47,8 @@ def main() -> None:
     """Run what is missing, and sum up."""
     options = _options()
     os.environ["FROSTLINE_CACHE"] = str(options.work / "cache")
-    from accuracy_and_time import machine
-    from deciding.cells import single_threaded
+    from benchmarks.accuracy_and_time import machine
+    from benchmarks.decision.cells import single_threaded
 
     single_threaded()
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"rows": {}}
@@ -66,8 +66,8 @@ def main() -> None:
 def _cells(
     options: argparse.Namespace,
 ) -> Iterator[tuple[str, Callable[[], dict[str, list[float]]]]]:
-    from deciding.cells import Cell
-    from deciding.sets import SETS, Places
+    from benchmarks.decision.cells import Cell
+    from benchmarks.decision.sets import SETS, Places
 
     places = Places(fonts=options.fonts, stamps=Path(), clip_art=Path(), work=options.work)
     for seed in options.seeds:
@@ -79,8 +79,8 @@ def _cells(
 
 def _run(cell: Any, places: Any) -> dict[str, list[float]]:
     """Accuracy and processor seconds of every variant on one cell."""
-    from deciding.cells import prepared, training_rows
-    from deciding.sets import SETS
+    from benchmarks.decision.cells import prepared, training_rows
+    from benchmarks.decision.sets import SETS
     from frostline.plan import SuffixTraining
     from frostline.procedure import carry_out, gather, judge_by, make_context
     from frostline.strategy.decide import every_option

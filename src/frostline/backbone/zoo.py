@@ -225,7 +225,7 @@ def _measured_by_torchvision(name: str) -> Measured:
 
 @cache
 def _table() -> dict[str, Measured]:
-    # measured once for every architecture by benchmarks/zoo.py: building 1,400 networks is slow
+    # measured once for every architecture by tools/zoo.py: building 1,400 networks is slow
     text = resources.files("frostline.backbone").joinpath("zoo.csv").read_text(encoding="utf-8")
     return {
         row["name"]: Measured(

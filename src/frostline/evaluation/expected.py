@@ -13,7 +13,7 @@ _Z95 = 1.959963984540054
 _DOUBT = 0.5
 #: folds teach and judge with the same images, so their errors are correlated and an interval that
 #: counts images is too narrow (Bates, Hastie and Tibshirani 2023, arXiv 2104.00673); by so much in
-#: ``benchmarks/honesty.py``
+#: ``python -m benchmarks.honesty``
 _CORRELATED = 1.2
 
 

@@ -2,7 +2,7 @@
 
 In the study of decisions the average of all finalists was about as good as the best single option
 in hindsight at 5 images a class, and better at 20, as their mistakes differ
-(benchmarks/decision.py).
+(benchmarks/decision).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The numbers that a decision turns on, in one place, fitted by ``benchmarks/decision.py``."""
+"""The numbers that a decision turns on, in one place, fitted by ``benchmarks/decision``."""
 
 from __future__ import annotations
 

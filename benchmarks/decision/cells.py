@@ -1,0 +1,323 @@
+"""One cell of the study: a set, a size, a seed; every option trained in full and in the race."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import TypeAdapter
+
+from benchmarks.decision import glyph_network
+from benchmarks.decision.fastai_schedule import fine_tune
+from benchmarks.decision.glyphs import generator
+from benchmarks.decision.sets import SETS, Places, TargetSet, table_of
+from frostline.backbone.network import Network
+from frostline.features.passes import run_passes
+from frostline.files import write_text
+from frostline.images.audit import audit
+from frostline.images.copies import find_copies
+from frostline.images.sources import open_source
+from frostline.images.stratified import stratified_folds, stratified_holdout
+from frostline.plan import Action, Blend, TapsHead
+from frostline.procedure import Task, carry_out, gather, judge_by, make_context
+from frostline.progress import NullProgress
+from frostline.settings import make_settings, resolve
+from frostline.strategy.blending import FEW_IMAGES
+from frostline.strategy.candidates.adapters import NAME as ADAPTERS
+from frostline.strategy.candidates.finetune_all import GENTLY
+from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.context import Context
+from frostline.strategy.decide import every_option
+from frostline.strategy.race import FOLDS, HEAT, final_folds, final_share, shortened
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+
+_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
+
+SIZES = ("5", "20", "all")
+#: shows what transfer gave; never in the race
+REFERENCE = "train from scratch"
+#: on all images only the first seed trains these: they never won
+RARE = ("train the norm layers", GENTLY, ADAPTERS)
+#: a rival's default, never in the race either
+FASTAI = "fastai fine_tune"
+#: real photographs are seen at this size, as the study would take a week at 224
+LITE0_SIZE = 128
+#: what every option may plan for, in nominal time
+BUDGET = "5m"
+#: a class drawn by its share has at least so many images
+_FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Names one cell; ``pixels`` is the input size of real photographs."""
+
+    target: str
+    size: str
+    seed: int
+    pixels: int = LITE0_SIZE
+
+    @property
+    def key(self) -> str:
+        """Name of its file."""
+        return f"{self.target}-{self.size}-{self.seed}"
+
+
+@cache
+def network_of(name: str, work: Path, pixels: int = LITE0_SIZE) -> Network:
+    """Load a network of the study."""
+    if name == "glyphs":
+        return glyph_network.load(work / "glyphs.safetensors")
+    return Network.load("efficientnet_lite0").at_size(pixels)
+
+
+@cache
+def prepared(
+    target: TargetSet, places: Places, pixels: int = LITE0_SIZE
+) -> tuple[Task, IntArray, IntArray]:
+    """Return the task of a set, the rows that may teach and those that judge."""
+    progress = NullProgress()
+    settings = make_settings(threads=torch.get_num_threads(), workers=1, budget=BUDGET)
+    resolved = resolve(settings, cuda=False)
+    catalog = open_source(table_of(target, places), group_by=None, progress=progress)
+    store = run_passes(
+        network_of(target.network, places.work, pixels),
+        catalog,
+        settings=settings,
+        resolved=resolved,
+        progress=progress,
+    )
+    real = target.network == "lite0"
+    groups = audit(
+        store.catalog, find_copies(store.catalog.digests, store.thumbnails) if real else None
+    ).groups
+    labels = store.catalog.labels
+    task = Task(store, labels, groups, settings, resolved, progress)
+    pool, test = stratified_holdout(
+        labels,
+        groups,
+        list(store.catalog.digests),
+        fraction=target.test / len(labels),
+        seed=0,
+    )
+    return task, pool, test
+
+
+def training_rows(task: Task, pool: IntArray, cell: Cell) -> IntArray:
+    """Draw the training images of a cell from those that may teach."""
+    labels = task.labels[pool]
+    largest = SETS[cell.target].largest
+    if cell.size == "all" and largest >= len(pool):
+        return pool
+    rng = generator(cell.target, cell.size, cell.seed)
+    order = rng.permutation(len(pool))
+    if cell.size == "all":
+        return np.sort(pool[order[:largest]])
+    counts = np.full(task.n_classes, int(cell.size))
+    if SETS[cell.target].natural:
+        # the test part has the shares that the world has, so what teaches must have them, too
+        shares = np.bincount(labels, minlength=task.n_classes) / len(labels)
+        counts = np.maximum(np.round(shares * counts.sum()).astype(int), _FEWEST)
+    chosen = [order[labels[order] == c][: counts[c]] for c in range(task.n_classes)]
+    return np.sort(pool[np.concatenate(chosen)])
+
+
+def run_cell(
+    cell: Cell,
+    places: Places,
+    results: Path,
+    *,
+    only: set[str] | None = None,
+    raced: bool = True,
+) -> None:
+    """Do what is missing of a cell; write after every option, so nothing is lost."""
+    path = results / f"{cell.key}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    base, pool, test = prepared(SETS[cell.target], places, cell.pixels)
+    task = replace(base, settings=base.settings.model_copy(update={"seed": cell.seed}))
+    rows = training_rows(task, pool, cell)
+    evidence = gather(task, rows)
+    context = make_context(task, evidence, refits=1.0)
+    found.setdefault("cell", [cell.target, cell.size, cell.seed])
+    found["n_train"], found["n_test"] = len(rows), len(test)
+    found["network"] = SETS[cell.target].network
+    found["kind"] = SETS[cell.target].kind
+    found["evidence"] = json.loads(evidence.summary.model_dump_json())
+    found["flip"] = context.flip
+    found["loo"] = {tap: _packed(right) for tap, right in evidence.correct.items()}
+    options = found.setdefault("options", {})
+    folds = _folds(task, rows)
+    guessed = Guesses(results / f"{cell.key}.npz", task.labels[test], kept=len(rows) < FEW_IMAGES)
+    proposals = every_option(context)
+    # what was proposed on other evidence is no option any more
+    for name in set(options) - {p.name for p in proposals} - {FASTAI}:
+        del options[name]
+    for proposal in proposals:
+        if only is not None and proposal.name not in only:
+            continue
+        if proposal.name in RARE and cell.size == "all" and cell.seed:
+            continue
+        entry = options.setdefault(proposal.name, {})
+        if not _is_same(entry, proposal.action):
+            entry.clear()
+            entry["action"] = json.loads(proposal.action.model_dump_json())
+            entry["strategy"] = proposal.strategy
+            entry["nominal"] = round(proposal.seconds, 2)
+        if "right" not in entry or guessed.lacks(proposal.name):
+            found_now = _scored(task, proposal.action, rows, test, guessed.keep(proposal.name))
+            entry.update(right=found_now["right"], cpu=found_now["cpu"], wall=found_now["wall"])
+        if raced and proposal.name != REFERENCE and not _is_raced(entry):
+            entry["heat"] = _raced(task, proposal, rows, folds[:1], HEAT)
+            finals = folds[1 : 1 + final_folds(len(rows))]
+            entry["final"] = _raced(task, proposal, rows, finals, final_share(len(rows)))
+        write_text(path, json.dumps(found, indent=1) + "\n")
+    if raced and FASTAI not in options:
+        options[FASTAI] = _fastai(task, context, rows, test)
+        write_text(path, json.dumps(found, indent=1) + "\n")
+
+
+def _fastai(task: Task, context: Context, rows: IntArray, test: IntArray) -> dict[str, Any]:
+    """Give fastai's schedule as many epochs as our own fine-tuning of everything gets."""
+    ours = next(p for p in every_option(context) if p.name == "fine-tune the whole network")
+    epochs = 1 if isinstance(ours.action, TapsHead | Blend) else ours.action.recipe.epochs
+    cpu, wall = time.process_time(), time.perf_counter()
+    right = fine_tune(task, rows, test, epochs=epochs, flip=context.flip)
+    return {
+        "action": {"kind": "fastai", "epochs": epochs},
+        "strategy": "finetune",
+        "nominal": 0.0,
+        "right": _packed(right),
+        "cpu": round(time.process_time() - cpu, 2),
+        "wall": round(time.perf_counter() - wall, 2),
+    }
+
+
+def _raced(
+    task: Task,
+    proposal: Proposal,
+    rows: IntArray,
+    folds: list[tuple[IntArray, IntArray]],
+    share: float,
+) -> list[dict[str, Any]]:
+    action = shortened(proposal.action, share)
+    return [_scored(task, action, rows[learn], rows[judge]) for learn, judge in folds]
+
+
+def _is_same(entry: dict[str, Any], action: Action) -> bool:
+    """Whether an option was recorded for this action; fields that came later have defaults."""
+    return "action" in entry and _ACTION.validate_python(entry["action"]) == action
+
+
+def _is_raced(entry: dict[str, Any]) -> bool:
+    return "final" in entry and "sure" in entry["heat"][0]
+
+
+def _folds(task: Task, rows: IntArray) -> list[tuple[IntArray, IntArray]]:
+    digests = [task.store.catalog.digests[row] for row in rows]
+    return list(
+        stratified_folds(
+            task.labels[rows],
+            task.groups[rows],
+            digests,
+            n_folds=FOLDS,
+            seed=task.settings.seed,
+        )
+    )
+
+
+class Guesses:
+    """The probabilities that every option gave on the test images of a small cell, in a file.
+
+    Averages of options are judged by them. They are kept as roots, in a byte each.
+
+    Parameters
+    ----------
+    path : Path
+    truth : int array of shape (n,)
+        Classes of the test images.
+    kept : bool
+        Whether this cell keeps any.
+    """
+
+    def __init__(self, path: Path, truth: IntArray, *, kept: bool) -> None:
+        self._path, self._kept = path, kept
+        self._found: dict[str, npt.NDArray[Any]] = {"truth": truth}
+        if kept and path.exists():
+            with np.load(path) as stored:
+                self._found |= {name: stored[name] for name in stored.files}
+
+    def lacks(self, name: str) -> bool:
+        """Whether an option's probabilities are asked for, but not there."""
+        return self._kept and name != REFERENCE and name not in self._found
+
+    def keep(self, name: str) -> Callable[[FloatArray], None]:
+        """Return what takes an option's probabilities (n, C)."""
+
+        def take(probabilities: FloatArray) -> None:
+            if self.lacks(name):
+                self._found[name] = np.round(255 * np.sqrt(probabilities)).astype(np.uint8)
+                # tiles of one byte compress to a few kilobytes an option
+                np.savez_compressed(self._path, **self._found)  # type: ignore[arg-type]
+
+        return take
+
+
+def _scored(
+    task: Task,
+    action: Action,
+    learn: IntArray,
+    judge: IntArray,
+    take: Callable[[FloatArray], None] | None = None,
+) -> dict[str, Any]:
+    """Train on some rows; say which others are right, how sure of the truth, and what it took."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    trained = carry_out(task, action, learn)
+    seconds = (time.process_time() - cpu, time.perf_counter() - wall)
+    judged = judge_by(task, trained, judge)
+    if take is not None and judged.probabilities is not None:
+        take(judged.probabilities)
+    return {
+        "right": _packed(judged.right),
+        "sure": bytes(np.round(judged.sure * 255).astype(np.uint8)).hex(),
+        "n": len(judge),
+        "cpu": round(seconds[0], 2),
+        "wall": round(seconds[1], 2),
+    }
+
+
+def _packed(right: BoolArray) -> str:
+    return bytes(np.packbits(right)).hex()
+
+
+def unpacked(text: str, n: int) -> BoolArray:
+    """Return n booleans from their hexadecimal digits."""
+    bits = np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8))
+    return bits[:n].astype(np.bool_)
+
+
+def sureness(text: str) -> FloatArray:
+    """Return probabilities from their hexadecimal digits."""
+    return np.frombuffer(bytes.fromhex(text), dtype=np.uint8) / 255.0
+
+
+def is_head(action: dict[str, Any]) -> bool:
+    """Whether an option trains no layer."""
+    return bool(action["kind"] == TapsHead.model_fields["kind"].default)
+
+
+def single_threaded() -> None:
+    """Leave the other cores to the other processes of the study."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)

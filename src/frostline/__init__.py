@@ -1,88 +1,60 @@
 """Transfer learning that measures, decides and shows its work.
 
-Importing this package is cheap: everything heavy loads when it is first used.
+Importing this package is cheap: everything heavy loads when it is first used. The public names
+stand in one list, ``__init__.pyi``, where editors and type checkers read them too; what works on
+networks alone is in :mod:`frostline.nn`.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
-from typing import TYPE_CHECKING, Any
+import warnings
+from pathlib import Path
+from typing import Any
 
+from frostline._version import __version__
 from frostline.onnx_runtime import be_silent
-
-if TYPE_CHECKING:
-    from frostline.artifact.evaluate import evaluate
-    from frostline.artifact.model import Model
-    from frostline.backbone.freezing import freeze, unfreeze
-    from frostline.backbone.groups import (
-        add_new_groups,
-        optimizer_state,
-        param_groups,
-        restore_optimizer,
-    )
-    from frostline.backbone.network import Network, split
-    from frostline.backbone.new_heads import new_head
-    from frostline.backbone.surgery import adapt_input, replace_classifier
-    from frostline.backbone.weights import fingerprint
-    from frostline.estimator import TransferClassifier
-    from frostline.exporting.export import export
-    from frostline.pipeline import advise, fit
-
-    load = Model.load
-
-__version__ = "0.1.0"
 
 # before any library is imported that reads it, and for every child process
 be_silent()
 
-_HOMES = {
-    "Model": "frostline.artifact.model",
-    "Network": "frostline.backbone.network",
-    "TransferClassifier": "frostline.estimator",
-    "adapt_input": "frostline.backbone.surgery",
-    "add_new_groups": "frostline.backbone.groups",
-    "advise": "frostline.pipeline",
-    "evaluate": "frostline.artifact.evaluate",
-    "export": "frostline.exporting.export",
-    "fingerprint": "frostline.backbone.weights",
-    "fit": "frostline.pipeline",
-    "freeze": "frostline.backbone.freezing",
-    "load": "frostline.artifact.model",
-    "new_head": "frostline.backbone.new_heads",
-    "optimizer_state": "frostline.backbone.groups",
-    "param_groups": "frostline.backbone.groups",
-    "replace_classifier": "frostline.backbone.surgery",
-    "restore_optimizer": "frostline.backbone.groups",
-    "split": "frostline.backbone.network",
-    "unfreeze": "frostline.backbone.freezing",
-}
+#: names that were here in 0.1
+_MOVED_TO_NN = (
+    *("adapt_input", "add_new_groups", "fingerprint", "new_head", "optimizer_state"),
+    *("param_groups", "replace_classifier", "restore_optimizer", "split", "unfreeze"),
+)
 
-__all__ = [
-    "Model",
-    "Network",
-    "TransferClassifier",
-    "__version__",
-    "adapt_input",
-    "add_new_groups",
-    "advise",
-    "evaluate",
-    "export",
-    "fingerprint",
-    "fit",
-    "freeze",
-    "load",
-    "new_head",
-    "optimizer_state",
-    "param_groups",
-    "replace_classifier",
-    "restore_optimizer",
-    "split",
-    "unfreeze",
-]
+
+def _listed() -> dict[str, str]:
+    """Return the module of every public name, from the list beside this file."""
+    listed = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    return {
+        alias.name: node.module
+        for node in listed.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+_HOMES = _listed()
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MOVED_TO_NN:
+        warnings.warn(
+            f"frostline.{name} is now frostline.nn.{name}; the old name goes with release 0.3.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(importlib.import_module("frostline.nn"), name)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(_HOMES[name])
-    return home.Model.load if name == "load" else getattr(home, name)
+    if _HOMES[name] == __name__:
+        return importlib.import_module(f"{__name__}.{name}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frostline import __version__
+from frostline._version import __version__
 from frostline.artifact.card import FamiliarImages, Fingerprints, ModelCard
 from frostline.artifact.manifest import write_manifest
 from frostline.artifact.model import Model

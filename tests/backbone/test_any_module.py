@@ -135,10 +135,10 @@ def test_all_cuts_are_exact_and_the_module_stays_as_it_is(kind: type[nn.Module])
     module.train()
     module.get_submodule(next(n for n, _ in module.named_children())).eval()
     modes = [m.training for m in module.modules()]
-    prints = frostline.fingerprint(module)
+    prints = frostline.nn.fingerprint(module)
     network = Network.load(module, example=X)
     assert [m.training for m in module.modules()] == modes
-    assert frostline.fingerprint(module) == prints
+    assert frostline.nn.fingerprint(module) == prints
     module.eval()
     for images in (X, torch.randn(5, 3, 32, 32)):
         with torch.no_grad():

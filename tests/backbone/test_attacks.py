@@ -143,9 +143,9 @@ class ByHand(nn.Module):
 @pytest.mark.parametrize("layer", [lambda: Counting(8), ByHand])
 def test_loading_runs_nothing_for_good(layer: Callable[[], nn.Module]) -> None:
     module = nn.Sequential(nn.Conv2d(3, 8, 3), layer(), nn.ReLU(), conv(8, 8)).train()
-    before = frostline.fingerprint(module)
+    before = frostline.nn.fingerprint(module)
     network = Network.load(module, example=X)
-    assert frostline.fingerprint(module) == before
+    assert frostline.nn.fingerprint(module) == before
     assert not [v for m in module.modules() for v in m.__dict__.values() if _is_proxy(v)]
     frostline.freeze(module, upto="1", example=X)
     prints = frozen_fingerprints(module)
@@ -184,7 +184,7 @@ def test_a_new_head_on_a_frozen_network_trains() -> None:
     assert not module.eval().fc.training
     nested = small()
     frostline.freeze(nested)
-    frostline.unfreeze(nested[1])
+    frostline.nn.unfreeze(nested[1])
     nested.train()
     assert nested.get_submodule("1.1").training
     assert not nested.get_submodule("0.1").training
@@ -195,16 +195,16 @@ def test_layers_without_parameters_are_held_and_released() -> None:
     frostline.freeze(module, ["0"])
     bare = nn.Sequential(nn.BatchNorm2d(3, affine=False), nn.ReLU())
     frostline.freeze(bare)
-    prints = frostline.fingerprint(module[0]), frostline.fingerprint(bare)
+    prints = frostline.nn.fingerprint(module[0]), frostline.nn.fingerprint(bare)
     module.train()(X)
     bare.train()(X)
-    assert (frostline.fingerprint(module[0]), frostline.fingerprint(bare)) == prints
+    assert (frostline.nn.fingerprint(module[0]), frostline.nn.fingerprint(bare)) == prints
     piecewise = small()
     for name in ("0", "1", "5"):
         frostline.freeze(piecewise, [name])
     assert is_held(piecewise[4])
     for name in ("0", "1", "5"):
-        frostline.unfreeze(piecewise, [name])
+        frostline.nn.unfreeze(piecewise, [name])
     assert all(m.training for m in piecewise.train().modules())
 
 
@@ -213,7 +213,7 @@ def test_the_mode_survives_freezing_loading_and_unfreezing() -> None:
     frostline.freeze(module)
     module.train()
     Network.load(module, example=X)
-    frostline.unfreeze(module, after="0", example=X)
+    frostline.nn.unfreeze(module, after="0", example=X)
     assert module.training
     assert module.get_submodule("1.1").training
     assert not module.get_submodule("0.1").training
@@ -225,7 +225,7 @@ def test_every_name_of_a_tied_tensor_counts() -> None:
     report = frostline.freeze(module, ["2.weight"])
     assert not module[0].weight.requires_grad
     assert report.trainable == ("0.bias", "2.bias")
-    frostline.unfreeze(module)
+    frostline.nn.unfreeze(module)
     frostline.freeze(module, ["2"])
     assert not module[0].weight.requires_grad
 
@@ -305,14 +305,14 @@ def test_parametrised_layers_are_held_and_given_back() -> None:
     module = small()
     frostline.freeze(module, ["0"])
     parametrizations.spectral_norm(module.get_submodule("0.0"))
-    frostline.unfreeze(module)
+    frostline.nn.unfreeze(module)
     module.train()(X)
     assert not is_held(module.get_submodule("0.0"))
     other = small()
     parametrizations.weight_norm(other.get_submodule("0.0"))
     frostline.freeze(other, ["0"])
     assert torch.equal(copy.deepcopy(other).eval()(X), other.eval()(X))
-    frostline.unfreeze(other)
+    frostline.nn.unfreeze(other)
     parametrize.remove_parametrizations(other.get_submodule("0.0"), "weight")
     assert type(other.get_submodule("0.0")) is nn.Conv2d
 
@@ -327,10 +327,10 @@ def test_scripted_layers_freeze() -> None:
 def test_schedulers_go_on_after_new_groups_join() -> None:
     module = small()
     frostline.freeze(module, ["0"])
-    optimizer = torch.optim.AdamW(frostline.param_groups(module, lr=0.1))
+    optimizer = torch.optim.AdamW(frostline.nn.param_groups(module, lr=0.1))
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 10)
-    frostline.unfreeze(module, ["0"])
-    frostline.add_new_groups(optimizer, frostline.param_groups(module, lr=0.1))
+    frostline.nn.unfreeze(module, ["0"])
+    frostline.nn.add_new_groups(optimizer, frostline.nn.param_groups(module, lr=0.1))
     optimizer.step()
     scheduler.step()
     assert all("initial_lr" in group for group in optimizer.param_groups)
@@ -338,16 +338,16 @@ def test_schedulers_go_on_after_new_groups_join() -> None:
 
 def test_restored_state_is_the_optimizers_own() -> None:
     module = nn.Linear(3, 2)
-    optimizer = torch.optim.AdamW(frostline.param_groups(module, lr=0.1))
+    optimizer = torch.optim.AdamW(frostline.nn.param_groups(module, lr=0.1))
     torch.autograd.backward(module(torch.randn(4, 3)).sum())
     optimizer.step()
-    state = frostline.optimizer_state(optimizer)
+    state = frostline.nn.optimizer_state(optimizer)
     before = {name: value.clone() for name, value in state.items()}
-    frostline.restore_optimizer(optimizer, state)
+    frostline.nn.restore_optimizer(optimizer, state)
     optimizer.step()
     assert all(torch.equal(value, before[name]) for name, value in state.items())
     with pytest.raises(BackboneError, match="names of its parameters"):
-        frostline.optimizer_state(torch.optim.AdamW(module.parameters()))
+        frostline.nn.optimizer_state(torch.optim.AdamW(module.parameters()))
 
 
 @pytest.mark.parametrize("what", [nn.Linear, None, 3])
@@ -364,12 +364,12 @@ def test_one_image_is_no_batch() -> None:
 def test_surgery_refuses_what_it_cannot_do() -> None:
     alone = nn.Linear(10, 5)
     with pytest.raises(BackboneError, match="No linear layer"):
-        frostline.replace_classifier(alone, 3, example=torch.randn(2, 10))
+        frostline.nn.replace_classifier(alone, 3, example=torch.randn(2, 10))
     assert not list(alone.children())
     normed = small()
     parametrizations.weight_norm(normed.get_submodule("0.0"))
     with pytest.raises(BackboneError, match="computed from others"):
-        frostline.adapt_input(normed, 1, example=X)
+        frostline.nn.adapt_input(normed, 1, example=X)
 
 
 def test_a_cut_lies_where_its_name_ends() -> None:

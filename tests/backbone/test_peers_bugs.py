@@ -131,13 +131,13 @@ def test_fresh_batchnorm_joins_the_optimizer_when_it_is_unfrozen() -> None:
     # Lightning compares by value: a norm layer of ones and zeros passes for one it has already
     module = small()
     frostline.freeze(module, ["layer4"])
-    optimizer = torch.optim.AdamW(frostline.param_groups(module, lr=0.1), lr=0.1)
-    frostline.unfreeze(module, ["layer4"])
-    groups = frostline.param_groups(module, lr=0.1)
-    joined = frostline.add_new_groups(optimizer, groups)
+    optimizer = torch.optim.AdamW(frostline.nn.param_groups(module, lr=0.1), lr=0.1)
+    frostline.nn.unfreeze(module, ["layer4"])
+    groups = frostline.nn.param_groups(module, lr=0.1)
+    joined = frostline.nn.add_new_groups(optimizer, groups)
     assert set(joined) == {n for n, _ in module.named_parameters() if n.startswith("layer4")}
     assert "layer4.0.bn1.weight" in joined
-    assert frostline.add_new_groups(optimizer, groups) == []
+    assert frostline.nn.add_new_groups(optimizer, groups) == []
     everything = [id(p) for g in optimizer.param_groups for p in g["params"]]
     assert sorted(everything) == sorted(id(p) for p in module.parameters())
     before = {n: p.detach().clone() for n, p in module.named_parameters()}
@@ -149,7 +149,7 @@ def test_fresh_batchnorm_joins_the_optimizer_when_it_is_unfrozen() -> None:
 def test_layerwise_rates_take_effect_under_a_plain_scheduler() -> None:
     # timm 2532: a scale that only timm's own schedulers read
     module = small()
-    groups = frostline.param_groups(module, lr=1.0, decay=0.5, weight_decay=0.1, head=("fc",))
+    groups = frostline.nn.param_groups(module, lr=1.0, decay=0.5, weight_decay=0.1, head=("fc",))
     optimizer = torch.optim.SGD(groups, lr=123.0)
     rates = {g["name"]: g["lr"] for g in optimizer.param_groups}
     assert rates["layer4"] == 1.0
@@ -177,7 +177,7 @@ def test_layerwise_rates_take_effect_under_a_plain_scheduler() -> None:
 def test_every_parameter_is_in_one_group_and_norms_and_biases_do_not_decay(name: str) -> None:
     # timm 2712: tokens in the wrong group
     module = timm.create_model(name)
-    groups = frostline.param_groups(module, lr=1.0, decay=0.9, weight_decay=0.1)
+    groups = frostline.nn.param_groups(module, lr=1.0, decay=0.9, weight_decay=0.1)
     names = [n for g in groups for n in g["param_names"]]
     assert sorted(names) == sorted(n for n, _ in module.named_parameters())
     decaying = {n for g in groups if g["weight_decay"] > 0 for n in g["param_names"]}
@@ -198,18 +198,20 @@ def test_a_run_resumes_although_more_has_been_unfrozen(tmp_path: Path) -> None:
         module = small()
         frostline.freeze(module, upto="layer3", example=EXAMPLE)
         module.train()
-        return module, torch.optim.AdamW(frostline.param_groups(module, lr=0.01, decay=0.5))
+        return module, torch.optim.AdamW(frostline.nn.param_groups(module, lr=0.01, decay=0.5))
 
     def thaw(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        frostline.unfreeze(module, ["layer3"])
-        frostline.add_new_groups(optimizer, frostline.param_groups(module, lr=0.01, decay=0.5))
+        frostline.nn.unfreeze(module, ["layer3"])
+        frostline.nn.add_new_groups(
+            optimizer, frostline.nn.param_groups(module, lr=0.01, decay=0.5)
+        )
 
     whole, optimizer = begin()
     step(whole, optimizer)
     thaw(whole, optimizer)
     step(whole, optimizer)
     saved = {f"w/{k}": v for k, v in whole.state_dict().items()}
-    saved |= {f"o/{k}": v for k, v in frostline.optimizer_state(optimizer).items()}
+    saved |= {f"o/{k}": v for k, v in frostline.nn.optimizer_state(optimizer).items()}
     save_file(saved, tmp_path / "state.safetensors")
     step(whole, optimizer)
 
@@ -217,15 +219,15 @@ def test_a_run_resumes_although_more_has_been_unfrozen(tmp_path: Path) -> None:
     again, optimizer = begin()
     thaw(again, optimizer)
     again.load_state_dict({k[2:]: v for k, v in found.items() if k.startswith("w/")})
-    left = frostline.restore_optimizer(
+    left = frostline.nn.restore_optimizer(
         optimizer, {k[2:]: v for k, v in found.items() if k.startswith("o/")}
     )
     assert left == []
     step(again, optimizer)
-    assert frostline.fingerprint(again) == frostline.fingerprint(whole)
+    assert frostline.nn.fingerprint(again) == frostline.nn.fingerprint(whole)
     # one that has fewer groups than the saved state takes what it has
     _, optimizer = begin()
-    left = frostline.restore_optimizer(
+    left = frostline.nn.restore_optimizer(
         optimizer, {k[2:]: v for k, v in found.items() if k.startswith("o/")}
     )
     assert left
@@ -238,8 +240,8 @@ def test_unfreezing_step_by_step_moves_what_is_unfrozen_and_nothing_else() -> No
     frostline.freeze(module, ["*"])
     optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=0.01, weight_decay=0.1)
     for name in ("fc", "layer4", "layer3"):
-        frostline.unfreeze(module, [name])
-        frostline.add_new_groups(optimizer, frostline.param_groups(module, lr=0.01))
+        frostline.nn.unfreeze(module, [name])
+        frostline.nn.add_new_groups(optimizer, frostline.nn.param_groups(module, lr=0.01))
         prints = frozen_fingerprints(module)
         before = copy.deepcopy(module.state_dict())
         step(module, optimizer)
@@ -269,7 +271,7 @@ def test_selections_by_expression_and_rule() -> None:
     report = frostline.freeze(module, re.compile(r"bn\d\.(weight|bias)$"))
     assert report.changed
     assert all(".bn" in n or n.startswith("bn") for n in report.changed)
-    frostline.unfreeze(module)
+    frostline.nn.unfreeze(module)
     report = frostline.freeze(module, lambda name, p: p.ndim == 4)
     assert set(report.changed) == {n for n, p in module.named_parameters() if p.ndim == 4}
     with pytest.raises(PatternError, match="regular expression 'nothing'"):
@@ -287,7 +289,7 @@ def test_the_report_says_what_is_frozen_and_what_trains() -> None:
     assert str(report).startswith("frozen: ")
     assert "layer4" in str(report).splitlines()[1]
     assert "held in eval mode" in str(report)
-    report = frostline.unfreeze(module, after="layer1", example=EXAMPLE)
+    report = frostline.nn.unfreeze(module, after="layer1", example=EXAMPLE)
     assert all(n.split(".")[0] in ("conv1", "bn1", "layer1") for n in report.frozen)
     assert module.train().get_submodule("layer2.0.bn1").training
     assert not module.get_submodule("layer1.0.bn1").training

@@ -46,7 +46,7 @@ def test_the_classifier_is_found_whatever_it_is_called(
     module = make().eval()
     x = torch.randn(2, 3, 224, 224)
     before = {n: p.detach().clone() for n, p in module.named_parameters()}
-    assert set(frostline.replace_classifier(module, 7, example=x)) == set(layer)
+    assert set(frostline.nn.replace_classifier(module, 7, example=x)) == set(layer)
     assert module(x).shape == (2, 7)
     for name, parameter in module.named_parameters():
         if not name.startswith(tuple(f"{path}." for path in layer)):
@@ -56,7 +56,7 @@ def test_the_classifier_is_found_whatever_it_is_called(
 def test_a_network_that_ends_otherwise_is_refused() -> None:
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
     with pytest.raises(BackboneError, match="No linear layer or 1x1 convolution"):
-        frostline.replace_classifier(module, 3, example=torch.randn(2, 3, 8, 8))
+        frostline.nn.replace_classifier(module, 3, example=torch.randn(2, 3, 8, 8))
 
 
 def test_a_grey_image_gives_what_its_three_channels_gave() -> None:
@@ -65,7 +65,7 @@ def test_a_grey_image_gives_what_its_three_channels_gave() -> None:
     grey = torch.randn(2, 1, 96, 96)
     with torch.no_grad():
         expected = module(grey.repeat(1, 3, 1, 1))
-        frostline.adapt_input(module, 1)
+        frostline.nn.adapt_input(module, 1)
         torch.testing.assert_close(module(grey), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -77,7 +77,7 @@ def test_equal_channels_give_equal_outputs(channels: int) -> None:
     with torch.no_grad():
         expected = module(plane.repeat(1, 3, 1, 1))
         example = torch.randn(1, 3, 64, 64)
-        assert frostline.adapt_input(module, channels, example=example) == ("conv1",)
+        assert frostline.nn.adapt_input(module, channels, example=example) == ("conv1",)
         found = module(plane.repeat(1, channels, 1, 1))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -100,7 +100,7 @@ def test_channels_can_be_given_when_loading() -> None:
 def test_rearranged_pixels_are_refused() -> None:
     module = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 8, 3), nn.ReLU())
     with pytest.raises(BackboneError, match="reads 12 channels, not the image's 3"):
-        frostline.adapt_input(module, 1, example=torch.randn(1, 3, 16, 16))
+        frostline.nn.adapt_input(module, 1, example=torch.randn(1, 3, 16, 16))
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +121,10 @@ def test_every_head_starts_as_a_probe_and_trains(
     cut = network.feature_cuts[len(network.feature_cuts) // 2]
     if kind == "conv" and where == "tokens":
         with pytest.raises(BackboneError, match="needs a map"):
-            frostline.new_head(kind, cut, 3)
+            frostline.nn.new_head(kind, cut, 3)
         return
     torch.manual_seed(0)
-    head = frostline.new_head(kind, cut, 3)
+    head = frostline.nn.new_head(kind, cut, 3)
     prefix = network.prefix(cut.name)
     frostline.freeze(prefix)
     x = torch.randn(24, 3, 160, 160)
@@ -158,9 +158,9 @@ def test_every_head_starts_as_a_probe_and_trains(
 def test_a_head_with_a_wrong_name_or_probe_is_refused(networks: dict[str, Network]) -> None:
     cut = networks["map"].last
     with pytest.raises(BackboneError, match=r"no head 'liner'.*linear"):
-        frostline.new_head("liner", cut, 3)
+        frostline.nn.new_head("liner", cut, 3)
     with pytest.raises(BackboneError, match="this head needs"):
-        frostline.new_head("linear", cut, 3).load_probe(np.zeros((3, 3)), np.zeros(3))
+        frostline.nn.new_head("linear", cut, 3).load_probe(np.zeros((3, 3)), np.zeros(3))
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "torchvision:mnasnet0_5"])

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 import frostline
 from frostline.artifact.manifest import read_manifest
 from frostline.cli.main import app
-from frostline.errors import InputError
+from frostline.errors import InputError, SettingsError
 from frostline.publish import RunResult
 
 Write = Callable[..., None]
@@ -188,6 +188,12 @@ def test_images_in_memory_are_known_as_well(tmp_path: Path, tiny_network: dict[s
     assert found.acquainted.taught == found.acquainted.left_out == 10
     assert found.acquainted.own_test == 10
     assert found.scores.n == 20
+
+    model = frostline.load(tmp_path / "run")
+    again = frostline.evaluate(model, (images[10:40], digits.target[10:40]))
+    assert str(again) == str(found)
+    with pytest.raises(SettingsError, match="has its own max_pixels"):
+        frostline.evaluate(model, (images[10:40], digits.target[10:40]), max_pixels=10_000)
 
 
 def moved(run: Path, folder: Path) -> Path:

@@ -9,14 +9,13 @@ import numpy as np
 
 from frostline.artifact.manifest import Manifest, manifest_of
 from frostline.artifact.model import Model
-from frostline.errors import InputError, UnreadableImageError
+from frostline.errors import InputError, SettingsError, UnreadableImageError
 from frostline.evaluation.scores import Scores, score
 from frostline.images.catalog import Catalog, Unreadable
 from frostline.images.notes import sentence
 from frostline.images.sources import Source, open_for_evaluation, source_name
 from frostline.images.understood import Understood
 from frostline.progress import NullProgress, Progress
-from frostline.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -71,35 +70,38 @@ class Evaluation:
 
 
 def evaluate(
-    run: str | Path,
+    run: str | Path | Model,
     source: Source,
     *,
-    max_pixels: int = Settings.model_fields["max_pixels"].default,
+    max_pixels: int | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Score the model of a finished run on labelled images.
+    """Score a model on labelled images.
 
     Images that taught the model are left out, and counted, where the run folder tells which those
     are: a model knows them by heart.
 
     Parameters
     ----------
-    run : str or Path
-        Folder of a finished run.
+    run : str, Path or Model
+        Folder of a finished run, or a model that was loaded.
     source : path, DataFrame, dataset, (images, labels) or dict
         As for a fit; its classes must be the model's.
-    max_pixels : int, default=100_000_000
-        Larger images count as unreadable.
+    max_pixels : int or None, default=None
+        Larger images count as unreadable. None means 100 million, or what the model was loaded
+        with.
     progress : Progress or None, default=None
 
     Raises
     ------
     RunFolderError
         If there is no finished model.
+    SettingsError
+        If ``max_pixels`` is given for a model that was loaded with its own.
     InputError
         If a class is unknown to the model, no image can be read, or all of them taught the model.
     """
-    model = Model.load(run, max_pixels=max_pixels)
+    model = _opened(run, max_pixels)
     catalog = open_for_evaluation(source, model.classes, progress=progress)
     with_images = len({row.label for row in catalog.rows})
     understood = replace(Understood.of(catalog), classes=with_images)
@@ -124,6 +126,17 @@ def evaluate(
         raise InputError(f"No image of {source_name(source)}{rest} could be read.")
     scores = score(np.stack(probabilities), np.array(truth))
     return Evaluation(scores, model.classes, tuple(unreadable), understood, acquainted, notes)
+
+
+def _opened(run: str | Path | Model, max_pixels: int | None) -> Model:
+    if not isinstance(run, Model):
+        return Model.load(run) if max_pixels is None else Model.load(run, max_pixels=max_pixels)
+    if max_pixels is not None:
+        raise SettingsError(
+            "A loaded model has its own max_pixels.",
+            hint="Give it there: frostline.load(folder, max_pixels=...).",
+        )
+    return run
 
 
 def _strangers(catalog: Catalog, manifest: Manifest, name: str) -> tuple[Catalog, Acquainted]:

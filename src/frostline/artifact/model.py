@@ -334,6 +334,9 @@ class Model:
             yield Prediction(name, self.classes[best], float(row[best]), row, self.classes, score)
 
 
+load = Model.load
+
+
 def _loaded_again(folder: str, options: _Options, weights: str) -> Model:
     """Load a model that was copied or came from another process."""
     try:

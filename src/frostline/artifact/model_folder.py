@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from frostline import __version__
+from frostline._version import __version__
 from frostline.artifact.card import ModelCard
 from frostline.errors import EngineError, RunFolderError
 from frostline.files import (

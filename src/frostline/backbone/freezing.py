@@ -127,7 +127,7 @@ def unfreeze(
     """Undo :func:`freeze` for the same kinds of selection, or for everything after a cut.
 
     Layers that were held take the mode of ``module``. An optimiser learns of newly trainable
-    parameters through :func:`frostline.add_new_groups`.
+    parameters through :func:`frostline.nn.add_new_groups`.
     """
     chosen: set[str] = set()
     running: list[nn.Module] = []

@@ -194,7 +194,7 @@ def _check_names(optimizer: torch.optim.Optimizer) -> None:
     if not all("param_names" in group for group in optimizer.param_groups):
         raise BackboneError(
             "The optimizer does not know the names of its parameters.",
-            hint="Build it from frostline.param_groups(module, ...), or from "
+            hint="Build it from frostline.nn.param_groups(module, ...), or from "
             "module.named_parameters().",
         )
 

@@ -12,7 +12,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from frostline import __version__
+from frostline._version import __version__
 from frostline.cli import options as opt
 from frostline.cli.console import TerminalProgress, out, polite_exits
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frostline import __version__
+from frostline._version import __version__
 from frostline.artifact.card import ModelCard
 from frostline.artifact.inputs import to_rgb
 from frostline.artifact.model import Model, Probabilities

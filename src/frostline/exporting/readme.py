@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from frostline import __version__
+from frostline._version import __version__
 from frostline.artifact.card import ModelCard
 from frostline.exporting.description import loading, running
 from frostline.exporting.libraries import TIMM

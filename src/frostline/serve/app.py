@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from frostline import __version__
+from frostline._version import __version__
 from frostline.artifact.card import ModelCard
 from frostline.serve.answers import Explanation, Health, Predictions
 from frostline.serve.arriving import arrive, check_query, deadline, in_time

@@ -1,0 +1,34 @@
+"""The public names, listed once: ``__init__.py`` reads this list and loads each when it is used."""
+
+from frostline import nn as nn
+from frostline._version import __version__ as __version__
+from frostline.artifact.evaluate import Evaluation as Evaluation
+from frostline.artifact.evaluate import evaluate as evaluate
+from frostline.artifact.model import Model as Model
+from frostline.artifact.model import Prediction as Prediction
+from frostline.artifact.model import load as load
+from frostline.backbone.freezing import freeze as freeze
+from frostline.backbone.network import Network as Network
+from frostline.errors import BackboneError as BackboneError
+from frostline.errors import CutError as CutError
+from frostline.errors import EngineError as EngineError
+from frostline.errors import FrostlineError as FrostlineError
+from frostline.errors import FrozenChangedError as FrozenChangedError
+from frostline.errors import InputError as InputError
+from frostline.errors import PatternError as PatternError
+from frostline.errors import PlanError as PlanError
+from frostline.errors import RunFolderError as RunFolderError
+from frostline.errors import SettingsError as SettingsError
+from frostline.errors import ShortageError as ShortageError
+from frostline.errors import StoreError as StoreError
+from frostline.errors import TooLargeImageError as TooLargeImageError
+from frostline.errors import UnreadableImageError as UnreadableImageError
+from frostline.estimator import TransferClassifier as TransferClassifier
+from frostline.exporting.export import export as export
+from frostline.exporting.exported import Exported as Exported
+from frostline.pipeline import Advice as Advice
+from frostline.pipeline import advise as advise
+from frostline.pipeline import fit as fit
+from frostline.plan import Plan as Plan
+from frostline.publish import RunResult as RunResult
+from frostline.settings import Settings as Settings

@@ -1,0 +1,75 @@
+"""The public names: listed once, loaded when they are used, old ones with a word."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+import frostline
+import frostline.nn
+
+#: every public name of 0.1
+OF_0_1 = (
+    *("Model", "Network", "TransferClassifier", "__version__", "adapt_input", "add_new_groups"),
+    *("advise", "evaluate", "export", "fingerprint", "fit", "freeze", "load", "new_head"),
+    *("optimizer_state", "param_groups", "replace_classifier", "restore_optimizer", "split"),
+    "unfreeze",
+)
+CHANGES = Path(__file__).parents[1] / "docs" / "changes.md"
+_ROW = re.compile(r"^\| `frostline\.(\w+)` \| `frostline\.nn\.(\w+)` \|$", re.MULTILINE)
+
+
+def moved() -> dict[str, str]:
+    """Read the old names and the new ones where people do."""
+    return dict(_ROW.findall(CHANGES.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", OF_0_1)
+def test_names_of_the_first_release_work(name: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        value = getattr(frostline, name)
+    if name in moved():
+        assert value is getattr(frostline.nn, moved()[name])
+        (said,) = caught
+        assert said.category is DeprecationWarning
+        assert said.filename == __file__
+        assert f"frostline.nn.{moved()[name]}" in str(said.message)
+    else:
+        assert name in frostline.__all__
+        assert not caught
+
+
+def test_public_names_exist() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in frostline.__all__:
+            assert getattr(frostline, name) is not None
+    assert set(frostline.__all__) <= set(dir(frostline))
+    assert not set(moved()) & set(frostline.__all__)
+    assert not hasattr(frostline, "no_such_name")
+
+
+def test_every_error_can_be_caught_by_its_public_name() -> None:
+    from frostline import errors
+
+    raised = {
+        name
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, frostline.FrostlineError)
+    }
+    assert raised <= set(frostline.__all__)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, frostline; dir(frostline); from frostline import FrostlineError;"
+        "print([m for m in ('torch', 'numpy', 'pydantic', 'PIL', 'typer') if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"

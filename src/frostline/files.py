@@ -8,18 +8,25 @@ import io
 import json
 import os
 import re
+import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from frostline.errors import RunFolderError
+from frostline.errors import FrostlineError, RunFolderError
 from frostline.machine import lives
 
-#: a file that is not whole yet, and the process that writes it
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.\d+\.tmp")
+#: a file that is not whole yet, the process that writes it, and a word that no other file has;
+#: Frostline 0.1 left out one or the other
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?:(?P<owner>\d+)(?:-[0-9a-f]{8})?|[0-9a-f]{32})\.tmp")
+#: the names of those that this process writes
+_WRITING: set[str] = set()
+#: seconds after which nobody writes to a file any more
+LEFTOVER_AGE = 24 * 3600.0
 #: how libraries written in Rust quote an error of the system
 _SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 #: JSON that Frostline writes stays far below: a million classes with names of ordinary length
@@ -178,63 +185,99 @@ def _too_large(size: int, at_most: int) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(
+    path: Path, *, failure: Callable[[str], FrostlineError] = RunFolderError
+) -> Iterator[Path]:
     """Give a temporary path beside ``path``; it takes the place of ``path`` when all went well.
 
     A process that dies halfway leaves the old file, if any, as it was; what it had written is
     removed by the next one that writes here.
+
+    Parameters
+    ----------
+    path : Path
+    failure : callable, default=RunFolderError
+        Makes the error from a message.
 
     Raises
     ------
     RunFolderError
         If the folder cannot be written, or the disk is full.
     """
-    temporary = temporary_path(path)
-    remove_abandoned(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # a link of that name would lead the writer elsewhere
-        temporary.unlink(missing_ok=True)
+        with temporary_beside(path) as temporary:
+            yield temporary
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise failure(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Give a name beside ``path`` for what will take its place; whatever stays there is removed."""
+    temporary = temporary_path(path)
+    _WRITING.add(temporary.name)
     try:
+        sweep(path.parent, path.name)
         yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
     finally:
-        # a folder that became read-only keeps it; whatever went wrong before is what counts
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+        _WRITING.discard(temporary.name)
 
 
 def temporary_path(path: Path) -> Path:
-    """Return where this process writes what will become ``path``."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Return a name that nobody else uses, for what will become ``path``."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
-def abandoned(path: Path) -> list[Path]:
-    """List what processes that have died were writing to become ``path``."""
+def abandoned(folder: Path, name: str | None = None) -> list[Path]:
+    """List the unfinished files of a folder that nobody writes any more.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str or None, default=None
+        Only what was to become this file: whatever a process left that has ended. None for all
+        files that were not touched for a day, as processes of other machines cannot be asked for.
+    """
     try:
-        beside = [entry for entry in path.parent.iterdir() if unfinished_name(entry) == path.name]
+        entries = sorted(folder.iterdir())
     except OSError:
         return []
-    # one with the number of this process is of a namesake: in containers all have the same few
-    here = os.getpid()
-    owners = {entry: int(entry.name.split(".")[-2]) for entry in sorted(beside)}
-    return [entry for entry, owner in owners.items() if owner == here or not lives(owner)]
+    return [entry for entry in entries if _is_abandoned(entry, name)]
 
 
-def remove_abandoned(path: Path) -> None:
+def _is_abandoned(entry: Path, name: str | None) -> bool:
+    match = _TEMPORARY.fullmatch(entry.name)
+    if match is None or entry.name in _WRITING or name not in (None, match["name"]):
+        return False
+    if name is not None and match["owner"] is not None:
+        # one with the number of this process is of a namesake: in containers all have the same few
+        owner = int(match["owner"])
+        if owner == os.getpid() or not lives(owner):
+            return True
+    try:
+        return time.time() - entry.lstat().st_mtime > LEFTOVER_AGE
+    except OSError:
+        return False
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
     """Remove what :func:`abandoned` lists."""
-    for entry in abandoned(path):
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):
-                entry.unlink()
+    for entry in abandoned(folder, name):
+        _remove(entry)
+
+
+def _remove(entry: Path) -> None:
+    """Remove a file or folder; one that became read-only stays."""
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        entry.unlink(missing_ok=True)
 
 
 def unfinished_name(path: Path) -> str | None:
@@ -255,10 +298,6 @@ def system_errors() -> Iterator[None]:
         if match is None:
             raise
         raise OSError(int(match[1]), os.strerror(int(match[1]))) from error
-
-
-def _unwritable(path: Path, error: OSError) -> RunFolderError:
-    return RunFolderError(f"{path} cannot be written: {error.strerror or error}.")
 
 
 def write_text(path: Path, text: str) -> None:

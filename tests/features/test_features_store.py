@@ -20,6 +20,7 @@ from frostline.errors import StoreError
 from frostline.features import locations
 from frostline.features import store as store_module
 from frostline.features.store import Field, ImageStore, packed, unpacked
+from frostline.files import LEFTOVER_AGE, temporary_path
 from frostline.progress import NullProgress
 
 FIELDS = {"taps": Field("float32", (6,)), "small": Field("uint8", (2, 2)), "n": Field("int64")}
@@ -165,10 +166,10 @@ def test_few_shards_stay_as_they_are(folder: Path) -> None:
 def test_leftovers_are_ignored_and_swept_when_old(folder: Path) -> None:
     put(ImageStore(folder, FIELDS), [1])
     (shard,) = folder.iterdir()
-    old, young = (folder / locations.temporary_name(shard.name) for _ in range(2))
+    old, young = (temporary_path(shard) for _ in range(2))
     for path in (old, young):
         path.write_bytes(shard.read_bytes()[:50])
-    before = time.time() - locations.LEFTOVER_AGE - 60
+    before = time.time() - LEFTOVER_AGE - 60
     os.utime(old, (before, before))
     os.utime(shard, (before, before))
     notes = Notes()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from frostline.artifact.model_folder import CARD
 from frostline.artifact.run_folder import OURS
 from frostline.errors import InputError, RunFolderError
-from frostline.files import abandoned, remove_abandoned, replacing, temporary_path
+from frostline.files import abandoned, replacing, temporary_beside
 
 _ANOTHER = "Give another place with -o."
 #: what stood at the target before, inside of the folder that is on its way there
@@ -80,25 +79,19 @@ def placing_folder(path: Path, *, ours: str) -> Iterator[Path]:
     if path.is_dir() and any(path.iterdir()) and not (path / ours).is_file():
         raise InputError(f"{path} holds something else than an export.", hint=_ANOTHER)
     _give_back(path)
-    remove_abandoned(path)
-    work = temporary_path(path)
-    old, new = work / _OLD, work / "new"
-    try:
-        new.mkdir(parents=True)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        yield new
-        for file in new.iterdir():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-        _put(new, path, old)
-    except OSError as error:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        raise _unwritable(path, error) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with temporary_beside(path) as work:
+        old, new = work / _OLD, work / "new"
+        try:
+            new.mkdir(parents=True)
+            yield new
+            for file in new.iterdir():
+                with file.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            _put(new, path, old)
+        except OSError as error:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            raise _unwritable(path, error) from error
 
 
 def _put(new: Path, path: Path, old: Path) -> None:
@@ -122,7 +115,7 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 def _give_back(path: Path) -> None:
     """Put an earlier export back that a killed process had just moved out of the way."""
-    for work in abandoned(path):
+    for work in abandoned(path.parent, path.name):
         if (work / _OLD).is_dir() and not path.exists():
             with contextlib.suppress(OSError):
                 (work / _OLD).rename(path)

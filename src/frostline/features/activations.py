@@ -16,8 +16,9 @@ import numpy.typing as npt
 from frostline.errors import StoreError
 from frostline.features.eight_bit import channels_of, from_bytes, to_bytes
 from frostline.features.engines.base import Engine, through
-from frostline.features.locations import activations_folder, sweep, temporary_name
+from frostline.features.locations import activations_folder
 from frostline.features.pictures import Pictures
+from frostline.files import sweep, temporary_path
 from frostline.images.views import Level, training_view
 from frostline.preprocessing import FloatArray, UInt8Array
 from frostline.progress import Progress
@@ -295,7 +296,7 @@ def _mapped(
     if 0 in shape:
         return np.zeros(shape, dtype=dtype), None
     folder = activations_folder()
-    path = folder / temporary_name("activations")
+    path = temporary_path(folder / "activations")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)

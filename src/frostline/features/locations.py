@@ -1,22 +1,16 @@
-"""The cache folder: where it is, how files enter it whole, and what is swept out of it."""
+"""The cache folder: where it is, and how files enter it whole."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
-import shutil
-import time
-import uuid
+from functools import partial
 from pathlib import Path
 
 from frostline.errors import SettingsError, StoreError
-from frostline.files import ONNX_BYTES, UnfitFileError, read_regular
+from frostline.files import ONNX_BYTES, UnfitFileError, read_regular, replacing
 
-#: leftovers of killed processes are removed after this many seconds
-LEFTOVER_AGE = 24 * 3600.0
-
-_TEMPORARY = ".tmp"
 #: no folder can be made below a file
 _NOWHERE = Path(os.devnull) / "frostline"
 _CHECKSUM_BYTES = 32
@@ -82,11 +76,6 @@ def key_of(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
-def temporary_name(name: str) -> str:
-    """Return a name nobody else uses; files called so are ignored, and swept out when old."""
-    return f".{name}.{uuid.uuid4().hex}{_TEMPORARY}"
-
-
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is either complete or not there, whatever kills the process.
 
@@ -95,21 +84,9 @@ def write_whole(path: Path, content: bytes) -> None:
     StoreError
         If the folder cannot be written or the disk is full.
     """
-    temporary = path.with_name(temporary_name(path.name))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise StoreError(
-            f"{path.parent} cannot be written: {error.strerror or error}.",
-            hint="Free some space, or set FROSTLINE_CACHE to another folder.",
-        ) from error
+    failure = partial(StoreError, hint="Free some space, or set FROSTLINE_CACHE to another folder.")
+    with replacing(path, failure=failure) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_checked(path: Path, content: bytes) -> None:
@@ -134,25 +111,3 @@ def checked(whole: bytes) -> bytes | None:
     """Return the content of a file that :func:`write_checked` wrote; None if it is damaged."""
     content, checksum = whole[:-_CHECKSUM_BYTES], whole[-_CHECKSUM_BYTES:]
     return content if hashlib.sha256(content).digest() == checksum else None
-
-
-def sweep(folder: Path, *, older_than: float = LEFTOVER_AGE) -> int:
-    """Remove what killed processes left in ``folder``; returns the number of entries removed.
-
-    Only entries with a temporary name that nobody touched for ``older_than`` seconds are removed,
-    so running processes keep theirs.
-    """
-    removed = 0
-    try:
-        entries = [entry for entry in folder.iterdir() if entry.name.endswith(_TEMPORARY)]
-    except OSError:
-        return 0
-    for entry in entries:
-        with contextlib.suppress(OSError):
-            if time.time() - entry.stat().st_mtime > older_than:
-                if entry.is_dir() and not entry.is_symlink():
-                    shutil.rmtree(entry)
-                else:
-                    entry.unlink()
-                removed += 1
-    return removed

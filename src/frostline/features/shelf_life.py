@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from frostline.errors import SettingsError
-from frostline.features.locations import cache_root, checked, sweep
+from frostline.features.locations import cache_root, checked
 from frostline.features.store import SHARD_SUFFIX, whole
+from frostline.files import sweep
 from frostline.progress import NullProgress, Progress
 
 Kind = Literal["images", "engines", "fits"]

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from frostline.features.locations import sweep, write_whole
+from frostline.features.locations import write_whole
+from frostline.files import sweep
 from frostline.progress import NullProgress, Progress
 
 #: ending of the files

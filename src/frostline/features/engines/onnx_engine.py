@@ -19,9 +19,9 @@ from frostline.features.locations import (
     engines_folder,
     key_of,
     read_checked,
-    sweep,
     write_checked,
 )
+from frostline.files import sweep
 from frostline.onnx_runtime import failures, onnxruntime
 from frostline.preprocessing import FloatArray, UInt8Array
 

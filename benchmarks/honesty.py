@@ -90,9 +90,9 @@ def judge(base: Any, rows: Any, test: Any, *, seed: int) -> dict[str, Any]:
         Of the task's catalog.
     seed : int
     """
-    from frostline.assess import assess
-    from frostline.evaluation.scores import score
-    from frostline.procedure import fit_once
+    from frostline.fitting.assess import assess
+    from frostline.fitting.procedure import fit_once
+    from frostline.stats.scores import score
 
     settings = base.settings.model_copy(update={"seed": seed, "effort": "fast", "budget": None})
     task = replace(base, settings=settings)
@@ -127,7 +127,7 @@ def _draw(labels: Any, pool: Any, name: str, size: str, seed: int) -> Any:
 
 
 def _split(task: Any, rows: Any, seed: int) -> Any:
-    from frostline.images.split import Split, stratified_holdout
+    from frostline.data.splitting.split import Split, stratified_holdout
 
     nothing = np.zeros(0, dtype=np.int64)
     if len(rows) < 500:

@@ -47,11 +47,11 @@ def network_features(
     folder: Path, images: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float32], list[slice]]:
     """Return the taps of the bundled network, in the order of the images."""
-    from frostline.backbone.network import Network
-    from frostline.features.passes import run_passes
-    from frostline.images.sources import open_source
-    from frostline.progress import NullProgress
-    from frostline.settings import make_settings, resolve
+    from frostline.backbones.network import Network
+    from frostline.compute.passes import run_passes
+    from frostline.core.progress import NullProgress
+    from frostline.core.settings import make_settings, resolve
+    from frostline.data.sources.open_source import open_source
 
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         target = folder / str(label)
@@ -79,9 +79,9 @@ def search(
     seed: int,
 ) -> dict[str, Any]:
     """Plant errors and search for them."""
-    from frostline.evaluation.calibration import fit_temperature, softmax
-    from frostline.explain.doubtful import doubtful_labels
-    from frostline.linear.ridge import ridge_loo
+    from frostline.stats.calibration import fit_temperature, softmax
+    from frostline.stats.label_issues import doubtful_labels
+    from frostline.stats.ridge import ridge_loo
 
     random = np.random.default_rng([seed, 7])
     n, n_classes = len(truth), int(truth.max()) + 1

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from frostline.evaluation.scores import score
 from frostline.explain.gallery import Gallery
 from frostline.report import ReportData, load_record, save_record, write_report
+from frostline.stats.scores import score
 
 IMAGES = (60, 2_600, 20_000)
 CLASSES = (2, 8, 100)

@@ -81,8 +81,8 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
     """Accuracy and processor seconds of every variant on one cell."""
     from benchmarks.decision.cells import prepared, training_rows
     from benchmarks.decision.sets import SETS
-    from frostline.plan import SuffixTraining
-    from frostline.procedure import carry_out, gather, judge_by, make_context
+    from frostline.core.plan import SuffixTraining
+    from frostline.fitting.procedure import carry_out, gather, judge_by, make_context
     from frostline.strategy.decide import every_option
 
     base, pool, test = prepared(SETS[cell.target], places)
@@ -113,7 +113,7 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
 
 
 def _fresh(store: Any, resolved: Any) -> Any:
-    from frostline.features.activations import Shelf
+    from frostline.compute.activations import Shelf
 
     return replace(store, resolved=resolved, _shelf=Shelf(10**10), _prefix=None)
 

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from frostline.backbone.bundled import BUNDLED, Bundled
+from frostline.backbones.load.bundled import BUNDLED, Bundled
 from frostline.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]

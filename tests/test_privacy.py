@@ -16,8 +16,8 @@ import pytest
 
 import frostline
 
-MODEL = Path(__file__).parent / "artifact" / "released" / "format-4"
-IMAGE = Path(__file__).parent / "artifact" / "released" / "images" / "0.png"
+MODEL = Path(__file__).parent / "model" / "released" / "format-4"
+IMAGE = Path(__file__).parent / "model" / "released" / "images" / "0.png"
 DOOR = "onnx_runtime.py"
 #: sockets are counted in Python as well; what C++ opens meets the proxy
 _HOOK = """

@@ -56,7 +56,7 @@ def test_public_names_exist() -> None:
 
 
 def test_every_error_can_be_caught_by_its_public_name() -> None:
-    from frostline import errors
+    from frostline.core import errors
 
     raised = {
         name

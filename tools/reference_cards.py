@@ -29,12 +29,12 @@ from torch import nn
 
 import frostline.evidence
 from benchmarks.accuracy_and_time import PHOTO_CLASSES
-from frostline.backbone.bundled import BUNDLED
-from frostline.backbone.network import Network
-from frostline.errors import BackboneError
+from frostline.backbones.load.bundled import BUNDLED
+from frostline.backbones.network import Network
+from frostline.core.errors import BackboneError
+from frostline.core.plan import ShiftEvidence
 from frostline.evidence.cards import CardSet, ReferenceCard
 from frostline.evidence.shift import measure_shift
-from frostline.plan import ShiftEvidence
 
 #: multiples of the ordinary distance; see ReferenceCard for where they come from
 SIMILAR_BELOW = 1.85

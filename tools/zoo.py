@@ -1,6 +1,6 @@
 """Measure every architecture of timm without weights: parameters, work, input size.
 
-    python -m tools.zoo     # about 7 min; writes src/frostline/backbone/zoo.csv
+    python -m tools.zoo     # about 7 min; writes src/frostline/backbones/load/zoo.csv
 
 Networks are built and run on PyTorch's meta device, where tensors have shapes but no values.
 """
@@ -15,9 +15,9 @@ import timm
 import torch
 from timm.models._registry import _model_to_module
 
-from frostline.backbone.measuring import MacCounter
+from frostline.backbones.graph.measuring import MacCounter
 
-TABLE = Path(__file__).resolve().parents[1] / "src" / "frostline" / "backbone" / "zoo.csv"
+TABLE = Path(__file__).resolve().parents[1] / "src" / "frostline" / "backbones" / "load" / "zoo.csv"
 
 
 def main() -> None:

@@ -74,10 +74,10 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _calibration(found: Any) -> dict[str, Any]:
     """Hold out every image once; judge the probabilities before and after calibration."""
-    from frostline.evaluation.calibration import softmax
-    from frostline.evaluation.reliability import chance_calibration_error
-    from frostline.evaluation.scores import score
-    from frostline.procedure import fit_once
+    from frostline.fitting.procedure import fit_once
+    from frostline.stats.calibration import softmax
+    from frostline.stats.reliability import chance_calibration_error
+    from frostline.stats.scores import score
 
     labels = found.task.labels
     before = np.zeros((len(labels), found.task.n_classes))
@@ -107,8 +107,8 @@ def _unknown(
 
     import frostline
     from benchmarks.confidence.sets import corrupted, empty
-    from frostline.artifact.model_folder import load_card
-    from frostline.artifact.prepared import on_canvas
+    from frostline.model_format.model_folder import load_card
+    from frostline.onnx_graph.prepared import on_canvas
 
     own = sets[name]
     run = folder / "run"

@@ -13,16 +13,16 @@ import torch
 from PIL import Image, ImageFilter
 
 from benchmarks.decision.sets import SETS, Places, clip_art, table_of
-from frostline.backbone.network import Network
-from frostline.features.passes import FeatureStore, run_passes
-from frostline.images.audit import audit
-from frostline.images.copies import find_copies
-from frostline.images.sources import open_source
-from frostline.images.stratified import stratified_folds
-from frostline.preprocessing import UInt8Array
-from frostline.procedure import Task
-from frostline.progress import NullProgress
-from frostline.settings import make_settings, resolve
+from frostline.backbones.network import Network
+from frostline.compute.passes import FeatureStore, run_passes
+from frostline.core.preprocessing import UInt8Array
+from frostline.core.progress import NullProgress
+from frostline.core.settings import make_settings, resolve
+from frostline.data.audit import audit
+from frostline.data.duplicates.copies import find_copies
+from frostline.data.sources.open_source import open_source
+from frostline.data.splitting.stratified import stratified_folds
+from frostline.fitting.procedure import Task
 
 IntArray = npt.NDArray[np.int64]
 

@@ -20,17 +20,17 @@ from benchmarks.decision import glyph_network
 from benchmarks.decision.fastai_schedule import fine_tune
 from benchmarks.decision.glyphs import generator
 from benchmarks.decision.sets import SETS, Places, TargetSet, table_of
-from frostline.backbone.network import Network
-from frostline.features.passes import run_passes
-from frostline.files import write_text
-from frostline.images.audit import audit
-from frostline.images.copies import find_copies
-from frostline.images.sources import open_source
-from frostline.images.stratified import stratified_folds, stratified_holdout
-from frostline.plan import Action, Blend, TapsHead
-from frostline.procedure import Task, carry_out, gather, judge_by, make_context
-from frostline.progress import NullProgress
-from frostline.settings import make_settings, resolve
+from frostline.backbones.network import Network
+from frostline.compute.passes import run_passes
+from frostline.core.files import write_text
+from frostline.core.plan import Action, Blend, TapsHead
+from frostline.core.progress import NullProgress
+from frostline.core.settings import make_settings, resolve
+from frostline.data.audit import audit
+from frostline.data.duplicates.copies import find_copies
+from frostline.data.sources.open_source import open_source
+from frostline.data.splitting.stratified import stratified_folds, stratified_holdout
+from frostline.fitting.procedure import Task, carry_out, gather, judge_by, make_context
 from frostline.strategy.blending import FEW_IMAGES
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.finetune_all import GENTLY

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from benchmarks.decision.cells import FASTAI, Cell, network_of, prepared, training_rows, unpacked
 from benchmarks.decision.sets import SETS, Places
-from frostline.files import write_text
+from frostline.core.files import write_text
 
 _CELLS = (
     Cell("photos", "5", 0),

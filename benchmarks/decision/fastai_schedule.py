@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from frostline.images.views import training_view
-from frostline.procedure import Task
+from frostline.data.decoding.views import training_view
+from frostline.fitting.procedure import Task
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]

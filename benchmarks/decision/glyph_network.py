@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmarks.decision.glyphs import LATIN, covering, draw, find_fonts, generator
-from frostline.backbone.network import Network
-from frostline.preprocessing import Preprocessing
+from frostline.backbones.network import Network
+from frostline.core.preprocessing import Preprocessing
 
 WIDTHS = (16, 32, 64, 128)
 PREPROCESSING = Preprocessing(

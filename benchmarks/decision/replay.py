@@ -14,8 +14,8 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from benchmarks.decision.cells import BUDGET, FASTAI, REFERENCE, is_head, sureness, unpacked
-from frostline.plan import Action, EvidenceSummary
-from frostline.settings import parse_budget
+from frostline.core.plan import Action, EvidenceSummary
+from frostline.core.settings import parse_budget
 from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.proposal import Proposal

@@ -72,7 +72,7 @@ def _table(name: str, options: argparse.Namespace) -> Path:
 
 
 def _fit(table: Path, run: Path, options: dict[str, Any]) -> None:
-    from frostline.pipeline import fit
+    from frostline.fitting.pipeline import fit
 
     if not (run / "metrics.json").exists():
         fit(table, run, overwrite=True, **options)

@@ -11,12 +11,12 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from benchmarks.exports.forms import Forms
-from frostline.artifact.builder import GraphBuilder
-from frostline.artifact.graph import OPSET, add_preprocessing
-from frostline.artifact.model import Model
-from frostline.errors import UnreadableImageError
-from frostline.images.decode import decode
-from frostline.preprocessing import Preprocessing
+from frostline.core.errors import UnreadableImageError
+from frostline.core.preprocessing import Preprocessing
+from frostline.data.decoding.decode import decode
+from frostline.model.model import Model
+from frostline.onnx_graph.builder import GraphBuilder
+from frostline.onnx_graph.preprocessing_graph import OPSET, add_preprocessing
 
 _MOST = 400
 _MAX_PIXELS = 20_000_000

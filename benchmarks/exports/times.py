@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from benchmarks.exports.forms import Forms
-from frostline.artifact.model import Model
+from frostline.model.model import Model
 
 _THREADS, _WARM, _ROUNDS, _EACH = 2, 5, 8, 8
 

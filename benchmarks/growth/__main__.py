@@ -28,7 +28,7 @@ from benchmarks.growth.pictures import table_of
 from benchmarks.growth.simulated import WIDTH
 from benchmarks.growth.steps import STEPS
 from benchmarks.processes import run
-from frostline.backbone.network import Network
+from frostline.backbones.network import Network
 
 RESULTS = Path(__file__).parents[1] / "results" / "growth.json"
 PARTS = ("images", "rows")

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from frostline.data.catalog import Catalog, ImageRow, Part
 from frostline.evidence.needs import FloatArray, LayerMoments
-from frostline.images.catalog import Catalog, ImageRow, Part
-from frostline.linear.selection import Selection
+from frostline.stats.selection import Selection
 
 if TYPE_CHECKING:
-    from frostline.backbone.source_classifier import SourceClassifier
+    from frostline.backbones.heads.source_classifier import SourceClassifier
 
 IntArray = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
@@ -113,7 +113,7 @@ def probabilities_of(n: int) -> FloatArray:
 
 def source_classifier() -> SourceClassifier:
     """An old classifier of a thousand classes on the mean of the last tap."""
-    from frostline.backbone.source_classifier import SourceClassifier as Classifier
+    from frostline.backbones.heads.source_classifier import SourceClassifier as Classifier
 
     rng = np.random.default_rng(8)
     width = (SLICES["blocks.3"].stop - SLICES["blocks.3"].start) // 2

@@ -35,7 +35,7 @@ def checks(n: int, folder: Path) -> Call:
 
 def copies(n: int, folder: Path) -> Call:
     """Exact copies, contradicting labels, leaks between given parts, torn groups."""
-    from frostline.images.audit import audit
+    from frostline.data.audit import audit
 
     del folder
     catalog = simulated.catalog_of(n, parts=True)
@@ -49,7 +49,7 @@ def copies(n: int, folder: Path) -> Call:
 
 def near_duplicates(n: int, folder: Path) -> Call:
     """Near-duplicates among thumbnails, one row in a hundred having one."""
-    from frostline.images.near_duplicates import find_near_duplicates
+    from frostline.data.duplicates.near_duplicates import find_near_duplicates
 
     del folder
     thumbnails = simulated.thumbnails_of(n)
@@ -65,7 +65,7 @@ def near_duplicates(n: int, folder: Path) -> Call:
 
 def split(n: int, folder: Path) -> Call:
     """Hold out a fifth, stratified, groups whole."""
-    from frostline.images.split import make_split
+    from frostline.data.splitting.split import make_split
 
     del folder
     catalog, groups = simulated.catalog_of(n), simulated.groups_of(n)
@@ -78,7 +78,7 @@ def split(n: int, folder: Path) -> Call:
 
 def folds(n: int, folder: Path) -> Call:
     """Three folds of groups that mix labels, the harder case."""
-    from frostline.images.stratified import stratified_folds
+    from frostline.data.splitting.stratified import stratified_folds
 
     del folder
     rng = np.random.default_rng(0)
@@ -94,8 +94,8 @@ def folds(n: int, folder: Path) -> Call:
 
 def ridge(n: int, folder: Path) -> Call:
     """One ridge on all taps with leave-one-group-out, at 13 strengths."""
-    from frostline.linear.accuracy import loo_accuracy
-    from frostline.linear.ridge import ridge_loo
+    from frostline.stats.probe_accuracy import loo_accuracy
+    from frostline.stats.ridge import ridge_loo
 
     del folder
     store, labels, groups = _store(n), simulated.labels_of(n), simulated.groups_of(n)
@@ -110,8 +110,8 @@ def ridge(n: int, folder: Path) -> Call:
 
 def ridge_of_ten_groups(n: int, folder: Path) -> Call:
     """The same where the images come in ten groups (ten cameras, say)."""
-    from frostline.linear.accuracy import loo_accuracy
-    from frostline.linear.ridge import ridge_loo
+    from frostline.stats.probe_accuracy import loo_accuracy
+    from frostline.stats.ridge import ridge_loo
 
     del folder
     store, labels = _store(n), simulated.labels_of(n)
@@ -144,7 +144,7 @@ def evidence(n: int, folder: Path) -> Call:
 
 def calibration(n: int, folder: Path) -> Call:
     """The temperature of as many logits."""
-    from frostline.evaluation.calibration import fit_temperature
+    from frostline.stats.calibration import fit_temperature
 
     del folder
     logits, labels = 5.0 * simulated.probabilities_of(n), simulated.labels_of(n)
@@ -153,7 +153,7 @@ def calibration(n: int, folder: Path) -> Call:
 
 def scores(n: int, folder: Path) -> Call:
     """Scores with intervals, the confusion matrix and the table of classes."""
-    from frostline.evaluation.scores import score
+    from frostline.stats.scores import score
 
     del folder
     probabilities, labels = simulated.probabilities_of(n), simulated.labels_of(n)
@@ -169,7 +169,7 @@ def scores(n: int, folder: Path) -> Call:
 
 def predictions(n: int, folder: Path) -> Call:
     """predictions.csv of as many images."""
-    from frostline.artifact.predictions import write_predictions
+    from frostline.run.predictions import write_predictions
 
     catalog, probabilities = simulated.catalog_of(n), simulated.probabilities_of(n)
     path = folder / "predictions.csv"
@@ -183,9 +183,9 @@ def predictions(n: int, folder: Path) -> Call:
 
 def report(n: int, folder: Path) -> Call:
     """audit.json and report.html of a set with many copies, leaks and unreadable images."""
-    from frostline.files import write_text
-    from frostline.images.audit import audit
-    from frostline.plan import Plan, TapsHead
+    from frostline.core.files import write_text
+    from frostline.core.plan import Plan, TapsHead
+    from frostline.data.audit import audit
     from frostline.report import ReportData, write_report
 
     catalog = simulated.catalog_of(n, parts=True)
@@ -214,9 +214,9 @@ def report(n: int, folder: Path) -> Call:
 
 def store_of_features(n: int, folder: Path) -> Call:
     """Write all taps to the store in shards, under a limit that holds half, and look them up."""
-    from frostline.features.locations import arrays_folder
-    from frostline.features.shelf_life import Watch, keep_within_limit
-    from frostline.features.store import SHARD_ROWS, Field, ImageStore
+    from frostline.compute.cache.eviction import Watch, keep_within_limit
+    from frostline.compute.cache.locations import arrays_folder
+    from frostline.compute.cache.store import SHARD_ROWS, Field, ImageStore
 
     del folder
     fields = {"taps": Field("float32", (simulated.WIDTH,))}

@@ -27,7 +27,7 @@ from benchmarks.serving.material import Material, gather
 from benchmarks.serving.page import write_figures
 from benchmarks.serving.service import fit_digits, memory_of, memory_until, percentiles, served
 from benchmarks.serving.wire import Place, get
-from frostline.artifact.model import Model
+from frostline.model.model import Model
 
 RESULTS = Path(__file__).parents[1] / "results" / "serving.json"
 

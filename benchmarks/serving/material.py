@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from frostline.artifact.model import Model
+from frostline.model.model import Model
 
 File = tuple[str, bytes]
 Row = npt.NDArray[np.float64]
@@ -27,7 +27,7 @@ class Material:
     ----------
     good : list of (name, content)
     rows : dict of str to ndarray of shape (C,)
-        Probabilities by name, from :class:`~frostline.artifact.model.Model` alone.
+        Probabilities by name, from :class:`~frostline.model.model.Model` alone.
     large : list of (name, content)
         Photographs of 12 megapixels.
     broken : list of (name, content) and the kind of error that each must get

@@ -32,12 +32,12 @@ from safetensors.torch import save_file
 from benchmarks.accuracy_and_time import machine, photo_folder
 from benchmarks.processes import run
 from benchmarks.speed.page import write_page
-from frostline.backbone.network import Network
+from frostline.backbones.network import Network
 from frostline.cli.demo import write_table
-from frostline.images.sources import open_source
-from frostline.images.stratified import stratified_holdout
-from frostline.machine import available_cores
-from frostline.progress import NullProgress
+from frostline.core.machine import available_cores
+from frostline.core.progress import NullProgress
+from frostline.data.sources.open_source import open_source
+from frostline.data.splitting.stratified import stratified_holdout
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed.json"
 PEERS = ("fastai", "lightning", "plain")

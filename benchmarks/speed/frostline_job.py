@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from benchmarks.speed.rows import Job, job, report
-from frostline.backbone.network import Network
-from frostline.features.passes import FeatureStore, run_passes
-from frostline.images.sources import open_source
-from frostline.plan import FullTraining, Recipe, SuffixTraining
-from frostline.progress import NullProgress
-from frostline.settings import ResolvedSettings, make_settings, resolve
+from frostline.backbones.network import Network
+from frostline.compute.passes import FeatureStore, run_passes
+from frostline.core.plan import FullTraining, Recipe, SuffixTraining
+from frostline.core.progress import NullProgress
+from frostline.core.settings import ResolvedSettings, make_settings, resolve
+from frostline.data.sources.open_source import open_source
 from frostline.training import sources
 from frostline.training.train import train
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from frostline.backbone.network import Network
-from frostline.features.engines.base import taps_part, through
-from frostline.features.engines.choose import open_engine
-from frostline.features.passes import run_passes
-from frostline.features.pictures import Pictures
-from frostline.images.sources import open_source
-from frostline.machine import available_cores
-from frostline.progress import NullProgress
-from frostline.settings import make_settings, resolve
+from frostline.backbones.network import Network
+from frostline.compute.engines.base import taps_part, through
+from frostline.compute.engines.choose import open_engine
+from frostline.compute.passes import run_passes
+from frostline.compute.pictures import Pictures
+from frostline.core.machine import available_cores
+from frostline.core.progress import NullProgress
+from frostline.core.settings import make_settings, resolve
+from frostline.data.sources.open_source import open_source
 
 _ENGINE_IMAGES = 320
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline._version import __version__
-from frostline.onnx_runtime import be_silent
+from frostline.core.onnx_runtime import be_silent
 
 # before any library is imported that reads it, and for every child process
 be_silent()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from frostline.backbone.cuts import Cut
-from frostline.backbone.freezing import FreezeReport, freeze, unfreeze
-from frostline.backbone.groups import (
+from frostline.backbones.fingerprints import fingerprint
+from frostline.backbones.freeze.freezing import FreezeReport, freeze, unfreeze
+from frostline.backbones.freeze.param_groups import (
     add_new_groups,
     optimizer_state,
     param_groups,
     restore_optimizer,
 )
-from frostline.backbone.network import Network, split
-from frostline.backbone.new_heads import new_head
-from frostline.backbone.parts import Part
-from frostline.backbone.surgery import adapt_input, replace_classifier
-from frostline.backbone.weights import fingerprint
+from frostline.backbones.graph.cuts import Cut
+from frostline.backbones.graph.subgraphs import Part
+from frostline.backbones.heads.new_heads import new_head
+from frostline.backbones.load.surgery import adapt_input, replace_classifier
+from frostline.backbones.network import Network, split
 
 __all__ = [
     "Cut",

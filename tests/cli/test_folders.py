@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 
 import frostline
 from frostline.cli.main import app
-from frostline.errors import FrostlineError, SettingsError
+from frostline.core.errors import FrostlineError, SettingsError
 
-MODEL = Path(__file__).parents[1] / "artifact" / "released" / "format-3"
+MODEL = Path(__file__).parents[1] / "model" / "released" / "format-3"
 Write = Callable[..., None]
 
 

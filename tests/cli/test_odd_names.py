@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from frostline.cli.console import TerminalProgress
 from frostline.cli.main import app
 
-MODEL = Path(__file__).parents[1] / "artifact" / "released" / "format-2"
+MODEL = Path(__file__).parents[1] / "model" / "released" / "format-2"
 NAMES = (
     "\x1b[31mred.png",
     "[bold]markup.png",

@@ -18,9 +18,9 @@ from typer.testing import CliRunner, Result
 from frostline.cli.main import app
 from frostline.cli.prediction_formats import ERROR, FIRST, class_columns, path_text
 from frostline.cli.streams import Written, write_csv, write_json
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 
-MODEL = Path(__file__).parents[1] / "artifact" / "released" / "format-3"
+MODEL = Path(__file__).parents[1] / "model" / "released" / "format-3"
 
 
 def model_of(folder: Path, *classes: str) -> Path:

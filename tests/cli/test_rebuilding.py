@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from frostline.cli.main import app
-from frostline.publish import RunResult
+from frostline.fitting.publish import RunResult
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from frostline.errors import StoreError
-from frostline.files import LEFTOVER_AGE, replacing, sweep, write_text
+from frostline.core.errors import StoreError
+from frostline.core.files import LEFTOVER_AGE, replacing, sweep, write_text
 
 _NOBODY = 2**22 + 7
 _WORD = "0123456789abcdef" * 2

@@ -17,10 +17,10 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner, Result
 
 import frostline
-from frostline.artifact.manifest import read_manifest
 from frostline.cli.main import app
-from frostline.errors import InputError, SettingsError
-from frostline.publish import RunResult
+from frostline.core.errors import InputError, SettingsError
+from frostline.fitting.publish import RunResult
+from frostline.run.manifest import read_manifest
 
 Write = Callable[..., None]
 #: of each of the three digits, in the run of ``parted``

@@ -17,15 +17,15 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 import frostline
-from frostline.artifact import export
-from frostline.artifact.restore import restore_module
-from frostline.backbone.network import Network
+from frostline.backbones.load.restore import restore_module
+from frostline.backbones.network import Network
 from frostline.cli.main import app
-from frostline.errors import CutError, EngineError, PlanError, RunFolderError
+from frostline.compute import kept_copies
+from frostline.core.errors import CutError, EngineError, PlanError, RunFolderError
+from frostline.core.plan import FullTraining, Plan, SuffixTraining, TapsHead
 from frostline.explain import kept_gallery
-from frostline.features import kept_copies
-from frostline.plan import FullTraining, Plan, SuffixTraining, TapsHead
-from frostline.publish import RunResult
+from frostline.exporting import model_onnx as export
+from frostline.fitting.publish import RunResult
 from frostline.training import familiar
 
 #: enough to see what changes; quality is measured by the benchmarks
@@ -403,7 +403,7 @@ def test_a_failed_export_costs_no_training(
         raise AssertionError("a step of training ran again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("frostline.artifact.export.verify_onnx", broken)
+        patch.setattr("frostline.exporting.model_onnx.verify_onnx", broken)
         with pytest.raises(EngineError, match="differs") as caught:
             frostline.fit(digit_parts, tmp_path / "run", strategy="cut", **TINY)
     assert "without training again" in caught.value.hint

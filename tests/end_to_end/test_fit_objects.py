@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import frostline
-from frostline.errors import InputError, RunFolderError
+from frostline.core.errors import InputError, RunFolderError
 
 
 @pytest.fixture(scope="module")

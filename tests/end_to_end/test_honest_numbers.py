@@ -14,7 +14,7 @@ from rich.console import Console
 
 import frostline
 from frostline.cli.show import result_panel
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 
 
 def table(

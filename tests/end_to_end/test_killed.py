@@ -12,8 +12,8 @@ from dying import Point, dying, renaming_to  # type: ignore[import-not-found]
 from twins import outcome  # type: ignore[import-not-found]
 
 import frostline
-from frostline.artifact import run_folder
-from frostline.progress import NullProgress, Task
+from frostline.core.progress import NullProgress, Task
+from frostline.run import run_folder
 
 
 class Listener(NullProgress):

@@ -11,8 +11,8 @@ import pytest
 from safetensors.torch import load_file
 
 import frostline
-from frostline import procedure
-from frostline.plan import Blend
+from frostline.core.plan import Blend
+from frostline.fitting import procedure
 
 Rows = set[int]
 

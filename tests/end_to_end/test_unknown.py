@@ -14,10 +14,10 @@ from sklearn.datasets import load_sample_images
 from typer.testing import CliRunner
 
 import frostline
-from frostline.artifact.model import Prediction
-from frostline.artifact.model_folder import load_familiarity
 from frostline.cli.main import app
-from frostline.publish import RunResult
+from frostline.fitting.publish import RunResult
+from frostline.model.model import Prediction
+from frostline.model_format.model_folder import load_familiarity
 
 
 @pytest.fixture(scope="module")

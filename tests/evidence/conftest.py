@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from frostline.backbone.network import Network
+from frostline.backbones.network import Network
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_digits
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
+from frostline.core.plan import EvidenceSummary
 from frostline.evidence import collect
 from frostline.evidence.collect import FAR, collect_evidence
 from frostline.evidence.needs import IntArray, LayerMoments
 from frostline.evidence.probes import probe
-from frostline.linear.neighbours import knn_loo
-from frostline.linear.selection import Selection
-from frostline.plan import EvidenceSummary
+from frostline.stats.neighbours import knn_loo
+from frostline.stats.selection import Selection
 
 Float32 = npt.NDArray[np.float32]
 

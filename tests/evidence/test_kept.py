@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pytest
 from test_collect import PixelStore  # type: ignore[import-not-found]
 
+from frostline.compute.cache.eviction import damaged, items, prune
+from frostline.compute.cache.locations import fits_folder
+from frostline.compute.cache.store import packed
 from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.kept import evidence_key, kept_or
-from frostline.features.locations import fits_folder
-from frostline.features.shelf_life import damaged, items, prune
-from frostline.features.store import packed
 
 N = 40
 LABELS = np.arange(N) % 3

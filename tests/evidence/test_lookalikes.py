@@ -13,11 +13,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
 
-from frostline.backbone.network import Network
-from frostline.backbone.source_classifier import SourceClassifier, source_classifier
+from frostline.backbones.heads.source_classifier import SourceClassifier, source_classifier
+from frostline.backbones.network import Network
 from frostline.evidence.lookalikes import find_lookalikes
-from frostline.linear.inputs import CHUNK_ROWS
-from frostline.linear.selection import Selection
+from frostline.stats.inputs import CHUNK_ROWS
+from frostline.stats.selection import Selection
 
 
 def test_it_is_the_networks_own_classifier() -> None:

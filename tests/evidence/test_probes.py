@@ -10,11 +10,11 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from frostline.core.plan import ProbeEvidence
 from frostline.evidence.curve import half_of, last_doubling
 from frostline.evidence.needs import BoolArray
 from frostline.evidence.probes import Probe, best_tap, paired_gain, probe
-from frostline.linear.ridge import RidgeLOO
-from frostline.plan import ProbeEvidence
+from frostline.stats.ridge import RidgeLOO
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, rankdata
 
-from frostline.evidence.ranks import average_ranks, kendall_tau
+from frostline.stats.ranks import average_ranks, kendall_tau
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_sample_images
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
+from frostline.core.preprocessing import Preprocessing
 from frostline.evidence.reference import MOST_IMAGES, N_CROPS, reference_crops, shift_from_reference
-from frostline.preprocessing import Preprocessing
 
 SLICES = {"early": slice(0, 30), "late": slice(30, 64)}
 PIXELS = load_digits().images.reshape(-1, 64)

@@ -11,7 +11,7 @@ from elpv_dataset.utils import load_dataset
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from frostline.backbone.network import Network
+from frostline.backbones.network import Network
 from frostline.evidence.cards import load_card
 from frostline.evidence.needs import Moments
 from frostline.evidence.shift import measure_shift

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from frostline.data.catalog import Catalog, ImageRow
+from frostline.data.decoding.thumbnails import thumbnail
 from frostline.evidence.shortcuts import Shortcut, find_shortcuts
-from frostline.images.catalog import Catalog, ImageRow
-from frostline.images.thumbnails import thumbnail
 
 UInt8Array = npt.NDArray[np.uint8]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 from frostline.evidence.size import measure_size
 
 

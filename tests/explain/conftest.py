@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from frostline.backbone.network import Network
-from frostline.features.passes import FeatureStore, run_passes
-from frostline.images.catalog import Catalog, ImageRow
-from frostline.plan import FullTraining, SuffixTraining, TapsHead
-from frostline.progress import NullProgress
-from frostline.settings import ResolvedSettings, make_settings
+from frostline.backbones.network import Network
+from frostline.compute.passes import FeatureStore, run_passes
+from frostline.core.plan import FullTraining, SuffixTraining, TapsHead
+from frostline.core.progress import NullProgress
+from frostline.core.settings import ResolvedSettings, make_settings
+from frostline.data.catalog import Catalog, ImageRow
 from frostline.training.result import Trained
 from frostline.training.train import train
 

@@ -13,12 +13,17 @@ import torch
 from PIL import Image
 from torch import nn
 
-from frostline.backbone.heads import BlendClassifier, Classifier, TapsClassifier, build_classifier
-from frostline.backbone.network import Network
-from frostline.errors import InputError
+from frostline.backbones.heads.classifiers import (
+    BlendClassifier,
+    Classifier,
+    TapsClassifier,
+    build_classifier,
+)
+from frostline.backbones.network import Network
+from frostline.core.errors import InputError
+from frostline.core.plan import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.explain.attribution import GRID, attribute, draw_heat, occlude
-from frostline.linear.ridge import ridge_loo
-from frostline.plan import FullTraining, Recipe, SuffixTraining, TapsHead
+from frostline.stats.ridge import ridge_loo
 from frostline.training.head_start import set_linear
 from frostline.training.result import Trained
 

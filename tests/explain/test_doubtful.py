@@ -11,10 +11,10 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from frostline.errors import InputError
-from frostline.evaluation.calibration import fit_temperature, softmax
-from frostline.explain.doubtful import Honest, doubtful_labels, likely_label_errors
-from frostline.linear.ridge import ridge_loo
+from frostline.core.errors import InputError
+from frostline.stats.calibration import fit_temperature, softmax
+from frostline.stats.label_issues import Honest, doubtful_labels, likely_label_errors
+from frostline.stats.ridge import ridge_loo
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.errors import UnreadableImageError
-from frostline.evaluation.calibration import softmax
+from frostline.compute.cache.locations import fits_folder
+from frostline.compute.cache.store import packed
+from frostline.core.errors import UnreadableImageError
+from frostline.core.plan import TapsHead
+from frostline.data.audit import audit
 from frostline.explain import kept_gallery
-from frostline.explain.doubtful import Honest
 from frostline.explain.gallery import Gallery
 from frostline.explain.kept_gallery import gallery_once
 from frostline.explain.make import LIMITS, Drawn, make_gallery
-from frostline.features.locations import fits_folder
-from frostline.features.store import packed
-from frostline.images.audit import audit
-from frostline.plan import TapsHead
+from frostline.stats.calibration import softmax
+from frostline.stats.label_issues import Honest
 
 if TYPE_CHECKING:
     from tests.explain.conftest import Train

@@ -14,15 +14,18 @@ import torch
 from PIL import Image
 from torch import nn
 
-import frostline.publish
-from frostline import pipeline
-from frostline.backbone.heads import BlendClassifier
-from frostline.backbone.weights import fingerprint
-from frostline.evaluation.calibration import fit_temperature, softmax
+import frostline.fitting.publish
+from frostline.backbones.fingerprints import fingerprint
+from frostline.backbones.heads.classifiers import BlendClassifier
+from frostline.compute.passes import run_passes
+from frostline.core.plan import FullTraining, Plan, Recipe, SuffixTraining, TapsHead
+from frostline.core.progress import NullProgress
+from frostline.core.settings import ResolvedSettings, make_settings
+from frostline.data.audit import audit
+from frostline.data.duplicates.copies import find_copies
 from frostline.explain import looking
 from frostline.explain.attribution import attribute, draw_heat
 from frostline.explain.depths import plan_depths
-from frostline.explain.doubtful import Honest, likely_label_errors
 from frostline.explain.encoding import TILE, TILE_BYTES, jpeg
 from frostline.explain.filters import network_filters
 from frostline.explain.gallery import Gallery
@@ -36,14 +39,11 @@ from frostline.explain.make import (
     make_gallery,
 )
 from frostline.explain.reading import read_in_parts
-from frostline.features.passes import run_passes
-from frostline.images.audit import audit
-from frostline.images.copies import find_copies
-from frostline.plan import FullTraining, Plan, Recipe, SuffixTraining, TapsHead
-from frostline.procedure import Fitted, Task, _left_out, gather
-from frostline.progress import NullProgress
+from frostline.fitting import pipeline
+from frostline.fitting.procedure import Fitted, Task, _left_out, gather
 from frostline.report import ReportData, write_report
-from frostline.settings import ResolvedSettings, make_settings
+from frostline.stats.calibration import fit_temperature, softmax
+from frostline.stats.label_issues import Honest, likely_label_errors
 from frostline.training.result import Trained
 
 Train = Callable[[Any], Trained]
@@ -344,7 +344,7 @@ def test_a_run_hands_its_gallery_to_the_report(
         handed.append(data)
         write_report(path, data=data)
 
-    monkeypatch.setattr(frostline.publish, "write_report", kept)
+    monkeypatch.setattr(frostline.fitting.publish, "write_report", kept)
     result = pipeline.fit(
         tmp_path / "digits", tmp_path / "run", effort="fast", threads=1, input_size="96"
     )

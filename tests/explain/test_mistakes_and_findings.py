@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from frostline.data.audit import Audit, audit
+from frostline.data.decoding.thumbnails import thumbnail
+from frostline.data.duplicates.copies import find_copies
+from frostline.data.sources.open_source import open_source
 from frostline.explain.findings import list_findings
-from frostline.explain.mistakes import worst_mistakes
-from frostline.images.audit import Audit, audit
-from frostline.images.copies import find_copies
-from frostline.images.sources import open_source
-from frostline.images.thumbnails import thumbnail
+from frostline.stats.mistakes import worst_mistakes
 
 
 def test_the_surest_mistakes_come_first() -> None:

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from frostline.backbone.network import Network
-from frostline.errors import BackboneError
+from frostline.backbones.network import Network
+from frostline.core.errors import BackboneError
 from frostline.explain.drawing import coloured, stretched
 from frostline.explain.filters import draw_filters, network_filters
 from frostline.explain.responses import depths, distinct_channels, draw_responses, responses

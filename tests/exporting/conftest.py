@@ -18,15 +18,23 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 
 import frostline
-from frostline.artifact import ModelCard, save_model
-from frostline.artifact.card import FamiliarImages
-from frostline.artifact.predictions import COLUMNS
-from frostline.backbone.head_input import WithHeadInput, head_of
-from frostline.backbone.heads import BlendClassifier, TapsClassifier, build_classifier
-from frostline.backbone.network import Network
-from frostline.linear.familiar import Familiarity, fit_familiarity
-from frostline.plan import Action, Blend, FullTraining, Recipe, Single, SuffixTraining, TapsHead
-from frostline.preprocessing import Preprocessing
+from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifier, build_classifier
+from frostline.backbones.heads.head_input import WithHeadInput, head_of
+from frostline.backbones.network import Network
+from frostline.core.plan import (
+    Action,
+    Blend,
+    FullTraining,
+    Recipe,
+    Single,
+    SuffixTraining,
+    TapsHead,
+)
+from frostline.core.preprocessing import Preprocessing
+from frostline.model_format.card import FamiliarImages, ModelCard
+from frostline.model_format.model_folder import save_model
+from frostline.run.predictions import COLUMNS
+from frostline.stats.ood import Familiarity, fit_familiarity
 
 CLASSES = ("b | <b>", "Äpfel", "c")
 RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)

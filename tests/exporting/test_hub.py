@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import frostline
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run

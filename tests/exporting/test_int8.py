@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import frostline
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 from frostline.exporting import shrinking
 from frostline.exporting.exported import Loss
 from frostline.exporting.int8 import RECIPES, is_quantised, quantise

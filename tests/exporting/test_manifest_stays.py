@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import frostline
-from frostline.artifact.manifest import write_manifest
-from frostline.artifact.run_folder import MANIFEST
-from frostline.images.catalog import Catalog, ImageRow
-from frostline.images.held import digest_of
-from frostline.images.split import Split
-from frostline.publish import RunResult
+from frostline.data.catalog import Catalog, ImageRow
+from frostline.data.decoding.image_refs import digest_of
+from frostline.data.splitting.split import Split
+from frostline.fitting.publish import RunResult
+from frostline.run.manifest import write_manifest
+from frostline.run.run_folder import MANIFEST
 
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run

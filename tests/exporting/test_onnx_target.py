@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 import frostline
-from frostline.artifact import ModelCard
-from frostline.artifact.evaluate import evaluate
-from frostline.errors import EngineError, InputError
+from frostline.core.errors import EngineError, InputError
 from frostline.exporting import onnx_target
+from frostline.model.evaluate import evaluate
+from frostline.model_format.card import ModelCard
 
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from frostline.errors import RunFolderError
+from frostline.core.errors import RunFolderError
+from frostline.core.files import replacing, write_text
 from frostline.exporting import placing
 from frostline.exporting.placing import placing_file, placing_folder
-from frostline.files import replacing, write_text
 
 _NOBODY = 2**22 + 7
 

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import frostline
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
@@ -135,11 +135,12 @@ def test_networks_of_torchvision(tmp_path: Path, photo_files: tuple[Path, ...]) 
     import torchvision
     from torch import nn
 
-    from frostline.artifact import ModelCard, save_model
-    from frostline.backbone.heads import build_classifier
-    from frostline.backbone.network import Network
-    from frostline.plan import FullTraining, Recipe
-    from frostline.preprocessing import Preprocessing
+    from frostline.backbones.heads.classifiers import build_classifier
+    from frostline.backbones.network import Network
+    from frostline.core.plan import FullTraining, Recipe
+    from frostline.core.preprocessing import Preprocessing
+    from frostline.model_format.card import ModelCard
+    from frostline.model_format.model_folder import save_model
 
     torch.manual_seed(2)
     recipe = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)

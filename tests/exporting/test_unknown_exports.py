@@ -12,9 +12,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import frostline
-from frostline.artifact import Prediction
-from frostline.artifact.model import Model
-from frostline.artifact.model_folder import load_familiarity
+from frostline.model.model import Model, Prediction
+from frostline.model_format.model_folder import load_familiarity
 from frostline.serve.app import create_app
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service

@@ -11,9 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from frostline.evaluation.scores import score
-from frostline.explain.gallery import Depth, Gallery, Tile
-from frostline.plan import (
+from frostline.core.plan import (
     CandidateResult,
     EvidenceSummary,
     LayerShift,
@@ -27,7 +25,9 @@ from frostline.plan import (
     SuffixTraining,
     TapsHead,
 )
+from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.report import ReportData
+from frostline.stats.scores import score
 
 MakeData = Callable[..., ReportData]
 ACCURACIES = [0.52, 0.61, 0.66, 0.71, 0.748, 0.752, 0.741]

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frostline.errors import RunFolderError
-from frostline.evaluation.scores import score
+from frostline.core.errors import RunFolderError
 from frostline.explain.gallery import Gallery
 from frostline.report import ReportData, write_report
+from frostline.stats.scores import score
 
 MakeData = Callable[..., ReportData]
 

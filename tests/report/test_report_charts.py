@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from frostline.plan import (
+from frostline.core.plan import (
     Blend,
     CandidateResult,
     FullTraining,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.report.depth import Depths, Layer
 from frostline.report.pictures import MOST_BYTES, address, kind_of, shrunk, sides, weight

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from frostline.errors import RunFolderError
+from frostline.core.errors import RunFolderError
 from frostline.explain.gallery import Gallery
 from frostline.report import ReportData, load_record, save_record, write_report
 from frostline.report.bounds import bounded

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import frostline.pipeline
+import frostline.fitting.pipeline
 from frostline.cli.main import app
-from frostline.errors import InputError
+from frostline.core.errors import InputError
+from frostline.core.settings import Settings, make_settings
 from frostline.report.reproduce import command, fingerprint_of_images, provenance, versions
-from frostline.settings import Settings, make_settings
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_the_command_line_gives_the_same_settings(
         seen.update(values, source=source, output=output)
         raise InputError("far enough")
 
-    monkeypatch.setattr(frostline.pipeline, "fit", fit)
+    monkeypatch.setattr(frostline.fitting.pipeline, "fit", fit)
     words = shlex.split(said)
     assert words.pop(0) == "frostline"
     done = CliRunner().invoke(app, words)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from frostline.plan import Adapters, Blend, FullTraining, Recipe, TapsHead
+from frostline.core.plan import Adapters, Blend, FullTraining, Recipe, TapsHead
 from frostline.report import ReportData
 from frostline.report.why import headline, three_sentences
-from frostline.report.words import (
+from frostline.wording.numbers import (
     fixed,
     interval,
     listed,

@@ -18,8 +18,8 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from frostline.artifact.model import Model
-from frostline.publish import RunResult
+from frostline.fitting.publish import RunResult
+from frostline.model.model import Model
 from frostline.serve.app import create_app
 from frostline.serve.guard import Guard
 from frostline.serve.limits import Limits

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 
-from frostline.errors import SettingsError
+from frostline.core.errors import SettingsError
 from frostline.serve.guard import Guard
 from frostline.serve.limits import make_limits
 

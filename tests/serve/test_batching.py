@@ -8,8 +8,8 @@ from concurrent.futures import CancelledError, wait
 import numpy as np
 import pytest
 
-from frostline.artifact.model import Probabilities
-from frostline.preprocessing import UInt8Array
+from frostline.core.preprocessing import UInt8Array
+from frostline.model.model import Probabilities
 from frostline.serve.batching import Batcher
 
 

@@ -21,8 +21,8 @@ from schemathesis.specs.openapi.checks import (
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from frostline.artifact.model import Model
-from frostline.artifact.runtime import Answers
+from frostline.model.model import Model
+from frostline.onnx_graph.session import Answers
 from frostline.serve.app import create_app
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from frostline.preprocessing import UInt8Array
+from frostline.core.preprocessing import UInt8Array
 from frostline.serve.heat_picture import overlay
 from frostline.serve.occlusion import Occlusion, log_odds
 

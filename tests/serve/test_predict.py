@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from frostline.artifact.model import Model
+from frostline.model.model import Model
 
 if TYPE_CHECKING:
     from tests.serve.conftest import MakeParts, Serving

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 from frostline.serve.server import listen
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartParser
 from starlette.testclient import TestClient
 
-from frostline.artifact.model import Model
+from frostline.model.model import Model
 from frostline.serve.app import create_app
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service

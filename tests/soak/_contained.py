@@ -114,10 +114,10 @@ def _work() -> None:
     """Carry out a job; runs in the child."""
     sys.path.insert(0, _sources())
     job = json.load(sys.stdin)
-    from frostline.errors import FrostlineError
-    from frostline.images.decode import decode
-    from frostline.images.sources import open_source
-    from frostline.preprocessing import Preprocessing
+    from frostline.core.errors import FrostlineError
+    from frostline.core.preprocessing import Preprocessing
+    from frostline.data.decoding.decode import decode
+    from frostline.data.sources.open_source import open_source
 
     preprocessing = Preprocessing()
     resource.setrlimit(resource.RLIMIT_AS, (DECODER_BYTES, DECODER_BYTES))

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.honesty import RESULTS, judge
-from frostline.backbone.network import Network
-from frostline.features.passes import run_passes
-from frostline.images.sources import open_source
-from frostline.procedure import Task
-from frostline.progress import NullProgress
-from frostline.settings import make_settings, resolve
+from frostline.backbones.network import Network
+from frostline.compute.passes import run_passes
+from frostline.core.progress import NullProgress
+from frostline.core.settings import make_settings, resolve
+from frostline.data.sources.open_source import open_source
+from frostline.fitting.procedure import Task
 from tests.soak._pictures import digits
 
 IntArray = npt.NDArray[np.int64]

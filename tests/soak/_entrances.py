@@ -28,7 +28,7 @@ class Entrance:
 
 
 def _image(_work: Path) -> Try:
-    from frostline.images.decode import decode
+    from frostline.data.decoding.decode import decode
 
     def attempt(content: bytes) -> None:
         decode(content, max_pixels=2_000_000)
@@ -43,7 +43,7 @@ def _image_seeds() -> Iterator[bytes]:
 
 
 def _card(_work: Path) -> Try:
-    from frostline.artifact.model_folder import parse_card
+    from frostline.model_format.model_folder import parse_card
 
     def attempt(content: bytes) -> None:
         card = parse_card(content, where="model.json", hint="")
@@ -65,7 +65,7 @@ def _unsealed(folder: Path) -> dict[str, Any]:
 
 
 def _plan(work: Path) -> Try:
-    from frostline.plan import Plan
+    from frostline.core.plan import Plan
 
     path = work / "plan.json"
 
@@ -77,7 +77,7 @@ def _plan(work: Path) -> Try:
 
 
 def _plan_seeds() -> Iterator[bytes]:
-    from frostline.plan import Blend, FullTraining, Plan, Recipe, SuffixTraining, TapsHead
+    from frostline.core.plan import Blend, FullTraining, Plan, Recipe, SuffixTraining, TapsHead
 
     recipe = Recipe(epochs=3, batch_size=8, learning_rate=1e-3, head_learning_rate=1e-2)
     head = TapsHead(taps=["a", "b"])
@@ -105,7 +105,7 @@ def _plan_seeds() -> Iterator[bytes]:
 
 
 def _weights(work: Path) -> Try:
-    from frostline.backbone.weights_file import read_weights
+    from frostline.backbones.load.weights_file import read_weights
 
     return _written(work / "w.safetensors", read_weights)
 
@@ -121,7 +121,7 @@ def _weights_seeds() -> Iterator[bytes]:
 
 
 def _state_dict(work: Path) -> Try:
-    from frostline.backbone.weights_file import read_weights
+    from frostline.backbones.load.weights_file import read_weights
 
     return _written(work / "w.pth", read_weights)
 
@@ -137,7 +137,7 @@ def _state_dict_seeds() -> Iterator[bytes]:
 
 
 def _table(work: Path) -> Try:
-    from frostline.images.tables import list_table
+    from frostline.data.sources.tables import list_table
 
     return _written(work / "t.csv", list_table)
 
@@ -150,7 +150,7 @@ def _table_seeds() -> Iterator[bytes]:
 
 
 def _parquet(work: Path) -> Try:
-    from frostline.images.tables import list_table
+    from frostline.data.sources.tables import list_table
 
     return _written(work / "t.parquet", list_table)
 
@@ -167,7 +167,7 @@ def _parquet_seeds() -> Iterator[bytes]:
 
 
 def _onnx(work: Path) -> Try:
-    from frostline.artifact.model import Model
+    from frostline.model.model import Model
 
     def attempt(path: Path) -> None:
         Model.load(path, threads=1, workers=0).predict_proba(_small_image())
@@ -178,7 +178,7 @@ def _onnx(work: Path) -> Try:
 def _onnx_seeds() -> Iterator[bytes]:
     import onnx
 
-    from frostline.artifact.onnx_file import CARD_KEY
+    from frostline.model.onnx_file import CARD_KEY
 
     for folder in _released():
         model = onnx.load(folder / "model.onnx")
@@ -189,7 +189,7 @@ def _onnx_seeds() -> Iterator[bytes]:
 
 def _folder(work: Path) -> Try:
     """A model folder whose card vouches for whatever its ONNX file is."""
-    from frostline.artifact.model import Model
+    from frostline.model.model import Model
 
     card = _unsealed(_released()[-1])
     folder = work / "model"
@@ -210,7 +210,7 @@ def _folder_seeds() -> Iterator[bytes]:
 
 
 def _familiar(work: Path) -> Try:
-    from frostline.artifact.familiar_file import read_familiarity
+    from frostline.model_format.ood_file import read_familiarity
 
     return _written(work / "familiar.safetensors", read_familiarity)
 
@@ -229,7 +229,7 @@ def _written(path: Path, read: Callable[[Path], object]) -> Try:
 
 def _released() -> list[Path]:
     """Model folders of a few kilobytes, from the oldest format to the newest."""
-    return sorted((Path(__file__).parents[2] / "tests" / "artifact" / "released").glob("format-*"))
+    return sorted((Path(__file__).parents[2] / "tests" / "model" / "released").glob("format-*"))
 
 
 def _small_image() -> Image.Image:

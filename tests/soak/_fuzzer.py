@@ -35,7 +35,7 @@ class Watched:
     """Tries inputs, counts, and keeps what escaped."""
 
     def __init__(self, entrance: str, work: Path) -> None:
-        from frostline.errors import FrostlineError
+        from frostline.core.errors import FrostlineError
         from tests.soak._entrances import ENTRANCES
 
         self.expected = FrostlineError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.label_errors import SEEDS, SHOWN, search
-from frostline.procedure import Task
+from frostline.fitting.procedure import Task
 
 RATES = (0.05, 0.10, 0.20)
 

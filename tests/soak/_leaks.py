@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from frostline.backbone.network import Network
-from frostline.features.passes import FeatureStore, run_passes
-from frostline.images.audit import audit
-from frostline.images.catalog import Catalog, ImageRow
-from frostline.images.copies import find_copies
-from frostline.images.sources import open_source
-from frostline.images.thumbnails import thumbnail
-from frostline.progress import NullProgress
-from frostline.settings import make_settings, resolve
+from frostline.backbones.network import Network
+from frostline.compute.passes import FeatureStore, run_passes
+from frostline.core.progress import NullProgress
+from frostline.core.settings import make_settings, resolve
+from frostline.data.audit import audit
+from frostline.data.catalog import Catalog, ImageRow
+from frostline.data.decoding.thumbnails import thumbnail
+from frostline.data.duplicates.copies import find_copies
+from frostline.data.sources.open_source import open_source
 from tests.soak._pictures import CHANGES, PictureSet
 
 #: pictures of each set that get a copy in the test part

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 import frostline
-from frostline.errors import FrostlineError
+from frostline.core.errors import FrostlineError
 from tests.soak._pictures import PictureSet, cells, digits
 
 _SEED = 0

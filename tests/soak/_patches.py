@@ -18,7 +18,7 @@ _MUTATING = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "o
 
 def tell_phases(label: mmap.mmap) -> None:
     """Write the phase that a run is in where the parent can read it, whenever it changes."""
-    from frostline.timing import Stopwatch
+    from frostline.core.stopwatch import Stopwatch
 
     plain = Stopwatch.phase
 

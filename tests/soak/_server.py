@@ -51,10 +51,10 @@ def _import_everything() -> None:
     import frostline.cli.predict
     import frostline.cli.report
     import frostline.cli.show
-    import frostline.exporting.hub
+    import frostline.exporting.hub_target
     import frostline.exporting.shrinking
     import frostline.exporting.torch_target
-    import frostline.pipeline
+    import frostline.fitting.pipeline
 
     del onnx, onnxruntime, timm, frostline
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from frostline.data.catalog import Catalog, ImageRow
+from frostline.data.decoding.thumbnails import thumbnail
 from frostline.evidence.shortcuts import MOST_IMAGES, find_shortcuts
-from frostline.images.catalog import Catalog, ImageRow
-from frostline.images.thumbnails import thumbnail
 from tests.soak._pictures import PictureSet
 
 Mark = Callable[[Image.Image, int, np.random.Generator], Image.Image]

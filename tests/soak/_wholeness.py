@@ -6,8 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from frostline.features.locations import checked
-from frostline.features.store import SHARD_SUFFIX, whole
+from frostline.compute.cache.locations import checked
+from frostline.compute.cache.store import SHARD_SUFFIX, whole
 from tests.soak._runs import digest
 
 _JSON = ("settings.json", "plan.json", "metrics.json", "audit.json", "report.json")

@@ -29,9 +29,9 @@ import torch
 import torchvision
 from timm.models._registry import _model_to_module
 
-from frostline.backbone import torchvision_source, zoo
-from frostline.backbone.conformance import PROMISES, check, shake
-from frostline.backbone.tracer import FORWARD_ERRORS
+from frostline.backbones.conformance import PROMISES, check, shake
+from frostline.backbones.graph.tracer import FORWARD_ERRORS
+from frostline.backbones.load import torchvision_source, zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "cuts.json"

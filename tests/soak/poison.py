@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from frostline.images.decode import EXTENSIONS
-from frostline.images.naming import printable
+from frostline.data.decoding.decode import EXTENSIONS
+from frostline.data.naming import printable
 from tests.soak import record
 from tests.soak._contained import COMMAND_BYTES, DECODER_BYTES, Outcome, contained, tried
 from tests.soak._hostile import corpus, picture

@@ -12,13 +12,13 @@ import timm
 import torch
 from sklearn.datasets import load_digits
 
-from frostline.backbone.network import Network
-from frostline.errors import FrostlineError, SettingsError
-from frostline.features.passes import FeatureStore
-from frostline.plan import Plan
-from frostline.progress import NullProgress
-from frostline.settings import make_settings
-from frostline.strategy.networks import best_network, in_words, open_networks
+from frostline.backbones.network import Network
+from frostline.compute.passes import FeatureStore
+from frostline.core.errors import FrostlineError, SettingsError
+from frostline.core.plan import Plan
+from frostline.core.progress import NullProgress
+from frostline.core.settings import make_settings
+from frostline.evidence.networks import best_network, in_words, open_networks
 
 N = 400
 LABELS = np.asarray(load_digits().target[:N], dtype=np.int64)

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frostline.backbone.network import Network
-from frostline.errors import PlanError
-from frostline.evidence.collect import Evidence
-from frostline.plan import (
+from frostline.backbones.network import Network
+from frostline.core.errors import PlanError
+from frostline.core.plan import (
     Adapters,
     Blend,
     EvidenceSummary,
@@ -23,15 +22,16 @@ from frostline.plan import (
     SuffixTraining,
     TapsHead,
 )
-from frostline.settings import make_settings, resolve
+from frostline.core.settings import make_settings, resolve
+from frostline.evidence.collect import Evidence
 from frostline.strategy.candidates import adapters
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, plan_work
 from frostline.strategy.decide import Decision, decide, every_option
-from frostline.strategy.layers import Layers, redescribe
 from frostline.strategy.race import plan_race
+from frostline.wording.layers import Layers, redescribe
 
 
 @pytest.fixture(scope="module")

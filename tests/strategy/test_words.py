@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
-from frostline.plan import EvidenceSummary, ProbeEvidence, ShiftEvidence, SizeEvidence, TapsHead
+from frostline.core.plan import (
+    EvidenceSummary,
+    ProbeEvidence,
+    ShiftEvidence,
+    SizeEvidence,
+    TapsHead,
+)
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import prior_case
-from frostline.strategy.words import GAIN_PER_DOUBLING, Rival, explain
+from frostline.wording.decision import GAIN_PER_DOUBLING, Rival, explain
 
 HEAD = Proposal("head on the last layer", "head", TapsHead(taps=["late"]), "late", 0.0)
 

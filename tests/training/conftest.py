@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from frostline.backbone.network import Network
-from frostline.features.passes import FeatureStore, run_passes
-from frostline.images.catalog import Catalog, ImageRow
-from frostline.plan import FullTraining, SuffixTraining, TapsHead
-from frostline.preprocessing import Preprocessing
-from frostline.progress import NullProgress
-from frostline.settings import ResolvedSettings, make_settings
+from frostline.backbones.network import Network
+from frostline.compute.passes import FeatureStore, run_passes
+from frostline.core.plan import FullTraining, SuffixTraining, TapsHead
+from frostline.core.preprocessing import Preprocessing
+from frostline.core.progress import NullProgress
+from frostline.core.settings import ResolvedSettings, make_settings
+from frostline.data.catalog import Catalog, ImageRow
 from frostline.training.result import Trained
 from frostline.training.train import train
 

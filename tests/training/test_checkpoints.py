@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.errors import RunFolderError
+from frostline.core.errors import RunFolderError
 from frostline.training.checkpoints import Checkpoints, TrainingState
 
 IDENTITY = {"seed": 1}

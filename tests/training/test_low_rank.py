@@ -13,10 +13,10 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from frostline.backbone.network import Network
-from frostline.errors import PlanError
-from frostline.features.passes import FeatureStore
-from frostline.plan import Adapters, FullTraining, Recipe
+from frostline.backbones.network import Network
+from frostline.compute.passes import FeatureStore
+from frostline.core.errors import PlanError
+from frostline.core.plan import Adapters, FullTraining, Recipe
 from frostline.training.assembly import assemble
 from frostline.training.low_rank import (
     LowRankUpdate,

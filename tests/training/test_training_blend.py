@@ -10,12 +10,12 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from frostline.backbone.freezing import verify_frozen
-from frostline.backbone.weights import fingerprints
-from frostline.evaluation.calibration import fit_temperature
-from frostline.features.passes import FeatureStore
-from frostline.plan import Blend, FullTraining, Plan, Recipe, SuffixTraining, TapsHead
-from frostline.procedure import logits_of
+from frostline.backbones.fingerprints import fingerprints
+from frostline.backbones.freeze.freezing import verify_frozen
+from frostline.compute.passes import FeatureStore
+from frostline.core.plan import Blend, FullTraining, Plan, Recipe, SuffixTraining, TapsHead
+from frostline.fitting.procedure import logits_of
+from frostline.stats.calibration import fit_temperature
 from frostline.training.result import Trained
 
 Fit = Callable[..., Trained]

@@ -13,13 +13,13 @@ import torch
 from timm.layers import Conv2dSame
 from torch import nn
 
-from frostline.backbone.freezing import hold_norms_in_eval
-from frostline.backbone.network import Network
-from frostline.features.passes import run_passes
-from frostline.images.catalog import Catalog
-from frostline.plan import FullTraining, Recipe
-from frostline.progress import NullProgress
-from frostline.settings import make_settings, resolve
+from frostline.backbones.freeze.freezing import hold_norms_in_eval
+from frostline.backbones.network import Network
+from frostline.compute.passes import run_passes
+from frostline.core.plan import FullTraining, Recipe
+from frostline.core.progress import NullProgress
+from frostline.core.settings import make_settings, resolve
+from frostline.data.catalog import Catalog
 from frostline.training import depthwise
 from frostline.training import finetune as room
 from frostline.training.depthwise import quick_depthwise

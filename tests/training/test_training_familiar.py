@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from frostline.features.locations import fits_folder
-from frostline.features.store import packed
-from frostline.linear.familiar import fit_familiarity
+from frostline.compute.cache.locations import fits_folder
+from frostline.compute.cache.store import packed
+from frostline.stats.ood import fit_familiarity
 from frostline.training import familiar
 
 BLOCKS = [slice(0, 6), slice(6, 16)]

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from frostline.backbone.freezing import freeze, hold_norms_in_eval
-from frostline.backbone.network import Network
-from frostline.plan import FullTraining, Recipe, SuffixTraining
+from frostline.backbones.freeze.freezing import freeze, hold_norms_in_eval
+from frostline.backbones.network import Network
+from frostline.core.plan import FullTraining, Recipe, SuffixTraining
 from frostline.training import finetune as room
 from frostline.training.folding import folded_norms
 from frostline.training.result import Trained

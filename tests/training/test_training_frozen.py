@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.errors import FrozenChangedError, PlanError
-from frostline.features.passes import FeatureStore
-from frostline.plan import FullTraining, Recipe, SuffixTraining, TapsHead
+from frostline.compute.passes import FeatureStore
+from frostline.core.errors import FrozenChangedError, PlanError
+from frostline.core.plan import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.training.assembly import Above, assemble
 from frostline.training.result import Trained
 from frostline.training.torch_state import Compute

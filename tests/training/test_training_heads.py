@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.errors import FrozenChangedError, InputError, PlanError
-from frostline.features.passes import FeatureStore
-from frostline.images.stratified import stratified_folds
-from frostline.linear.logistic import fit_logistic
-from frostline.linear.ridge import ridge_loo
-from frostline.plan import TapsHead
+from frostline.compute.passes import FeatureStore
+from frostline.core.errors import FrozenChangedError, InputError, PlanError
+from frostline.core.plan import TapsHead
+from frostline.data.splitting.stratified import stratified_folds
+from frostline.stats.logistic import fit_logistic
+from frostline.stats.ridge import ridge_loo
 from frostline.training.result import Trained
 
 Fit = Callable[..., Trained]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.errors import PlanError
-from frostline.evaluation.calibration import fit_temperature
-from frostline.features.passes import FeatureStore
-from frostline.linear.ridge import ridge_loo
-from frostline.plan import Adapters, FullTraining, Recipe, SuffixTraining
+from frostline.compute.passes import FeatureStore
+from frostline.core.errors import PlanError
+from frostline.core.plan import Adapters, FullTraining, Recipe, SuffixTraining
+from frostline.stats.calibration import fit_temperature
+from frostline.stats.ridge import ridge_loo
 from frostline.training.assembly import Above, assemble
 from frostline.training.image_batches import ImageBatches
 from frostline.training.losses import mean_nll

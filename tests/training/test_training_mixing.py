@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.features.activations import Shelf
-from frostline.features.passes import FeatureStore
-from frostline.plan import Recipe, SuffixTraining
+from frostline.compute.activations import Shelf
+from frostline.compute.passes import FeatureStore
+from frostline.core.plan import Recipe, SuffixTraining
 from frostline.training.mixing import mixed
 from frostline.training.result import Trained
 

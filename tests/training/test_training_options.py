@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.features.passes import FeatureStore
-from frostline.plan import FullTraining, Recipe
+from frostline.compute.passes import FeatureStore
+from frostline.core.plan import FullTraining, Recipe
 from frostline.training.result import Trained
 
 Fit = Callable[..., Trained]

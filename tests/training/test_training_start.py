@@ -11,11 +11,11 @@ import pytest
 import timm
 import torch
 
-from frostline.backbone.network import Network
-from frostline.features.passes import FeatureStore, run_passes
-from frostline.plan import FullTraining, Recipe, SuffixTraining
-from frostline.progress import NullProgress
-from frostline.settings import make_settings, resolve
+from frostline.backbones.network import Network
+from frostline.compute.passes import FeatureStore, run_passes
+from frostline.core.plan import FullTraining, Recipe, SuffixTraining
+from frostline.core.progress import NullProgress
+from frostline.core.settings import make_settings, resolve
 from frostline.training.assembly import Above, assemble
 from frostline.training.head_start import settle_new_norms
 from frostline.training.loaders import ActivationBatches, Batching

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from frostline.backbone.statistics import with_statistics_of
-from frostline.errors import PlanError
-from frostline.features.passes import FeatureStore
-from frostline.plan import FullTraining, Recipe, TapsHead
+from frostline.backbones.batchnorm_statistics import with_statistics_of
+from frostline.compute.passes import FeatureStore
+from frostline.core.errors import PlanError
+from frostline.core.plan import FullTraining, Recipe, TapsHead
 from frostline.training.assembly import forget
 from frostline.training.result import Trained
 

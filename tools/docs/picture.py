@@ -16,12 +16,12 @@ from PIL import Image
 from rich.console import Console
 from sklearn.datasets import load_sample_image
 
-from frostline.backbone.network import Network
+from frostline.backbones.network import Network
 from frostline.cli.advise import advice_parts
 from frostline.cli.demo import write_table
 from frostline.cli.show import result_panel
 from frostline.explain.responses import draw_responses
-from frostline.pipeline import advise, fit
+from frostline.fitting.pipeline import advise, fit
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 

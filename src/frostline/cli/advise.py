@@ -13,9 +13,9 @@ from frostline.cli.console import err, out
 from frostline.cli.depth import depth_table, layer_strip
 from frostline.cli.plots import BLOCKS, Letters, axis, bar, dot, letters
 from frostline.cli.show import show_left_out, understood
-from frostline.files import write_text
-from frostline.pipeline import Advice
-from frostline.plan import CandidateResult, EvidenceSummary, Plan, ShiftEvidence
+from frostline.core.files import write_text
+from frostline.core.plan import CandidateResult, EvidenceSummary, Plan, ShiftEvidence
+from frostline.fitting.pipeline import Advice
 
 _WIDTH, _SCORE = 28, 16
 _MOST_CLASSES = 12

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err, out
 from frostline.cli.streams import write_json
-from frostline.errors import InputError
-from frostline.features.locations import cache_root
-from frostline.features.shelf_life import Item, damaged, items, limit, parse_size, prune
+from frostline.compute.cache.eviction import Item, damaged, items, limit, parse_size, prune
+from frostline.compute.cache.locations import cache_root
+from frostline.core.errors import InputError
 
 _AGE = re.compile(r"^(\d+(?:\.\d+)?)\s*([dhm])$")
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0}

@@ -26,9 +26,9 @@ from rich.text import Text
 
 from frostline.cli.shortages import clear_shortages
 from frostline.cli.streams import Written
-from frostline.errors import FrostlineError, InputError
-from frostline.images.naming import visible
-from frostline.progress import Task
+from frostline.core.errors import FrostlineError, InputError
+from frostline.core.progress import Task
+from frostline.data.naming import visible
 
 #: results go to standard output, everything about the work to standard error
 out = Written(highlight=False)

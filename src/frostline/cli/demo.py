@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err
-from frostline.errors import InputError
-from frostline.files import write_text
+from frostline.core.errors import InputError
+from frostline.core.files import write_text
 
 #: probability of a defect, as the data set gives it, in words
 _LEVELS = {0.0: "0 sound", 1 / 3: "1 possibly damaged", 2 / 3: "2 likely damaged", 1.0: "3 broken"}
@@ -48,7 +48,7 @@ def write_table(folder: Path) -> Path:
 def run_demo(output: Path, *, effort: str, seed: int, started: float) -> None:
     """Fit the solar cells and print the result."""
     from frostline.cli.show import show_result
-    from frostline.pipeline import fit
+    from frostline.fitting.pipeline import fit
 
     table = write_table(output)
     run = output / "run"

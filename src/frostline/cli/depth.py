@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.cli.plots import BLOCKS, Letters, axis, bar, dot, spark
-from frostline.plan import EvidenceSummary, LayerShift, Plan, ProbeEvidence
+from frostline.core.plan import EvidenceSummary, LayerShift, Plan, ProbeEvidence
 from frostline.report.depth import Depths, depths
 
 _SHIFT, _ACCURACY, _NAME = 10, 22, 20

@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from frostline.artifact.evaluate import Acquainted, Evaluation, evaluate
-from frostline.artifact.run_folder import MANIFEST
 from frostline.cli.console import TerminalProgress, err, out
 from frostline.cli.streams import write_json
-from frostline.images.naming import visible
+from frostline.data.naming import visible
+from frostline.model.evaluate import Acquainted, Evaluation, evaluate
+from frostline.run.run_folder import MANIFEST
 
 
 def show_evaluation(run: Path, source: Path, *, as_json: bool, max_pixels: int) -> None:

@@ -8,18 +8,18 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from frostline.backbone.conformance import check
-from frostline.backbone.cuts import Cut
-from frostline.backbone.network import Network
+from frostline.backbones.conformance import check
+from frostline.backbones.graph.cuts import Cut
+from frostline.backbones.network import Network
 from frostline.cli.console import err, out
 from frostline.cli.plots import bar, letters
 from frostline.cli.streams import write_json
-from frostline.errors import BackboneError, InputError, UnreadableImageError
+from frostline.core.errors import BackboneError, InputError, UnreadableImageError
+from frostline.core.files import replacing
+from frostline.core.reading_rules import FIRST_RULES
+from frostline.data.decoding.decode import decode
 from frostline.explain.filters import draw_filters
 from frostline.explain.responses import draw_responses
-from frostline.files import replacing
-from frostline.images.decode import decode
-from frostline.reading_rules import FIRST_RULES
 
 _BAR = 10
 

@@ -92,7 +92,7 @@ def fit(
 
         check_trackers(log_to)
         from frostline.cli.show import show_result
-        from frostline.pipeline import fit as run_fit
+        from frostline.fitting.pipeline import fit as run_fit
 
         result = run_fit(
             source,
@@ -137,7 +137,7 @@ def advise(
     values = {k: v for k, v in locals().items() if k not in ("source", "save")}
     with polite_exits():
         from frostline.cli.advise import show_advice
-        from frostline.pipeline import advise as run_advise
+        from frostline.fitting.pipeline import advise as run_advise
 
         advice = run_advise(
             source, progress=TerminalProgress(), started=_STARTED, **opt.settings_of(values)

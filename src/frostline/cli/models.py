@@ -7,10 +7,10 @@ from dataclasses import asdict
 from rich.table import Table
 from rich.text import Text
 
-from frostline.backbone.zoo import Listed, listed
+from frostline.backbones.load.zoo import Listed, listed
 from frostline.cli.console import err, out
 from frostline.cli.streams import write_json
-from frostline.errors import InputError, did_you_mean
+from frostline.core.errors import InputError, did_you_mean
 
 _WHERE = {
     "package": Text("on this machine", "green"),

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from rich.text import Text
 
-from frostline.artifact.model import Model
 from frostline.cli.console import err
 from frostline.cli.prediction_formats import print_csv, print_json, print_table
-from frostline.errors import InputError, TooLargeImageError, UnreadableImageError
-from frostline.images.folder_notes import folder_sentence
-from frostline.images.folders import instead
-from frostline.images.naming import visible
-from frostline.images.odd_endings import odd_endings, told
-from frostline.images.scanning import files_below
-from frostline.images.understood import left_out_in_words
+from frostline.core.errors import InputError, TooLargeImageError, UnreadableImageError
+from frostline.data.naming import visible
+from frostline.data.sources.folder_notes import folder_sentence
+from frostline.data.sources.folders import instead
+from frostline.data.sources.odd_endings import odd_endings, told
+from frostline.data.sources.scanning import files_below
+from frostline.data.understood import left_out_in_words
+from frostline.model.model import Model
 
 
 def predict_images(

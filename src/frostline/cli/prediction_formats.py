@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from frostline.artifact.model import Prediction
 from frostline.cli.console import out
 from frostline.cli.streams import write_csv, write_json
-from frostline.errors import UnreadableImageError
-from frostline.images.naming import visible
+from frostline.core.errors import UnreadableImageError
+from frostline.data.naming import visible
+from frostline.model.model import Prediction
 
 Result = tuple[Path, Prediction | UnreadableImageError]
 

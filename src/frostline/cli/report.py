@@ -6,10 +6,10 @@ from pathlib import Path
 
 from rich.text import Text
 
-from frostline.artifact.run_folder import METRICS, REPORT, REPORT_DATA
 from frostline.cli.console import err
-from frostline.errors import RunFolderError
+from frostline.core.errors import RunFolderError
 from frostline.report import load_record, write_report
+from frostline.run.run_folder import METRICS, REPORT, REPORT_DATA
 
 _ENDINGS = (".html", ".htm")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from rich.text import Text
 
-from frostline.artifact.model import Model
 from frostline.cli.console import err, out
-from frostline.errors import SettingsError
-from frostline.features.shelf_life import parse_size
+from frostline.compute.cache.eviction import parse_size
+from frostline.core.errors import SettingsError
+from frostline.model.model import Model
 from frostline.serve.app import create_app
 from frostline.serve.guard import Guard
 from frostline.serve.limits import make_limits

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from frostline.errors import FrostlineError, ShortageError
+from frostline.core.errors import FrostlineError, ShortageError
 
 #: the disk is full, a quota is used up, a file may not grow, or nothing may be written
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)

@@ -11,10 +11,10 @@ from rich.text import Text
 from frostline.cli.console import err, out
 from frostline.cli.depth import layer_strip, spark_rows
 from frostline.cli.plots import BLOCKS, Letters, dot, letters
-from frostline.images.understood import Understood
-from frostline.publish import RunResult
+from frostline.data.understood import Understood
+from frostline.fitting.publish import RunResult
 from frostline.report.why import headline, three_sentences
-from frostline.report.words import plural
+from frostline.wording.numbers import plural
 
 #: letters between 0 and 100 %
 _GAUGE = 50

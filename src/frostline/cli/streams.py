@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from rich.console import Console, ConsoleDimensions, RenderableType
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 
 #: letters of a line where nobody said how many fit: a table takes what its widest row needs
 _ENDLESS = 100_000

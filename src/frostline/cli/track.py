@@ -13,7 +13,7 @@ from frostline.cli.console import out
 def check_trackers(trackers: Sequence[str] | None) -> None:
     """Refuse what is unknown or not installed before any work is done."""
     if trackers:
-        from frostline.tracking import check_tracker
+        from frostline.integrations.tracking import check_tracker
 
         for tracker in trackers:
             check_tracker(tracker)
@@ -22,7 +22,7 @@ def check_trackers(trackers: Sequence[str] | None) -> None:
 def track(run: Path, trackers: Sequence[str] | None) -> None:
     """Hand a finished run to every tracker that was named, and say where to look."""
     if trackers:
-        from frostline.tracking import log_run
+        from frostline.integrations.tracking import log_run
 
         for tracker in trackers:
             out.print(Text(f"Logged: {log_run(run, tracker)}"))

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frostline.backbone.source_classifier import SourceClassifier
-from frostline.errors import InputError
+from frostline.backbones.heads.source_classifier import SourceClassifier
+from frostline.core.errors import InputError
+from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
 from frostline.evidence.cards import load_card
 from frostline.evidence.curve import half_of, last_doubling
 from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
 from frostline.evidence.probes import ADAPTED, ALL, best_tap, paired_gain, probe
-from frostline.evidence.ranks import kendall_tau
 from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
-from frostline.linear.ridge import RidgeLOO
-from frostline.linear.selection import Selection
-from frostline.plan import EvidenceSummary, Lookalike, ProbeEvidence
+from frostline.stats.ranks import kendall_tau
+from frostline.stats.ridge import RidgeLOO
+from frostline.stats.selection import Selection
 
 # single taps are compared on at most this many rows: comparing needs fewer than fitting
 _COMPARE_ROWS = 10_000

@@ -7,12 +7,12 @@ from typing import TypedDict
 
 import numpy as np
 
+from frostline.core.plan import ProbeEvidence
+from frostline.data.splitting.stratified import stratified_folds
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray
 from frostline.evidence.probes import ALL, probe
-from frostline.images.stratified import stratified_folds
-from frostline.linear.ridge import ridge_without
-from frostline.linear.selection import Features, part_of
-from frostline.plan import ProbeEvidence
+from frostline.stats.ridge import ridge_without
+from frostline.stats.selection import Features, part_of
 
 #: divisions of the rows that are averaged
 _HALVES = 3

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from frostline.evidence.curve import half_of
 from frostline.evidence.needs import BoolArray, IntArray
 from frostline.evidence.probes import paired_gain
-from frostline.linear.ridge import ridge_loo
-from frostline.linear.selection import Features
+from frostline.stats.ridge import ridge_loo
+from frostline.stats.selection import Features
 
 #: images worth mirroring: a fall of 10 points shows at 2 standard errors
 MIRRORED_ROWS = 128

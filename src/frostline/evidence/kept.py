@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import frostline.backbone
+import frostline.backbones
+import frostline.compute
 import frostline.evidence
-import frostline.features
-import frostline.linear
+import frostline.stats
+from frostline.compute.cache.fits import code_of, kept
+from frostline.compute.cache.locations import key_of
+from frostline.compute.cache.store import Arrays
+from frostline.core.plan import EvidenceSummary
 from frostline.evidence.collect import Evidence
-from frostline.features.fits import code_of, kept
-from frostline.features.locations import key_of
-from frostline.features.store import Arrays
-from frostline.linear.ridge import RidgeLOO
-from frostline.plan import EvidenceSummary
+from frostline.stats.ridge import RidgeLOO
 
 #: what collects evidence: what changes there changes the key
-_ROOMS = (frostline.backbone, frostline.linear, frostline.features, frostline.evidence)
+_ROOMS = (frostline.backbones, frostline.stats, frostline.compute, frostline.evidence)
 _FIT = ("weight", "bias", "strengths", "loo", "fitted", "loo_mse")
 _SUMMARY, _ROWS, _COMPARED = "summary", "rows", "compared"
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from frostline.backbone.source_classifier import SourceClassifier
-from frostline.linear.inputs import row_chunks
-from frostline.linear.selection import Selection
-from frostline.plan import Lookalike
+from frostline.backbones.heads.source_classifier import SourceClassifier
+from frostline.core.plan import Lookalike
+from frostline.stats.inputs import row_chunks
+from frostline.stats.selection import Selection
 
 #: at a smaller mean probability the old class is only the nearest, not near
 CLOSE = 0.2

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frostline.core.plan import ProbeEvidence
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray
-from frostline.linear.accuracy import loo_accuracy
-from frostline.linear.neighbours import knn_loo
-from frostline.linear.ridge import RidgeLOO, ridge_loo
-from frostline.linear.selection import Features
-from frostline.plan import ProbeEvidence
+from frostline.stats.neighbours import knn_loo
+from frostline.stats.probe_accuracy import loo_accuracy
+from frostline.stats.ridge import RidgeLOO, ridge_loo
+from frostline.stats.selection import Features
 
 #: name of the probe on all taps side by side
 ALL = "all"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 from frostline.evidence.needs import FloatArray, LayerMoments
 
 # channels that hardly varied in pretraining would divide by almost nothing

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
+from frostline.core.plan import LayerShift, ShiftEvidence
+from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.evidence.needs import FloatArray
 from frostline.evidence.shift import N_RESAMPLES, thirds
-from frostline.linear.selection import Features
-from frostline.plan import LayerShift, ShiftEvidence
-from frostline.preprocessing import Preprocessing, UInt8Array
+from frostline.stats.selection import Features
 
 #: crops of the reference photos
 N_CROPS = 96

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from frostline.core.plan import LayerShift, ShiftEvidence
 from frostline.evidence.cards import ReferenceCard
 from frostline.evidence.needs import FloatArray, Moments
 from frostline.evidence.profile import LayerProfile, profile_layer
-from frostline.plan import LayerShift, ShiftEvidence
 
 Kind = Literal["none", "input", "feature", "global"]
 Label = Literal["similar", "moderate", "different"]

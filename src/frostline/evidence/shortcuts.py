@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from frostline.evidence.ranks import average_ranks
-from frostline.features.moments import chosen_rows
-from frostline.images.catalog import Catalog
+from frostline.compute.moments import chosen_rows
+from frostline.data.catalog import Catalog
+from frostline.stats.ranks import average_ranks
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

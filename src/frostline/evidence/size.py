@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from frostline.errors import InputError
-from frostline.plan import SizeEvidence
+from frostline.core.errors import InputError
+from frostline.core.plan import SizeEvidence
 
 #: fewer images than this are small, whatever the classes (the size of the VTAB-1k tasks)
 SMALL_IMAGES = 1000

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from frostline.backbone.cuts import Layout
-from frostline.backbone.heads import BlendClassifier
-from frostline.backbone.tracer import evaluating
-from frostline.errors import InputError
+from frostline.backbones.graph.cuts import Layout
+from frostline.backbones.graph.tracer import evaluating
+from frostline.backbones.heads.classifiers import BlendClassifier
+from frostline.core.errors import InputError
 from frostline.explain.drawing import FloatArray, UInt8Array
 from frostline.explain.reading import Maps, Reading, divides, read_in_parts
 

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from frostline.backbone.cuts import Cut
-from frostline.backbone.network import Network
+from frostline.backbones.graph.cuts import Cut
+from frostline.backbones.network import Network
+from frostline.compute.moments import chosen_rows
+from frostline.compute.passes import FeatureStore
 from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array, grid
 from frostline.explain.responses import as_maps, depths
-from frostline.features.moments import chosen_rows
-from frostline.features.passes import FeatureStore
 
 IntArray = npt.NDArray[np.int64]
 

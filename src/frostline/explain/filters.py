@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from frostline.backbone.ends import input_layers
-from frostline.backbone.network import Network
-from frostline.errors import BackboneError
+from frostline.backbones.graph.ends import input_layers
+from frostline.backbones.network import Network
+from frostline.core.errors import BackboneError
 from frostline.explain.drawing import (
     BACKGROUND,
     FloatArray,

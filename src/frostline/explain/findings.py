@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from frostline.images.audit import Audit
+from frostline.data.audit import Audit
 
 #: images of one group that are shown, at most
 _OF_A_GROUP = 4

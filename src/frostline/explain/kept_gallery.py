@@ -12,19 +12,19 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-import frostline.backbone
+import frostline.backbones
+import frostline.compute
+import frostline.data
 import frostline.explain
-import frostline.features
-import frostline.images
-from frostline.backbone.weights import fingerprint
-from frostline.explain.doubtful import Honest
+from frostline.backbones.fingerprints import fingerprint
+from frostline.compute.cache.fits import code_of, content_of, kept
+from frostline.compute.cache.locations import key_of
+from frostline.compute.cache.store import Arrays
+from frostline.compute.passes import FeatureStore
+from frostline.data.audit import Audit
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.make import Drawn, Limits, make_gallery
-from frostline.features.fits import code_of, content_of, kept
-from frostline.features.locations import key_of
-from frostline.features.passes import FeatureStore
-from frostline.features.store import Arrays
-from frostline.images.audit import Audit
+from frostline.stats.label_issues import Honest
 
 _TEXT, _BYTES = "text", "bytes"
 _TILES = ("mistakes", "doubtful", "findings")
@@ -65,7 +65,7 @@ def gallery_once(
         *(row.name for row in catalog.rows),
         *catalog.digests,
         *(version(library) for library in ("torch", "pillow")),
-        code_of(frostline.backbone, frostline.explain, frostline.features, frostline.images),
+        code_of(frostline.backbones, frostline.explain, frostline.compute, frostline.data),
     )
 
     def draw() -> Drawn:

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import nn
 from torch.func import functional_call
 
-from frostline.backbone.network import Network
-from frostline.backbone.taps import TapsBody
-from frostline.backbone.tracer import evaluating
+from frostline.backbones.graph.tracer import evaluating
+from frostline.backbones.network import Network
+from frostline.backbones.taps import TapsBody
 from frostline.explain.attribution import attribute, attribute_maps
 from frostline.explain.depths import DepthPlan, Responses
 from frostline.explain.drawing import FloatArray, UInt8Array

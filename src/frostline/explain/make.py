@@ -10,22 +10,22 @@ import numpy.typing as npt
 from PIL import Image
 from torch import nn
 
-from frostline.backbone.network import Network
-from frostline.errors import BackboneError, UnreadableImageError
+from frostline.backbones.network import Network
+from frostline.compute.moments import chosen_rows
+from frostline.compute.passes import FeatureStore
+from frostline.core.errors import BackboneError, UnreadableImageError
+from frostline.data.audit import Audit
 from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import DepthPlan, plan_depths, worth_seeing
-from frostline.explain.doubtful import Doubt, Honest, likely_label_errors
 from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array
 from frostline.explain.encoding import TILE, jpeg, png, tile
 from frostline.explain.filters import filter_grid, network_filters
 from frostline.explain.findings import list_findings
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.looking import Seen, look
-from frostline.explain.mistakes import worst_mistakes
 from frostline.explain.reading import lead, own_names, read_in_parts
-from frostline.features.moments import chosen_rows
-from frostline.features.passes import FeatureStore
-from frostline.images.audit import Audit
+from frostline.stats.label_issues import Doubt, Honest, likely_label_errors
+from frostline.stats.mistakes import worst_mistakes
 
 #: bytes of the picture of one depth, and of the filters, at most
 DEPTH_BYTES = 150_000

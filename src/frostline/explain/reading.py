@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from frostline.backbone.cuts import Layout
-from frostline.backbone.heads import BlendClassifier, Classifier, TapsClassifier
+from frostline.backbones.graph.cuts import Layout
+from frostline.backbones.heads.classifiers import BlendClassifier, Classifier, TapsClassifier
 
 Maps = Sequence[torch.Tensor]
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from frostline.backbone.cuts import Cut
-from frostline.backbone.network import Network
-from frostline.backbone.tracer import evaluating
+from frostline.backbones.graph.cuts import Cut
+from frostline.backbones.graph.tracer import evaluating
+from frostline.backbones.network import Network
 from frostline.explain.drawing import (
     FloatArray,
     UInt8Array,

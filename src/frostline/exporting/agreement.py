@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frostline.errors import EngineError
+from frostline.core.errors import EngineError
 
 Probabilities = npt.NDArray[np.float64]
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from frostline._version import __version__
-from frostline.artifact.card import ModelCard
 from frostline.exporting.state import Plain
+from frostline.model_format.card import ModelCard
 
 _INPUT = (
     "float32 (n, 3, {size}, {size}), RGB: the shorter side resized to {resize} ({interpolation}, "

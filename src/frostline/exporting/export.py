@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from frostline.errors import SettingsError, did_you_mean
+from frostline.core.errors import SettingsError, did_you_mean
 from frostline.exporting.exported import Exported
 from frostline.exporting.onnx_target import export_onnx_file
 from frostline.exporting.opset import check_opset
@@ -25,7 +25,7 @@ def _torch(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bo
 
 
 def _hub(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
-    from frostline.exporting.hub import export_hub_folder
+    from frostline.exporting.hub_target import export_hub_folder
 
     del overwrite
     return export_hub_folder(origin, path, samples=samples)

@@ -17,11 +17,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from frostline.artifact.runtime import OUTPUT
-from frostline.errors import EngineError, InputError
+from frostline.core.errors import EngineError, InputError
+from frostline.core.onnx_runtime import onnxruntime, quantization
+from frostline.core.preprocessing import FloatArray, Preprocessing, UInt8Array
 from frostline.exporting.weights_alone import narrow_weights
-from frostline.onnx_runtime import onnxruntime, quantization
-from frostline.preprocessing import FloatArray, Preprocessing, UInt8Array
+from frostline.onnx_graph.session import OUTPUT
 
 #: the tensor between preprocessing and network in every file that Frostline writes
 _NORMALISED = "before/normalised"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import timm
 from torch import nn
 
-from frostline.backbone.bundled import BUNDLED
-from frostline.backbone.torchvision_source import PREFIX, names
+from frostline.backbones.load.bundled import BUNDLED
+from frostline.backbones.load.torchvision_source import PREFIX, names
 
 TIMM, TORCHVISION = "timm", "torchvision"
 

@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from frostline._version import __version__
-from frostline.artifact.card import ModelCard
-from frostline.artifact.inputs import to_rgb
-from frostline.artifact.model import Model, Probabilities
-from frostline.artifact.onnx_file import (
-    CARD_KEY,
-    QUANTISATION_KEY,
-    SUFFIX,
-    metadata,
-    open_onnx_file,
-)
-from frostline.artifact.runtime import INPUT, OUTPUT, open_session
-from frostline.errors import InputError
+from frostline.core.errors import InputError
+from frostline.core.machine import available_cores
+from frostline.core.preprocessing import UInt8Array
+from frostline.core.settings import Settings
 from frostline.exporting.agreement import EXACT, RESIZED, Agreement, compare, require
 from frostline.exporting.exported import Exported, Loss
 from frostline.exporting.opset import converted
@@ -27,9 +19,17 @@ from frostline.exporting.origin import Origin
 from frostline.exporting.placing import placing_file
 from frostline.exporting.samples import Samples, made_up_samples
 from frostline.exporting.shrinking import shrink
-from frostline.machine import available_cores
-from frostline.preprocessing import UInt8Array
-from frostline.settings import Settings
+from frostline.model.inputs import to_rgb
+from frostline.model.model import Model, Probabilities
+from frostline.model.onnx_file import (
+    CARD_KEY,
+    QUANTISATION_KEY,
+    SUFFIX,
+    metadata,
+    open_onnx_file,
+)
+from frostline.model_format.card import ModelCard
+from frostline.onnx_graph.session import INPUT, OUTPUT, open_session
 
 if TYPE_CHECKING:
     import onnx

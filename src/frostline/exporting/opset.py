@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from frostline.artifact.graph import OPSET
-from frostline.errors import EngineError, SettingsError
+from frostline.core.errors import EngineError, SettingsError
+from frostline.onnx_graph.preprocessing_graph import OPSET
 
 if TYPE_CHECKING:
     import onnx

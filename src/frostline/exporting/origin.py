@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frostline.artifact.card import ModelCard
-from frostline.artifact.model import Model
-from frostline.artifact.model_folder import ONNX, find_model_folder
-from frostline.artifact.onnx_file import is_onnx_file, read_model
-from frostline.errors import InputError
+from frostline.core.errors import InputError
+from frostline.model.model import Model
+from frostline.model.onnx_file import is_onnx_file, read_model
+from frostline.model_format.card import ModelCard
+from frostline.model_format.model_folder import ONNX, find_model_folder
 
 if TYPE_CHECKING:
     import onnx

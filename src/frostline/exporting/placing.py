@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from frostline.artifact.model_folder import CARD
-from frostline.artifact.run_folder import OURS
-from frostline.errors import InputError, RunFolderError
-from frostline.files import abandoned, replacing, temporary_beside
+from frostline.core.errors import InputError, RunFolderError
+from frostline.core.files import abandoned, replacing, temporary_beside
+from frostline.model_format.model_folder import CARD
+from frostline.run.run_folder import OURS
 
 _ANOTHER = "Give another place with -o."
 #: what stood at the target before, inside of the folder that is on its way there

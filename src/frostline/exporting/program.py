@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from frostline.errors import EngineError
+from frostline.core.errors import EngineError
 
 #: the file inside of a program that says what it is
 DESCRIPTION = "frostline.json"

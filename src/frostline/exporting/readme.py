@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from frostline._version import __version__
-from frostline.artifact.card import ModelCard
 from frostline.exporting.description import loading, running
 from frostline.exporting.libraries import TIMM
 from frostline.exporting.state import Plain
+from frostline.model_format.card import ModelCard
 
 _SHOWN = 50
 #: licences that hubs know by a name of their own

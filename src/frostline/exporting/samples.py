@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from frostline.artifact.model import Model
-from frostline.artifact.run_folder import PREDICTIONS, SETTINGS
-from frostline.errors import InputError, UnreadableImageError
-from frostline.files import JSON_BYTES, UnfitFileError, is_file, open_regular, read_regular
-from frostline.images.reading import read_in_order
-from frostline.images.scanning import files_below
-from frostline.images.sources import open_for_evaluation
-from frostline.machine import available_cores
-from frostline.preprocessing import UInt8Array
+from frostline.core.errors import InputError, UnreadableImageError
+from frostline.core.files import JSON_BYTES, UnfitFileError, is_file, open_regular, read_regular
+from frostline.core.machine import available_cores
+from frostline.core.preprocessing import UInt8Array
+from frostline.data.decoding.read_ahead import read_in_order
+from frostline.data.sources.open_source import open_for_evaluation
+from frostline.data.sources.scanning import files_below
+from frostline.model.model import Model
+from frostline.run.run_folder import PREDICTIONS, SETTINGS
 
 IntArray = npt.NDArray[np.int64]
 

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frostline.artifact.model import Probabilities
-from frostline.artifact.prepared import on_canvas
-from frostline.artifact.runtime import INPUT, OUTPUT, open_session
-from frostline.errors import InputError
+from frostline.core.errors import InputError
+from frostline.core.machine import available_cores
+from frostline.core.preprocessing import UInt8Array
 from frostline.exporting.exported import Loss
 from frostline.exporting.int8 import RECIPES, Recipe, is_quantised, layers_in_float, quantise
 from frostline.exporting.origin import Origin
 from frostline.exporting.samples import Samples
-from frostline.machine import available_cores
-from frostline.preprocessing import UInt8Array
+from frostline.model.model import Probabilities
+from frostline.onnx_graph.prepared import on_canvas
+from frostline.onnx_graph.session import INPUT, OUTPUT, open_session
 
 if TYPE_CHECKING:
     import onnx

@@ -13,12 +13,12 @@ from typing import Literal
 import torch
 from torch import nn
 
-from frostline.artifact.card import ModelCard
-from frostline.backbone.heads import BlendClassifier, Classifier, TapsClassifier
-from frostline.backbone.network import Network
-from frostline.backbone.pooling import pooled, pooled_width
-from frostline.backbone.weights import classifier_names
+from frostline.backbones.fingerprints import classifier_names
+from frostline.backbones.heads.classifiers import BlendClassifier, Classifier, TapsClassifier
+from frostline.backbones.heads.pooling import pooled, pooled_width
+from frostline.backbones.network import Network
 from frostline.exporting.libraries import TIMM, Architecture, architecture_of
+from frostline.model_format.card import ModelCard
 
 HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"
 

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from frostline.artifact.model import Model
-from frostline.artifact.restore import restore_module
-from frostline.errors import EngineError
+from frostline.backbones.load.restore import restore_module
+from frostline.core.errors import EngineError
+from frostline.core.preprocessing import UInt8Array
 from frostline.exporting.agreement import EXACT, Agreement, Probabilities, compare, require
 from frostline.exporting.description import as_json, describe, loading, running
 from frostline.exporting.exported import Exported
@@ -22,7 +22,7 @@ from frostline.exporting.placing import check_free, placing_file
 from frostline.exporting.program import read_program, write_program
 from frostline.exporting.samples import Samples, made_up_samples
 from frostline.exporting.state import HEAD_BIAS, HEAD_WEIGHT, Plain, UnsuitableError, as_plain
-from frostline.preprocessing import UInt8Array
+from frostline.model.model import Model
 
 STATE, PROGRAM = ".safetensors", ".pt2"
 _BATCH = 8

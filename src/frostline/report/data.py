@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from frostline.core.plan import Plan
 from frostline.explain.gallery import Gallery
-from frostline.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

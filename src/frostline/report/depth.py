@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from frostline.plan import Action, Blend, EvidenceSummary, Plan, ProbeEvidence, TapsHead
+from frostline.core.plan import Action, Blend, EvidenceSummary, Plan, ProbeEvidence, TapsHead
 
 
 @dataclass(frozen=True)

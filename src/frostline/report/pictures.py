@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 from frostline.explain.gallery import Depth, Gallery, Tile
 
 #: bytes of all pictures together; as text they take a third more

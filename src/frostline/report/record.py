@@ -17,11 +17,11 @@ from pydantic import (
     model_validator,
 )
 
-from frostline.errors import InputError, RunFolderError
+from frostline.core.errors import InputError, RunFolderError
+from frostline.core.files import MissingFileError, UnfitFileError, read_regular, write_text
+from frostline.core.plan import Plan
+from frostline.data.sources.left_out import Kind
 from frostline.explain.gallery import Depth, Gallery, Tile
-from frostline.files import MissingFileError, UnfitFileError, read_regular, write_text
-from frostline.images.left_out import Kind
-from frostline.plan import Plan
 from frostline.report.bounds import bounded
 from frostline.report.data import ReportData
 from frostline.report.pictures import sides

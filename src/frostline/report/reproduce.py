@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from frostline.settings import Settings
+from frostline.core.settings import Settings
 
 #: packages whose version may change a number
 PACKAGES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from frostline.plan import (
+from frostline.core.plan import (
     Adapters,
     Blend,
     EvidenceSummary,
@@ -14,7 +14,7 @@ from frostline.plan import (
     TapsHead,
 )
 from frostline.report.depth import probe_at
-from frostline.report.words import listed, number, percent, plural
+from frostline.wording.numbers import listed, number, percent, plural
 
 _LOOKS = {
     "similar": "look like the photos that the network learned from",

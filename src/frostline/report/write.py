@@ -10,11 +10,11 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from frostline.files import write_text
-from frostline.report import words
+from frostline.core.files import write_text
 from frostline.report.bounds import bounded
 from frostline.report.data import ReportData
 from frostline.report.view import build
+from frostline.wording import numbers as words
 
 _STYLES = ("base", "charts", "tables", "pictures", "print")
 _SCRIPTS = ("tips", "tables", "matrix", "page")

@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from frostline._version import __version__
-from frostline.artifact.card import ModelCard
+from frostline.model_format.card import ModelCard
 from frostline.serve.answers import Explanation, Health, Predictions
 from frostline.serve.arriving import arrive, check_query, deadline, in_time
 from frostline.serve.front import Front

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from frostline.errors import did_you_mean
+from frostline.core.errors import did_you_mean
 from frostline.serve.memory import Share
 from frostline.serve.problems import RequestError
 from frostline.serve.service import Service

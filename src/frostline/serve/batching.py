@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from frostline.preprocessing import UInt8Array
+from frostline.core.preprocessing import UInt8Array
 
 #: what is said about one image
 Said = TypeVar("Said")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from frostline.preprocessing import UInt8Array
+from frostline.core.preprocessing import UInt8Array
 
 # orange and blue stay apart for colour-blind people, on dark images and on light ones
 _FOR, _AGAINST = (255, 112, 0), (0, 112, 255)

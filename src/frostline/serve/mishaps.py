@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from frostline.errors import FrostlineError, did_you_mean
+from frostline.core.errors import FrostlineError, did_you_mean
 from frostline.serve.metrics import Metrics
 from frostline.serve.problems import RequestError
 

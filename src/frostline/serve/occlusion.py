@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from frostline.preprocessing import UInt8Array
+from frostline.core.preprocessing import UInt8Array
 
 Array = npt.NDArray[np.float64]
 

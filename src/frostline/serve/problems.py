@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from frostline.errors import FrostlineError, UnreadableImageError
-from frostline.images.decode import FORMATS
+from frostline.core.errors import FrostlineError, UnreadableImageError
+from frostline.data.decoding.decode import FORMATS
 
 #: where a request says that its body was read to the end
 ALL_READ = "frostline.all_read"

@@ -16,7 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from frostline.errors import InputError
+from frostline.core.errors import InputError
 
 
 def listen(host: str, port: int) -> socket.socket:

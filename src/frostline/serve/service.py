@@ -13,10 +13,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from frostline.artifact.model import Model, Probabilities
-from frostline.errors import UnreadableImageError, did_you_mean
-from frostline.machine import available_cores
-from frostline.preprocessing import UInt8Array
+from frostline.core.errors import UnreadableImageError, did_you_mean
+from frostline.core.machine import available_cores
+from frostline.core.preprocessing import UInt8Array
+from frostline.model.model import Model, Probabilities
 from frostline.serve.answers import Classified, Explanation, Unclassified
 from frostline.serve.batching import Batcher
 from frostline.serve.heat_picture import overlay, picture_of

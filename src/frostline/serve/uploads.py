@@ -9,7 +9,7 @@ from typing import Any
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from frostline.errors import did_you_mean
+from frostline.core.errors import did_you_mean
 from frostline.serve.limits import Limits
 from frostline.serve.memory import Share
 from frostline.serve.problems import RequestError

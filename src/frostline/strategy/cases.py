@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from frostline.plan import EvidenceSummary, SizeEvidence
+from frostline.core.plan import EvidenceSummary, SizeEvidence
 
 CaseNumber = Literal[1, 2, 3, 4]
 

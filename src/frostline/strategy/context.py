@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from frostline.backbone.network import Network
+from frostline.backbones.network import Network
+from frostline.core.plan import EvidenceSummary, NetworkResult, Recipe
+from frostline.core.settings import ResolvedSettings, Settings
 from frostline.evidence.collect import Evidence
-from frostline.plan import EvidenceSummary, NetworkResult, Recipe
-from frostline.settings import ResolvedSettings, Settings
 from frostline.strategy.cost import RACE_SHARE, Work, plan_work
 
 #: below this many images, or with smaller batches, batch statistics are too noisy to learn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from frostline.backbone.network import Network
+from frostline.backbones.network import Network
 
 # measured on two CPU cores with EfficientNet-Lite0; for a GPU an order of magnitude
 _FORWARD_MACS_PER_SECOND = {"cpu": 50e9, "cuda": 5e12}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from frostline.core.plan import CandidateResult, Plan
+from frostline.evidence.networks import in_words
 from frostline.evidence.probes import ADAPTED, ALL
-from frostline.plan import CandidateResult, Plan
 from frostline.strategy.blending import blend_of
 from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
@@ -14,11 +15,10 @@ from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
-from frostline.strategy.layers import Layers
-from frostline.strategy.networks import in_words
 from frostline.strategy.race import Standing, Work
 from frostline.strategy.verdict import choose, results
-from frostline.strategy.words import Rival, explain
+from frostline.wording.decision import Rival, explain
+from frostline.wording.layers import Layers
 
 
 @dataclass(frozen=True)

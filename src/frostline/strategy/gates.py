@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from frostline.plan import EvidenceSummary
+from frostline.core.plan import EvidenceSummary
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import counts_as_large
 from frostline.strategy.thresholds import FITTED, Thresholds

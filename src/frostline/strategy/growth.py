@@ -15,7 +15,7 @@ from typing import Literal
 
 from scipy.special import expit
 
-from frostline.plan import Action, Blend, FullTraining, TapsHead
+from frostline.core.plan import Action, Blend, FullTraining, TapsHead
 
 Kind = Literal["head", "gentle", "cut", "firm", "full"]
 #: per kind, for less than 10, less than 50 and more training images in the median class

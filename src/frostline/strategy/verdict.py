@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from frostline.evaluation.intervals import paired_difference
-from frostline.plan import CandidateResult
+from frostline.core.plan import CandidateResult
+from frostline.stats.intervals import paired_difference
 from frostline.strategy.race import Standing
 from frostline.strategy.thresholds import FITTED, Thresholds
 

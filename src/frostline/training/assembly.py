@@ -9,19 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from frostline.backbone.freezing import (
+from frostline.backbones.fingerprints import fingerprints
+from frostline.backbones.freeze.freezing import (
     freeze,
     frozen_names,
     hold_norms_in_eval,
     is_frozen_in_eval,
 )
-from frostline.backbone.groups import param_groups
-from frostline.backbone.heads import Classifier, build_classifier
-from frostline.backbone.holding import original_class
-from frostline.backbone.network import Network
-from frostline.backbone.weights import fingerprints
-from frostline.errors import PlanError
-from frostline.plan import Adapters, FullTraining, SuffixTraining
+from frostline.backbones.freeze.holding import original_class
+from frostline.backbones.freeze.param_groups import param_groups
+from frostline.backbones.heads.classifiers import Classifier, build_classifier
+from frostline.backbones.network import Network
+from frostline.core.errors import PlanError
+from frostline.core.plan import Adapters, FullTraining, SuffixTraining
 from frostline.training.keyed import keyed_number
 from frostline.training.loaders import SMALLEST_NORM_BATCH
 from frostline.training.low_rank import add_adapters, merge_adapters

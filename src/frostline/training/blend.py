@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from frostline.backbone.heads import BlendClassifier
-from frostline.evaluation.calibration import fit_temperature, softmax
-from frostline.plan import Blend
+from frostline.backbones.heads.classifiers import BlendClassifier
+from frostline.core.plan import Blend
+from frostline.stats.calibration import fit_temperature, softmax
 from frostline.training.result import Trained
 
 FloatArray = npt.NDArray[np.float64]

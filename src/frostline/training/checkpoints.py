@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 
-from frostline.files import JSON_BYTES, WEIGHTS_BYTES, UnfitFileError, read_regular, replacing
+from frostline.core.files import JSON_BYTES, WEIGHTS_BYTES, UnfitFileError, read_regular, replacing
 
 Tensors = dict[str, torch.Tensor]
 

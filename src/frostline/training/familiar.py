@@ -9,21 +9,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-import frostline.linear
+import frostline.stats
 import frostline.training
-from frostline.backbone.head_input import WithHeadInput, head_of
-from frostline.backbone.heads import TapsClassifier
-from frostline.errors import InputError
-from frostline.evaluation.rejection import FEW_SCORES, acceptance_threshold
-from frostline.features.fits import code_of, content_of, kept
-from frostline.features.locations import key_of
-from frostline.features.moments import chosen_rows
-from frostline.features.passes import FeatureStore
-from frostline.features.store import Arrays
-from frostline.images.stratified import stratified_folds
-from frostline.linear.familiar import Familiarity, fit_familiarity
-from frostline.linear.selection import Features
-from frostline.plan import TapsHead
+from frostline.backbones.heads.classifiers import TapsClassifier
+from frostline.backbones.heads.head_input import WithHeadInput, head_of
+from frostline.compute.cache.fits import code_of, content_of, kept
+from frostline.compute.cache.locations import key_of
+from frostline.compute.cache.store import Arrays
+from frostline.compute.moments import chosen_rows
+from frostline.compute.passes import FeatureStore
+from frostline.core.errors import InputError
+from frostline.core.plan import TapsHead
+from frostline.data.splitting.stratified import stratified_folds
+from frostline.stats.ood import Familiarity, fit_familiarity
+from frostline.stats.rejection import FEW_SCORES, acceptance_threshold
+from frostline.stats.selection import Features
 from frostline.training.result import Trained
 
 IntArray = npt.NDArray[np.int64]
@@ -164,7 +164,7 @@ def described_once(
     folds : sequence of (learn, judge)
         Positions of the images of each.
     blocks : sequence of slice or None
-        See :func:`frostline.linear.familiar.fit_familiarity`.
+        See :func:`frostline.stats.ood.fit_familiarity`.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def described_once(
         return (found, distances) if fits else None
 
     return kept(
-        key_of("familiar", content, code_of(frostline.linear, frostline.training)),
+        key_of("familiar", content, code_of(frostline.stats, frostline.training)),
         lambda: (
             fit_familiarity(features, blocks=blocks),
             _left_out(features, folds, blocks),

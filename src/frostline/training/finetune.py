@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from frostline.backbone.freezing import verify_frozen
-from frostline.plan import FullTraining, SuffixTraining
-from frostline.progress import Progress
-from frostline.settings import ResolvedSettings
+from frostline.backbones.freeze.freezing import verify_frozen
+from frostline.core.plan import FullTraining, SuffixTraining
+from frostline.core.progress import Progress
+from frostline.core.settings import ResolvedSettings
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
 from frostline.training.depthwise import quick_depthwise

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 import torch
 from torch import fx, nn
 
-from frostline.backbone.freezing import is_frozen_in_eval
-from frostline.backbone.holding import original_class
-from frostline.backbone.network import Network
+from frostline.backbones.freeze.freezing import is_frozen_in_eval
+from frostline.backbones.freeze.holding import original_class
+from frostline.backbones.network import Network
 from frostline.training.depthwise import CONVOLUTIONS
 
 _FORWARD = "forward"

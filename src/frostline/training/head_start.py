@@ -7,11 +7,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from frostline.backbone.freezing import is_frozen_in_eval
-from frostline.backbone.pooling import pooled
-from frostline.backbone.statistics import estimating
-from frostline.evaluation.calibration import fit_temperature
-from frostline.linear.ridge import ridge_loo
+from frostline.backbones.batchnorm_statistics import estimating
+from frostline.backbones.freeze.freezing import is_frozen_in_eval
+from frostline.backbones.heads.pooling import pooled
+from frostline.stats.calibration import fit_temperature
+from frostline.stats.ridge import ridge_loo
 from frostline.training.assembly import Above, Assembly
 from frostline.training.loaders import Batches
 from frostline.training.parts import Parts

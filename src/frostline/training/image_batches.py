@@ -10,11 +10,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from frostline.features.pictures import Pictures
-from frostline.images.catalog import Catalog
-from frostline.images.views import training_view
-from frostline.plan import Recipe
-from frostline.preprocessing import UInt8Array
+from frostline.compute.pictures import Pictures
+from frostline.core.plan import Recipe
+from frostline.core.preprocessing import UInt8Array
+from frostline.data.catalog import Catalog
+from frostline.data.decoding.views import training_view
 from frostline.training.keyed import epoch_views
 from frostline.training.loaders import Batching, look_bounds
 

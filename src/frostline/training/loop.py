@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from frostline.backbone.groups import optimizer_state, restore_optimizer
-from frostline.evaluation.calibration import fit_temperature
-from frostline.plan import Recipe
-from frostline.progress import Progress, Task
+from frostline.backbones.freeze.param_groups import optimizer_state, restore_optimizer
+from frostline.core.plan import Recipe
+from frostline.core.progress import Progress, Task
+from frostline.stats.calibration import fit_temperature
 from frostline.training.assembly import Above, Assembly
 from frostline.training.checkpoints import (
     Checkpoints,

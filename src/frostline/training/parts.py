@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frostline.errors import PlanError
-from frostline.images.catalog import Catalog
-from frostline.images.stratified import stratified_holdout
+from frostline.core.errors import PlanError
+from frostline.data.catalog import Catalog
+from frostline.data.splitting.stratified import stratified_holdout
 
 IntArray = npt.NDArray[np.int64]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from frostline.plan import Action
+from frostline.core.plan import Action
 
 
 @dataclass

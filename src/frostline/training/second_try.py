@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from frostline.plan import FullTraining, Recipe, SuffixTraining
+from frostline.core.plan import FullTraining, Recipe, SuffixTraining
 from frostline.training.losses import class_weights, mean_nll
 from frostline.training.parts import Parts
 from frostline.training.result import Trained

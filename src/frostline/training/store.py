@@ -8,10 +8,10 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from frostline.backbone.network import Network
-from frostline.features.pictures import Pictures
-from frostline.images.catalog import Catalog
-from frostline.linear.selection import Selection
+from frostline.backbones.network import Network
+from frostline.compute.pictures import Pictures
+from frostline.data.catalog import Catalog
+from frostline.stats.selection import Selection
 
 
 class Activations(Protocol):

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from frostline.backbone.heads import TapsClassifier
-from frostline.backbone.weights import fingerprint
-from frostline.errors import FrozenChangedError, PlanError, did_you_mean
-from frostline.images.stratified import stratified_folds
-from frostline.linear.logistic import LogisticFit, fit_logistic
-from frostline.linear.ridge import RidgeLOO, ridge_loo
-from frostline.linear.selection import Selection
-from frostline.plan import TapsHead
+from frostline.backbones.fingerprints import fingerprint
+from frostline.backbones.heads.classifiers import TapsClassifier
+from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
+from frostline.core.plan import TapsHead
+from frostline.data.splitting.stratified import stratified_folds
+from frostline.stats.logistic import LogisticFit, fit_logistic
+from frostline.stats.ridge import RidgeLOO, ridge_loo
+from frostline.stats.selection import Selection
 from frostline.training.head_start import set_linear
 from frostline.training.result import Trained
 from frostline.training.store import FrozenWork

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from frostline.settings import ResolvedSettings
+from frostline.core.settings import ResolvedSettings
 
 
 @dataclass(frozen=True)

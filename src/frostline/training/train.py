@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from frostline.errors import InputError
-from frostline.linear.ridge import RidgeLOO
-from frostline.plan import Action, Blend, FullTraining, SuffixTraining, TapsHead
-from frostline.progress import Progress
-from frostline.settings import ResolvedSettings
+from frostline.core.errors import InputError
+from frostline.core.plan import Action, Blend, FullTraining, SuffixTraining, TapsHead
+from frostline.core.progress import Progress
+from frostline.core.settings import ResolvedSettings
+from frostline.stats.ridge import RidgeLOO
 from frostline.training.blend import blend
 from frostline.training.finetune import finetune
 from frostline.training.losses import class_weights

@@ -17,7 +17,7 @@ from frostline.report.charts.svg import (
     room_for,
 )
 from frostline.report.depth import Depths, Layer
-from frostline.report.words import plural
+from frostline.wording.numbers import plural
 
 _LEFT, _BOX, _ROW, _HEAD = 14.0, 230.0, 26.0, 22.0
 #: where activations run down to the head

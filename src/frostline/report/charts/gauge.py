@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frostline.report.charts.axis import Scale, below, whole_percent
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Line, Mark, Rect, Text
-from frostline.report.words import interval, percent
+from frostline.wording.numbers import interval, percent
 
 _LEFT, _RIGHT, _Y, _BOTTOM = 14.0, WIDTH - 14.0, 30.0, 48.0
 

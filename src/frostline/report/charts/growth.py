@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from frostline.plan import EvidenceSummary
+from frostline.core.plan import EvidenceSummary
 from frostline.report.charts.axis import Scale, accuracy_scale, beside, whole_percent
 from frostline.report.charts.rows import Z95
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark, Path, Text
-from frostline.report.words import number, percent
+from frostline.wording.numbers import number, percent
 
 _LEFT, _TOP, _BOTTOM = 46.0, 28.0, 176.0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from frostline.report.charts.axis import Scale, below, beside
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark, Path, Text
-from frostline.report.words import is_number, number, percent
+from frostline.wording.numbers import is_number, number, percent
 
 _LEFT, _TOP, _BOTTOM = 46.0, 44.0, 176.0
 _CURVES = (("train_loss", "training images", "trained"), ("val_nll", "left-out images", "frozen"))

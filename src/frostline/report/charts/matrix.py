@@ -10,7 +10,7 @@ import numpy as np
 
 from frostline.report.charts.svg import Cells, Chart, Mark, Path, Rect, Text
 from frostline.report.confused import Grouping
-from frostline.report.words import plural, shortened
+from frostline.wording.numbers import plural, shortened
 
 #: shades of a colour
 LEVELS = 8

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from frostline.plan import EvidenceSummary, ProbeEvidence
+from frostline.core.plan import EvidenceSummary, ProbeEvidence
 from frostline.report.charts.rows import BESIDE, GAP, Row, row_marks
 from frostline.report.charts.svg import WIDTH, Chart, Path, Text
 from frostline.report.depth import Depths, probe_at
-from frostline.report.words import number, percent
+from frostline.wording.numbers import number, percent
 
 
 def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frostline.plan import CandidateResult
+from frostline.core.plan import CandidateResult
 from frostline.report.charts.rows import ABOVE, Row, row_marks
 from frostline.report.charts.svg import WIDTH, Chart
-from frostline.report.words import listed, percent, plural, seconds
+from frostline.wording.numbers import listed, percent, plural, seconds
 
 KINDS = {
     "taps_head": "new head on frozen layers",

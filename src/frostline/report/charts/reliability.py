@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from frostline.evaluation.intervals import wilson
 from frostline.report.charts.axis import Scale, below, beside, whole_percent
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark
-from frostline.report.words import interval, number, percent
+from frostline.stats.intervals import wilson
+from frostline.wording.numbers import interval, number, percent
 
 _LEFT, _TOP, _BOTTOM, _RIGHT = 46.0, 26.0, 300.0, 350.0
 #: bins with fewer predictions than this are joined with their neighbours

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frostline.plan import LayerShift
+from frostline.core.plan import LayerShift
 from frostline.report.charts.axis import Scale, beside
 from frostline.report.charts.svg import LETTER, WIDTH, Chart, Hit, Line, Mark, Rect, Text
 from frostline.report.depth import Depths
-from frostline.report.words import number
+from frostline.wording.numbers import number
 
 _LEFT, _TOP, _BOTTOM, _HEIGHT = 40.0, 26.0, 176.0, 212.0
 

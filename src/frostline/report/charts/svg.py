@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from frostline.report.words import shortened
+from frostline.wording.numbers import shortened
 
 #: width of a chart in its own units; on a phone a unit is a little less than a pixel
 WIDTH = 360.0

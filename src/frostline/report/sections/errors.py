@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from frostline.evaluation.intervals import wilson
 from frostline.report.charts.matrix import MOST_CELLS, Matrix, matrix_chart
 from frostline.report.confused import group, top_pairs
 from frostline.report.data import ReportData
+from frostline.stats.intervals import wilson
 
 #: up to so many classes the counts themselves fit into a table
 MAX_TABLE_CLASSES = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from frostline.plan import EvidenceSummary
+from frostline.core.plan import EvidenceSummary
 from frostline.report.charts.probes import probe_chart
 from frostline.report.charts.shift import shift_chart
 from frostline.report.charts.svg import Chart

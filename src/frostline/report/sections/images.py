@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from frostline.images.understood import Understood
+from frostline.data.understood import Understood
 from frostline.report.bounds import is_rest, total
 from frostline.report.data import ReportData
-from frostline.report.words import number
+from frostline.wording.numbers import number
 
 _LARGE_SETS = 4
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frostline.plan import CandidateResult, NetworkResult, Plan
+from frostline.core.plan import CandidateResult, NetworkResult, Plan
 from frostline.report.charts.race import KINDS, race_chart
 from frostline.report.charts.svg import Chart
 

@@ -10,7 +10,7 @@ from frostline.report.charts.gauge import gauge_chart
 from frostline.report.charts.svg import Chart
 from frostline.report.data import ReportData
 from frostline.report.why import headline, three_sentences
-from frostline.report.words import interval, is_number, number, percent
+from frostline.wording.numbers import interval, is_number, number, percent
 
 METHODS = {
     "given": "the test part that came with the data",

@@ -9,7 +9,7 @@ from typing import Any
 from frostline.report.charts.reliability import Group, joined, reliability_chart
 from frostline.report.charts.svg import Chart
 from frostline.report.data import ReportData
-from frostline.report.words import is_number
+from frostline.wording.numbers import is_number
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from frostline.backbone.cuts import Cut
-from frostline.plan import FullTraining, SuffixTraining
+from frostline.backbones.graph.cuts import Cut
+from frostline.core.plan import FullTraining, SuffixTraining
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 

@@ -1,0 +1,1 @@
+"""Which layers train: freezing, selecting, parameter groups."""

@@ -1,0 +1,1 @@
+"""A network as a graph: trace it, find its cuts, take a subgraph."""

@@ -1,0 +1,120 @@
+"""Carve parts out of a traced network, in eval and in train mode."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Mapping, Sequence
+
+from torch import fx, nn
+
+from frostline.backbones.graph.measuring import Size, Step
+from frostline.backbones.graph.subgraphs import (
+    Part,
+    Stretch,
+    cut_out,
+    end_of,
+    matching_node,
+    targets,
+    to_the_end,
+)
+from frostline.backbones.graph.tracing import Traced
+from frostline.core.errors import CutError
+
+
+class Carver:
+    """Makes parts of one network; they share its layers.
+
+    Parameters
+    ----------
+    module : Module
+        The network itself.
+    traced : Traced
+    sizes : mapping of str to Size
+        Sizes by node name that a part can find again when they come from before its start.
+    steps : sequence of Step
+        What the network does, in order.
+    """
+
+    def __init__(
+        self, module: nn.Module, traced: Traced, sizes: Mapping[str, Size], steps: Sequence[Step]
+    ) -> None:
+        self._module, self._traced, self._sizes = module, traced, sizes
+        self._shapes = {step.node: step.shape for step in steps}
+        self._overwritten = frozenset(step.node.name for step in steps if step.overwritten)
+
+    def of(self, module: nn.Module, traced: Traced) -> Carver:
+        """Return one for a copy of the network, of the same graphs."""
+        other = copy.copy(self)
+        other._module, other._traced = module, traced
+        return other
+
+    def between(
+        self, start: fx.Node | None, ends: Sequence[fx.Node], *, as_tuple: bool = False
+    ) -> Part:
+        """Return the part from the image, or the value of ``start``, to the values of ``ends``.
+
+        Raises
+        ------
+        CutError
+            If the part still reads values from before its start.
+        """
+        stretch = self._cut_out(self._traced.graph, start, ends, as_tuple)
+        training = None
+        whole = self._traced.training
+        if whole is not None:
+            other = None if start is None else matching_node(self._traced, start)
+            others = [matching_node(self._traced, end) for end in ends]
+            found = [end for end in others if end is not None]
+            if (start is None or other is not None) and len(found) == len(ends):
+                # an auxiliary branch may cross the cut in training; it belongs to the old task
+                with contextlib.suppress(CutError):
+                    training = self._cut_out(whole, other, found, as_tuple).graph
+        return self._as_part(stretch, training, start, rest=False)
+
+    def rest(self, start: fx.Node) -> Part:
+        """Return the part from the value of ``start`` to the network's output."""
+        stretch = self._to_the_end(self._traced.graph, start)
+        training = None
+        whole = self._traced.training
+        if whole is not None and _one_tensor(whole):
+            other = matching_node(self._traced, start)
+            if other is not None:
+                with contextlib.suppress(CutError):
+                    training = self._to_the_end(whole, other).graph
+        return self._as_part(stretch, training, start, rest=True)
+
+    def _cut_out(
+        self, graph: fx.Graph, start: fx.Node | None, ends: Sequence[fx.Node], as_tuple: bool
+    ) -> Stretch:
+        return cut_out(
+            graph,
+            start,
+            ends,
+            sizes=self._sizes,
+            as_tuple=as_tuple,
+            overwritten=self._overwritten,
+        )
+
+    def _to_the_end(self, graph: fx.Graph, start: fx.Node) -> Stretch:
+        return to_the_end(graph, start, sizes=self._sizes, overwritten=self._overwritten)
+
+    def _as_part(
+        self, stretch: Stretch, training: fx.Graph | None, start: fx.Node | None, *, rest: bool
+    ) -> Part:
+        mine = targets(stretch.graph) | (targets(training) if training is not None else set())
+        whole = targets(self._traced.graph)
+        if self._traced.training is not None:
+            whole |= targets(self._traced.training)
+        return Part(
+            self._module,
+            (stretch.graph, training),
+            self._traced.constants,
+            elsewhere=whole - mine,
+            rest=rest,
+            expects=self._shapes[start] if start and stretch.fixed else None,
+        )
+
+
+def _one_tensor(graph: fx.Graph) -> bool:
+    return isinstance(end_of(graph).args[0], fx.Node)

@@ -1,0 +1,319 @@
+"""Find the places where exactly one tensor passes, and name them after modules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from timm.layers.drop import DropPath
+from torch import fx, nn
+from torchvision.ops import StochasticDepth
+
+from frostline.backbones.freeze.holding import original_class
+from frostline.backbones.graph.measuring import Step
+from frostline.backbones.graph.tracing import is_effect
+
+Layout = Literal["NCHW", "NHWC", "NLC", "NC"]
+
+#: a top-level module with more than this share of all MACs is the trunk: its children are stages
+_TRUNK_SHARE = 0.6
+#: a container with less of them than this is a stem or a head, and no rival of the trunk
+_NOTABLE_SHARE = 0.1
+
+_DROPOUT = (nn.modules.dropout._DropoutNd, DropPath, StochasticDepth)
+MAX_TAPS = 10
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A place in the network where exactly one tensor passes.
+
+    Attributes
+    ----------
+    name : str
+        Path of the module that ends here, or ``path:operation`` inside of one; ``aliases`` are
+        other modules that end here.
+    index : int
+        Order by depth among the cuts it was found with, from 0.
+    position : int
+        Order by depth among all steps of the network: compares any two cuts.
+    shape : tuple of int
+        Of the passing tensor, without the batch.
+    layout : {"NCHW", "NHWC", "NLC", "NC"}
+    channels : int
+    macs_before, macs_after : int
+        Multiply-accumulates for one image.
+    parameters_before, parameters_after : int
+        Parameters first used before the cut, and the others.
+    stage_end : bool
+        Whether a whole stage ends here (otherwise only a block or less).
+    receptive_field : int or None
+        Side of the square of input pixels that one value can see; None where every value can
+        see the whole image, or where operations leave it undefined.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    index: int
+    position: int
+    shape: tuple[int, ...]
+    layout: Layout
+    channels: int
+    macs_before: int
+    macs_after: int
+    parameters_before: int
+    parameters_after: int
+    stage_end: bool
+    receptive_field: int | None
+    overwritten: bool
+    node: fx.Node
+
+    @property
+    def depth(self) -> float:
+        """Share of the network's MACs that lie before this cut, in [0, 1]."""
+        total = self.macs_before + self.macs_after
+        return self.macs_before / total if total else 0.0
+
+    @property
+    def is_map(self) -> bool:
+        """Whether values lie side by side in space (or as tokens): before pooling."""
+        if self.layout == "NC":
+            return False
+        sides = self.shape[1:] if self.layout == "NCHW" else self.shape[:-1]
+        return math.prod(sides) > 1
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Size of the passing tensor for one image in half precision."""
+        return 2 * math.prod(self.shape)
+
+
+def find_cuts(
+    net: nn.Module,
+    steps: Sequence[Step],
+    *,
+    sides: tuple[int, int],
+    parameters: Callable[[Iterable[str]], int],
+    everywhere: bool = False,
+) -> list[Cut]:
+    """Return the cuts in order of depth; the network's output is none.
+
+    Parameters
+    ----------
+    net : Module
+    steps : sequence of Step
+        The image-dependent steps, in order of execution.
+    sides : tuple of int
+        Height and width of the images, which tell how maps are laid out.
+    parameters : callable
+        Number of parameters behind some targets of the graph, each counted once.
+    everywhere : bool, default=False
+        True returns every place where one tensor passes; False only ends of stages and blocks.
+    """
+    single = _single_tensor_positions(steps)
+    last_use = {path: i for i, step in enumerate(steps) for path in step.scopes}
+    stages = stage_paths(net, steps)
+    total = sum(step.macs for step in steps)
+    everything = parameters({target for step in steps for target in step.tensors})
+    found: list[Cut] = []
+    macs = 0
+    used: set[str] = set()
+    inner: dict[str, int] = {}
+    for position, step in enumerate(steps):
+        macs += step.macs
+        used |= step.tensors
+        shape = step.shape
+        if position not in single or shape is None or not 1 <= len(shape) <= 3:
+            continue
+        ended = [path for path in step.scopes if last_use[path] == position]
+        if everywhere:
+            named = ended[:1] or [_inner_name(step, inner)]
+        else:
+            named = [p for p in ended if p in stages] or [
+                p for p in ended if _known(net, p, stages)
+            ]
+        if not named:
+            continue
+        layout = _layout(shape, sides)
+        before = parameters(used)
+        field = step.field.size if step.field is not None else math.inf
+        cut = Cut(
+            name=named[0],
+            aliases=tuple(path for path in ended if path != named[0]),
+            index=len(found),
+            position=position,
+            shape=shape,
+            layout=layout,
+            channels=shape[0] if layout == "NCHW" else shape[-1],
+            macs_before=macs,
+            macs_after=total - macs,
+            parameters_before=before,
+            parameters_after=everything - before,
+            stage_end=named[0] in stages,
+            receptive_field=None if field == math.inf else int(field),
+            overwritten=step.overwritten,
+            node=step.node,
+        )
+        if not everywhere and found and _same_place(found[-1], cut):
+            previous = found.pop()
+            between = [step.node for step in steps[previous.position + 1 : position + 1]]
+            if all(_passes_on(net, node) for node in between):
+                # the earlier name says it; in train mode dropout makes the two differ
+                alike = all(_passes_on(net, node, always=True) for node in between)
+                more = (cut.name, *cut.aliases) if alike else ()
+                cut = replace(
+                    previous,
+                    aliases=tuple(dict.fromkeys((*previous.aliases, *more))),
+                    stage_end=previous.stage_end or cut.stage_end,
+                )
+            else:
+                # nothing is multiplied between the two, so the later one stands for both
+                cut = replace(
+                    cut, index=previous.index, stage_end=previous.stage_end or cut.stage_end
+                )
+        found.append(cut)
+    return found
+
+
+def _passes_on(net: nn.Module, node: fx.Node, *, always: bool = False) -> bool:
+    """Whether a step gives back what it gets: in eval mode, or always."""
+    if node.op != "call_module":
+        return False
+    layer = net.get_submodule(str(node.target))
+    return isinstance(layer, nn.Identity) or (not always and isinstance(layer, _DROPOUT))
+
+
+def _same_place(previous: Cut, cut: Cut) -> bool:
+    """Whether no work lies between two cuts, and the pooled one is not taken for a map."""
+    return (
+        previous.macs_before == cut.macs_before
+        and (previous.stage_end <= cut.stage_end or previous.shape == cut.shape)
+        and previous.is_map == cut.is_map
+    )
+
+
+def stage_paths(net: nn.Module, steps: Sequence[Step]) -> list[str]:
+    """Return the names of the stages: top-level modules, the trunk replaced by its children.
+
+    The trunk is the one plain container that holds a notable share of the work, or a module
+    that holds most of it.
+    """
+    total = sum(step.macs for step in steps) or 1
+    tops: dict[str, list[str]] = {}
+    for top, macs in _work_below(steps, "").items():
+        children = _work_below(steps, top)
+        while len(children) == 1 and macs / total > _NOTABLE_SHARE:
+            # a wrapper around one module is no level of its own
+            top = next(iter(children))
+            children = _work_below(steps, top)
+        many = len(children) > 1 and macs / total > _NOTABLE_SHARE
+        tops[top] = list(children) if many else []
+    plain = [top for top, children in tops.items() if children and _is_container(net, top)]
+    work = _work_below(steps, "")
+    stages: list[str] = []
+    for top, inner in tops.items():
+        share = sum(m for path, m in work.items() if _is_within(top, path)) / total
+        trunk = plain == [top] or (not plain and share > _TRUNK_SHARE)
+        stages += inner if inner and trunk else [top]
+    return stages
+
+
+def _is_container(net: nn.Module, path: str) -> bool:
+    kinds = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+    return original_class(net.get_submodule(path)) in kinds
+
+
+def _is_within(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top}.")
+
+
+def choose_taps(cuts: Sequence[Cut]) -> tuple[str, ...]:
+    """Return at most ``MAX_TAPS`` stage ends, spread over the depth, the last always among them."""
+    ends = [cut for cut in cuts if cut.stage_end]
+    if cuts and (not ends or ends[-1] is not cuts[-1]):
+        ends.append(cuts[-1])
+    while len(ends) > MAX_TAPS:
+        # drop the inner one whose neighbours lie closest together in depth
+        gaps = [ends[i + 1].depth - ends[i - 1].depth for i in range(1, len(ends) - 1)]
+        ends.pop(1 + gaps.index(min(gaps)))
+    return tuple(cut.name for cut in ends)
+
+
+def _single_tensor_positions(steps: Sequence[Step]) -> set[int]:
+    """Positions after which exactly one value is still needed: the one just made."""
+    place = {step.node: i for i, step in enumerate(steps)}
+    until = {}
+    for i, step in enumerate(steps):
+        # what only asks for a size does not need the value itself
+        uses = [place[user] for user in step.node.users if user in place]
+        returned_here = any(user.op == "output" for user in step.node.users)
+        until[i] = len(steps) if returned_here else max(uses, default=i)
+        if not step.node.users and is_effect(step.node):
+            # it changes a value in place: whoever made that value stays open until here
+            for parent in step.node.all_input_nodes:
+                if parent in place:
+                    until[place[parent]] = max(until[place[parent]], i)
+    image_until = max(
+        (
+            place[s.node]
+            for s in steps
+            if any(p.op == "placeholder" for p in s.node.all_input_nodes)
+        ),
+        default=0,
+    )
+    alone: set[int] = set()
+    open_values: set[int] = set()
+    for i, step in enumerate(steps):
+        open_values = {j for j in open_values if until[j] > i}
+        is_output = all(user.op == "output" for user in step.node.users)
+        if not open_values and until[i] > i and i >= image_until and not is_output:
+            alone.add(i)
+        open_values.add(i)
+    return alone
+
+
+def _known(net: nn.Module, path: str, stages: Sequence[str]) -> bool:
+    """Whether people know this module as a block: all that holds it is a stage or a container."""
+    parent = path.rpartition(".")[0]
+    while parent:
+        if parent not in stages and not _is_container(net, parent):
+            # above the stages, wrappers do not matter
+            return any(stage.startswith(f"{parent}.") for stage in stages) and any(
+                path == stage or path.startswith(f"{stage}.") for stage in stages
+            )
+        parent = parent.rpartition(".")[0]
+    return True
+
+
+def _inner_name(step: Step, taken: dict[str, int]) -> str:
+    """Name a place inside a module by what was just computed."""
+    target = step.node.target
+    operation = target if isinstance(target, str) else getattr(target, "__name__", "value")
+    scope = step.scopes[-1] if step.scopes else ""
+    name = f"{scope}:{operation}"
+    taken[name] = taken.get(name, 0) + 1
+    return name if taken[name] == 1 else f"{name}.{taken[name]}"
+
+
+def _work_below(steps: Sequence[Step], parent: str) -> dict[str, int]:
+    """MACs of every child of ``parent`` that runs, in order of its first use."""
+    depth = parent.count(".") + 1 if parent else 0
+    found: dict[str, int] = {}
+    for step in steps:
+        for path in step.scopes:
+            below = not parent or path.startswith(f"{parent}.")
+            if below and path.count(".") == depth:
+                found[path] = found.get(path, 0) + step.macs
+    return found
+
+
+def _layout(shape: Sequence[int], sides: tuple[int, int]) -> Layout:
+    """Find the two sides of a map by the proportions of the image."""
+    if len(shape) < 3:
+        return "NLC" if len(shape) == 2 else "NC"
+    wanted = math.log(sides[0] / sides[1])
+    first = abs(math.log(max(shape[0], 1) / max(shape[1], 1)) - wanted)
+    last = abs(math.log(max(shape[1], 1) / max(shape[2], 1)) - wanted)
+    return "NHWC" if first < last else "NCHW"

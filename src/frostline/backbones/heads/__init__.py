@@ -1,0 +1,1 @@
+"""Classifier heads, and the classifiers that a plan builds."""

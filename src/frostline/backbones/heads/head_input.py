@@ -1,0 +1,54 @@
+"""What a classifier's own head is given: the features that tell its classes apart."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifier
+
+
+def head_of(module: nn.Module) -> nn.Linear | None:
+    """Return the linear layer that gives a classifier's logits; None if it has none of its own.
+
+    For an average of classifiers it is that of the first one whose network stayed frozen, else
+    that of the first.
+    """
+    if isinstance(module, BlendClassifier):
+        members = list(module.members)
+        frozen = [member for member in members if isinstance(member, TapsClassifier)]
+        return head_of((frozen or members)[0])
+    head = getattr(module, "head", None)
+    return head if isinstance(head, nn.Linear) else None
+
+
+class WithHeadInput(nn.Module):
+    """A classifier that also gives what its head was given; its logits are the same bits.
+
+    Parameters
+    ----------
+    module : Module
+        Normalised images (n, 3, size, size) to logits (n, C).
+    head : Linear
+        Its own, see :func:`head_of`.
+    """
+
+    def __init__(self, module: nn.Module, head: nn.Linear) -> None:
+        super().__init__()
+        self.module = module
+        # not registered a second time: that would double its entries in the state dict
+        self._head = (head,)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, C), and the input of the head (n, d)."""
+        seen: list[torch.Tensor] = []
+
+        def keep(_: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+            seen.append(given[0])
+
+        handle = self._head[0].register_forward_pre_hook(keep)
+        try:
+            logits: torch.Tensor = self.module(x)
+        finally:
+            handle.remove()
+        return logits, seen[0]

@@ -1,0 +1,1 @@
+"""Find a network and its weights by name, file, folder or module."""

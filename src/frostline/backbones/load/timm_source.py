@@ -1,0 +1,183 @@
+"""Networks of timm: bundled weights, timm's own cache or download, or a local file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import timm
+from timm.data import resolve_data_config
+from torch import nn
+
+from frostline.backbones.fingerprints import fit_in_order
+from frostline.backbones.load.bundled import BUNDLED, Bundled, not_here
+from frostline.backbones.load.dispatch import Source, example_images
+from frostline.backbones.load.fitting_weights import fit_by_name, load_weights_file
+from frostline.backbones.load.hub import DOWNLOAD_ERRORS, asking, reason_of
+from frostline.backbones.load.image_sizes import built_at, resizable, take_size
+from frostline.backbones.load.network_names import HUB, called
+from frostline.backbones.load.weights_file import read_weights
+from frostline.core.errors import BackboneError
+from frostline.core.preprocessing import Preprocessing
+
+
+def from_timm(
+    name: str, *, weights: Path | None, pretrained: bool, size: int | None = None
+) -> Source:
+    """Build a bundled network, or any that timm knows.
+
+    Parameters
+    ----------
+    name : str
+    weights : Path or None
+        Own weights in place of the pretrained ones.
+    pretrained : bool
+    size : int or None, default=None
+        Of the square images that it will get, in pixels, where that is not its own; networks that
+        depend on it are brought to it.
+
+    Raises
+    ------
+    BackboneError
+        If the name is unknown (with a guess), or its weights cannot be had or do not fit.
+    """
+    name = called(name).name
+    bundled = BUNDLED.get(name)
+    notes: tuple[str, ...] = ()
+    if bundled is not None and weights is None:
+        net = _packaged(bundled, pretrained)
+    else:
+        architecture = bundled.architecture if bundled else name
+        net, notes = _built(architecture, weights, pretrained, size)
+    licence = bundled.licence if bundled else _licence(net)
+    if weights is not None:
+        licence = "unknown (own weights file)"
+    found = preprocessing_of(net)
+    if size is not None and size != found.size:
+        found = found.model_copy(update={"size": size})
+    return Source(
+        name,
+        net.eval(),
+        found,
+        licence,
+        example_images(found.size),
+        notes,
+        classifier=pretrained and weights is None,
+    )
+
+
+def preprocessing_of(net: nn.Module) -> Preprocessing:
+    """Return the preprocessing that timm keeps beside its weights.
+
+    Raises
+    ------
+    BackboneError
+        If the network does not take square three-channel images.
+    """
+    config: dict[str, Any] = resolve_data_config({}, model=net)
+    interpolation = config["interpolation"]
+    if interpolation not in ("bilinear", "bicubic", "lanczos"):
+        interpolation = "bicubic"
+    channels, height, width = config["input_size"]
+    if channels != 3 or height != width:
+        raise BackboneError(
+            f"This backbone wants {channels} x {height} x {width} input; "
+            "only square three-channel input is supported."
+        )
+    return Preprocessing(
+        size=height,
+        crop_pct=config["crop_pct"],
+        interpolation=interpolation,
+        mean=config["mean"],
+        std=config["std"],
+    )
+
+
+def _packaged(bundled: Bundled, pretrained: bool) -> nn.Module:
+    net: nn.Module = timm.create_model(bundled.architecture, pretrained=False)
+    if pretrained:
+        fit_in_order(
+            net, read_weights(bundled.weights_file()), what=f"The package {bundled.package}"
+        )
+    return net
+
+
+def _built(
+    name: str, weights: Path | None, pretrained: bool, size: int | None
+) -> tuple[nn.Module, tuple[str, ...]]:
+    """Build a network with its weights, for the size that it will get."""
+    if weights is None:
+        net = _made(name, pretrained=pretrained)
+        if size is None or resizable(net) or not _depends_on_size(net, size):
+            if size is not None:
+                take_size(net, size, name=name)
+            return net, ()
+        state = net.state_dict()
+
+        def load(target: nn.Module) -> tuple[str, ...]:
+            return fit_by_name(target, state, what=name) if pretrained else ()
+    else:
+        net = _made(name, pretrained=False)
+        if size is None or not _depends_on_size(net, size):
+            return net, load_weights_file(net, weights)
+
+        def load(target: nn.Module) -> tuple[str, ...]:
+            return load_weights_file(target, weights)
+
+        if resizable(net):
+            take_size(net, size, name=name)
+            return net, load(net)
+
+    def build(side: int | None) -> nn.Module:
+        options = {} if side is None else {"img_size": side}
+        made: nn.Module = timm.create_model(name.partition("@")[0], pretrained=False, **options)
+        return made
+
+    def move(source: nn.Module, target: nn.Module) -> tuple[str, ...]:
+        return fit_by_name(target, source.state_dict(), what=name)
+
+    return built_at(build, load, size, move=move)
+
+
+def _depends_on_size(net: nn.Module, size: int) -> bool:
+    config: Any = getattr(net, "pretrained_cfg", None) or {}
+    own = tuple(config.get("input_size") or ())[-2:]
+    return own != (size, size) and bool(config.get("fixed_input_size") or resizable(net))
+
+
+def _made(name: str, *, pretrained: bool) -> nn.Module:
+    if not pretrained and not name.startswith(HUB):
+        plain: nn.Module = timm.create_model(name, pretrained=False)
+        return plain
+    if name.startswith(HUB):
+        # what the network looks like is kept there as well
+        repository = name[len(HUB) :].partition("@")[0]
+    else:
+        repository = str(getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None) or "")
+        if not repository and not _has_weights(name):
+            raise BackboneError(
+                f"timm has no pretrained weights for {name!r}.",
+                hint="Give a file of your own as weights, or take another network.",
+            )
+    with asking(repository) as hub:
+        try:
+            net: nn.Module = timm.create_model(name, pretrained=pretrained)
+        except DOWNLOAD_ERRORS as error:
+            raise not_here(name, hub.silence or reason_of(error)) from error
+        except LookupError as error:
+            raise BackboneError(
+                f"{name} is no network of timm: its config.json has no {error}.",
+                hint="timm has most networks of other libraries under names of its own: "
+                "'frostline models' lists them.",
+            ) from error
+    return net
+
+
+def _has_weights(name: str) -> bool:
+    config = timm.get_pretrained_cfg(name)
+    return bool(getattr(config, "has_weights", True))
+
+
+def _licence(net: nn.Module) -> str:
+    config: Any = getattr(net, "pretrained_cfg", None) or {}
+    return str(config.get("license") or "unknown")

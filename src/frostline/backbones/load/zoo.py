@@ -1,0 +1,246 @@
+"""What can be loaded here and now: every network with its size, work, licence and whereabouts."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from frostline.backbones.load.bundled import BUNDLED
+from frostline.core.errors import BackboneError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Size and work of an architecture.
+
+    Attributes
+    ----------
+    family : str
+    parameters : int
+        With the source classifier.
+    macs : int
+        Multiply-accumulates for one image of the usual size.
+    channels, size : int
+        Of the image: colour channels, and the side of the square in pixels.
+    """
+
+    family: str
+    parameters: int
+    macs: int
+    channels: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One network that :meth:`frostline.Network.load` knows by name.
+
+    Attributes
+    ----------
+    name : str
+        As it is given to ``--backbone``.
+    origin : {"bundled", "timm", "torchvision"}
+    measured : Measured
+    licence : str
+        Of the weights; "unknown" where the library does not say.
+    source_accuracy : float or None
+        ImageNet top-1 in percent as published with the weights; None where it is not.
+    where : {"package", "cache", "download", "none"}
+        Whether the weights are on this machine, can be fetched, or do not exist.
+    """
+
+    name: str
+    origin: str
+    measured: Measured
+    licence: str
+    source_accuracy: float | None
+    where: str
+
+    @property
+    def local(self) -> bool:
+        """Whether the weights are on this machine."""
+        return self.where in ("package", "cache")
+
+
+def measured(name: str) -> Measured:
+    """Return size and work of a network by its name, tag or not, without building it.
+
+    Raises
+    ------
+    BackboneError
+        If the name is unknown.
+    """
+    if name in BUNDLED:
+        name = BUNDLED[name].architecture
+    if name.startswith("torchvision:"):
+        return _measured_by_torchvision(name.partition(":")[2])
+    entry = _table().get(name.partition(".")[0])
+    if entry is None:
+        raise BackboneError(
+            f"Size and work of {name!r} are not known.", hint=did_you_mean(name, _table())
+        )
+    return entry
+
+
+def listed(pattern: str = "", *, local: bool = False) -> list[Listed]:
+    """List networks: bundled ones first, then torchvision's, then timm's.
+
+    Parameters
+    ----------
+    pattern : str, default=""
+        A shell pattern for names, or a piece of them.
+    local : bool, default=False
+        Only networks whose weights are on this machine.
+    """
+    wanted = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
+    found: list[Listed] = []
+    for source in (_bundled, _torchvision, _timm):
+        for name, complete in source():
+            if fnmatchcase(name.lower(), wanted.lower()):
+                entry = complete()
+                if entry.local or not local:
+                    found.append(entry)
+    return found
+
+
+_Row = tuple[str, Callable[[], Listed]]
+
+
+def _bundled() -> Iterator[_Row]:
+    for network in BUNDLED.values():
+
+        def complete(network: Any = network) -> Listed:
+            try:
+                network.weights_file()
+                where = "package"
+            except BackboneError:
+                where = "download"
+            return Listed(
+                network.name,
+                "bundled",
+                measured(network.name),
+                network.licence,
+                network.source_accuracy,
+                where,
+            )
+
+        yield network.name, complete
+
+
+def _torchvision() -> Iterator[_Row]:
+    from frostline.backbones.load import torchvision_source as tv
+
+    for name in tv.names():
+
+        def complete(name: str = name) -> Listed:
+            entry = tv.weights_entry(name)
+            metrics = entry.meta.get("_metrics", {}).get("ImageNet-1K", {})
+            return Listed(
+                f"{tv.PREFIX}{name}",
+                "torchvision",
+                _measured_by_torchvision(name),
+                tv.LICENCE,
+                metrics.get("acc@1"),
+                "cache" if _in_torch_hub(str(entry.url)) else "download",
+            )
+
+        yield f"{tv.PREFIX}{name}", complete
+
+
+def _timm() -> Iterator[_Row]:
+    import timm
+
+    tagged = {name.partition(".")[0] for name in timm.list_pretrained()}
+    plain = [n for n in timm.list_models() if n not in tagged and n not in BUNDLED]
+    for name in [*timm.list_pretrained(), *plain]:
+
+        def complete(name: str = name) -> Listed:
+            config: Any = timm.get_pretrained_cfg(name)
+            known = _table().get(name.partition(".")[0])
+            return Listed(
+                name,
+                "timm",
+                known or Measured("unknown", 0, 0, 3, 0),
+                str(getattr(config, "license", None) or "unknown"),
+                None,
+                _timm_whereabouts(config),
+            )
+
+        yield name, complete
+
+
+def _timm_whereabouts(config: Any) -> str:
+    repository = getattr(config, "hf_hub_id", None)
+    address = str(getattr(config, "url", None) or "")
+    if repository and _in_hub_cache(str(repository)):
+        return "cache"
+    if address and _in_torch_hub(address):
+        return "cache"
+    return "download" if repository or address else "none"
+
+
+@cache
+def _hub_folders() -> frozenset[str]:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    folder = Path(HF_HUB_CACHE)
+    # a repository with a snapshot has files; an empty folder is left by a failed download
+    return frozenset(f.name for f in folder.glob("models--*") if any((f / "snapshots").glob("*/*")))
+
+
+def _in_hub_cache(repository: str) -> bool:
+    return f"models--{repository.replace('/', '--')}" in _hub_folders()
+
+
+def _in_torch_hub(address: str) -> bool:
+    import torch
+
+    return (Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]).is_file()
+
+
+def _measured_by_torchvision(name: str) -> Measured:
+    from frostline.backbones.load import torchvision_source as tv
+
+    architecture, _, tag = name.partition(".")
+    if architecture not in tv.names():
+        raise BackboneError(
+            f"torchvision has no classification network {architecture!r}.",
+            hint=did_you_mean(architecture, tv.names()),
+        )
+    entry = tv.weights_entry(architecture, tag)
+    return Measured(
+        family=f"torchvision {architecture.partition('_')[0]}",
+        parameters=int(entry.meta["num_params"]),
+        macs=round(float(entry.meta["_ops"]) * 1e9),
+        channels=3,
+        size=tv.preprocessing_for(entry).size,
+    )
+
+
+@cache
+def _table() -> dict[str, Measured]:
+    # measured once for every architecture by tools/zoo.py: building 1,400 networks is slow
+    text = (
+        resources.files("frostline.backbones.load").joinpath("zoo.csv").read_text(encoding="utf-8")
+    )
+    return {
+        row["name"]: Measured(
+            row["family"],
+            int(row["parameters"]),
+            int(row["macs"]),
+            int(row["channels"]),
+            int(row["size"]),
+        )
+        for row in csv.DictReader(text.splitlines())
+    }
+
+
+def with_parameters(count: int) -> list[str]:
+    """Name timm's architectures that have exactly ``count`` parameters."""
+    return [name for name, entry in _table().items() if entry.parameters == count]

@@ -1,0 +1,453 @@
+"""A pretrained network as a sequence of stages with cuts between them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from frostline.backbones.fingerprints import fingerprint
+from frostline.backbones.freeze.holding import original_class, release_all
+from frostline.backbones.graph.carving import Carver
+from frostline.backbones.graph.cuts import Cut, choose_taps, find_cuts, stage_paths
+from frostline.backbones.graph.ends import output_layers
+from frostline.backbones.graph.measuring import Step, find_sizes, measure
+from frostline.backbones.graph.merging import merge
+from frostline.backbones.graph.subgraphs import Part, cut_out, matching_node
+from frostline.backbones.graph.tracing import ExampleError, Traced, first_difference, trace
+from frostline.backbones.load.dispatch import Source, at_size, load_source
+from frostline.backbones.load.image_sizes import unsuited
+from frostline.backbones.taps import TapsBody
+from frostline.core.errors import BackboneError, CutError, did_you_mean
+from frostline.core.preprocessing import Preprocessing
+from frostline.core.reading_rules import ReadingRules
+
+
+class Network:
+    """A pretrained network, ready to be cut, frozen and tapped.
+
+    Attributes
+    ----------
+    name : str
+    module : Module
+        The network itself. Parts share its layers: what trains in a part trains here.
+    preprocessing : Preprocessing
+        What belongs to the weights.
+    licence : str
+        Of the weights.
+    cuts : tuple of Cut
+        Ends of stages and blocks where one tensor passes, by depth; the output is none.
+    last : Cut
+        The deepest feature map: everything above it is pooling and the old classifier.
+    taps : tuple of str
+        At most 10 cuts at stage ends up to ``last``, by depth; ``last`` is always among them.
+    feature_module : Part
+        Image to the activations at ``last``.
+    macs : int
+        Multiply-accumulates up to ``last`` for one image.
+    weights_id : str
+        SHA-256 of the weights as they were loaded.
+    notes : tuple of str
+        What a person should know about how the network was read.
+    """
+
+    def __init__(self, name: str, source: Source) -> None:
+        self.name = name
+        self.module = source.net
+        self.preprocessing: Preprocessing = source.preprocessing
+        self.licence = source.licence
+        self.example_shape = tuple(source.example.shape)
+        self._source = source
+        self._shortened_to: str | None = None
+        self._structure = _structure(source.net)
+        self._traced: Traced = trace(source.net, name, source.example)
+        sizes = find_sizes(self._traced, len(source.example))
+        self._steps: list[Step] = measure(source.net, self._traced, source.example, sizes)
+        self._parts = Carver(source.net, self._traced, sizes, self._steps)
+        self.cuts: tuple[Cut, ...] = tuple(self._find())
+        if not self.cuts:
+            raise CutError(
+                f"{name} has no place where a single tensor passes.",
+                hint="frostline.freeze(module, patterns) still works by names.",
+            )
+        self.last = self._find_last()
+        self.taps = choose_taps(self.feature_cuts)
+        self.macs = self.last.macs_before
+        self.feature_module = self._parts.between(None, [self.last.node])
+        self.weights_id = fingerprint(self.feature_module)
+        self.notes = (*source.notes, *self._traced.notes)
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path | nn.Module,
+        *,
+        example: torch.Tensor | None = None,
+        weights: Path | None = None,
+        pretrained: bool = True,
+        input_channels: int = 3,
+        preprocessing: Preprocessing | None = None,
+        size: int | None = None,
+    ) -> Network:
+        """Load a network from wherever it comes.
+
+        Parameters
+        ----------
+        source : str, Path or Module
+            A bundled network (``efficientnet_lite0``), any timm name with or without a tag
+            (``resnet50.a1_in1k``, ``timm/resnet50.a1_in1k``, ``hf-hub:OWNER/NAME``),
+            ``torchvision:NAME``, a model folder written by Frostline or by timm
+            (``local-dir:PATH``), or a module, which is used as it is (not copied).
+        example : Tensor of shape (n, channels, height, width), optional
+            Images that a module accepts; needed for modules that do not tell their input size.
+        weights : Path or None, default=None
+            Local weights for a named architecture: safetensors, a checkpoint of PyTorch, or a
+            folder with one of them.
+        pretrained : bool, default=True
+            False gives random weights.
+        input_channels : int, default=3
+            Another number adapts the first layer, see :func:`adapt_input`.
+        preprocessing : Preprocessing or None, default=None
+            What belongs to the weights of a module, when it is known.
+        size : int or None, default=None
+            Side of square images in pixels, instead of the weights' own.
+
+        Raises
+        ------
+        BackboneError
+            If it cannot be found, loaded or traced; says what would work instead.
+        """
+        found = load_source(
+            source,
+            example=example,
+            weights=weights,
+            pretrained=pretrained,
+            input_channels=input_channels,
+            preprocessing=preprocessing,
+            size=size,
+        )
+        if size is not None:
+            found = at_size(found, size, resize=False)
+        try:
+            network = cls(found.name, found)
+        except ExampleError as error:
+            if size is None or isinstance(source, nn.Module):
+                raise
+            raise unsuited(found.net, size, name=found.name, why=error.cause) from error
+        if found.keep_to is not None:
+            network._end_at(found.keep_to)
+        missing = set(network.feature_module.state_dict()) - (found.loaded or set())
+        if found.loaded is not None and missing:
+            raise BackboneError(
+                f"{source} lacks {len(missing)} tensors of {found.name} (first: {min(missing)}).",
+                hint="It was probably written by another version of timm or torchvision.",
+            )
+        return network
+
+    def copy(self) -> Network:
+        """Return an independent network with its own copy of the weights."""
+        module = copy.deepcopy(self.module)
+        source = replace(self._source, net=module)
+        if _structure(self.module) == self._structure:
+            # tracing takes a second or more, and would find the same again
+            network = copy.copy(self)
+            network.module, network._source = module, source
+            network._traced = replace(self._traced, constants=copy.deepcopy(self._traced.constants))
+            network._parts = self._parts.of(module, network._traced)
+            network.feature_module = network._parts.between(None, [self.last.node])
+            network.weights_id = fingerprint(network.feature_module)
+            return network
+        network = Network(self.name, source)
+        if network.last.name != self.last.name:
+            network._end_at(self.last.name)
+        return network
+
+    def at_size(self, size: int) -> Network:
+        """Return an independent copy that takes square images of ``size`` pixels.
+
+        Raises
+        ------
+        BackboneError, CutError
+            If the network does not accept images of that size.
+        """
+        source = replace(
+            self._source, net=copy.deepcopy(self.module), preprocessing=self.preprocessing
+        )
+        try:
+            network = Network(self.name, at_size(source, size))
+        except ExampleError as error:
+            raise unsuited(self.module, size, name=self.name, why=error.cause) from error
+        # small images may end a whole network elsewhere; one that was shortened stays so
+        if self._shortened_to is not None:
+            network._end_at(self._shortened_to)
+        return network
+
+    def read_by(self, rules: ReadingRules) -> None:
+        """Read files by these rules from now on; they are part of the preprocessing."""
+        self.preprocessing = self.preprocessing.model_copy(update={"reading": rules})
+        self._source = replace(self._source, preprocessing=self.preprocessing)
+
+    @property
+    def knows_source(self) -> bool:
+        """Whether the classifier of the old task came with the weights."""
+        return self._source.classifier
+
+    @property
+    def graph(self) -> fx.Graph:
+        """The network as a graph of its own modules, in eval mode."""
+        return self._traced.graph
+
+    @property
+    def example(self) -> torch.Tensor:
+        """A batch that the network accepts."""
+        return self._source.example
+
+    @property
+    def feature_cuts(self) -> tuple[Cut, ...]:
+        """The cuts up to ``last``: those that a new head can sit on."""
+        return self.cuts[: self.last.index + 1]
+
+    @cached_property
+    def all_cuts(self) -> tuple[Cut, ...]:
+        """Every place where one tensor passes, inside of blocks too."""
+        return tuple(self._find(everywhere=True))
+
+    def cut(self, name: str) -> Cut:
+        """Return the cut called ``name`` (or one of its aliases), wherever it lies.
+
+        Raises
+        ------
+        CutError
+            Lists the cuts that exist.
+        """
+        for cuts in (self.cuts, self.all_cuts):
+            for cut in cuts:
+                if name == cut.name or name in cut.aliases:
+                    return cut
+        names = [cut.name for cut in self.cuts]
+        shown = names if len(names) <= 24 else [*names[:12], "...", *names[-12:]]
+        inside = name in dict(self.module.named_modules())
+        reason = " Several tensors pass at its end." if inside else ""
+        raise CutError(
+            f"There is no cut {name!r} in {self.name}.{reason}",
+            hint=" ".join(
+                part
+                for part in (
+                    did_you_mean(name, [c.name for c in (*self.cuts, *self.all_cuts)]),
+                    f"Cuts, by depth: {', '.join(shown)}.",
+                )
+                if part
+            ),
+        )
+
+    def prefix(self, cut: str) -> Part:
+        """Return the part up to ``cut``: image to activations. Shares the network's layers."""
+        return self._parts.between(None, [self.cut(cut).node])
+
+    def suffix(self, cut: str, to: str | None = None) -> Part:
+        """Return the part after ``cut``, up to ``to`` or the deepest feature map.
+
+        Raises
+        ------
+        CutError
+            If ``to`` does not lie deeper than ``cut``.
+        """
+        start, end = self.cut(cut), self.last if to is None else self.cut(to)
+        if self._place(end.node) <= self._place(start.node):
+            raise CutError(f"{end.name!r} does not lie deeper than {start.name!r}.")
+        return self._parts.between(start.node, [end.node])
+
+    def split(self, cut: str) -> tuple[Part, Part]:
+        """Return the network in two parts; ``suffix(prefix(x))`` equals ``module(x)``.
+
+        The suffix reaches to the network's output, its old classifier included. Both share the
+        network's layers, and together have every entry of its state dict.
+        """
+        found = self.cut(cut)
+        return self._parts.between(None, [found.node]), self._parts.rest(found.node)
+
+    def merge(self, prefix: nn.Module, suffix: nn.Module) -> nn.Module:
+        """Return a plain copy of the network with the tensors of two parts of :meth:`split`.
+
+        Its class and its names are the network's own, so ``load_state_dict`` of the library
+        that the network came from takes its state dict.
+
+        Raises
+        ------
+        BackboneError
+            If the two do not have every tensor, or disagree on one that both have.
+        """
+        return merge(self.plain(), prefix, suffix, name=self.name)
+
+    def plain(self) -> nn.Module:
+        """Return a copy of the network as its own library knows it: nothing frozen or held."""
+        module = copy.deepcopy(self.module)
+        release_all(module)
+        return module
+
+    def body(self, taps: Sequence[str]) -> TapsBody:
+        """Return a module that gives the pooled activations at ``taps``, side by side."""
+        cuts = sorted((self.cut(name) for name in taps), key=lambda c: self._place(c.node))
+        return TapsBody(self._parts.between(None, [c.node for c in cuts], as_tuple=True), cuts)
+
+    def layers(self, after: str | None = None, to: str | None = None) -> list[str]:
+        """Name the layers between two cuts, as few names as say it exactly.
+
+        Parameters
+        ----------
+        after : str or None, default=None
+            Start behind this cut; None starts at the image.
+        to : str or None, default=None
+            End with this cut; None ends with the deepest feature map.
+        """
+        start = 0 if after is None else self._place(self.cut(after).node) + 1
+        stop = self._place((self.last if to is None else self.cut(to)).node) + 1
+        inside = self._steps[start:stop]
+        outside = {p for s in (*self._steps[:start], *self._steps[stop:]) for p in s.scopes}
+        stages = set(stage_paths(self.module, self._steps))
+        names: dict[str, None] = {}
+        for step in inside:
+            # the outermost module, from its stage down, that lies wholly inside
+            paths = [p for p in step.scopes if _at_or_below(p, stages) and p not in outside]
+            if paths:
+                names[paths[0]] = None
+        return list(names)
+
+    def norm_layers(self, to: str | None = None) -> list[str]:
+        """Names of all norm layers with weights, up to a cut."""
+        inside = tuple(self.layers(to=to))
+        return [
+            name
+            for name, layer in self.module.named_modules()
+            if "Norm" in original_class(layer).__name__
+            and list(layer.parameters(recurse=False))
+            and any(name == one or name.startswith(f"{one}.") for one in inside)
+        ]
+
+    def parameter_names(self, after: str | None = None, to: str | None = None) -> list[str]:
+        """Names of all parameters and buffers between two cuts (as for :meth:`layers`)."""
+        inside = tuple(self.layers(after, to))
+        return [
+            name
+            for name in self.feature_module.state_dict()
+            if any(name == layer or name.startswith(layer + ".") for layer in inside)
+        ]
+
+    def stages(self) -> list[str]:
+        """Names of the stages: top-level modules, the trunk replaced by its children."""
+        return stage_paths(self.module, self._steps)
+
+    def tensors_before(self, cut: str) -> tuple[set[str], set[str]]:
+        """Modules and tensors that run before ``cut``, and those that run after it."""
+        place = self._place(self.cut(cut).node)
+        before = {t for s in self._steps[: place + 1] for t in s.tensors}
+        after = {t for s in self._steps[place + 1 :] for t in s.tensors}
+        return before, after
+
+    def scopes_before(self, cut: str) -> set[str]:
+        """Paths of all modules that run before ``cut``."""
+        place = self._place(self.cut(cut).node)
+        return {path for step in self._steps[: place + 1] for path in step.scopes}
+
+    def scopes_after(self, cut: str) -> set[str]:
+        """Paths of all modules that run after ``cut``; the network itself is none of them."""
+        place = self._place(self.cut(cut).node)
+        return {path for step in self._steps[place + 1 :] for path in step.scopes}
+
+    def acts_by_mode_before(self, cut: str) -> bool:
+        """Whether a module that ``cut`` divides acts by its own mode before it."""
+        whole = self._traced.training
+        if whole is None:
+            return False
+        node = self.cut(cut).node
+        other = matching_node(self._traced, node)
+        if other is None:
+            return True
+        parts = (
+            cut_out(graph, None, [end], sizes={}).graph
+            for graph, end in ((self._traced.graph, node), (whole, other))
+        )
+        return first_difference(*parts) is not None
+
+    def _place(self, node: fx.Node) -> int:
+        return self._places[node]
+
+    @cached_property
+    def _places(self) -> dict[fx.Node, int]:
+        return {step.node: i for i, step in enumerate(self._steps)}
+
+    def _find(self, *, everywhere: bool = False) -> list[Cut]:
+        return find_cuts(
+            self.module,
+            self._steps,
+            sides=(self.example_shape[-2], self.example_shape[-1]),
+            parameters=self._count,
+            everywhere=everywhere,
+        )
+
+    def _count(self, names: Iterable[str]) -> int:
+        """Number of different parameters behind some targets of the graph."""
+        found: dict[int, int] = {}
+        for name in names:
+            if name in self._traced.constants:
+                continue
+            value: Any = self.module
+            for part in name.split("."):
+                value = getattr(value, part)
+            if isinstance(value, nn.Module):
+                found |= {id(p): p.numel() for p in value.parameters()}
+            elif isinstance(value, nn.Parameter):
+                found[id(value)] = value.numel()
+        return sum(found.values())
+
+    def _find_last(self) -> Cut:
+        """The deepest map before pooling: by ``forward_features``, else by its shape."""
+        marked = self._traced.features
+        if marked is not None and marked in self._places:
+            reached = [c for c in self.cuts if self._place(c.node) <= self._place(marked)]
+            if reached:
+                return reached[-1]
+        top = output_layers(self.module, self._traced.graph)
+        above = {i for i, s in enumerate(self._steps) if any(_reads(s, name) for name in top)}
+        maps = [c for c in self.cuts if c.is_map and self._place(c.node) < min(above, default=1e9)]
+        return maps[-1] if maps else self.cuts[-1]
+
+    def _end_at(self, name: str) -> None:
+        """Let the network end at ``name``: nothing above it is left to be used."""
+        end = self.cut(name)
+        if end not in self.cuts:
+            raise CutError(f"{name!r} is no end of a stage or block.")
+        self._shortened_to = name
+        self.last = end
+        self.cuts = self.cuts[: end.index + 1]
+        self.taps = choose_taps(self.cuts)
+        self.macs = end.macs_before
+        self.feature_module = self._parts.between(None, [end.node])
+        self.weights_id = fingerprint(self.feature_module)
+
+
+def split(module: nn.Module, cut: str, *, example: torch.Tensor | None = None) -> tuple[Part, Part]:
+    """Split any module at a cut; see :meth:`Network.split`."""
+    return Network.load(module, example=example).split(cut)
+
+
+def _structure(net: nn.Module) -> list[tuple[Any, ...]]:
+    """What a trace turns on, as far as somebody may have changed it since: layers, not weights."""
+    return [
+        (name, type(module), *(tuple(p.shape) for p in module.parameters(recurse=False)))
+        for name, module in net.named_modules(remove_duplicate=False)
+    ]
+
+
+def _reads(step: Step, path: str) -> bool:
+    return any(target == path or target.startswith(f"{path}.") for target in step.tensors)
+
+
+def _at_or_below(path: str, stages: set[str]) -> bool:
+    return any(path == stage or path.startswith(stage + ".") for stage in stages)

@@ -1,0 +1,47 @@
+"""Pooled activations at several cuts, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from frostline.backbones.graph.cuts import Cut
+from frostline.backbones.graph.subgraphs import Part
+from frostline.backbones.heads.pooling import pooled, pooled_width
+
+
+class TapsBody(nn.Module):
+    """Pooled activations at several cuts, concatenated.
+
+    Attributes
+    ----------
+    slices : dict of str to slice
+        Which columns belong to which tap.
+    width : int
+        Number of columns.
+    layouts : tuple of str
+        How the map at each cut is laid out, by depth.
+    """
+
+    def __init__(self, graph: Part, cuts: Sequence[Cut]) -> None:
+        super().__init__()
+        self.graph = graph
+        self.layouts = tuple(cut.layout for cut in cuts)
+        self.slices: dict[str, slice] = {}
+        self.width = 0
+        for cut in cuts:
+            step = pooled_width(cut.channels, cut.layout)
+            self.slices[cut.name] = slice(self.width, self.width + step)
+            self.width += step
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pooled activations of shape (n, width)."""
+        maps: Any = self.graph(x)
+        return self.pool(maps)
+
+    def pool(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Pooled activations of shape (n, width) from the maps at the cuts, by depth."""
+        return torch.cat([pooled(m, y) for m, y in zip(maps, self.layouts, strict=True)], dim=1)

@@ -1,0 +1,1 @@
+"""Frozen layers, run once: engines, passes and the cache."""

@@ -1,0 +1,293 @@
+"""Arrays kept on disk for every image, found again by the content of the image."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from frostline.compute.cache.locations import write_whole
+from frostline.core.files import sweep
+from frostline.core.progress import NullProgress, Progress
+
+#: ending of the files
+SHARD_SUFFIX = ".shard"
+_DIGEST_BYTES = 32
+_FORMAT = "frostline-arrays-2"
+
+#: rows that a full shard holds
+SHARD_ROWS = 1024
+#: more small shards than this are merged
+MAX_SMALL_SHARDS = 64
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One array that is kept for every image: its element type and its shape for one image."""
+
+    dtype: str
+    shape: tuple[int, ...] = ()
+
+
+class _DamagedShardError(Exception):
+    """A shard that is not what was once written."""
+
+
+class ImageStore:
+    """Arrays by image content, under one key.
+
+    A folder of shards, each a safetensors file with a checksum for every array. Shards are never
+    changed: every run adds its own under a name of its own, so any number of processes may read
+    and write at once, and a killed one leaves at most a temporary file behind.
+
+    Parameters
+    ----------
+    folder : Path
+        One folder for one key; what the key stands for is up to the caller.
+    fields : mapping of str to Field
+        What is kept for an image.
+    progress : Progress or None, default=None
+        Is told about damaged shards.
+    """
+
+    def __init__(
+        self, folder: Path, fields: Mapping[str, Field], *, progress: Progress | None = None
+    ) -> None:
+        self.folder = folder
+        self._fields = dict(fields)
+        self._progress: Progress = progress if progress is not None else NullProgress()
+        sweep(folder)
+
+    def get(self, digests: Sequence[str]) -> tuple[Arrays, npt.NDArray[np.bool_]]:
+        """Look up images.
+
+        Damaged shards are noted, removed and otherwise treated as if they were not there.
+
+        Parameters
+        ----------
+        digests : sequence of str
+            SHA-256 of each image's file content, in hexadecimal, no two alike.
+
+        Returns
+        -------
+        arrays : dict of str to ndarray of shape (len(digests), ...)
+            Zero where nothing was found.
+        found : ndarray of shape (len(digests),), bool
+        """
+        place = {digest: i for i, digest in enumerate(digests)}
+        found = np.zeros(len(place), dtype=np.bool_)
+        arrays = self._empty(len(place))
+        seen: set[Path] = set()
+        wanted = len(place)
+        # again while new shards turn up: another process may have merged those of the last look
+        while unseen := [path for path in self._shards() if path not in seen]:
+            seen.update(unseen)
+            for path in unseen:
+                if not wanted:
+                    return arrays, found
+                wanted -= self._take(path, place, arrays, found)
+        return arrays, found
+
+    def add(self, digests: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Keep arrays for images, in a shard of their own.
+
+        Parameters
+        ----------
+        digests : sequence of str
+        arrays : mapping of str to ndarray of shape (len(digests), ...)
+            One for each field.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written; nothing is left behind then.
+        """
+        if not digests:
+            return
+        tensors: Arrays = {
+            name: np.ascontiguousarray(arrays[name], dtype=field.dtype)
+            for name, field in self._fields.items()
+        }
+        names = np.frombuffer(bytes.fromhex("".join(digests)), dtype=np.uint8)
+        tensors["digests"] = names.reshape(len(digests), _DIGEST_BYTES)
+        write_whole(self.folder / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", packed(tensors))
+
+    def compact(self) -> None:
+        """Merge small shards when there are many; other processes notice nothing.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written; nothing is lost then.
+        """
+        full = SHARD_ROWS * sum(_bytes(field) for field in self._fields.values())
+        small = [path for path in self._shards() if _size(path) < full // 2]
+        if len(small) <= MAX_SMALL_SHARDS:
+            return
+        merged: list[Path] = []
+        rows: dict[str, Arrays] = {}
+        for path in small:
+            with self._tolerating(path), safe_open(path, framework="numpy") as shard:
+                digests = _read_digests(shard)
+                read = {name: self._read(shard, name) for name in self._fields}
+                for row, digest in enumerate(digests):
+                    rows[digest] = {name: values[row] for name, values in read.items()}
+                merged.append(path)
+            if len(rows) >= SHARD_ROWS:
+                self._replace(merged, rows)
+                merged, rows = [], {}
+        self._replace(merged, rows)
+
+    def _take(
+        self,
+        path: Path,
+        place: Mapping[str, int],
+        arrays: Arrays,
+        found: npt.NDArray[np.bool_],
+    ) -> int:
+        """Fill in what one shard has of what is still missing; return of how many images."""
+        with self._tolerating(path), safe_open(path, framework="numpy") as shard:
+            hits = [
+                (row, place[digest])
+                for row, digest in enumerate(_read_digests(shard))
+                if digest in place and not found[place[digest]]
+            ]
+            if not hits:
+                return 0
+            source, target = (list(side) for side in zip(*hits, strict=True))
+            read = {name: self._read(shard, name) for name in self._fields}
+            for name, values in read.items():
+                arrays[name][target] = values[source]
+            found[target] = True
+            # whoever makes room removes what nobody used for longest
+            with contextlib.suppress(OSError):
+                os.utime(path)
+            return len(hits)
+        return 0
+
+    def _replace(self, merged: list[Path], rows: dict[str, Arrays]) -> None:
+        """Write the rows first, then remove the shards they came from."""
+        digests = list(rows)
+        if digests:
+            self.add(
+                digests, {name: np.stack([rows[d][name] for d in digests]) for name in self._fields}
+            )
+        for path in merged:
+            _remove(path)
+
+    def _shards(self) -> list[Path]:
+        try:
+            return sorted(path for path in self.folder.iterdir() if path.suffix == SHARD_SUFFIX)
+        except OSError:
+            return []
+
+    def _empty(self, n: int) -> Arrays:
+        return {name: np.zeros((n, *f.shape), dtype=f.dtype) for name, f in self._fields.items()}
+
+    def _read(self, shard: Any, name: str) -> npt.NDArray[Any]:
+        """Return one checked array of an open shard."""
+        values = _read_checked(shard, name)
+        field = self._fields[name]
+        if values.dtype != np.dtype(field.dtype) or values.shape[1:] != field.shape:
+            raise _DamagedShardError(name)
+        return values
+
+    @contextlib.contextmanager
+    def _tolerating(self, path: Path) -> Iterator[None]:
+        """Skip a shard that is gone or cannot be opened; note and remove one that is damaged."""
+        try:
+            yield
+        except (_DamagedShardError, SafetensorError, KeyError, ValueError, TypeError):
+            self._progress.note(
+                f"A stored file was damaged and is computed again: {path.name} in {self.folder}."
+            )
+            _remove(path)
+        except OSError:
+            # another process has just merged it, or it belongs to somebody else
+            return
+
+
+def packed(arrays: Arrays) -> bytes:
+    """Return arrays as one safetensors file with a checksum for each."""
+    # the library writes other arrays as they happen to lie in memory
+    rowwise = {name: np.asarray(values, order="C") for name, values in arrays.items()}
+    checksums = {name: _checksum(values) for name, values in rowwise.items()}
+    content: bytes = save(rowwise, metadata={"format": _FORMAT, **checksums})
+    return content
+
+
+def unpacked(path: Path) -> Arrays | None:
+    """Read what :func:`packed` gave; None if it is not there, and removed if it is damaged."""
+    try:
+        with safe_open(path, framework="numpy") as shard:
+            # not the metadata of a shard but a method of the file's handle
+            return {name: _read_checked(shard, name) for name in list(shard.keys())}
+    except (_DamagedShardError, SafetensorError, KeyError, ValueError, TypeError):
+        _remove(path)
+    except OSError:
+        pass
+    return None
+
+
+def whole(path: Path) -> bool:
+    """Whether a shard is what was once written; one that is gone or unreadable counts as whole."""
+    try:
+        with safe_open(path, framework="numpy") as shard:
+            # not the metadata of a shard but a method of the file's handle
+            for name in list(shard.keys()):
+                _read_checked(shard, name)
+    except (_DamagedShardError, SafetensorError, KeyError, ValueError, TypeError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _read_digests(shard: Any) -> list[str]:
+    values = _read_checked(shard, "digests")
+    if values.dtype != np.uint8 or values.shape[1:] != (_DIGEST_BYTES,):
+        raise _DamagedShardError("digests")
+    return [row.tobytes().hex() for row in values]
+
+
+def _read_checked(shard: Any, name: str) -> npt.NDArray[Any]:
+    values: npt.NDArray[Any] = shard.get_tensor(name)
+    metadata = shard.metadata() or {}
+    if metadata.get("format") != _FORMAT or metadata.get(name) != _checksum(values):
+        raise _DamagedShardError(name)
+    return values
+
+
+def _checksum(values: npt.NDArray[Any]) -> str:
+    """Stand for the bytes, and for what they mean."""
+    meaning = zlib.crc32(f"{values.dtype.str} {values.shape}".encode())
+    content = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    return f"{zlib.crc32(content.data, meaning):08x}"
+
+
+def _bytes(field: Field) -> int:
+    return int(np.prod(field.shape, dtype=np.int64)) * np.dtype(field.dtype).itemsize
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

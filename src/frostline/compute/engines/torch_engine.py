@@ -1,0 +1,69 @@
+"""PyTorch as an engine: the reference on the CPU, and the fast one on a GPU."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import ExitStack
+from typing import Literal
+
+import numpy as np
+import torch
+
+from frostline.compute.engines.base import FrozenPart
+from frostline.compute.engines.module import UInt8Input, compute_threads, evaluating
+from frostline.core.preprocessing import FloatArray, UInt8Array
+
+_CPU_BATCH = 16
+_CUDA_BATCH = 64
+
+
+class TorchEngine:
+    """Runs a part with PyTorch in eval mode, channels-last.
+
+    Parameters
+    ----------
+    part : FrozenPart
+        On the CPU its weights are shared; on a GPU they are copied there once.
+    threads : int
+        Threads that compute on the CPU.
+    device : {"cpu", "cuda"}, default="cpu"
+    precision : {"fp32", "bf16"}, default="fp32"
+        ``fp32`` means full float32, also on GPUs that would round to fewer bits by default;
+        ``bf16`` computes convolutions and matrix products in bfloat16.
+    """
+
+    def __init__(
+        self,
+        part: FrozenPart,
+        *,
+        threads: int,
+        device: Literal["cpu", "cuda"] = "cpu",
+        precision: Literal["fp32", "bf16"] = "fp32",
+    ) -> None:
+        self.name = f"torch-{device}-{precision}"
+        self.batch = _CUDA_BATCH if device == "cuda" else _CPU_BATCH
+        module = part.module if device == "cpu" else copy.deepcopy(part.module)
+        self.lanes = 1
+        self._module = UInt8Input(module, part.preprocessing).to(device)
+        self._device = device
+        self._precision = precision
+        self._threads = threads
+
+    def run(self, batch: UInt8Array) -> FloatArray:
+        """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...)."""
+        with ExitStack() as stack:
+            stack.enter_context(compute_threads(self._threads))
+            stack.enter_context(evaluating(self._module))
+            stack.enter_context(torch.inference_mode())
+            if self._precision == "bf16":
+                stack.enter_context(torch.autocast(self._device, dtype=torch.bfloat16))
+            elif self._device == "cuda":
+                # TF32 keeps 10 of 23 bits; "fp32" promises all of them
+                stack.enter_context(
+                    torch.backends.cudnn.flags(
+                        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+                    )
+                )
+            images = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
+            result = self._module(images).float().cpu()
+        return np.ascontiguousarray(result.numpy(), dtype=np.float32)

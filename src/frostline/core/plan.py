@@ -1,0 +1,372 @@
+"""The plan as plain data: what is removed, frozen, trained and new, and the evidence for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+
+from frostline.core.errors import PlanError
+from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular, stated
+from frostline.core.notebook import card, columns, sentences, strip
+
+_FRESH = "Run 'frostline advise' to get a fresh plan."
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# ---------------------------------------------------------------- evidence, in plain types
+
+
+class SizeEvidence(_Data):
+    """How much labelled data there is. ``per_class`` is the median over classes."""
+
+    n_images: int
+    n_classes: int
+    per_class: float
+    smallest_class: int
+    largest_class: int
+    label: Literal["small", "medium", "large"]
+
+
+class LayerShift(_Data):
+    """Shift at one BatchNorm input, in squared source standard deviations (debiased)."""
+
+    layer: str
+    shift: float
+    shift_median: float
+    kl: float
+
+
+class ShiftEvidence(_Data):
+    """How far the images lie from what the network saw in pretraining, without any label.
+
+    ``distance`` is the mean of the debiased shift over depth with a bootstrap ``interval``;
+    ``relative`` is ``distance`` divided by that of ordinary photos on the network's reference
+    card (None without a card). ``kind`` says where the shift sits. ``preprocessing`` is a warning
+    that the images may have been fed wrongly, empty where nothing smells of it.
+    """
+
+    measure: str
+    n_images: int
+    distance: float
+    interval: tuple[float, float]
+    relative: float | None
+    early: float
+    middle: float
+    late: float
+    kind: Literal["none", "input", "feature", "global", "unknown"]
+    label: Literal["similar", "moderate", "different", "unknown"]
+    layers: list[LayerShift]
+    warnings: list[str] = []
+    preprocessing: str = ""
+
+
+class ProbeEvidence(_Data):
+    """Exact leave-one-out ridge on one tap, or on all taps together (``tap="all"``).
+
+    Accuracies lie in [0, 1]; ``standard_error`` belongs to ``accuracy``. ``neighbours`` is the
+    accuracy of the nearest other images' vote on the same tap, a second opinion that fits nothing
+    (None where it was not asked).
+    """
+
+    tap: str
+    dimensions: int
+    accuracy: float
+    standard_error: float
+    balanced_accuracy: float
+    mse: float
+    train_accuracy: float
+    strength: float
+    neighbours: float | None = None
+
+
+class Lookalike(_Data):
+    """The old class that a new one looks most like; ``probability`` is a mean over its images.
+
+    The old classifier is confident about anything, so this explains and decides nothing.
+    """
+
+    label: str
+    source: str
+    probability: float
+    close: bool
+
+
+class EvidenceSummary(_Data):
+    """All that the decision rests on.
+
+    ``cut_gain`` is the accuracy of the best single tap minus that of the last one, with its
+    paired standard error; ``gap`` is train minus leave-one-out accuracy of all taps;
+    ``slope`` is the accuracy gained by the last doubling of the data. ``adapted`` is the probe on
+    all taps after the norm layers' statistics were re-estimated on the training images (None
+    where that was not tried), ``adapted_gain`` its accuracy minus that of ``all_taps``, with its
+    paired standard error. ``agreement`` is Kendall's tau between ridge and nearest neighbours over
+    the single taps, from -1 to 1: how far two opinions rank the depths alike.
+    """
+
+    size: SizeEvidence
+    shift: ShiftEvidence
+    probes: list[ProbeEvidence]
+    all_taps: ProbeEvidence
+    best_tap: str
+    last_tap: str
+    cut_gain: float
+    cut_gain_error: float
+    gap: float
+    slope: float
+    headroom: float
+    chance: float
+    lookalikes: list[Lookalike] = []
+    adapted: ProbeEvidence | None = None
+    agreement: float | None = None
+    adapted_gain: float = 0.0
+    adapted_gain_error: float = 0.0
+
+
+# ---------------------------------------------------------------- what can be carried out
+
+
+class TapsHead(_Data):
+    """A closed-form or logistic head on pooled activations; the network stays frozen.
+
+    ``taps`` are cut names in order of depth; layers above the deepest one are not needed.
+    ``strength`` None means: chosen by leave-one-out on the training rows. With ``statistics``
+    "target" the BatchNorm statistics are first re-estimated on the training images, and then
+    frozen like everything else.
+    """
+
+    kind: Literal["taps_head"] = "taps_head"
+    taps: list[str] = Field(min_length=1)
+    head: Literal["ridge", "logistic"] = "ridge"
+    strength: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    class_weights: Literal["none", "balanced"] = "none"
+    statistics: Literal["source", "target"] = "source"
+
+
+class Recipe(_Data):
+    """How gradient training runs. Rates are for the head; deeper groups decay from it.
+
+    ``layer_decay`` multiplies the rate once per stage going down. ``norm_mode`` "eval" keeps
+    every norm layer at its stored statistics; "train" updates those of trained layers only.
+    ``flip`` allows horizontal mirroring. ``anchor`` pulls trained layers back to their
+    pretrained weights, as a share of the distance per unit of learning rate (L2-SP, Li et al.
+    2018, decoupled from the gradient). ``interpolate`` looks, after training, for the best point
+    on the line from the start to the trained weights (WiSE-FT, Wortsman et al. 2022). ``mixup``
+    is the parameter of the Beta distribution by which pairs of inputs are mixed (Zhang et al.
+    2018; Verma et al. 2019 for activations), 0 for none; ``noise`` the spread of what is added
+    to every input, in standard deviations of its channel.
+    """
+
+    epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=1, le=4096)
+    learning_rate: float = Field(gt=0, le=1_000)
+    head_learning_rate: float = Field(gt=0, le=1_000)
+    layer_decay: float = Field(gt=0, le=1, default=1.0)
+    weight_decay: float = Field(ge=0, le=100, default=1e-4)
+    warmup_share: float = Field(ge=0, lt=1, default=0.1)
+    label_smoothing: float = Field(ge=0, le=0.5, default=0.0)
+    class_weights: Literal["none", "balanced"] = "none"
+    augment: Literal["none", "light", "standard"] = "standard"
+    flip: bool = True
+    norm_mode: Literal["eval", "train"] = "eval"
+    validation_fraction: float = Field(ge=0, le=0.5, default=0.15)
+    patience: int = Field(ge=1, default=5)
+    anchor: float = Field(ge=0, le=1, default=0.0)
+    interpolate: bool = False
+    mixup: float = Field(ge=0, le=10, default=0.0)
+    noise: float = Field(ge=0, le=2, default=0.0)
+
+
+class SuffixTraining(_Data):
+    """Train the top of the network above a frozen prefix.
+
+    ``keep_to`` is the last layer kept (None: nothing is removed); ``freeze_to`` the last frozen
+    one. ``new_block`` puts a new 1x1 convolution block between the kept layers and the head.
+    """
+
+    kind: Literal["suffix"] = "suffix"
+    keep_to: str | None = None
+    freeze_to: str
+    new_block: bool = False
+    head_init: Literal["probe", "random"] = "probe"
+    recipe: Recipe
+
+
+class Adapters(_Data):
+    """Low-rank updates (LoRA, Hu et al. 2021) train in place of linear layers and convolutions.
+
+    Each is the product of two matrices of ``rank`` rows or columns, times ``alpha / rank``. After
+    training it is added to the weight, which until then stays frozen like everything else kept.
+    """
+
+    rank: int = Field(ge=1, le=256)
+    alpha: float = Field(gt=0, le=1024)
+
+
+def _which_part(value: object) -> str:
+    return "adapters" if isinstance(value, dict | Adapters) else "layers"
+
+
+# told apart first, so that an error names the field at fault
+_Trained = Annotated[
+    Annotated[Literal["all", "norms"], Tag("layers")] | Annotated[Adapters, Tag("adapters")],
+    Discriminator(_which_part),
+]
+
+
+class FullTraining(_Data):
+    """Train every kept layer; nothing is frozen.
+
+    With ``part`` "norms" only scale and shift of the norm layers train, and the new layers; with
+    adapters only these, and the new layers. With ``start`` "random" the pretrained weights are
+    thrown away: the reference for what they gave.
+    """
+
+    kind: Literal["full"] = "full"
+    keep_to: str | None = None
+    part: _Trained = "all"
+    start: Literal["pretrained", "random"] = "pretrained"
+    new_block: bool = False
+    head_init: Literal["probe", "random"] = "probe"
+    recipe: Recipe
+
+
+Single = Annotated[TapsHead | SuffixTraining | FullTraining, Field(discriminator="kind")]
+
+
+class Blend(_Data):
+    """Carry out several actions and average their calibrated probabilities.
+
+    On few images no race can tell good options apart, and their mistakes differ. The first member
+    is the one that led.
+    """
+
+    kind: Literal["blend"] = "blend"
+    members: list[Single] = Field(min_length=2, max_length=4)
+
+
+Action = Annotated[TapsHead | SuffixTraining | FullTraining | Blend, Field(discriminator="kind")]
+
+
+class CandidateResult(_Data):
+    """One option that was looked at. ``score`` is accuracy on training rows only, in [0, 1]."""
+
+    name: str
+    kind: Literal["taps_head", "suffix", "full", "blend"]
+    score: float | None
+    standard_error: float | None
+    seconds: float
+    stopped: str
+
+
+class NetworkResult(_Data):
+    """One network at one input size, scored by the frozen features of all depths.
+
+    ``macs`` are multiply-accumulates for one image; ``accuracy`` is leave-one-out on training
+    rows, in [0, 1].
+    """
+
+    backbone: str
+    input_size: int
+    macs: int
+    accuracy: float
+    standard_error: float
+    chosen: bool
+
+
+class Plan(_Data):
+    """What will be done, and why. Written as ``plan.json``; may be edited and passed back.
+
+    ``case`` is the textbook case (1-4) that the carried-out plan belongs to, ``prior`` what the
+    textbook alone would have said. ``input_size`` is the side of the images that the network
+    sees, in pixels (None: that of its pretraining), ``networks`` what was compared. ``removed``,
+    ``frozen``, ``trained`` and ``new`` name layers.
+    """
+
+    version: Literal[1] = 1
+    case: Literal[1, 2, 3, 4]
+    prior: str
+    strategy: Literal["auto", "head", "finetune", "cut", "full"]
+    chosen: str
+    backbone: str
+    input_size: int | None = Field(default=None, ge=16, le=2048)
+    cut: str | None
+    removed: list[str]
+    frozen: list[str]
+    trained: list[str]
+    new: list[str]
+    seed: int
+    action: Action
+    evidence: EvidenceSummary | None = None
+    networks: list[NetworkResult] = []
+    candidates: list[CandidateResult] = []
+    explanation: list[str] = []
+    estimated_seconds: float = 0.0
+
+    def to_json(self) -> str:
+        """Return the plan as indented JSON."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def _repr_html_(self) -> str:
+        """Show layers, accuracy by depth and reasons in a notebook."""
+        fates = ("frozen", "trained", "new", "removed")
+        layers = [(name, fate) for fate in fates for name in getattr(self, fate)]
+        counts = [f"{len(getattr(self, fate))} {fate}" for fate in fates if getattr(self, fate)]
+        probes = [] if self.evidence is None else [*self.evidence.probes, self.evidence.all_taps]
+        depth = ""
+        if probes:
+            depth = columns([(probe.tap, probe.accuracy) for probe in probes], top=1.0) + sentences(
+                [
+                    f" {probes[0].accuracy:.1%} at {probes[0].tap}, all together "
+                    f"{probes[-1].accuracy:.1%}"
+                ]
+            )
+        return card(
+            f"Plan: {self.chosen}",
+            [
+                ("Case", sentences([f"{self.case} of 4; the textbook says: {self.prior}"])),
+                ("Layers", f"{strip(layers)} {sentences([', '.join(counts)])}"),
+                ("By depth", depth),
+                ("Why", sentences(self.explanation)),
+            ],
+        )
+
+    @classmethod
+    def from_file(cls, path: Path) -> Plan:
+        """Read a plan that was written by Frostline and perhaps edited.
+
+        Raises
+        ------
+        PlanError
+            If the file is missing, is no JSON, or has a wrong field (which is named).
+        """
+        try:
+            content = read_regular(path, at_most=JSON_BYTES)
+        except UnfitFileError as error:
+            raise PlanError(f"Plan file {path} cannot be read: {error}.") from None
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            _check_version(path, content)
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise PlanError(
+                f"Plan file {path}: {where}: {first['msg'][0].lower()}{first['msg'][1:]}.",
+                hint=_FRESH,
+            ) from None
+
+
+def _check_version(path: Path, content: bytes) -> None:
+    """Say so if a plan is of another version than the one that is read."""
+    found, known = stated(content).get("version"), Plan.model_fields["version"].default
+    if isinstance(found, int) and found != known:
+        age = "newer" if found > known else "older"
+        raise PlanError(
+            f"Plan file {path} is of version {found}, {age} than this Frostline, which reads "
+            f"version {known}.",
+            hint="Update Frostline." if found > known else _FRESH,
+        )

@@ -1,0 +1,1 @@
+"""Labelled images: the catalog, its sources, safe decoding, duplicates, splits."""

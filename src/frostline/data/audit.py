@@ -1,0 +1,195 @@
+"""Look at the images before anything learns from them: copies, contradictions, leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.data.catalog import Catalog
+from frostline.data.decoding.value_ranges import SetValues
+from frostline.data.duplicates.copies import Copies, Groups, same
+from frostline.data.duplicates.grouping import joined, shared
+from frostline.data.duplicates.near_duplicates import COMPLETE_UP_TO
+from frostline.data.notes import sentence
+from frostline.data.understood import Understood
+from frostline.data.unseen import Unseen
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is known about the images of a catalog; paths are row names.
+
+    Attributes
+    ----------
+    class_counts : dict of str to int
+        Images of each class, all parts together.
+    exact_duplicates : list of list of str
+        Files with the same bytes.
+    near_duplicates : list of list of str
+        Files that show the same picture in other bytes (re-encoded, resized, brightened).
+    label_conflicts : list of dict
+        ``paths`` and ``labels`` of duplicates that are labelled differently; ``kind`` is
+        ``"exact"`` or ``"near"``.
+    leaks : list of dict
+        ``paths`` and ``parts`` of duplicates that the user's own parts tear apart.
+    shared_groups : list of dict
+        ``group``, ``parts`` and ``images`` of the user's groups that the parts tear apart.
+    leaked : bool ndarray of shape (n,)
+        True for rows of a given test part that have a duplicate in the other parts.
+    groups : int64 ndarray of shape (n,)
+        Rows with one number must stay together: the user's groups, exact and near-duplicates.
+    searched : {"complete", "partial", "no"}
+        Whether near-duplicates were looked for among all pairs.
+    notes : list of str
+        What a reader should know about the source and about the search itself.
+    altered_copies : list of list of str
+        Files of which one shows another mirrored, turned, shifted or cropped, as augmentation
+        leaves them. They may rightly bear different labels, such as left and right.
+    values : SetValues
+        How values that are not plain 8 bits are read.
+    unseen : Unseen or None
+        What of the pictures never reaches the model; None where nobody measured.
+    """
+
+    class_counts: dict[str, int]
+    exact_duplicates: list[list[str]]
+    near_duplicates: list[list[str]]
+    label_conflicts: list[dict[str, Any]]
+    leaks: list[dict[str, Any]]
+    shared_groups: list[dict[str, Any]]
+    leaked: npt.NDArray[np.bool_]
+    groups: npt.NDArray[np.int64]
+    searched: str = "complete"
+    notes: list[str] = field(default_factory=list)
+    altered_copies: list[list[str]] = field(default_factory=list)
+    values: SetValues = field(default_factory=SetValues)
+    unseen: Unseen | None = None
+
+    def to_json(self, catalog: Catalog) -> dict[str, Any]:
+        """Return everything but the arrays, with what the catalog left out and why."""
+        return {
+            "source": catalog.source,
+            "images": len(catalog),
+            "class_counts": self.class_counts,
+            "unreadable": [{"path": u.path, "reason": u.reason} for u in catalog.unreadable],
+            "ignored": catalog.ignored,
+            "understood": Understood.of(catalog).to_json(),
+            "exact_duplicates": self.exact_duplicates,
+            "near_duplicates": self.near_duplicates,
+            "altered_copies": self.altered_copies,
+            "near_duplicate_search": self.searched,
+            "label_conflicts": self.label_conflicts,
+            "leaks": self.leaks,
+            "shared_groups": self.shared_groups,
+            "values": self.values.to_json(),
+            "unseen": None if self.unseen is None else self.unseen.to_json(),
+            "notes": self.notes,
+        }
+
+
+def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None = None) -> Audit:
+    """Say what copies mean: conflicting labels, leaks, images that must stay together.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Readable rows only.
+    copies : Copies or None
+        What :func:`frostline.data.duplicates.copies.find_copies` found among its rows; None where
+        nobody
+        looked.
+    values : SetValues or None, default=None
+        What was measured of their values; None where nobody did.
+    """
+    n = len(catalog)
+    exact = same(enumerate(catalog.digests))
+    near: Groups = []
+    altered: Groups = []
+    searched, notes = "no", ["Near-duplicates were not looked for."]
+    if copies is not None:
+        near, altered = copies.near, copies.altered
+        searched, notes = ("complete" if copies.complete else "partial"), []
+        if not copies.complete:
+            notes.append(
+                f"With more than {COMPLETE_UP_TO:,} images, near-duplicates were looked for among "
+                "likely neighbours, not among all pairs: a few may have been missed. Mirrored, "
+                "turned and cropped copies were not looked for."
+            )
+    together = shared(joined(n, [*exact, *near, *altered]))
+    owners = same((i, row.group) for i, row in enumerate(catalog.rows) if row.group is not None)
+    leaks, leaked = _leaks(catalog, together)
+    return Audit(
+        class_counts=_class_counts(catalog),
+        exact_duplicates=[_names(catalog, group) for group in exact],
+        near_duplicates=[_names(catalog, group) for group in near],
+        altered_copies=[_names(catalog, group) for group in altered],
+        label_conflicts=[*_conflicts(catalog, exact, "exact"), *_conflicts(catalog, near, "near")],
+        leaks=leaks,
+        shared_groups=_shared(catalog, owners),
+        leaked=leaked,
+        groups=joined(n, [*owners, *together]),
+        searched=searched,
+        notes=[
+            *map(sentence, catalog.notes),
+            *notes,
+            *(values.sentences() if values else ()),
+        ],
+        values=values or SetValues(),
+    )
+
+
+def with_unseen(found: Audit, unseen: Unseen) -> Audit:
+    """Return an audit that also tells what never reaches the model."""
+    return replace(found, unseen=unseen, notes=[*found.notes, *unseen.sentences()])
+
+
+def _names(catalog: Catalog, members: Iterable[int]) -> list[str]:
+    return [catalog.rows[i].name for i in members]
+
+
+def _class_counts(catalog: Catalog) -> dict[str, int]:
+    counts = np.bincount(catalog.labels, minlength=len(catalog.classes))
+    return {name: int(count) for name, count in zip(catalog.classes, counts, strict=True)}
+
+
+def _conflicts(catalog: Catalog, groups: Iterable[list[int]], kind: str) -> list[dict[str, Any]]:
+    found = []
+    for members in groups:
+        labels = [catalog.classes[catalog.rows[i].label] for i in members]
+        if len(set(labels)) > 1:
+            found.append({"paths": _names(catalog, members), "labels": labels, "kind": kind})
+    return found
+
+
+def _leaks(
+    catalog: Catalog, copies: Iterable[list[int]]
+) -> tuple[list[dict[str, Any]], npt.NDArray[np.bool_]]:
+    leaked = np.zeros(len(catalog), dtype=bool)
+    leaks = []
+    for members in copies:
+        parts = [catalog.rows[i].part for i in members]
+        if len(set(parts)) < 2:
+            continue
+        leaks.append({"paths": _names(catalog, members), "parts": parts})
+        for member, part in zip(members, parts, strict=True):
+            leaked[member] = part == "test"
+    return leaks, leaked
+
+
+def _shared(catalog: Catalog, owners: Iterable[list[int]]) -> list[dict[str, Any]]:
+    shared = []
+    for members in owners:
+        parts = {catalog.rows[i].part for i in members}
+        if len(parts) > 1:
+            shared.append(
+                {
+                    "group": catalog.rows[members[0]].group,
+                    "parts": [part for part in ("train", "val", "test") if part in parts],
+                    "images": len(members),
+                }
+            )
+    return shared

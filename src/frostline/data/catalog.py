@@ -1,0 +1,205 @@
+"""The list of labelled images that everything else works on; plain data, no pixels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.core.errors import InputError
+from frostline.data.decoding.image_refs import Held
+from frostline.data.notes import Combinations, Lookalikes, Note, sentence
+from frostline.data.sources.left_out import LeftOut
+
+Part = Literal["train", "val", "test"]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """One labelled image.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute; just the name for an image that is in no file of its own.
+    name : str
+        What people see: the path below the source, with forward slashes, or the image's place in
+        it. Unique in a catalog.
+    label : int
+        Position in ``Catalog.classes``.
+    part : {"train", "val", "test"} or None
+        Given by the source; None when the source has no parts.
+    group : str or None
+        Images of one group are never split apart; None: a group of its own.
+    held : Held or None
+        The image itself, where it is in no file of its own.
+    """
+
+    path: Path
+    name: str
+    label: int
+    part: Part | None = None
+    group: str | None = None
+    held: Held | None = None
+
+    @property
+    def origin(self) -> Path | Held:
+        """Where the image is read from."""
+        return self.path if self.held is None else self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An image that had to be left out: its name in the source, and a short reason."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Labelled images of one source, and what was left out.
+
+    Attributes
+    ----------
+    source : str
+        The folder or table, as it was given; a description of anything else.
+    classes : tuple of str
+        In natural order; a label is a position in it.
+    rows : tuple of ImageRow
+    digests : tuple of str
+        SHA-256 of each row's content, in hexadecimal.
+    left_out : tuple of LeftOut
+        Entries of the source that are not read, by kind and file name ending.
+    unreadable : tuple of Unreadable
+        Images that were left out, with reasons.
+    on_disk : bool
+        Whether ``source`` is a path, so that a command can name it.
+    notes : tuple of Note
+        What was understood of the source beyond its plain reading.
+    special : frozenset of str
+        Digests of files that may hold values of more than 8 bits, or transparency.
+    folders : tuple of (str, str)
+        Part and name of every folder that was read as a part.
+    """
+
+    source: str
+    classes: tuple[str, ...]
+    rows: tuple[ImageRow, ...]
+    digests: tuple[str, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    on_disk: bool = True
+    notes: tuple[Note, ...] = ()
+    special: frozenset[str] = frozenset()
+    folders: tuple[tuple[Part, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        """How many entries were left out for each reason, in order of name."""
+        counts: Counter[str] = Counter()
+        for one in self.left_out:
+            counts[one.kind] += one.count
+        return dict(sorted(counts.items()))
+
+    @cached_property
+    def labels(self) -> IntArray:
+        """Labels of all rows, shape (n,), read-only."""
+        labels = np.array([row.label for row in self.rows], dtype=np.int64)
+        labels.setflags(write=False)
+        return labels
+
+    @cached_property
+    def parts(self) -> tuple[Part | None, ...]:
+        """Given parts of all rows."""
+        return tuple(row.part for row in self.rows)
+
+    def without(self, unreadable: Mapping[int, str]) -> Catalog:
+        """Return a catalog without some rows, which it remembers by name.
+
+        Parameters
+        ----------
+        unreadable : mapping of int to str
+            Row position to reason.
+        """
+        if not unreadable:
+            return self
+        kept = [i for i in range(len(self.rows)) if i not in unreadable]
+        dropped = (Unreadable(self.rows[i].name, unreadable[i]) for i in sorted(unreadable))
+        return replace(
+            self,
+            rows=tuple(self.rows[i] for i in kept),
+            digests=tuple(self.digests[i] for i in kept),
+            unreadable=(*self.unreadable, *dropped),
+        )
+
+    def only(self, wanted: Sequence[bool]) -> Catalog:
+        """Return a catalog of some rows: those for which ``wanted`` is true."""
+        if all(wanted):
+            return self
+        kept = [i for i, want in enumerate(wanted) if want]
+        return replace(
+            self,
+            rows=tuple(self.rows[i] for i in kept),
+            digests=tuple(self.digests[i] for i in kept),
+        )
+
+    def check(self) -> None:
+        """Make sure that a classifier can be fitted to these images.
+
+        Raises
+        ------
+        InputError
+            If no image is left, there is only one class, there are parts but no training part,
+            or a class has fewer than two images to learn from.
+        """
+        if not self.rows:
+            raise InputError(f"No readable image in {self.source}.", hint=self._first_reason())
+        if len(self.classes) < 2:
+            raise InputError(
+                f"All {len(self.rows)} images of {self.source} belong to one class, "
+                f"{self.classes[0]!r}; a classifier needs at least two.",
+                hint="Put every class into a folder of its own, or give it a label of its own.",
+            )
+        given = any(part is not None for part in self.parts)
+        learn = Counter(row.label for row in self.rows if row.part in (None, "train"))
+        if given and not learn:
+            raise InputError(f"The training part of {self.source} has no readable image.")
+        where = "training images" if given else "images"
+        scarce = {name: learn[i] for i, name in enumerate(self.classes) if learn[i] < 2}
+        if scarce:
+            raise InputError(
+                f"{_classes_are(list(scarce))} too few {where} in {self.source}: "
+                + ", ".join(f"{name!r} has {count}" for name, count in list(scarce.items())[:5])
+                + (" and so on" if len(scarce) > 5 else "")
+                + "; every class needs at least 2.",
+                hint=self._first_reason()
+                or self._about_names()
+                or "Add images, or remove or merge these classes.",
+            )
+
+    def _about_names(self) -> str:
+        """Names that look alike or list several classes often explain why one is small."""
+        about = (n for n in self.notes if isinstance(n, Lookalikes | Combinations))
+        return next(map(sentence, about), "")
+
+    def _first_reason(self) -> str:
+        """Unreadable images often explain what is missing."""
+        if not self.unreadable:
+            return ""
+        first = self.unreadable[0]
+        return f"{len(self.unreadable)} could not be read, the first: {first.path}: {first.reason}."
+
+
+def _classes_are(names: Sequence[str]) -> str:
+    return "1 class has" if len(names) == 1 else f"{len(names)} classes have"

@@ -1,0 +1,1 @@
+"""Copies of one image: exact, altered, shifted, rotated."""

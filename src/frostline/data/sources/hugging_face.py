@@ -1,0 +1,153 @@
+"""A dataset of the Hugging Face library: an image column and a label column."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from frostline.core.errors import InputError, SettingsError, did_you_mean
+from frostline.core.files import read_regular
+from frostline.data.decoding.image_refs import Held, HeldFile, HeldPixels
+from frostline.data.decoding.resource_limits import FILE_BYTES
+from frostline.data.listing import Found, Listing
+from frostline.data.naming import label_text, some
+from frostline.data.notes import Note, TakenColumns
+from frostline.data.sources.columns import comparable, position_of
+from frostline.data.sources.labels import read_labels
+
+#: kinds of columns that may hold labels, when none is a ClassLabel; lists hold several
+_PLAIN, _LISTS = ("Value",), ("List", "LargeList", "Sequence")
+
+
+def is_hugging_face(source: object) -> bool:
+    """Whether ``source`` looks like a dataset of that library; nothing is imported to find out."""
+    return all(hasattr(source, name) for name in ("features", "column_names", "cast_column"))
+
+
+def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
+    """List the images of a dataset; reads labels, but no image.
+
+    Parameters
+    ----------
+    dataset : datasets.Dataset
+        With one ``Image`` column, and labels in one ``ClassLabel`` column or in a column named
+        ``label``, or by another of the names that tables may give to it. Images are read
+        undecoded, so they go through Frostline's own decoder and share what is stored for files
+        of the same bytes.
+    group_by : str or None, default=None
+        Column that holds groups.
+
+    Raises
+    ------
+    InputError
+        If it is streamed, has no such columns or several of them, or labels are missing.
+    SettingsError
+        If the column ``group_by`` does not exist.
+    """
+    if not hasattr(dataset, "__len__"):
+        raise InputError(
+            "A streamed dataset cannot be read twice.",
+            hint="Load it without streaming=True.",
+        )
+    features = dict(dataset.features)
+    image, label = _image_column(features), _label_column(features)
+    plain_name = _kind(features[label]) == "ClassLabel" or comparable(label) == "label"
+    taken: list[Note] = [] if plain_name else [TakenColumns((("label", label),))]
+    if group_by is not None and group_by not in features:
+        raise SettingsError(
+            f"There is no column {group_by!r} to group by; the dataset has "
+            f"{some(list(features), limit=12)}.",
+            hint=did_you_mean(group_by, features),
+        )
+    plain = dataset.with_format(None)
+    # -1 is how that library marks images without a label
+    names = getattr(features[label], "names", None) or getattr(
+        getattr(features[label], "feature", None), "names", None
+    )
+    labels, notes = read_labels(list(plain[label]), lambda i: f"row {i}", classes=names)
+    blank = [i for i, text in enumerate(labels) if not text]
+    if blank:
+        raise InputError(
+            f"The dataset has no {label} in {some([f'row {i}' for i in blank])}.",
+            hint="Leave them out: dataset.filter(...).",
+        )
+    groups = [""] * len(labels)
+    if group_by is not None:
+        groups = [label_text(value) for value in plain[group_by]]
+    fetch = _fetcher(plain, image, features[image])
+    return Listing(
+        [
+            Found(fetch(i), f"image {i}", text, None, groups[i] or None)
+            for i, text in enumerate(labels)
+        ],
+        notes=[*taken, *notes],
+    )
+
+
+def _image_column(features: dict[str, Any]) -> str:
+    found = [name for name, feature in features.items() if _kind(feature) == "Image"]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"The dataset has {len(found)} image columns: {some(found)}.",
+            hint="Keep one: dataset.remove_columns([...]).",
+        )
+    raise InputError(
+        f"The dataset has no image column; its columns are {_described(features)}.",
+        hint="Paths become images by dataset.cast_column('path', datasets.Image()).",
+    )
+
+
+def _label_column(features: dict[str, Any]) -> str:
+    found = [name for name, feature in features.items() if _kind(feature) == "ClassLabel"]
+    for kinds in () if found else (_PLAIN, _LISTS):
+        others = [name for name, feature in features.items() if _kind(feature) in kinds]
+        at = position_of("The dataset", [comparable(name) for name in others], "label")
+        if at is not None:
+            return others[at]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"The dataset has {len(found)} label columns: {some(found)}.",
+            hint="Keep one: dataset.remove_columns([...]).",
+        )
+    raise InputError(
+        f"The dataset has no label column; its columns are {_described(features)}.",
+        hint="Name it: dataset.rename_column('...', 'label').",
+    )
+
+
+def _kind(feature: Any) -> str:
+    return type(feature).__name__
+
+
+def _described(features: dict[str, Any]) -> str:
+    return some([f"{name} ({_kind(feature)})" for name, feature in features.items()], limit=12)
+
+
+def _fetcher(plain: Any, column: str, feature: Any) -> Callable[[int], Held]:
+    """Return what makes a held image of a row's number."""
+    lock = threading.Lock()
+    images = plain.select_columns([column])
+    if getattr(feature, "mode", None):
+        # a mode that was asked for is a conversion, which only the library's own decoder does
+        return lambda i: HeldPixels(lambda: images[i][column], lock)
+    undecoded = copy.copy(feature)
+    undecoded.decode = False
+    images = images.cast_column(column, undecoded)
+
+    def content(i: int) -> bytes:
+        with lock:
+            cell = images[i][column]
+        if cell is None:
+            return b""
+        if cell["bytes"] is not None:
+            return bytes(cell["bytes"])
+        return read_regular(Path(cell["path"]), at_most=FILE_BYTES)
+
+    return lambda i: HeldFile(lambda: content(i))

@@ -1,0 +1,102 @@
+"""Divide images into training, validation and test: stratified, group-aware, stable.
+
+Who goes where depends on the seed and on what is in the files, never on their order or names,
+so a split survives renaming, and adding images moves few of the old ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.core.errors import InputError
+from frostline.data.catalog import Catalog
+from frostline.data.splitting.stratified import separable, stratified_folds, stratified_holdout
+
+__all__ = ["Split", "make_split", "stratified_folds", "stratified_holdout"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row positions, each array in ascending order.
+
+    Attributes
+    ----------
+    method : {"given", "held-out", "cross-validation"}
+        How the test images come about.
+    train : int64 ndarray
+    validation : int64 ndarray
+        Only a validation part given by the user; may be empty.
+    test : int64 ndarray
+        Empty for cross-validation.
+    """
+
+    method: Literal["given", "held-out", "cross-validation"]
+    train: IntArray
+    validation: IntArray
+    test: IntArray
+
+
+def make_split(
+    catalog: Catalog,
+    groups: npt.ArrayLike,
+    *,
+    test_fraction: float,
+    seed: int,
+    cross_validate_below: int = 500,
+) -> Split:
+    """Choose how a catalog is evaluated, and on which rows.
+
+    A given test part always wins and is never altered. Otherwise the test images come from the
+    rows that are not given as validation: held out, or cross-validated if there are fewer than
+    ``cross_validate_below``.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    groups : array_like of shape (n,), int
+        Rows with one number stay together (``Audit.groups``).
+    test_fraction : float in (0, 1)
+    seed : int
+    cross_validate_below : int, default=500
+
+    Raises
+    ------
+    InputError
+        If no class has images in two groups, so that nothing can be held out, or if all images
+        are in one.
+    """
+    grouping = np.asarray(groups, dtype=np.int64)
+    empty = np.empty(0, dtype=np.int64)
+    parts = np.array([part or "" for part in catalog.parts], dtype=object)
+    validation = np.flatnonzero(parts == "val").astype(np.int64)
+    learn = np.flatnonzero((parts == "train") | (parts == "")).astype(np.int64)
+    test = np.flatnonzero(parts == "test").astype(np.int64)
+    if len(test):
+        return Split("given", learn, validation, test)
+    labels, digests = catalog.labels[learn], [catalog.digests[i] for i in learn]
+    inseparable = InputError(
+        "Every class consists of a single group, so nothing can be held out for testing.",
+        hint="Groups must be finer than classes; look at group_by and the duplicates.",
+    )
+    if len(learn) > 1 and len(np.unique(grouping[learn])) == 1:
+        raise InputError(
+            f"All {len(learn):,} images are copies of one picture or belong to one group, so "
+            "nothing can be held out for testing, and nothing told apart.",
+            hint="Look at the files, at group_by and at the duplicates.",
+        )
+    if not separable(labels, grouping[learn]):
+        raise inseparable
+    if len(learn) < cross_validate_below:
+        return Split("cross-validation", learn, validation, empty)
+    rest, held = stratified_holdout(
+        labels, grouping[learn], digests, fraction=test_fraction, seed=seed
+    )
+    if not len(held):
+        raise inseparable
+    return Split("held-out", learn[rest], validation, learn[held])

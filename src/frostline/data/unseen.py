@@ -1,0 +1,311 @@
+"""What of the pictures never reaches the model: ends that are cropped, further pages, blanks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from frostline.core.preprocessing import Preprocessing, UInt8Array
+from frostline.data.catalog import Catalog
+from frostline.data.naming import some
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+#: paths that a finding names
+_EXAMPLES = 5
+#: mean share lost beyond what a square picture loses, from which it is said
+_SAID = 0.1
+#: an image that loses more of itself is said by itself
+_HALF = 0.5
+#: share lost beyond a square's, from which an image loses much; so for a whole set, on average
+_MUCH = 1 / 3
+_WHITE = (255, 255, 255)
+
+
+class Blank(IntEnum):
+    """Where a picture has one colour throughout."""
+
+    NO = 0
+    #: in the middle, where the model looks, but not everywhere
+    MIDDLE = 1
+    WHOLE = 2
+    WHITE = 3
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What was measured of every image of a catalog, in its order.
+
+    Attributes
+    ----------
+    sizes : ndarray of shape (n, 2), int64
+        Width and height, upright.
+    pages : ndarray of shape (n,), int64
+    blank : ndarray of shape (n,), int64
+        Values of :class:`Blank`.
+    """
+
+    sizes: IntArray
+    pages: IntArray
+    blank: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class CropLoss:
+    """What the centre crop cuts off.
+
+    Attributes
+    ----------
+    images : int
+    mean : float
+        Share of a picture's area that is cut off, on average.
+    square : float
+        The same for a square picture.
+    much : int
+        Images that lose over a third of their area more than a square one.
+    half : int
+        Images that lose more than half of their area to their shape.
+    longest : str
+        The image that loses most.
+    width, height : int
+        Its size.
+    most : float
+        Its share that is cut off.
+    """
+
+    images: int
+    mean: float
+    square: float
+    much: int
+    half: int
+    longest: str
+    width: int
+    height: int
+    most: float
+
+    @property
+    def matters(self) -> bool:
+        """Whether a reader should know."""
+        return self.mean - self.square > _SAID or self.half > 0
+
+    @property
+    def grave(self) -> bool:
+        """Whether it should worry: ordinary photographs lose less."""
+        return self.mean - self.square > _MUCH
+
+    @property
+    def sentence(self) -> str:
+        """What is cut off."""
+        said = (
+            f"The model looks at the middle square of a picture: {self.mean:.0%} of the area of "
+            f"these pictures is never seen, where square ones lose {self.square:.0%}."
+        )
+        if self.much:
+            one = self.much == 1
+            said += (
+                f" {self.much:,} of {self.images:,} {'loses' if one else 'lose'} over a third "
+                "more than that."
+            )
+        return (
+            f"{said} The longest, {some([self.longest])} ({self.width:,} x {self.height:,}), loses "
+            f"{self.most:.0%}. If what matters lies at the ends, cut it out or make the pictures "
+            "square before."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BlankPictures:
+    """Pictures of one colour.
+
+    Attributes
+    ----------
+    count : int
+        Those that are blank where the model looks.
+    middle : int
+        Those of them that are not blank elsewhere.
+    white : int
+        Those of them that are white throughout.
+    pages : int
+        Those of them whose files have several pages.
+    images : int
+        Of the catalog.
+    examples : tuple of str
+    """
+
+    count: int
+    middle: int
+    white: int
+    pages: int
+    images: int
+    examples: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """Which they are, and what may have made them so."""
+        one = self.count == 1
+        said = (
+            f"{self.count:,} of {self.images:,} pictures {'shows' if one else 'show'} one colour "
+            f"and nothing else as the model sees {'it' if one else 'them'}: "
+            f"{_listed(self.examples, self.count)}."
+        )
+        if self.middle:
+            others = self.count != self.middle
+            said += (
+                f" {f'{self.middle:,} of them show' if others else 'There is'} something at "
+                "the ends, which the model never sees."
+            )
+        if self.pages:
+            said += (
+                f" {self.pages:,} of these files {'has' if self.pages == 1 else 'have'} several "
+                "pages, and only the first is read."
+            )
+        if self.white == self.count:
+            said += (
+                " All of these are white. Transparent pictures are laid on white, where white "
+                "drawings disappear: save them on another ground."
+            )
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralPages:
+    """Files with several pages of one size, of which the first alone is read."""
+
+    files: int
+    pages: int
+    examples: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """How many there are."""
+        files = "1 file holds" if self.files == 1 else f"{self.files:,} files hold"
+        return (
+            f"{files} several pages, {self.pages:,} in all, and only the first page of each is "
+            f"read: {_listed(self.examples, self.files)}. Save pages that are pictures of their "
+            "own as files of their own."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """All of it; None where there is nothing of a kind.
+
+    Attributes
+    ----------
+    crop : CropLoss
+    blank : BlankPictures or None
+    pages : SeveralPages or None
+    """
+
+    crop: CropLoss
+    blank: BlankPictures | None = None
+    pages: SeveralPages | None = None
+
+    def sentences(self) -> list[str]:
+        """Say what a reader should know; nothing where all is seen."""
+        said = [one.sentence for one in (self.blank, self.pages) if one is not None]
+        return [*said, self.crop.sentence] if self.crop.matters else said
+
+    def warnings(self) -> list[str]:
+        """Say what must be known before an accuracy is believed."""
+        said = [] if self.blank is None else [self.blank.sentence]
+        return [*said, self.crop.sentence] if self.crop.grave else said
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as JSON types."""
+        return asdict(self)
+
+
+def blankness(image: Image.Image, pixels: UInt8Array) -> Blank:
+    """Return whether a whole RGB image, or what a model sees of it, is of one colour.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+    pixels : ndarray of shape (size, size, 3), uint8
+        What the model sees.
+    """
+    colour = pixels[0, 0]
+    # the first row tells for nearly all pictures
+    if (pixels[0] != colour).any() or (pixels != colour).any():
+        return Blank.NO
+    if any(low != high for low, high in image.getextrema()):  # type: ignore[misc]
+        return Blank.MIDDLE
+    return Blank.WHITE if tuple(colour.tolist()) == _WHITE else Blank.WHOLE
+
+
+def shares_seen(sizes: IntArray, preprocessing: Preprocessing) -> FloatArray:
+    """Return which share of its width and of its height a model sees of each image, (n, 2).
+
+    What it sees is a square around the middle.
+    """
+    side = preprocessing.size / preprocessing.resize_to * sizes.min(axis=1, keepdims=True)
+    found: FloatArray = side / sizes
+    return found
+
+
+def find_unseen(catalog: Catalog, facts: PictureFacts, preprocessing: Preprocessing) -> Unseen:
+    """Find what of the pictures of a catalog never reaches the model.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Readable rows only.
+    facts : PictureFacts
+        Of its rows.
+    preprocessing : Preprocessing
+    """
+    blank = np.flatnonzero(facts.blank != Blank.NO)
+    several = np.flatnonzero(facts.pages > 1)
+    return Unseen(
+        _crop(catalog, facts.sizes, preprocessing),
+        BlankPictures(
+            count=len(blank),
+            middle=int((facts.blank == Blank.MIDDLE).sum()),
+            white=int((facts.blank == Blank.WHITE).sum()),
+            pages=int((facts.pages[blank] > 1).sum()),
+            images=len(catalog),
+            examples=_examples(catalog, blank),
+        )
+        if len(blank)
+        else None,
+        SeveralPages(len(several), int(facts.pages[several].sum()), _examples(catalog, several))
+        if len(several)
+        else None,
+    )
+
+
+def _crop(catalog: Catalog, sizes: IntArray, preprocessing: Preprocessing) -> CropLoss:
+    lost = 1.0 - shares_seen(sizes, preprocessing).prod(axis=1)
+    square = 1.0 - (preprocessing.size / preprocessing.resize_to) ** 2
+    longest = int(lost.argmax())
+    width, height = sizes[longest].tolist()
+    return CropLoss(
+        images=len(lost),
+        mean=float(lost.mean()),
+        square=square,
+        much=int((lost - square > _MUCH).sum()),
+        # a model that looks at less than half of a square picture is not for the shape to answer
+        half=int(((lost > _HALF) & (lost - square > _SAID)).sum()),
+        longest=catalog.rows[longest].name,
+        width=width,
+        height=height,
+        most=float(lost[longest]),
+    )
+
+
+def _examples(catalog: Catalog, rows: IntArray) -> tuple[str, ...]:
+    return tuple(catalog.rows[row].name for row in rows[:_EXAMPLES])
+
+
+def _listed(examples: Sequence[str], count: int) -> str:
+    """Name some, and how many more there are."""
+    more = count - len(examples)
+    return some(examples) + (f" and {more:,} more" if more else "")

@@ -1,0 +1,312 @@
+"""From a PyTorch module to one ONNX file: any uint8 image in, probabilities out."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper
+
+from frostline.core.errors import EngineError
+from frostline.core.files import replacing
+from frostline.core.preprocessing import Preprocessing, UInt8Array
+from frostline.onnx_graph.builder import GraphBuilder
+from frostline.onnx_graph.ood_graph import add_unfamiliarity
+from frostline.onnx_graph.prepared import on_canvas
+from frostline.onnx_graph.preprocessing_graph import OPSET, add_preprocessing, add_softmax
+from frostline.onnx_graph.session import (
+    INPUT,
+    OUTPUT,
+    UNFAMILIARITY,
+    Answers,
+    answers,
+    open_session,
+)
+from frostline.stats.ood import Familiarity
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: difference of a probability that is always accepted between PyTorch and the exported file, for
+#: images that have the network's size already
+TOLERANCE = 1e-4
+#: roundings of float32, one after the other, that deep networks add up to
+_ROUNDINGS = 256
+#: beyond this a difference is a fault of the export, whatever the size of the logits
+MOST_TOLERANCE = 1e-2
+#: a model whose file is further off than this is not delivered, even if it names the same classes
+MOST_DELIVERED = 5e-2
+#: largest accepted difference of an unfamiliarity, as a share of it
+UNFAMILIARITY_TOLERANCE = 5e-3
+
+_FEATURES = "network/features"
+
+
+class ExportDifferenceError(EngineError):
+    """An exported file that computes other probabilities than PyTorch.
+
+    Attributes
+    ----------
+    difference : float
+        Largest absolute one of a probability.
+    same_classes : bool
+        Whether the likeliest class is the same for every image.
+    """
+
+    def __init__(self, difference: float, accepted: float, *, same_classes: bool) -> None:
+        super().__init__(
+            f"The exported model differs from PyTorch by {difference:.2g} in a probability; "
+            f"at most {accepted:.0e} is accepted.",
+            hint="Please report the backbone's name.",
+        )
+        self.difference = difference
+        self.same_classes = same_classes
+
+
+#: protocol buffers end at 2 GiB; the graph itself needs a little of it
+MAX_BYTES = 2**31 - 2**24
+
+
+def export_onnx(
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    temperature: float,
+    path: Path,
+    *,
+    classes: Sequence[str] = (),
+    familiarity: Familiarity | None = None,
+) -> None:
+    """Write a classifier as one self-contained ONNX file.
+
+    Input ``image``: uint8 RGB, H x W x 3 or N x H x W x 3, any H and W. Output
+    ``probabilities``: float32, N x C (N is 1 for a single image). Where it is known what is
+    familiar, a second output ``unfamiliarity``: float32, N; above 1 an image is unlike those of
+    training, and the probabilities are the same bits with it or without. Resizing, cropping,
+    normalising, temperature and softmax are part of the graph. The metadata of the file hold
+    ``classes`` and ``preprocessing`` as JSON.
+
+    Resizing differs from Pillow's by one grey level at few pixels, so probabilities for raw
+    images may differ from :class:`~frostline.model.model.Model` by some ten-thousandths.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Normalised float32 images (N, 3, size, size) to logits (N, C). Exported as in eval mode,
+        and left in the mode it was in.
+    preprocessing : Preprocessing
+    temperature : float
+        Positive; logits are divided by it.
+    path : Path
+        Replaced when the export has succeeded.
+    classes : sequence of str, default=()
+        Names of the C classes, for the metadata.
+    familiarity : Familiarity or None, default=None
+        On the input of the module's head, see :func:`frostline.backbones.heads.head_input.head_of`.
+
+    Raises
+    ------
+    EngineError
+        If the module has an operation that ONNX lacks, is too large for one file, has another
+        number of outputs than there are ``classes``, or no head for ``familiarity``.
+    """
+    before, after = GraphBuilder("before"), GraphBuilder("after")
+    add_preprocessing(before, INPUT, preprocessing, "before/normalised")
+    found = _watched(module, familiarity)
+    names = ["network/logits"] if familiarity is None else ["network/logits", _FEATURES]
+    model = _trace(found, preprocessing.size, "before/normalised", names)
+    add_softmax(after, "network/logits", temperature, OUTPUT)
+    if familiarity is not None:
+        add_unfamiliarity(after, _FEATURES, familiarity, UNFAMILIARITY)
+
+    graph = model.graph
+    n_outputs = graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    if classes and n_outputs != len(classes):
+        raise EngineError(f"The network has {n_outputs} outputs for {len(classes)} classes.")
+    network = list(graph.node)
+    del graph.node[:], graph.input[:], graph.output[:]
+    graph.name = "frostline"
+    graph.node.extend([*before.nodes, *network, *after.nodes])
+    graph.initializer.extend([*before.constants, *after.constants])
+    # no declared rank: that is how one graph takes both one image and a batch
+    graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, None))
+    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", n_outputs]))
+    if familiarity is not None:
+        graph.output.append(helper.make_tensor_value_info(UNFAMILIARITY, TensorProto.FLOAT, ["N"]))
+    helper.set_model_props(
+        model,
+        {
+            "classes": json.dumps(list(classes), ensure_ascii=False),
+            "preprocessing": preprocessing.model_dump_json(),
+        },
+    )
+    with replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+
+
+def verify_onnx(
+    path: Path,
+    module: nn.Module,
+    preprocessing: Preprocessing,
+    temperature: float,
+    images: UInt8Array,
+    *,
+    familiarity: Familiarity | None = None,
+    threads: int = 1,
+) -> float:
+    """Compare an exported file with the module it came from.
+
+    Parameters
+    ----------
+    path : Path
+    module, preprocessing, temperature, familiarity
+        As given to :func:`export_onnx`.
+    images : ndarray of shape (n, size, size, 3), uint8
+        Prepared images; at least two show that the batch is free.
+    threads : int, default=1
+
+    Returns
+    -------
+    float
+        Largest absolute difference of a probability, at most what :func:`tolerance_for` allows.
+
+    Raises
+    ------
+    ExportDifferenceError
+        If the difference is larger.
+    EngineError
+        If an unfamiliarity differs by more than half a percent, or the file cannot be run.
+    """
+    import torch
+
+    session = open_session(path, threads=threads)
+    given = answers(session, on_canvas(images, preprocessing))
+    found = given.probabilities
+    watched = _watched(module, familiarity)
+    with torch.inference_mode(), _eval_mode(watched):
+        batch = torch.from_numpy(preprocessing.normalise(images)).to(_device(module))
+        outputs = watched(batch)
+        logits = (outputs if familiarity is None else outputs[0]).double()
+        expected = torch.softmax(logits / temperature, dim=-1).cpu().numpy()
+        if familiarity is not None:
+            _compare(given, familiarity.scores(outputs[1].float().cpu().numpy()))
+    if found.shape != expected.shape:
+        raise EngineError(
+            f"The exported model gives {found.shape} probabilities, PyTorch {expected.shape}."
+        )
+    difference = float(np.abs(found - expected).max(initial=0.0))
+    accepted = tolerance_for(float(logits.abs().max()) if logits.numel() else 0.0, temperature)
+    # written so that NaN fails as well
+    if not difference <= accepted:
+        same = bool((found.argmax(axis=1) == expected.argmax(axis=1)).all())
+        raise ExportDifferenceError(difference, accepted, same_classes=same)
+    return difference
+
+
+def tolerance_for(largest_logit: float, temperature: float) -> float:
+    """Return how far two right computations of a probability in float32 may lie apart.
+
+    A logit z is a sum whose terms are rounded: after k roundings it is off by up to k times eps
+    times ``|z|``, with eps = 2^-23. Softmax passes on at most half of a change of z / T, as each
+    row of its Jacobian, diag(p) - p p^T, adds up to 2 p (1 - p) <= 1/2. So a probability is off by
+    up to k eps ``|z|`` / (2 T), with k = 256 for the chains of layers in use.
+
+    Parameters
+    ----------
+    largest_logit : float
+        Largest absolute one, before the temperature.
+    temperature : float
+        Positive.
+
+    Returns
+    -------
+    float
+        Between :data:`TOLERANCE` and :data:`MOST_TOLERANCE`.
+    """
+    eps = float(np.finfo(np.float32).eps)
+    bound = _ROUNDINGS * eps * largest_logit / (2 * temperature)
+    return min(max(TOLERANCE, bound), MOST_TOLERANCE) if np.isfinite(bound) else MOST_TOLERANCE
+
+
+def _watched(module: nn.Module, familiarity: Familiarity | None) -> nn.Module:
+    """Let the module give its head's input as well, where somebody wants it."""
+    if familiarity is None:
+        return module
+    from frostline.backbones.heads.head_input import WithHeadInput, head_of
+
+    head = head_of(module)
+    if head is None or head.in_features != familiarity.width:
+        raise EngineError("What is familiar does not fit the head of this network.")
+    return WithHeadInput(module, head)
+
+
+def _compare(given: Answers, expected: npt.NDArray[np.float64]) -> None:
+    """Raise if the exported file finds other images unfamiliar than PyTorch does."""
+    found = given.unfamiliarity
+    if found is None or found.shape != expected.shape:
+        raise EngineError("The exported model does not say how unfamiliar images are.")
+    off = float((np.abs(found - expected) / np.maximum(expected, 0.1)).max(initial=0.0))
+    if not off <= UNFAMILIARITY_TOLERANCE:
+        raise EngineError(
+            f"The exported model differs from PyTorch by {off:.2g} of an unfamiliarity; at most "
+            f"{UNFAMILIARITY_TOLERANCE:.0e} is accepted.",
+            hint="Please report the backbone's name.",
+        )
+
+
+def _trace(module: nn.Module, size: int, source: str, targets: Sequence[str]) -> onnx.ModelProto:
+    """Turn the module alone into an ONNX model."""
+    import torch
+
+    from frostline.compute.engines.quiet import quiet_exporter
+
+    held = sum(t.numel() * t.element_size() for t in module.state_dict().values())
+    if held > MAX_BYTES:
+        raise EngineError(
+            f"The network has {held / 2**30:.1f} GiB of weights; an ONNX file holds at most 2.",
+            hint="Use a smaller backbone.",
+        )
+    # two images: with a single one, operations that squeeze would fix the batch
+    example = torch.zeros(2, 3, size, size, device=_device(module))
+    try:
+        # the exporter talks about itself and about constants of the trace, not about the model
+        with quiet_exporter(), _eval_mode(module):
+            written: Any = io.BytesIO()
+            torch.onnx.export(
+                module,
+                (example,),
+                written,
+                input_names=[source],
+                output_names=list(targets),
+                dynamic_axes={name: {0: "N"} for name in (source, *targets)},
+                opset_version=OPSET,
+                # several times faster than the newer exporter, and needs nothing else installed
+                dynamo=False,
+            )
+            return onnx.load_model_from_string(written.getvalue())
+    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
+        raise EngineError(
+            f"The network cannot be written as ONNX: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _device(module: nn.Module) -> Any:
+    return next((t.device for t in module.state_dict().values()), None)
+
+
+@contextmanager
+def _eval_mode(module: nn.Module) -> Iterator[None]:
+    """Eval mode inside; afterwards every submodule is in the mode it was in."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True

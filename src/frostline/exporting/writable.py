@@ -1,0 +1,97 @@
+"""Whether a network can be written as ONNX at all: asked before anything is computed with it."""
+
+from __future__ import annotations
+
+import io
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from frostline.backbones.graph.tracer import evaluating
+from frostline.backbones.load.bundled import BUNDLED
+from frostline.backbones.network import Network
+from frostline.compute.cache.fits import kept
+from frostline.compute.cache.locations import key_of
+from frostline.compute.cache.store import Arrays
+from frostline.compute.engines.quiet import quiet_exporter
+from frostline.core.errors import BackboneError
+from frostline.exporting.model_onnx import MAX_BYTES
+from frostline.onnx_graph.preprocessing_graph import OPSET
+
+_REASON = "reason"
+
+
+def check_writable(network: Network, *, cut: str | None = None) -> None:
+    """Refuse a network that no model file could hold.
+
+    The layers are traced without their weights, in a few tenths of a second, and only once for
+    a network and size: what was found is kept. Bundled networks are known to be fine.
+
+    Parameters
+    ----------
+    network : Network
+    cut : str or None, default=None
+        Where it will end; None is the deepest feature map.
+
+    Raises
+    ------
+    BackboneError
+        Names the operation that ONNX lacks, or the size that it cannot hold.
+    """
+    if network.name in BUNDLED:
+        return
+    part = network.feature_module if cut is None else network.prefix(cut)
+    held = sum(t.numel() * t.element_size() for t in part.state_dict().values())
+    if held > MAX_BYTES:
+        raise BackboneError(
+            f"{network.name} has {held / 2**30:.1f} GiB of weights; a model is written as ONNX, "
+            "which holds at most 2.",
+            hint="Use a smaller network.",
+        )
+    key = key_of(
+        "writable as ONNX",
+        str(network.graph),
+        str(network.example_shape),
+        str(part),
+        str(OPSET),
+        *(version(package) for package in ("torch", "timm", "torchvision")),
+    )
+    reason = kept(key, lambda: _obstacle(part, network.example_shape), pack=_packed, unpack=_text)
+    if reason:
+        raise BackboneError(
+            f"{network.name} for images of {network.example_shape[-1]} pixels cannot be written "
+            f"as ONNX, as every model is: {reason}.",
+            hint="Use another network, or the size that it was made for (leave --input-size out).",
+        )
+
+
+def _obstacle(part: torch.nn.Module, shape: tuple[int, ...]) -> str:
+    """Return why the exporter refuses a part; empty if it does not."""
+    written: Any = io.BytesIO()
+    try:
+        with quiet_exporter(), evaluating(part), torch.no_grad():
+            torch.onnx.export(
+                part,
+                # two images: a single one is its own kind of batch
+                (torch.zeros(2, *shape[1:]),),
+                written,
+                input_names=["images"],
+                dynamic_axes={"images": {0: "n"}},
+                opset_version=OPSET,
+                export_params=False,
+                do_constant_folding=False,
+                dynamo=False,
+            )
+    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
+        return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+    return ""
+
+
+def _packed(reason: str) -> Arrays:
+    return {_REASON: np.frombuffer(reason.encode(), dtype=np.uint8)}
+
+
+def _text(arrays: Arrays) -> str:
+    return arrays[_REASON].tobytes().decode()

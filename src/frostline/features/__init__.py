@@ -1,1 +1,0 @@
-"""Frozen work, done once: engines, passes and the store."""

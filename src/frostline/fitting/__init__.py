@@ -1,0 +1,1 @@
+"""One fit: prepare, decide, train, assess, finish."""

@@ -1,0 +1,145 @@
+"""How good the procedure is: on the held-out part, or by cross-validation of the whole of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.compute.moments import chosen_rows
+from frostline.core.plan import TapsHead
+from frostline.data.splitting.split import Split, stratified_folds
+from frostline.fitting.procedure import Fitted, Task, fit_once
+from frostline.stats.calibration import softmax
+from frostline.stats.expected import Expected, expected_accuracy
+from frostline.stats.intervals import effective_count
+from frostline.training.familiar import unfamiliarity_of
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+#: closed-form fits are cheap, so they have many folds, but never more than a class has images:
+#: a fold that holds more than its share of a class is judged by a model that knows too few of it
+_CLOSED_FORM_FOLDS = (5, 10)
+#: gradient training is refitted on fewer
+TRAINED_FOLDS = 3
+#: held-out images that are scored for how unfamiliar they are, at most
+_MOST_SCORED = 2000
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """Probabilities for images that did not teach the model that gave them.
+
+    ``rows`` are catalog rows, ``probabilities`` has shape (len(rows), n_classes);
+    ``frozen_verified`` tells whether every fit left its frozen part as it was. ``expected`` is
+    what the delivered model should reach, which learned from more images than those judged.
+    ``uncalibrated`` are the probabilities without the temperature; ``unknown_share`` is the share
+    of images that the model would call unknown, None where no image was held out for that.
+    """
+
+    method: Literal["given", "held-out", "cross-validation"]
+    rows: IntArray
+    probabilities: FloatArray
+    uncalibrated: FloatArray
+    folds: int
+    frozen_verified: bool
+    expected: Expected
+    unknown_share: float | None = None
+
+
+def assess(
+    task: Task, split: Split, fitted: Fitted, *, checkpoint_dir: Path | None = None
+) -> Assessed:
+    """Judge ``fitted``, or without a test part the procedure that made it.
+
+    Trainings of folds keep their state in ``checkpoint_dir``, and go on from there.
+    """
+    if split.method != "cross-validation":
+        logits = fitted.logits(task.store, split.test)
+        probabilities = softmax(logits, fitted.temperature)
+        right = probabilities.argmax(axis=1) == task.labels[split.test]
+        return Assessed(
+            method=split.method,
+            rows=split.test,
+            probabilities=probabilities,
+            uncalibrated=softmax(logits),
+            folds=1,
+            frozen_verified=fitted.trained.frozen_verified,
+            expected=expected_accuracy(
+                int(right.sum()),
+                len(split.test),
+                count=effective_count(right, task.groups[split.test]),
+            ),
+            unknown_share=_unknown_share(task, fitted, split.test),
+        )
+    return _cross_validate(task, split, fitted, checkpoint_dir)
+
+
+def _unknown_share(task: Task, fitted: Fitted, rows: IntArray) -> float | None:
+    """Share of held-out images that the model would call unknown."""
+    if fitted.familiar is None or not len(rows):
+        return None
+    some = chosen_rows(task.store.catalog.digests, rows, _MOST_SCORED)
+    return float(np.mean(unfamiliarity_of(fitted.familiar, fitted.trained, task.store, some) > 1.0))
+
+
+def _cross_validate(
+    task: Task, split: Split, fitted: Fitted, checkpoint_dir: Path | None
+) -> Assessed:
+    """Repeat the procedure without each fold in turn.
+
+    Heads in closed form are decided anew on every fold. Gradient training is decided once, on
+    all rows, and refitted on fewer folds, since deciding it anew costs as much as training.
+    """
+    rows = split.train
+    closed = isinstance(fitted.plan.action, TapsHead)
+    smallest = int(np.bincount(task.labels[rows], minlength=task.n_classes).min())
+    fewest, most = _CLOSED_FORM_FOLDS
+    n_folds = min(max(smallest, fewest), most) if closed else TRAINED_FOLDS
+    known = fitted.plan.evidence
+    if isinstance(fitted.plan.action, TapsHead) and fitted.plan.action.statistics == "target":
+        # every fold runs all its images through a network with statistics of its own
+        n_folds = fewest
+    elif known is not None:
+        # what was not chosen with all images is not measured again without some of them
+        known = known.model_copy(update={"adapted": None})
+    settings = task.settings
+    if closed and settings.strategy == "auto":
+        settings = settings.model_copy(update={"effort": "fast", "budget": None})
+    inner = replace(task, settings=settings)
+    digests = [task.store.catalog.digests[row] for row in rows]
+    folds = stratified_folds(
+        task.labels[rows], task.groups[rows], digests, n_folds=n_folds, seed=settings.seed
+    )
+    probabilities = np.zeros((len(rows), task.n_classes))
+    uncalibrated = np.zeros_like(probabilities)
+    verified = fitted.trained.frozen_verified
+    with task.progress.task("cross-validation", len(folds)) as bar:
+        for number, (learn, judge) in enumerate(folds):
+            fold = fit_once(
+                inner.quietly(),
+                rows[learn],
+                plan=None if closed and not task.given_plan else fitted.plan,
+                known=known,
+                checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / str(number),
+            )
+            logits = fold.logits(task.store, rows[judge])
+            probabilities[judge] = softmax(logits, fold.temperature)
+            uncalibrated[judge] = softmax(logits)
+            verified = verified and fold.trained.frozen_verified
+            bar.advance()
+    right = probabilities.argmax(axis=1) == task.labels[rows]
+    expected = expected_accuracy(
+        int(right.sum()),
+        len(rows),
+        count=effective_count(right, task.groups[rows]),
+        share=float(np.mean([len(learn) for learn, _ in folds])) / len(rows),
+        slope=0.0 if fitted.plan.evidence is None else fitted.plan.evidence.slope,
+    )
+    return Assessed(
+        "cross-validation", rows, probabilities, uncalibrated, len(folds), verified, expected
+    )

@@ -1,0 +1,288 @@
+"""Fit and advise, as short sentences; everything they say lives in the rooms below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from frostline.compute.kept_copies import copies_of
+from frostline.compute.passes import FeatureStore, run_passes
+from frostline.compute.set_values import measure_set
+from frostline.core.plan import NetworkResult, Plan
+from frostline.core.progress import NullProgress, Progress
+from frostline.core.settings import Settings, make_settings, resolve
+from frostline.core.stopwatch import Stopwatch
+from frostline.data.audit import Audit, audit, with_unseen
+from frostline.data.catalog import Catalog
+from frostline.data.sources.open_source import Source, open_source, source_identity
+from frostline.data.splitting.split import Split, make_split
+from frostline.data.unseen import find_unseen
+from frostline.evidence.networks import best_network, open_networks
+from frostline.exporting.writable import check_writable
+from frostline.fitting.assess import TRAINED_FOLDS, Assessed, assess
+from frostline.fitting.procedure import (
+    Fitted,
+    Task,
+    fit_once,
+    gather,
+    know_what_is_familiar,
+    make_context,
+)
+from frostline.fitting.publish import RunResult, publish
+from frostline.run.run_folder import RunFolder
+from frostline.strategy.decide import decide
+from frostline.wording.layers import redescribe
+
+#: parts of the settings that change no result: another number of threads only its last digits
+_WITHOUT_EFFECT = {"workers", "threads"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before anything is decided."""
+
+    task: Task
+    audit: Audit
+    split: Split
+
+    @property
+    def catalog(self) -> Catalog:
+        """The readable images."""
+        return self.task.store.catalog
+
+    @property
+    def refits(self) -> float:
+        """How often gradient training would run, in multiples of the training rows."""
+        return TRAINED_FOLDS if self.split.method == "cross-validation" else 1.0
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What Frostline would do, and why; nothing was trained."""
+
+    plan: Plan
+    prepared: Prepared
+    seconds: dict[str, float]
+
+
+def fit(
+    source: Source,
+    output: str | Path,
+    *,
+    plan: str | Path | Plan | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    started: float | None = None,
+    **settings: Any,
+) -> RunResult:
+    """Fit a classifier to labelled images: decide, train, evaluate, save.
+
+    Parameters
+    ----------
+    source : path, DataFrame, dataset, (images, labels) or dict
+        A folder with one folder per class; a CSV, TSV or Parquet table, or a DataFrame, with the
+        columns ``path``, ``label`` and perhaps ``split`` and ``group``; a dataset of Hugging
+        Face or torchvision; images and labels in memory; or a dict of these by part. See
+        :func:`frostline.data.sources.open_source.open_source`.
+    output : str or Path
+        The run folder. An unfinished run with the same settings is resumed.
+    plan : str, Path, Plan or None, default=None
+        A plan to carry out instead of deciding, for example an edited ``plan.json``.
+    overwrite : bool, default=False
+        Replace an earlier run in ``output``.
+    progress : Progress or None, default=None
+        Who is told about long work.
+    started : float or None, default=None
+        ``time.perf_counter()`` at the start of the process, for the reported total.
+    **settings
+        See :class:`frostline.core.settings.Settings`.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    FrostlineError
+        For anything wrong with the images, the settings, the network or the folder.
+    """
+    clock = Stopwatch(started)
+    chosen = make_settings(**settings)
+    given = None if plan is None else plan if isinstance(plan, Plan) else Plan.from_file(Path(plan))
+    identity = _identity(source, chosen, given)
+    with RunFolder.open(Path(output), settings=identity, overwrite=overwrite) as run:
+        prepared = _prepare(source, chosen, progress or NullProgress(), clock, given)
+        run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
+        fitted = _fit(prepared, given, run, clock)
+        run.log("fitted", chosen=fitted.plan.chosen)
+        with clock.phase("evaluating"):
+            fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train)
+            assessed = assess(
+                prepared.task, prepared.split, fitted, checkpoint_dir=run.checkpoints / "folds"
+            )
+        return _publish(run, prepared, fitted, assessed, clock)
+
+
+def advise(
+    source: Source,
+    *,
+    progress: Progress | None = None,
+    started: float | None = None,
+    **settings: Any,
+) -> Advice:
+    """Say what :func:`fit` would do with these images, and why, without training.
+
+    Takes and raises what :func:`fit` does.
+    """
+    clock = Stopwatch(started)
+    prepared = _prepare(source, make_settings(**settings), progress or NullProgress(), clock, None)
+    with clock.phase("evidence"):
+        evidence = gather(prepared.task, prepared.split.train)
+        context = make_context(prepared.task, evidence, refits=prepared.refits)
+        plan = decide(context).plan
+    return Advice(plan, prepared, clock.report())
+
+
+def fit_all(
+    source: Source, *, progress: Progress | None = None, **settings: Any
+) -> tuple[Prepared, Fitted, Stopwatch]:
+    """Fit to every image of a source: none is held out, nothing is written.
+
+    Takes and raises what :func:`fit` does; for callers that judge the result on images of their
+    own.
+    """
+    clock = Stopwatch()
+    prepared = _prepare(
+        source,
+        make_settings(**settings),
+        progress or NullProgress(),
+        clock,
+        None,
+        hold_out=False,
+    )
+    with clock.phase("deciding and training"):
+        fitted = fit_once(prepared.task, prepared.split.train)
+    return prepared, fitted, clock
+
+
+def _prepare(
+    source: Source,
+    settings: Settings,
+    progress: Progress,
+    clock: Stopwatch,
+    plan: Plan | None,
+    *,
+    hold_out: bool = True,
+) -> Prepared:
+    resolved = resolve(settings, cuda=torch.cuda.is_available())
+    torch.set_num_threads(resolved.threads)
+    with clock.phase("listing images"):
+        catalog = open_source(
+            source,
+            group_by=settings.group_by,
+            folders=settings.part_folders,
+            progress=progress,
+        )
+    with clock.phase("loading the network"):
+        networks = open_networks(settings, plan, progress)
+        for network in networks:
+            if settings.cut is not None:
+                network.cut(settings.cut)
+            for note in network.notes:
+                progress.note(note)
+            check_writable(network, cut=settings.cut)
+    with clock.phase("listing images"):
+        values = measure_set(
+            catalog,
+            max_pixels=settings.max_pixels,
+            workers=resolved.workers,
+            progress=progress,
+        )
+        for network in networks:
+            network.read_by(values.rules)
+        for sentence in values.sentences():
+            progress.note(sentence)
+    with clock.phase("frozen features"):
+        stores: list[FeatureStore] = [
+            run_passes(network, catalog, settings=settings, resolved=resolved, progress=progress)
+            for network in networks
+        ]
+        store = stores[0]
+    with clock.phase("audit"):
+        copies = copies_of(store) if settings.near_duplicates else None
+        found = audit(store.catalog, copies, values=values)
+        split = (
+            make_split(
+                store.catalog,
+                found.groups,
+                test_fraction=settings.test_fraction,
+                seed=settings.seed,
+            )
+            if hold_out
+            else _everything(len(store.catalog))
+        )
+    compared: list[NetworkResult] = []
+    if len(stores) > 1:
+        with clock.phase("comparing networks"):
+            store, compared = best_network(stores, split.train, store.catalog.labels, found.groups)
+    unseen = find_unseen(store.catalog, store.facts, store.network.preprocessing)
+    for sentence in unseen.sentences():
+        progress.note(sentence)
+    found = with_unseen(found, unseen)
+    task = Task(
+        store=store,
+        labels=store.catalog.labels,
+        groups=found.groups,
+        settings=settings,
+        resolved=resolved,
+        progress=progress,
+        given_plan=plan is not None,
+        networks=tuple(compared),
+    )
+    return Prepared(task, found, split)
+
+
+def _fit(prepared: Prepared, plan: Plan | None, run: RunFolder, clock: Stopwatch) -> Fitted:
+    validation = prepared.split.validation
+    if plan is not None:
+        plan = redescribe(plan, prepared.task.store.network)
+    with clock.phase("deciding and training"):
+        return fit_once(
+            prepared.task,
+            prepared.split.train,
+            plan=plan,
+            validation_rows=validation if len(validation) else None,
+            refits=prepared.refits,
+            checkpoint_dir=run.checkpoints,
+        )
+
+
+def _publish(
+    run: RunFolder, prepared: Prepared, fitted: Fitted, assessed: Assessed, clock: Stopwatch
+) -> RunResult:
+    return publish(
+        run,
+        task=prepared.task,
+        audit=prepared.audit,
+        split=prepared.split,
+        fitted=fitted,
+        assessed=assessed,
+        clock=clock,
+    )
+
+
+def _everything(n: int) -> Split:
+    """Return the split that learns from all ``n`` images."""
+    none = np.empty(0, dtype=np.int64)
+    return Split("cross-validation", np.arange(n, dtype=np.int64), none, none)
+
+
+def _identity(source: Source, settings: Settings, plan: Plan | None) -> dict[str, Any]:
+    """Return everything that decides the result of a run, as JSON types."""
+    chosen = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    carried_out = None if plan is None else plan.action.model_dump(mode="json")
+    return {"source": source_identity(source), **chosen, "plan": carried_out}

@@ -1,0 +1,345 @@
+"""The procedure: evidence, strategy, training. The final fit and every fold call this alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from frostline.backbones.heads.source_classifier import source_classifier
+from frostline.compute.passes import FeatureStore
+from frostline.core.plan import Action, EvidenceSummary, NetworkResult, Plan, TapsHead
+from frostline.core.progress import NullProgress, Progress
+from frostline.core.settings import ResolvedSettings, Settings
+from frostline.data.splitting.stratified import stratified_folds
+from frostline.evidence.collect import FAR, Evidence, collect_evidence
+from frostline.evidence.flips import check_flips, rows_to_mirror
+from frostline.evidence.kept import evidence_key, kept_or
+from frostline.evidence.probes import ALL
+from frostline.evidence.reference import reference_crops
+from frostline.stats.calibration import fit_temperature, softmax
+from frostline.stats.inputs import linear_outputs
+from frostline.stats.label_issues import Honest
+from frostline.strategy.context import Context
+from frostline.strategy.decide import Decision, after_race, decide
+from frostline.strategy.race import FOLDS as RACE_FOLDS
+from frostline.strategy.race import Entry, Judged, plan_race, run_race
+from frostline.training.blend import blended_logits
+from frostline.training.familiar import Familiar, learn_familiar
+from frostline.training.result import Trained
+from frostline.training.train import train
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+_BATCH = 32
+
+#: effort "fast" looks at fewer images than this a second time, through adapted norm layers
+_SECOND_PASS_BELOW = 1000
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every fit of one run shares.
+
+    ``labels`` and ``groups`` have shape (n,) and belong to all rows of the store's catalog.
+    ``given_plan`` says that the plan came from the user, so nothing decides anew. ``networks`` are
+    those that were compared, when there was a choice.
+    """
+
+    store: FeatureStore
+    labels: IntArray
+    groups: IntArray
+    settings: Settings
+    resolved: ResolvedSettings
+    progress: Progress
+    given_plan: bool = False
+    networks: tuple[NetworkResult, ...] = ()
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.store.catalog.classes)
+
+    def class_weights(self, rows: IntArray) -> FloatArray | None:
+        """Weight of each class in closed-form fits: n / (C n_c), or None for none."""
+        if self.settings.class_weights != "balanced":
+            return None
+        counts = np.bincount(self.labels[rows], minlength=self.n_classes)
+        return np.asarray(len(rows) / (self.n_classes * np.maximum(counts, 1)), dtype=np.float64)
+
+    def quietly(self) -> Task:
+        """Return the same task without progress bars."""
+        return replace(self, progress=NullProgress())
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A plan that was carried out, with its calibrated classifier.
+
+    ``left_out`` are the probe's leave-one-out probabilities for the training rows, when there was
+    evidence and the classifier has no such outputs for all of them itself. ``familiar`` tells which
+    images are unlike those of training, once :func:`know_what_is_familiar` was asked.
+    """
+
+    plan: Plan
+    trained: Trained
+    temperature: float
+    left_out: Honest | None = None
+    familiar: Familiar | None = None
+
+    def logits(self, store: FeatureStore, rows: IntArray) -> FloatArray:
+        """Logits of shape (len(rows), n_classes) for rows of the store, not calibrated."""
+        return logits_of(self.trained, store, rows)
+
+    def probabilities(self, store: FeatureStore, rows: IntArray) -> FloatArray:
+        """Calibrated probabilities of shape (len(rows), n_classes) for rows of the store."""
+        return softmax(self.logits(store, rows), self.temperature)
+
+    @property
+    def honest(self) -> list[Honest]:
+        """Probabilities of training rows that did not teach, the most trusted first."""
+        rows, logits = self.trained.honest_rows, self.trained.honest_logits
+        own = [Honest(rows, softmax(logits, self.temperature))] if len(rows) else []
+        return own if self.left_out is None else [*own, self.left_out]
+
+
+def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) -> Evidence:
+    """Collect the evidence on ``rows``; ``known`` is that of all rows, when these are a fold."""
+    store, weights = task.store, task.class_weights(rows)
+    adapt_when = _adapt_when(task, rows, known)
+
+    def collect() -> Evidence:
+        return collect_evidence(
+            store,
+            rows,
+            task.labels,
+            task.groups,
+            seed=task.settings.seed,
+            class_weights=weights,
+            known=known,
+            source=source_classifier(store.network) if known is None else None,
+            adapt_when=adapt_when,
+            reference=lambda: store.features_of(reference_crops(store.network.preprocessing)),
+        )
+
+    if known is not None:
+        return collect()
+    key = evidence_key(
+        store.key,
+        digests=[store.catalog.digests[row] for row in rows],
+        classes=store.catalog.classes,
+        labels=task.labels[rows],
+        groups=task.groups[rows],
+        class_weights=weights,
+        options=(str(task.settings.seed), " ".join(adapt_when), store.way),
+    )
+    return kept_or(key, collect, rows)
+
+
+def _adapt_when(task: Task, rows: IntArray, known: EvidenceSummary | None) -> tuple[str, ...]:
+    """Shifts at which re-estimated statistics are tried; on a fold only if chosen before."""
+    if known is not None and known.adapted is None:
+        return ()
+    if task.settings.effort != "fast":
+        return FAR
+    # at a moderate shift they cost accuracy in four of five measured cells, and a second pass
+    return ("different",) if len(rows) < _SECOND_PASS_BELOW else ()
+
+
+def make_context(task: Task, evidence: Evidence, *, refits: float) -> Context:
+    """Put together what the strategy needs; asks the probe whether mirroring is harmless."""
+    return Context(
+        network=task.store.network,
+        evidence=evidence,
+        settings=task.settings,
+        resolved=task.resolved,
+        refits=refits,
+        networks=task.networks,
+        flip=_flip_is_safe(task, evidence) if task.settings.may_train else True,
+    )
+
+
+def fit_once(
+    task: Task,
+    rows: IntArray,
+    *,
+    plan: Plan | None = None,
+    validation_rows: IntArray | None = None,
+    refits: float = 1.0,
+    checkpoint_dir: Path | None = None,
+    known: EvidenceSummary | None = None,
+) -> Fitted:
+    """Decide on ``rows`` (unless a plan is given), train on them, calibrate on them.
+
+    Parameters
+    ----------
+    task : Task
+    rows : int array
+        Training rows: nothing else is learned from.
+    plan : Plan or None, default=None
+        Carried out as it is when given.
+    validation_rows : int array or None, default=None
+        A validation part that the user gave; otherwise one is drawn from ``rows`` when needed.
+    refits : float, default=1.0
+        How often the training will run altogether (for its share of the budget).
+    checkpoint_dir : Path or None, default=None
+        Where gradient training keeps its state, so that it can be resumed.
+    known : EvidenceSummary or None, default=None
+        The evidence on all training rows, when ``rows`` is a fold of them.
+    """
+    if plan is not None:
+        trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, None)
+        return _calibrated(task, plan, trained)
+    evidence = gather(task, rows, known=known)
+    context = make_context(task, evidence, refits=refits)
+    decision = decide(context)
+    plan = decision.plan
+    if decision.entrants:
+        plan = _raced(task, context, decision, rows, checkpoint_dir)
+    if plan.estimated_seconds:
+        task.progress.note(
+            f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."
+        )
+    trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, evidence)
+    return replace(_calibrated(task, plan, trained), left_out=_left_out(task, trained, evidence))
+
+
+def know_what_is_familiar(task: Task, fitted: Fitted, rows: IntArray) -> Fitted:
+    """Return the same classifier, with what it learned to be familiar from its training rows."""
+    familiar = learn_familiar(
+        fitted.trained, task.store, rows, task.labels, task.groups, seed=task.settings.seed
+    )
+    return replace(fitted, familiar=familiar)
+
+
+def _raced(
+    task: Task, context: Context, decision: Decision, rows: IntArray, checkpoint_dir: Path | None
+) -> Plan:
+    """Let the options run on folds of the training rows; return the plan that the score chose."""
+    work = plan_race(context, [decision.head], decision.entrants)
+    task.progress.note(
+        f"Race: {len(work.heats)} options, about {work.seconds / 60:.1f} nominal minutes."
+    )
+    digests = [task.store.catalog.digests[row] for row in rows]
+    folds = stratified_folds(
+        task.labels[rows],
+        task.groups[rows],
+        digests,
+        n_folds=RACE_FOLDS,
+        seed=task.settings.seed,
+    )
+    quiet = task.quietly()
+    with task.progress.task("Race", len(work.heats)) as bar:
+
+        def runner(entry: Entry, fold: int) -> Judged:
+            learn, judge = (rows[part] for part in folds[fold % len(folds)])
+            place = None
+            if checkpoint_dir is not None:
+                number = (work.finals if fold else work.heats).index(entry)
+                place = checkpoint_dir / "race" / f"{number}-{fold}"
+            # the list of work is fixed: what learns nothing here is out
+            trained = carry_out(quiet, entry.action, learn, checkpoint_dir=place, second_try=False)
+            if fold == 0:
+                bar.advance()
+            return judge_by(task, trained, judge)
+
+        standings = run_race(work, runner)
+    return after_race(context, decision, work, standings)
+
+
+def judge_by(task: Task, trained: Trained, rows: IntArray) -> Judged:
+    """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
+    truth = task.labels[rows]
+    logits = logits_of(trained, task.store, rows)
+    return Judged.of(softmax(logits, temperature_of(task, trained)), truth)
+
+
+def carry_out(
+    task: Task,
+    action: Action,
+    rows: IntArray,
+    validation_rows: IntArray | None = None,
+    checkpoint_dir: Path | None = None,
+    evidence: Evidence | None = None,
+    second_try: bool = True,
+) -> Trained:
+    """Train what an action describes on ``rows`` of the task, deciding nothing."""
+    return train(
+        action,
+        task.store,
+        rows,
+        task.labels,
+        n_classes=task.n_classes,
+        groups=task.groups,
+        resolved=task.resolved,
+        seed=task.settings.seed,
+        checkpoint_dir=checkpoint_dir,
+        progress=task.progress,
+        probe=None if evidence is None else evidence.ridge,
+        validation_rows=validation_rows,
+        second_try=second_try,
+    )
+
+
+def _calibrated(task: Task, plan: Plan, trained: Trained) -> Fitted:
+    return Fitted(plan, trained, temperature_of(task, trained))
+
+
+def _left_out(task: Task, trained: Trained, evidence: Evidence) -> Honest | None:
+    if len(trained.honest_rows) == len(evidence.rows):
+        return None
+    outputs = evidence.ridge[ALL].loo
+    temperature = fit_temperature(outputs, task.labels[evidence.rows])
+    return Honest(evidence.rows, softmax(outputs, temperature))
+
+
+def temperature_of(task: Task, trained: Trained) -> float:
+    """Return what calibrates the logits, by images that did not teach; 1 where there are none."""
+    if not len(trained.honest_rows):
+        return 1.0
+    return fit_temperature(trained.honest_logits, task.labels[trained.honest_rows])
+
+
+def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:
+    """Logits for rows of the store; a head on taps needs no image again."""
+    if trained.members:
+        return blended_logits(trained, [logits_of(m, store, rows) for m in trained.members])
+    if isinstance(trained.action, TapsHead) and trained.action.statistics == "source":
+        head = trained.module.get_submodule("head")
+        weight = head.weight.detach().double().numpy()  # type: ignore[operator]
+        bias = head.bias.detach().double().numpy()  # type: ignore[operator]
+        return linear_outputs(store.table(trained.action.taps, rows), weight.T, bias)
+    device = next(trained.module.parameters()).device
+    preprocessing = store.network.preprocessing
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), _BATCH):
+            pixels = store.pixels(rows[start : start + _BATCH])
+            batch = torch.from_numpy(preprocessing.normalise(pixels)).to(device)
+            # convolutions run faster on channels that lie last
+            batch = batch.contiguous(memory_format=torch.channels_last)
+            found.append(trained.module(batch).double().cpu().numpy())
+    return np.concatenate(found) if found else np.zeros((0, 0))
+
+
+def _flip_is_safe(task: Task, evidence: Evidence) -> bool:
+    """Ask a probe on the frozen features whether mirrored images keep their class."""
+    store, rows = task.store, evidence.rows
+    labels, groups = task.labels[rows], task.groups[rows]
+    positions = rows_to_mirror(labels, groups, seed=task.settings.seed)
+    mirrored = np.ascontiguousarray(store.pixels(rows[positions])[:, :, ::-1])
+    check = check_flips(
+        store.table(list(store.slices), rows),
+        labels,
+        store.features_of(mirrored),
+        positions,
+        n_classes=task.n_classes,
+        groups=groups,
+        blocks=list(store.slices.values()),
+        strength=evidence.ridge["all"].strength,
+        seed=task.settings.seed,
+    )
+    return check.safe

@@ -1,1 +1,0 @@
-"""Where images come from: sources, the one safe decoder, audit, splits, views."""

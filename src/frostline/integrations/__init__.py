@@ -1,0 +1,1 @@
+"""Other libraries: scikit-learn, Lightning, experiment trackers."""

@@ -1,0 +1,445 @@
+"""A scikit-learn estimator: images in, classes out, for pipelines, grids and cross-validation."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from frostline.core.errors import InputError, SettingsError, did_you_mean
+from frostline.core.machine import available_cores
+from frostline.core.plan import TapsHead
+from frostline.core.settings import Settings
+from frostline.data.decoding.image_refs import Held
+from frostline.data.naming import printable, some
+from frostline.data.sources.in_memory import Range, check_range, images_of, range_of, texts
+from frostline.data.sources.number_tables import ImageShape, check_image_shape, images_of_rows
+from frostline.model.model import Model
+from frostline.model.packed import PackedModel
+from frostline.stats.scores import score
+
+if TYPE_CHECKING:
+    # PyTorch is loaded by a fit, never to predict
+    from frostline.core.stopwatch import Stopwatch
+    from frostline.fitting.pipeline import Prepared
+    from frostline.fitting.procedure import Fitted
+
+#: pixel_range that is taken from the images of the fit
+FIT = "fit"
+#: prepared images that the exported model is checked on
+_CHECKED = 8
+
+#: what people give to a fit, and what there is instead
+_WEIGHTS = (
+    "Images cannot be weighted one by one. class_weights='balanced' weighs every class alike: "
+    "TransferClassifier(class_weights='balanced')."
+)
+_HELD_OUT = (
+    "A fit takes all images that it is given; judge it by cross_val_score, or by score(X, y) on "
+    "others. frostline.fit takes parts: {'train': ..., 'val': ..., 'test': ...}."
+)
+_INSTEAD = {
+    **dict.fromkeys(("sample_weight", "sample_weights", "weight", "class_weight"), _WEIGHTS),
+    **dict.fromkeys(
+        ("eval_set", "validation_data", "validation_split", "X_val", "y_val", "X_test", "y_test"),
+        _HELD_OUT,
+    ),
+}
+
+
+class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classify images with a pretrained network, fitted as ``frostline fit`` does.
+
+    Fits to all images that it is given and holds none out: judge it by ``cross_val_score`` or on
+    images of your own. Frozen features are stored by content, so fits of a grid search on the
+    same images compute them once.
+
+    ``X`` is an array of shape (n, H, W, 3), (n, H, W, 1) or (n, H, W), uint8; or a sequence of
+    paths, Pillow images or arrays, of any sizes. Whatever would have to be guessed is refused:
+    floats without a ``pixel_range``, channels first, tables of numbers without an
+    ``image_shape``, generators.
+
+    Parameters
+    ----------
+    backbone : str, default="efficientnet_lite0"
+        Any name that ``frostline models`` lists; several, with commas between, are compared.
+    strategy : {"auto", "head", "finetune", "cut", "full"}, default="auto"
+        ``auto`` lets the evidence choose.
+    effort : {"fast", "balanced", "best"}, default="balanced"
+        ``fast`` trains no layer (unless the strategy itself does).
+    budget : str or None, default=None
+        Nominal time such as ``"90s"`` or ``"5m"``; overrides what ``effort`` allows.
+    cut : str or None, default=None
+        Last layer kept by ``strategy="cut"``.
+    train_all : bool, default=False
+        With ``strategy="cut"``: train every kept layer.
+    input_size : int or str, default="auto"
+        Side of the square input in pixels, from 32 to 1024; several, such as ``"224,288"``, are
+        compared.
+    weights : path or None, default=None
+        Local weights for the backbone's architecture.
+    image_shape : (H, W), (H, W, 3), "tiles" or None, default=None
+        Accept tables (n, d) of numbers: each row is an image of this shape, flattened; or, with
+        "tiles", a picture with a grey tile for every number. None refuses tables.
+    pixel_range : (float, float), "fit" or None, default=None
+        What is black and what is white in arrays, such as ``(0, 1)``; values outside are
+        refused. "fit" takes the lowest and the highest value of the fit, and clips later ones.
+        None accepts uint8 alone.
+    random_state : int, RandomState instance or None, default=0
+        Same number, same result.
+    epochs, batch_size : int or "auto", default="auto"
+    learning_rate : float in (0, 10] or "auto", default="auto"
+    label_smoothing : float in [0, 0.5] or "auto", default="auto"
+    class_weights : {"auto", "none", "balanced"}, default="auto"
+        ``balanced`` weighs every class alike.
+    augment : {"auto", "none", "light", "standard"}, default="auto"
+    near_duplicates : bool, default=True
+        Look for near-duplicates, and keep them together wherever training holds images out.
+    max_pixels : int, default=100_000_000
+        Larger images are refused.
+    workers, threads : int or "auto", default="auto"
+        Threads that decode, and that compute. ``auto`` takes the cores, or what
+        ``OMP_NUM_THREADS`` says, as joblib sets it for its workers.
+    device : {"auto", "cpu", "cuda"}, default="auto"
+    precision : {"auto", "fp32", "bf16"}, default="auto"
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted, as they were given.
+    plan_ : Plan
+        What was decided and carried out, with evidence and explanation.
+    model_ : PackedModel
+        The model's files as bytes; ``model_.save(folder)`` writes them for ``frostline predict``,
+        ``serve`` or ``frostline.load``.
+    metrics_ : dict
+        ``n_train``; ``estimate``: accuracy with a 95 % interval on training images that did not
+        teach the weights that judged them (``method`` says how), or None where there are none.
+        The plan was chosen by such scores, so it is a little too good; then ``frozen_verified``,
+        ``engine``, ``images_computed`` (0: all came from the store), ``seconds`` by phase, and
+        ``notes`` on what was noticed among images and classes.
+    n_features_in_ : int
+        Columns of the table, where tables are accepted.
+    pixel_range_ : (float, float)
+        With ``pixel_range="fit"``.
+
+    Examples
+    --------
+    >>> from frostline import TransferClassifier
+    >>> classifier = TransferClassifier(effort="fast")
+    >>> classifier.fit(images, labels).predict(more_images)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        backbone: str = "efficientnet_lite0",
+        *,
+        strategy: str = "auto",
+        effort: str = "balanced",
+        budget: str | None = None,
+        cut: str | None = None,
+        train_all: bool = False,
+        input_size: int | str = "auto",
+        weights: str | Path | None = None,
+        image_shape: ImageShape | None = None,
+        pixel_range: Range | str | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        learning_rate: float | str = "auto",
+        label_smoothing: float | str = "auto",
+        class_weights: str = "auto",
+        augment: str = "auto",
+        near_duplicates: bool = True,
+        max_pixels: int = 100_000_000,
+        workers: int | str = "auto",
+        threads: int | str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.backbone = backbone
+        self.strategy = strategy
+        self.effort = effort
+        self.budget = budget
+        self.cut = cut
+        self.train_all = train_all
+        self.input_size = input_size
+        self.weights = weights
+        self.image_shape = image_shape
+        self.pixel_range = pixel_range
+        self.random_state = random_state
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
+        self.augment = augment
+        self.near_duplicates = near_duplicates
+        self.max_pixels = max_pixels
+        self.workers = workers
+        self.threads = threads
+        self.device = device
+        self.precision = precision
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None, **unsupported: Any) -> TransferClassifier:
+        """Fit to all images.
+
+        Parameters
+        ----------
+        X : array or sequence of n images
+        y : array-like of shape (n,)
+            Classes: numbers or text, at least two, each with at least two images.
+        groups : array-like of shape (n,) or None, default=None
+            Images of one group are never split apart where training holds images out.
+        **unsupported
+            Refused, with what to do instead: ``sample_weight``, or a parameter of the estimator.
+
+        Returns
+        -------
+        TransferClassifier
+            Itself.
+
+        Raises
+        ------
+        InputError (a ValueError)
+            If something is no image or cannot be read, or there are too few.
+        SettingsError (a ValueError)
+            If a parameter is out of range, or at odds with another one.
+        """
+        self._refuse(unsupported)
+        seed = _seed(self.random_state)
+        settings = self._settings() | {"seed": seed}
+        images, labels = self._checked(X, y)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InputError(
+                f"All images belong to one class, {self.classes_[0]!r}; a classifier needs at "
+                "least two classes."
+            )
+        names = _names(self.classes_)
+        belongs = None if groups is None else texts(groups, len(images), "groups")
+        prepared, fitted, clock = _fit([names[code] for code in codes], images, belongs, settings)
+        self.plan_ = fitted.plan
+        self.model_ = _packed(prepared, fitted)
+        self.metrics_ = _metrics(prepared, fitted, clock, seed)
+        # the model orders its classes by name, scikit-learn by value
+        known = prepared.catalog.classes
+        self._columns = [known.index(name) for name in names]
+        return self
+
+    def _refuse(self, unsupported: Mapping[str, Any]) -> None:
+        """Say what to do instead of a keyword that a fit does not take."""
+        if not unsupported:
+            return
+        # had the signature its name, scikit-learn would believe that weights are supported
+        name, parameters = next(iter(unsupported)), self.get_params(deep=False)
+        hint = _INSTEAD.get(name) or did_you_mean(name, [*parameters, "groups"])
+        if name in parameters:
+            hint = f"It is a parameter: {type(self).__name__}({name}=...)."
+        raise SettingsError(f"fit takes no {name!r}: it takes X, y and groups.", hint=hint)
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the likeliest class of every image, shape (n,).
+
+        Takes and raises what :meth:`predict_proba` does.
+        """
+        check_is_fitted(self, "model_")
+        chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return chosen
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return calibrated probabilities, shape (n, n_classes), in the order of ``classes_``.
+
+        Runs without PyTorch.
+
+        Parameters
+        ----------
+        X : array or sequence of n images
+
+        Raises
+        ------
+        InputError (a ValueError)
+            If something is no image.
+        UnreadableImageError (a ValueError)
+            For the first image that cannot be decoded.
+        """
+        check_is_fitted(self, "model_")
+        images = self._images(X, reset=False)
+        if not len(images):
+            raise InputError("There is no image to classify.")
+        return self._model().predict_proba(images)[:, self._columns]
+
+    def _model(self) -> Model:
+        cores = available_cores() if self.threads == "auto" else int(self.threads)
+        workers = min(cores, 8) if self.workers == "auto" else int(self.workers)
+        return self.model_.open(
+            threads=_limited(cores) if self.threads == "auto" else cores,
+            workers=workers,
+            max_pixels=self.max_pixels,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        """Parameters that are settings of a fit, under the same names."""
+        own = inspect.signature(type(self).__init__).parameters
+        values = {name: getattr(self, name) for name in Settings.model_fields if name in own}
+        # a grid may hold NumPy's numbers
+        values = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+        if values["threads"] == "auto":
+            values["threads"] = _limited(available_cores())
+        return values
+
+    def _checked(self, X: Any, y: Any) -> tuple[Sequence[Path | Held], npt.NDArray[Any]]:
+        if self.image_shape is not None:
+            X, y = validate_data(self, X, y, dtype="numeric", reset=True)
+            images = self._images_of_table(X, reset=True)
+        else:
+            if y is None:
+                raise InputError(
+                    f"{type(self).__name__} requires y to be passed, but the target y is None."
+                )
+            images = self._images(X, reset=True)
+            y = column_or_1d(y, warn=True)
+            check_consistent_length(images, y)
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        return images, y
+
+    def _images(self, X: Any, *, reset: bool) -> Sequence[Path | Held]:
+        if self.image_shape is not None:
+            X = validate_data(self, X, dtype="numeric", reset=reset)
+            return self._images_of_table(X, reset=reset)
+        chosen = self._range(X, reset=reset)
+        return images_of(X, pixel_range=chosen, clip=self._clips)
+
+    def _images_of_table(self, X: npt.NDArray[Any], *, reset: bool) -> Sequence[Path | Held]:
+        shape = check_image_shape(self.image_shape)
+        chosen = self._range(X, reset=reset)
+        return images_of(images_of_rows(X, shape, pixel_range=chosen, clip=self._clips))
+
+    @property
+    def _clips(self) -> bool:
+        return isinstance(self.pixel_range, str)
+
+    def _range(self, X: Any, *, reset: bool) -> Range | None:
+        if self.pixel_range is None:
+            return None
+        if not isinstance(self.pixel_range, str):
+            return check_range(self.pixel_range)
+        if self.pixel_range != FIT:
+            raise SettingsError(
+                f"pixel_range cannot be {self.pixel_range!r}: expected two numbers, what is black "
+                f"and what is white, or {FIT!r}."
+            )
+        if reset:
+            self.pixel_range_ = range_of(X)
+        return self.pixel_range_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tables = self.image_shape is not None
+        tags.input_tags.two_d_array = tables
+        tags.input_tags.three_d_array = not tables
+        tags.input_tags.string = not tables
+        return tags
+
+
+def _fit(
+    labels: list[str],
+    images: Sequence[Path | Held],
+    groups: list[str] | None,
+    settings: dict[str, Any],
+) -> tuple[Prepared, Fitted, Stopwatch]:
+    import torch
+
+    from frostline.fitting.pipeline import fit_all
+
+    threads = torch.get_num_threads()
+    try:
+        found = fit_all((images, labels, groups), **settings)
+    finally:
+        # the caller's process is not ours
+        torch.set_num_threads(threads)
+    left_out = found[0].catalog.unreadable
+    if left_out:
+        raise InputError(
+            f"{len(left_out):,} of {len(images):,} images cannot be read: "
+            f"{some([f'{u.path}: {u.reason}' for u in left_out])}.",
+            hint="Leave them out of X and y.",
+        )
+    return found
+
+
+def _packed(prepared: Prepared, fitted: Fitted) -> PackedModel:
+    from frostline.fitting.publish import model_card
+    from frostline.model_format.model_folder import save_model
+
+    task, rows = prepared.task, prepared.split.train
+    with TemporaryDirectory(prefix="frostline-") as folder:
+        save_model(
+            Path(folder),
+            fitted.trained.module,
+            model_card(task, fitted, n_train=len(rows), test={}),
+            images=task.store.pixels(rows[:_CHECKED]),
+            threads=task.resolved.threads,
+        )
+        return PackedModel.read(Path(folder))
+
+
+def _metrics(prepared: Prepared, fitted: Fitted, clock: Stopwatch, seed: int) -> dict[str, Any]:
+    task = prepared.task
+    estimate = None
+    if fitted.honest:
+        honest = fitted.honest[0]
+        found = score(honest.probabilities, task.labels[honest.rows], seed=seed)
+        closed = isinstance(fitted.plan.action, TapsHead)
+        estimate = {
+            "method": "leave-one-out" if closed else "part of the training images",
+            "n": found.n,
+            "accuracy": found.accuracy,
+            "accuracy_interval": list(found.accuracy_interval),
+        }
+    return {
+        "n_train": len(prepared.split.train),
+        "estimate": estimate,
+        "frozen_verified": fitted.trained.frozen_verified,
+        "engine": task.store.engine,
+        "images_computed": task.store.computed,
+        "seconds": clock.report(),
+        "notes": prepared.audit.notes,
+    }
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _limited(cores: int) -> int:
+    """Return ``cores``, or fewer if whoever started this process says so."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(cores, int(said))) if said.isdigit() else cores
+
+
+def _names(classes: npt.NDArray[Any]) -> list[str]:
+    """Return a different text for every class."""
+    names = [printable(text) for text in texts(classes, len(classes), "classes")]
+    if all(names) and len(set(names)) == len(names):
+        return names
+    return [f"class {i}" for i in range(len(names))]

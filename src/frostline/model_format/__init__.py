@@ -1,0 +1,1 @@
+"""The model folder's format: the card, the reader, the writer."""

@@ -1,0 +1,173 @@
+"""The model card: all that is known about a model except its weights, as ``model.json``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from frostline.core.files import CHECKSUM, checksum
+from frostline.core.plan import Action
+from frostline.core.preprocessing import Preprocessing
+from frostline.core.reading_rules import FIRST_RULES
+from frostline.stats.rejection import ACCEPTED, FEW_SCORES
+
+_FIRST_WITH_CHECKSUM = 3
+_FIRST_WITH_READING = 4
+
+
+class Fingerprints(BaseModel):
+    """SHA-256, as hex digits, of what belongs to a model; empty where there is nothing.
+
+    Attributes
+    ----------
+    weights, onnx, familiar : str
+        Of the files ``weights.safetensors``, ``model.onnx`` and ``familiar.safetensors``; set
+        when they are written.
+    frozen : str
+        Of the frozen parameters and buffers, taken after training.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str = ""
+    onnx: str = ""
+    familiar: str = ""
+    frozen: str = ""
+
+
+class FamiliarImages(BaseModel):
+    """How a model tells images that are unlike everything in training.
+
+    Attributes
+    ----------
+    n_fitted : int
+        Training images that it rests on.
+    n_threshold : int
+        Images that set the threshold; none of them taught what scored it.
+    accepted : float
+        Share of images like those of training that should stay at or below an unfamiliarity of 1.
+    rough : bool
+        Whether so few images set the threshold that it may lie elsewhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_fitted: int = Field(ge=1)
+    n_threshold: int = Field(ge=1)
+    accepted: float = Field(default=ACCEPTED, gt=0, lt=1)
+
+    @property
+    def rough(self) -> bool:
+        return self.n_threshold < FEW_SCORES
+
+
+class ModelCard(BaseModel):
+    """What a model is, where it comes from and how its images must be prepared.
+
+    Attributes
+    ----------
+    format_version : int
+        Of this file: 4; 3 for one that was written before reading rules had a version, 2 before
+        cards had a checksum, 1 before models could tell what is unfamiliar to them. Other versions
+        are refused.
+    frostline : str
+        Version that wrote the model.
+    classes : tuple of str
+        In the order of the output columns.
+    preprocessing : Preprocessing
+        From any RGB image to the network's input.
+    backbone : str
+        Name of the pretrained network.
+    weights_licence : str
+        Of the pretrained weights; what was trained from them inherits its terms.
+    cut : str or None
+        Deepest kept layer; None when nothing was removed.
+    taps : tuple of str
+        Layers whose pooled activations feed the head, by depth; empty for other heads.
+    action : plan.Action
+        The part of the plan that was carried out.
+    temperature : float
+        Logits are divided by it before the softmax; 1 when not calibrated.
+    familiar : FamiliarImages or None
+        None for a model that cannot tell which images are unlike those of training.
+    fingerprints : Fingerprints
+    n_train : int
+        Images that the weights were fitted on.
+    test : dict
+        Summary of the held-out scores (accuracy, its interval, method and so on).
+    source : str
+        What the model was trained on, as the user named it.
+    created : str or None
+        ISO 8601 time; information only, never part of a result.
+    onnx_difference : float
+        Largest difference of a probability between ``model.onnx`` and PyTorch on the images that
+        it was checked on, where rounding does not explain it; 0 where it does.
+    checksum : str
+        SHA-256 of all other values as :func:`frostline.core.files.checksum` takes it, set when the
+        card
+        is written; empty for a card without.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: Literal[1, 2, 3, 4] = 4
+    frostline: str
+    classes: tuple[str, ...] = Field(min_length=2)
+    preprocessing: Preprocessing
+    backbone: str
+    weights_licence: str
+    cut: str | None = None
+    taps: tuple[str, ...] = ()
+    action: Action
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    familiar: FamiliarImages | None = None
+    fingerprints: Fingerprints = Fingerprints()
+    n_train: int = Field(ge=0)
+    test: dict[str, Any] = {}
+    source: str = ""
+    created: str | None = None
+    onnx_difference: float = Field(default=0.0, ge=0, le=1)
+    checksum: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_formats_read_by_the_first_rules(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        version = values.get("format_version", _FIRST_WITH_READING)
+        found = values.get("preprocessing")
+        if version in range(1, _FIRST_WITH_READING) and isinstance(found, dict):
+            return {**values, "preprocessing": {"reading": FIRST_RULES, **found}}
+        return values
+
+    @model_validator(mode="after")
+    def _first_format_knows_no_familiar(self) -> Self:
+        if self.format_version == 1 and self.familiar is not None:
+            raise ValueError("format 1 has no field familiar")
+        return self
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("two classes have the same name")
+        return value
+
+    def sealed(self) -> Self:
+        """Return the card with the checksum of what it says now, if its format has one."""
+        if self.format_version < _FIRST_WITH_CHECKSUM:
+            return self
+        return self.model_copy(update={CHECKSUM: checksum(self._values())})
+
+    def to_json(self) -> str:
+        """Return the sealed card as indented JSON."""
+        values, seal = self._values(), self.sealed().checksum
+        if seal:
+            values[CHECKSUM] = seal
+        return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+    def _values(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(self.model_dump_json(exclude={CHECKSUM}))
+        return values

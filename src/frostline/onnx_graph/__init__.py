@@ -1,0 +1,1 @@
+"""ONNX graphs: built, checked and run."""

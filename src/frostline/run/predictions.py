@@ -1,0 +1,46 @@
+"""The table of predictions: one line for every evaluated image."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.core.files import replacing
+from frostline.data.catalog import Catalog
+
+COLUMNS = ("path", "label", "prediction", "confidence")
+
+
+def write_predictions(
+    path: Path,
+    catalog: Catalog,
+    rows: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float64],
+) -> None:
+    """Write ``predictions.csv`` line by line, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    catalog : Catalog
+    rows : int array of shape (n,)
+        Rows of the catalog.
+    probabilities : array of shape (n, n_classes)
+
+    Raises
+    ------
+    RunFolderError
+        If the file cannot be written.
+    """
+    winners = probabilities.argmax(axis=1)
+    confidences = probabilities[np.arange(len(rows)), winners]
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row, winner, confidence in zip(rows, winners, confidences, strict=True):
+            image = catalog.rows[row]
+            label, prediction = catalog.classes[image.label], catalog.classes[winner]
+            writer.writerow([image.name, label, prediction, f"{confidence:.6f}"])

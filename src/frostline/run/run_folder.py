@@ -1,0 +1,231 @@
+"""The run folder: what may be written where, and when a run resumes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from frostline.core.errors import RunFolderError
+from frostline.core.files import (
+    JSON_BYTES,
+    UnfitFileError,
+    read_regular,
+    temporary_path,
+    write_text,
+)
+from frostline.core.machine import lock_alone
+from frostline.run.leftovers import remove_leftovers, without_leftovers
+
+PLAN, METRICS, PREDICTIONS, AUDIT = "plan.json", "metrics.json", "predictions.csv", "audit.json"
+#: which images taught the model: never part of the model itself
+MANIFEST = "catalog.csv"
+REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"
+#: what the report is made of, and what decides the result
+REPORT_DATA, SETTINGS = "report.json", "settings.json"
+#: Everything that a run may write; nothing else is ever removed. In this order: without metrics it
+#: is no finished run, without settings nobody knows it for ours.
+OURS = (
+    *(METRICS, PLAN, PREDICTIONS, AUDIT, MANIFEST, REPORT, REPORT_DATA),
+    *(MODEL, LOG, CHECKPOINTS, SETTINGS),
+)
+
+
+class RunFolder:
+    """One run's folder. ``metrics.json`` is written last: with it, the run is finished.
+
+    Attributes
+    ----------
+    path : Path
+    resumed : bool
+        Whether an unfinished run with the same settings was found here.
+    """
+
+    def __init__(self, path: Path, *, resumed: bool) -> None:
+        self.path = path
+        self.resumed = resumed
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path, *, settings: dict[str, Any], overwrite: bool) -> Iterator[RunFolder]:
+        """Make the folder ready for a run with these settings, and keep others out meanwhile.
+
+        Parameters
+        ----------
+        path : Path
+        settings : dict
+            Everything that decides the result, as JSON types.
+        overwrite : bool
+            Remove what an earlier run left. One that was interrupted goes on if its settings are
+            the same.
+
+        Raises
+        ------
+        RunFolderError
+            If the folder holds a finished run or one with other settings (without
+            ``overwrite``), belongs to something else or to a run that is going on, leads elsewhere
+            by a link, or cannot be written.
+        """
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"{path} is a file, not a folder.", hint="Give another -o.")
+        _refuse_links(path)
+        if not path.exists():
+            _make_writable(path)
+        with _alone(path):
+            resumed = _prepare(path, settings, overwrite=overwrite)
+            write_text(path / SETTINGS, json.dumps(settings, indent=2) + "\n")
+            yield cls(path, resumed=resumed)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the training state; gone when the run is finished."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def model(self) -> Path:
+        """Folder of the model."""
+        return self.path / MODEL
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write JSON atomically."""
+        write_text(self.path / name, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+    def log(self, event: str, **details: Any) -> None:
+        """Append one line to ``log.jsonl``."""
+        line = json.dumps({"time": round(time.time(), 3), "event": event, **details})
+        path = self.path / LOG
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise RunFolderError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+    def finish(self, metrics: dict[str, Any]) -> None:
+        """Write ``metrics.json``, which ends the run, and remove the training state."""
+        # the other way round a process that dies in between would have to train again
+        self.write_json(METRICS, metrics)
+        _forget_training(self.path)
+
+
+def _prepare(path: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
+    """Refuse or clear what is there; return whether an unfinished run goes on."""
+    earlier = _read_settings(path)
+    if earlier is None and without_leftovers(path, OURS):
+        raise RunFolderError(
+            f"{path} is not empty and holds no Frostline run.",
+            hint="Give a new or empty folder with -o.",
+        )
+    finished = (path / METRICS).exists()
+    if earlier is not None and finished:
+        _forget_training(path)
+        if not overwrite:
+            raise RunFolderError(
+                f"{path} holds a finished run.",
+                hint="Give another folder with -o, or add --overwrite.",
+            )
+    if earlier is not None and earlier != settings and _begun(path) and not overwrite:
+        raise RunFolderError(
+            f"{path} holds an unfinished run with other settings "
+            f"({_difference(earlier, settings)}).",
+            hint="Use the same settings to resume it, another -o, or --overwrite.",
+        )
+    _make_writable(path)
+    remove_leftovers(path, OURS)
+    remove_leftovers(path / MODEL)
+    if earlier is not None and (finished or earlier != settings):
+        _clear(path)
+        return False
+    return earlier is not None
+
+
+def _begun(path: Path) -> bool:
+    """Whether anything was done: a source or settings that were refused leave nothing to keep."""
+    return any((path / name).exists() for name in OURS if name != SETTINGS)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the folder against other processes; the system lets go when this one ends."""
+    if os.name == "nt":
+        # folders cannot be opened there
+        yield
+        return
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        _lock(handle, path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        lock_alone(handle)
+    except BlockingIOError:
+        raise RunFolderError(
+            f"Another process is writing a run to {path}.",
+            hint="Wait until it has ended, or give another folder with -o.",
+        ) from None
+
+
+def _forget_training(path: Path) -> None:
+    shutil.rmtree(path / CHECKPOINTS, ignore_errors=True)
+
+
+def _refuse_links(path: Path) -> None:
+    """Make sure that what is written and removed lies in the folder, whoever made it."""
+    link = next((path / name for name in OURS if (path / name).is_symlink()), None)
+    if link is not None:
+        raise RunFolderError(
+            f"{link} is a link; a run writes and removes nothing outside of its folder.",
+            hint="Remove the link, or give another folder with -o.",
+        )
+
+
+def _read_settings(path: Path) -> dict[str, Any] | None:
+    try:
+        loaded = json.loads(read_regular(path / SETTINGS, at_most=JSON_BYTES))
+    except (UnfitFileError, ValueError, RecursionError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    names = [k for k in sorted({*earlier, *now}) if earlier.get(k) != now.get(k)]
+    return ", ".join(f"{k}: {earlier.get(k)!r}, now {now.get(k)!r}" for k in names[:3])
+
+
+def _clear(path: Path) -> None:
+    for name in OURS:
+        target = path / name
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                target.unlink()
+
+
+def _make_writable(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = temporary_path(path / SETTINGS)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(
+        f"The output folder {path} cannot be written: {error.strerror or error}.",
+        hint="Give another folder with -o.",
+    )

@@ -1,0 +1,1 @@
+"""Statistics and closed-form models on arrays: NumPy and SciPy only."""

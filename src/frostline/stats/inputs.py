@@ -1,0 +1,153 @@
+"""What every linear model checks about its rows, and how it walks over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.core.errors import InputError
+from frostline.stats.selection import Features, Selection
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+#: rows that are held in float64 at a time; 2048 x 4200 is 69 MB
+CHUNK_ROWS = 2048
+
+
+def check_features(X: npt.ArrayLike) -> Features:
+    """Return ``X`` as a floating (n, d) table, without a copy where it already is one.
+
+    Raises
+    ------
+    InputError
+        If ``X`` is not two-dimensional, or has fewer than two rows or no column.
+    """
+    features = X if isinstance(X, Selection) else np.asarray(X)
+    if features.ndim != 2 or features.shape[0] < 2 or features.shape[1] < 1:
+        raise InputError(
+            f"Features must be a table of at least 2 rows and 1 column, not {features.shape}."
+        )
+    if isinstance(features, Selection) or np.issubdtype(features.dtype, np.floating):
+        return features
+    return features.astype(np.float64)
+
+
+def check_labels(labels: npt.ArrayLike, *, n_rows: int, n_classes: int) -> IntArray:
+    """Return ``labels`` as int64 of shape (n_rows,), every value in [0, n_classes).
+
+    Raises
+    ------
+    InputError
+        If the length, the type or a value is wrong.
+    """
+    found = np.asarray(labels)
+    if found.shape != (n_rows,):
+        raise InputError(f"There are {n_rows} rows of features but labels of shape {found.shape}.")
+    if not np.issubdtype(found.dtype, np.integer):
+        raise InputError(f"Labels must be whole numbers, not {found.dtype}.")
+    if n_rows and (found.min() < 0 or found.max() >= n_classes):
+        raise InputError(
+            f"Labels must lie in 0 to {n_classes - 1}, not {found.min()} to {found.max()}."
+        )
+    return found.astype(np.int64, copy=False)
+
+
+def row_weights(
+    labels: IntArray, class_weights: npt.ArrayLike | None, *, n_classes: int
+) -> FloatArray:
+    """Return one weight a row, with mean 1, from one weight a class.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+    class_weights : array of shape (n_classes,) or None
+        Positive and finite for every class that occurs; None weighs all rows alike.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+    """
+    if class_weights is None:
+        return np.ones(len(labels))
+    weights = np.asarray(class_weights, dtype=np.float64)
+    if weights.shape != (n_classes,):
+        raise InputError(f"Expected {n_classes} class weights, not shape {weights.shape}.")
+    chosen = weights[labels]
+    if not np.all(np.isfinite(chosen)) or np.any(chosen <= 0):
+        raise InputError("Class weights must be positive and finite for every class that occurs.")
+    scaled: FloatArray = chosen * (len(labels) / chosen.sum())
+    return scaled
+
+
+def group_codes(groups: npt.ArrayLike | None, *, n_rows: int) -> IntArray:
+    """Return group numbers 0, 1, ... of shape (n_rows,); every row is its own group for None.
+
+    Raises
+    ------
+    InputError
+        If the length is wrong or all rows are in one group (nothing would be left to fit on).
+    """
+    if groups is None:
+        return np.arange(n_rows)
+    found = np.asarray(groups)
+    if found.shape != (n_rows,):
+        raise InputError(f"There are {n_rows} rows of features but groups of shape {found.shape}.")
+    codes = np.unique(found, return_inverse=True)[1].astype(np.int64)
+    if codes.max() == 0:
+        raise InputError(
+            "All rows are in one group, so leaving it out leaves nothing to learn from.",
+            hint="Check what the images are grouped by.",
+        )
+    return codes
+
+
+def check_strengths(strengths: npt.ArrayLike) -> FloatArray:
+    """Return penalty strengths as a float64 array of shape (k,), all positive and finite."""
+    found = np.atleast_1d(np.asarray(strengths, dtype=np.float64))
+    if found.ndim != 1 or not len(found) or not np.all(np.isfinite(found)) or np.any(found <= 0):
+        raise InputError("Strengths must be positive, finite numbers, at least one of them.")
+    return found
+
+
+def check_blocks(blocks: Sequence[slice] | None, *, n_columns: int) -> list[slice]:
+    """Return blocks of columns that cover 0 to ``n_columns`` once; one block for None."""
+    if blocks is None:
+        return [slice(0, n_columns)]
+    covered = np.zeros(n_columns, dtype=np.int64)
+    for block in blocks:
+        covered[block] += 1
+    if not np.all(covered == 1):
+        raise InputError(
+            f"Blocks must cover each of {n_columns} columns once; column "
+            f"{int(np.flatnonzero(covered != 1)[0])} is covered {int(covered[covered != 1][0])} "
+            "times."
+        )
+    return list(blocks)
+
+
+def row_chunks(n_rows: int) -> Iterator[slice]:
+    """Yield slices of at most ``CHUNK_ROWS`` rows that cover all rows in order."""
+    for start in range(0, n_rows, CHUNK_ROWS):
+        yield slice(start, min(n_rows, start + CHUNK_ROWS))
+
+
+def linear_outputs(X: npt.ArrayLike, weight: FloatArray, bias: FloatArray) -> FloatArray:
+    """Return ``X @ weight + bias`` in float64, converting a chunk of rows at a time.
+
+    Raises
+    ------
+    InputError
+        If ``X`` does not have as many columns as ``weight`` has rows.
+    """
+    features = X if isinstance(X, Selection) else np.asarray(X)
+    if features.ndim != 2 or features.shape[1] != weight.shape[0]:
+        raise InputError(
+            f"Features must have {weight.shape[0]} columns, not shape {features.shape}."
+        )
+    outputs = np.empty((len(features), weight.shape[1]))
+    for rows in row_chunks(len(features)):
+        outputs[rows] = features[rows].astype(np.float64, copy=False) @ weight + bias
+    return outputs

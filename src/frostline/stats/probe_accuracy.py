@@ -1,0 +1,90 @@
+"""What leave-one-out outputs say about accuracy, and how surely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.stats.inputs import FloatArray, IntArray, check_labels, group_codes
+from frostline.stats.ridge import RidgeLOO
+
+
+@dataclass(frozen=True)
+class LOOAccuracy:
+    """Leave-one-out accuracy of a ridge fit.
+
+    Attributes
+    ----------
+    correct : bool ndarray of shape (n,)
+        Whether each row is classified rightly by the fit without it (or without its group).
+    accuracy, train_accuracy : float in [0, 1]
+        From ``fit.loo`` and ``fit.fitted``.
+    standard_error : float
+        Of ``accuracy``; never below what half a mistake would give, so never 0.
+    balanced_accuracy : float in [0, 1]
+        Mean recall over the classes that occur.
+    balanced_standard_error : float
+        Of ``balanced_accuracy``, with the same floor within each class.
+    """
+
+    correct: npt.NDArray[np.bool_]
+    accuracy: float
+    standard_error: float
+    balanced_accuracy: float
+    balanced_standard_error: float
+    train_accuracy: float
+
+
+def loo_accuracy(
+    fit: RidgeLOO, labels: npt.ArrayLike, *, groups: npt.ArrayLike | None = None
+) -> LOOAccuracy:
+    """Score the leave-out outputs of a fit.
+
+    Parameters
+    ----------
+    fit : RidgeLOO
+    labels : int array of shape (n,)
+        Those that the fit was given.
+    groups : array of shape (n,) or None
+        Rows of one group succeed and fail together, so standard errors count groups, not rows.
+    """
+    n, n_classes = fit.loo.shape
+    targets = check_labels(labels, n_rows=n, n_classes=n_classes)
+    codes = group_codes(groups, n_rows=n)
+    correct = np.argmax(fit.loo, axis=1) == targets
+    counts = np.bincount(targets, minlength=n_classes)
+    occurring = counts > 0
+    hits = np.bincount(targets, weights=correct, minlength=n_classes)
+    recall = hits[occurring] / counts[occurring]
+    share = np.full(n, 1.0 / n)
+    balanced_share = 1.0 / (counts[targets] * occurring.sum())
+    class_recall = np.zeros(n_classes)
+    class_recall[occurring] = recall
+    floor = _floor(np.array([correct.sum()]), np.array([n]))
+    return LOOAccuracy(
+        correct=correct,
+        accuracy=float(correct.mean()),
+        standard_error=max(_clustered(share * (correct - correct.mean()), codes), floor),
+        balanced_accuracy=float(recall.mean()),
+        balanced_standard_error=max(
+            _clustered(balanced_share * (correct - class_recall[targets]), codes),
+            _floor(hits[occurring], counts[occurring]),
+        ),
+        train_accuracy=float(np.mean(np.argmax(fit.fitted, axis=1) == targets)),
+    )
+
+
+def _clustered(contributions: FloatArray, codes: IntArray) -> float:
+    """Return the standard error of a sum whose terms are independent between groups only."""
+    per_group = np.bincount(codes, weights=contributions)
+    n_groups = len(per_group)
+    return float(np.sqrt(n_groups / (n_groups - 1) * np.sum(per_group**2)))
+
+
+def _floor(hits: npt.NDArray[np.number], counts: npt.NDArray[np.number]) -> float:
+    """Return the standard error of the mean recall if half a row had gone the other way."""
+    extreme = (hits == 0) | (hits == counts)
+    share = (0.5 / (counts + 1.0)) * extreme
+    return float(np.sqrt(np.sum(share * (1.0 - share) / counts)) / len(counts))

@@ -1,0 +1,139 @@
+"""The one eigendecomposition behind ridge regression at every strength."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+
+from frostline.stats.inputs import FloatArray, IntArray, row_chunks
+from frostline.stats.selection import Features
+from frostline.stats.standardise import Standardiser
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Weighted, centred features in the eigenbasis of their scatter.
+
+    With ``Z`` the standardised rows scaled by the root of their weights, ``Z'Z = V diag(e) V'``
+    and ``ZZ' = U diag(e) U'``; the rotated rows are ``ZV = U diag(sqrt(e))``. Nothing is ever
+    divided by an eigenvalue alone, so small ones need no cut-off.
+
+    Attributes
+    ----------
+    eigenvalues : ndarray of shape (r,), at least 0
+    mean_eigenvalue : float
+        Trace divided by min(n, varying channels); 1 if every channel is constant.
+    rotated_targets : ndarray of shape (r, C)
+        ``(ZV)'Y`` for the centred, weighted one-hot targets Y.
+    target_mean : ndarray of shape (C,)
+        Weighted mean of the one-hot targets.
+    root_weights : ndarray of shape (n,)
+        Root of the row weights (their mean square is 1).
+    """
+
+    eigenvalues: FloatArray
+    mean_eigenvalue: float
+    rotated_targets: FloatArray
+    target_mean: FloatArray
+    root_weights: FloatArray
+    _features: Features
+    _standardiser: Standardiser
+    _basis: FloatArray
+    _dual_targets: FloatArray | None
+
+    def rotated(self, rows: slice | IntArray) -> FloatArray:
+        """Return the chosen rows in the eigenbasis, shape (m, r)."""
+        if self._dual_targets is not None:
+            return self._basis[rows] * np.sqrt(self.eigenvalues)
+        scaled = self._standardiser.apply(self._features, rows)
+        scaled *= self.root_weights[rows, None]
+        return scaled @ self._basis
+
+    def scaled_targets(self, rows: slice | IntArray, labels: IntArray) -> FloatArray:
+        """Return centred one-hot targets of those rows, times the root of their weights."""
+        return _scaled_targets(labels, self.target_mean, self.root_weights[rows])
+
+    def weight(self, penalty: float) -> FloatArray:
+        """Return the (d, C) weights on standardised features at one penalty."""
+        inverse = (1.0 / (self.eigenvalues + penalty))[:, None]
+        if self._dual_targets is None:
+            return self._basis @ (self.rotated_targets * inverse)
+        per_row = self._basis @ (self._dual_targets * inverse)
+        per_row *= self.root_weights[:, None]
+        weight = np.zeros((self._features.shape[1], per_row.shape[1]))
+        for rows in row_chunks(len(per_row)):
+            weight += self._standardiser.apply(self._features, rows).T @ per_row[rows]
+        return weight
+
+
+def decompose(
+    X: Features,
+    labels: IntArray,
+    weights: FloatArray,
+    standardiser: Standardiser,
+    *,
+    n_classes: int,
+) -> Spectrum:
+    """Decompose the scatter of standardised rows, in the smaller of its two forms.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+    labels : int array of shape (n,)
+    weights : array of shape (n,)
+        Row weights with mean 1, those that ``standardiser`` was fitted with.
+    standardiser : Standardiser
+    n_classes : int
+    """
+    n, d = X.shape
+    root = np.sqrt(weights)
+    target_mean = np.bincount(labels, weights=weights, minlength=n_classes) / n
+    dual = n <= d
+    if dual:
+        scaled = standardiser.apply(X, slice(0, n))
+        scaled *= root[:, None]
+        scatter = scaled @ scaled.T
+        del scaled
+        sums = np.zeros((0, 0))
+    else:
+        one_hot = scipy.sparse.csr_array((weights, (np.arange(n), labels)), shape=(n, n_classes))
+        scatter = np.zeros((d, d))
+        sums = np.zeros((d, n_classes))
+        for rows in row_chunks(n):
+            chunk = standardiser.apply(X, rows)
+            # weights already sit in the one-hot matrix; centred rows make its mean drop out
+            sums += (one_hot[rows].T @ chunk).T
+            chunk *= root[rows, None]
+            scatter += chunk.T @ chunk
+    trace = float(np.trace(scatter))
+    eigenvalues, basis = scipy.linalg.eigh(
+        scatter, driver="evd", overwrite_a=True, check_finite=False
+    )
+    eigenvalues = np.maximum(eigenvalues, 0.0)
+    dual_targets = basis.T @ _scaled_targets(labels, target_mean, root) if dual else None
+    if dual_targets is not None:
+        rotated_targets = np.sqrt(eigenvalues)[:, None] * dual_targets
+    else:
+        rotated_targets = basis.T @ sums
+    return Spectrum(
+        eigenvalues=eigenvalues,
+        mean_eigenvalue=trace / max(1, min(n, standardiser.n_kept)) or 1.0,
+        rotated_targets=rotated_targets,
+        target_mean=target_mean,
+        root_weights=root,
+        _features=X,
+        _standardiser=standardiser,
+        _basis=basis,
+        _dual_targets=dual_targets,
+    )
+
+
+def _scaled_targets(labels: IntArray, target_mean: FloatArray, root: FloatArray) -> FloatArray:
+    """Return ``root * (one-hot - target_mean)`` of shape (m, C)."""
+    targets = np.repeat(-target_mean[None, :], len(labels), axis=0)
+    targets[np.arange(len(labels)), labels] += 1.0
+    targets *= root[:, None]
+    return targets

@@ -81,7 +81,7 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
     """Accuracy and processor seconds of every variant on one cell."""
     from benchmarks.decision.cells import prepared, training_rows
     from benchmarks.decision.sets import SETS
-    from frostline.core.plan import SuffixTraining
+    from frostline.core.actions import SuffixTraining
     from frostline.fitting.procedure import carry_out, gather, judge_by, make_context
     from frostline.strategy.decide import every_option
 

@@ -22,8 +22,8 @@ from benchmarks.decision.glyphs import generator
 from benchmarks.decision.sets import SETS, Places, TargetSet, table_of
 from frostline.backbones.network import Network
 from frostline.compute.passes import run_passes
+from frostline.core.actions import Action, Blend, TapsHead
 from frostline.core.files import write_text
-from frostline.core.plan import Action, Blend, TapsHead
 from frostline.core.progress import NullProgress
 from frostline.core.settings import make_settings, resolve
 from frostline.data.audit import audit

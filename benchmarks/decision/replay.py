@@ -14,7 +14,8 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from benchmarks.decision.cells import BUDGET, FASTAI, REFERENCE, is_head, sureness, unpacked
-from frostline.core.plan import Action, EvidenceSummary
+from frostline.core.actions import Action
+from frostline.core.plan import EvidenceSummary
 from frostline.core.settings import parse_budget
 from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS

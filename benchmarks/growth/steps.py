@@ -183,8 +183,9 @@ def predictions(n: int, folder: Path) -> Call:
 
 def report(n: int, folder: Path) -> Call:
     """audit.json and report.html of a set with many copies, leaks and unreadable images."""
+    from frostline.core.actions import TapsHead
     from frostline.core.files import write_text
-    from frostline.core.plan import Plan, TapsHead
+    from frostline.core.plan import Plan
     from frostline.data.audit import audit
     from frostline.report import ReportData, write_report
 

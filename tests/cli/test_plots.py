@@ -15,7 +15,8 @@ from frostline.cli.advise import advice_parts
 from frostline.cli.depth import depth_table, layer_strip, shift_of_taps, span, spark_rows
 from frostline.cli.plots import ASCII, BLOCKS, axis, bar, dot, letters, spark
 from frostline.cli.show import result_panel
-from frostline.core.plan import Plan, TapsHead
+from frostline.core.actions import TapsHead
+from frostline.core.plan import Plan
 from frostline.fitting.publish import RunResult
 
 

@@ -21,8 +21,9 @@ from frostline.backbones.load.restore import restore_module
 from frostline.backbones.network import Network
 from frostline.cli.main import app
 from frostline.compute import kept_copies
+from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.errors import CutError, EngineError, PlanError, RunFolderError
-from frostline.core.plan import FullTraining, Plan, SuffixTraining, TapsHead
+from frostline.core.plan import Plan
 from frostline.explain import kept_gallery
 from frostline.exporting import model_onnx as export
 from frostline.fitting.publish import RunResult

@@ -11,7 +11,7 @@ import pytest
 from safetensors.torch import load_file
 
 import frostline
-from frostline.core.plan import Blend
+from frostline.core.actions import Blend
 from frostline.fitting import procedure
 
 Rows = set[int]

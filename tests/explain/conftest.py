@@ -15,7 +15,7 @@ from PIL import Image
 
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
-from frostline.core.plan import FullTraining, SuffixTraining, TapsHead
+from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.progress import NullProgress
 from frostline.core.settings import ResolvedSettings, make_settings
 from frostline.data.catalog import Catalog, ImageRow

@@ -20,8 +20,8 @@ from frostline.backbones.heads.classifiers import (
     build_classifier,
 )
 from frostline.backbones.network import Network
+from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import InputError
-from frostline.core.plan import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.explain.attribution import GRID, attribute, draw_heat, occlude
 from frostline.stats.ridge import ridge_loo
 from frostline.training.head_start import set_linear

@@ -12,8 +12,8 @@ import torch
 
 from frostline.compute.cache.locations import fits_folder
 from frostline.compute.cache.store import packed
+from frostline.core.actions import TapsHead
 from frostline.core.errors import UnreadableImageError
-from frostline.core.plan import TapsHead
 from frostline.data.audit import audit
 from frostline.explain import kept_gallery
 from frostline.explain.gallery import Gallery

@@ -18,7 +18,8 @@ import frostline.fitting.publish
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import BlendClassifier
 from frostline.compute.passes import run_passes
-from frostline.core.plan import FullTraining, Plan, Recipe, SuffixTraining, TapsHead
+from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
+from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
 from frostline.core.settings import ResolvedSettings, make_settings
 from frostline.data.audit import audit

@@ -21,7 +21,7 @@ import frostline
 from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifier, build_classifier
 from frostline.backbones.heads.head_input import WithHeadInput, head_of
 from frostline.backbones.network import Network
-from frostline.core.plan import (
+from frostline.core.actions import (
     Action,
     Blend,
     FullTraining,

@@ -137,7 +137,7 @@ def test_networks_of_torchvision(tmp_path: Path, photo_files: tuple[Path, ...]) 
 
     from frostline.backbones.heads.classifiers import build_classifier
     from frostline.backbones.network import Network
-    from frostline.core.plan import FullTraining, Recipe
+    from frostline.core.actions import FullTraining, Recipe
     from frostline.core.preprocessing import Preprocessing
     from frostline.model_format.card import ModelCard
     from frostline.model_format.model_folder import save_model

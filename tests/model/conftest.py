@@ -16,7 +16,7 @@ from torch import nn
 
 from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.backbones.network import Network
-from frostline.core.plan import TapsHead
+from frostline.core.actions import TapsHead
 from frostline.core.preprocessing import Preprocessing
 from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import save_model

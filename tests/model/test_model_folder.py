@@ -16,8 +16,8 @@ from torch import nn
 
 from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.restore import restore_module
+from frostline.core.actions import TapsHead
 from frostline.core.errors import BackboneError, EngineError, RunFolderError
-from frostline.core.plan import TapsHead
 from frostline.core.preprocessing import Preprocessing
 from frostline.exporting import model_onnx as export
 from frostline.model.model import Model

@@ -12,8 +12,8 @@ from PIL import Image
 from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifier, build_classifier
 from frostline.backbones.load.restore import restore_module
 from frostline.backbones.network import Network
+from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import BackboneError, RunFolderError
-from frostline.core.plan import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.preprocessing import Preprocessing
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard

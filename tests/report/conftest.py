@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from frostline.core.actions import Recipe, SuffixTraining, TapsHead
 from frostline.core.plan import (
     CandidateResult,
     EvidenceSummary,
@@ -19,11 +20,8 @@ from frostline.core.plan import (
     NetworkResult,
     Plan,
     ProbeEvidence,
-    Recipe,
     ShiftEvidence,
     SizeEvidence,
-    SuffixTraining,
-    TapsHead,
 )
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.report import ReportData

@@ -8,15 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from frostline.core.plan import (
-    Blend,
-    CandidateResult,
-    FullTraining,
-    LayerShift,
-    Plan,
-    Recipe,
-    TapsHead,
-)
+from frostline.core.actions import Blend, FullTraining, Recipe, TapsHead
+from frostline.core.plan import CandidateResult, LayerShift, Plan
 from frostline.report import ReportData
 from frostline.report.charts.axis import Scale, accuracy_scale, ticks
 from frostline.report.charts.column import column_chart

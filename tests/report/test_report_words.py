@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from frostline.core.plan import Adapters, Blend, FullTraining, Recipe, TapsHead
+from frostline.core.actions import Adapters, Blend, FullTraining, Recipe, TapsHead
 from frostline.report import ReportData
 from frostline.report.why import headline, three_sentences
 from frostline.wording.numbers import (

@@ -77,7 +77,8 @@ def _plan(work: Path) -> Try:
 
 
 def _plan_seeds() -> Iterator[bytes]:
-    from frostline.core.plan import Blend, FullTraining, Plan, Recipe, SuffixTraining, TapsHead
+    from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
+    from frostline.core.plan import Plan
 
     recipe = Recipe(epochs=3, batch_size=8, learning_rate=1e-3, head_learning_rate=1e-2)
     head = TapsHead(taps=["a", "b"])

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from frostline.backbones.network import Network
-from frostline.core.plan import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
+from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import Entry, Judged, Standing

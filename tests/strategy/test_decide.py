@@ -9,19 +9,9 @@ import numpy as np
 import pytest
 
 from frostline.backbones.network import Network
+from frostline.core.actions import Adapters, Blend, FullTraining, SuffixTraining, TapsHead
 from frostline.core.errors import PlanError
-from frostline.core.plan import (
-    Adapters,
-    Blend,
-    EvidenceSummary,
-    FullTraining,
-    Plan,
-    ProbeEvidence,
-    ShiftEvidence,
-    SizeEvidence,
-    SuffixTraining,
-    TapsHead,
-)
+from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence, ShiftEvidence, SizeEvidence
 from frostline.core.settings import make_settings, resolve
 from frostline.evidence.collect import Evidence
 from frostline.strategy.candidates import adapters

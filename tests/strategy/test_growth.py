@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from frostline.core.plan import Action, Adapters, FullTraining, Recipe, SuffixTraining, TapsHead
+from frostline.core.actions import Action, Adapters, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.strategy.growth import (
     FITTED_GROWTH,
     KINDS,

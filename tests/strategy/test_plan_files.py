@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from frostline.core.actions import Recipe, SuffixTraining
 from frostline.core.errors import PlanError
-from frostline.core.plan import Plan, Recipe, SuffixTraining
+from frostline.core.plan import Plan
 
 RECIPE = Recipe(epochs=1, batch_size=8, learning_rate=1e-3, head_learning_rate=1e-2)
 PLAN = Plan(

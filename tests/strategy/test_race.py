@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from frostline.core.plan import FullTraining, Recipe, TapsHead
+from frostline.core.actions import FullTraining, Recipe, TapsHead
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import Entry, Judged, Standing, Work, run_race
 from frostline.strategy.verdict import choose, results

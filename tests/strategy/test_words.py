@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from frostline.core.plan import (
-    EvidenceSummary,
-    ProbeEvidence,
-    ShiftEvidence,
-    SizeEvidence,
-    TapsHead,
-)
+from frostline.core.actions import TapsHead
+from frostline.core.plan import EvidenceSummary, ProbeEvidence, ShiftEvidence, SizeEvidence
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import prior_case
 from frostline.wording.decision import GAIN_PER_DOUBLING, Rival, explain

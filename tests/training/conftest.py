@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
-from frostline.core.plan import FullTraining, SuffixTraining, TapsHead
+from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.progress import NullProgress
 from frostline.core.settings import ResolvedSettings, make_settings

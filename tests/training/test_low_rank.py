@@ -15,8 +15,8 @@ from torch.nn.utils import parametrize
 
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore
+from frostline.core.actions import Adapters, FullTraining, Recipe
 from frostline.core.errors import PlanError
-from frostline.core.plan import Adapters, FullTraining, Recipe
 from frostline.training.assembly import assemble
 from frostline.training.low_rank import (
     LowRankUpdate,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from frostline.compute.passes import FeatureStore
-from frostline.core.plan import FullTraining, Recipe
+from frostline.core.actions import FullTraining, Recipe
 from frostline.training.result import Trained
 
 Fit = Callable[..., Trained]

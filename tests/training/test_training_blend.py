@@ -13,7 +13,8 @@ from scipy.special import softmax
 from frostline.backbones.fingerprints import fingerprints
 from frostline.backbones.freeze.freezing import verify_frozen
 from frostline.compute.passes import FeatureStore
-from frostline.core.plan import Blend, FullTraining, Plan, Recipe, SuffixTraining, TapsHead
+from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
+from frostline.core.plan import Plan
 from frostline.fitting.procedure import logits_of
 from frostline.stats.calibration import fit_temperature
 from frostline.training.result import Trained

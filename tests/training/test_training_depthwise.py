@@ -16,7 +16,7 @@ from torch import nn
 from frostline.backbones.freeze.freezing import hold_norms_in_eval
 from frostline.backbones.network import Network
 from frostline.compute.passes import run_passes
-from frostline.core.plan import FullTraining, Recipe
+from frostline.core.actions import FullTraining, Recipe
 from frostline.core.progress import NullProgress
 from frostline.core.settings import make_settings, resolve
 from frostline.data.catalog import Catalog

@@ -12,7 +12,7 @@ from torch import nn
 
 from frostline.backbones.freeze.freezing import freeze, hold_norms_in_eval
 from frostline.backbones.network import Network
-from frostline.core.plan import FullTraining, Recipe, SuffixTraining
+from frostline.core.actions import FullTraining, Recipe, SuffixTraining
 from frostline.training import finetune as room
 from frostline.training.folding import folded_norms
 from frostline.training.result import Trained

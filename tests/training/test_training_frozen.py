@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from frostline.compute.passes import FeatureStore
+from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError
-from frostline.core.plan import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.training.assembly import Above, assemble
 from frostline.training.result import Trained
 from frostline.training.torch_state import Compute

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from frostline.compute.passes import FeatureStore
+from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, InputError, PlanError
-from frostline.core.plan import TapsHead
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.logistic import fit_logistic
 from frostline.stats.ridge import ridge_loo

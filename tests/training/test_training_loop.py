@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from frostline.compute.passes import FeatureStore
+from frostline.core.actions import Adapters, FullTraining, Recipe, SuffixTraining
 from frostline.core.errors import PlanError
-from frostline.core.plan import Adapters, FullTraining, Recipe, SuffixTraining
 from frostline.stats.calibration import fit_temperature
 from frostline.stats.ridge import ridge_loo
 from frostline.training.assembly import Above, assemble

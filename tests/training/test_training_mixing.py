@@ -12,7 +12,7 @@ import torch
 
 from frostline.compute.activations import Shelf
 from frostline.compute.passes import FeatureStore
-from frostline.core.plan import Recipe, SuffixTraining
+from frostline.core.actions import Recipe, SuffixTraining
 from frostline.training.mixing import mixed
 from frostline.training.result import Trained
 

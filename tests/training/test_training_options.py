@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from frostline.compute.passes import FeatureStore
-from frostline.core.plan import FullTraining, Recipe
+from frostline.core.actions import FullTraining, Recipe
 from frostline.training.result import Trained
 
 Fit = Callable[..., Trained]

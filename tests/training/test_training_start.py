@@ -13,7 +13,7 @@ import torch
 
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
-from frostline.core.plan import FullTraining, Recipe, SuffixTraining
+from frostline.core.actions import FullTraining, Recipe, SuffixTraining
 from frostline.core.progress import NullProgress
 from frostline.core.settings import make_settings, resolve
 from frostline.training.assembly import Above, assemble

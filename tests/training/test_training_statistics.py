@@ -11,8 +11,8 @@ from torch import nn
 
 from frostline.backbones.batchnorm_statistics import with_statistics_of
 from frostline.compute.passes import FeatureStore
+from frostline.core.actions import FullTraining, Recipe, TapsHead
 from frostline.core.errors import PlanError
-from frostline.core.plan import FullTraining, Recipe, TapsHead
 from frostline.training.assembly import forget
 from frostline.training.result import Trained
 

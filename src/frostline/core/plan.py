@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from frostline.core.actions import Action
 from frostline.core.errors import PlanError
 from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular, stated
 from frostline.core.notebook import card, columns, sentences, strip
@@ -127,131 +128,6 @@ class EvidenceSummary(_Data):
     adapted_gain_error: float = 0.0
 
 
-# ---------------------------------------------------------------- what can be carried out
-
-
-class TapsHead(_Data):
-    """A closed-form or logistic head on pooled activations; the network stays frozen.
-
-    ``taps`` are cut names in order of depth; layers above the deepest one are not needed.
-    ``strength`` None means: chosen by leave-one-out on the training rows. With ``statistics``
-    "target" the BatchNorm statistics are first re-estimated on the training images, and then
-    frozen like everything else.
-    """
-
-    kind: Literal["taps_head"] = "taps_head"
-    taps: list[str] = Field(min_length=1)
-    head: Literal["ridge", "logistic"] = "ridge"
-    strength: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    class_weights: Literal["none", "balanced"] = "none"
-    statistics: Literal["source", "target"] = "source"
-
-
-class Recipe(_Data):
-    """How gradient training runs. Rates are for the head; deeper groups decay from it.
-
-    ``layer_decay`` multiplies the rate once per stage going down. ``norm_mode`` "eval" keeps
-    every norm layer at its stored statistics; "train" updates those of trained layers only.
-    ``flip`` allows horizontal mirroring. ``anchor`` pulls trained layers back to their
-    pretrained weights, as a share of the distance per unit of learning rate (L2-SP, Li et al.
-    2018, decoupled from the gradient). ``interpolate`` looks, after training, for the best point
-    on the line from the start to the trained weights (WiSE-FT, Wortsman et al. 2022). ``mixup``
-    is the parameter of the Beta distribution by which pairs of inputs are mixed (Zhang et al.
-    2018; Verma et al. 2019 for activations), 0 for none; ``noise`` the spread of what is added
-    to every input, in standard deviations of its channel.
-    """
-
-    epochs: int = Field(ge=1, le=10_000)
-    batch_size: int = Field(ge=1, le=4096)
-    learning_rate: float = Field(gt=0, le=1_000)
-    head_learning_rate: float = Field(gt=0, le=1_000)
-    layer_decay: float = Field(gt=0, le=1, default=1.0)
-    weight_decay: float = Field(ge=0, le=100, default=1e-4)
-    warmup_share: float = Field(ge=0, lt=1, default=0.1)
-    label_smoothing: float = Field(ge=0, le=0.5, default=0.0)
-    class_weights: Literal["none", "balanced"] = "none"
-    augment: Literal["none", "light", "standard"] = "standard"
-    flip: bool = True
-    norm_mode: Literal["eval", "train"] = "eval"
-    validation_fraction: float = Field(ge=0, le=0.5, default=0.15)
-    patience: int = Field(ge=1, default=5)
-    anchor: float = Field(ge=0, le=1, default=0.0)
-    interpolate: bool = False
-    mixup: float = Field(ge=0, le=10, default=0.0)
-    noise: float = Field(ge=0, le=2, default=0.0)
-
-
-class SuffixTraining(_Data):
-    """Train the top of the network above a frozen prefix.
-
-    ``keep_to`` is the last layer kept (None: nothing is removed); ``freeze_to`` the last frozen
-    one. ``new_block`` puts a new 1x1 convolution block between the kept layers and the head.
-    """
-
-    kind: Literal["suffix"] = "suffix"
-    keep_to: str | None = None
-    freeze_to: str
-    new_block: bool = False
-    head_init: Literal["probe", "random"] = "probe"
-    recipe: Recipe
-
-
-class Adapters(_Data):
-    """Low-rank updates (LoRA, Hu et al. 2021) train in place of linear layers and convolutions.
-
-    Each is the product of two matrices of ``rank`` rows or columns, times ``alpha / rank``. After
-    training it is added to the weight, which until then stays frozen like everything else kept.
-    """
-
-    rank: int = Field(ge=1, le=256)
-    alpha: float = Field(gt=0, le=1024)
-
-
-def _which_part(value: object) -> str:
-    return "adapters" if isinstance(value, dict | Adapters) else "layers"
-
-
-# told apart first, so that an error names the field at fault
-_Trained = Annotated[
-    Annotated[Literal["all", "norms"], Tag("layers")] | Annotated[Adapters, Tag("adapters")],
-    Discriminator(_which_part),
-]
-
-
-class FullTraining(_Data):
-    """Train every kept layer; nothing is frozen.
-
-    With ``part`` "norms" only scale and shift of the norm layers train, and the new layers; with
-    adapters only these, and the new layers. With ``start`` "random" the pretrained weights are
-    thrown away: the reference for what they gave.
-    """
-
-    kind: Literal["full"] = "full"
-    keep_to: str | None = None
-    part: _Trained = "all"
-    start: Literal["pretrained", "random"] = "pretrained"
-    new_block: bool = False
-    head_init: Literal["probe", "random"] = "probe"
-    recipe: Recipe
-
-
-Single = Annotated[TapsHead | SuffixTraining | FullTraining, Field(discriminator="kind")]
-
-
-class Blend(_Data):
-    """Carry out several actions and average their calibrated probabilities.
-
-    On few images no race can tell good options apart, and their mistakes differ. The first member
-    is the one that led.
-    """
-
-    kind: Literal["blend"] = "blend"
-    members: list[Single] = Field(min_length=2, max_length=4)
-
-
-Action = Annotated[TapsHead | SuffixTraining | FullTraining | Blend, Field(discriminator="kind")]
-
-
 class CandidateResult(_Data):
     """One option that was looked at. ``score`` is accuracy on training rows only, in [0, 1]."""
 
@@ -261,6 +137,11 @@ class CandidateResult(_Data):
     standard_error: float | None
     seconds: float
     stopped: str
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is more than one head in closed form."""
+        return self.kind != "taps_head"
 
 
 class NetworkResult(_Data):

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.compute.moments import chosen_rows
-from frostline.core.plan import TapsHead
 from frostline.data.splitting.split import Split, stratified_folds
 from frostline.fitting.procedure import Fitted, Task, fit_once
 from frostline.stats.calibration import softmax
@@ -96,12 +95,12 @@ def _cross_validate(
     all rows, and refitted on fewer folds, since deciding it anew costs as much as training.
     """
     rows = split.train
-    closed = isinstance(fitted.plan.action, TapsHead)
+    closed = fitted.plan.action.closed_form
     smallest = int(np.bincount(task.labels[rows], minlength=task.n_classes).min())
     fewest, most = _CLOSED_FORM_FOLDS
     n_folds = min(max(smallest, fewest), most) if closed else TRAINED_FOLDS
     known = fitted.plan.evidence
-    if isinstance(fitted.plan.action, TapsHead) and fitted.plan.action.statistics == "target":
+    if fitted.plan.action.adapts_statistics:
         # every fold runs all its images through a network with statistics of its own
         n_folds = fewest
     elif known is not None:

@@ -11,7 +11,8 @@ import torch
 
 from frostline.backbones.heads.source_classifier import source_classifier
 from frostline.compute.passes import FeatureStore
-from frostline.core.plan import Action, EvidenceSummary, NetworkResult, Plan, TapsHead
+from frostline.core.actions import Action
+from frostline.core.plan import EvidenceSummary, NetworkResult, Plan
 from frostline.core.progress import NullProgress, Progress
 from frostline.core.settings import ResolvedSettings, Settings
 from frostline.data.splitting.stratified import stratified_folds
@@ -307,7 +308,7 @@ def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArr
     """Logits for rows of the store; a head on taps needs no image again."""
     if trained.members:
         return blended_logits(trained, [logits_of(m, store, rows) for m in trained.members])
-    if isinstance(trained.action, TapsHead) and trained.action.statistics == "source":
+    if trained.action.closed_form and not trained.action.adapts_statistics:
         head = trained.module.get_submodule("head")
         weight = head.weight.detach().double().numpy()  # type: ignore[operator]
         bias = head.bias.detach().double().numpy()  # type: ignore[operator]

@@ -14,7 +14,7 @@ from frostline.backbones.fingerprints import fingerprint
 from frostline.core.files import write_text
 from frostline.core.machine import peak_memory_bytes
 from frostline.core.notebook import card, columns, sentences
-from frostline.core.plan import Plan, TapsHead
+from frostline.core.plan import Plan
 from frostline.core.stopwatch import Stopwatch
 from frostline.data.audit import Audit
 from frostline.data.naming import encodable, visible
@@ -249,7 +249,7 @@ def model_card(task: Task, fitted: Fitted, *, n_train: int, test: dict[str, Any]
         backbone=network.name,
         weights_licence=network.licence,
         cut=fitted.plan.cut,
-        taps=tuple(action.taps) if isinstance(action, TapsHead) else (),
+        taps=tuple(action.taps) if action.closed_form else (),
         action=action,
         temperature=fitted.temperature,
         familiar=None

@@ -24,7 +24,6 @@ from sklearn.utils.validation import (
 
 from frostline.core.errors import InputError, SettingsError, did_you_mean
 from frostline.core.machine import available_cores
-from frostline.core.plan import TapsHead
 from frostline.core.settings import Settings
 from frostline.data.decoding.image_refs import Held
 from frostline.data.naming import printable, some
@@ -407,7 +406,7 @@ def _metrics(prepared: Prepared, fitted: Fitted, clock: Stopwatch, seed: int) ->
     if fitted.honest:
         honest = fitted.honest[0]
         found = score(honest.probabilities, task.labels[honest.rows], seed=seed)
-        closed = isinstance(fitted.plan.action, TapsHead)
+        closed = fitted.plan.action.closed_form
         estimate = {
             "method": "leave-one-out" if closed else "part of the training images",
             "n": found.n,

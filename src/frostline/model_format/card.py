@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from frostline.core.actions import Action
 from frostline.core.files import CHECKSUM, checksum
-from frostline.core.plan import Action
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import FIRST_RULES
 from frostline.stats.rejection import ACCEPTED, FEW_SCORES

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from frostline.core.plan import Action, Blend, EvidenceSummary, Plan, ProbeEvidence, TapsHead
+from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence
 
 
 @dataclass(frozen=True)
@@ -63,18 +63,17 @@ class Depths:
 
 def depths(plan: Plan) -> Depths:
     """Put the layers of a plan in the order in which an image meets them."""
-    taps = _taps(plan.action)
     fates = {name: _fate(name, plan.trained) for name in plan.frozen}
     within = [*plan.frozen, *plan.trained]
     own = [name for name in plan.trained if not any(_inside(name, other) for other in within)]
     fates |= {name: "trained" for name in own if name not in fates}
     scattered = any(fates[name] != "frozen" for name in plan.frozen)
     names = list(fates)
-    if isinstance(plan.action, Blend):
+    if plan.action.members:
         names = _by_depth(plan.frozen, plan.evidence) + _by_depth(
             names[len(plan.frozen) :], plan.evidence
         )
-    old = [Layer(name, fates[name], _holds(name, taps)) for name in names]
+    old = [Layer(name, fates[name], _holds(name, plan.action.taps)) for name in names]
     return Depths(
         old=(*old, *(Layer(name, "removed") for name in plan.removed)),
         new=tuple(Layer(name, "new") for name in plan.new),
@@ -85,12 +84,6 @@ def depths(plan: Plan) -> Depths:
 def probe_at(evidence: EvidenceSummary, tap: str) -> ProbeEvidence:
     """Return the probe of one depth; that of all depths where an edited plan names none."""
     return next((probe for probe in evidence.probes if probe.tap == tap), evidence.all_taps)
-
-
-def _taps(action: Action) -> list[str]:
-    if isinstance(action, Blend):
-        return [tap for member in action.members for tap in _taps(member)]
-    return action.taps if isinstance(action, TapsHead) else []
 
 
 def _fate(frozen: str, trained: Sequence[str]) -> str:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
-from frostline.core.plan import (
-    Adapters,
-    Blend,
-    EvidenceSummary,
-    FullTraining,
-    Plan,
-    SuffixTraining,
-    TapsHead,
-)
+from frostline.core.actions import Blend, LayerTraining, TapsHead
+from frostline.core.plan import EvidenceSummary, Plan
 from frostline.report.depth import probe_at
 from frostline.wording.numbers import listed, number, percent, plural
 
@@ -28,41 +22,50 @@ _GIVEN = "This plan was given, so nothing was measured for it."
 
 def headline(plan: Plan) -> str:
     """Say in one sentence what was done to the network."""
-    action = plan.action
+    return plan.action.dispatch(
+        head=partial(_head, plan), layers=partial(_layers, plan), blend=partial(_blend, plan)
+    )
+
+
+def _head(plan: Plan, action: TapsHead) -> str:
+    frozen = plural(len(plan.frozen), "layer")
+    reads = "the last one" if len(action.taps) == 1 else f"{len(action.taps)} depths"
+    if len(action.taps) == 1 and plan.cut is not None:
+        reads = plan.cut
+    kept = (
+        f"All {frozen} that are kept stay frozen" if plan.removed else f"All {frozen} stay frozen"
+    )
+    text = f"{kept}; a new classifier reads {reads}."
+    if action.adapts_statistics:
+        text += " Norm statistics were measured anew on your images."
+    return text
+
+
+def _blend(plan: Plan, action: Blend) -> str:
     frozen, trained = plural(len(plan.frozen), "layer"), plural(len(plan.trained), "layer")
-    if isinstance(action, TapsHead):
-        reads = "the last one" if len(action.taps) == 1 else f"{len(action.taps)} depths"
-        if len(action.taps) == 1 and plan.cut is not None:
-            reads = plan.cut
-        kept = (
-            f"All {frozen} that are kept stay frozen"
-            if plan.removed
-            else f"All {frozen} stay frozen"
-        )
-        text = f"{kept}; a new classifier reads {reads}."
-        if action.statistics == "target":
-            text += " Norm statistics were measured anew on your images."
-        return text
-    if isinstance(action, Blend):
-        text = f"{len(action.members)} models are averaged"
-        if plan.trained:
-            return f"{text}; in at least one of them {trained} train, {frozen} stay frozen in all."
-        return f"{text}; all {frozen} stay frozen, new classifiers read them."
+    text = f"{len(action.members)} models are averaged"
+    if plan.trained:
+        return f"{text}; in at least one of them {trained} train, {frozen} stay frozen in all."
+    return f"{text}; all {frozen} stay frozen, new classifiers read them."
+
+
+def _layers(plan: Plan, action: LayerTraining) -> str:
+    frozen, trained = plural(len(plan.frozen), "layer"), plural(len(plan.trained), "layer")
     new = "new layers and a new classifier" if action.new_block else "a new classifier"
     gone = f"{plural(len(plan.removed), 'layer')} removed; " if plan.removed else ""
-    if isinstance(action, SuffixTraining):
-        if not plan.trained:
-            return _sentence(f"{gone}{frozen} stay frozen; {new} train on top.")
-        return _sentence(f"{gone}{frozen} stay frozen, {trained} above train, with {new}.")
-    return _sentence(f"{gone}{_full(plan, action)}, with {new}.")
+    if action.frozen_to is None:
+        return _sentence(f"{gone}{_unfrozen(plan, action)}, with {new}.")
+    if not plan.trained:
+        return _sentence(f"{gone}{frozen} stay frozen; {new} train on top.")
+    return _sentence(f"{gone}{frozen} stay frozen, {trained} above train, with {new}.")
 
 
-def _full(plan: Plan, action: FullTraining) -> str:
-    if action.part == "norms":
+def _unfrozen(plan: Plan, action: LayerTraining) -> str:
+    if action.norms_only:
         return f"only {plural(len(plan.trained), 'norm layer')} train"
-    if isinstance(action.part, Adapters):
+    if action.adapters is not None:
         return f"low-rank adapters train in {plural(len(plan.trained), 'layer')}"
-    start = "from random weights" if action.start == "random" else "from its pretrained weights"
+    start = "from random weights" if action.from_scratch else "from its pretrained weights"
     return f"every layer trains {start}"
 
 
@@ -100,7 +103,7 @@ def _measured(plan: Plan, evidence: EvidenceSummary) -> str:
         best = probe_at(evidence, evidence.best_tap)
         text += f", {percent(best.accuracy)} at {best.tap}"
     text += f" and {percent(evidence.all_taps.accuracy)} with all depths together"
-    trained = [c for c in plan.candidates if c.kind != "taps_head" and c.score is not None]
+    trained = [c for c in plan.candidates if c.trains and c.score is not None]
     if trained:
         best_trained = max(trained, key=lambda c: c.score or 0.0)
         text += (

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.plan import Blend, CandidateResult
+from frostline.core.actions import Blend
+from frostline.core.plan import CandidateResult
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import Standing
 

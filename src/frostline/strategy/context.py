@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from frostline.backbones.network import Network
-from frostline.core.plan import EvidenceSummary, NetworkResult, Recipe
+from frostline.core.actions import Recipe
+from frostline.core.plan import EvidenceSummary, NetworkResult
 from frostline.core.settings import ResolvedSettings, Settings
 from frostline.evidence.collect import Evidence
 from frostline.strategy.cost import RACE_SHARE, Work, plan_work

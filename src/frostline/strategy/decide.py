@@ -126,7 +126,7 @@ def after_race(
     ]
     waiting = {p.name: p for p in decision.entrants}
     left = [_unscored(waiting[name], why) for name, why in work.left_out.items()]
-    layers = [result for result in raced if result.kind != "taps_head"]
+    layers = [result for result in raced if result.trains]
     return make_plan(
         context,
         chosen,

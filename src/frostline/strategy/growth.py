@@ -15,7 +15,7 @@ from typing import Literal
 
 from scipy.special import expit
 
-from frostline.core.plan import Action, Blend, FullTraining, TapsHead
+from frostline.core.actions import Action, LayerTraining
 
 Kind = Literal["head", "gentle", "cut", "firm", "full"]
 #: per kind, for less than 10, less than 50 and more training images in the median class
@@ -39,14 +39,15 @@ _EDGE = 0.02
 
 def kind_of_action(action: Action) -> Kind:
     """Return how much an option has yet to learn, by its kind."""
-    if isinstance(action, TapsHead | Blend):
-        return "head"
-    if action.keep_to is not None or action.new_block:
+    return action.dispatch(head=lambda _: "head", layers=_kind_of_training, blend=lambda _: "head")
+
+
+def _kind_of_training(action: LayerTraining) -> Kind:
+    if action.cut is not None or action.new_block:
         return "cut"
     if action.head_init == "random":
         return "full"
-    hot = isinstance(action, FullTraining) and action.recipe.layer_decay == 1.0
-    return "firm" if hot and getattr(action, "part", "all") == "all" else "gentle"
+    return "firm" if action.trains_all and action.recipe.layer_decay == 1.0 else "gentle"
 
 
 def bucket(per_class: float) -> int:

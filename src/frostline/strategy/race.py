@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.plan import Action, Blend, TapsHead
+from frostline.core.actions import Action
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
@@ -119,7 +119,7 @@ class Standing:
     @property
     def trains(self) -> bool:
         """Whether the option trains layers."""
-        return not isinstance(self.heat.action, TapsHead)
+        return not self.heat.action.closed_form
 
     @property
     def seconds(self) -> float:
@@ -156,8 +156,8 @@ def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Pro
     purse = RACE_SHARE * context.resolved.budget_seconds
     for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
         least = _least(proposal.action)
-        for epochs in range(_epochs(shortened(proposal.action, HEAT)), least - 1, -1):
-            heat = _entry(context, proposal, _with_epochs(proposal.action, epochs))
+        for epochs in range(shortened(proposal.action, HEAT).epochs, least - 1, -1):
+            heat = _entry(context, proposal, proposal.action.with_epochs(epochs))
             more = replace(work, heats=(*work.heats, heat), finals=(*work.finals, heat))
             if more.seconds <= purse:
                 work = more
@@ -177,7 +177,7 @@ def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Pro
 
 def shortened(action: Action, share: float) -> Action:
     """Return the same action for a share of its epochs."""
-    return _with_epochs(action, max(round(share * _epochs(action)), _least(action)))
+    return action.with_epochs(max(round(share * action.epochs), _least(action)))
 
 
 def run_race(
@@ -214,30 +214,18 @@ def _entry(context: Context, proposal: Proposal, action: Action) -> Entry:
     return Entry(proposal, action, _fold_seconds(context, action))
 
 
-def _epochs(action: Action) -> int:
-    return 0 if isinstance(action, TapsHead | Blend) else action.recipe.epochs
-
-
 def _least(action: Action) -> int:
-    return min(_FEWEST_EPOCHS, _epochs(action))
-
-
-def _with_epochs(action: Action, epochs: int) -> Action:
-    if isinstance(action, TapsHead | Blend):
-        return action
-    recipe = action.recipe
-    changes = {"epochs": epochs, "patience": max(1, min(epochs, recipe.patience))}
-    return action.model_copy(update={"recipe": recipe.model_copy(update=changes)})
+    return min(_FEWEST_EPOCHS, action.epochs)
 
 
 def _fold_seconds(context: Context, action: Action) -> float:
-    if isinstance(action, TapsHead | Blend):
+    if not action.epochs:
         return 0.0
     return training_seconds(
         context.network,
         n_images=round(context.n_images * (FOLDS - 1) / FOLDS),
-        epochs=action.recipe.epochs,
-        freeze_to=getattr(action, "freeze_to", None),
-        keep_to=action.keep_to,
+        epochs=action.epochs,
+        freeze_to=action.frozen_to,
+        keep_to=action.cut,
         device=context.resolved.device,
     )

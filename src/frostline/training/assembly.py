@@ -20,8 +20,8 @@ from frostline.backbones.freeze.holding import original_class
 from frostline.backbones.freeze.param_groups import param_groups
 from frostline.backbones.heads.classifiers import Classifier, build_classifier
 from frostline.backbones.network import Network
+from frostline.core.actions import LayerTraining
 from frostline.core.errors import PlanError
-from frostline.core.plan import Adapters, FullTraining, SuffixTraining
 from frostline.training.keyed import keyed_number
 from frostline.training.loaders import SMALLEST_NORM_BATCH
 from frostline.training.low_rank import add_adapters, merge_adapters
@@ -155,11 +155,11 @@ class Assembly:
         left = self.classifier.state_dict()
         return replace(self, fingerprints={n: d for n, d in self.fingerprints.items() if n in left})
 
-    def new_groups(self, action: SuffixTraining | FullTraining) -> list[dict[str, Any]]:
+    def new_groups(self, action: LayerTraining) -> list[dict[str, Any]]:
         """Optimiser groups of the new layers alone."""
         return [g for g in self.groups(action) if g["name"].split(" ")[0] == "head"]
 
-    def groups(self, action: SuffixTraining | FullTraining) -> list[dict[str, Any]]:
+    def groups(self, action: LayerTraining) -> list[dict[str, Any]]:
         """Optimiser groups of everything trainable, the rate falling once a stage."""
         stages = self._stages()
         depth = {layer: i for i, layers in enumerate(stages) for layer in layers}
@@ -195,7 +195,7 @@ class Assembly:
 
 
 def assemble(
-    action: SuffixTraining | FullTraining,
+    action: LayerTraining,
     source: Network,
     *,
     n_classes: int,
@@ -212,11 +212,11 @@ def assemble(
         If a cut does not exist.
     """
     network = source.copy()
-    if isinstance(action, FullTraining) and action.start == "random":
+    if action.from_scratch:
         torch.manual_seed(keyed_number("random start", seed))
         forget(network.module)
     keep = network.last if action.keep_to is None else network.cut(action.keep_to)
-    freeze_to = network.cut(action.freeze_to) if isinstance(action, SuffixTraining) else None
+    freeze_to = None if action.frozen_to is None else network.cut(action.frozen_to)
     if freeze_to is not None and freeze_to.position > keep.position:
         raise PlanError(
             f"The plan freezes up to {freeze_to.name!r}, but keeps layers only up to "
@@ -240,11 +240,10 @@ def assemble(
         still = {f"kept.{name}" for name in prefix.state_dict()}
         above = freeze_to.position < keep.position
         between = network.suffix(freeze_to.name, keep.name) if above else None
-    if isinstance(action, FullTraining):
-        if action.part == "norms":
-            _train_only_norms(classifier)
-        elif isinstance(action.part, Adapters):
-            add_adapters(classifier.kept, action.part, seed=seed)
+    if action.norms_only:
+        _train_only_norms(classifier)
+    elif action.adapters is not None:
+        add_adapters(classifier.kept, action.adapters, seed=seed)
     norms_learn = (
         action.recipe.norm_mode == "train" and action.recipe.batch_size >= SMALLEST_NORM_BATCH
     )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.backbones.heads.classifiers import BlendClassifier
-from frostline.core.plan import Blend
+from frostline.core.actions import Blend
 from frostline.stats.calibration import fit_temperature, softmax
 from frostline.training.result import Trained
 

@@ -18,8 +18,8 @@ from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
 from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
+from frostline.core.actions import TapsHead
 from frostline.core.errors import InputError
-from frostline.core.plan import TapsHead
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.ood import Familiarity, fit_familiarity
 from frostline.stats.rejection import FEW_SCORES, acceptance_threshold

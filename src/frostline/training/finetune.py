@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from frostline.backbones.freeze.freezing import verify_frozen
-from frostline.core.plan import FullTraining, SuffixTraining
+from frostline.core.actions import LayerTraining
 from frostline.core.progress import Progress
 from frostline.core.settings import ResolvedSettings
 from frostline.training.assembly import Above, Assembly, assemble
@@ -40,7 +40,7 @@ NEW_LAYER_EPOCHS = 5
 class _Job:
     """What one fine-tuning works on."""
 
-    action: SuffixTraining | FullTraining
+    action: LayerTraining
     assembly: Assembly
     parts: Parts
     sources: Sources
@@ -51,7 +51,7 @@ class _Job:
 
 
 def finetune(
-    action: SuffixTraining | FullTraining,
+    action: LayerTraining,
     store: FrozenWork,
     parts: Parts,
     *,
@@ -68,7 +68,7 @@ def finetune(
 
     Parameters
     ----------
-    action : SuffixTraining or FullTraining
+    action : LayerTraining
     store : FrozenWork
         Its network is copied, never changed.
     parts : Parts
@@ -145,8 +145,7 @@ def _run(
     )
     if fresh:
         first = stages[0]
-        pretrained = getattr(job.action, "start", "pretrained") == "pretrained"
-        if assembly.norms_learn and pretrained:
+        if assembly.norms_learn and not job.action.from_scratch:
             settle_learning_norms(first.above, first.batches)
         settle_new_norms(first.above, first.batches)
         if job.action.head_init == "probe" and not job.action.new_block:

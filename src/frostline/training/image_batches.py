@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from frostline.compute.pictures import Pictures
-from frostline.core.plan import Recipe
+from frostline.core.actions import Recipe
 from frostline.core.preprocessing import UInt8Array
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.views import training_view

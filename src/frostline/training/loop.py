@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.freeze.param_groups import optimizer_state, restore_optimizer
-from frostline.core.plan import Recipe
+from frostline.core.actions import Recipe
 from frostline.core.progress import Progress, Task
 from frostline.stats.calibration import fit_temperature
 from frostline.training.assembly import Above, Assembly

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from frostline.core.actions import Adapters
 from frostline.core.errors import PlanError
-from frostline.core.plan import Adapters
 from frostline.training.keyed import keyed_number
 
 _WEIGHT = "weight"

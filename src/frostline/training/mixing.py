@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from frostline.core.plan import Recipe
+from frostline.core.actions import Recipe
 from frostline.training.keyed import keyed_number
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

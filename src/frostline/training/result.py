@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from frostline.core.plan import Action
+from frostline.core.actions import Action
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Trained:
 
     Attributes
     ----------
-    action : TapsHead or SuffixTraining or FullTraining or Blend
+    action : Action
         What was carried out.
     module : Module
         Normalised images (n, 3, size, size), float32, to logits (n, C); in eval mode, on the

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.plan import FullTraining, Recipe, SuffixTraining
+from frostline.core.actions import LayerTraining, Recipe
 from frostline.training.losses import class_weights, mean_nll
 from frostline.training.parts import Parts
 from frostline.training.result import Trained
@@ -51,9 +51,7 @@ def learned_nothing(trained: Trained, recipe: Recipe, parts: Parts) -> bool:
     return _best(trained) > _NOTHING * mean_nll(named, parts.validation_labels, weights)
 
 
-def slower(
-    action: SuffixTraining | FullTraining,
-) -> SuffixTraining | FullTraining:
+def slower(action: LayerTraining) -> LayerTraining:
     """Return the action with a tenth of its rates."""
     rates = {
         name: SLOWER * getattr(action.recipe, name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from frostline.backbones.network import Network
-from frostline.core.plan import Recipe
+from frostline.core.actions import Recipe
 from frostline.training.image_batches import ImageBatches
 from frostline.training.loaders import ActivationBatches, Batches, Batching
 from frostline.training.store import FrozenWork

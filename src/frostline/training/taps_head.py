@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import TapsClassifier
+from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
-from frostline.core.plan import TapsHead
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.logistic import LogisticFit, fit_logistic
 from frostline.stats.ridge import RidgeLOO, ridge_loo

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.errors import InputError
-from frostline.core.plan import Action, Blend, FullTraining, SuffixTraining, TapsHead
 from frostline.core.progress import Progress
 from frostline.core.settings import ResolvedSettings
 from frostline.stats.ridge import RidgeLOO
@@ -45,7 +45,7 @@ def train(
 
     Parameters
     ----------
-    action : TapsHead or SuffixTraining or FullTraining or Blend
+    action : Action
     store : FrozenWork
         A feature store: network, catalog, pooled taps, and activations on demand.
     rows : int array of shape (n,)
@@ -90,7 +90,56 @@ def train(
     chosen = np.asarray(rows, dtype=np.int64)
     if not len(chosen):
         raise InputError("There is no image to train on.")
-    if isinstance(action, Blend):
+
+    def of_head(action: TapsHead) -> Trained:
+        return train_taps_head(
+            action,
+            store,
+            chosen,
+            all_labels[chosen],
+            n_classes=n_classes,
+            groups=None if all_groups is None else all_groups[chosen],
+            class_weights=class_weights(
+                all_labels[chosen], n_classes=n_classes, choice=action.class_weights
+            ),
+            seed=seed,
+            probe=probe,
+        )
+
+    def of_layers(action: LayerTraining) -> Trained:
+        parts = make_parts(
+            catalog,
+            chosen,
+            all_labels,
+            n_classes=n_classes,
+            groups=all_groups,
+            fraction=action.recipe.validation_fraction,
+            seed=seed,
+            validation_rows=None
+            if validation_rows is None
+            else np.asarray(validation_rows, dtype=np.int64),
+        )
+
+        def run(action: LayerTraining, place: Path | None) -> Trained:
+            return finetune(
+                action,
+                store,
+                parts,
+                groups=all_groups,
+                resolved=resolved,
+                seed=seed,
+                checkpoint_dir=place,
+                progress=progress,
+            )
+
+        first = run(action, checkpoint_dir)
+        if not second_try or not learned_nothing(first, action.recipe, parts):
+            return first
+        progress.note("The training learned nothing; it runs once more, a tenth as fast.")
+        second = run(slower(action), None if checkpoint_dir is None else checkpoint_dir / "slower")
+        return better(first, second, rate=action.recipe.head_learning_rate)
+
+    def of_blend(action: Blend) -> Trained:
         members = [
             train(
                 member,
@@ -110,51 +159,8 @@ def train(
             for i, member in enumerate(action.members)
         ]
         return blend(action, members, all_labels)
-    if isinstance(action, TapsHead):
-        return train_taps_head(
-            action,
-            store,
-            chosen,
-            all_labels[chosen],
-            n_classes=n_classes,
-            groups=None if all_groups is None else all_groups[chosen],
-            class_weights=class_weights(
-                all_labels[chosen], n_classes=n_classes, choice=action.class_weights
-            ),
-            seed=seed,
-            probe=probe,
-        )
-    parts = make_parts(
-        catalog,
-        chosen,
-        all_labels,
-        n_classes=n_classes,
-        groups=all_groups,
-        fraction=action.recipe.validation_fraction,
-        seed=seed,
-        validation_rows=None
-        if validation_rows is None
-        else np.asarray(validation_rows, dtype=np.int64),
-    )
 
-    def run(action: SuffixTraining | FullTraining, place: Path | None) -> Trained:
-        return finetune(
-            action,
-            store,
-            parts,
-            groups=all_groups,
-            resolved=resolved,
-            seed=seed,
-            checkpoint_dir=place,
-            progress=progress,
-        )
-
-    first = run(action, checkpoint_dir)
-    if not second_try or not learned_nothing(first, action.recipe, parts):
-        return first
-    progress.note("The training learned nothing; it runs once more, a tenth as fast.")
-    second = run(slower(action), None if checkpoint_dir is None else checkpoint_dir / "slower")
-    return better(first, second, rate=action.recipe.head_learning_rate)
+    return action.dispatch(head=of_head, layers=of_layers, blend=of_blend)
 
 
 def _per_image(values: npt.ArrayLike, what: str, *, n: int) -> IntArray:

@@ -6,16 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from frostline.backbones.network import Network
+from frostline.core.actions import Action, Single
 from frostline.core.errors import PlanError
-from frostline.core.plan import (
-    Action,
-    Adapters,
-    Blend,
-    FullTraining,
-    Plan,
-    SuffixTraining,
-    TapsHead,
-)
+from frostline.core.plan import Plan
 from frostline.training.low_rank import adaptable_layers
 
 
@@ -38,17 +31,21 @@ class Layers:
         CutError, PlanError
             If a layer does not exist or lies on the wrong side.
         """
-        if isinstance(action, Blend):
-            return cls._of_all([cls.of(network, member) for member in action.members])
-        if isinstance(action, TapsHead):
-            top = max((network.cut(name) for name in action.taps), key=lambda c: c.position)
-            freeze_to: str | None = top.name
-        else:
-            top = network.last if action.keep_to is None else network.cut(action.keep_to)
-            freeze_to = action.freeze_to if isinstance(action, SuffixTraining) else None
-            over = 0 if freeze_to is None else network.cut(freeze_to).position - top.position
+        return action.dispatch(
+            head=lambda one: cls._of_one(network, one),
+            layers=lambda one: cls._of_one(network, one),
+            blend=lambda all_: cls._of_all([cls._of_one(network, one) for one in all_.members]),
+        )
+
+    @classmethod
+    def _of_one(cls, network: Network, action: Single) -> Layers:
+        top = network.last if action.cut is None else network.cut(action.cut)
+        top = max([network.cut(name) for name in action.taps] or [top], key=lambda c: c.position)
+        freeze_to = top.name if action.closed_form else action.frozen_to
+        if action.frozen_to is not None:
+            over = network.cut(action.frozen_to).position - top.position
             # new layers may sit on a network that is frozen all the way up
-            if freeze_to is not None and (over > 0 or (over == 0 and not action.new_block)):
+            if over > 0 or (over == 0 and not action.new_block):
                 raise PlanError(
                     f"freeze_to={freeze_to!r} must lie below the last kept layer {top.name!r}."
                 )
@@ -60,17 +57,16 @@ class Layers:
         else:
             frozen = network.layers(to=freeze_to)
             trained = network.layers(after=freeze_to, to=top.name)
-        if isinstance(action, FullTraining) and action.part == "norms":
+        if action.norms_only:
             frozen, trained = trained, network.norm_layers(to=top.name)
-        elif isinstance(action, FullTraining) and isinstance(action.part, Adapters):
+        elif action.adapters is not None:
             frozen, trained = trained, adaptable_layers(network.prefix(top.name))
-        block = not isinstance(action, TapsHead) and action.new_block
         return cls(
             cut=None if whole else top.name,
             removed=[] if whole else network.layers(after=top.name),
             frozen=frozen,
             trained=trained,
-            new=["new", "head"] if block else ["head"],
+            new=["new", "head"] if action.new_block else ["head"],
         )
 
     @classmethod

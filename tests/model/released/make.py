@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from frostline.core.plan import TapsHead
+from frostline.core.actions import TapsHead
 from frostline.core.preprocessing import Preprocessing
 from frostline.model.model import Model, Prediction
 from frostline.model_format.card import ModelCard

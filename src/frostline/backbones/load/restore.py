@@ -10,8 +10,8 @@ from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifie
 from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.weights_file import read_weights
 from frostline.backbones.network import Network
+from frostline.core.actions import Blend, Single, TapsHead
 from frostline.core.errors import BackboneError, RunFolderError
-from frostline.core.plan import Blend, Single, TapsHead
 from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import WEIGHTS, checked_file, find_model_folder, load_card
 

@@ -37,6 +37,6 @@ def options(plan: Plan) -> OptionsView | None:
     return OptionsView(
         chart=race_chart(plan.candidates, chosen=plan.chosen) if scored else None,
         rows=[Option(one, KINDS[one.kind], one.name == plan.chosen) for one in plan.candidates],
-        raced=any(one.kind != "taps_head" and one.score is not None for one in plan.candidates),
+        raced=any(one.trains and one.score is not None for one in plan.candidates),
         networks=plan.networks,
     )

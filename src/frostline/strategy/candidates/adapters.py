@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.core.plan import Adapters, FullTraining
+from frostline.core.actions import Adapters, FullTraining
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 

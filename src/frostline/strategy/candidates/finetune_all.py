@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from frostline.core.plan import FullTraining
+from frostline.core.actions import FullTraining
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 

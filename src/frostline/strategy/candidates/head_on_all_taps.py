@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.core.plan import TapsHead
+from frostline.core.actions import TapsHead
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 

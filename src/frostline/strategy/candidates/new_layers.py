@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.core.plan import SuffixTraining
+from frostline.core.actions import SuffixTraining
 from frostline.strategy.candidates.cut_and_train import choose_cut
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from frostline.core.plan import Action
+from frostline.core.actions import Action
 from frostline.strategy.context import Context
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frostline.backbones.graph.cuts import Cut
-from frostline.core.plan import SuffixTraining
+from frostline.core.actions import SuffixTraining
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 import frostline
 from frostline.core.actions import Blend
+from frostline.core.reasons import Fate
 from frostline.fitting import procedure
 
 Rows = set[int]
@@ -39,14 +40,14 @@ def test_options_race_and_the_plan_says_how_each_fared(
     tried = [c for c in plan.candidates if c.kind != "taps_head" and c.score is not None]
     assert len(tried) >= 3
     assert all(c.standard_error is not None and c.stopped for c in tried)
-    assert [c.stopped for c in plan.candidates].count("chosen") == 1
-    chosen = next(c for c in plan.candidates if c.stopped == "chosen")
+    assert [c.fate for c in plan.candidates].count(Fate.CHOSEN) == 1
+    chosen = next(c for c in plan.candidates if c.fate is Fate.CHOSEN)
     assert chosen.name == plan.chosen
     assert chosen.kind == plan.action.kind
     assert any("left-out images" in line for line in plan.explanation)
     # so few images cannot tell options apart: all that reached the final are averaged
     assert isinstance(plan.action, Blend)
-    members = [c for c in plan.candidates if c.stopped == "part of the average"]
+    members = [c for c in plan.candidates if c.fate is Fate.AVERAGED]
     assert len(members) == len(plan.action.members) == 4
     assert {c.kind for c in members} == {action.kind for action in plan.action.members}
     weights = load_file(result.folder / "model" / "weights.safetensors")

@@ -37,7 +37,7 @@ def standing(name: str, strength: float, *, seconds: float = 1.0, head: bool = F
 def race() -> list[Standing]:
     stopped = standing("behind", 9.0)
     stopped.judged.pop(1), stopped.judged.pop(2)
-    stopped.stopped = "promised less"
+    stopped.behind = 0.1
     return [standing("head", 1.0, head=True), standing("a", 2.0), stopped, standing("b", 1.5)]
 
 
@@ -80,8 +80,9 @@ def test_the_score_is_that_of_the_mean_probabilities(race: list[Standing]) -> No
     assert blended.result.score == pytest.approx(accuracy)
     error = np.sqrt(accuracy * (1 - accuracy) / 60)
     assert blended.result.standard_error == pytest.approx(error)
-    assert f"{-np.mean(log_score):.2f} nats" in blended.reason
-    assert f"{-np.mean(alone):.2f} for 'a'" in blended.reason
+    assert blended.reason.log_loss == pytest.approx(-np.mean(log_score))
+    assert blended.reason.log_loss_alone == pytest.approx(-np.mean(alone))
+    assert blended.reason.leading == "a"
 
 
 def test_layers_of_an_average_are_named_by_what_any_member_does() -> None:

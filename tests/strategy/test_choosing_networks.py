@@ -18,7 +18,8 @@ from frostline.core.errors import FrostlineError, SettingsError
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
 from frostline.core.settings import make_settings
-from frostline.evidence.networks import best_network, in_words, open_networks
+from frostline.evidence.networks import best_network, open_networks
+from frostline.wording.evidence import networks_sentences
 
 N = 400
 LABELS = np.asarray(load_digits().target[:N], dtype=np.int64)
@@ -61,7 +62,7 @@ def test_the_larger_is_taken_only_where_it_is_clearly_better(noise: float, taken
     assert chosen.network.name == taken
     assert [r.backbone for r in results] == ["large", "small"], "in the order given"
     assert [r.chosen for r in results] == [taken == "large", taken == "small"]
-    said = in_words(results)[0]
+    said = networks_sentences(results)[0]
     assert said.startswith(f"Frozen features of {taken}")
     assert "small at 8 px" in said or "large at 16 px" in said
 
@@ -75,7 +76,7 @@ def test_only_training_rows_decide() -> None:
 
 def test_one_network_needs_no_words() -> None:
     _, results = best_network([store("only", macs=1, noise=0.0)], ROWS, LABELS, GROUPS)
-    assert in_words(results) == []
+    assert networks_sentences(results) == []
 
 
 def test_sizes_are_opened_and_weights_stay() -> None:

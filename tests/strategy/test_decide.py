@@ -12,6 +12,7 @@ from frostline.backbones.network import Network
 from frostline.core.actions import Adapters, Blend, FullTraining, SuffixTraining, TapsHead
 from frostline.core.errors import PlanError
 from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence, ShiftEvidence, SizeEvidence
+from frostline.core.reasons import Fate, ToBeRaced
 from frostline.core.settings import make_settings, resolve
 from frostline.evidence.collect import Evidence
 from frostline.strategy.candidates import adapters
@@ -233,7 +234,8 @@ def test_fast_never_trains_by_itself(network: Network) -> None:
     made = decision(network, found, effort="balanced")
     assert made.entrants
     assert isinstance(made.plan.action, TapsHead), "until the race is run, the head is the plan"
-    assert "to be raced" in {c.stopped for c in made.plan.candidates}
+    assert Fate.TO_BE_RACED in {c.fate for c in made.plan.candidates}
+    assert made.plan.reasons == [ToBeRaced()]
 
 
 def test_a_budget_buys_epochs_and_never_none(network: Network) -> None:
@@ -324,7 +326,7 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
             made.head.name,
             *names(made),
         }
-        assert all("budget" in why for why in work.left_out.values())
+        assert set(work.left_out.values()) <= {Fate.TOO_EXPENSIVE}
         again = plan_race(context, [made.head], made.entrants)
         assert again == work
     assert len(heard["30s"].heats) < len(heard["40h"].heats) == len(names(made)) + 1

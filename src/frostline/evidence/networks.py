@@ -121,21 +121,6 @@ def best_network(
     return stores[chosen], results
 
 
-def in_words(results: Sequence[NetworkResult]) -> list[str]:
-    """Say which network was taken, and what the others reached."""
-    if len(results) < 2:
-        return []
-    chosen = next(r for r in results if r.chosen)
-    others = ", ".join(
-        f"{r.backbone} at {r.input_size} px {r.accuracy:.1%}" for r in results if not r.chosen
-    )
-    return [
-        f"Frozen features of {chosen.backbone} at {chosen.input_size} px reach "
-        f"{chosen.accuracy:.1%} ± {chosen.standard_error:.1%} ({others}): it is taken as the "
-        "cheapest that is not clearly worse than the best."
-    ]
-
-
 def _hardly_loses(
     best: npt.NDArray[np.bool_],
     this: npt.NDArray[np.bool_],

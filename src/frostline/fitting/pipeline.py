@@ -35,6 +35,7 @@ from frostline.fitting.procedure import (
 from frostline.fitting.publish import RunResult, publish
 from frostline.run.run_folder import RunFolder
 from frostline.strategy.decide import decide
+from frostline.wording.decision import with_given_sentence, with_sentences
 from frostline.wording.layers import redescribe
 
 #: parts of the settings that change no result: another number of threads only its last digits
@@ -143,7 +144,7 @@ def advise(
     with clock.phase("evidence"):
         evidence = gather(prepared.task, prepared.split.train)
         context = make_context(prepared.task, evidence, refits=prepared.refits)
-        plan = decide(context).plan
+        plan = with_sentences(decide(context).plan)
     return Advice(plan, prepared, clock.report())
 
 
@@ -249,7 +250,7 @@ def _prepare(
 def _fit(prepared: Prepared, plan: Plan | None, run: RunFolder, clock: Stopwatch) -> Fitted:
     validation = prepared.split.validation
     if plan is not None:
-        plan = redescribe(plan, prepared.task.store.network)
+        plan = with_given_sentence(redescribe(plan, prepared.task.store.network))
     with clock.phase("deciding and training"):
         return fit_once(
             prepared.task,

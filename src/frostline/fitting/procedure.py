@@ -32,6 +32,7 @@ from frostline.training.blend import blended_logits
 from frostline.training.familiar import Familiar, learn_familiar
 from frostline.training.result import Trained
 from frostline.training.train import train
+from frostline.wording.decision import with_sentences
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -200,6 +201,7 @@ def fit_once(
     plan = decision.plan
     if decision.entrants:
         plan = _raced(task, context, decision, rows, checkpoint_dir)
+    plan = with_sentences(plan)
     if plan.estimated_seconds:
         task.progress.note(
             f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."

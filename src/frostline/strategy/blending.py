@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from frostline.core.actions import Blend
 from frostline.core.plan import CandidateResult
+from frostline.core.reasons import Averaged, Fate
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import Standing
 
@@ -35,7 +36,7 @@ class Blended:
     proposal: Proposal
     members: tuple[Standing, ...]
     result: CandidateResult
-    reason: str
+    reason: Averaged
 
 
 def blend_of(
@@ -73,12 +74,13 @@ def blend_of(
     proposal = Proposal(name, leading.strategy, action, None, taken)
     right = _right(members, folds)
     alone, together = _log_score([members[0]], folds), _log_score(members, folds)
-    judged = len(members[0].sure(folds))
-    reason = (
-        f"With fewer than {FEW_IMAGES} images a race cannot tell good options apart, and their "
-        f"mistakes differ, so the {len(members)} best are averaged: on {judged} left-out images "
-        f"the surprise at the truth is {-together:.2f} nats instead of "
-        f"{-alone:.2f} for '{members[0].name}' alone."
+    reason = Averaged(
+        few=FEW_IMAGES,
+        n_members=len(members),
+        n_images=len(members[0].sure(folds)),
+        log_loss=-together,
+        leading=members[0].name,
+        log_loss_alone=-alone,
     )
     result = CandidateResult(
         name=name,
@@ -86,7 +88,7 @@ def blend_of(
         score=None if right is None else float(right.mean()),
         standard_error=None if right is None else float(right.std() / np.sqrt(len(right))),
         seconds=round(sum(m.seconds for m in members), 1),
-        stopped="chosen",
+        fate=Fate.CHOSEN,
     )
     return Blended(proposal, tuple(members), result, reason)
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.plan import EvidenceSummary
+from frostline.core.reasons import FewPerClass, LittleToGain
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import counts_as_large
 from frostline.strategy.thresholds import FITTED, Thresholds
@@ -17,16 +18,15 @@ BoolArray = npt.NDArray[np.bool_]
 _FEW_PER_CLASS = 10.0
 
 
-def why_not_race(summary: EvidenceSummary, thresholds: Thresholds = FITTED) -> str:
-    """Return why no option that trains layers is worth a trial; empty if one may be."""
+def why_not_race(
+    summary: EvidenceSummary, thresholds: Thresholds = FITTED
+) -> FewPerClass | LittleToGain | None:
+    """Return why no option that trains layers is worth a trial; None if one may be."""
     if summary.size.per_class < thresholds.fewest_per_class:
-        return (
-            f"With {summary.size.per_class:g} images per class, training layers would only "
-            "memorise them."
-        )
+        return FewPerClass(per_class=summary.size.per_class)
     if summary.headroom < thresholds.good_enough:
-        return f"Frozen features already reach {1 - summary.headroom:.1%}: little is left to gain."
-    return ""
+        return LittleToGain(accuracy=1 - summary.headroom)
+    return None
 
 
 def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.actions import Action
+from frostline.core.reasons import Fate
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
@@ -55,13 +56,13 @@ class Work:
     """The fixed list of work of a race, written down before it starts.
 
     ``heats`` and ``finals`` name the same options in the same order. ``left_out`` names those that
-    the budget does not admit, each with the reason. ``n_images`` counts the training images, of
+    the budget does not admit, each with its fate. ``n_images`` counts the training images, of
     all folds, ``per_class`` those of the median class.
     """
 
     heats: tuple[Entry, ...]
     finals: tuple[Entry, ...]
-    left_out: dict[str, str]
+    left_out: dict[str, Fate]
     n_images: int
     per_class: float
 
@@ -104,17 +105,25 @@ class Judged:
 
 @dataclass
 class Standing:
-    """What one option has shown so far, by fold: fold 0 is its heat, all others the final."""
+    """What one option has shown so far, by fold: fold 0 is its heat, all others the final.
+
+    ``behind`` is the accuracy by which it fell short of the final; None where it did not.
+    """
 
     heat: Entry
     final: Entry
     judged: dict[int, Judged] = field(default_factory=dict)
-    stopped: str = ""
+    behind: float | None = None
 
     @property
     def name(self) -> str:
         """Name of the option."""
         return self.heat.proposal.name
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was left out of the final."""
+        return self.behind is not None
 
     @property
     def trains(self) -> bool:
@@ -163,8 +172,7 @@ def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Pro
                 work = more
                 break
         else:
-            why = "too expensive to try within the budget"
-            work = replace(work, left_out={**work.left_out, proposal.name: why})
+            work = replace(work, left_out={**work.left_out, proposal.name: Fate.TOO_EXPENSIVE})
     for share in (final_share(context.n_images), FINAL_OF_MANY):
         finals = tuple(
             _entry(context, e.proposal, shortened(e.proposal.action, share)) for e in work.heats
@@ -200,8 +208,7 @@ def run_race(
     trained = [s for s in standings if s.trains]
     leaders = sorted(trained, key=lambda s: -promised[s.name])
     for standing in leaders[places:]:
-        behind = promised[leaders[0].name] - promised[standing.name]
-        standing.stopped = f"promised {behind * 100:.1f} points less after the heat"
+        standing.behind = promised[leaders[0].name] - promised[standing.name]
     finalists = [s for s in standings if not s.stopped]
     if leaders:
         for fold in range(1, 1 + final_folds(work.n_images)):

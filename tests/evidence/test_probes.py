@@ -11,7 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from frostline.core.plan import ProbeEvidence
-from frostline.evidence.curve import half_of, last_doubling
+from frostline.core.rng import generator
+from frostline.evidence.curve import last_doubling
+from frostline.evidence.halves import half_of
 from frostline.evidence.needs import BoolArray
 from frostline.evidence.probes import Probe, best_tap, paired_gain, probe
 from frostline.stats.ridge import RidgeLOO
@@ -131,13 +133,17 @@ def test_halves_keep_groups_whole_and_classes_in_proportion() -> None:
     groups = np.arange(len(labels))
     pairs = np.flatnonzero(labels == 0)[:60].reshape(30, 2)
     groups[pairs[:, 1]] = groups[pairs[:, 0]]
-    half = half_of(labels, groups, seed=0, draw=0)
+
+    def drawn(number: int) -> BoolArray:
+        return half_of(labels, groups, rng=generator("halves of the curve", 0, number))
+
+    half = drawn(0)
     assert (half[pairs[:, 0]] == half[pairs[:, 1]]).all()
     counts = np.bincount(labels[half], minlength=4)
     assert 80 <= counts[0] <= 120
     assert counts[1:3].tolist() == [50, 20]
-    np.testing.assert_array_equal(half, half_of(labels, groups, seed=0, draw=0))
-    assert (half != half_of(labels, groups, seed=0, draw=1)).any()
+    np.testing.assert_array_equal(half, drawn(0))
+    assert (half != drawn(1)).any()
 
 
 def test_the_last_doubling_is_what_scikit_learn_gains_by_it() -> None:

@@ -13,7 +13,8 @@ from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
 from frostline.evidence.cards import load_card
-from frostline.evidence.curve import half_of, last_doubling
+from frostline.evidence.curve import last_doubling
+from frostline.evidence.halves import halved_to
 from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
 from frostline.evidence.probes import ADAPTED, ALL, best_tap, paired_gain, probe
@@ -112,7 +113,7 @@ def collect_evidence(
     names = list(store.slices)
     everything = store.table(names, chosen)
     blocks = _side_by_side(store.slices)
-    compared = _rows_to_compare(y, g, seed=seed)
+    compared = halved_to(_COMPARE_ROWS, y, g, stream="rows to compare", seed=seed)
     taps = {
         name: probe(
             name,
@@ -229,13 +230,3 @@ def _side_by_side(slices: Mapping[str, slice]) -> list[slice]:
     """Return the columns of each tap once they are put next to each other in this order."""
     edges = np.cumsum([0, *(s.stop - s.start for s in slices.values())]).tolist()
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
-
-
-def _rows_to_compare(labels: IntArray, groups: IntArray, *, seed: int) -> IntArray:
-    """Return positions: all of them, or halves of halves until at most 10,000 are left."""
-    kept = np.arange(len(labels))
-    draw = 1000
-    while len(kept) > _COMPARE_ROWS:
-        kept = kept[half_of(labels[kept], groups[kept], seed=seed, draw=draw)]
-        draw += 1
-    return kept

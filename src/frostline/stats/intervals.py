@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.errors import InputError
+from frostline.core.rng import generator
 
 _Z95 = 1.959963984540054
 
@@ -128,7 +129,7 @@ def stratified_bootstrap(
     counts = np.bincount(codes)
     hits = np.bincount(codes, weights=outcome)
     fixed = (hits == 0) | (hits == counts)
-    rng = np.random.default_rng(seed)
+    rng = generator("balanced accuracy", seed)
     recalls = rng.binomial(counts, hits / counts, size=(n_resamples, len(counts))) / counts
     low, high = np.quantile(recalls.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
     mean = float(np.mean(hits / counts))

@@ -22,7 +22,7 @@ from frostline.backbones.heads.classifiers import Classifier, build_classifier
 from frostline.backbones.network import Network
 from frostline.core.actions import LayerTraining
 from frostline.core.errors import PlanError
-from frostline.training.keyed import keyed_number
+from frostline.core.rng import keyed_number
 from frostline.training.loaders import SMALLEST_NORM_BATCH
 from frostline.training.low_rank import add_adapters, merge_adapters
 from frostline.training.torch_state import Compute

@@ -16,13 +16,13 @@ from torch import nn
 from frostline.backbones.freeze.param_groups import optimizer_state, restore_optimizer
 from frostline.core.actions import Recipe
 from frostline.core.progress import Progress, Task
+from frostline.core.rng import keyed_number
 from frostline.stats.calibration import fit_temperature
 from frostline.training.assembly import Above, Assembly
 from frostline.training.checkpoints import (
     Checkpoints,
     TrainingState,
 )
-from frostline.training.keyed import keyed_number
 from frostline.training.loaders import Batches
 from frostline.training.losses import mean_nll, training_loss
 from frostline.training.mixing import Mixed, mixed

@@ -21,8 +21,8 @@ from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, plan_work
 from frostline.strategy.decide import Decision, decide, every_option
+from frostline.strategy.layers import Layers, redescribe
 from frostline.strategy.race import plan_race
-from frostline.wording.layers import Layers, redescribe
 
 
 @pytest.fixture(scope="module")

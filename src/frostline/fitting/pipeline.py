@@ -35,8 +35,8 @@ from frostline.fitting.procedure import (
 from frostline.fitting.publish import RunResult, publish
 from frostline.run.run_folder import RunFolder
 from frostline.strategy.decide import decide
+from frostline.strategy.layers import redescribe
 from frostline.wording.decision import with_given_sentence, with_sentences
-from frostline.wording.layers import redescribe
 
 #: parts of the settings that change no result: another number of threads only its last digits
 _WITHOUT_EFFECT = {"workers", "threads"}

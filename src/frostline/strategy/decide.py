@@ -15,10 +15,10 @@ from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
+from frostline.strategy.layers import Layers
 from frostline.strategy.outlook import runner_up
 from frostline.strategy.race import Standing, Work
 from frostline.strategy.verdict import choose, results
-from frostline.wording.layers import Layers
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,7 @@ def ridge_of_ten_groups(n: int, folder: Path) -> Call:
 
 def evidence(n: int, folder: Path) -> Call:
     """All evidence: probes by depth, all taps, the last doubling, shift, old classes."""
+    from frostline.core.runtime import Runtime
     from frostline.evidence.collect import collect_evidence
 
     del folder
@@ -134,7 +135,7 @@ def evidence(n: int, folder: Path) -> Call:
 
     def run() -> Found:
         found = collect_evidence(
-            store, np.arange(n), labels, groups, seed=0, source=source, adapt_when=()
+            store, np.arange(n), labels, groups, Runtime(), seed=0, source=source, adapt_when=()
         )
         compared = len(found.compared)
         return {"slope": found.summary.slope, "compared": compared, "gap": found.summary.gap}

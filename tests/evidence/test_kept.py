@@ -13,6 +13,7 @@ from test_collect import PixelStore  # type: ignore[import-not-found]
 from frostline.compute.cache.eviction import damaged, items, prune
 from frostline.compute.cache.locations import fits_folder
 from frostline.compute.cache.store import packed
+from frostline.core.runtime import Runtime
 from frostline.evidence.collect import Evidence, collect_evidence
 from frostline.evidence.kept import evidence_key, kept_or
 
@@ -33,7 +34,7 @@ def collect() -> Callable[[], Evidence]:
     taps = rng.normal(size=(N, 6)).astype(np.float32)
     taps[:, 0] += LABELS
     store = PixelStore(taps, {"early": slice(0, 3), "late": slice(3, 6)})
-    return lambda: collect_evidence(store, np.arange(N), LABELS, GROUPS, seed=0)
+    return lambda: collect_evidence(store, np.arange(N), LABELS, GROUPS, Runtime(), seed=0)
 
 
 def never() -> Evidence:

@@ -14,6 +14,7 @@ from frostline.compute.cache.locations import fits_folder
 from frostline.compute.cache.store import packed
 from frostline.core.actions import TapsHead
 from frostline.core.errors import UnreadableImageError
+from frostline.core.runtime import Runtime
 from frostline.data.audit import audit
 from frostline.explain import kept_gallery
 from frostline.explain.gallery import Gallery
@@ -54,6 +55,7 @@ def given(corners: Any, learn: Train) -> dict[str, Any]:
         "others": (),
         "audit": audit(store.catalog, None),
         "frozen": trained.frozen,
+        "runtime": Runtime(),
         "limits": LIMITS["fast"],
         "origin": "taps",
     }

@@ -21,7 +21,8 @@ from frostline.compute.passes import run_passes
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
-from frostline.core.settings import ResolvedSettings, make_settings
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
 from frostline.explain import looking
@@ -91,6 +92,7 @@ def make(corners: Any, trained: Trained, **changes: Any) -> Gallery:
         "assessed": left_out(trained, store.catalog.labels),
         "audit": audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)),
         "frozen": trained.frozen,
+        "runtime": Runtime(),
         "limits": LIMITS["fast"],
     }
     return make_gallery(store, trained.module, **(arguments | changes)).gallery
@@ -148,13 +150,13 @@ def test_further_judges_are_searched_for_label_errors(corners: Any, head: Traine
 
 
 def test_the_probe_searches_training_rows_where_layers_were_trained(
-    corners: Any, suffix: Trained, head: Trained, resolved: ResolvedSettings
+    corners: Any, suffix: Trained, head: Trained
 ) -> None:
     store, n = corners.store, len(corners.store.catalog)
     labels = store.catalog.labels.copy()
     labels[7] = 1
     settings = make_settings(effort="fast")
-    task = Task(store, labels, np.arange(n), settings, resolved, NullProgress())
+    task = Task(store, labels, np.arange(n), settings, Runtime())
     evidence = gather(task, np.arange(n))
     validation = replace(
         suffix, honest_rows=np.array([20, 21]), honest_logits=np.eye(4)[[1, 1]] * 5
@@ -300,7 +302,7 @@ class Notes(NullProgress):
 
 
 def test_an_image_that_is_gone_is_named_and_left_out(
-    corners: Any, head: Trained, resolved: ResolvedSettings, tmp_path: Path
+    corners: Any, head: Trained, tmp_path: Path
 ) -> None:
     rows = []
     for row in corners.store.catalog.rows:
@@ -309,25 +311,14 @@ def test_an_image_that_is_gone_is_named_and_left_out(
         rows.append(replace(row, path=path))
     catalog = replace(corners.store.catalog, rows=tuple(rows))
     progress = Notes()
-    store = run_passes(
-        corners.store.network,
-        catalog,
-        settings=make_settings(),
-        resolved=resolved,
-        progress=progress,
-    )
+    runtime = Runtime(progress=progress)
+    store = run_passes(corners.store.network, catalog, runtime)
     labels = np.roll(catalog.labels, 12)
     before = make(replace(corners, store=store), head, labels=labels)
     gone = before.mistakes[0].path
     (tmp_path / gone).unlink()
-    fresh = run_passes(
-        corners.store.network,
-        catalog,
-        settings=make_settings(),
-        resolved=resolved,
-        progress=progress,
-    )
-    after = make(replace(corners, store=fresh), head, labels=labels)
+    fresh = run_passes(corners.store.network, catalog, runtime)
+    after = make(replace(corners, store=fresh), head, labels=labels, runtime=runtime)
     assert [t.path for t in after.mistakes] == [t.path for t in before.mistakes[1:]]
     assert any(gone in said for said in progress.said)
 

@@ -13,7 +13,7 @@ from frostline.core.actions import Adapters, Blend, FullTraining, SuffixTraining
 from frostline.core.errors import PlanError
 from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence, ShiftEvidence, SizeEvidence
 from frostline.core.reasons import Fate, ToBeRaced
-from frostline.core.settings import make_settings, resolve
+from frostline.core.settings import make_settings
 from frostline.evidence.collect import Evidence
 from frostline.strategy.candidates import adapters
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
@@ -109,7 +109,7 @@ def context_of(network: Network, found: EvidenceSummary, **settings: Any) -> Con
         compared=places,
     )
     chosen = make_settings(**settings)
-    return Context(network, evidence, chosen, resolve(chosen, cuda=False))
+    return Context(network, evidence, chosen)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
         made = decide(context)
         work = plan_race(context, [made.head], made.entrants)
         heard[budget] = work
-        allowed = RACE_SHARE * context.resolved.budget_seconds
+        allowed = RACE_SHARE * context.settings.budget_seconds
         assert sum(e.seconds for e in work.heats) <= work.seconds <= allowed
         assert {e.proposal.name for e in work.heats} | set(work.left_out) == {
             made.head.name,

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from frostline.backbones.network import Network
+from frostline.compute.engines.torch_runtime import Compute
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import Adapters, FullTraining, Recipe
 from frostline.core.errors import PlanError
@@ -25,7 +26,6 @@ from frostline.training.low_rank import (
     merge_adapters,
 )
 from frostline.training.result import Trained
-from frostline.training.torch_state import Compute
 
 Fit = Callable[..., Trained]
 

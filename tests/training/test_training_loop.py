@@ -337,7 +337,7 @@ def test_half_precision_trains_and_keeps_weights_in_full(fit: Fit) -> None:
 
 
 def test_above_shares_its_weights_with_the_classifier(digits_store: FeatureStore) -> None:
-    from frostline.training.torch_state import Compute
+    from frostline.compute.engines.torch_runtime import Compute
 
     compute = Compute(torch.device("cpu"), half=False)
     assembly = assemble(suffix(), digits_store.network, n_classes=3, seed=0, compute=compute)

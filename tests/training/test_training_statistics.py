@@ -13,6 +13,7 @@ from frostline.backbones.batchnorm_statistics import with_statistics_of
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import FullTraining, Recipe, TapsHead
 from frostline.core.errors import PlanError
+from frostline.core.runtime import Runtime
 from frostline.training.assembly import forget
 from frostline.training.result import Trained
 
@@ -69,7 +70,7 @@ def test_a_head_on_adapted_taps_is_what_its_module_computes(
     with torch.no_grad():
         found = trained.module(images).numpy()
         other = plain.module(images).numpy()
-    adapted = digits_store.adapted(rows)
+    adapted = digits_store.adapted(rows, Runtime())
     head = trained.module.get_submodule("head")
     with torch.no_grad():
         expected = head(torch.from_numpy(adapted.tap(taps, rows))).numpy()
@@ -80,7 +81,7 @@ def test_a_head_on_adapted_taps_is_what_its_module_computes(
 
 
 def test_taps_of_other_rows_cannot_be_taken_for_known(digits_store: FeatureStore) -> None:
-    adapted = digits_store.adapted(np.arange(30))
+    adapted = digits_store.adapted(np.arange(30), Runtime())
     taps = list(digits_store.network.taps)
     assert np.isfinite(adapted.tap(taps, np.arange(30))).all()
     assert np.isnan(adapted.tap(taps, np.arange(30, 60))).all()

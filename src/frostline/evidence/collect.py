@@ -12,6 +12,7 @@ import numpy.typing as npt
 from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
+from frostline.core.runtime import Runtime
 from frostline.evidence.cards import load_card
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.halves import halved_to
@@ -67,6 +68,7 @@ def collect_evidence(
     rows: npt.ArrayLike,
     labels: npt.ArrayLike,
     groups: npt.ArrayLike,
+    runtime: Runtime,
     *,
     seed: int,
     class_weights: FloatArray | None = None,
@@ -84,6 +86,7 @@ def collect_evidence(
         Training rows only: nothing else is looked at.
     labels, groups : int arrays
         Of the whole catalog; rows with one group are left out together.
+    runtime : Runtime
     seed : int
         For the bootstrap and the halves.
     class_weights : array of shape (n_classes,) or None
@@ -147,7 +150,7 @@ def collect_evidence(
             class_weights=class_weights,
         )
         card = load_card(store.network.name, weights_id=store.network.weights_id)
-        moments = store.moments(chosen)
+        moments = store.moments(chosen, runtime)
         if moments.layers or reference is None:
             shift = measure_shift(moments, card=card, seed=seed)
         else:
@@ -160,7 +163,7 @@ def collect_evidence(
     if shift.label in adapt_when and len(chosen) >= _FEWEST_TO_ADAPT:
         adapted = probe(
             ADAPTED,
-            store.adapted(chosen).table(names, chosen),
+            store.adapted(chosen, runtime).table(names, chosen),
             y,
             n_classes=n_classes,
             groups=g,

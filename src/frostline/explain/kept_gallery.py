@@ -21,6 +21,7 @@ from frostline.compute.cache.fits import code_of, content_of, kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
 from frostline.compute.passes import FeatureStore
+from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.make import Drawn, Limits, make_gallery
@@ -39,6 +40,7 @@ def gallery_once(
     others: Sequence[Honest],
     audit: Audit,
     frozen: Collection[str],
+    runtime: Runtime,
     limits: Limits,
     origin: str,
 ) -> Gallery:
@@ -53,7 +55,7 @@ def gallery_once(
         "gallery",
         origin,
         store.key,
-        store.way,
+        runtime.numerics_id,
         fingerprint(module),
         content_of(labels, *honest),
         json.dumps(audit.to_json(catalog), sort_keys=True, default=str),
@@ -77,6 +79,7 @@ def gallery_once(
             others=others,
             audit=audit,
             frozen=frozen,
+            runtime=runtime,
             limits=limits,
         )
 

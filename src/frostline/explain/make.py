@@ -14,6 +14,7 @@ from frostline.backbones.network import Network
 from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.errors import BackboneError, UnreadableImageError
+from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
 from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import DepthPlan, plan_depths, worth_seeing
@@ -84,6 +85,7 @@ def make_gallery(
     others: Sequence[Honest] = (),
     audit: Audit,
     frozen: Collection[str],
+    runtime: Runtime,
     limits: Limits | None = None,
 ) -> Drawn:
     """Choose and draw the pictures of a report.
@@ -106,6 +108,7 @@ def make_gallery(
     audit : Audit
     frozen : collection of str
         Names of the tensors of ``module`` that were left as pretrained.
+    runtime : Runtime
     limits : Limits or None, default=None
         Those of effort ``balanced`` for None.
 
@@ -127,7 +130,7 @@ def make_gallery(
     looked = _worth_looking(store, wanted, plans, bounds.looked)
     shown = [said.row for said in (*wrong, *doubts)] + [row for row, _ in findings]
     asked = list(dict.fromkeys([*looked, *shown]))
-    pixels = dict(_readable(store, asked))
+    pixels = dict(_readable(store, asked, runtime))
     seen = look(
         store.network,
         module,
@@ -204,14 +207,16 @@ def _worth_looking(
     return list(dict.fromkeys(rows))[:most]
 
 
-def _readable(store: FeatureStore, rows: Sequence[int]) -> Iterator[tuple[int, UInt8Array]]:
+def _readable(
+    store: FeatureStore, rows: Sequence[int], runtime: Runtime
+) -> Iterator[tuple[int, UInt8Array]]:
     """Prepared images of those rows that can still be read; a note names the others."""
 
     def prepared(row: int) -> UInt8Array | None:
         try:
             return store.pictures.prepared(store.catalog.digests[row])
         except UnreadableImageError as error:
-            store.progress.note(f"Not among the pictures of the report: {error}")
+            runtime.progress.note(f"Not among the pictures of the report: {error}")
             return None
 
     for row, pixels in zip(rows, store.pictures.map(rows, prepared), strict=True):

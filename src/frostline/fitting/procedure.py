@@ -13,8 +13,8 @@ from frostline.backbones.heads.source_classifier import source_classifier
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import Action
 from frostline.core.plan import EvidenceSummary, NetworkResult, Plan
-from frostline.core.progress import NullProgress, Progress
-from frostline.core.settings import ResolvedSettings, Settings
+from frostline.core.runtime import Runtime
+from frostline.core.settings import Settings
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.evidence.collect import FAR, Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
@@ -56,8 +56,7 @@ class Task:
     labels: IntArray
     groups: IntArray
     settings: Settings
-    resolved: ResolvedSettings
-    progress: Progress
+    runtime: Runtime
     given_plan: bool = False
     networks: tuple[NetworkResult, ...] = ()
 
@@ -74,7 +73,7 @@ class Task:
 
     def quietly(self) -> Task:
         """Return the same task without progress bars."""
-        return replace(self, progress=NullProgress())
+        return replace(self, runtime=self.runtime.quiet())
 
 
 @dataclass(frozen=True)
@@ -119,12 +118,15 @@ def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) 
             rows,
             task.labels,
             task.groups,
+            task.runtime,
             seed=task.settings.seed,
             class_weights=weights,
             known=known,
             source=source_classifier(store.network) if known is None else None,
             adapt_when=adapt_when,
-            reference=lambda: store.features_of(reference_crops(store.network.preprocessing)),
+            reference=lambda: store.features_of(
+                reference_crops(store.network.preprocessing), task.runtime
+            ),
         )
 
     if known is not None:
@@ -136,7 +138,7 @@ def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) 
         labels=task.labels[rows],
         groups=task.groups[rows],
         class_weights=weights,
-        options=(str(task.settings.seed), " ".join(adapt_when), store.way),
+        options=(str(task.settings.seed), " ".join(adapt_when), task.runtime.numerics_id),
     )
     return kept_or(key, collect, rows)
 
@@ -157,7 +159,7 @@ def make_context(task: Task, evidence: Evidence, *, refits: float) -> Context:
         network=task.store.network,
         evidence=evidence,
         settings=task.settings,
-        resolved=task.resolved,
+        device=task.runtime.device,
         refits=refits,
         networks=task.networks,
         flip=_flip_is_safe(task, evidence) if task.settings.may_train else True,
@@ -203,7 +205,7 @@ def fit_once(
         plan = _raced(task, context, decision, rows, checkpoint_dir)
     plan = with_sentences(plan)
     if plan.estimated_seconds:
-        task.progress.note(
+        task.runtime.progress.note(
             f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."
         )
     trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, evidence)
@@ -213,7 +215,13 @@ def fit_once(
 def know_what_is_familiar(task: Task, fitted: Fitted, rows: IntArray) -> Fitted:
     """Return the same classifier, with what it learned to be familiar from its training rows."""
     familiar = learn_familiar(
-        fitted.trained, task.store, rows, task.labels, task.groups, seed=task.settings.seed
+        fitted.trained,
+        task.store,
+        rows,
+        task.labels,
+        task.groups,
+        task.runtime,
+        seed=task.settings.seed,
     )
     return replace(fitted, familiar=familiar)
 
@@ -223,7 +231,7 @@ def _raced(
 ) -> Plan:
     """Let the options run on folds of the training rows; return the plan that the score chose."""
     work = plan_race(context, [decision.head], decision.entrants)
-    task.progress.note(
+    task.runtime.progress.note(
         f"Race: {len(work.heats)} options, about {work.seconds / 60:.1f} nominal minutes."
     )
     digests = [task.store.catalog.digests[row] for row in rows]
@@ -235,7 +243,7 @@ def _raced(
         seed=task.settings.seed,
     )
     quiet = task.quietly()
-    with task.progress.task("Race", len(work.heats)) as bar:
+    with task.runtime.progress.task("Race", len(work.heats)) as bar:
 
         def runner(entry: Entry, fold: int) -> Judged:
             learn, judge = (rows[part] for part in folds[fold % len(folds)])
@@ -277,10 +285,9 @@ def carry_out(
         task.labels,
         n_classes=task.n_classes,
         groups=task.groups,
-        resolved=task.resolved,
+        runtime=task.runtime,
         seed=task.settings.seed,
         checkpoint_dir=checkpoint_dir,
-        progress=task.progress,
         probe=None if evidence is None else evidence.ridge,
         validation_rows=validation_rows,
         second_try=second_try,
@@ -337,7 +344,7 @@ def _flip_is_safe(task: Task, evidence: Evidence) -> bool:
     check = check_flips(
         store.table(list(store.slices), rows),
         labels,
-        store.features_of(mirrored),
+        store.features_of(mirrored, task.runtime),
         positions,
         n_classes=task.n_classes,
         groups=groups,

@@ -165,7 +165,7 @@ def publish(
             card,
             familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
             images=checked,
-            threads=task.resolved.threads,
+            threads=task.runtime.threads,
             origin=_origin(task, fitted),
         )
     if card.onnx_difference:
@@ -218,7 +218,7 @@ def publish(
         settings={
             "source": catalog.source,
             **task.settings.model_dump(mode="json"),
-            "resolved": task.resolved.model_dump(mode="json"),
+            "resolved": _resolved(task),
         },
         gallery=gallery,
     )
@@ -271,6 +271,7 @@ def _gallery(task: Task, audit: Audit, fitted: Fitted, assessed: Assessed) -> Ga
         others=fitted.honest,
         audit=audit,
         frozen=fitted.trained.frozen,
+        runtime=task.runtime,
         limits=LIMITS[task.settings.effort],
         origin=_origin(task, fitted),
     )
@@ -319,6 +320,21 @@ def _expected(assessed: Assessed) -> dict[str, Any]:
     return {
         "expected_accuracy": assessed.expected.accuracy,
         "expected_interval": list(assessed.expected.interval),
+    }
+
+
+def _resolved(task: Task) -> dict[str, Any]:
+    """What "auto" became on this machine, and why."""
+    runtime, settings = task.runtime, task.settings
+    why = "as asked" if settings.budget else f"effort {settings.effort}"
+    return {
+        "workers": runtime.workers,
+        "threads": runtime.threads,
+        "device": runtime.device,
+        "precision": runtime.precision,
+        "activations": runtime.activation_type,
+        "budget_seconds": settings.budget_seconds,
+        "reasons": {**runtime.reasons, "budget_seconds": why},
     }
 
 

@@ -364,16 +364,9 @@ def _fit(
     groups: list[str] | None,
     settings: dict[str, Any],
 ) -> tuple[Prepared, Fitted, Stopwatch]:
-    import torch
-
     from frostline.fitting.pipeline import fit_all
 
-    threads = torch.get_num_threads()
-    try:
-        found = fit_all((images, labels, groups), **settings)
-    finally:
-        # the caller's process is not ours
-        torch.set_num_threads(threads)
+    found = fit_all((images, labels, groups), **settings)
     left_out = found[0].catalog.unreadable
     if left_out:
         raise InputError(
@@ -395,7 +388,7 @@ def _packed(prepared: Prepared, fitted: Fitted) -> PackedModel:
             fitted.trained.module,
             model_card(task, fitted, n_train=len(rows), test={}),
             images=task.store.pixels(rows[:_CHECKED]),
-            threads=task.resolved.threads,
+            threads=task.runtime.threads,
         )
         return PackedModel.read(Path(folder))
 

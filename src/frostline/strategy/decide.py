@@ -102,7 +102,7 @@ def after_race(
     blended = blend_of(
         standings,
         n_images=context.n_images,
-        seconds=(1 - RACE_SHARE) * context.resolved.budget_seconds,
+        seconds=(1 - RACE_SHARE) * context.settings.budget_seconds,
     )
     if blended is not None:
         chosen = blended.proposal

@@ -162,7 +162,7 @@ def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Pro
     """
     still = tuple(_entry(context, head, head.action) for head in heads)
     work = Work(still, still, {}, context.n_images, context.summary.size.per_class)
-    purse = RACE_SHARE * context.resolved.budget_seconds
+    purse = RACE_SHARE * context.settings.budget_seconds
     for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
         least = _least(proposal.action)
         for epochs in range(shortened(proposal.action, HEAT).epochs, least - 1, -1):
@@ -234,5 +234,5 @@ def _fold_seconds(context: Context, action: Action) -> float:
         epochs=action.epochs,
         freeze_to=action.frozen_to,
         keep_to=action.cut,
-        device=context.resolved.device,
+        device=context.device,
     )

@@ -20,6 +20,7 @@ from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import TapsHead
 from frostline.core.errors import InputError
+from frostline.core.runtime import Runtime
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.ood import Familiarity, fit_familiarity
 from frostline.stats.rejection import FEW_SCORES, acceptance_threshold
@@ -71,6 +72,7 @@ def learn_familiar(
     rows: IntArray,
     labels: IntArray,
     groups: IntArray,
+    runtime: Runtime,
     *,
     seed: int,
 ) -> Familiar | None:
@@ -88,6 +90,7 @@ def learn_familiar(
     rows : int array of shape (n,)
         Training rows of the store's catalog.
     labels, groups : int arrays of shape (len(catalog),)
+    runtime : Runtime
     seed : int
         Draws the folds.
 
@@ -110,13 +113,15 @@ def learn_familiar(
     if len(some) < _FEWEST:
         return None
     # folds of frozen features that re-estimated statistics need exactly the rows that taught
-    features = np.asarray(_head_input(lead, store, some, taught=rows))
+    features = np.asarray(_head_input(lead, store, some, runtime, taught=rows))
     blocks = _blocks(lead)
     try:
         if judged_apart:
             found = fit_familiarity(features, blocks=blocks)
             held = chosen_rows(digests, held, most)
-            distances = found.distances(np.asarray(_head_input(lead, store, held, taught=rows)))
+            distances = found.distances(
+                np.asarray(_head_input(lead, store, held, runtime, taught=rows))
+            )
         else:
             folds = stratified_folds(
                 labels[some],
@@ -142,11 +147,13 @@ def lead_of(trained: Trained) -> Trained:
 
 
 def unfamiliarity_of(
-    familiar: Familiar, trained: Trained, store: FeatureStore, rows: IntArray
+    familiar: Familiar, trained: Trained, store: FeatureStore, rows: IntArray, runtime: Runtime
 ) -> FloatArray:
     """Return the scores (len(rows),) of rows of the store; above 1 is unknown."""
     lead = lead_of(trained)
-    return familiar.familiarity.scores(np.asarray(_head_input(lead, store, rows, taught=None)))
+    return familiar.familiarity.scores(
+        np.asarray(_head_input(lead, store, rows, runtime, taught=None))
+    )
 
 
 def described_once(
@@ -220,7 +227,12 @@ def _blocks(lead: Trained) -> list[slice] | None:
 
 
 def _head_input(
-    lead: Trained, store: FeatureStore, rows: IntArray, *, taught: IntArray | None
+    lead: Trained,
+    store: FeatureStore,
+    rows: IntArray,
+    runtime: Runtime,
+    *,
+    taught: IntArray | None,
 ) -> Features:
     """What the head sees of some rows: stored taps, or one more pass through the classifier."""
     if isinstance(lead.action, TapsHead) and isinstance(lead.module, TapsClassifier):
@@ -228,7 +240,7 @@ def _head_input(
         if lead.action.statistics == "source":
             return store.table(taps, rows)
         if taught is not None:
-            return store.adapted(taught).table(taps, rows)
+            return store.adapted(taught, runtime).table(taps, rows)
     return _computed(lead, store, rows)
 
 

@@ -11,6 +11,7 @@ from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
+from frostline.core.runtime import Runtime
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.logistic import LogisticFit, fit_logistic
 from frostline.stats.ridge import RidgeLOO, ridge_loo
@@ -35,6 +36,7 @@ def train_taps_head(
     n_classes: int,
     groups: IntArray | None,
     class_weights: npt.NDArray[np.float64] | None,
+    runtime: Runtime,
     seed: int,
     probe: Mapping[str, RidgeLOO] | None = None,
 ) -> Trained:
@@ -51,6 +53,7 @@ def train_taps_head(
     n_classes : int
     groups : int array of shape (n,) or None
     class_weights : array of shape (n_classes,) or None
+    runtime : Runtime
     seed : int
         Draws the folds of a logistic head.
     probe : mapping of str to RidgeLOO or None
@@ -69,7 +72,7 @@ def train_taps_head(
         If a tap is none of the network's.
     """
     if action.statistics == "target":
-        store = store.adapted(rows)
+        store = store.adapted(rows, runtime)
     network = store.network
     cuts = sorted(
         {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.position

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from frostline.compute.cache.locations import write_whole
 from frostline.core.files import sweep
-from frostline.core.progress import NullProgress, Progress
+from frostline.core.progress import Progress
 
 #: ending of the files
 SHARD_SUFFIX = ".shard"
@@ -58,19 +58,16 @@ class ImageStore:
         One folder for one key; what the key stands for is up to the caller.
     fields : mapping of str to Field
         What is kept for an image.
-    progress : Progress or None, default=None
-        Is told about damaged shards.
     """
 
-    def __init__(
-        self, folder: Path, fields: Mapping[str, Field], *, progress: Progress | None = None
-    ) -> None:
+    def __init__(self, folder: Path, fields: Mapping[str, Field]) -> None:
         self.folder = folder
         self._fields = dict(fields)
-        self._progress: Progress = progress if progress is not None else NullProgress()
         sweep(folder)
 
-    def get(self, digests: Sequence[str]) -> tuple[Arrays, npt.NDArray[np.bool_]]:
+    def get(
+        self, digests: Sequence[str], progress: Progress | None = None
+    ) -> tuple[Arrays, npt.NDArray[np.bool_]]:
         """Look up images.
 
         Damaged shards are noted, removed and otherwise treated as if they were not there.
@@ -79,6 +76,8 @@ class ImageStore:
         ----------
         digests : sequence of str
             SHA-256 of each image's file content, in hexadecimal, no two alike.
+        progress : Progress or None, default=None
+            Is told about damaged shards.
 
         Returns
         -------
@@ -97,7 +96,7 @@ class ImageStore:
             for path in unseen:
                 if not wanted:
                     return arrays, found
-                wanted -= self._take(path, place, arrays, found)
+                wanted -= self._take(path, place, arrays, found, progress)
         return arrays, found
 
     def add(self, digests: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -124,7 +123,7 @@ class ImageStore:
         tensors["digests"] = names.reshape(len(digests), _DIGEST_BYTES)
         write_whole(self.folder / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", packed(tensors))
 
-    def compact(self) -> None:
+    def compact(self, progress: Progress | None = None) -> None:
         """Merge small shards when there are many; other processes notice nothing.
 
         Raises
@@ -139,7 +138,7 @@ class ImageStore:
         merged: list[Path] = []
         rows: dict[str, Arrays] = {}
         for path in small:
-            with self._tolerating(path), safe_open(path, framework="numpy") as shard:
+            with self._tolerating(path, progress), safe_open(path, framework="numpy") as shard:
                 digests = _read_digests(shard)
                 read = {name: self._read(shard, name) for name in self._fields}
                 for row, digest in enumerate(digests):
@@ -156,9 +155,10 @@ class ImageStore:
         place: Mapping[str, int],
         arrays: Arrays,
         found: npt.NDArray[np.bool_],
+        progress: Progress | None,
     ) -> int:
         """Fill in what one shard has of what is still missing; return of how many images."""
-        with self._tolerating(path), safe_open(path, framework="numpy") as shard:
+        with self._tolerating(path, progress), safe_open(path, framework="numpy") as shard:
             hits = [
                 (row, place[digest])
                 for row, digest in enumerate(_read_digests(shard))
@@ -205,14 +205,16 @@ class ImageStore:
         return values
 
     @contextlib.contextmanager
-    def _tolerating(self, path: Path) -> Iterator[None]:
+    def _tolerating(self, path: Path, progress: Progress | None) -> Iterator[None]:
         """Skip a shard that is gone or cannot be opened; note and remove one that is damaged."""
         try:
             yield
         except (_DamagedShardError, SafetensorError, KeyError, ValueError, TypeError):
-            self._progress.note(
-                f"A stored file was damaged and is computed again: {path.name} in {self.folder}."
-            )
+            if progress is not None:
+                progress.note(
+                    "A stored file was damaged and is computed again: "
+                    f"{path.name} in {self.folder}."
+                )
             _remove(path)
         except OSError:
             # another process has just merged it, or it belongs to somebody else

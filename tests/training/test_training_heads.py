@@ -11,7 +11,12 @@ import torch
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, InputError, PlanError
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.splitting.stratified import stratified_folds
+from frostline.evidence.probes import ALL
+from frostline.fitting.procedure import Task, gather
+from frostline.stats.class_weights import class_weights
 from frostline.stats.logistic import fit_logistic
 from frostline.stats.ridge import ridge_loo
 from frostline.training.result import Trained
@@ -161,3 +166,19 @@ def test_a_cut_that_is_no_tap_is_refused(
     monkeypatch.setattr(digits_store, "slices", fewer)
     with pytest.raises(PlanError, match=r"blocks\.2.*not one of its taps"):
         fit(TapsHead(taps=["blocks.2"]))
+
+
+def test_probe_and_head_weigh_the_classes_of_a_fold_alike(
+    fit: Fit, digits_store: FeatureStore
+) -> None:
+    """A fold may lack a class: the weights of the others must not depend on who asks."""
+    labels, rows = digits_store.catalog.labels, np.arange(35)
+    assert np.bincount(labels[rows], minlength=3).tolist() == [20, 15, 0]
+    settings = make_settings(class_weights="balanced")
+    task = Task(digits_store, labels, np.arange(60), settings, Runtime())
+    probe = gather(task, rows).ridge[ALL]
+    head = fit(TapsHead(taps=list(digits_store.slices), class_weights="balanced"), rows=rows)
+    np.testing.assert_array_equal(head.honest_logits, probe.loo)
+    np.testing.assert_array_equal(
+        task.class_weights(rows), class_weights(labels[rows], n_classes=3, choice="balanced")
+    )

@@ -11,9 +11,10 @@ import torch
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
+from frostline.stats.class_weights import class_weights
 from frostline.training.epochs import epoch_order, epoch_views
 from frostline.training.loaders import batch_bounds, look_bounds
-from frostline.training.losses import class_weights, mean_nll, training_loss
+from frostline.training.losses import mean_nll, training_loss
 from frostline.training.schedule import rate_factor, set_rates, warmup_steps
 
 

@@ -22,6 +22,7 @@ from frostline.evidence.kept import evidence_key, kept_or
 from frostline.evidence.probes import ALL
 from frostline.evidence.reference import reference_crops
 from frostline.stats.calibration import fit_temperature, softmax
+from frostline.stats.class_weights import class_weights
 from frostline.stats.inputs import linear_outputs
 from frostline.stats.label_issues import Honest
 from frostline.strategy.context import Context
@@ -65,11 +66,13 @@ class Task:
         return len(self.store.catalog.classes)
 
     def class_weights(self, rows: IntArray) -> FloatArray | None:
-        """Weight of each class in closed-form fits: n / (C n_c), or None for none."""
-        if self.settings.class_weights != "balanced":
-            return None
-        counts = np.bincount(self.labels[rows], minlength=self.n_classes)
-        return np.asarray(len(rows) / (self.n_classes * np.maximum(counts, 1)), dtype=np.float64)
+        """Weight of each class in closed-form fits, as in training; None for none."""
+        choice = self.settings.class_weights
+        return class_weights(
+            self.labels[rows],
+            n_classes=self.n_classes,
+            choice="none" if choice == "auto" else choice,
+        )
 
     def quietly(self) -> Task:
         """Return the same task without progress bars."""

@@ -16,6 +16,7 @@ from frostline.compute.engines.torch_runtime import Compute, torch_runtime
 from frostline.core.actions import LayerTraining
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
+from frostline.stats.class_weights import class_weights
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
 from frostline.training.depthwise import quick_depthwise
@@ -23,7 +24,6 @@ from frostline.training.folding import folded_norms
 from frostline.training.head_start import probe_head, settle_learning_norms, settle_new_norms
 from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
-from frostline.training.losses import class_weights
 from frostline.training.memory import kept_memory
 from frostline.training.parts import Parts
 from frostline.training.result import Trained

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
+from frostline.stats.class_weights import class_weights
 from frostline.stats.ridge import RidgeLOO
 from frostline.training.blend import blend
 from frostline.training.finetune import finetune
-from frostline.training.losses import class_weights
 from frostline.training.parts import make_parts
 from frostline.training.result import Trained
 from frostline.training.second_try import better, learned_nothing, slower

@@ -21,7 +21,7 @@ from frostline.explain.gallery import Gallery
 from frostline.explain.kept_gallery import gallery_once
 from frostline.explain.make import LIMITS, Drawn, make_gallery
 from frostline.stats.calibration import softmax
-from frostline.stats.label_issues import Honest
+from frostline.stats.out_of_fold import OutOfFold
 
 if TYPE_CHECKING:
     from tests.explain.conftest import Train
@@ -51,7 +51,7 @@ def given(corners: Any, learn: Train) -> dict[str, Any]:
         "store": store,
         "module": trained.module,
         "labels": labels,
-        "assessed": Honest(trained.honest_rows, softmax(trained.honest_logits)),
+        "assessed": OutOfFold(trained.out_of_fold_rows, softmax(trained.out_of_fold_logits)),
         "others": (),
         "audit": audit(store.catalog, None),
         "frozen": trained.frozen,
@@ -87,7 +87,7 @@ def test_another_classifier_has_pictures_of_its_own(
         other["labels"] = np.roll(given["labels"], 1)
     elif what == "assessed":
         some = given["assessed"]
-        other["assessed"] = Honest(some.rows[:-1], some.probabilities[:-1])
+        other["assessed"] = OutOfFold(some.rows[:-1], some.probabilities[:-1])
     elif what == "limits":
         other["limits"] = LIMITS["balanced"]
     elif what == "module":

@@ -45,7 +45,8 @@ from frostline.fitting import pipeline
 from frostline.fitting.procedure import Fitted, Task, _left_out, gather
 from frostline.report import ReportData, write_report
 from frostline.stats.calibration import fit_temperature, softmax
-from frostline.stats.label_issues import Honest, likely_label_errors
+from frostline.stats.label_issues import likely_label_errors
+from frostline.stats.out_of_fold import OutOfFold
 from frostline.training.result import Trained
 
 Train = Callable[[Any], Trained]
@@ -78,11 +79,11 @@ def suffix(learn: Train) -> Trained:
     return learn(SuffixTraining(keep_to=None, freeze_to="blocks.3", recipe=STEPS))
 
 
-def left_out(trained: Trained, labels: Any) -> Honest:
-    if not len(trained.honest_rows):
-        return Honest(np.arange(len(labels)), np.full((len(labels), 4), 0.25))
-    temperature = fit_temperature(trained.honest_logits, labels)
-    return Honest(trained.honest_rows, softmax(trained.honest_logits, temperature))
+def left_out(trained: Trained, labels: Any) -> OutOfFold:
+    if not len(trained.out_of_fold_rows):
+        return OutOfFold(np.arange(len(labels)), np.full((len(labels), 4), 0.25))
+    temperature = fit_temperature(trained.out_of_fold_logits, labels)
+    return OutOfFold(trained.out_of_fold_rows, softmax(trained.out_of_fold_logits, temperature))
 
 
 def make(corners: Any, trained: Trained, **changes: Any) -> Gallery:
@@ -141,8 +142,8 @@ def test_further_judges_are_searched_for_label_errors(corners: Any, head: Traine
     labels = corners.store.catalog.labels.copy()
     labels[30] = 0
     honest = left_out(head, corners.store.catalog.labels)
-    part = Honest(honest.rows[:20], honest.probabilities[:20])
-    rest = Honest(honest.rows[20:], honest.probabilities[20:])
+    part = OutOfFold(honest.rows[:20], honest.probabilities[:20])
+    rest = OutOfFold(honest.rows[20:], honest.probabilities[20:])
     assert "red-6.png" not in [t.path for t in make(corners, head, assessed=part).doubtful]
     shown = make(corners, head, labels=labels, assessed=part, others=[rest])
     assert shown.doubtful[0].path == "red-6.png"
@@ -159,14 +160,14 @@ def test_the_probe_searches_training_rows_where_layers_were_trained(
     task = Task(store, labels, np.arange(n), settings, Runtime())
     evidence = gather(task, np.arange(n))
     validation = replace(
-        suffix, honest_rows=np.array([20, 21]), honest_logits=np.eye(4)[[1, 1]] * 5
+        suffix, out_of_fold_rows=np.array([20, 21]), out_of_fold_logits=np.eye(4)[[1, 1]] * 5
     )
     left_out = _left_out(task, validation, evidence)
     assert left_out is not None
     np.testing.assert_allclose(left_out.probabilities.sum(axis=1), 1.0)
     fitted = Fitted(cast(Plan, None), validation, 1.0, left_out)
-    assert [len(one.rows) for one in fitted.honest] == [2, n]
-    assert likely_label_errors(fitted.honest, labels, most=3)[0].row == 7
+    assert [len(one.rows) for one in fitted.out_of_fold] == [2, n]
+    assert likely_label_errors(fitted.out_of_fold, labels, most=3)[0].row == 7
     # a head that has such outputs itself needs no second judge
     assert _left_out(task, head, evidence) is None
 

@@ -80,7 +80,7 @@ MUTANTS = (
     Mutant(
         "probabilities are calibrated",
         "procedure.py",
-        "return fit_temperature(trained.honest_logits, task.labels[trained.honest_rows])",
+        "return fit_temperature(trained.out_of_fold_logits, task.labels[trained.out_of_fold_rows])",
         "return 1.0",
         ("tests/end_to_end/test_unknown.py",),
     ),

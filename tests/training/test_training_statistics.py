@@ -77,7 +77,7 @@ def test_a_head_on_adapted_taps_is_what_its_module_computes(
     np.testing.assert_allclose(found, expected, atol=2e-3)
     assert np.abs(found - other).max() > 0.01, "statistics made no difference"
     assert trained.frozen_verified
-    assert (trained.honest_logits.argmax(axis=1) == digits_store.catalog.labels).mean() > 0.8
+    assert (trained.out_of_fold_logits.argmax(axis=1) == digits_store.catalog.labels).mean() > 0.8
 
 
 def test_taps_of_other_rows_cannot_be_taken_for_known(digits_store: FeatureStore) -> None:

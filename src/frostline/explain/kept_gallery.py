@@ -25,7 +25,7 @@ from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.make import Drawn, Limits, make_gallery
-from frostline.stats.label_issues import Honest
+from frostline.stats.out_of_fold import OutOfFold
 
 _TEXT, _BYTES = "text", "bytes"
 _TILES = ("mistakes", "doubtful", "findings")
@@ -36,8 +36,8 @@ def gallery_once(
     module: nn.Module,
     *,
     labels: npt.NDArray[np.int64],
-    assessed: Honest,
-    others: Sequence[Honest],
+    assessed: OutOfFold,
+    others: Sequence[OutOfFold],
     audit: Audit,
     frozen: Collection[str],
     runtime: Runtime,
@@ -49,7 +49,7 @@ def gallery_once(
     Takes what that function does, and ``origin``, which stands for how the module was made: what
     its tensors do not tell. Pictures among which an unreadable image is missing are made again.
     """
-    honest = [part for one in (assessed, *others) for part in (one.rows, one.probabilities)]
+    judged = [part for one in (assessed, *others) for part in (one.rows, one.probabilities)]
     catalog = store.catalog
     key = key_of(
         "gallery",
@@ -57,7 +57,7 @@ def gallery_once(
         store.key,
         runtime.numerics_id,
         fingerprint(module),
-        content_of(labels, *honest),
+        content_of(labels, *judged),
         json.dumps(audit.to_json(catalog), sort_keys=True, default=str),
         repr(limits),
         *sorted(frozen),

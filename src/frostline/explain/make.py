@@ -25,8 +25,9 @@ from frostline.explain.findings import list_findings
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.looking import Seen, look
 from frostline.explain.reading import lead, own_names, read_in_parts
-from frostline.stats.label_issues import Doubt, Honest, likely_label_errors
+from frostline.stats.label_issues import Doubt, likely_label_errors
 from frostline.stats.mistakes import worst_mistakes
+from frostline.stats.out_of_fold import OutOfFold
 
 #: bytes of the picture of one depth, and of the filters, at most
 DEPTH_BYTES = 150_000
@@ -81,8 +82,8 @@ def make_gallery(
     module: nn.Module,
     *,
     labels: npt.NDArray[np.int64],
-    assessed: Honest,
-    others: Sequence[Honest] = (),
+    assessed: OutOfFold,
+    others: Sequence[OutOfFold] = (),
     audit: Audit,
     frozen: Collection[str],
     runtime: Runtime,
@@ -101,10 +102,10 @@ def make_gallery(
         The trained classifier, on the CPU: normalised images to logits.
     labels : int array
         Of all catalog rows.
-    assessed : Honest
+    assessed : OutOfFold
         The predictions that the score rests on: mistakes are taken from these alone.
-    others : sequence of Honest, default=()
-        Further honest predictions, the most trusted first, that label errors are searched by.
+    others : sequence of OutOfFold, default=()
+        Further out-of-fold predictions, the most trusted first, that label errors are searched by.
     audit : Audit
     frozen : collection of str
         Names of the tensors of ``module`` that were left as pretrained.
@@ -185,7 +186,7 @@ def draw_first_filters(network: Network, module: nn.Module) -> bytes:
         most //= 2
 
 
-def _mistakes(assessed: Honest, labels: npt.NDArray[np.int64], most: int) -> list[Doubt]:
+def _mistakes(assessed: OutOfFold, labels: npt.NDArray[np.int64], most: int) -> list[Doubt]:
     p, given = assessed.probabilities, labels[assessed.rows]
     found = worst_mistakes(p, given, most=most)
     return [Doubt(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i]) for i in found]

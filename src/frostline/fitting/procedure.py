@@ -24,7 +24,7 @@ from frostline.evidence.reference import reference_crops
 from frostline.stats.calibration import fit_temperature, softmax
 from frostline.stats.class_weights import class_weights
 from frostline.stats.inputs import linear_outputs
-from frostline.stats.label_issues import Honest
+from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.context import Context
 from frostline.strategy.decide import Decision, after_race, decide
 from frostline.strategy.race import FOLDS as RACE_FOLDS
@@ -91,7 +91,7 @@ class Fitted:
     plan: Plan
     trained: Trained
     temperature: float
-    left_out: Honest | None = None
+    left_out: OutOfFold | None = None
     familiar: Familiar | None = None
 
     def logits(self, store: FeatureStore, rows: IntArray) -> FloatArray:
@@ -103,10 +103,10 @@ class Fitted:
         return softmax(self.logits(store, rows), self.temperature)
 
     @property
-    def honest(self) -> list[Honest]:
-        """Probabilities of training rows that did not teach, the most trusted first."""
-        rows, logits = self.trained.honest_rows, self.trained.honest_logits
-        own = [Honest(rows, softmax(logits, self.temperature))] if len(rows) else []
+    def out_of_fold(self) -> list[OutOfFold]:
+        """Probabilities of training rows by fits without them, the most trusted first."""
+        rows, logits = self.trained.out_of_fold_rows, self.trained.out_of_fold_logits
+        own = [OutOfFold(rows, softmax(logits, self.temperature))] if len(rows) else []
         return own if self.left_out is None else [*own, self.left_out]
 
 
@@ -301,19 +301,19 @@ def _calibrated(task: Task, plan: Plan, trained: Trained) -> Fitted:
     return Fitted(plan, trained, temperature_of(task, trained))
 
 
-def _left_out(task: Task, trained: Trained, evidence: Evidence) -> Honest | None:
-    if len(trained.honest_rows) == len(evidence.rows):
+def _left_out(task: Task, trained: Trained, evidence: Evidence) -> OutOfFold | None:
+    if len(trained.out_of_fold_rows) == len(evidence.rows):
         return None
     outputs = evidence.ridge[ALL].loo
     temperature = fit_temperature(outputs, task.labels[evidence.rows])
-    return Honest(evidence.rows, softmax(outputs, temperature))
+    return OutOfFold(evidence.rows, softmax(outputs, temperature))
 
 
 def temperature_of(task: Task, trained: Trained) -> float:
     """Return what calibrates the logits, by images that did not teach; 1 where there are none."""
-    if not len(trained.honest_rows):
+    if not len(trained.out_of_fold_rows):
         return 1.0
-    return fit_temperature(trained.honest_logits, task.labels[trained.honest_rows])
+    return fit_temperature(trained.out_of_fold_logits, task.labels[trained.out_of_fold_rows])
 
 
 def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:

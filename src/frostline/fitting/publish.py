@@ -43,7 +43,7 @@ from frostline.run.run_folder import (
     RunFolder,
 )
 from frostline.stats.caveats import caveats, largest_class
-from frostline.stats.label_issues import Honest
+from frostline.stats.out_of_fold import OutOfFold
 from frostline.stats.rejection import ACCEPTED
 from frostline.stats.reliability import chance_calibration_error
 from frostline.stats.scores import Scores, score
@@ -267,8 +267,8 @@ def _gallery(task: Task, audit: Audit, fitted: Fitted, assessed: Assessed) -> Ga
         task.store,
         fitted.trained.module,
         labels=task.labels,
-        assessed=Honest(assessed.rows, assessed.probabilities),
-        others=fitted.honest,
+        assessed=OutOfFold(assessed.rows, assessed.probabilities),
+        others=fitted.out_of_fold,
         audit=audit,
         frozen=fitted.trained.frozen,
         runtime=task.runtime,

@@ -396,9 +396,9 @@ def _packed(prepared: Prepared, fitted: Fitted) -> PackedModel:
 def _metrics(prepared: Prepared, fitted: Fitted, clock: Stopwatch, seed: int) -> dict[str, Any]:
     task = prepared.task
     estimate = None
-    if fitted.honest:
-        honest = fitted.honest[0]
-        found = score(honest.probabilities, task.labels[honest.rows], seed=seed)
+    if fitted.out_of_fold:
+        judged = fitted.out_of_fold[0]
+        found = score(judged.probabilities, task.labels[judged.rows], seed=seed)
         closed = fitted.plan.action.closed_form
         estimate = {
             "method": "leave-one-out" if closed else "part of the training images",

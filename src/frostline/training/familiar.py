@@ -104,7 +104,7 @@ def learn_familiar(
         return None
     lead = lead_of(trained)
     frozen = isinstance(lead.action, TapsHead)
-    held = lead.honest_rows
+    held = lead.out_of_fold_rows
     judged_apart = not frozen and len(held) >= _FEWEST_HELD
     teaching = np.setdiff1d(rows, held) if judged_apart else rows
     most = _MOST if frozen else _MOST_COMPUTED

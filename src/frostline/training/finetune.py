@@ -230,8 +230,8 @@ def _result(job: _Job, loop: Loop) -> Trained:
     return Trained(
         action=job.action,
         module=module,
-        honest_logits=loop.best_logits,
-        honest_rows=job.parts.validation,
+        out_of_fold_logits=loop.best_logits,
+        out_of_fold_rows=job.parts.validation,
         frozen_verified=True,
         history=state.history,
         epochs_done=sum(entry["train_loss"] is not None for entry in state.history),

@@ -63,7 +63,7 @@ def train_taps_head(
     Returns
     -------
     Trained
-        ``module`` shares the store's network; ridge outputs serve as logits. The honest logits
+        ``module`` shares the store's network; ridge outputs serve as logits. The out-of-fold logits
         are leave-one(-group)-out for ridge, and out-of-fold for logistic.
 
     Raises
@@ -99,7 +99,7 @@ def train_taps_head(
                 class_weights=class_weights,
                 blocks=blocks,
             )
-        honest = fit.loo
+        out_of_fold = fit.loo
     else:
         digests = [store.catalog.digests[int(row)] for row in rows]
         grouping = np.arange(len(rows)) if groups is None else groups
@@ -112,7 +112,7 @@ def train_taps_head(
             class_weights=class_weights,
             blocks=blocks,
         )
-        honest = fit.out_of_fold
+        out_of_fold = fit.out_of_fold
     set_linear(module.head, fit.weight, fit.bias)
     if fingerprint(network.feature_module) != network.weights_id:
         raise FrozenChangedError(f"The weights of {network.name} changed after they were loaded.")
@@ -120,8 +120,8 @@ def train_taps_head(
     return Trained(
         action=action,
         module=module.eval(),
-        honest_logits=honest,
-        honest_rows=rows,
+        out_of_fold_logits=out_of_fold,
+        out_of_fold_rows=rows,
         frozen_verified=True,
         strength=fit.strength,
         frozen=[name for name in names if not name.startswith("head.")],

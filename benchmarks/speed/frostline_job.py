@@ -14,7 +14,6 @@ from benchmarks.speed.rows import Job, job, report
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
-from frostline.core.progress import NullProgress
 from frostline.core.runtime import Runtime
 from frostline.core.settings import make_settings
 from frostline.data.sources.open_source import open_source
@@ -41,7 +40,7 @@ def main() -> None:
         torch.set_num_threads(given.threads)
         store = run_passes(
             Network.load("efficientnet_lite0"),
-            open_source(given.table, group_by=None, progress=NullProgress()),
+            open_source(given.table, group_by=None),
             runtime,
         )
         runs = {}

@@ -9,6 +9,7 @@ from typing import Any
 import elpv_dataset
 import pytest
 from safetensors.torch import load_file
+from twins import OneBar  # type: ignore[import-not-found]
 
 import frostline
 from frostline.core.actions import Blend
@@ -33,7 +34,9 @@ def test_options_race_and_the_plan_says_how_each_fared(
             for number, path in enumerate(paths):
                 writer.writerow([cells / path, label, "test" if number % 4 == 0 else "train"])
     seen = watched(monkeypatch)
-    result = frostline.fit(table, tmp_path / "run", epochs=1, **tiny_network)
+    bars = OneBar()
+    result = frostline.fit(table, tmp_path / "run", progress=bars, epochs=1, **tiny_network)
+    assert "Race" in bars.labels
     plan = result.plan
     assert plan.evidence is not None
     assert plan.evidence.shift.label in ("moderate", "different")

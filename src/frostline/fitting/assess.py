@@ -135,6 +135,7 @@ def _cross_validate(
             uncalibrated[judge] = softmax(logits)
             verified = verified and fold.trained.frozen_verified
             bar.advance()
+            task.runtime.cancel.check()
     right = probabilities.argmax(axis=1) == task.labels[rows]
     expected = expected_accuracy(
         int(right.sum()),

@@ -205,7 +205,7 @@ def _prepare(
             source,
             group_by=settings.group_by,
             folders=settings.part_folders,
-            progress=progress,
+            runtime=runtime,
         )
     with clock.phase("loading the network"):
         networks = open_networks(settings, plan, progress)

@@ -258,6 +258,7 @@ def _raced(
             trained = carry_out(quiet, entry.action, learn, checkpoint_dir=place, second_try=False)
             if fold == 0:
                 bar.advance()
+            task.runtime.cancel.check()
             return judge_by(task, trained, judge)
 
         standings = run_race(work, runner)

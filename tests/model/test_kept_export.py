@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from frostline.compute.cache.locations import fits_folder
-from frostline.exporting import model_onnx as export
-from frostline.model_format.model_folder import ONNX, save_model
+from frostline.exporting import save_model as save_module
+from frostline.exporting.save_model import save_model
+from frostline.model_format.model_folder import ONNX
 
 if TYPE_CHECKING:
     from tests.model.conftest import Saved
@@ -23,13 +24,13 @@ def checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every check of an export that really ran."""
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
     ran: list[Path] = []
-    verify = export.verify_onnx
+    verify = save_module.verify_onnx
 
     def check(path: Path, *args: object, **more: object) -> float:
         ran.append(path)
         return verify(path, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(export, "verify_onnx", check)
+    monkeypatch.setattr(save_module, "verify_onnx", check)
     return ran
 
 

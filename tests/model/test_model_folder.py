@@ -20,9 +20,10 @@ from frostline.core.actions import TapsHead
 from frostline.core.errors import BackboneError, EngineError, RunFolderError
 from frostline.core.preprocessing import Preprocessing
 from frostline.exporting import model_onnx as export
+from frostline.exporting.save_model import save_model
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
-from frostline.model_format.model_folder import find_model_folder, load_card, save_model
+from frostline.model_format.model_folder import find_model_folder, load_card
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.preprocessing_graph import add_softmax
 

@@ -12,7 +12,7 @@ from frostline.cli.console import TerminalProgress, err, out
 from frostline.cli.streams import write_json
 from frostline.core.cancel import CancelToken
 from frostline.data.naming import visible
-from frostline.model.evaluate import Acquainted, Evaluation, evaluate
+from frostline.fitting.evaluate import Acquainted, Evaluation, evaluate
 from frostline.run.run_folder import MANIFEST
 
 

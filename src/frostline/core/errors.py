@@ -121,3 +121,15 @@ def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     if not close:
         return ""
     return "Did you mean " + " or ".join(repr(c) for c in close) + "?"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what a library says, without its full stop."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".")
+
+
+def last_line(error: BaseException) -> str:
+    """Return the last line of what a library says, without its full stop."""
+    lines = str(error).strip().splitlines()
+    return (lines[-1] if lines else type(error).__name__).strip().rstrip(".")

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import torch
 
-from frostline.backbones.graph.tracer import evaluating
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.network import Network
+from frostline.backbones.to_onnx import MAX_BYTES, NotExportableError, to_onnx
 from frostline.compute.cache.fits import kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
-from frostline.compute.engines.quiet import quiet_exporter
 from frostline.core.errors import BackboneError
-from frostline.exporting.model_onnx import MAX_BYTES
 from frostline.onnx_graph.preprocessing_graph import OPSET
 
 _REASON = "reason"
@@ -69,23 +65,12 @@ def check_writable(network: Network, *, cut: str | None = None) -> None:
 
 def _obstacle(part: torch.nn.Module, shape: tuple[int, ...]) -> str:
     """Return why the exporter refuses a part; empty if it does not."""
-    written: Any = io.BytesIO()
+    # two images: a single one is its own kind of batch
+    example = torch.zeros(2, *shape[1:])
     try:
-        with quiet_exporter(), evaluating(part), torch.no_grad():
-            torch.onnx.export(
-                part,
-                # two images: a single one is its own kind of batch
-                (torch.zeros(2, *shape[1:]),),
-                written,
-                input_names=["images"],
-                dynamic_axes={"images": {0: "n"}},
-                opset_version=OPSET,
-                export_params=False,
-                do_constant_folding=False,
-                dynamo=False,
-            )
-    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
-        return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        to_onnx(part, example, source="images", targets=["result"], opset=OPSET, weights=False)
+    except NotExportableError as error:
+        return error.reason
     return ""
 
 

@@ -25,9 +25,10 @@ from frostline.data.catalog import Catalog
 from frostline.data.sources.open_source import Source, open_source, source_identity
 from frostline.data.splitting.split import Split, make_split
 from frostline.data.unseen import find_unseen
-from frostline.evidence.networks import best_network, open_networks
+from frostline.evidence.networks import best_network
 from frostline.exporting.writable import check_writable
 from frostline.fitting.assess import TRAINED_FOLDS, Assessed, assess
+from frostline.fitting.networks import open_networks
 from frostline.fitting.procedure import (
     Fitted,
     Task,
@@ -40,6 +41,7 @@ from frostline.fitting.publish import RunResult, publish
 from frostline.run.run_folder import RunFolder
 from frostline.strategy.decide import decide
 from frostline.strategy.layers import redescribe
+from frostline.strategy.thresholds import FITTED
 from frostline.wording.decision import with_given_sentence, with_sentences
 
 #: parts of the settings that change no result: another number of threads only its last digits
@@ -244,7 +246,9 @@ def _prepare(
     compared: list[NetworkResult] = []
     if len(stores) > 1:
         with clock.phase("comparing networks"):
-            store, compared = best_network(stores, split.train, store.catalog.labels, found.groups)
+            store, compared = best_network(
+                stores, split.train, store.catalog.labels, found.groups, tie=FITTED.network_tie
+            )
     unseen = find_unseen(store.catalog, store.facts, store.network.preprocessing)
     for sentence in unseen.sentences():
         progress.note(sentence)

@@ -24,11 +24,11 @@ from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
 from frostline.explain.kept_gallery import gallery_once
 from frostline.explain.make import LIMITS
+from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.procedure import Fitted, Task
 from frostline.model.model import Model
 from frostline.model_format.card import FamiliarImages, Fingerprints, ModelCard
-from frostline.model_format.model_folder import save_model
 from frostline.report import ReportData, save_record, write_report
 from frostline.report.reproduce import fingerprint_of_images, provenance
 from frostline.run.manifest import write_manifest

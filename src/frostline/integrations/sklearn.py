@@ -378,8 +378,8 @@ def _fit(
 
 
 def _packed(prepared: Prepared, fitted: Fitted) -> PackedModel:
+    from frostline.exporting.save_model import save_model
     from frostline.fitting.publish import model_card
-    from frostline.model_format.model_folder import save_model
 
     task, rows = prepared.task, prepared.split.train
     with TemporaryDirectory(prefix="frostline-") as folder:

@@ -75,7 +75,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rows, Rows]]:
 
     def judging(task: Any, trained: Any, rows: Any) -> Any:
         seen.append((learned[-1], {int(row) for row in rows}))
-        return judge(task, trained, rows)
+        judged = judge(task, trained, rows)
+        assert judged.groups.tolist() == task.groups[rows].tolist()
+        return judged
 
     monkeypatch.setattr(procedure, "carry_out", training)
     monkeypatch.setattr(procedure, "judge_by", judging)

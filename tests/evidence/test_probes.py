@@ -15,7 +15,7 @@ from frostline.core.rng import generator
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.halves import half_of
 from frostline.evidence.needs import BoolArray
-from frostline.evidence.probes import Probe, best_tap, paired_gain, probe
+from frostline.evidence.probes import Probe, best_tap, probe
 from frostline.stats.ridge import RidgeLOO
 
 Float = npt.NDArray[np.float64]
@@ -76,20 +76,6 @@ def test_groups_are_left_out_together_and_counted_once() -> None:
     np.testing.assert_allclose(honest.fit.loo, outputs, atol=1e-7)
     per_group = honest.correct.reshape(60, 3).mean(axis=1)
     assert honest.evidence.standard_error == pytest.approx(per_group.std(ddof=1) / np.sqrt(60))
-
-
-def test_paired_gain_is_the_mean_difference_with_its_own_error() -> None:
-    rng = np.random.default_rng(2)
-    first, second = rng.random(200) < 0.8, rng.random(200) < 0.6
-    difference = first.astype(float) - second
-    gain, error = paired_gain(first, second)
-    assert gain == pytest.approx(difference.mean())
-    assert error == pytest.approx(difference.std(ddof=1) / np.sqrt(200))
-    # each row four times, as one group: the same information, the same error
-    groups = np.repeat(np.arange(200), 4)
-    again = paired_gain(np.repeat(first, 4), np.repeat(second, 4), groups)
-    assert again == pytest.approx((gain, error))
-    assert paired_gain(first, first) == (0.0, 0.0)
 
 
 def with_accuracy(correct: BoolArray) -> Probe:

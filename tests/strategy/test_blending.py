@@ -29,7 +29,10 @@ def standing(name: str, strength: float, *, seconds: float = 1.0, head: bool = F
     action = TapsHead(taps=["layer4"]) if head else FullTraining(recipe=RECIPE)
     entry = Entry(Proposal(name, "head" if head else "cut", action, None, seconds), action, 0.0)
     seed = sum(map(ord, name))
-    judged = {fold: Judged.of(guesses(seed + fold, strength), TRUTH) for fold in (0, 1, 2)}
+    judged = {
+        fold: Judged.of(guesses(seed + fold, strength), TRUTH, np.arange(30) + 30 * fold)
+        for fold in (0, 1, 2)
+    }
     return Standing(entry, entry, judged)
 
 

@@ -104,6 +104,7 @@ def context_of(network: Network, found: EvidenceSummary, **settings: Any) -> Con
     evidence = Evidence(
         summary=found,
         rows=places,
+        groups=places,
         ridge={},
         correct={tap: places < accuracy * n for tap, accuracy in scores.items()},
         compared=places,

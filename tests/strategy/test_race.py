@@ -27,7 +27,7 @@ def entry(name: str, *, trains: bool = True) -> Entry:
 
 def standing(name: str, sure: npt.NDArray[np.float64], *, trains: bool = True) -> Standing:
     one = entry(name, trains=trains)
-    return Standing(one, one, {0: Judged(sure > 0.5, sure)})
+    return Standing(one, one, {0: Judged(sure > 0.5, sure, np.arange(len(sure)))})
 
 
 def race(
@@ -47,7 +47,7 @@ def race(
         level = found[fold] if isinstance(found, tuple) else found
         # the same images are hard for everybody, and a little luck is everybody's own
         sure = np.clip(level + difficulty[fold] + generator.normal(0, 0.02, N), 0, 1)
-        return Judged(sure > 0.5, sure)
+        return Judged(sure > 0.5, sure, np.arange(len(sure)))
 
     first = next(iter(scores))
     entries = tuple(entry(name, trains=name != first) for name in scores)

@@ -18,10 +18,11 @@ from frostline.evidence.curve import last_doubling
 from frostline.evidence.halves import halved_to
 from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
-from frostline.evidence.probes import ADAPTED, ALL, best_tap, paired_gain, probe
+from frostline.evidence.probes import ADAPTED, ALL, best_tap, probe
 from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
+from frostline.stats.intervals import paired_difference
 from frostline.stats.ranks import kendall_tau
 from frostline.stats.ridge import RidgeLOO
 from frostline.stats.selection import Selection
@@ -46,6 +47,8 @@ class Evidence:
         Plain numbers, as they go into a plan.
     rows : int ndarray of shape (n,)
         The catalog rows that everything rests on.
+    groups : int ndarray of shape (n,)
+        Rows of one number succeed and fail together, so comparisons count groups.
     ridge : dict of str to RidgeLOO
         By tap, and ``"all"``: fits on all of ``rows``, fit to be used as heads. Above 10,000 rows
         it holds ``"all"`` only, as single taps are then compared on a part of the rows.
@@ -58,6 +61,7 @@ class Evidence:
 
     summary: EvidenceSummary
     rows: IntArray
+    groups: IntArray
     ridge: Mapping[str, RidgeLOO]
     correct: Mapping[str, BoolArray]
     compared: IntArray
@@ -172,11 +176,13 @@ def collect_evidence(
         )
     adapted_gain = (0.0, 0.0)
     if adapted is not None:
-        adapted_gain = paired_gain(adapted.correct, whole.correct, g)
+        adapted_gain = paired_difference(adapted.correct, whole.correct, groups=g)
     also = [] if adapted is None else [adapted]
     in_depth = list(taps.values())
     best = names[best_tap(in_depth, g[compared])]
-    gain, gain_error = paired_gain(taps[best].correct, taps[names[-1]].correct, g[compared])
+    gain, gain_error = paired_difference(
+        taps[best].correct, taps[names[-1]].correct, groups=g[compared]
+    )
     summary = EvidenceSummary(
         size=measure_size(y, n_classes=n_classes),
         shift=shift,
@@ -203,6 +209,7 @@ def collect_evidence(
     return Evidence(
         summary=summary,
         rows=chosen,
+        groups=g,
         ridge={name: p.fit for name, p in fits.items()},
         correct={name: p.correct for name, p in {**taps, **at_full}.items()},
         compared=compared,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from frostline.core.rng import generator
 from frostline.evidence.halves import half_of, halved_to
 from frostline.evidence.needs import BoolArray, IntArray
-from frostline.evidence.probes import paired_gain
+from frostline.stats.intervals import paired_difference
 from frostline.stats.ridge import ridge_loo
 from frostline.stats.selection import Features
 
@@ -108,7 +108,7 @@ def check_flips(
     if not judged.any():
         return FlipCheck(True, 0.0, 0.0, 0.0, 0.0, 0)
     seen = right[judged]
-    fall, error = paired_gain(seen[:, 0], seen[:, 1], groups[positions[judged]])
+    fall, error = paired_difference(seen[:, 0], seen[:, 1], groups=groups[positions[judged]])
     return FlipCheck(
         safe=not (fall > _TOLERATED_FALL and fall > _ERRORS * error),
         plain=float(seen[:, 0].mean()),

@@ -23,7 +23,7 @@ from frostline.stats.ridge import RidgeLOO
 #: what collects evidence: what changes there changes the key
 _ROOMS = (frostline.backbones, frostline.stats, frostline.compute, frostline.evidence)
 _FIT = ("weight", "bias", "strengths", "loo", "fitted", "loo_mse")
-_SUMMARY, _ROWS, _COMPARED = "summary", "rows", "compared"
+_SUMMARY, _GROUPS, _COMPARED = "summary", "groups", "compared"
 
 
 def evidence_key(
@@ -81,7 +81,7 @@ def _arrays(evidence: Evidence) -> Arrays:
     arrays: dict[str, npt.NDArray[Any]] = {
         _SUMMARY: np.frombuffer(text, dtype=np.uint8),
         _COMPARED: evidence.compared,
-        _ROWS: np.array([len(evidence.rows)]),
+        _GROUPS: evidence.groups,
     }
     for tap, right in evidence.correct.items():
         arrays[f"correct/{tap}"] = np.asarray(right, dtype=np.uint8)
@@ -95,13 +95,14 @@ def _arrays(evidence: Evidence) -> Arrays:
 def _evidence(arrays: Arrays, rows: npt.NDArray[np.int64]) -> Evidence | None:
     # a ValidationError is a ValueError
     summary = EvidenceSummary.model_validate_json(arrays[_SUMMARY].tobytes())
-    if int(arrays[_ROWS][0]) != len(rows):
+    if len(arrays[_GROUPS]) != len(rows):
         return None
     correct = _below(arrays, "correct/")
     taps = {name.removesuffix("/numbers") for name in _below(arrays, "fit/") if "/numbers" in name}
     return Evidence(
         summary=summary,
         rows=rows,
+        groups=arrays[_GROUPS],
         ridge={tap: _fit(arrays, tap) for tap in sorted(taps)},
         correct={tap: values.astype(np.bool_) for tap, values in correct.items()},
         compared=arrays[_COMPARED],

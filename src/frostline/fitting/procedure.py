@@ -269,7 +269,8 @@ def judge_by(task: Task, trained: Trained, rows: IntArray) -> Judged:
     """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
     truth = task.labels[rows]
     logits = logits_of(trained, task.store, rows)
-    return Judged.of(softmax(logits, temperature_of(task, trained)), truth)
+    probabilities = softmax(logits, temperature_of(task, trained))
+    return Judged.of(probabilities, truth, task.groups[rows])
 
 
 def carry_out(

@@ -16,10 +16,11 @@ import numpy.typing as npt
 from frostline.core.actions import Blend
 from frostline.core.plan import CandidateResult
 from frostline.core.reasons import Averaged, Fate
+from frostline.stats.intervals import share_error
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import Standing
 
-FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 #: so many options are averaged: all that reach the final
 MEMBERS = 4
@@ -86,7 +87,7 @@ def blend_of(
         name=name,
         kind=action.kind,
         score=None if right is None else float(right.mean()),
-        standard_error=None if right is None else float(right.std() / np.sqrt(len(right))),
+        standard_error=None if right is None else share_error(right, members[0].groups(folds)),
         seconds=round(sum(m.seconds for m in members), 1),
         fate=Fate.CHOSEN,
     )
@@ -99,7 +100,7 @@ def _log_score(members: Sequence[Standing], folds: Sequence[int]) -> float:
     return float(np.log(np.maximum(mean, _EDGE)).mean())
 
 
-def _right(members: Sequence[Standing], folds: Sequence[int]) -> FloatArray | None:
+def _right(members: Sequence[Standing], folds: Sequence[int]) -> BoolArray | None:
     """Which left-out images the average gets right; None where probabilities were not kept."""
     found = []
     for fold in folds:
@@ -111,4 +112,4 @@ def _right(members: Sequence[Standing], folds: Sequence[int]) -> FloatArray | No
         # the truth is where the judged probability of the truth came from
         sure = np.mean(np.stack([m.judged[fold].sure for m in members]), axis=0)
         found.append(mean.max(axis=1) <= sure)
-    return np.concatenate(found).astype(np.float64)
+    return np.concatenate(found)

@@ -211,7 +211,7 @@ def _scored_heads(context: Context) -> list[tuple[Proposal, CandidateResult]]:
 
 
 def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
-    """Return the first head that loses at most one paired error and half a point to the best."""
+    """Return the first head that hardly loses to the best one, by leave-one-out."""
     evidence = context.evidence
     correct = [
         # single taps may be compared on a part of the rows; then the others are, too
@@ -220,7 +220,7 @@ def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
         else evidence.correct[str(h.probe)]
         for h in heads
     ]
-    return heads[simplest_of_the_best(correct)]
+    return heads[simplest_of_the_best(correct, evidence.groups[evidence.compared])]
 
 
 def _entrants(context: Context) -> tuple[tuple[Proposal, ...], list[Reason]]:

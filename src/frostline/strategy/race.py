@@ -17,6 +17,7 @@ from frostline.strategy.growth import FITTED_GROWTH, Growth, promise
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 #: of the training images, this many folds are made; one is judged at a time
 FOLDS = 3
@@ -88,19 +89,21 @@ class Judged:
     """What one option made of a fold's images.
 
     ``right`` says which it classified rightly, ``sure`` the calibrated probability that it gave to
-    the true class, which tells options apart on far fewer images than being right does.
+    the true class, which tells options apart on far fewer images than being right does. Images of
+    one of the ``groups`` succeed and fail together.
     ``probabilities`` (n, C) are all of them, None where nobody kept them.
     """
 
     right: BoolArray
     sure: FloatArray
+    groups: IntArray
     probabilities: FloatArray | None = None
 
     @classmethod
-    def of(cls, probabilities: FloatArray, truth: npt.NDArray[np.int64]) -> Judged:
+    def of(cls, probabilities: FloatArray, truth: IntArray, groups: IntArray) -> Judged:
         """Judge probabilities of shape (n, C) by the true classes (n,)."""
         right = np.asarray(probabilities.argmax(axis=1) == truth, dtype=np.bool_)
-        return cls(right, probabilities[np.arange(len(truth)), truth], probabilities)
+        return cls(right, probabilities[np.arange(len(truth)), truth], groups, probabilities)
 
 
 @dataclass
@@ -145,9 +148,17 @@ class Standing:
         """Probabilities of the truth on the images of some folds, side by side."""
         return np.concatenate([self.judged[fold].sure for fold in folds])
 
+    def right(self, folds: Sequence[int]) -> BoolArray:
+        """Which images of some folds it got right, side by side."""
+        return np.concatenate([self.judged[fold].right for fold in folds])
+
+    def groups(self, folds: Sequence[int]) -> IntArray:
+        """Groups of the images of some folds, side by side."""
+        return np.concatenate([self.judged[fold].groups for fold in folds])
+
     def accuracy(self, folds: Sequence[int]) -> float:
         """Share of the images of some folds that it got right."""
-        return float(np.concatenate([self.judged[fold].right for fold in folds]).mean())
+        return float(self.right(folds).mean())
 
 
 #: trains an action without one fold and judges it on that fold

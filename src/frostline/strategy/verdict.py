@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from frostline.core.plan import CandidateResult
 from frostline.core.reasons import Fate, OnlyOption, RaceScore, SimplerOneTaken, WonRace
-from frostline.stats.intervals import paired_difference
+from frostline.stats.intervals import paired_difference, share_error
 from frostline.strategy.race import Standing
 from frostline.strategy.thresholds import FITTED, Thresholds
 
@@ -20,13 +19,16 @@ def choose(
     """Return the simplest option that loses no more than the thresholds allow, and why.
 
     Options are compared by the probability that they gave to the true class, image by image. On
-    few images one error is several points: a lead of one lucky image must not count.
+    few images one error is several points: a lead of one lucky image must not count. Errors count
+    groups, as the images of one group succeed and fail together.
     """
     running = [s for s in standings if not s.stopped]
     folds = running[0].last_folds
     best = max(running, key=lambda s: float(s.sure(folds).mean()))
     for standing in running:
-        loss, error = paired_difference(best.sure(folds), standing.sure(folds))
+        loss, error = paired_difference(
+            best.sure(folds), standing.sure(folds), groups=best.groups(folds)
+        )
         if standing is best:
             break
         if loss <= min(thresholds.errors * error, thresholds.most_lost):
@@ -45,14 +47,13 @@ def results(standings: Sequence[Standing], winner: Standing) -> list[CandidateRe
     found = []
     for standing in standings:
         folds = standing.last_folds
-        accuracy, count = standing.accuracy(folds), len(standing.sure(folds))
         proposal = standing.heat.proposal
         found.append(
             CandidateResult(
                 name=proposal.name,
                 kind=proposal.action.kind,
-                score=accuracy,
-                standard_error=math.sqrt(accuracy * (1 - accuracy) / count),
+                score=standing.accuracy(folds),
+                standard_error=share_error(standing.right(folds), standing.groups(folds)),
                 seconds=round(standing.seconds, 1),
                 fate=_fate(standing, winner),
                 behind=standing.behind,
@@ -72,7 +73,7 @@ def _won(best: Standing, running: Sequence[Standing], folds: Sequence[int]) -> V
     if not others:
         return OnlyOption(name=best.name)
     second = max(others, key=lambda s: float(s.sure(folds).mean()))
-    gain, error = paired_difference(best.sure(folds), second.sure(folds))
+    gain, error = paired_difference(best.sure(folds), second.sure(folds), groups=best.groups(folds))
     return WonRace(
         n_images=len(best.sure(folds)),
         winner=_score(best, folds),

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-import PIL
 
-from frostline.compute.cache.locations import arrays_folder, key_of
-from frostline.compute.cache.store import Field, ImageStore
-from frostline.compute.taps_pass import keep
+from frostline.compute.cache.fact import IMAGES, Fact
+from frostline.compute.cache.locations import images_folder
+from frostline.compute.cache.store import Field, ImageStore, keep
 from frostline.core.errors import UnreadableImageError
-from frostline.core.runtime import Runtime
+from frostline.core.progress import Progress
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.image_refs import measure_origin
 from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.decoding.value_ranges import N_NUMBERS, SetValues, Values, rules_for
 
-#: another way of measuring gets another number
-_VERSION = 2
+#: the range of an image's values and what its transparency hides
+VALUES = Fact(name="values", version=3, libraries=IMAGES)
 #: special files that are measured: enough for a range that one image in a hundred may leave
 MOST_MEASURED = 2_000
 
 
-def measure_set(catalog: Catalog, runtime: Runtime) -> SetValues:
+def measure_set(
+    catalog: Catalog, *, max_pixels: int, workers: int, progress: Progress
+) -> SetValues:
     """Measure the files of a catalog that may hold deep values or transparency.
 
     Plain files cost nothing. A given test part is not looked at. Files that cannot be read are
@@ -30,7 +31,11 @@ def measure_set(catalog: Catalog, runtime: Runtime) -> SetValues:
     Parameters
     ----------
     catalog : Catalog
-    runtime : Runtime
+    max_pixels : int
+        Larger images are left out.
+    workers : int
+        Threads that decode.
+    progress : Progress
     """
     rows = {
         digest: row
@@ -41,28 +46,28 @@ def measure_set(catalog: Catalog, runtime: Runtime) -> SetValues:
         return rules_for([])
     # by content, so that the order of a folder changes nothing
     chosen = sorted(rows)[:MOST_MEASURED]
-    key = key_of("values", str(_VERSION), PIL.__version__)
-    store = ImageStore(arrays_folder(key), {"values": Field("float64", (N_NUMBERS,))})
-    arrays, found = store.get(chosen, runtime.progress)
+    store = ImageStore(
+        images_folder(VALUES.key({})), {"values": Field("float64", (N_NUMBERS,))}, progress=progress
+    )
+    arrays, found = store.get(chosen)
     values = arrays["values"]
     missing = [i for i, there in enumerate(found) if not there]
     if missing:
 
         def load(i: int) -> Values:
             row = rows[chosen[i]]
-            return measure_origin(row.origin, name=row.name, max_pixels=runtime.max_pixels)
+            return measure_origin(row.origin, name=row.name, max_pixels=max_pixels)
 
         fresh = []
-        with runtime.progress.task("measuring values", len(missing)) as bar:
+        with progress.task("measuring values", len(missing)) as bar:
             for i, result in zip(
-                missing, read_in_order(missing, load, workers=runtime.workers), strict=True
+                missing, read_in_order(missing, load, workers=workers), strict=True
             ):
                 if not isinstance(result, UnreadableImageError):
                     values[i] = result.to_row()
                     found[i] = True
                     fresh.append(i)
                 bar.advance()
-                runtime.cancel.check()
-        keep(store, [chosen[i] for i in fresh], {"values": values[fresh]}, runtime.progress)
+        keep(store, [chosen[i] for i in fresh], {"values": values[fresh]}, progress)
     read = [Values.from_row(values[i]) for i in np.flatnonzero(found)]
     return rules_for(read, candidates=len(rows))

@@ -8,8 +8,7 @@ from typing import Literal
 from frostline.backbones.network import Network
 from frostline.core.actions import Recipe
 from frostline.core.plan import EvidenceSummary, NetworkResult
-from frostline.core.runtime import Device
-from frostline.core.settings import Settings
+from frostline.core.settings import ResolvedSettings, Settings
 from frostline.evidence.collect import Evidence
 from frostline.strategy.cost import RACE_SHARE, Work, plan_work
 
@@ -22,15 +21,15 @@ _SMALL_BATCH = 16
 class Context:
     """Everything that proposals are made from.
 
-    ``device`` is where training would run; ``refits`` counts how often it runs in multiples of the
-    training images (3 when the procedure is cross-validated, else 1); ``flip`` says whether
-    mirroring keeps the classes; ``networks`` are those that were compared before, if any.
+    ``refits`` counts how often training runs in multiples of the training images (3 when the
+    procedure is cross-validated, else 1); ``flip`` says whether mirroring keeps the classes;
+    ``networks`` are those that were compared before, if any.
     """
 
     network: Network
     evidence: Evidence
     settings: Settings
-    device: Device = "cpu"
+    resolved: ResolvedSettings
     refits: float = 1.0
     flip: bool = True
     networks: tuple[NetworkResult, ...] = ()
@@ -55,7 +54,7 @@ class Context:
     def work(self, *, freeze_to: str | None, keep_to: str | None, most_epochs: int) -> Work:
         """Epochs that the budget pays for; a number of epochs that was asked for wins."""
         asked = self.settings.epochs
-        budget = self.settings.budget_seconds
+        budget = self.resolved.budget_seconds
         if self.settings.strategy == "auto":
             budget *= 1 - RACE_SHARE
         return plan_work(
@@ -66,7 +65,7 @@ class Context:
             most_epochs=most_epochs if asked == "auto" else asked,
             freeze_to=freeze_to,
             keep_to=keep_to,
-            device=self.device,
+            device=self.resolved.device,
         )
 
     def recipe(

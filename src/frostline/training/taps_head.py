@@ -11,7 +11,6 @@ from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
-from frostline.core.runtime import Runtime
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.logistic import LogisticFit, fit_logistic
 from frostline.stats.ridge import RidgeLOO, ridge_loo
@@ -36,7 +35,6 @@ def train_taps_head(
     n_classes: int,
     groups: IntArray | None,
     class_weights: npt.NDArray[np.float64] | None,
-    runtime: Runtime,
     seed: int,
     probe: Mapping[str, RidgeLOO] | None = None,
 ) -> Trained:
@@ -53,7 +51,6 @@ def train_taps_head(
     n_classes : int
     groups : int array of shape (n,) or None
     class_weights : array of shape (n_classes,) or None
-    runtime : Runtime
     seed : int
         Draws the folds of a logistic head.
     probe : mapping of str to RidgeLOO or None
@@ -63,7 +60,7 @@ def train_taps_head(
     Returns
     -------
     Trained
-        ``module`` shares the store's network; ridge outputs serve as logits. The out-of-fold logits
+        ``module`` shares the store's network; ridge outputs serve as logits. The honest logits
         are leave-one(-group)-out for ridge, and out-of-fold for logistic.
 
     Raises
@@ -72,7 +69,7 @@ def train_taps_head(
         If a tap is none of the network's.
     """
     if action.statistics == "target":
-        store = store.adapted(rows, runtime)
+        store = store.adapted(rows)
     network = store.network
     cuts = sorted(
         {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.position
@@ -99,7 +96,7 @@ def train_taps_head(
                 class_weights=class_weights,
                 blocks=blocks,
             )
-        out_of_fold = fit.loo
+        honest = fit.loo
     else:
         digests = [store.catalog.digests[int(row)] for row in rows]
         grouping = np.arange(len(rows)) if groups is None else groups
@@ -112,7 +109,7 @@ def train_taps_head(
             class_weights=class_weights,
             blocks=blocks,
         )
-        out_of_fold = fit.out_of_fold
+        honest = fit.out_of_fold
     set_linear(module.head, fit.weight, fit.bias)
     if fingerprint(network.feature_module) != network.weights_id:
         raise FrozenChangedError(f"The weights of {network.name} changed after they were loaded.")
@@ -120,8 +117,8 @@ def train_taps_head(
     return Trained(
         action=action,
         module=module.eval(),
-        out_of_fold_logits=out_of_fold,
-        out_of_fold_rows=rows,
+        honest_logits=honest,
+        honest_rows=rows,
         frozen_verified=True,
         strength=fit.strength,
         frozen=[name for name in names if not name.startswith("head.")],

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.errors import InputError
-from frostline.core.runtime import Runtime
-from frostline.stats.class_weights import class_weights
+from frostline.core.progress import Progress
+from frostline.core.settings import ResolvedSettings
 from frostline.stats.ridge import RidgeLOO
 from frostline.training.blend import blend
 from frostline.training.finetune import finetune
+from frostline.training.losses import class_weights
 from frostline.training.parts import make_parts
 from frostline.training.result import Trained
 from frostline.training.second_try import better, learned_nothing, slower
@@ -32,9 +33,10 @@ def train(
     *,
     n_classes: int,
     groups: npt.ArrayLike | None,
-    runtime: Runtime,
+    resolved: ResolvedSettings,
     seed: int,
     checkpoint_dir: Path | None,
+    progress: Progress,
     probe: Mapping[str, RidgeLOO] | None = None,
     validation_rows: npt.ArrayLike | None = None,
     second_try: bool = True,
@@ -53,10 +55,13 @@ def train(
     n_classes : int
     groups : int array of shape (len(catalog),) or None
         Rows of equal groups are never split apart.
-    runtime : Runtime
+    resolved : ResolvedSettings
+        Device, precision, threads and workers. Workers never change a result; another number of
+        threads may change its last digits.
     seed : int
     checkpoint_dir : Path or None
         Gradient training keeps its state here and continues from it.
+    progress : Progress
     probe : mapping of str to RidgeLOO or None, default=None
         Unweighted ridge fits on exactly ``rows``, by tap or ``"all"``; they spare a closed-form
         head its own fit.
@@ -97,7 +102,6 @@ def train(
             class_weights=class_weights(
                 all_labels[chosen], n_classes=n_classes, choice=action.class_weights
             ),
-            runtime=runtime,
             seed=seed,
             probe=probe,
         )
@@ -122,15 +126,16 @@ def train(
                 store,
                 parts,
                 groups=all_groups,
-                runtime=runtime,
+                resolved=resolved,
                 seed=seed,
                 checkpoint_dir=place,
+                progress=progress,
             )
 
         first = run(action, checkpoint_dir)
         if not second_try or not learned_nothing(first, action.recipe, parts):
             return first
-        runtime.progress.note("The training learned nothing; it runs once more, a tenth as fast.")
+        progress.note("The training learned nothing; it runs once more, a tenth as fast.")
         second = run(slower(action), None if checkpoint_dir is None else checkpoint_dir / "slower")
         return better(first, second, rate=action.recipe.head_learning_rate)
 
@@ -143,9 +148,10 @@ def train(
                 labels,
                 n_classes=n_classes,
                 groups=groups,
-                runtime=runtime,
+                resolved=resolved,
                 seed=seed,
                 checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / f"member-{i}",
+                progress=progress,
                 probe=probe,
                 validation_rows=validation_rows,
                 second_try=second_try,

@@ -99,11 +99,11 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
         recipe = action.recipe.model_copy(update=changes)
         varied = action.model_copy(update={"recipe": recipe})
         with _views(name, views):
-            resolved = task.resolved
+            runtime = task.runtime
             if name == _EIGHT_BIT:
-                resolved = resolved.model_copy(update={"activations": "8bit"})
+                runtime = replace(runtime, activation_type="8bit")
             # a store of its own, so that nothing is found that another variant has stored
-            own = replace(task, store=_fresh(task.store, resolved), resolved=resolved)
+            own = replace(task, store=_fresh(task.store), runtime=runtime)
             began = time.process_time()
             trained = carry_out(own, varied, rows)
             seconds = time.process_time() - began
@@ -112,10 +112,10 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
     return found
 
 
-def _fresh(store: Any, resolved: Any) -> Any:
+def _fresh(store: Any) -> Any:
     from frostline.compute.activations import Shelf
 
-    return replace(store, resolved=resolved, _shelf=Shelf(10**10), _prefix=None)
+    return replace(store, _shelf=Shelf(10**10), _prefix=None)
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from benchmarks.decision.sets import SETS, Places, clip_art, table_of
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.preprocessing import UInt8Array
-from frostline.core.progress import NullProgress
-from frostline.core.settings import make_settings, resolve
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
 from frostline.data.sources.open_source import open_source
@@ -76,15 +76,14 @@ def network() -> Network:
 
 def prepare(name: str, places: Places) -> Prepared:
     """Compute the features of a set, find what is alike, and divide the rest."""
-    progress = NullProgress()
     settings = make_settings(effort="fast", threads=torch.get_num_threads(), workers=1)
-    resolved = resolve(settings, cuda=False)
-    catalog = open_source(table_of(_SETS[name], places), group_by=None, progress=progress)
-    store = run_passes(network(), catalog, settings=settings, resolved=resolved, progress=progress)
+    runtime = Runtime.of(settings, cuda=False)
+    catalog = open_source(table_of(_SETS[name], places), group_by=None)
+    store = run_passes(network(), catalog, runtime)
     groups = audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)).groups
     labels = store.catalog.labels
     folds = stratified_folds(labels, groups, store.catalog.digests, n_folds=FOLDS, seed=0)
-    return Prepared(name, Task(store, labels, groups, settings, resolved, progress), folds)
+    return Prepared(name, Task(store, labels, groups, settings, runtime), folds)
 
 
 def corrupted(images: UInt8Array) -> dict[str, UInt8Array]:

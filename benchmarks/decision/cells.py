@@ -24,8 +24,8 @@ from frostline.backbones.network import Network
 from frostline.compute.passes import run_passes
 from frostline.core.actions import Action, Blend, TapsHead
 from frostline.core.files import write_text
-from frostline.core.progress import NullProgress
-from frostline.core.settings import make_settings, resolve
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
 from frostline.data.sources.open_source import open_source
@@ -88,23 +88,16 @@ def prepared(
     target: TargetSet, places: Places, pixels: int = LITE0_SIZE
 ) -> tuple[Task, IntArray, IntArray]:
     """Return the task of a set, the rows that may teach and those that judge."""
-    progress = NullProgress()
     settings = make_settings(threads=torch.get_num_threads(), workers=1, budget=BUDGET)
-    resolved = resolve(settings, cuda=False)
-    catalog = open_source(table_of(target, places), group_by=None, progress=progress)
-    store = run_passes(
-        network_of(target.network, places.work, pixels),
-        catalog,
-        settings=settings,
-        resolved=resolved,
-        progress=progress,
-    )
+    runtime = Runtime.of(settings, cuda=False)
+    catalog = open_source(table_of(target, places), group_by=None)
+    store = run_passes(network_of(target.network, places.work, pixels), catalog, runtime)
     real = target.network == "lite0"
     groups = audit(
         store.catalog, find_copies(store.catalog.digests, store.thumbnails) if real else None
     ).groups
     labels = store.catalog.labels
-    task = Task(store, labels, groups, settings, resolved, progress)
+    task = Task(store, labels, groups, settings, runtime)
     pool, test = stratified_holdout(
         labels,
         groups,

@@ -140,7 +140,7 @@ class Recorded:
         """
         summary = self.summary
         correct = [unpacked(self._loo[self._probe(h)], self.n_train) for h in self.heads]
-        head = self.heads[simplest_of_the_best(correct, thresholds)]
+        head = self.heads[simplest_of_the_best(correct, np.arange(self.n_train), thresholds)]
         if why_not_race(summary, thresholds):
             return Choice(head, 0.0, raced=False, members=(head,))
         names = [
@@ -156,7 +156,8 @@ class Recorded:
             option = self.options[entry.proposal.name]
             race = option["final"][fold - 1] if fold else option["heat"][0]
             spent += float(race["cpu"])
-            return Judged(unpacked(race["right"], race["n"]), sureness(race["sure"]))
+            right = unpacked(race["right"], race["n"])
+            return Judged(right, sureness(race["sure"]), np.arange(len(right)))
 
         entries = tuple(self._entry(name) for name in (head, *names))
         work = Work(entries, entries, {}, self.n_train, summary.size.per_class)

@@ -19,8 +19,9 @@ from benchmarks.decision.fastai_check import compared
 from benchmarks.decision.fitting import fit, fit_gain, fit_growth, leave_one_set_out
 from benchmarks.decision.plots import bars, panels
 from benchmarks.decision.replay import Choice, Recorded
-from frostline.strategy.cases import CASES, case_of
+from frostline.strategy.cases import case_of
 from frostline.strategy.thresholds import FITTED
+from frostline.wording.cases import CASES
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: too few test images for a fine difference: reported apart

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow, Part
 from frostline.evidence.needs import FloatArray, LayerMoments
 from frostline.stats.selection import Selection
@@ -174,8 +175,9 @@ class SimulatedStore:
         """Columns of some taps, not copied."""
         return Selection(self.taps, rows, [self.slices[name] for name in names])
 
-    def moments(self, rows: IntArray, limit: int = 64) -> _Moments:
+    def moments(self, rows: IntArray, runtime: Runtime, limit: int = 64) -> _Moments:
         """Statistics of at most ``limit`` images, as the real store gives them."""
+        del runtime
         rng = np.random.default_rng(len(rows))
         mean = rng.normal(size=(limit, 32))
         layers = [
@@ -184,7 +186,7 @@ class SimulatedStore:
         ]
         return _Moments(layers)
 
-    def adapted(self, rows: IntArray) -> SimulatedStore:
+    def adapted(self, rows: IntArray, runtime: Runtime) -> SimulatedStore:
         """No norm layers, no change."""
-        del rows
+        del rows, runtime
         return self

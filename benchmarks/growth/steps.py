@@ -126,6 +126,7 @@ def ridge_of_ten_groups(n: int, folder: Path) -> Call:
 
 def evidence(n: int, folder: Path) -> Call:
     """All evidence: probes by depth, all taps, the last doubling, shift, old classes."""
+    from frostline.core.runtime import Runtime
     from frostline.evidence.collect import collect_evidence
 
     del folder
@@ -134,7 +135,7 @@ def evidence(n: int, folder: Path) -> Call:
 
     def run() -> Found:
         found = collect_evidence(
-            store, np.arange(n), labels, groups, seed=0, source=source, adapt_when=()
+            store, np.arange(n), labels, groups, Runtime(), seed=0, source=source, adapt_when=()
         )
         compared = len(found.compared)
         return {"slope": found.summary.slope, "compared": compared, "gap": found.summary.gap}
@@ -216,7 +217,7 @@ def report(n: int, folder: Path) -> Call:
 def store_of_features(n: int, folder: Path) -> Call:
     """Write all taps to the store in shards, under a limit that holds half, and look them up."""
     from frostline.compute.cache.eviction import Watch, keep_within_limit
-    from frostline.compute.cache.locations import images_folder
+    from frostline.compute.cache.locations import arrays_folder
     from frostline.compute.cache.store import SHARD_ROWS, Field, ImageStore
 
     del folder
@@ -224,7 +225,7 @@ def store_of_features(n: int, folder: Path) -> Call:
     taps, digests = simulated.taps_of(n), [f"{i:064x}" for i in range(n)]
 
     def run() -> Found:
-        kept = ImageStore(images_folder("simulated"), fields)
+        kept = ImageStore(arrays_folder("simulated"), fields)
         watch = Watch()
         for start in range(0, n, SHARD_ROWS):
             rows = slice(start, start + SHARD_ROWS)

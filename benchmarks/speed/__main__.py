@@ -35,7 +35,6 @@ from benchmarks.speed.page import write_page
 from frostline.backbones.network import Network
 from frostline.cli.demo import write_table
 from frostline.core.machine import available_cores
-from frostline.core.progress import NullProgress
 from frostline.data.sources.open_source import open_source
 from frostline.data.splitting.stratified import stratified_holdout
 
@@ -178,7 +177,7 @@ def _timed(command: list[str], env: dict[str, str]) -> dict[str, Any]:
 def _table(name: str, options: argparse.Namespace, work: Path) -> Path:
     """Write the images of a set with one split for everybody: a fifth judges."""
     source = _source(name, options, work)
-    catalog = open_source(source, group_by=None, progress=NullProgress())
+    catalog = open_source(source, group_by=None)
     groups = list(range(len(catalog)))
     _, held = stratified_holdout(
         catalog.labels, groups, list(catalog.digests), fraction=0.2, seed=0

@@ -14,8 +14,8 @@ from benchmarks.speed.rows import Job, job, report
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
-from frostline.core.progress import NullProgress
-from frostline.core.settings import ResolvedSettings, make_settings, resolve
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.sources.open_source import open_source
 from frostline.training import sources
 from frostline.training.train import train
@@ -36,23 +36,20 @@ def main() -> None:
     given = job()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FROSTLINE_CACHE"] = folder
-        settings = make_settings(threads=given.threads)
-        resolved = resolve(settings, cuda=False)
+        runtime = Runtime.of(make_settings(threads=given.threads), cuda=False)
         torch.set_num_threads(given.threads)
         store = run_passes(
             Network.load("efficientnet_lite0"),
-            open_source(given.table, group_by=None, progress=NullProgress()),
-            settings=settings,
-            resolved=resolved,
-            progress=NullProgress(),
+            open_source(given.table, group_by=None),
+            runtime,
         )
         runs = {}
         for part, cut in CUTS.items():
             suffix = SuffixTraining(freeze_to=cut, recipe=_GENTLE)
-            runs[f"{part}, stored"] = _history(store, given, resolved, suffix)
+            runs[f"{part}, stored"] = _history(store, given, runtime, suffix)
             with mock.patch.object(sources, "DISK_BUDGET", 0):
-                runs[f"{part}, not stored"] = _history(store, given, resolved, suffix)
-        runs["full"] = _history(store, given, resolved, FullTraining(recipe=_RECIPE))
+                runs[f"{part}, not stored"] = _history(store, given, runtime, suffix)
+        runs["full"] = _history(store, given, runtime, FullTraining(recipe=_RECIPE))
     report(
         epochs={name: [h["seconds"] for h in run] for name, run in runs.items()},
         losses={name: [h["train_loss"] for h in run] for name, run in runs.items()},
@@ -62,7 +59,7 @@ def main() -> None:
 def _history(
     store: FeatureStore,
     given: Job,
-    resolved: ResolvedSettings,
+    runtime: Runtime,
     action: SuffixTraining | FullTraining,
 ) -> list[dict[str, float]]:
     """Train on the same images as the others; one image judges, so that nothing else is timed."""
@@ -77,10 +74,9 @@ def _history(
         store.catalog.labels,
         n_classes=len(store.catalog.classes),
         groups=None,
-        resolved=resolved,
+        runtime=runtime,
         seed=given.seed,
         checkpoint_dir=None,
-        progress=NullProgress(),
         validation_rows=other[:1],
     )
     return [h for h in trained.history if h["train_loss"] is not None]

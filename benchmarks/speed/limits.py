@@ -16,8 +16,8 @@ from frostline.compute.engines.choose import open_engine
 from frostline.compute.passes import run_passes
 from frostline.compute.pictures import Pictures
 from frostline.core.machine import available_cores
-from frostline.core.progress import NullProgress
-from frostline.core.settings import make_settings, resolve
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.sources.open_source import open_source
 
 _ENGINE_IMAGES = 320
@@ -26,16 +26,16 @@ _ENGINE_IMAGES = 320
 def main() -> None:
     """Print processor seconds of both halves for all images, and the wall seconds of the pass."""
     settings = make_settings()
-    resolved = resolve(settings, cuda=False)
-    torch.set_num_threads(resolved.threads)
+    runtime = Runtime.of(settings, cuda=False)
+    torch.set_num_threads(runtime.threads)
     network = Network.load("efficientnet_lite0")
-    catalog = open_source(Path(sys.argv[1]), group_by=None, progress=NullProgress())
+    catalog = open_source(Path(sys.argv[1]), group_by=None)
     alone = Pictures(catalog, network.preprocessing, max_pixels=settings.max_pixels, workers=0)
     began = time.process_time()
     images = [p.pixels for p in alone.prepare(catalog.digests) if hasattr(p, "pixels")]
     decoding = time.process_time() - began
     engine, _ = open_engine(
-        taps_part(network, network.taps), check=np.stack(images[:8]), threads=resolved.threads
+        taps_part(network, network.taps), check=np.stack(images[:8]), threads=runtime.threads
     )
     some = [(None, image) for image in images[:_ENGINE_IMAGES]]
     for _ in through(engine, some[:32]):
@@ -47,7 +47,7 @@ def main() -> None:
     computing = (time.process_time() - began) * share
     computing_wall = (time.perf_counter() - wall) * share
     wall = time.perf_counter()
-    run_passes(network, catalog, settings=settings, resolved=resolved, progress=NullProgress())
+    run_passes(network, catalog, runtime)
     measured = time.perf_counter() - wall
     limit = (decoding + computing) / available_cores()
     found = {

@@ -22,13 +22,15 @@ from frostline.core.plan import Plan as Plan
 from frostline.core.settings import Settings as Settings
 from frostline.exporting.export import export as export
 from frostline.exporting.exported import Exported as Exported
+from frostline.fitting.evaluate import Evaluation as Evaluation
+from frostline.fitting.evaluate import evaluate as evaluate
 from frostline.fitting.pipeline import Advice as Advice
 from frostline.fitting.pipeline import advise as advise
 from frostline.fitting.pipeline import fit as fit
 from frostline.fitting.publish import RunResult as RunResult
 from frostline.integrations.sklearn import TransferClassifier as TransferClassifier
-from frostline.model.evaluate import Evaluation as Evaluation
-from frostline.model.evaluate import evaluate as evaluate
 from frostline.model.model import Model as Model
 from frostline.model.model import Prediction as Prediction
 from frostline.model.model import load as load
+
+__all__: list[str]

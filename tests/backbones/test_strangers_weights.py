@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from frostline.backbones.load.bundled import BUNDLED
-from frostline.backbones.load.dispatch import Source, example_images
 from frostline.backbones.load.fitting_weights import fit_by_name
+from frostline.backbones.load.found import LoadedNetwork, example_images
 from frostline.backbones.load.saved_source import from_model_folder
 from frostline.backbones.load.weights_file import read_weights
 from frostline.core.errors import BackboneError
@@ -106,18 +106,26 @@ def test_weights_of_another_shape_are_named(tmp_path: Path) -> None:
     name = next(iter(timm.create_model("test_resnet").state_dict()))
     save_file({f"kept.{name}": torch.zeros(2, 2)}, tmp_path / "weights.safetensors")
     digest = hashlib.sha256((tmp_path / "weights.safetensors").read_bytes())
+    rates = {"learning_rate": 0.1, "head_learning_rate": 0.1}
+    recipe = {"epochs": 1, "batch_size": 2, **rates}
     card = {
         "format_version": 2,
         "backbone": "test_resnet",
-        "action": {"kind": "suffix", "keep_to": None},
+        "frostline": "0.1.0",
+        "classes": ["a", "b"],
+        "weights_licence": "",
+        "n_train": 2,
+        "action": {"kind": "suffix", "freeze_to": "stem", "recipe": recipe},
         "fingerprints": {"weights": digest.hexdigest()},
         "preprocessing": {},
     }
     (tmp_path / "model.json").write_text(json.dumps(card))
 
-    def load(name: str | Path, weights: Path | None, pretrained: bool, size: int | None) -> Source:
+    def load(
+        name: str | Path, weights: Path | None, pretrained: bool, size: int | None
+    ) -> LoadedNetwork:
         net = timm.create_model(str(name))
-        return Source(str(name), net, Preprocessing(), "", example_images(64))
+        return LoadedNetwork(str(name), net, Preprocessing(), "", example_images(64))
 
     with pytest.raises(BackboneError, match=r"does not fit test_resnet.*size mismatch"):
         from_model_folder(tmp_path, weights=None, load=load)

@@ -23,26 +23,30 @@ def test_a_signal_ends_with_its_code_and_says_how_to_go_on(
     assert signal.getsignal(number) is before
 
 
-def test_an_interrupt_that_a_library_swallows_ends_the_work_at_the_next_step() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_a_library_swallows_ends_the_work_at_the_next_step(
+    number: signal.Signals, code: int
+) -> None:
+    before = signal.getsignal(number)
     done = 0
     with (
         pytest.raises(SystemExit) as ended,
-        polite_exits(),
+        polite_exits() as cancel,
         TerminalProgress().task("work", 10) as bar,
     ):
         for _ in range(10):
             bar.advance()
+            cancel.check()
             done += 1
             if done == 3:
                 # what C code does with exceptions of its callbacks
                 with contextlib.suppress(KeyboardInterrupt):
-                    os.kill(os.getpid(), signal.SIGINT)
-    assert ended.value.code == 130
+                    os.kill(os.getpid(), number)
+    assert ended.value.code == code
     assert done == 3
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
 
 
 def test_the_next_command_starts_afresh() -> None:
-    with polite_exits(), TerminalProgress().task("work", 1) as bar:
-        bar.advance()
+    with polite_exits() as cancel:
+        cancel.check()

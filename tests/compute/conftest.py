@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from frostline.compute.engines.onnx_engine import exported
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.progress import Task
-from frostline.core.settings import ResolvedSettings, make_settings
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.sources.open_source import open_source
 
@@ -135,26 +135,21 @@ def exports(lite0: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(small: Network, exports: Path, cache: Path, heard: Heard) -> Callable[..., FeatureStore]:
+def runtime(heard: Heard) -> Runtime:
+    """One thread, no workers, and a listener."""
+    return Runtime(progress=heard)
+
+
+@pytest.fixture
+def run(
+    small: Network, exports: Path, cache: Path, runtime: Runtime
+) -> Callable[..., FeatureStore]:
     """Run the passes over a catalog, with the tiny network unless another one is given."""
     shutil.copytree(exports, cache / "engines")
 
     def passes(
-        catalog: Catalog, *, network: Network = small, workers: int = 0, **settings: Any
+        catalog: Catalog, *, network: Network = small, workers: int = 0, **changes: Any
     ) -> FeatureStore:
-        return run_passes(
-            network,
-            catalog,
-            settings=make_settings(**settings),
-            resolved=ResolvedSettings(
-                workers=workers,
-                threads=1,
-                device="cpu",
-                precision="fp32",
-                budget_seconds=60.0,
-                reasons={},
-            ),
-            progress=heard,
-        )
+        return run_passes(network, catalog, replace(runtime, workers=workers, **changes))
 
     return passes

@@ -10,6 +10,7 @@ import pytest
 from frostline.compute.activations import Slots
 from frostline.compute.eight_bit import channels_of, from_bytes, to_bytes
 from frostline.compute.passes import FeatureStore
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 
 Run = Callable[..., FeatureStore]
@@ -55,12 +56,11 @@ def test_slots_take_half_the_room() -> None:
 def test_a_store_gives_nearly_the_same_activations(run: Run, pictures: Catalog) -> None:
     store = run(pictures, workers=0)
     eight = run(pictures, workers=0)
-    eight.resolved = eight.resolved.model_copy(update={"activations": "8bit"})
     rows = np.array([4, 1, 7])
     asked = {"views": 2, "level": "light", "flip": False, "seed": 0}
     cut = store.network.cuts[2].name
-    expected = store.materialise(cut, rows, **asked)  # type: ignore[arg-type]
-    found = eight.materialise(cut, rows, **asked)  # type: ignore[arg-type]
+    expected = store.materialise(cut, rows, Runtime(), **asked)  # type: ignore[arg-type]
+    found = eight.materialise(cut, rows, Runtime(activation_type="8bit"), **asked)  # type: ignore[arg-type]
     values = expected.values.astype(np.float32)
     assert np.abs(found.values - values).max() < 0.02 * np.ptp(values)
     assert not np.array_equal(found.values, values)

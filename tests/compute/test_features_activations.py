@@ -23,6 +23,7 @@ from frostline.compute.passes import FeatureStore
 from frostline.compute.pictures import Pictures
 from frostline.core.errors import CutError, StoreError
 from frostline.core.progress import NullProgress, Task
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.views import Level, training_view
 
@@ -45,7 +46,7 @@ def prefix_of(network: Network, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np
 def test_values_are_the_prefix_of_every_view(run: Run, pictures: Catalog, lite0: Network) -> None:
     store = run(pictures, network=lite0, workers=2)
     rows = np.array([5, 0, 17, 9])
-    stored = store.materialise(CUT, rows, views=3, level="standard", flip=True, seed=4)
+    stored = store.materialise(CUT, rows, Runtime(), views=3, level="standard", flip=True, seed=4)
     assert stored.values.shape == (4, 3, *lite0.cut(CUT).shape)
     assert stored.values.dtype == np.float16
     for place, row in enumerate(rows):
@@ -77,7 +78,7 @@ def test_workers_and_other_rows_never_change_a_bit(
     for workers, rows in ((0, [3, 11, 2]), (2, [3, 11, 2]), (1, [7, 2, 8, 11, 3])):
         values = (
             run(pictures, network=lite0, workers=workers)
-            .materialise(CUT, np.array(rows), views=2, level="light", flip=False, seed=0)
+            .materialise(CUT, np.array(rows), Runtime(), views=2, level="light", flip=False, seed=0)
             .values
         )
         found.append(np.stack([values[rows.index(row)] for row in (2, 3, 11)]))
@@ -87,17 +88,21 @@ def test_workers_and_other_rows_never_change_a_bit(
 
 def test_no_rows_give_no_activations(store: FeatureStore, small: Network) -> None:
     rows = np.array([], dtype=np.int64)
-    stored = store.materialise(CUT, rows, views=1, level="none", flip=False, seed=0)
+    stored = store.materialise(CUT, rows, Runtime(), views=1, level="none", flip=False, seed=0)
     assert stored.values.shape == (0, 1, *small.cut(CUT).shape)
 
 
 def test_an_unknown_cut_is_named(store: FeatureStore) -> None:
     with pytest.raises(CutError, match=r"blocks\.33"):
-        store.materialise("blocks.33", np.arange(3), views=1, level="none", flip=False, seed=0)
+        store.materialise(
+            "blocks.33", np.arange(3), Runtime(), views=1, level="none", flip=False, seed=0
+        )
 
 
 def test_nothing_is_left_behind(store: FeatureStore, cache: Path) -> None:
-    stored = store.materialise(CUT, np.arange(3), views=1, level="none", flip=False, seed=0)
+    stored = store.materialise(
+        CUT, np.arange(3), Runtime(), views=1, level="none", flip=False, seed=0
+    )
     part = stored.values[1]
     del store
     gc.collect()
@@ -140,7 +145,7 @@ def test_values_beyond_half_precision_are_kept_in_single(
         pictures.digests,
         ViewPlan("none", False, 0),
         label="test",
-        progress=NullProgress(),
+        runtime=Runtime(),
     )
     stored = slots.read(rows, 1)
     pixels = np.stack(list(images.pixels(pictures.digests)))
@@ -174,7 +179,7 @@ def test_a_disk_that_fills_up_is_an_error_before_anything_is_written(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(StoreError, match="cannot hold stored activations: No space left"):
-        store.materialise(CUT, np.arange(3), views=2, level="light", flip=False, seed=0)
+        store.materialise(CUT, np.arange(3), Runtime(), views=2, level="light", flip=False, seed=0)
 
 
 def test_space_is_taken_for_what_is_written_and_no_more(cache: Path) -> None:
@@ -191,15 +196,23 @@ def test_a_disk_with_too_little_space_is_one_clear_error(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(StoreError, match="left"):
-        store.materialise(CUT, np.arange(3), views=2, level="light", flip=False, seed=0)
+        store.materialise(CUT, np.arange(3), Runtime(), views=2, level="light", flip=False, seed=0)
 
 
 def test_what_one_fold_stored_the_next_one_reads(run: Run, pictures: Catalog) -> None:
     heard = Counting()
-    store = replace(run(pictures, workers=2), progress=heard)
+    store = run(pictures, workers=2)
 
     def stored(rows: list[int], views: int, level: Level) -> npt.NDArray[np.floating]:
-        found = store.materialise(CUT, np.array(rows), views=views, level=level, flip=False, seed=0)
+        found = store.materialise(
+            CUT,
+            np.array(rows),
+            Runtime(progress=heard),
+            views=views,
+            level=level,
+            flip=False,
+            seed=0,
+        )
         return found.values
 
     heard.totals.clear()
@@ -214,7 +227,7 @@ def test_what_one_fold_stored_the_next_one_reads(run: Run, pictures: Catalog) ->
     assert stored([0, 5], 5, "light").shape[1] == 5
     assert heard.totals == [12, 3, 1, 2 + 4]
     again = run(pictures, workers=0).materialise(
-        CUT, np.array([2, 3, 4]), views=3, level="light", flip=False, seed=0
+        CUT, np.array([2, 3, 4]), Runtime(), views=3, level="light", flip=False, seed=0
     )
     np.testing.assert_array_equal(again.values, second)
 
@@ -238,12 +251,17 @@ def test_slots_that_would_outgrow_the_limit_begin_anew(run: Run, pictures: Catal
     store = run(pictures, workers=2)
     view = Slots(1, 1, store.network.cut(CUT).shape).bytes_per_view
     heard, shelf = Counting(), Shelf(limit=10 * view)
-    store = replace(store, progress=heard, _shelf=shelf)
-    heard.totals.clear()
+    store = replace(store, _shelf=shelf)
 
     def stored(rows: range) -> npt.NDArray[np.floating]:
         found = store.materialise(
-            CUT, np.array(rows), views=2, level="light", flip=False, seed=0
+            CUT,
+            np.array(rows),
+            Runtime(progress=heard),
+            views=2,
+            level="light",
+            flip=False,
+            seed=0,
         ).values
         slots = shelf.find(CUT, ViewPlan("light", False, 0), 2)
         assert slots is not None

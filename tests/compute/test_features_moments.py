@@ -17,6 +17,7 @@ from frostline.backbones.network import Network
 from frostline.compute.moments import MomentsBody, chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.preprocessing import Preprocessing
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 
 Run = Callable[..., FeatureStore]
@@ -53,7 +54,7 @@ def test_moments_are_those_of_the_batchnorm_inputs(
     run: Run, pictures: Catalog, lite0: Network
 ) -> None:
     store = run(pictures, network=lite0)
-    moments = store.moments(np.arange(len(pictures)), limit=6)
+    moments = store.moments(np.arange(len(pictures)), Runtime(), limit=6)
     expected = independent_inputs(lite0, store.pixels(moments.rows))
     assert [layer.name for layer in moments.layers] == list(expected)
     state = lite0.feature_module.state_dict()
@@ -75,8 +76,8 @@ def test_the_same_images_are_used_whatever_their_order(
     store: FeatureStore, pictures: Catalog
 ) -> None:
     rows = np.arange(len(pictures))
-    first = store.moments(rows, limit=5)
-    second = store.moments(rows[::-1], limit=5)
+    first = store.moments(rows, Runtime(), limit=5)
+    second = store.moments(rows[::-1], Runtime(), limit=5)
     assert first.rows.tolist() == second.rows.tolist()
     used = sorted(pictures.digests)[:5]
     assert [pictures.digests[row] for row in first.rows] == used
@@ -91,13 +92,13 @@ def test_only_the_given_rows_are_used_and_copies_once() -> None:
 
 
 def test_moments_come_from_the_disk_the_second_time_bit_for_bit(
-    run: Run, pictures: Catalog, heard: Any
+    run: Run, pictures: Catalog, heard: Any, runtime: Runtime
 ) -> None:
-    first = run(pictures).moments(np.arange(12), limit=4)
+    first = run(pictures).moments(np.arange(12), Runtime(), limit=4)
     heard.totals.clear()
-    second = run(pictures).moments(np.arange(12), limit=6)
+    second = run(pictures).moments(np.arange(12), runtime, limit=6)
     assert list(heard.totals.values()) == [2], "only two more images"
-    third = run(pictures).moments(np.arange(12), limit=4)
+    third = run(pictures).moments(np.arange(12), Runtime(), limit=4)
     for one, two, three in zip(first.layers, second.layers, third.layers, strict=True):
         np.testing.assert_array_equal(one.mean, two.mean[:4])
         np.testing.assert_array_equal(one.square, three.square)
@@ -109,9 +110,9 @@ def test_moments_of_another_number_of_threads_are_measured_anew(
     # PyTorch's last digits turn on it, and what a store holds must not show in a result
     store = run(pictures)
     for threads, expected in ((1, [4]), (2, [4]), (1, [])):
-        resolved = store.resolved.model_copy(update={"threads": threads})
         heard.totals.clear()
-        replace(store, resolved=resolved, _moments={}).moments(np.arange(12), limit=4)
+        runtime = Runtime(threads=threads, progress=heard)
+        replace(store, _moments={}).moments(np.arange(12), runtime, limit=4)
         assert list(heard.totals.values()) == expected
 
 

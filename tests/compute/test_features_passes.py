@@ -14,16 +14,14 @@ import pytest
 from PIL import Image
 
 from frostline.backbones.network import Network
-from frostline.compute import passes, taps_pass
 from frostline.compute import pictures as pictures_module
-from frostline.compute.cache import fact
-from frostline.compute.cache import store as store_module
+from frostline.compute import taps_pass
 from frostline.compute.cache.store import ImageStore
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.compute.pictures import Pictures
 from frostline.core.errors import InputError, UnreadableImageError
 from frostline.core.progress import NullProgress
-from frostline.core.settings import ResolvedSettings, make_settings
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.decode import decode
 from frostline.data.decoding.thumbnails import thumbnail
@@ -71,33 +69,13 @@ def test_every_image_gets_its_own_taps_and_thumbnail(
         np.testing.assert_array_equal(store.thumbnails[row], thumbnail(image))
         pixels = lite0.preprocessing.apply(image)
         np.testing.assert_array_equal(store.pixels(np.array([row]))[0], pixels)
-        np.testing.assert_array_equal(store.features_of(pixels[None])[0], store.taps[row])
+        np.testing.assert_array_equal(
+            store.features_of(pixels[None], Runtime())[0], store.taps[row]
+        )
     last, first = lite0.taps[-1], lite0.taps[0]
     chosen = store.tap([last, first], np.array([4, 2, 4]))
     expected = np.concatenate([store.taps[:, store.slices[n]] for n in (last, first)], axis=1)
     np.testing.assert_array_equal(chosen, expected[[4, 2, 4]])
-
-
-@pytest.mark.parametrize("library", ["pillow", "torch", "timm"])
-def test_after_an_upgrade_nothing_from_before_is_mixed_in(
-    run: Run, pictures: Catalog, library: str, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = np.arange(len(pictures))
-    run(pictures).moments(rows)
-    before = set((cache / "images").iterdir())
-    again = run(pictures)
-    again.moments(rows)
-    assert again.computed == 0
-    assert set((cache / "images").iterdir()) == before
-    installed = fact.version_of
-    monkeypatch.setattr(
-        fact, "version_of", lambda name: "99.0" if name == library else installed(name)
-    )
-    upgraded = run(pictures)
-    upgraded.moments(rows)
-    assert upgraded.computed == len(set(pictures.digests))
-    assert upgraded.key != again.key, "evidence and pictures rest on it"
-    assert len(set((cache / "images").iterdir()) - before) == len(before) >= 2
 
 
 def test_taps_are_held_once(run: Run, folder: Path) -> None:
@@ -120,8 +98,8 @@ def test_the_store_is_put_in_order_once_however_many_images_there_are(
     run: Run, pictures: Catalog, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]
 ) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(store_module, "keep_within_limit", lambda: looks.append("limit"))
-    monkeypatch.setattr(ImageStore, "compact", lambda _: looks.append("compact"))
+    monkeypatch.setattr(taps_pass, "keep_within_limit", lambda: looks.append("limit"))
+    monkeypatch.setattr(ImageStore, "compact", lambda *_: looks.append("compact"))
     for rows in (2, 5, 1000):
         looks.clear()
         monkeypatch.setattr(taps_pass, "SHARD_ROWS", rows)
@@ -253,13 +231,7 @@ def test_what_was_done_before_an_interruption_is_kept_and_the_engine_with_it(
             return Bar()
 
     with pytest.raises(KeyboardInterrupt):
-        run_passes(
-            small,
-            pictures,
-            settings=make_settings(),
-            resolved=_resolved(workers=2),
-            progress=Impatient(),
-        )
+        run_passes(small, pictures, Runtime(workers=2, progress=Impatient()))
     assert run(pictures).computed == len(pictures) - 9
     # the engine is chosen by how many images there are, not by how many are left
     assert announced == [len(pictures)] * 2
@@ -331,12 +303,6 @@ def test_memory_is_bounded(folder: Path, lite0: Network, monkeypatch: pytest.Mon
     assert readable == 4
 
 
-def _resolved(*, workers: int) -> ResolvedSettings:
-    return ResolvedSettings(
-        workers=workers, threads=1, device="cpu", precision="fp32", budget_seconds=1.0, reasons={}
-    )
-
-
 def _other_process(folder: str, cache: str, ready: Any, go: Any, answers: Any) -> None:
     os.environ["FROSTLINE_CACHE"] = cache
     network = Network.load("efficientnet_lite0")
@@ -344,9 +310,7 @@ def _other_process(folder: str, cache: str, ready: Any, go: Any, answers: Any) -
     ready.set()
     go.wait(60)
     notes = Notes()
-    store = run_passes(
-        network, catalog, settings=make_settings(), resolved=_resolved(workers=1), progress=notes
-    )
+    store = run_passes(network, catalog, Runtime(workers=1, progress=notes))
     answers.put((taps_by_name(store), notes.texts))
 
 
@@ -375,15 +339,15 @@ def test_two_runs_at_once_do_not_disturb_each_other(
     assert run(pictures, network=lite0).computed == 0
 
 
-def test_fits_without_training_keep_fewer_pictures(
-    run: Run, pictures: Catalog, monkeypatch: pytest.MonkeyPatch
+def test_a_pass_may_be_given_less_room_for_pictures(
+    small: Network, pictures: Catalog, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    side = 64
-    monkeypatch.setattr(passes, "PREPARED_BYTES", 4 * 5 * side * side * 3)
-    monkeypatch.setattr(pictures_module, "PREPARED_BYTES", 4 * 5 * side * side * 3)
+    del cache
+    room = 4 * 5 * 64 * 64 * 3
+    monkeypatch.setattr(pictures_module, "PREPARED_BYTES", room)
     kept = []
-    for effort in ("fast", "balanced"):
-        store = run(pictures, effort=effort, seed=1)
+    for given in (room // 4, None):
+        store = run_passes(small, pictures, Runtime(), prepared_bytes=given)
         list(store.pictures.prepare(pictures.digests))
         kept.append(sum(store.pictures._prepared.get(d) is not None for d in pictures.digests))
     assert kept == [5, 20]

@@ -18,8 +18,7 @@ import pytest
 
 from frostline.compute.cache import locations
 from frostline.compute.cache import store as store_module
-from frostline.compute.cache.array_file import dumps, load
-from frostline.compute.cache.store import Field, ImageStore
+from frostline.compute.cache.store import Field, ImageStore, packed, unpacked
 from frostline.core.errors import StoreError
 from frostline.core.files import LEFTOVER_AGE, temporary_path
 from frostline.core.progress import NullProgress
@@ -53,9 +52,11 @@ def put(store: ImageStore, numbers: list[int]) -> None:
     store.add([digest(i) for i in numbers], arrays_of(numbers))
 
 
-def check(store: ImageStore, asked: list[int], expected: list[int]) -> None:
+def check(
+    store: ImageStore, asked: list[int], expected: list[int], notes: Notes | None = None
+) -> None:
     """Ask for numbers; exactly the expected ones are found, with what belongs to them."""
-    arrays, found = store.get([digest(i) for i in asked])
+    arrays, found = store.get([digest(i) for i in asked], notes)
     assert [i for i, known in zip(asked, found, strict=True) if known] == expected
     for name, values in arrays_of(expected).items() if expected else ():
         np.testing.assert_array_equal(arrays[name][found], values)
@@ -82,13 +83,13 @@ def test_bytes_that_would_be_read_as_other_numbers_are_damage(tmp_path: Path) ->
     path = tmp_path / "kept.shard"
     # one letter of the header makes integers of floats, or other rows of the same numbers
     for changed in (b'"I64"', b'"U64"'):
-        path.write_bytes(dumps({"values": np.arange(6.0).reshape(2, 3)}))
-        assert load(path) is not None
+        path.write_bytes(packed({"values": np.arange(6.0).reshape(2, 3)}))
+        assert unpacked(path) is not None
         path.write_bytes(path.read_bytes().replace(b'"F64"', changed))
-        assert load(path) is None
+        assert unpacked(path) is None
         assert not path.exists()
-    path.write_bytes(dumps({"values": np.arange(6.0).reshape(2, 3)}).replace(b"[2,3]", b"[3,2]"))
-    assert load(path) is None
+    path.write_bytes(packed({"values": np.arange(6.0).reshape(2, 3)}).replace(b"[2,3]", b"[3,2]"))
+    assert unpacked(path) is None
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "other"])
@@ -107,7 +108,7 @@ def test_a_damaged_shard_is_noted_removed_and_its_images_missing(folder: Path, d
     else:
         content[:] = b"some text of somebody else"
     path.write_bytes(content)
-    check(ImageStore(folder, FIELDS, progress=notes), [*range(20), 50], [50])
+    check(ImageStore(folder, FIELDS), [*range(20), 50], [50], notes)
     assert len(notes.texts) == 1
     assert path.name in notes.texts[0]
     assert not path.exists()
@@ -132,7 +133,7 @@ def test_a_shard_of_other_fields_is_not_taken_for_ours(folder: Path) -> None:
     put(ImageStore(folder, FIELDS), [1, 2])
     wider = {**FIELDS, "taps": Field("float32", (7,))}
     notes = Notes()
-    _, found = ImageStore(folder, wider, progress=notes).get([digest(1)])
+    _, found = ImageStore(folder, wider).get([digest(1)], notes)
     assert not found.any()
     assert notes.texts
 
@@ -174,7 +175,7 @@ def test_leftovers_are_ignored_and_swept_when_old(folder: Path) -> None:
     os.utime(old, (before, before))
     os.utime(shard, (before, before))
     notes = Notes()
-    check(ImageStore(folder, FIELDS, progress=notes), [1, 2], [1])
+    check(ImageStore(folder, FIELDS), [1, 2], [1], notes)
     assert not notes.texts
     assert {path.name for path in folder.iterdir()} == {shard.name, young.name}
 
@@ -207,7 +208,7 @@ def test_a_killed_process_leaves_nothing_broken(folder: Path) -> None:
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
     notes = Notes()
-    _, found = ImageStore(folder, FIELDS, progress=notes).get([digest(i) for i in range(1000)])
+    _, found = ImageStore(folder, FIELDS).get([digest(i) for i in range(1000)], notes)
     assert found.all()
     assert not notes.texts
 
@@ -215,13 +216,13 @@ def test_a_killed_process_leaves_nothing_broken(folder: Path) -> None:
 def _work(folder: str, first: int, failures: Any) -> None:
     """Write, read and merge, over and over, in the way of everybody else."""
     notes = Notes()
-    store = ImageStore(Path(folder), FIELDS, progress=notes)
+    store = ImageStore(Path(folder), FIELDS)
     try:
         for i in range(first, first + 120):
             put(store, [i, 5000 + i % 7])
             if i % 10 == 0:
-                store.compact()
-            _, found = store.get([digest(i)])
+                store.compact(notes)
+            _, found = store.get([digest(i)], notes)
             if not found.all():
                 failures.put(f"{i} got lost")
     except (StoreError, OSError) as error:

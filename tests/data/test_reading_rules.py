@@ -22,8 +22,8 @@ import frostline
 from frostline.cli.main import app
 from frostline.compute.set_values import measure_set
 from frostline.core.errors import UnreadableImageError
-from frostline.core.progress import NullProgress
 from frostline.core.reading_rules import DEFAULT_RULES, FIRST_RULES, ReadingRules, ValueRange
+from frostline.core.runtime import Runtime
 from frostline.data.decoding.decode import decode
 from frostline.data.decoding.value_ranges import SetValues, may_be_special
 from frostline.data.sources.open_source import open_source
@@ -84,7 +84,7 @@ def grey_set(folder: Path, make: Callable[[int], Image.Image], ending: str, n: i
 
 def measured(folder: Path) -> SetValues:
     catalog = open_source(folder)
-    return measure_set(catalog, max_pixels=10**6, workers=2, progress=NullProgress())
+    return measure_set(catalog, Runtime(max_pixels=10**6, workers=2))
 
 
 def sixteen(factor: int) -> Callable[[int], Image.Image]:

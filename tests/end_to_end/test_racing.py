@@ -9,9 +9,11 @@ from typing import Any
 import elpv_dataset
 import pytest
 from safetensors.torch import load_file
+from twins import OneBar  # type: ignore[import-not-found]
 
 import frostline
 from frostline.core.actions import Blend
+from frostline.core.reasons import Fate
 from frostline.fitting import procedure
 
 Rows = set[int]
@@ -32,21 +34,23 @@ def test_options_race_and_the_plan_says_how_each_fared(
             for number, path in enumerate(paths):
                 writer.writerow([cells / path, label, "test" if number % 4 == 0 else "train"])
     seen = watched(monkeypatch)
-    result = frostline.fit(table, tmp_path / "run", epochs=1, **tiny_network)
+    bars = OneBar()
+    result = frostline.fit(table, tmp_path / "run", progress=bars, epochs=1, **tiny_network)
+    assert "Race" in bars.labels
     plan = result.plan
     assert plan.evidence is not None
     assert plan.evidence.shift.label in ("moderate", "different")
     tried = [c for c in plan.candidates if c.kind != "taps_head" and c.score is not None]
     assert len(tried) >= 3
     assert all(c.standard_error is not None and c.stopped for c in tried)
-    assert [c.stopped for c in plan.candidates].count("chosen") == 1
-    chosen = next(c for c in plan.candidates if c.stopped == "chosen")
+    assert [c.fate for c in plan.candidates].count(Fate.CHOSEN) == 1
+    chosen = next(c for c in plan.candidates if c.fate is Fate.CHOSEN)
     assert chosen.name == plan.chosen
     assert chosen.kind == plan.action.kind
     assert any("left-out images" in line for line in plan.explanation)
     # so few images cannot tell options apart: all that reached the final are averaged
     assert isinstance(plan.action, Blend)
-    members = [c for c in plan.candidates if c.stopped == "part of the average"]
+    members = [c for c in plan.candidates if c.fate is Fate.AVERAGED]
     assert len(members) == len(plan.action.members) == 4
     assert {c.kind for c in members} == {action.kind for action in plan.action.members}
     weights = load_file(result.folder / "model" / "weights.safetensors")
@@ -71,7 +75,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rows, Rows]]:
 
     def judging(task: Any, trained: Any, rows: Any) -> Any:
         seen.append((learned[-1], {int(row) for row in rows}))
-        return judge(task, trained, rows)
+        judged = judge(task, trained, rows)
+        assert judged.groups.tolist() == task.groups[rows].tolist()
+        return judged
 
     monkeypatch.setattr(procedure, "carry_out", training)
     monkeypatch.setattr(procedure, "judge_by", judging)

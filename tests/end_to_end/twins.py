@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from frostline.core.progress import NullProgress, Task
 
 #: they tell about the machine, its clock, where images lie, and what was known before
 _OF_THE_MACHINE = {
@@ -32,3 +36,22 @@ def timeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: timeless(v) for k, v in value.items() if k not in _OF_THE_MACHINE}
     return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
+class OneBar(NullProgress):
+    """Progress that refuses a second bar while one is shown, as a terminal may."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self._shown: str | None = None
+
+    @contextmanager
+    def task(self, label: str, total: int) -> Iterator[Task]:
+        assert self._shown is None, f"{label!r} opened inside {self._shown!r}"
+        self._shown = label
+        self.labels.append(label)
+        try:
+            with super().task(label, total) as bar:
+                yield bar
+        finally:
+            self._shown = None

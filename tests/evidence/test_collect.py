@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary
+from frostline.core.runtime import Runtime
 from frostline.evidence import collect
 from frostline.evidence.collect import FAR, collect_evidence
 from frostline.evidence.needs import IntArray, LayerMoments
@@ -53,11 +54,11 @@ class PixelStore:
     def table(self, names: Sequence[str], rows: IntArray) -> Selection:
         return Selection(self.taps, rows, [self.slices[name] for name in names])
 
-    def moments(self, rows: IntArray, limit: int = 256) -> NoMoments:
-        del rows, limit
+    def moments(self, rows: IntArray, runtime: Runtime) -> NoMoments:
+        del rows, runtime
         return NoMoments()
 
-    def adapted(self, rows: IntArray) -> PixelStore:
+    def adapted(self, rows: IntArray, runtime: Runtime) -> PixelStore:
         """Without norm layers nothing changes."""
         del rows
         return self
@@ -79,7 +80,7 @@ def store() -> PixelStore:
 
 def test_numbers_belong_together(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
     rows = np.random.default_rng(0).permutation(400)[:300]
-    found = collect_evidence(store, rows, labels, np.arange(400), seed=0)
+    found = collect_evidence(store, rows, labels, np.arange(400), Runtime(), seed=0)
     summary = found.summary
     assert [p.tap for p in summary.probes] == ["early", "pixels", "late"]
     assert (summary.best_tap, summary.last_tap) == ("pixels", "late")
@@ -98,7 +99,7 @@ def test_numbers_belong_together(store: PixelStore, labels: npt.NDArray[np.int64
 
 def test_fits_apply_to_raw_taps(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
     rows = np.arange(300)
-    found = collect_evidence(store, rows, labels, np.arange(400), seed=0)
+    found = collect_evidence(store, rows, labels, np.arange(400), Runtime(), seed=0)
     assert set(found.ridge) == {"early", "pixels", "late", "all"}
     fresh = np.arange(300, 400)
     everything = found.ridge["all"].predict(store.tap(list(store.slices), fresh))
@@ -119,9 +120,14 @@ def test_rows_outside_are_never_looked_at(store: PixelStore, labels: npt.NDArray
     spoiled[200:] = np.nan
     other_labels = labels.copy()
     other_labels[200:] = 0
-    clean = collect_evidence(store, rows, labels, np.arange(400), seed=0)
+    clean = collect_evidence(store, rows, labels, np.arange(400), Runtime(), seed=0)
     dirty = collect_evidence(
-        dataclasses.replace(store, taps=spoiled), rows, other_labels, np.arange(400), seed=0
+        dataclasses.replace(store, taps=spoiled),
+        rows,
+        other_labels,
+        np.arange(400),
+        Runtime(),
+        seed=0,
     )
     assert clean.summary == dirty.summary
 
@@ -130,7 +136,7 @@ def test_many_rows_are_compared_on_a_part(
     store: PixelStore, labels: npt.NDArray[np.int64], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collect, "_COMPARE_ROWS", 150)
-    found = collect_evidence(store, np.arange(400), labels, np.arange(400), seed=0)
+    found = collect_evidence(store, np.arange(400), labels, np.arange(400), Runtime(), seed=0)
     assert 80 <= len(found.compared) <= 150
     assert set(found.ridge) == {"all"}
     assert found.correct["all"].shape == (400,)
@@ -140,20 +146,24 @@ def test_many_rows_are_compared_on_a_part(
 
 def test_duplicates_only_are_refused(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
     with pytest.raises(InputError, match="two training images"):
-        collect_evidence(store, np.arange(5), labels, np.zeros(400, dtype=np.int64), seed=0)
+        collect_evidence(
+            store, np.arange(5), labels, np.zeros(400, dtype=np.int64), Runtime(), seed=0
+        )
 
 
 def test_neighbours_give_a_second_opinion_on_the_depths(
     store: PixelStore, labels: npt.NDArray[np.int64]
 ) -> None:
     rows = np.arange(300)
-    found = collect_evidence(store, rows, labels, np.arange(400), seed=0).summary
+    found = collect_evidence(store, rows, labels, np.arange(400), Runtime(), seed=0).summary
     for one in found.probes:
         votes = knn_loo(store.tap([one.tap], rows), labels[rows], n_classes=10)
         assert one.neighbours == (votes.argmax(axis=1) == labels[rows]).mean()
     assert found.agreement == pytest.approx(1.0), "pixels, then 16 means, then 4"
     assert found.all_taps.neighbours is None
-    fold = collect_evidence(store, rows, labels, np.arange(400), seed=0, known=found).summary
+    fold = collect_evidence(
+        store, rows, labels, np.arange(400), Runtime(), seed=0, known=found
+    ).summary
     assert fold.agreement is None
 
 
@@ -168,6 +178,7 @@ def test_networks_without_statistics_are_compared_with_photos(
             rows,
             labels,
             np.arange(400),
+            Runtime(),
             seed=0,
             reference=lambda: reference,
             adapt_when=adapt_when,

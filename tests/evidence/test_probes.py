@@ -11,9 +11,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from frostline.core.plan import ProbeEvidence
-from frostline.evidence.curve import half_of, last_doubling
+from frostline.core.rng import generator
+from frostline.evidence.curve import last_doubling
+from frostline.evidence.halves import half_of
 from frostline.evidence.needs import BoolArray
-from frostline.evidence.probes import Probe, best_tap, paired_gain, probe
+from frostline.evidence.probes import Probe, best_tap, probe
 from frostline.stats.ridge import RidgeLOO
 
 Float = npt.NDArray[np.float64]
@@ -76,20 +78,6 @@ def test_groups_are_left_out_together_and_counted_once() -> None:
     assert honest.evidence.standard_error == pytest.approx(per_group.std(ddof=1) / np.sqrt(60))
 
 
-def test_paired_gain_is_the_mean_difference_with_its_own_error() -> None:
-    rng = np.random.default_rng(2)
-    first, second = rng.random(200) < 0.8, rng.random(200) < 0.6
-    difference = first.astype(float) - second
-    gain, error = paired_gain(first, second)
-    assert gain == pytest.approx(difference.mean())
-    assert error == pytest.approx(difference.std(ddof=1) / np.sqrt(200))
-    # each row four times, as one group: the same information, the same error
-    groups = np.repeat(np.arange(200), 4)
-    again = paired_gain(np.repeat(first, 4), np.repeat(second, 4), groups)
-    assert again == pytest.approx((gain, error))
-    assert paired_gain(first, first) == (0.0, 0.0)
-
-
 def with_accuracy(correct: BoolArray) -> Probe:
     empty = np.zeros((1, 1))
     accuracy = float(correct.mean())
@@ -131,13 +119,17 @@ def test_halves_keep_groups_whole_and_classes_in_proportion() -> None:
     groups = np.arange(len(labels))
     pairs = np.flatnonzero(labels == 0)[:60].reshape(30, 2)
     groups[pairs[:, 1]] = groups[pairs[:, 0]]
-    half = half_of(labels, groups, seed=0, draw=0)
+
+    def drawn(number: int) -> BoolArray:
+        return half_of(labels, groups, rng=generator("halves of the curve", 0, number))
+
+    half = drawn(0)
     assert (half[pairs[:, 0]] == half[pairs[:, 1]]).all()
     counts = np.bincount(labels[half], minlength=4)
     assert 80 <= counts[0] <= 120
     assert counts[1:3].tolist() == [50, 20]
-    np.testing.assert_array_equal(half, half_of(labels, groups, seed=0, draw=0))
-    assert (half != half_of(labels, groups, seed=0, draw=1)).any()
+    np.testing.assert_array_equal(half, drawn(0))
+    assert (half != drawn(1)).any()
 
 
 def test_the_last_doubling_is_what_scikit_learn_gains_by_it() -> None:

@@ -16,8 +16,7 @@ from PIL import Image
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
-from frostline.core.progress import NullProgress
-from frostline.core.settings import ResolvedSettings, make_settings
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.training.result import Trained
 from frostline.training.train import train
@@ -64,20 +63,6 @@ def draw_corners() -> Callable[[int], tuple[list[Image.Image], list[int], list[i
 
 
 @pytest.fixture(scope="session")
-def resolved() -> ResolvedSettings:
-    return ResolvedSettings.model_validate(
-        {
-            "workers": 0,
-            "threads": 1,
-            "device": "cpu",
-            "precision": "fp32",
-            "budget_seconds": 60.0,
-            "reasons": {},
-        }
-    )
-
-
-@pytest.fixture(scope="session")
 def lite0() -> Network:
     return Network.load("efficientnet_lite0")
 
@@ -96,23 +81,17 @@ def corner_catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 
 @pytest.fixture(scope="session")
-def corners(lite0: Network, corner_catalog: Catalog, resolved: ResolvedSettings) -> Corners:
+def corners(lite0: Network, corner_catalog: Catalog) -> Corners:
     """The frozen work on them, by the real network at a small size that shows whole images."""
     torch.set_num_threads(1)
     network = lite0.at_size(SIDE)
     network.preprocessing = network.preprocessing.model_copy(update={"crop_pct": 1.0})
-    store = run_passes(
-        network,
-        corner_catalog,
-        settings=make_settings(),
-        resolved=resolved,
-        progress=NullProgress(),
-    )
+    store = run_passes(network, corner_catalog, Runtime())
     return Corners(store, np.arange(len(corner_catalog)) % _PER_CLASS % 4)
 
 
 @pytest.fixture(scope="session")
-def learn(corners: Corners, resolved: ResolvedSettings) -> Train:
+def learn(corners: Corners) -> Train:
     """Train an action on all of them."""
 
     def carry_out(action: TapsHead | SuffixTraining | FullTraining) -> Trained:
@@ -124,10 +103,9 @@ def learn(corners: Corners, resolved: ResolvedSettings) -> Train:
             store.catalog.labels,
             n_classes=len(COLOURS),
             groups=None,
-            resolved=resolved,
+            runtime=Runtime(),
             seed=0,
             checkpoint_dir=None,
-            progress=NullProgress(),
         )
 
     return carry_out

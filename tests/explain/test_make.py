@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +21,8 @@ from frostline.compute.passes import run_passes
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
-from frostline.core.settings import ResolvedSettings, make_settings
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
 from frostline.explain import looking
@@ -36,18 +36,17 @@ from frostline.explain.make import (
     DEPTH_BYTES,
     FILTER_BYTES,
     LIMITS,
-    Drawn,
     Limits,
     draw_first_filters,
     make_gallery,
 )
-from frostline.explain.memoized_gallery import memoized_gallery
 from frostline.explain.reading import read_in_parts
 from frostline.fitting import pipeline
 from frostline.fitting.procedure import Fitted, Task, _left_out, gather
 from frostline.report import ReportData, write_report
 from frostline.stats.calibration import fit_temperature, softmax
-from frostline.stats.label_issues import Honest, likely_label_errors
+from frostline.stats.label_issues import likely_label_errors
+from frostline.stats.out_of_fold import OutOfFold
 from frostline.training.result import Trained
 
 Train = Callable[[Any], Trained]
@@ -80,11 +79,11 @@ def suffix(learn: Train) -> Trained:
     return learn(SuffixTraining(keep_to=None, freeze_to="blocks.3", recipe=STEPS))
 
 
-def left_out(trained: Trained, labels: Any) -> Honest:
-    if not len(trained.honest_rows):
-        return Honest(np.arange(len(labels)), np.full((len(labels), 4), 0.25))
-    temperature = fit_temperature(trained.honest_logits, labels)
-    return Honest(trained.honest_rows, softmax(trained.honest_logits, temperature))
+def left_out(trained: Trained, labels: Any) -> OutOfFold:
+    if not len(trained.out_of_fold_rows):
+        return OutOfFold(np.arange(len(labels)), np.full((len(labels), 4), 0.25))
+    temperature = fit_temperature(trained.out_of_fold_logits, labels)
+    return OutOfFold(trained.out_of_fold_rows, softmax(trained.out_of_fold_logits, temperature))
 
 
 def make(corners: Any, trained: Trained, **changes: Any) -> Gallery:
@@ -94,6 +93,7 @@ def make(corners: Any, trained: Trained, **changes: Any) -> Gallery:
         "assessed": left_out(trained, store.catalog.labels),
         "audit": audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)),
         "frozen": trained.frozen,
+        "runtime": Runtime(),
         "limits": LIMITS["fast"],
     }
     return make_gallery(store, trained.module, **(arguments | changes)).gallery
@@ -142,8 +142,8 @@ def test_further_judges_are_searched_for_label_errors(corners: Any, head: Traine
     labels = corners.store.catalog.labels.copy()
     labels[30] = 0
     honest = left_out(head, corners.store.catalog.labels)
-    part = Honest(honest.rows[:20], honest.probabilities[:20])
-    rest = Honest(honest.rows[20:], honest.probabilities[20:])
+    part = OutOfFold(honest.rows[:20], honest.probabilities[:20])
+    rest = OutOfFold(honest.rows[20:], honest.probabilities[20:])
     assert "red-6.png" not in [t.path for t in make(corners, head, assessed=part).doubtful]
     shown = make(corners, head, labels=labels, assessed=part, others=[rest])
     assert shown.doubtful[0].path == "red-6.png"
@@ -151,23 +151,23 @@ def test_further_judges_are_searched_for_label_errors(corners: Any, head: Traine
 
 
 def test_the_probe_searches_training_rows_where_layers_were_trained(
-    corners: Any, suffix: Trained, head: Trained, resolved: ResolvedSettings
+    corners: Any, suffix: Trained, head: Trained
 ) -> None:
     store, n = corners.store, len(corners.store.catalog)
     labels = store.catalog.labels.copy()
     labels[7] = 1
     settings = make_settings(effort="fast")
-    task = Task(store, labels, np.arange(n), settings, resolved, NullProgress())
+    task = Task(store, labels, np.arange(n), settings, Runtime())
     evidence = gather(task, np.arange(n))
     validation = replace(
-        suffix, honest_rows=np.array([20, 21]), honest_logits=np.eye(4)[[1, 1]] * 5
+        suffix, out_of_fold_rows=np.array([20, 21]), out_of_fold_logits=np.eye(4)[[1, 1]] * 5
     )
     left_out = _left_out(task, validation, evidence)
     assert left_out is not None
     np.testing.assert_allclose(left_out.probabilities.sum(axis=1), 1.0)
     fitted = Fitted(cast(Plan, None), validation, 1.0, left_out)
-    assert [len(one.rows) for one in fitted.honest] == [2, n]
-    assert likely_label_errors(fitted.honest, labels, most=3)[0].row == 7
+    assert [len(one.rows) for one in fitted.out_of_fold] == [2, n]
+    assert likely_label_errors(fitted.out_of_fold, labels, most=3)[0].row == 7
     # a head that has such outputs itself needs no second judge
     assert _left_out(task, head, evidence) is None
 
@@ -303,7 +303,7 @@ class Notes(NullProgress):
 
 
 def test_an_image_that_is_gone_is_named_and_left_out(
-    corners: Any, head: Trained, resolved: ResolvedSettings, tmp_path: Path
+    corners: Any, head: Trained, tmp_path: Path
 ) -> None:
     rows = []
     for row in corners.store.catalog.rows:
@@ -312,25 +312,14 @@ def test_an_image_that_is_gone_is_named_and_left_out(
         rows.append(replace(row, path=path))
     catalog = replace(corners.store.catalog, rows=tuple(rows))
     progress = Notes()
-    store = run_passes(
-        corners.store.network,
-        catalog,
-        settings=make_settings(),
-        resolved=resolved,
-        progress=progress,
-    )
+    runtime = Runtime(progress=progress)
+    store = run_passes(corners.store.network, catalog, runtime)
     labels = np.roll(catalog.labels, 12)
     before = make(replace(corners, store=store), head, labels=labels)
     gone = before.mistakes[0].path
     (tmp_path / gone).unlink()
-    fresh = run_passes(
-        corners.store.network,
-        catalog,
-        settings=make_settings(),
-        resolved=resolved,
-        progress=progress,
-    )
-    after = make(replace(corners, store=fresh), head, labels=labels)
+    fresh = run_passes(corners.store.network, catalog, runtime)
+    after = make(replace(corners, store=fresh), head, labels=labels, runtime=runtime)
     assert [t.path for t in after.mistakes] == [t.path for t in before.mistakes[1:]]
     assert any(gone in said for said in progress.said)
 
@@ -359,57 +348,3 @@ def test_a_run_hands_its_gallery_to_the_report(
     assert gallery.mistakes and all(tile.heat for tile in gallery.mistakes)
     assert len(gallery.depths) == 4
     assert result.metrics["seconds"]["drawing pictures"] >= 0
-
-
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
-    """Every gallery that was asked for, none of which shows anything."""
-    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path))
-    asked: list[Drawn] = []
-
-    def make(*_: Any, **__: Any) -> Drawn:
-        # of the first an image was missing
-        asked.append(Drawn(Gallery(filters=b"png"), complete=bool(asked)))
-        return asked[-1]
-
-    monkeypatch.setattr("frostline.explain.memoized_gallery.make_gallery", make)
-    return asked
-
-
-def test_pictures_are_kept_for_one_classifier_and_its_images(
-    corners: Any, head: Trained, made: list[Drawn]
-) -> None:
-    store, labels = corners.store, corners.store.catalog.labels
-    honest = left_out(head, labels)
-    given = {
-        "labels": labels,
-        "assessed": honest,
-        "others": (),
-        "audit": audit(store.catalog, None),
-        "frozen": head.frozen,
-        "limits": LIMITS["fast"],
-        "origin": "taps",
-    }
-    module = copy.deepcopy(head.module)
-
-    def once(store: Any = store, **changes: Any) -> None:
-        memoized_gallery(store, module, **{**given, **changes})
-
-    once()
-    once()
-    assert len(made) == 2, "what is not complete is not kept"
-    once()
-    assert len(made) == 2
-    once(origin="another")
-    once(labels=np.roll(labels, 1))
-    once(assessed=Honest(honest.rows[:-1], honest.probabilities[:-1]))
-    once(others=(honest,))
-    once(limits=LIMITS["balanced"])
-    once(frozen=())
-    digests = ("0" * 64, *store.catalog.digests[1:])
-    once(replace(store, catalog=replace(store.catalog, digests=digests)))
-    once(replace(store, key="another"))
-    with torch.no_grad():
-        module.get_parameter("head.bias")[0] += 1.0
-    once()
-    assert len(made) == 11

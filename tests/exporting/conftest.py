@@ -31,8 +31,8 @@ from frostline.core.actions import (
     TapsHead,
 )
 from frostline.core.preprocessing import Preprocessing
+from frostline.exporting.save_model import save_model
 from frostline.model_format.card import FamiliarImages, ModelCard
-from frostline.model_format.model_folder import save_model
 from frostline.run.predictions import COLUMNS
 from frostline.stats.ood import Familiarity, fit_familiarity
 

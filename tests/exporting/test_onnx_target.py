@@ -17,7 +17,7 @@ from PIL import Image
 import frostline
 from frostline.core.errors import EngineError, InputError
 from frostline.exporting import onnx_target
-from frostline.model.evaluate import evaluate
+from frostline.fitting.evaluate import evaluate
 from frostline.model_format.card import ModelCard
 
 if TYPE_CHECKING:

@@ -139,8 +139,8 @@ def test_networks_of_torchvision(tmp_path: Path, photo_files: tuple[Path, ...]) 
     from frostline.backbones.network import Network
     from frostline.core.actions import FullTraining, Recipe
     from frostline.core.preprocessing import Preprocessing
+    from frostline.exporting.save_model import save_model
     from frostline.model_format.card import ModelCard
-    from frostline.model_format.model_folder import save_model
 
     torch.manual_seed(2)
     recipe = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)

@@ -26,11 +26,11 @@ from sklearn.base import clone
 
 import frostline
 from frostline.core.errors import RunFolderError, UnreadableImageError
+from frostline.core.onnx_runtime import open_session
 from frostline.fitting.publish import RunResult
 from frostline.model import model as model_module
 from frostline.model.model import Model
 from frostline.model.packed import PackedModel
-from frostline.onnx_graph.session import open_session
 
 RELEASED = Path(__file__).parent / "released" / "format-3"
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (3, 40, 50, 3), dtype=np.uint8))

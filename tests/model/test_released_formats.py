@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from frostline.backbones.load.dispatch import load_source
-from frostline.backbones.load.saved_source import FORMATS
 from frostline.core.errors import BackboneError, RunFolderError
 from frostline.model.model import Model, Prediction
 from frostline.model_format.card import ModelCard
-from frostline.model_format.model_folder import load_card
+from frostline.model_format.model_folder import FORMATS, load_card
 
 RELEASED = Path(__file__).parent / "released"
 NEWEST = ModelCard.model_fields["format_version"].default

@@ -15,9 +15,9 @@ from frostline.backbones.network import Network
 from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import BackboneError, RunFolderError
 from frostline.core.preprocessing import Preprocessing
+from frostline.exporting.save_model import save_model
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
-from frostline.model_format.model_folder import save_model
 
 RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)
 

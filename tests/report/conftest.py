@@ -23,9 +23,11 @@ from frostline.core.plan import (
     ShiftEvidence,
     SizeEvidence,
 )
+from frostline.core.reasons import Fate, RaceScore, RunnerUp, WonRace
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.report import ReportData
 from frostline.stats.scores import score
+from frostline.wording.reasons import fate_words, reason_sentence, runner_up_sentence
 
 MakeData = Callable[..., ReportData]
 ACCURACIES = [0.52, 0.61, 0.66, 0.71, 0.748, 0.752, 0.741]
@@ -143,27 +145,44 @@ def evidence(n_classes: int) -> EvidenceSummary:
     )
 
 
-def candidate(name: str, kind: Any, score: float | None, stopped: str) -> CandidateResult:
+def candidate(name: str, kind: Any, score: float | None, fate: Fate) -> CandidateResult:
     return CandidateResult(
         name=name,
         kind=kind,
         score=score,
         standard_error=None if score is None else 0.009,
         seconds=0.0 if kind == "taps_head" else 41.5,
-        stopped=stopped,
+        fate=fate,
+        behind=0.091 if fate is Fate.BEHIND else None,
+        stopped=fate_words(fate, 0.091),
     )
 
 
 CANDIDATES = [
-    candidate("head on the last layer", "taps_head", 0.741, "no clear gain"),
-    candidate("head on all taps", "taps_head", 0.79, "no clear gain"),
+    candidate("head on the last layer", "taps_head", 0.741, Fate.NO_CLEAR_GAIN),
+    candidate("head on all taps", "taps_head", 0.79, Fate.NO_CLEAR_GAIN),
     candidate(
-        "head on all taps, norm statistics re-estimated", "taps_head", 0.795, "no clear gain"
+        "head on all taps, norm statistics re-estimated", "taps_head", 0.795, Fate.NO_CLEAR_GAIN
     ),
-    candidate("cut after blocks.5 and train", "suffix", 0.81, "chosen"),
-    candidate("fine-tune the whole network firmly", "full", 0.62, "promised 9.1 points less"),
-    candidate("train from scratch", "full", None, "too expensive to try within the budget"),
+    candidate("cut after blocks.5 and train", "suffix", 0.81, Fate.CHOSEN),
+    candidate("fine-tune the whole network firmly", "full", 0.62, Fate.BEHIND),
+    candidate("train from scratch", "full", None, Fate.TOO_EXPENSIVE),
 ]
+
+
+WON = WonRace(
+    n_images=700,
+    winner=RaceScore(name="cut after blocks.5 and train", p_true=0.701, accuracy=0.81),
+    second=RaceScore(name="head on all taps", p_true=0.66, accuracy=0.79),
+    gain=0.041,
+    error=0.01,
+)
+NEAREST = RunnerUp(
+    name="fine-tune the whole network",
+    behind=0.03,
+    gain_per_doubling=0.026,
+    more_per_class=200,
+)
 
 
 def plan(n_classes: int, *, given: bool = False, head: bool = False) -> Plan:
@@ -177,6 +196,9 @@ def plan(n_classes: int, *, given: bool = False, head: bool = False) -> Plan:
     return Plan(
         case=1 if head else 3,
         prior="case 3: small and different: remove the high layers, new layers on the low ones",
+        prior_case=3,
+        reasons=[] if given else [WON],
+        runner_up=None if given else NEAREST,
         strategy="auto",
         chosen="head on all taps" if head else "cut after blocks.5 and train",
         backbone="efficientnet_lite0",
@@ -208,10 +230,9 @@ def plan(n_classes: int, *, given: bool = False, head: bool = False) -> Plan:
         else [
             "2,099 training images in a few classes are a medium amount.",
             "They lie 4.6 times as far from the pretraining data as ordinary photos do.",
-            "On 700 left-out images 'cut after blocks.5 and train' gave the true class 70.1% on "
-            "average (right on 81.0%).",
+            reason_sentence(WON),
             "Decision: cut after blocks.5 and train.",
-            "With about 200 more images per class 'fine-tune the whole network' starts to pay.",
+            runner_up_sentence(NEAREST),
         ],
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from frostline.core.actions import Adapters, Blend, FullTraining, Recipe, TapsHead
+from frostline.core.reasons import Given
 from frostline.report import ReportData
-from frostline.report.why import headline, three_sentences
 from frostline.wording.numbers import (
     fixed,
     interval,
@@ -19,6 +19,7 @@ from frostline.wording.numbers import (
     shortened,
     size,
 )
+from frostline.wording.why import headline, three_sentences
 
 MakeData = Callable[..., ReportData]
 
@@ -102,7 +103,5 @@ def test_a_plan_that_was_given_has_its_own_reasons(make_data: MakeData) -> None:
     told = given.model_copy(update={"explanation": ["One.", "Two.", "Three.", "Four."]})
     assert three_sentences(told) == ["Two.", "Three.", "Four."]
     edited = make_data(("a", "b")).plan
-    edited = edited.model_copy(
-        update={"explanation": [*edited.explanation, "This plan was given, not decided."]}
-    )
+    edited = edited.model_copy(update={"reasons": [*edited.reasons, Given()]})
     assert three_sentences(edited)[-1].startswith("Nothing was decided anew")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import struct
 import zlib
@@ -14,7 +15,9 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from frostline.core.errors import ImageFault, UnreadableImageError
 from frostline.model.model import Model
+from frostline.serve.problems import image_problem
 
 if TYPE_CHECKING:
     from tests.serve.conftest import MakeParts, Serving
@@ -95,6 +98,14 @@ def test_bad_files_leave_good_ones_alone(
         assert what in error["what"]
         assert error["expected"]
     assert client.post("/predict", files=parts(digits[0])).status_code == 200
+
+
+@pytest.mark.parametrize("fault", ImageFault)
+def test_what_is_wrong_is_told_by_kind_whatever_the_words(fault: ImageFault) -> None:
+    error = copy.copy(UnreadableImageError("a.png", "in other words", fault))
+    problem = image_problem(error)
+    assert (problem.kind, problem.what) == (fault.value, "in other words")
+    assert problem.expected
 
 
 def test_600_megapixels_are_refused_from_the_header(

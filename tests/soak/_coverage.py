@@ -15,8 +15,8 @@ import numpy.typing as npt
 from benchmarks.honesty import RESULTS, judge
 from frostline.backbones.network import Network
 from frostline.compute.passes import run_passes
-from frostline.core.progress import NullProgress
-from frostline.core.settings import make_settings, resolve
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.sources.open_source import open_source
 from frostline.fitting.procedure import Task
 from tests.soak._pictures import digits
@@ -38,16 +38,11 @@ def digits_task(folder: Path, *, side: int = 224) -> Task:
         target.mkdir(parents=True, exist_ok=True)
         image.save(target / f"{number:04d}.png")
     settings = make_settings(effort="fast")
-    resolved = resolve(settings, cuda=False)
-    store = run_passes(
-        Network.load("efficientnet_lite0").at_size(side),
-        open_source(folder),
-        settings=settings,
-        resolved=resolved,
-        progress=NullProgress(),
-    )
+    runtime = Runtime.of(settings, cuda=False)
+    network = Network.load("efficientnet_lite0").at_size(side)
+    store = run_passes(network, open_source(folder), runtime)
     labels = store.catalog.labels
-    return Task(store, labels, np.arange(len(labels)), settings, resolved, NullProgress())
+    return Task(store, labels, np.arange(len(labels)), settings, runtime)
 
 
 def random_labels(task: Task, size: int, seed: int) -> dict[str, Any]:

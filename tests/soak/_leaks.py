@@ -14,8 +14,8 @@ from PIL import Image
 
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
-from frostline.core.progress import NullProgress
-from frostline.core.settings import make_settings, resolve
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.audit import audit
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.decoding.thumbnails import thumbnail
@@ -69,7 +69,7 @@ def plant(
         all_copies = find_copies(
             catalog.digests,
             np.concatenate([own, [thumbnail(copy) for copy in copies]]),
-            np.concatenate([features, store.features_of(prepared)[:, tap]]),
+            np.concatenate([features, store.features_of(prepared, Runtime())[:, tap]]),
         )
         seen = audit(catalog, all_copies)
         groups = seen.groups[len(own) :] == seen.groups[copied]
@@ -97,14 +97,8 @@ def _store(of: PictureSet, folder: Path) -> FeatureStore:
             if not path.exists():
                 image.save(path, compress_level=1)
             writer.writerow([path.name, label])
-    settings = make_settings(effort="fast")
-    store = run_passes(
-        Network.load("efficientnet_lite0"),
-        open_source(table),
-        settings=settings,
-        resolved=resolve(settings, cuda=False),
-        progress=NullProgress(),
-    )
+    runtime = Runtime.of(make_settings(), cuda=False)
+    store = run_passes(Network.load("efficientnet_lite0"), open_source(table), runtime)
     if [row.path.name for row in store.catalog.rows] != [
         f"{i:05d}.png" for i in range(len(of.images))
     ]:

@@ -80,7 +80,7 @@ MUTANTS = (
     Mutant(
         "probabilities are calibrated",
         "procedure.py",
-        "return fit_temperature(trained.honest_logits, task.labels[trained.honest_rows])",
+        "return fit_temperature(trained.out_of_fold_logits, task.labels[trained.out_of_fold_rows])",
         "return 1.0",
         ("tests/end_to_end/test_unknown.py",),
     ),
@@ -156,9 +156,9 @@ MUTANTS = (
     ),
     Mutant(
         "stored features are checked on every read",
-        "compute/cache/array_file.py",
-        "if checksums[name] != _checksum(values):",
-        "if name not in checksums:",
+        "features/store.py",
+        'if metadata.get("format") != _FORMAT or metadata.get(name) != _checksum(values):',
+        'if metadata.get("format") != _FORMAT:',
         ("tests/compute/test_features_store.py",),
     ),
     Mutant(

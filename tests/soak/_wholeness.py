@@ -6,7 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from frostline.compute.cache.array_file import SHARD_SUFFIX, is_whole
+from frostline.compute.cache.locations import checked
+from frostline.compute.cache.store import SHARD_SUFFIX, whole
 from tests.soak._runs import digest
 
 _JSON = ("settings.json", "plan.json", "metrics.json", "audit.json", "report.json")
@@ -67,8 +68,10 @@ def _of_checkpoints(run: Path) -> list[str]:
 
 
 def _of_cache(cache: Path) -> list[str]:
-    damaged = [path for path in cache.rglob(f"*{SHARD_SUFFIX}") if not is_whole(path)]
-    return [str(path.relative_to(cache)) for path in damaged]
+    shards = [path for path in cache.rglob(f"*{SHARD_SUFFIX}") if not whole(path)]
+    others = [*cache.glob("engines/*.onnx"), *cache.glob("choices/*.json")]
+    damaged = [path for path in others if checked(path.read_bytes()) is None]
+    return [str(path.relative_to(cache)) for path in (*shards, *damaged)]
 
 
 def _is_json(text: str) -> bool:

@@ -31,7 +31,7 @@ from timm.models._registry import _model_to_module
 
 from frostline.backbones.conformance import PROMISES, check, shake
 from frostline.backbones.graph.tracer import FORWARD_ERRORS
-from frostline.backbones.load import torchvision_source, zoo
+from frostline.backbones.load import torchvision_names, torchvision_source, zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "cuts.json"
@@ -59,8 +59,8 @@ def timm_families() -> dict[str, str]:
 def torchvision_families() -> dict[str, str]:
     """Name of the smallest classification network of every family of torchvision, by family."""
     smallest: dict[str, tuple[int, str]] = {}
-    for name in torchvision_source.names():
-        size = int(torchvision_source.weights_entry(name).meta["num_params"])
+    for name in torchvision_names.names():
+        size = int(torchvision_names.weights_entry(name).meta["num_params"])
         family = re.match(r"[a-z]+(?:_v2|_v3|_x|_y)?|", name)[0]  # type: ignore[index]
         if family not in smallest or size < smallest[family][0]:
             smallest[family] = (size, name)

@@ -10,8 +10,8 @@ from frostline.backbones.network import Network
 from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.proposal import Proposal
+from frostline.strategy.layers import Layers
 from frostline.strategy.race import Entry, Judged, Standing
-from frostline.wording.layers import Layers
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.1, head_learning_rate=0.1)
 TRUTH = np.arange(30) % 3
@@ -29,7 +29,10 @@ def standing(name: str, strength: float, *, seconds: float = 1.0, head: bool = F
     action = TapsHead(taps=["layer4"]) if head else FullTraining(recipe=RECIPE)
     entry = Entry(Proposal(name, "head" if head else "cut", action, None, seconds), action, 0.0)
     seed = sum(map(ord, name))
-    judged = {fold: Judged.of(guesses(seed + fold, strength), TRUTH) for fold in (0, 1, 2)}
+    judged = {
+        fold: Judged.of(guesses(seed + fold, strength), TRUTH, np.arange(30) + 30 * fold)
+        for fold in (0, 1, 2)
+    }
     return Standing(entry, entry, judged)
 
 
@@ -37,7 +40,7 @@ def standing(name: str, strength: float, *, seconds: float = 1.0, head: bool = F
 def race() -> list[Standing]:
     stopped = standing("behind", 9.0)
     stopped.judged.pop(1), stopped.judged.pop(2)
-    stopped.stopped = "promised less"
+    stopped.behind = 0.1
     return [standing("head", 1.0, head=True), standing("a", 2.0), stopped, standing("b", 1.5)]
 
 
@@ -80,8 +83,9 @@ def test_the_score_is_that_of_the_mean_probabilities(race: list[Standing]) -> No
     assert blended.result.score == pytest.approx(accuracy)
     error = np.sqrt(accuracy * (1 - accuracy) / 60)
     assert blended.result.standard_error == pytest.approx(error)
-    assert f"{-np.mean(log_score):.2f} nats" in blended.reason
-    assert f"{-np.mean(alone):.2f} for 'a'" in blended.reason
+    assert blended.reason.log_loss == pytest.approx(-np.mean(log_score))
+    assert blended.reason.log_loss_alone == pytest.approx(-np.mean(alone))
+    assert blended.reason.leading == "a"
 
 
 def test_layers_of_an_average_are_named_by_what_any_member_does() -> None:

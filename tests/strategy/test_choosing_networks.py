@@ -18,7 +18,9 @@ from frostline.core.errors import FrostlineError, SettingsError
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
 from frostline.core.settings import make_settings
-from frostline.evidence.networks import best_network, in_words, open_networks
+from frostline.evidence.networks import best_network
+from frostline.fitting.networks import open_networks
+from frostline.wording.evidence import networks_sentences
 
 N = 400
 LABELS = np.asarray(load_digits().target[:N], dtype=np.int64)
@@ -57,11 +59,11 @@ def store(name: str, *, macs: int, noise: float) -> FeatureStore:
 @pytest.mark.parametrize(("noise", "taken"), [(0.0, "small"), (9.0, "large")])
 def test_the_larger_is_taken_only_where_it_is_clearly_better(noise: float, taken: str) -> None:
     large, small = store("large", macs=30, noise=0.0), store("small", macs=10, noise=noise)
-    chosen, results = best_network([large, small], ROWS, LABELS, GROUPS)
+    chosen, results = best_network([large, small], ROWS, LABELS, GROUPS, tie=0.01)
     assert chosen.network.name == taken
     assert [r.backbone for r in results] == ["large", "small"], "in the order given"
     assert [r.chosen for r in results] == [taken == "large", taken == "small"]
-    said = in_words(results)[0]
+    said = networks_sentences(results)[0]
     assert said.startswith(f"Frozen features of {taken}")
     assert "small at 8 px" in said or "large at 16 px" in said
 
@@ -70,12 +72,15 @@ def test_only_training_rows_decide() -> None:
     spoiled = LABELS.copy()
     spoiled[300:] = 0
     two = [store("a", macs=30, noise=2.0), store("b", macs=10, noise=4.0)]
-    assert best_network(two, ROWS, LABELS, GROUPS)[1] == best_network(two, ROWS, spoiled, GROUPS)[1]
+    assert (
+        best_network(two, ROWS, LABELS, GROUPS, tie=0.01)[1]
+        == best_network(two, ROWS, spoiled, GROUPS, tie=0.01)[1]
+    )
 
 
 def test_one_network_needs_no_words() -> None:
-    _, results = best_network([store("only", macs=1, noise=0.0)], ROWS, LABELS, GROUPS)
-    assert in_words(results) == []
+    _, results = best_network([store("only", macs=1, noise=0.0)], ROWS, LABELS, GROUPS, tie=0.01)
+    assert networks_sentences(results) == []
 
 
 def test_sizes_are_opened_and_weights_stay() -> None:

@@ -12,7 +12,8 @@ from frostline.backbones.network import Network
 from frostline.core.actions import Adapters, Blend, FullTraining, SuffixTraining, TapsHead
 from frostline.core.errors import PlanError
 from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence, ShiftEvidence, SizeEvidence
-from frostline.core.settings import make_settings, resolve
+from frostline.core.reasons import Fate, ToBeRaced
+from frostline.core.settings import make_settings
 from frostline.evidence.collect import Evidence
 from frostline.strategy.candidates import adapters
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
@@ -20,8 +21,8 @@ from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, plan_work
 from frostline.strategy.decide import Decision, decide, every_option
+from frostline.strategy.layers import Layers, redescribe
 from frostline.strategy.race import plan_race
-from frostline.wording.layers import Layers, redescribe
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +104,13 @@ def context_of(network: Network, found: EvidenceSummary, **settings: Any) -> Con
     evidence = Evidence(
         summary=found,
         rows=places,
+        groups=places,
         ridge={},
         correct={tap: places < accuracy * n for tap, accuracy in scores.items()},
         compared=places,
     )
     chosen = make_settings(**settings)
-    return Context(network, evidence, chosen, resolve(chosen, cuda=False))
+    return Context(network, evidence, chosen)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,8 @@ def test_fast_never_trains_by_itself(network: Network) -> None:
     made = decision(network, found, effort="balanced")
     assert made.entrants
     assert isinstance(made.plan.action, TapsHead), "until the race is run, the head is the plan"
-    assert "to be raced" in {c.stopped for c in made.plan.candidates}
+    assert Fate.TO_BE_RACED in {c.fate for c in made.plan.candidates}
+    assert made.plan.reasons == [ToBeRaced()]
 
 
 def test_a_budget_buys_epochs_and_never_none(network: Network) -> None:
@@ -318,13 +321,13 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
         made = decide(context)
         work = plan_race(context, [made.head], made.entrants)
         heard[budget] = work
-        allowed = RACE_SHARE * context.resolved.budget_seconds
+        allowed = RACE_SHARE * context.settings.budget_seconds
         assert sum(e.seconds for e in work.heats) <= work.seconds <= allowed
         assert {e.proposal.name for e in work.heats} | set(work.left_out) == {
             made.head.name,
             *names(made),
         }
-        assert all("budget" in why for why in work.left_out.values())
+        assert set(work.left_out.values()) <= {Fate.TOO_EXPENSIVE}
         again = plan_race(context, [made.head], made.entrants)
         assert again == work
     assert len(heard["30s"].heats) < len(heard["40h"].heats) == len(names(made)) + 1

@@ -5,13 +5,31 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from frostline.core.actions import Recipe, SuffixTraining
 from frostline.core.errors import PlanError
-from frostline.core.plan import Plan
+from frostline.core.plan import CandidateResult, Plan
+from frostline.core.reasons import (
+    AskedFor,
+    Averaged,
+    Fate,
+    FewPerClass,
+    FrozenOnly,
+    Given,
+    LittleToGain,
+    OnlyOption,
+    RaceScore,
+    Reason,
+    RunnerUp,
+    SimplerOneTaken,
+    ToBeRaced,
+    WonRace,
+)
+from frostline.wording.reasons import fate_words, reason_sentence
+from frostline.wording.why import three_sentences
 
 RECIPE = Recipe(epochs=1, batch_size=8, learning_rate=1e-3, head_learning_rate=1e-2)
 PLAN = Plan(
@@ -83,3 +101,65 @@ def test_pipes_and_files_without_end_are_not_read(tmp_path: Path) -> None:
         stream.truncate(8 * 2**40)
     with pytest.raises(PlanError, match="the limit is 32"):
         Plan.from_file(tmp_path / "hollow.json")
+
+
+#: a plan as version 0.1.0 wrote it: words only
+OLD = {
+    **json.loads(PLAN.to_json()),
+    "prior": "case 1: small and similar: a new head, everything else frozen",
+    "explanation": ["You asked for the strategy 'cut'.", "Decision: suffix."],
+    "candidates": [
+        {
+            "name": "suffix",
+            "kind": "suffix",
+            "score": 0.5,
+            "standard_error": 0.1,
+            "seconds": 1.0,
+            "stopped": "chosen",
+        }
+    ],
+}
+for added in ("prior_case", "probe", "reasons", "runner_up"):
+    del OLD[added]
+
+
+def test_a_plan_of_an_earlier_version_is_read_with_its_words(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps(OLD))
+    read = Plan.from_file(tmp_path / "plan.json")
+    assert read.explanation == OLD["explanation"]
+    assert read.candidates[0].stopped == "chosen"
+    assert (read.reasons, read.prior_case, read.candidates[0].fate) == ([], None, None)
+    assert three_sentences(read)[-1] == "Decision: suffix."
+
+
+def test_reasons_and_fates_of_every_kind_come_back(tmp_path: Path) -> None:
+    score = RaceScore(name="a", p_true=1 / 3, accuracy=2 / 3)
+    reasons: list[Reason] = [
+        AskedFor(strategy="cut"),
+        FrozenOnly(),
+        FewPerClass(per_class=2.5),
+        LittleToGain(accuracy=0.1 + 0.2),
+        ToBeRaced(),
+        OnlyOption(name="a"),
+        WonRace(n_images=9, winner=score, second=score, gain=0.1, error=0.2),
+        SimplerOneTaken(n_images=9, taken=score, leading=score, gain=0.1, error=0.2),
+        Averaged(few=500, n_members=2, n_images=9, log_loss=0.1, leading="a", log_loss_alone=0.2),
+        Given(),
+    ]
+    assert {reason.kind for reason in reasons} == {
+        kind.model_fields["kind"].default for kind in get_args(get_args(Reason)[0])
+    }
+    ended = [
+        CandidateResult(
+            name="a", kind="full", score=None, standard_error=None, seconds=0.0,
+            stopped=fate_words(fate, 0.1), fate=fate, behind=0.1,
+        )
+        for fate in Fate
+    ]  # fmt: skip
+    nearest = RunnerUp(name="a", behind=0.1, gain_per_doubling=0.2, more_per_class=None)
+    plan = PLAN.model_copy(
+        update={"reasons": reasons, "candidates": ended, "runner_up": nearest, "prior_case": 3}
+    )
+    (tmp_path / "plan.json").write_text(plan.to_json())
+    assert Plan.from_file(tmp_path / "plan.json") == plan
+    assert all(reason_sentence(reason) for reason in reasons)

@@ -10,9 +10,11 @@ import numpy.typing as npt
 import pytest
 
 from frostline.core.actions import FullTraining, Recipe, TapsHead
+from frostline.core.reasons import Fate, SimplerOneTaken, WonRace
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import Entry, Judged, Standing, Work, run_race
 from frostline.strategy.verdict import choose, results
+from frostline.wording.reasons import reason_sentence
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.1, head_learning_rate=0.1)
 N = 200
@@ -25,7 +27,7 @@ def entry(name: str, *, trains: bool = True) -> Entry:
 
 def standing(name: str, sure: npt.NDArray[np.float64], *, trains: bool = True) -> Standing:
     one = entry(name, trains=trains)
-    return Standing(one, one, {0: Judged(sure > 0.5, sure)})
+    return Standing(one, one, {0: Judged(sure > 0.5, sure, np.arange(len(sure)))})
 
 
 def race(
@@ -45,7 +47,7 @@ def race(
         level = found[fold] if isinstance(found, tuple) else found
         # the same images are hard for everybody, and a little luck is everybody's own
         sure = np.clip(level + difficulty[fold] + generator.normal(0, 0.02, N), 0, 1)
-        return Judged(sure > 0.5, sure)
+        return Judged(sure > 0.5, sure, np.arange(len(sure)))
 
     first = next(iter(scores))
     entries = tuple(entry(name, trains=name != first) for name in scores)
@@ -55,17 +57,22 @@ def race(
 
 def test_a_clear_winner_is_chosen_and_the_reason_has_its_numbers() -> None:
     standings, ran = race({"head": 0.7, "a": 0.6, "b": 0.62, "top": 0.8, "all": 0.5})
-    winner, reasons = choose(standings)
+    winner, verdict = choose(standings)
     assert winner.name == "top"
-    assert f"On {N} left-out images 'top' gave the true class 80" in reasons[0]
-    assert "more than the next, 'head'" in reasons[0]
+    assert isinstance(verdict, WonRace)
+    assert (verdict.winner.name, verdict.second.name, verdict.n_images) == ("top", "head", N)
+    assert verdict.winner.p_true == pytest.approx(0.8, abs=0.01)
+    assert verdict.gain == pytest.approx(verdict.winner.p_true - verdict.second.p_true)
+    assert f"On {N} left-out images 'top' gave the true class 80" in reason_sentence(verdict)
     assert ("head", 1) in ran
     assert ("all", 1) not in ran, "it promised least: not tried again"
     found = {r.name: r for r in results(standings, winner)}
-    assert found["top"].stopped == "chosen"
+    assert found["top"].fate is Fate.CHOSEN
     assert found["top"].seconds == 1.0 + 4.0, "a final is longer than a heat"
     assert found["all"].seconds == 1.0
-    assert "points less after the heat" in found["all"].stopped
+    assert (found["head"].fate, found["head"].behind) == (Fate.NO_CLEAR_GAIN, None)
+    assert found["all"].fate is Fate.BEHIND
+    assert found["all"].behind is not None and found["all"].behind > 0
     assert found["head"].kind == "taps_head"
 
 
@@ -81,9 +88,10 @@ def test_the_simpler_one_wins_where_the_gain_is_unclear(lead: float, wins: str) 
     rng = np.random.default_rng(0)
     head = np.full(N, 0.7)
     top = head + lead + rng.normal(0, 0.1, N)
-    winner, reasons = choose([standing("head", head, trains=False), standing("top", top)])
+    winner, verdict = choose([standing("head", head, trains=False), standing("top", top)])
     assert winner.name == wins
-    assert ("no clear gain" in reasons[0]) == (wins == "head")
+    assert isinstance(verdict, SimplerOneTaken if wins == "head" else WonRace)
+    assert verdict.gain == pytest.approx(float(top.mean() - 0.7))
 
 
 def test_being_sure_of_the_truth_tells_apart_what_being_right_does_not() -> None:

@@ -18,14 +18,15 @@ from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.preprocessing import Preprocessing
-from frostline.core.progress import NullProgress
-from frostline.core.settings import ResolvedSettings, make_settings
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.training.result import Trained
 from frostline.training.train import train
 
 N_CLASSES = 3
 PER_CLASS = 20
+#: what a test may change of how to compute
+_TOLD = ("precision", "progress", "activation_type")
 
 
 class Fit(Protocol):
@@ -72,19 +73,6 @@ def digits_catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return Catalog("digits", ("2", "3", "8"), tuple(rows), tuple(digests))
 
 
-def resolved_settings(*, workers: int = 0, precision: str = "fp32") -> ResolvedSettings:
-    return ResolvedSettings.model_validate(
-        {
-            "workers": workers,
-            "threads": 1,
-            "device": "cpu",
-            "precision": precision,
-            "budget_seconds": 60.0,
-            "reasons": {},
-        }
-    )
-
-
 @pytest.fixture(scope="session")
 def make_store(
     small_network: Network, digits_catalog: Catalog, tmp_path_factory: pytest.TempPathFactory
@@ -94,13 +82,7 @@ def make_store(
         patch.setenv("FROSTLINE_CACHE", str(tmp_path_factory.mktemp("cache")))
 
         def make(workers: int) -> FeatureStore:
-            return run_passes(
-                small_network,
-                digits_catalog,
-                settings=make_settings(),
-                resolved=resolved_settings(workers=workers),
-                progress=NullProgress(),
-            )
+            return run_passes(small_network, digits_catalog, Runtime(workers=workers))
 
         yield make
 
@@ -117,14 +99,13 @@ def fit(digits_store: FeatureStore) -> Fit:
 
     def fit_digits(action: TapsHead | SuffixTraining | FullTraining, **changes: Any) -> Trained:
         store = changes.pop("store", digits_store)
-        precision = changes.pop("precision", "fp32")
+        told = {name: changes.pop(name) for name in _TOLD if name in changes}
         arguments: dict[str, Any] = {
             "n_classes": N_CLASSES,
             "groups": None,
-            "resolved": resolved_settings(precision=precision),
+            "runtime": Runtime(**told),
             "seed": 3,
             "checkpoint_dir": None,
-            "progress": NullProgress(),
         }
         rows = changes.pop("rows", np.arange(len(store.catalog)))
         labels = changes.pop("labels", store.catalog.labels)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from frostline.backbones.network import Network
+from frostline.compute.engines.torch_runtime import Compute
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import Adapters, FullTraining, Recipe
 from frostline.core.errors import PlanError
@@ -25,7 +26,6 @@ from frostline.training.low_rank import (
     merge_adapters,
 )
 from frostline.training.result import Trained
-from frostline.training.torch_state import Compute
 
 Fit = Callable[..., Trained]
 
@@ -267,8 +267,8 @@ def test_adapters_learn(fit: Fit) -> None:
 def test_the_delivered_network_is_plain(fit: Fit, digits_store: FeatureStore) -> None:
     trained = fit(ACTION.model_copy(update={"keep_to": "blocks.2"}))
     assert not any(parametrize.is_parametrized(layer) for layer in trained.module.modules())
-    pixels = digits_store.pixels(trained.honest_rows)
+    pixels = digits_store.pixels(trained.out_of_fold_rows)
     normalise = digits_store.network.preprocessing.normalise
     with torch.no_grad():
         logits = trained.module(torch.from_numpy(normalise(pixels)))
-    np.testing.assert_allclose(logits.numpy(), trained.honest_logits, atol=1e-4)
+    np.testing.assert_allclose(logits.numpy(), trained.out_of_fold_logits, atol=1e-4)

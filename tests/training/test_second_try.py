@@ -46,7 +46,7 @@ def test_a_rate_that_destroys_the_network_is_lowered(fit: Fit, tmp_path: Path) -
     # both are continued from their own states
     assert (tmp_path / "slower").is_dir()
     again = fit(full(RATE), checkpoint_dir=tmp_path)
-    np.testing.assert_array_equal(again.honest_logits, trained.honest_logits)
+    np.testing.assert_array_equal(again.out_of_fold_logits, trained.out_of_fold_logits)
 
 
 @pytest.mark.parametrize(("rate", "epochs"), [(0.003, 6), (RATE, 2)])

@@ -55,20 +55,20 @@ def test_a_blend_is_the_mean_of_its_calibrated_members(
     x = normalised(digits_store)
     expected, honest = [], []
     # the head is honest on all images, what trained on its validation part
-    shared = np.sort(alone[0].honest_rows)
+    shared = np.sort(alone[0].out_of_fold_rows)
     for one in alone:
-        temperature = fit_temperature(one.honest_logits, labels[one.honest_rows])
+        temperature = fit_temperature(one.out_of_fold_logits, labels[one.out_of_fold_rows])
         with torch.no_grad():
             expected.append(softmax(one.module(x).double().numpy() / temperature, axis=1))
-        places = [int(np.flatnonzero(one.honest_rows == row)[0]) for row in shared]
-        honest.append(softmax(one.honest_logits[places] / temperature, axis=1))
+        places = [int(np.flatnonzero(one.out_of_fold_rows == row)[0]) for row in shared]
+        honest.append(softmax(one.out_of_fold_logits[places] / temperature, axis=1))
     with torch.no_grad():
         found = torch.softmax(blended.module(x).double(), dim=1).numpy()
     np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-5)
-    order = np.argsort(blended.honest_rows)
-    np.testing.assert_array_equal(blended.honest_rows[order], shared)
+    order = np.argsort(blended.out_of_fold_rows)
+    np.testing.assert_array_equal(blended.out_of_fold_rows[order], shared)
     np.testing.assert_allclose(
-        softmax(blended.honest_logits[order], axis=1), np.mean(honest, axis=0), atol=1e-9
+        softmax(blended.out_of_fold_logits[order], axis=1), np.mean(honest, axis=0), atol=1e-9
     )
 
 

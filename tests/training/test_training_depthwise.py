@@ -17,8 +17,7 @@ from frostline.backbones.freeze.freezing import hold_norms_in_eval
 from frostline.backbones.network import Network
 from frostline.compute.passes import run_passes
 from frostline.core.actions import FullTraining, Recipe
-from frostline.core.progress import NullProgress
-from frostline.core.settings import make_settings, resolve
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.training import depthwise
 from frostline.training import finetune as room
@@ -151,13 +150,8 @@ def test_training_goes_the_quick_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path))
-    store = run_passes(
-        Network.load("efficientnet_lite0").at_size(64),
-        digits_catalog,
-        settings=make_settings(),
-        resolved=resolve(make_settings(threads=1), cuda=False),
-        progress=NullProgress(),
-    )
+    network = Network.load("efficientnet_lite0").at_size(64)
+    store = run_passes(network, digits_catalog, Runtime(workers=2))
     counts = []
 
     @contextmanager

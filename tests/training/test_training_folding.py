@@ -108,6 +108,6 @@ def test_training_is_the_same_with_and_without(
 
     monkeypatch.setattr(room, "folded_norms", without)
     plain: Trained = fit(action)
-    assert not np.array_equal(folded.honest_logits, plain.honest_logits)
-    bound = 0.02 * float(plain.honest_logits.std())
-    np.testing.assert_allclose(folded.honest_logits, plain.honest_logits, atol=bound)
+    assert not np.array_equal(folded.out_of_fold_logits, plain.out_of_fold_logits)
+    bound = 0.02 * float(plain.out_of_fold_logits.std())
+    np.testing.assert_allclose(folded.out_of_fold_logits, plain.out_of_fold_logits, atol=bound)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from frostline.compute.engines.torch_runtime import Compute
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError
 from frostline.training.assembly import Above, assemble
 from frostline.training.result import Trained
-from frostline.training.torch_state import Compute
 
 Fit = Callable[..., Trained]
 

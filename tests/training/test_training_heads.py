@@ -11,7 +11,12 @@ import torch
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, InputError, PlanError
+from frostline.core.runtime import Runtime
+from frostline.core.settings import make_settings
 from frostline.data.splitting.stratified import stratified_folds
+from frostline.evidence.probes import ALL
+from frostline.fitting.procedure import Task, gather
+from frostline.stats.class_weights import class_weights
 from frostline.stats.logistic import fit_logistic
 from frostline.stats.ridge import ridge_loo
 from frostline.training.result import Trained
@@ -77,7 +82,7 @@ def test_honest_logits_are_those_of_a_fit_without_the_row(
 ) -> None:
     rows = np.arange(0, 60, 2)
     trained = fit(TapsHead(taps=["blocks.2"], strength=1.0), rows=rows)
-    np.testing.assert_array_equal(trained.honest_rows, rows)
+    np.testing.assert_array_equal(trained.out_of_fold_rows, rows)
     features = digits_store.tap(["blocks.2"], rows).astype(np.float64)
     targets = np.eye(3)[digits_store.catalog.labels[rows]]
     # the scale of a channel and the absolute penalty are those of all rows
@@ -89,15 +94,15 @@ def test_honest_logits_are_those_of_a_fit_without_the_row(
         gram = centred.T @ centred + penalty * np.eye(x.shape[1])
         weight = np.linalg.solve(gram, centred.T @ (y - y.mean(axis=0)))
         expected = (scaled[row] - x.mean(axis=0)) @ weight + y.mean(axis=0)
-        np.testing.assert_allclose(trained.honest_logits[row], expected, atol=1e-8)
+        np.testing.assert_allclose(trained.out_of_fold_logits[row], expected, atol=1e-8)
 
 
 def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: FeatureStore) -> None:
     rows = np.concatenate([np.arange(60), np.arange(60)])
     action = TapsHead(taps=["blocks.2"], strength=1e-3)
     targets = np.eye(3)[digits_store.catalog.labels[rows]]
-    alone = np.square(fit(action, rows=rows).honest_logits - targets).mean()
-    grouped = fit(action, rows=rows, groups=np.arange(60)).honest_logits
+    alone = np.square(fit(action, rows=rows).out_of_fold_logits - targets).mean()
+    grouped = fit(action, rows=rows, groups=np.arange(60)).out_of_fold_logits
     # with its twin left in, a row is all but seen
     assert np.square(grouped - targets).mean() > 5 * alone
 
@@ -119,7 +124,7 @@ def test_a_fitting_probe_is_taken_and_another_is_not(
     monkeypatch.setattr("frostline.training.taps_head.ridge_loo", counting)
     taken = fit(action, probe={"blocks.2": probe})
     assert calls == []
-    np.testing.assert_array_equal(taken.honest_logits, fresh.honest_logits)
+    np.testing.assert_array_equal(taken.out_of_fold_logits, fresh.out_of_fold_logits)
     fit(action, probe={"blocks.2": probe}, rows=rows[5:])
     fit(TapsHead(taps=["blocks.2"], strength=0.77), probe={"blocks.2": probe})
     fit(TapsHead(taps=["blocks.2"], class_weights="balanced"), probe={"blocks.2": probe})
@@ -143,8 +148,8 @@ def test_logistic_head_is_the_fit_and_its_logits_are_out_of_fold(
     )
     mine = outputs(trained, digits_store, list(range(60)))
     np.testing.assert_allclose(mine, expected.predict(features), atol=1e-3)
-    np.testing.assert_array_equal(trained.honest_logits, expected.out_of_fold)
-    assert not np.allclose(trained.honest_logits, mine, atol=0.1)
+    np.testing.assert_array_equal(trained.out_of_fold_logits, expected.out_of_fold)
+    assert not np.allclose(trained.out_of_fold_logits, mine, atol=0.1)
 
 
 def test_unknown_taps_and_wrong_arrays_are_named(fit: Fit) -> None:
@@ -161,3 +166,19 @@ def test_a_cut_that_is_no_tap_is_refused(
     monkeypatch.setattr(digits_store, "slices", fewer)
     with pytest.raises(PlanError, match=r"blocks\.2.*not one of its taps"):
         fit(TapsHead(taps=["blocks.2"]))
+
+
+def test_probe_and_head_weigh_the_classes_of_a_fold_alike(
+    fit: Fit, digits_store: FeatureStore
+) -> None:
+    """A fold may lack a class: the weights of the others must not depend on who asks."""
+    labels, rows = digits_store.catalog.labels, np.arange(35)
+    assert np.bincount(labels[rows], minlength=3).tolist() == [20, 15, 0]
+    settings = make_settings(class_weights="balanced")
+    task = Task(digits_store, labels, np.arange(60), settings, Runtime())
+    probe = gather(task, rows).ridge[ALL]
+    head = fit(TapsHead(taps=list(digits_store.slices), class_weights="balanced"), rows=rows)
+    np.testing.assert_array_equal(head.out_of_fold_logits, probe.loo)
+    np.testing.assert_array_equal(
+        task.class_weights(rows), class_weights(labels[rows], n_classes=3, choice="balanced")
+    )

@@ -93,8 +93,8 @@ def assert_same(one: Trained, other: Trained) -> None:
     ):
         assert name == other_name
         assert torch.equal(a, b), name
-    np.testing.assert_array_equal(one.honest_logits, other.honest_logits)
-    np.testing.assert_array_equal(one.honest_rows, other.honest_rows)
+    np.testing.assert_array_equal(one.out_of_fold_logits, other.out_of_fold_logits)
+    np.testing.assert_array_equal(one.out_of_fold_rows, other.out_of_fold_rows)
     assert without_seconds(one.history) == without_seconds(other.history)
     assert one.best_epoch == other.best_epoch
     assert one.notes == other.notes
@@ -195,13 +195,13 @@ def test_the_start_reproduces_the_calibrated_probe(fit: Fit, digits_store: Featu
         ),
     )
     trained = fit(action)
-    rows = np.setdiff1d(np.arange(60), trained.honest_rows)
+    rows = np.setdiff1d(np.arange(60), trained.out_of_fold_rows)
     labels = digits_store.catalog.labels
     probe = ridge_loo(digits_store.tap(["blocks.3"], rows), labels[rows], n_classes=3)
     temperature = fit_temperature(probe.loo, labels[rows])
-    expected = probe.predict(digits_store.tap(["blocks.3"], trained.honest_rows)) / temperature
+    expected = probe.predict(digits_store.tap(["blocks.3"], trained.out_of_fold_rows)) / temperature
     # activations are stored in half precision
-    np.testing.assert_allclose(trained.honest_logits, expected, atol=0.05)
+    np.testing.assert_allclose(trained.out_of_fold_logits, expected, atol=0.05)
     assert trained.strength == probe.strength
 
 
@@ -213,16 +213,16 @@ def test_the_best_epoch_is_kept(fit: Fit, digits_store: FeatureStore) -> None:
     finite = [loss for loss in losses if loss is not None]
     assert losses[trained.best_epoch] == min(finite)
     assert trained.epochs_done == trained.best_epoch + 2 < 6
-    labels = digits_store.catalog.labels[trained.honest_rows]
-    temperature = fit_temperature(trained.honest_logits, labels)
-    assert mean_nll(trained.honest_logits / temperature, labels) == pytest.approx(min(finite))
+    labels = digits_store.catalog.labels[trained.out_of_fold_rows]
+    temperature = fit_temperature(trained.out_of_fold_logits, labels)
+    assert mean_nll(trained.out_of_fold_logits / temperature, labels) == pytest.approx(min(finite))
     # the module is that epoch's, not the last one's
     module_logits = outputs(trained, digits_store)
-    np.testing.assert_allclose(module_logits, trained.honest_logits, rtol=0.01, atol=0.1)
+    np.testing.assert_allclose(module_logits, trained.out_of_fold_logits, rtol=0.01, atol=0.1)
 
 
 def outputs(trained: Trained, store: FeatureStore) -> np.ndarray:
-    pixels = store.pixels(trained.honest_rows)
+    pixels = store.pixels(trained.out_of_fold_rows)
     with torch.no_grad():
         logits = trained.module(torch.from_numpy(store.network.preprocessing.normalise(pixels)))
     return np.asarray(logits.numpy())
@@ -251,7 +251,7 @@ def test_history_and_progress_count_every_step(fit: Fit) -> None:
 def test_validation_keeps_groups_whole(fit: Fit) -> None:
     groups = np.arange(60) // 2
     trained = fit(suffix(epochs=1), groups=groups)
-    held = set(trained.honest_rows.tolist())
+    held = set(trained.out_of_fold_rows.tolist())
     assert held
     assert all((row ^ 1) in held for row in held)
 
@@ -260,7 +260,7 @@ def test_a_given_validation_part_is_used(fit: Fit) -> None:
     held = np.arange(0, 60, 5)
     rows = np.setdiff1d(np.arange(60), held)
     trained = fit(suffix(epochs=1), rows=rows, validation_rows=held)
-    np.testing.assert_array_equal(trained.honest_rows, held)
+    np.testing.assert_array_equal(trained.out_of_fold_rows, held)
     with pytest.raises(PlanError, match="12 images are in"):
         fit(suffix(epochs=1), validation_rows=held)
 
@@ -268,7 +268,7 @@ def test_a_given_validation_part_is_used(fit: Fit) -> None:
 def test_without_validation_the_last_epoch_is_kept(fit: Fit) -> None:
     trained = fit(suffix(validation_fraction=0.0))
     assert trained.best_epoch == trained.epochs_done == 2
-    assert trained.honest_logits.shape == (0, 3)
+    assert trained.out_of_fold_logits.shape == (0, 3)
     assert any("no validation part" in note for note in trained.notes)
 
 
@@ -286,7 +286,7 @@ def test_a_loss_that_is_not_finite_ends_training(fit: Fit) -> None:
     wild = action.recipe.model_copy(update={"head_learning_rate": 1e30})
     trained = fit(action.model_copy(update={"recipe": wild}))
     assert trained.best_epoch == 0 or trained.history[trained.best_epoch]["val_nll"] is not None
-    assert np.isfinite(trained.honest_logits).all()
+    assert np.isfinite(trained.out_of_fold_logits).all()
     for tensor in trained.module.state_dict().values():
         assert torch.isfinite(tensor.float()).all()
     assert any("not finite" in note for note in trained.notes)
@@ -314,7 +314,7 @@ def test_activations_beyond_the_disk_budget_are_computed_on_every_batch(
     assert any("ran on every batch" in note for note in computed.notes)
     assert computed.frozen_verified
     # the same but for the half precision of stored activations
-    np.testing.assert_allclose(computed.honest_logits, stored.honest_logits, atol=0.1)
+    np.testing.assert_allclose(computed.out_of_fold_logits, stored.out_of_fold_logits, atol=0.1)
     losses = [[entry["train_loss"] for entry in fit.history[1:]] for fit in (stored, computed)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.01)
 
@@ -327,17 +327,17 @@ def test_inner_cuts_work_without_a_tap(
     fewer = {n: part for n, part in digits_store.slices.items() if n != "blocks.2"}
     monkeypatch.setattr(digits_store, "slices", fewer)
     computed = fit(action)
-    np.testing.assert_allclose(computed.honest_logits, tapped.honest_logits, atol=1e-2)
+    np.testing.assert_allclose(computed.out_of_fold_logits, tapped.out_of_fold_logits, atol=1e-2)
 
 
 def test_half_precision_trains_and_keeps_weights_in_full(fit: Fit) -> None:
     trained = fit(suffix(epochs=1), precision="bf16")
     assert {t.dtype for t in trained.module.state_dict().values()} <= {torch.float32, torch.int64}
-    assert np.isfinite(trained.honest_logits).all()
+    assert np.isfinite(trained.out_of_fold_logits).all()
 
 
 def test_above_shares_its_weights_with_the_classifier(digits_store: FeatureStore) -> None:
-    from frostline.training.torch_state import Compute
+    from frostline.compute.engines.torch_runtime import Compute
 
     compute = Compute(torch.device("cpu"), half=False)
     assembly = assemble(suffix(), digits_store.network, n_classes=3, seed=0, compute=compute)

@@ -82,7 +82,7 @@ def test_training_mixes_stored_activations(fit: Fit, changes: dict[str, float]) 
     plain = fit(SuffixTraining(freeze_to="blocks.2", recipe=recipe()))
     action = SuffixTraining(freeze_to="blocks.2", recipe=recipe(**changes))
     first, again = fit(action), fit(action)
-    np.testing.assert_array_equal(first.honest_logits, again.honest_logits)
+    np.testing.assert_array_equal(first.out_of_fold_logits, again.out_of_fold_logits)
     assert [h["train_loss"] for h in first.history] != [h["train_loss"] for h in plain.history]
     assert first.frozen_verified
 
@@ -90,9 +90,8 @@ def test_training_mixes_stored_activations(fit: Fit, changes: dict[str, float]) 
 def test_eight_bits_train_nearly_alike(fit: Fit, digits_store: FeatureStore) -> None:
     action = SuffixTraining(freeze_to="blocks.2", recipe=recipe())
     plain = fit(action)
-    resolved = digits_store.resolved.model_copy(update={"activations": "8bit"})
-    store = replace(digits_store, resolved=resolved, _shelf=Shelf(10**9))
-    rounded = fit(action, store=store, resolved=resolved)
-    assert not np.array_equal(rounded.honest_logits, plain.honest_logits)
-    bound = 0.1 * float(plain.honest_logits.std())
-    np.testing.assert_allclose(rounded.honest_logits, plain.honest_logits, atol=bound)
+    store = replace(digits_store, _shelf=Shelf(10**9))
+    rounded = fit(action, store=store, activation_type="8bit")
+    assert not np.array_equal(rounded.out_of_fold_logits, plain.out_of_fold_logits)
+    bound = 0.1 * float(plain.out_of_fold_logits.std())
+    np.testing.assert_allclose(rounded.out_of_fold_logits, plain.out_of_fold_logits, atol=bound)

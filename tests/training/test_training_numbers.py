@@ -11,9 +11,10 @@ import torch
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
-from frostline.training.keyed import epoch_order, epoch_views, keyed_number
+from frostline.stats.class_weights import class_weights
+from frostline.training.epochs import epoch_order, epoch_views
 from frostline.training.loaders import batch_bounds, look_bounds
-from frostline.training.losses import class_weights, mean_nll, training_loss
+from frostline.training.losses import mean_nll, training_loss
 from frostline.training.schedule import rate_factor, set_rates, warmup_steps
 
 
@@ -99,11 +100,6 @@ def test_views_are_seen_equally_often() -> None:
     assert np.array_equal(np.sort(seen, axis=0), np.repeat(np.arange(5)[:, None], 40, axis=1))
     # and one epoch does not show the same view of everything
     assert len(set(seen[0])) == 5
-
-
-def test_keys_do_not_run_together() -> None:
-    assert keyed_number("a", 12, 3) != keyed_number("a", 1, 23)
-    assert 0 <= keyed_number("x") < 2**63
 
 
 def test_a_tiny_last_batch_is_left_out_unless_it_is_the_only_one() -> None:

@@ -67,12 +67,12 @@ def test_the_anchor_keeps_layers_near_their_start(fit: Fit, digits_store: Featur
 def test_interpolation_never_ends_worse_than_training(fit: Fit) -> None:
     plain = fit(with_recipe(learning_rate=0.03))
     mixed = fit(with_recipe(learning_rate=0.03, interpolate=True))
-    assert plain.honest_logits.shape == mixed.honest_logits.shape
+    assert plain.out_of_fold_logits.shape == mixed.out_of_fold_logits.shape
     said = [note for note in mixed.notes if note.startswith("The model lies")]
     if not said:
-        np.testing.assert_array_equal(plain.honest_logits, mixed.honest_logits)
+        np.testing.assert_array_equal(plain.out_of_fold_logits, mixed.out_of_fold_logits)
     else:
-        assert not np.array_equal(plain.honest_logits, mixed.honest_logits)
+        assert not np.array_equal(plain.out_of_fold_logits, mixed.out_of_fold_logits)
 
 
 @pytest.mark.parametrize("options", [{"anchor": 0.5}, {"interpolate": True}])
@@ -81,6 +81,6 @@ def test_a_finished_training_is_read_back_as_it_was(
 ) -> None:
     whole = fit(with_recipe(**options), checkpoint_dir=tmp_path)
     again = fit(with_recipe(**options), checkpoint_dir=tmp_path)
-    np.testing.assert_array_equal(whole.honest_logits, again.honest_logits)
+    np.testing.assert_array_equal(whole.out_of_fold_logits, again.out_of_fold_logits)
     for name, tensor in whole.module.state_dict().items():
         assert torch.equal(tensor, again.module.state_dict()[name]), name

@@ -12,16 +12,15 @@ import timm
 import torch
 
 from frostline.backbones.network import Network
+from frostline.compute.engines.torch_runtime import Compute
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
-from frostline.core.progress import NullProgress
-from frostline.core.settings import make_settings, resolve
+from frostline.core.runtime import Runtime
 from frostline.training.assembly import Above, assemble
 from frostline.training.head_start import settle_new_norms
 from frostline.training.loaders import ActivationBatches, Batching
 from frostline.training.parts import make_parts
 from frostline.training.result import Trained
-from frostline.training.torch_state import Compute
 
 Fit = Callable[..., Trained]
 
@@ -66,7 +65,7 @@ def test_a_new_norm_layer_starts_with_the_statistics_of_the_images(
     action = SuffixTraining(keep_to="blocks.3", freeze_to="blocks.2", new_block=True, recipe=RECIPE)
     assembly = assemble(action, digits_store.network, n_classes=3, seed=0, compute=compute)
     stored = digits_store.materialise(
-        "blocks.2", parts.train, views=1, level="none", flip=False, seed=0
+        "blocks.2", parts.train, Runtime(), views=1, level="none", flip=False, seed=0
     )
     batching = Batching(parts, size=16, drop_below=0, seed=0, compute=compute)
     batches = ActivationBatches(batching, stored, stored)
@@ -91,13 +90,10 @@ def test_stochastic_depth_is_repeated_after_a_resume(
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(1)
     net = timm.create_model("test_resnet", pretrained=False, drop_path_rate=0.5)
-    settings = make_settings(device="cpu", threads=1, workers=0)
     store = run_passes(
         Network.load(net.eval(), preprocessing=digits_store.network.preprocessing),
         digits_store.catalog,
-        settings=settings,
-        resolved=resolve(settings, cuda=False),
-        progress=NullProgress(),
+        Runtime(),
     )
     action = FullTraining(recipe=RECIPE)
     whole = fit(action, store=store)

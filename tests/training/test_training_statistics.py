@@ -13,6 +13,7 @@ from frostline.backbones.batchnorm_statistics import with_statistics_of
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import FullTraining, Recipe, TapsHead
 from frostline.core.errors import PlanError
+from frostline.core.runtime import Runtime
 from frostline.training.assembly import forget
 from frostline.training.result import Trained
 
@@ -69,18 +70,18 @@ def test_a_head_on_adapted_taps_is_what_its_module_computes(
     with torch.no_grad():
         found = trained.module(images).numpy()
         other = plain.module(images).numpy()
-    adapted = digits_store.adapted(rows)
+    adapted = digits_store.adapted(rows, Runtime())
     head = trained.module.get_submodule("head")
     with torch.no_grad():
         expected = head(torch.from_numpy(adapted.tap(taps, rows))).numpy()
     np.testing.assert_allclose(found, expected, atol=2e-3)
     assert np.abs(found - other).max() > 0.01, "statistics made no difference"
     assert trained.frozen_verified
-    assert (trained.honest_logits.argmax(axis=1) == digits_store.catalog.labels).mean() > 0.8
+    assert (trained.out_of_fold_logits.argmax(axis=1) == digits_store.catalog.labels).mean() > 0.8
 
 
 def test_taps_of_other_rows_cannot_be_taken_for_known(digits_store: FeatureStore) -> None:
-    adapted = digits_store.adapted(np.arange(30))
+    adapted = digits_store.adapted(np.arange(30), Runtime())
     taps = list(digits_store.network.taps)
     assert np.isfinite(adapted.tap(taps, np.arange(30))).all()
     assert np.isnan(adapted.tap(taps, np.arange(30, 60))).all()

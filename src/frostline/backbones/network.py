@@ -21,7 +21,8 @@ from frostline.backbones.graph.measuring import Step, find_sizes, measure
 from frostline.backbones.graph.merging import merge
 from frostline.backbones.graph.subgraphs import Part, cut_out, matching_node
 from frostline.backbones.graph.tracing import ExampleError, Traced, first_difference, trace
-from frostline.backbones.load.dispatch import Source, at_size, load_source
+from frostline.backbones.load.dispatch import load_source
+from frostline.backbones.load.found import LoadedNetwork, at_size
 from frostline.backbones.load.image_sizes import unsuited
 from frostline.backbones.taps import TapsBody
 from frostline.core.errors import BackboneError, CutError, did_you_mean
@@ -57,7 +58,7 @@ class Network:
         What a person should know about how the network was read.
     """
 
-    def __init__(self, name: str, source: Source) -> None:
+    def __init__(self, name: str, source: LoadedNetwork) -> None:
         self.name = name
         self.module = source.net
         self.preprocessing: Preprocessing = source.preprocessing

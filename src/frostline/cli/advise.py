@@ -15,6 +15,7 @@ from frostline.cli.plots import BLOCKS, Letters, axis, bar, dot, letters
 from frostline.cli.show import show_left_out, understood
 from frostline.core.files import write_text
 from frostline.core.plan import CandidateResult, EvidenceSummary, Plan, ShiftEvidence
+from frostline.core.reasons import Fate
 from frostline.fitting.pipeline import Advice
 
 _WIDTH, _SCORE = 28, 16
@@ -102,7 +103,7 @@ def _candidates(candidates: list[CandidateResult], kind: Letters) -> Table:
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("verdict", overflow="fold", ratio=2)
     for one in candidates:
-        style = "bold" if one.stopped == "chosen" else ""
+        style = "bold" if one.fate is Fate.CHOSEN else ""
         score = plot = ""
         if one.score is not None:
             score = f"{one.score:.1%}"

@@ -20,7 +20,6 @@ _WORDS = {
     "images": "features of images",
     "engines": "exported networks",
     "fits": "fits, exports, pictures",
-    "choices": "measured engines",
 }
 
 

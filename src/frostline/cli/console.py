@@ -26,6 +26,7 @@ from rich.text import Text
 
 from frostline.cli.shortages import clear_shortages
 from frostline.cli.streams import Written
+from frostline.core.cancel import CancelToken
 from frostline.core.errors import FrostlineError, InputError
 from frostline.core.progress import Task
 from frostline.data.naming import visible
@@ -37,23 +38,6 @@ err = Written(stderr=True, highlight=False)
 
 #: what asks a command to end: Ctrl-C, and whoever stops processes in an orderly way
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-#: set by a signal: the exception itself is lost when it strikes inside a callback of a library
-_interrupted = threading.Event()
-
-
-class _Stopped(KeyboardInterrupt):
-    """A signal that asks to end; ``number`` is which."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    del frame
-    _interrupted.set()
-    raise _Stopped(number)
 
 
 class _Rate(ProgressColumn):
@@ -67,8 +51,6 @@ class _Bar:
         self._bars, self._task = bars, task
 
     def advance(self, n: int = 1) -> None:
-        if _interrupted.is_set() and threading.current_thread() is threading.main_thread():
-            raise KeyboardInterrupt
         self._bars.advance(self._task, n)  # type: ignore[arg-type]
 
 
@@ -134,18 +116,28 @@ def _be_somewhere() -> None:
 
 
 @contextmanager
-def polite_exits() -> Iterator[None]:
-    """Turn errors raised on purpose, lack of room and signals into messages and exit codes."""
+def polite_exits() -> Iterator[CancelToken]:
+    """Turn errors raised on purpose, lack of room and signals into messages and exit codes.
+
+    Yields what long work must ask: the exception of a signal is lost when it strikes inside a
+    callback of a library, the token is not.
+    """
+    cancel = CancelToken()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del frame
+        cancel.cancel(number)
+        cancel.check()
+
     # Pillow warns about metadata that changes no pixel
     warnings.filterwarnings("ignore", module="PIL")
     _write_any_name()
-    _interrupted.clear()
     main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, _interrupt) for number in _SIGNALS} if main else {}
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS} if main else {}
     try:
         with clear_shortages():
             _be_somewhere()
-            yield
+            yield cancel
     except FrostlineError as error:
         say_error(error)
         sys.exit(error.exit_code)
@@ -155,7 +147,7 @@ def polite_exits() -> Iterator[None]:
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
         err.print("\nInterrupted. What was done is kept; the same command goes on from there.")
-        sys.exit(128 + getattr(stopped, "number", signal.SIGINT))
+        sys.exit(128 + (getattr(stopped, "signal", None) or signal.SIGINT))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err
+from frostline.core.cancel import CancelToken
 from frostline.core.errors import InputError
 from frostline.core.files import write_text
 
@@ -45,7 +46,7 @@ def write_table(folder: Path) -> Path:
     return table
 
 
-def run_demo(output: Path, *, effort: str, seed: int, started: float) -> None:
+def run_demo(output: Path, *, effort: str, seed: int, cancel: CancelToken, started: float) -> None:
     """Fit the solar cells and print the result."""
     from frostline.cli.show import show_result
     from frostline.fitting.pipeline import fit
@@ -59,6 +60,7 @@ def run_demo(output: Path, *, effort: str, seed: int, started: float) -> None:
         run,
         overwrite=True,
         progress=TerminalProgress(),
+        cancel=cancel,
         started=started,
         effort=effort,
         seed=seed,

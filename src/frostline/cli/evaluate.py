@@ -10,14 +10,19 @@ from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err, out
 from frostline.cli.streams import write_json
+from frostline.core.cancel import CancelToken
 from frostline.data.naming import visible
-from frostline.model.evaluate import Acquainted, Evaluation, evaluate
+from frostline.fitting.evaluate import Acquainted, Evaluation, evaluate
 from frostline.run.run_folder import MANIFEST
 
 
-def show_evaluation(run: Path, source: Path, *, as_json: bool, max_pixels: int) -> None:
+def show_evaluation(
+    run: Path, source: Path, *, as_json: bool, max_pixels: int, cancel: CancelToken
+) -> None:
     """Print accuracy with its interval, and every class."""
-    result = evaluate(run, source, max_pixels=max_pixels, progress=TerminalProgress())
+    result = evaluate(
+        run, source, max_pixels=max_pixels, progress=TerminalProgress(), cancel=cancel
+    )
     found = result.scores.to_json(result.classes)
     err.print(Text(f"Images: {result.understood.read}"))
     if rest := result.understood.rest:

@@ -87,7 +87,7 @@ def fit(
         for k, v in locals().items()
         if k not in ("source", "output", "plan", "overwrite", "log_to")
     }
-    with polite_exits():
+    with polite_exits() as cancel:
         from frostline.cli.track import check_trackers, track
 
         check_trackers(log_to)
@@ -100,6 +100,7 @@ def fit(
             plan=plan,
             overwrite=overwrite,
             progress=TerminalProgress(),
+            cancel=cancel,
             started=_STARTED,
             **opt.settings_of(values),
         )
@@ -135,12 +136,16 @@ def advise(
 ) -> None:
     """Measure the images and say what fit would do, and why, without training."""
     values = {k: v for k, v in locals().items() if k not in ("source", "save")}
-    with polite_exits():
+    with polite_exits() as cancel:
         from frostline.cli.advise import show_advice
         from frostline.fitting.pipeline import advise as run_advise
 
         advice = run_advise(
-            source, progress=TerminalProgress(), started=_STARTED, **opt.settings_of(values)
+            source,
+            progress=TerminalProgress(),
+            cancel=cancel,
+            started=_STARTED,
+            **opt.settings_of(values),
         )
         show_advice(advice, source=source, save=save)
 
@@ -169,10 +174,10 @@ def evaluate(
     max_pixels: opt.MaxPixels = 100_000_000,
 ) -> None:
     """Score a fitted model on other labelled images."""
-    with polite_exits():
+    with polite_exits() as cancel:
         from frostline.cli.evaluate import show_evaluation
 
-        show_evaluation(run, source, as_json=as_json, max_pixels=max_pixels)
+        show_evaluation(run, source, as_json=as_json, max_pixels=max_pixels, cancel=cancel)
 
 
 @app.command()
@@ -386,10 +391,10 @@ def demo(
     seed: opt.Seed = 0,
 ) -> None:
     """Fit 2,624 images of solar cells, from sound to broken (needs frostline\\[demo])."""
-    with polite_exits():
+    with polite_exits() as cancel:
         from frostline.cli.demo import run_demo
 
-        run_demo(output, effort=str(effort), seed=seed, started=_STARTED)
+        run_demo(output, effort=str(effort), seed=seed, cancel=cancel, started=_STARTED)
 
 
 def run() -> None:

@@ -13,8 +13,8 @@ from frostline.cli.depth import layer_strip, spark_rows
 from frostline.cli.plots import BLOCKS, Letters, dot, letters
 from frostline.data.understood import Understood
 from frostline.fitting.publish import RunResult
-from frostline.report.why import headline, three_sentences
 from frostline.wording.numbers import plural
+from frostline.wording.why import headline, three_sentences
 
 #: letters between 0 and 100 %
 _GAUGE = 50

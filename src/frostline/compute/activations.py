@@ -20,7 +20,7 @@ from frostline.compute.pictures import Pictures
 from frostline.core.errors import StoreError
 from frostline.core.files import sweep, temporary_path
 from frostline.core.preprocessing import FloatArray, UInt8Array
-from frostline.core.progress import Progress
+from frostline.core.runtime import Runtime
 from frostline.data.decoding.views import Level, training_view
 
 #: half precision holds up to 65504; beyond this we keep single precision
@@ -195,7 +195,7 @@ def fill(
     plan: ViewPlan,
     *,
     label: str,
-    progress: Progress,
+    runtime: Runtime,
 ) -> None:
     """Run the missing views through ``engine`` and store the results.
 
@@ -211,7 +211,7 @@ def fill(
     plan : ViewPlan
     label : str
         Of the progress bar.
-    progress : Progress
+    runtime : Runtime
 
     Raises
     ------
@@ -224,10 +224,11 @@ def fill(
         row, view = item
         return item, _view(pictures, digests[row], view, plan)
 
-    with progress.task(label, len(missing)) as bar:
+    with runtime.progress.task(label, len(missing)) as bar:
         for (row, view), result in through(engine, pictures.map(missing, view_of)):
             slots.write(row, view, result)
             bar.advance()
+            runtime.cancel.check()
 
 
 class Shelf:

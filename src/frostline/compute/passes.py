@@ -12,18 +12,16 @@ import torch
 from frostline.backbones.batchnorm_statistics import with_statistics_of
 from frostline.backbones.network import Network
 from frostline.compute.activations import Activations, Shelf, Slots, ViewPlan, fill
-from frostline.compute.cache.fact import ENGINES, IMAGES, NETWORKS, Fact, digest_of
-from frostline.compute.cache.locations import images_folder
-from frostline.compute.cache.store import Field, ImageStore, keep
+from frostline.compute.cache.locations import arrays_folder, key_of
+from frostline.compute.cache.store import Field, ImageStore
 from frostline.compute.engines.base import Engine, PassTimes, prefix_part, through
 from frostline.compute.engines.choose import CHECK_IMAGES, open_engine
 from frostline.compute.engines.torch_engine import TorchEngine
 from frostline.compute.moments import BatchNormMoments, MomentsBody, chosen_rows, moments_part
-from frostline.compute.pictures import PREPARED_BYTES, Pictures, stacked
-from frostline.compute.taps_pass import TapsPass, open_taps
+from frostline.compute.pictures import Pictures, stacked
+from frostline.compute.taps_pass import TapsPass, keep, open_taps
 from frostline.core.preprocessing import FloatArray, UInt8Array
-from frostline.core.progress import Progress
-from frostline.core.settings import ResolvedSettings, Settings
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.views import Level
 from frostline.data.unseen import PictureFacts
@@ -41,9 +39,6 @@ ACTIVATION_BYTES = 16 * 10**9
 #: views that room is made for: the clean one and four augmented ones
 MOST_STORED_VIEWS = 5
 _STORED = "stored"
-
-#: what reaches every BatchNorm, computed by PyTorch alone
-MOMENTS = Fact(name="moments", version=1, libraries=(*IMAGES, *NETWORKS, *ENGINES))
 
 
 @dataclass
@@ -66,8 +61,6 @@ class FeatureStore:
         Size, pages and blankness of every image.
     pictures : Pictures
         The decoded images, on demand.
-    resolved : ResolvedSettings
-    progress : Progress
     engine, engine_reason : str
         What computed the taps, and why; ``"stored"`` when nothing had to be computed.
     computed : int
@@ -75,8 +68,7 @@ class FeatureStore:
     times : PassTimes
         Where the seconds of the pass went.
     key : str
-        Stands for weights, preprocessing, taps and precision: equal keys mean equal taps and, with
-        the same ``way``, equal moments.
+        Stands for weights, preprocessing, taps and precision: equal keys mean equal taps.
     """
 
     network: Network
@@ -87,8 +79,6 @@ class FeatureStore:
     thumbnails: UInt8Array
     facts: PictureFacts
     pictures: Pictures
-    resolved: ResolvedSettings
-    progress: Progress
     engine: str
     engine_reason: str
     computed: int
@@ -107,12 +97,6 @@ class FeatureStore:
             return self.known
         return np.asarray(self.table(list(self.slices), np.arange(len(self.places))))
 
-    @property
-    def way(self) -> str:
-        """What the last digits of PyTorch's results turn on, besides the images."""
-        threads = f"{self.resolved.threads} threads"
-        return threads if self.resolved.device == "cpu" else self.resolved.device
-
     def table(self, names: Sequence[str], rows: IntArray) -> Selection:
         """Return the columns of some taps, in the order of ``names``, without copying them."""
         places = self.places[np.asarray(rows, dtype=np.int64)]
@@ -127,16 +111,18 @@ class FeatureStore:
         digests = [self.catalog.digests[row] for row in rows]
         return stacked(self.pictures.pixels(digests), len(digests), self.network.preprocessing.size)
 
-    def features_of(self, images: UInt8Array) -> FloatArray:
+    def features_of(self, images: UInt8Array, runtime: Runtime) -> FloatArray:
         """Return the taps (n, D) of prepared images (n, size, size, 3) that are in no store."""
         if len(images) == 0:
             return np.zeros((0, self.known.shape[1]), dtype=np.float32)
         if self._opened is None:
-            self._opened, _ = open_taps(self.network, images[:CHECK_IMAGES], self.resolved)
+            self._opened, _ = open_taps(self.network, images[:CHECK_IMAGES], runtime)
         results = through(self._opened, ((None, image) for image in images))
         return np.stack([result for _, result in results])
 
-    def moments(self, rows: IntArray, limit: int = MOMENT_IMAGES) -> BatchNormMoments:
+    def moments(
+        self, rows: IntArray, runtime: Runtime, limit: int = MOMENT_IMAGES
+    ) -> BatchNormMoments:
         """Return what reaches every BatchNorm for at most ``limit`` of ``rows``.
 
         The rows are chosen by content and computed with the unfolded network in PyTorch; folding
@@ -146,12 +132,12 @@ class FeatureStore:
         key = tuple(chosen.tolist())
         if key not in self._moments:
             body = MomentsBody(self.network)
-            values = self._moment_values(body, chosen) if body.names else np.zeros((0, 0))
+            values = self._moment_values(body, chosen, runtime) if body.names else np.zeros((0, 0))
             layers = body.layers(values.astype(np.float32)) if body.names else []
             self._moments[key] = BatchNormMoments(layers, chosen)
         return self._moments[key]
 
-    def adapted(self, rows: IntArray) -> FeatureStore:
+    def adapted(self, rows: IntArray, runtime: Runtime) -> FeatureStore:
         """Return the store of a copy of the network that carries the statistics of ``rows``.
 
         Its taps belong to ``rows`` alone; those of all other rows are NaN. At most
@@ -162,9 +148,9 @@ class FeatureStore:
         if key not in self._adapted:
             chosen = chosen_rows(self.catalog.digests, rows, STATISTICS_IMAGES)
             network = with_statistics_of(self.network, self._batches(chosen))
-            one_pass = TapsPass(network, self.pictures, self.resolved, self.progress)
+            one_pass = TapsPass(network, self.pictures, precision=runtime.precision)
             digests = [self.catalog.digests[row] for row in rows]
-            found = one_pass.run(list(dict.fromkeys(digests)), max_pixels=self.pictures.max_pixels)
+            found = one_pass.run(list(dict.fromkeys(digests)), runtime)
             places = np.full(len(self.catalog), -1, dtype=np.int64)
             places[rows] = [one_pass.place[digest] for digest in digests]
             # one at a time: each holds as much as the store itself
@@ -194,6 +180,7 @@ class FeatureStore:
         self,
         cut: str,
         rows: IntArray,
+        runtime: Runtime,
         *,
         views: int,
         level: Level,
@@ -210,91 +197,94 @@ class FeatureStore:
         plan = ViewPlan(level, flip, seed)
         slots = self._shelf.find(name, plan, views)
         if slots is None or slots.done.shape[1] < views:
-            slots = self._new_slots(name, plan, views)
+            slots = self._new_slots(name, plan, views, runtime)
         missing = slots.missing(rows, views)
         if missing and not self._shelf.make_room(len(missing) * slots.bytes_per_view, slots):
             # what was stored for other rows at this cut takes the room of these
             self._shelf.forget(slots)
-            slots = self._new_slots(name, plan, views)
+            slots = self._new_slots(name, plan, views, runtime)
             missing = slots.missing(rows, views)
             self._shelf.make_room(len(missing) * slots.bytes_per_view, slots)
         if missing:
             fill(
                 slots,
                 missing,
-                self._prefix_engine(name, rows),
+                self._prefix_engine(name, rows, runtime),
                 self.pictures,
                 self.catalog.digests,
                 plan,
                 label=f"frozen layers up to {name}",
-                progress=self.progress,
+                runtime=runtime,
             )
             # values that needed single precision took twice the room
             self._shelf.make_room(0, slots)
         return slots.read(rows, views)
 
-    def _new_slots(self, cut: str, plan: ViewPlan, views: int) -> Slots:
+    def _new_slots(self, cut: str, plan: ViewPlan, views: int, runtime: Runtime) -> Slots:
         shape = self.network.cut(cut).shape
         slots = Slots(
             len(self.catalog),
             max(views, MOST_STORED_VIEWS),
             shape,
-            eight_bit=self.resolved.activations == "8bit",
+            eight_bit=runtime.activation_type == "8bit",
         )
         self._shelf.add(cut, plan, slots)
         return slots
 
-    def _prefix_engine(self, cut: str, rows: IntArray) -> Engine:
+    def _prefix_engine(self, cut: str, rows: IntArray, runtime: Runtime) -> Engine:
         """Open the engine of a prefix, or take the one that ran last."""
         if self._prefix is None or self._prefix[0] != cut:
             engine, _ = open_engine(
                 prefix_part(self.network, cut),
                 check=self.pixels(rows[:CHECK_IMAGES]),
-                threads=self.resolved.threads,
-                device=self.resolved.device,
-                precision=self.resolved.precision,
+                threads=runtime.threads,
+                device=runtime.device,
+                precision=runtime.precision,
                 n_images=len(self.catalog),
             )
             self._prefix = (cut, engine)
         return self._prefix[1]
 
-    def _moment_values(self, body: MomentsBody, rows: IntArray) -> FloatArray:
+    def _moment_values(self, body: MomentsBody, rows: IntArray, runtime: Runtime) -> FloatArray:
         """Look moments up by image content, compute and store those that are new."""
         part = moments_part(self.network, body)
         kept = ImageStore(
-            images_folder(MOMENTS.key({"part": part.key, "way": self.way})),
+            arrays_folder(key_of(part.key, runtime.numerics_id)),
             {"moments": Field("float32", (body.width,))},
-            progress=self.progress,
         )
         digests = [self.catalog.digests[row] for row in rows]
-        arrays, found = kept.get(digests)
+        arrays, found = kept.get(digests, runtime.progress)
         missing = [place for place in range(len(digests)) if not found[place]]
         if missing:
             engine = TorchEngine(
-                part, threads=self.resolved.threads, device=self.resolved.device, precision="fp32"
+                part, threads=runtime.threads, device=runtime.device, precision="fp32"
             )
             images = self.pictures.pixels([digests[place] for place in missing])
-            with self.progress.task("measuring the shift", len(missing)) as bar:
+            with runtime.progress.task("measuring the shift", len(missing)) as bar:
                 for place, result in through(engine, zip(missing, images, strict=True)):
                     arrays["moments"][place] = result
                     bar.advance()
+                    runtime.cancel.check()
             names = [digests[place] for place in missing]
-            keep(kept, names, {"moments": arrays["moments"][missing]}, self.progress)
+            keep(kept, names, {"moments": arrays["moments"][missing]}, runtime.progress)
         return np.asarray(arrays["moments"], dtype=np.float32)
 
 
 def run_passes(
-    network: Network,
-    catalog: Catalog,
-    *,
-    settings: Settings,
-    resolved: ResolvedSettings,
-    progress: Progress,
+    network: Network, catalog: Catalog, runtime: Runtime, *, prepared_bytes: int | None = None
 ) -> FeatureStore:
     """Compute the taps of every image that the store does not know yet.
 
     Images of equal content are computed once. What is computed is stored as it comes, so a run
     that is killed loses little. Unreadable images are left out and remembered by name.
+
+    Parameters
+    ----------
+    network : Network
+    catalog : Catalog
+    runtime : Runtime
+    prepared_bytes : int or None, default=None
+        What prepared images may take in memory; see :class:`frostline.compute.pictures.Pictures`.
 
     Raises
     ------
@@ -304,13 +294,12 @@ def run_passes(
     pictures = Pictures(
         catalog,
         network.preprocessing,
-        max_pixels=settings.max_pixels,
-        workers=resolved.workers,
-        # without training only few images are looked at again
-        prepared_bytes=None if settings.may_train else PREPARED_BYTES // 4,
+        max_pixels=runtime.max_pixels,
+        workers=runtime.workers,
+        prepared_bytes=prepared_bytes,
     )
-    one_pass = TapsPass(network, pictures, resolved, progress)
-    arrays = one_pass.run(list(dict.fromkeys(catalog.digests)), max_pixels=settings.max_pixels)
+    one_pass = TapsPass(network, pictures, precision=runtime.precision)
+    arrays = one_pass.run(list(dict.fromkeys(catalog.digests)), runtime)
     bad = one_pass.unreadable
     readable = catalog.without(
         {i: bad[digest] for i, digest in enumerate(catalog.digests) if digest in bad}
@@ -331,13 +320,11 @@ def run_passes(
             blank=arrays["blank"][places],
         ),
         pictures=pictures,
-        resolved=resolved,
-        progress=progress,
         engine=_STORED if one_pass.engine is None else one_pass.engine.name,
         engine_reason=one_pass.reason,
         computed=one_pass.computed,
         times=one_pass.times,
-        key=digest_of([one_pass.key, MOMENTS.key({})]),
+        key=one_pass.key,
         _opened=one_pass.engine,
     )
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+import PIL
 
-from frostline.compute.cache.fact import IMAGES, Fact
-from frostline.compute.cache.locations import images_folder
-from frostline.compute.cache.store import Field, ImageStore, keep
+from frostline.compute.cache.locations import arrays_folder, key_of
+from frostline.compute.cache.store import Field, ImageStore
+from frostline.compute.taps_pass import keep
 from frostline.core.errors import UnreadableImageError
-from frostline.core.progress import Progress
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.image_refs import measure_origin
 from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.decoding.value_ranges import N_NUMBERS, SetValues, Values, rules_for
 
-#: the range of an image's values and what its transparency hides
-VALUES = Fact(name="values", version=3, libraries=IMAGES)
+#: another way of measuring gets another number
+_VERSION = 2
 #: special files that are measured: enough for a range that one image in a hundred may leave
 MOST_MEASURED = 2_000
 
 
-def measure_set(
-    catalog: Catalog, *, max_pixels: int, workers: int, progress: Progress
-) -> SetValues:
+def measure_set(catalog: Catalog, runtime: Runtime) -> SetValues:
     """Measure the files of a catalog that may hold deep values or transparency.
 
     Plain files cost nothing. A given test part is not looked at. Files that cannot be read are
@@ -31,11 +30,7 @@ def measure_set(
     Parameters
     ----------
     catalog : Catalog
-    max_pixels : int
-        Larger images are left out.
-    workers : int
-        Threads that decode.
-    progress : Progress
+    runtime : Runtime
     """
     rows = {
         digest: row
@@ -46,28 +41,28 @@ def measure_set(
         return rules_for([])
     # by content, so that the order of a folder changes nothing
     chosen = sorted(rows)[:MOST_MEASURED]
-    store = ImageStore(
-        images_folder(VALUES.key({})), {"values": Field("float64", (N_NUMBERS,))}, progress=progress
-    )
-    arrays, found = store.get(chosen)
+    key = key_of("values", str(_VERSION), PIL.__version__)
+    store = ImageStore(arrays_folder(key), {"values": Field("float64", (N_NUMBERS,))})
+    arrays, found = store.get(chosen, runtime.progress)
     values = arrays["values"]
     missing = [i for i, there in enumerate(found) if not there]
     if missing:
 
         def load(i: int) -> Values:
             row = rows[chosen[i]]
-            return measure_origin(row.origin, name=row.name, max_pixels=max_pixels)
+            return measure_origin(row.origin, name=row.name, max_pixels=runtime.max_pixels)
 
         fresh = []
-        with progress.task("measuring values", len(missing)) as bar:
+        with runtime.progress.task("measuring values", len(missing)) as bar:
             for i, result in zip(
-                missing, read_in_order(missing, load, workers=workers), strict=True
+                missing, read_in_order(missing, load, workers=runtime.workers), strict=True
             ):
                 if not isinstance(result, UnreadableImageError):
                     values[i] = result.to_row()
                     found[i] = True
                     fresh.append(i)
                 bar.advance()
-        keep(store, [chosen[i] for i in fresh], {"values": values[fresh]}, progress)
+                runtime.cancel.check()
+        keep(store, [chosen[i] for i in fresh], {"values": values[fresh]}, runtime.progress)
     read = [Values.from_row(values[i]) for i in np.flatnonzero(found)]
     return rules_for(read, candidates=len(rows))

@@ -7,27 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from frostline.backbones.network import Network
-from frostline.compute.cache.array_file import Arrays
-from frostline.compute.cache.eviction import Watch
-from frostline.compute.cache.fact import ENGINES, IMAGES, NETWORKS, Fact
-from frostline.compute.cache.locations import images_folder
-from frostline.compute.cache.store import SHARD_ROWS, Field, ImageStore, keep
+from frostline.compute.cache.eviction import Watch, keep_within_limit
+from frostline.compute.cache.locations import arrays_folder
+from frostline.compute.cache.store import SHARD_ROWS, Arrays, Field, ImageStore
 from frostline.compute.engines.base import Engine, PassTimes, part_key, taps_part, through
 from frostline.compute.engines.choose import CHECK_IMAGES, open_engine
 from frostline.compute.pictures import Pictures, Prepared
-from frostline.core.errors import UnreadableImageError
+from frostline.core.errors import StoreError, UnreadableImageError
 from frostline.core.preprocessing import FloatArray, UInt8Array
 from frostline.core.progress import Progress
-from frostline.core.settings import ResolvedSettings
+from frostline.core.runtime import Precision, Runtime
 
 _THUMBNAIL = (32, 32, 3)
-
-#: pooled activations, and what was seen of an image while it was decoded
-TAPS = Fact(
-    name="taps",
-    version=1,
-    libraries=(*IMAGES, *NETWORKS, *ENGINES),
-)
 
 
 class TapsPass:
@@ -50,11 +41,8 @@ class TapsPass:
         Stands for weights, preprocessing, taps and precision.
     """
 
-    def __init__(
-        self, network: Network, pictures: Pictures, resolved: ResolvedSettings, progress: Progress
-    ) -> None:
+    def __init__(self, network: Network, pictures: Pictures, *, precision: Precision) -> None:
         self._network, self._pictures = network, pictures
-        self._resolved, self._progress = resolved, progress
         body = network.body(network.taps)
         self.slices = dict(body.slices)
         self.unreadable: dict[str, str] = {}
@@ -63,10 +51,9 @@ class TapsPass:
         self.reason = "every image was found in the store"
         self.computed = 0
         self.times = PassTimes()
-        part = part_key(network, "taps", network.taps)
-        self.key = TAPS.key({"part": part, "precision": resolved.precision})
+        self.key = part_key(network, "taps, sizes and pages", [*network.taps, precision])
         self._store = ImageStore(
-            images_folder(self.key),
+            arrays_folder(self.key),
             {
                 "taps": Field("float32", (body.width,)),
                 "thumbnail": Field("uint8", _THUMBNAIL),
@@ -74,23 +61,22 @@ class TapsPass:
                 "pages": Field("int64"),
                 "blank": Field("int64"),
             },
-            progress=progress,
         )
 
-    def run(self, digests: list[str], *, max_pixels: int) -> Arrays:
+    def run(self, digests: list[str], runtime: Runtime) -> Arrays:
         """Return arrays with one row for each digest; ``place`` says which."""
         self.place = {digest: i for i, digest in enumerate(digests)}
-        arrays, found = self._store.get(digests)
+        arrays, found = self._store.get(digests, runtime.progress)
         # a limit that was lowered since counts for stored images, too
-        found &= arrays["size"].prod(axis=1) <= max_pixels
+        found &= arrays["size"].prod(axis=1) <= runtime.max_pixels
         missing = [digest for digest in digests if not found[self.place[digest]]]
         if not missing:
             return arrays
         fresh: list[str] = []
         watch = Watch()
         try:
-            with self._progress.task("looking at images", len(missing)) as bar:
-                for image, taps in self._computed(missing):
+            with runtime.progress.task("looking at images", len(missing)) as bar:
+                for image, taps in self._computed(missing, runtime):
                     row = self.place[image.digest]
                     arrays["taps"][row] = taps
                     arrays["thumbnail"][row] = image.thumbnail
@@ -100,26 +86,31 @@ class TapsPass:
                     fresh.append(image.digest)
                     bar.advance()
                     if len(fresh) >= SHARD_ROWS:
-                        self._keep(fresh, arrays, watch)
+                        self._keep(fresh, arrays, runtime.progress, watch)
                         fresh = []
+                    runtime.cancel.check()
         finally:
             # also when interrupted: what was done is kept
-            self._keep(fresh, arrays, None)
+            self._keep(fresh, arrays, runtime.progress, None)
         return arrays
 
-    def _keep(self, digests: list[str], arrays: Arrays, watch: Watch | None) -> None:
+    def _keep(
+        self, digests: list[str], arrays: Arrays, progress: Progress, watch: Watch | None
+    ) -> None:
         rows = [self.place[digest] for digest in digests]
         fresh = {name: values[rows] for name, values in arrays.items()}
-        keep(self._store, digests, fresh, self._progress, watch)
+        keep(self._store, digests, fresh, progress, watch)
         self.computed += len(digests)
 
-    def _computed(self, digests: list[str]) -> Iterator[tuple[Prepared, FloatArray]]:
+    def _computed(
+        self, digests: list[str], runtime: Runtime
+    ) -> Iterator[tuple[Prepared, FloatArray]]:
         readable = self._readable(digests)
         first = [image for _, image in zip(range(CHECK_IMAGES), readable, strict=False)]
         if not first:
             return
         check = np.stack([image.pixels for image in first])
-        self.engine, self.reason = open_taps(self._network, check, self._resolved, len(self.place))
+        self.engine, self.reason = open_taps(self._network, check, runtime, len(self.place))
 
         def everything() -> Iterator[tuple[Prepared, UInt8Array]]:
             for image in first:
@@ -137,15 +128,37 @@ class TapsPass:
                 yield result
 
 
+def keep(
+    store: ImageStore,
+    digests: list[str],
+    arrays: Arrays,
+    progress: Progress,
+    watch: Watch | None = None,
+) -> None:
+    """Write to the store; a disk that is full or read-only costs time later, not this run.
+
+    With a ``watch`` more is to come: the store is put in order when the last is written.
+    """
+    try:
+        store.add(digests, arrays)
+        if watch is not None:
+            watch.wrote(sum(values.nbytes for values in arrays.values()))
+            return
+        store.compact(progress)
+        keep_within_limit()
+    except StoreError as error:
+        progress.note(f"What was computed could not be kept for later runs: {error}")
+
+
 def open_taps(
-    network: Network, check: UInt8Array, resolved: ResolvedSettings, n_images: int | None = None
+    network: Network, check: UInt8Array, runtime: Runtime, n_images: int | None = None
 ) -> tuple[Engine, str]:
     """Open the engine that gives a network's taps, and say why it was taken."""
     return open_engine(
         taps_part(network, network.taps),
         check=check,
-        threads=resolved.threads,
-        device=resolved.device,
-        precision=resolved.precision,
+        threads=runtime.threads,
+        device=runtime.device,
+        precision=runtime.precision,
         n_images=n_images,
     )

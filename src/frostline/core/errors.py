@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import StrEnum
 
 
 class FrostlineError(Exception):
@@ -61,17 +62,29 @@ class RunFolderError(FrostlineError, ValueError):
     """A run folder that is finished, foreign, unwritable or not a run folder."""
 
 
-class UnreadableImageError(FrostlineError, ValueError):
-    """One image that cannot be decoded; ``reason`` is short and free of paths."""
+class ImageFault(StrEnum):
+    """What is wrong with an image file, for programs."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    TOO_MANY_PIXELS = "too_many_pixels"
+    EMPTY = "empty"
+    NOT_AN_IMAGE = "not_an_image"
+    TRUNCATED = "truncated"
+    TOO_LARGE = "too_large"
+    DAMAGED = "damaged"
+
+
+class UnreadableImageError(FrostlineError, ValueError):
+    """One image that cannot be decoded; ``reason`` is short, free of paths, and for people."""
+
+    def __init__(self, path: str, reason: str, fault: ImageFault = ImageFault.DAMAGED) -> None:
         super().__init__(f"{path}: {reason}.")
         self.path = path
         self.reason = reason
+        self.fault = fault
 
-    def __reduce__(self) -> tuple[type[UnreadableImageError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[UnreadableImageError], tuple[str, str, ImageFault]]:
         # other processes hand it back
-        return type(self), (self.path, self.reason)
+        return type(self), (self.path, self.reason, self.fault)
 
 
 class TooLargeImageError(UnreadableImageError):
@@ -108,3 +121,15 @@ def did_you_mean(name: str, known: Iterable[str], *, limit: int = 3) -> str:
     if not close:
         return ""
     return "Did you mean " + " or ".join(repr(c) for c in close) + "?"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what a library says, without its full stop."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).rstrip(".")
+
+
+def last_line(error: BaseException) -> str:
+    """Return the last line of what a library says, without its full stop."""
+    lines = str(error).strip().splitlines()
+    return (lines[-1] if lines else type(error).__name__).strip().rstrip(".")

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from frostline.core.errors import EngineError, first_line
 
 #: read by libraries when they are imported, here and in child processes; who set one keeps it
 _SILENT = {
@@ -59,3 +63,43 @@ def failures() -> tuple[type[Exception], ...]:
     known: list[type[Exception]] = [getattr(state, n) for n in names.split() if hasattr(state, n)]
     # the binding itself adds those of Python: sizes and texts that cannot be
     return (*known, RuntimeError, ValueError, MemoryError)
+
+
+def open_session(model: Path | bytes, *, threads: int, log_level: int = 3) -> Any:
+    """Open a model for the CPU.
+
+    Parameters
+    ----------
+    model : Path or bytes
+        An ONNX file, or its content.
+    threads : int
+        Threads within one operator; operators run one after the other.
+    log_level : int, default=3
+        What is told on standard error: from 3 errors, from 4 nothing but the end of the process.
+
+    Raises
+    ------
+    EngineError
+        If ONNX Runtime is missing, or cannot run the file.
+    """
+    try:
+        ort = onnxruntime()
+    except ImportError as error:
+        raise EngineError(
+            f"ONNX Runtime cannot be imported: {error}.", hint="Run: pip install onnxruntime"
+        ) from error
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # waiting threads that spin take the cores from whoever decodes the images
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = log_level
+    content = model if isinstance(model, bytes) else str(model)
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except failures() as error:
+        raise EngineError(
+            f"ONNX Runtime {ort.__version__} cannot open the model: {first_line(error)}.",
+            hint="Update onnxruntime, or export the model again.",
+        ) from error

@@ -11,6 +11,7 @@ from frostline.core.actions import Action
 from frostline.core.errors import PlanError
 from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular, stated
 from frostline.core.notebook import card, columns, sentences, strip
+from frostline.core.reasons import Fate, Given, Reason, RunnerUp
 
 _FRESH = "Run 'frostline advise' to get a fresh plan."
 
@@ -127,16 +128,28 @@ class EvidenceSummary(_Data):
     adapted_gain: float = 0.0
     adapted_gain_error: float = 0.0
 
+    def probe(self, tap: str) -> ProbeEvidence:
+        """Return the probe of one tap; that of all taps where an edited plan names none."""
+        adapted = [] if self.adapted is None else [self.adapted]
+        found = (probe for probe in (*self.probes, *adapted) if probe.tap == tap)
+        return next(found, self.all_taps)
+
 
 class CandidateResult(_Data):
-    """One option that was looked at. ``score`` is accuracy on training rows only, in [0, 1]."""
+    """One option that was looked at. ``score`` is accuracy on training rows only, in [0, 1].
+
+    ``fate`` tells how it ended (None in plans of earlier versions), ``behind`` by how much
+    accuracy it fell short where that left it out; ``stopped`` says both in words.
+    """
 
     name: str
     kind: Literal["taps_head", "suffix", "full", "blend"]
     score: float | None
     standard_error: float | None
     seconds: float
-    stopped: str
+    stopped: str = ""
+    fate: Fate | None = None
+    behind: float | None = None
 
     @property
     def trains(self) -> bool:
@@ -162,15 +175,19 @@ class NetworkResult(_Data):
 class Plan(_Data):
     """What will be done, and why. Written as ``plan.json``; may be edited and passed back.
 
-    ``case`` is the textbook case (1-4) that the carried-out plan belongs to, ``prior`` what the
-    textbook alone would have said. ``input_size`` is the side of the images that the network
-    sees, in pixels (None: that of its pretraining), ``networks`` what was compared. ``removed``,
-    ``frozen``, ``trained`` and ``new`` name layers.
+    ``case`` is the textbook case (1-4) that the carried-out plan belongs to, ``prior_case`` the
+    one that the textbook alone would have named. ``input_size`` is the side of the images that the
+    network sees, in pixels (None: that of its pretraining), ``networks`` what was compared.
+    ``removed``, ``frozen``, ``trained`` and ``new`` name layers.
+
+    ``reasons`` settled the choice, the last one above all; ``probe`` names the leave-one-out probe
+    that scored it, None where training did. ``prior`` and ``explanation`` say all this in words,
+    for people alone. Plans of earlier versions have the words only.
     """
 
     version: Literal[1] = 1
     case: Literal[1, 2, 3, 4]
-    prior: str
+    prior: str = ""
     strategy: Literal["auto", "head", "finetune", "cut", "full"]
     chosen: str
     backbone: str
@@ -187,6 +204,15 @@ class Plan(_Data):
     candidates: list[CandidateResult] = []
     explanation: list[str] = []
     estimated_seconds: float = 0.0
+    prior_case: Literal[1, 2, 3, 4] | None = None
+    probe: str | None = None
+    reasons: list[Reason] = []
+    runner_up: RunnerUp | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether the plan was given rather than decided."""
+        return any(isinstance(reason, Given) for reason in self.reasons)
 
     def to_json(self) -> str:
         """Return the plan as indented JSON."""

@@ -1,4 +1,4 @@
-"""Every user-facing setting: declared once, typed, range-checked; "auto" resolved in one place."""
+"""Every user-facing setting: declared once, typed, range-checked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from frostline.core.errors import SettingsError, did_you_mean
-from frostline.core.machine import available_cores
 
 Strategy = Literal["auto", "head", "finetune", "cut", "full"]
 Effort = Literal["fast", "balanced", "best"]
@@ -242,57 +241,3 @@ def _in_one_sentence(error: ValidationError) -> str:
     same = [e["msg"] for e in error.errors() if e["loc"][:1] == first["loc"][:1]]
     detail = "; or ".join(dict.fromkeys(m.removeprefix("Value error, ") for m in same))
     return f"Setting {names[0]!r} cannot be {found!r}: {detail[0].lower()}{detail[1:]}."
-
-
-class ResolvedSettings(BaseModel):
-    """What "auto" became for this machine and this data, and why; written to the run folder."""
-
-    model_config = ConfigDict(frozen=True)
-
-    workers: int
-    threads: int
-    device: Literal["cpu", "cuda"]
-    precision: Literal["fp32", "bf16"]
-    activations: Literal["half", "8bit"] = "half"
-    budget_seconds: float
-    reasons: dict[str, str]
-
-
-def resolve(settings: Settings, *, cuda: bool) -> ResolvedSettings:
-    """Turn every machine-dependent "auto" into a value, in this one place.
-
-    Parameters
-    ----------
-    settings : Settings
-    cuda : bool
-        Whether a CUDA device is usable (found out by the caller, who may import torch).
-    """
-    cores = available_cores()
-    reasons: dict[str, str] = {}
-    if settings.device == "cuda" and not cuda:
-        raise SettingsError(
-            "device='cuda' was asked for, but no usable CUDA device was found.",
-            hint="Use device='auto' or device='cpu'.",
-        )
-    device: Literal["cpu", "cuda"] = "cuda" if cuda and settings.device != "cpu" else "cpu"
-    if settings.device == "auto":
-        reasons["device"] = "a CUDA device was found" if cuda else "no CUDA device was found"
-    threads = cores if settings.threads == "auto" else settings.threads
-    if settings.threads == "auto":
-        reasons["threads"] = f"{cores} cores may be used"
-    workers = min(cores, 8) if settings.workers == "auto" else settings.workers
-    if settings.workers == "auto":
-        reasons["workers"] = f"one decoder for each of {cores} cores, at most 8"
-    precision: Literal["fp32", "bf16"] = "bf16" if settings.precision == "bf16" else "fp32"
-    if settings.precision == "auto":
-        reasons["precision"] = "fp32 unless asked otherwise"
-    reasons["budget_seconds"] = "as asked" if settings.budget else f"effort {settings.effort}"
-    return ResolvedSettings(
-        workers=workers,
-        threads=threads,
-        device=device,
-        precision=precision,
-        activations=settings.activations,
-        budget_seconds=settings.budget_seconds,
-        reasons=reasons,
-    )

@@ -12,14 +12,17 @@ import numpy.typing as npt
 from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
+from frostline.core.runtime import Runtime
 from frostline.evidence.cards import load_card
-from frostline.evidence.curve import half_of, last_doubling
+from frostline.evidence.curve import last_doubling
+from frostline.evidence.halves import halved_to
 from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
-from frostline.evidence.probes import ADAPTED, ALL, best_tap, paired_gain, probe
+from frostline.evidence.probes import ADAPTED, ALL, best_tap, probe
 from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
+from frostline.stats.intervals import paired_difference
 from frostline.stats.ranks import kendall_tau
 from frostline.stats.ridge import RidgeLOO
 from frostline.stats.selection import Selection
@@ -44,6 +47,8 @@ class Evidence:
         Plain numbers, as they go into a plan.
     rows : int ndarray of shape (n,)
         The catalog rows that everything rests on.
+    groups : int ndarray of shape (n,)
+        Rows of one number succeed and fail together, so comparisons count groups.
     ridge : dict of str to RidgeLOO
         By tap, and ``"all"``: fits on all of ``rows``, fit to be used as heads. Above 10,000 rows
         it holds ``"all"`` only, as single taps are then compared on a part of the rows.
@@ -56,6 +61,7 @@ class Evidence:
 
     summary: EvidenceSummary
     rows: IntArray
+    groups: IntArray
     ridge: Mapping[str, RidgeLOO]
     correct: Mapping[str, BoolArray]
     compared: IntArray
@@ -66,6 +72,7 @@ def collect_evidence(
     rows: npt.ArrayLike,
     labels: npt.ArrayLike,
     groups: npt.ArrayLike,
+    runtime: Runtime,
     *,
     seed: int,
     class_weights: FloatArray | None = None,
@@ -83,6 +90,7 @@ def collect_evidence(
         Training rows only: nothing else is looked at.
     labels, groups : int arrays
         Of the whole catalog; rows with one group are left out together.
+    runtime : Runtime
     seed : int
         For the bootstrap and the halves.
     class_weights : array of shape (n_classes,) or None
@@ -112,7 +120,7 @@ def collect_evidence(
     names = list(store.slices)
     everything = store.table(names, chosen)
     blocks = _side_by_side(store.slices)
-    compared = _rows_to_compare(y, g, seed=seed)
+    compared = halved_to(_COMPARE_ROWS, y, g, stream="rows to compare", seed=seed)
     taps = {
         name: probe(
             name,
@@ -146,7 +154,7 @@ def collect_evidence(
             class_weights=class_weights,
         )
         card = load_card(store.network.name, weights_id=store.network.weights_id)
-        moments = store.moments(chosen)
+        moments = store.moments(chosen, runtime)
         if moments.layers or reference is None:
             shift = measure_shift(moments, card=card, seed=seed)
         else:
@@ -159,7 +167,7 @@ def collect_evidence(
     if shift.label in adapt_when and len(chosen) >= _FEWEST_TO_ADAPT:
         adapted = probe(
             ADAPTED,
-            store.adapted(chosen).table(names, chosen),
+            store.adapted(chosen, runtime).table(names, chosen),
             y,
             n_classes=n_classes,
             groups=g,
@@ -168,11 +176,13 @@ def collect_evidence(
         )
     adapted_gain = (0.0, 0.0)
     if adapted is not None:
-        adapted_gain = paired_gain(adapted.correct, whole.correct, g)
+        adapted_gain = paired_difference(adapted.correct, whole.correct, groups=g)
     also = [] if adapted is None else [adapted]
     in_depth = list(taps.values())
     best = names[best_tap(in_depth, g[compared])]
-    gain, gain_error = paired_gain(taps[best].correct, taps[names[-1]].correct, g[compared])
+    gain, gain_error = paired_difference(
+        taps[best].correct, taps[names[-1]].correct, groups=g[compared]
+    )
     summary = EvidenceSummary(
         size=measure_size(y, n_classes=n_classes),
         shift=shift,
@@ -199,6 +209,7 @@ def collect_evidence(
     return Evidence(
         summary=summary,
         rows=chosen,
+        groups=g,
         ridge={name: p.fit for name, p in fits.items()},
         correct={name: p.correct for name, p in {**taps, **at_full}.items()},
         compared=compared,
@@ -229,13 +240,3 @@ def _side_by_side(slices: Mapping[str, slice]) -> list[slice]:
     """Return the columns of each tap once they are put next to each other in this order."""
     edges = np.cumsum([0, *(s.stop - s.start for s in slices.values())]).tolist()
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
-
-
-def _rows_to_compare(labels: IntArray, groups: IntArray, *, seed: int) -> IntArray:
-    """Return positions: all of them, or halves of halves until at most 10,000 are left."""
-    kept = np.arange(len(labels))
-    draw = 1000
-    while len(kept) > _COMPARE_ROWS:
-        kept = kept[half_of(labels[kept], groups[kept], seed=seed, draw=draw)]
-        draw += 1
-    return kept

@@ -8,8 +8,10 @@ from typing import TypedDict
 import numpy as np
 
 from frostline.core.plan import ProbeEvidence
+from frostline.core.rng import generator
 from frostline.data.splitting.stratified import stratified_folds
-from frostline.evidence.needs import BoolArray, FloatArray, IntArray
+from frostline.evidence.halves import half_of
+from frostline.evidence.needs import FloatArray, IntArray
 from frostline.evidence.probes import ALL, probe
 from frostline.stats.ridge import ridge_without
 from frostline.stats.selection import Features, part_of
@@ -28,34 +30,6 @@ class _Shared(TypedDict):
     n_classes: int
     blocks: Sequence[slice]
     class_weights: FloatArray | None
-
-
-def half_of(labels: IntArray, groups: IntArray, *, seed: int, draw: int) -> BoolArray:
-    """Draw half of the rows, stratified by class, with whole groups.
-
-    Parameters
-    ----------
-    labels, groups : int arrays of shape (n,)
-        A group belongs to the class of its first row.
-    seed, draw : int
-        The same pair always gives the same half.
-
-    Returns
-    -------
-    bool ndarray of shape (n,)
-    """
-    rng = np.random.default_rng([seed, draw])
-    _, first, codes = np.unique(groups, return_index=True, return_inverse=True)
-    class_of_group = labels[first]
-    chosen = np.zeros(len(first), dtype=bool)
-    by_class = np.argsort(class_of_group, kind="stable")
-    borders = np.flatnonzero(np.diff(class_of_group[by_class])) + 1
-    for of_class in np.split(by_class, borders):
-        members = rng.permutation(of_class)
-        # an odd one out goes either way, so that rare classes are not always in or always out
-        count = (len(members) + int(rng.integers(2))) // 2
-        chosen[members[:count]] = True
-    return chosen[codes]
 
 
 def last_doubling(
@@ -118,7 +92,7 @@ def _on_halves(
     """Mean leave-one-out accuracy on halves of the rows."""
     found = []
     for draw in range(_HALVES if len(labels) < _ONE_HALF_FROM else 1):
-        half = half_of(labels, groups, seed=seed, draw=draw)
+        half = half_of(labels, groups, rng=generator("halves of the curve", seed, draw))
         if len(np.unique(groups[half])) < 2:
             continue
         kept = part_of(features, np.flatnonzero(half))

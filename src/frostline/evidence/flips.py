@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frostline.evidence.curve import half_of
+from frostline.core.rng import generator
+from frostline.evidence.halves import half_of, halved_to
 from frostline.evidence.needs import BoolArray, IntArray
-from frostline.evidence.probes import paired_gain
+from frostline.stats.intervals import paired_difference
 from frostline.stats.ridge import ridge_loo
 from frostline.stats.selection import Features
 
@@ -41,13 +42,8 @@ def rows_to_mirror(
     labels: IntArray, groups: IntArray, *, seed: int, limit: int = MIRRORED_ROWS
 ) -> IntArray:
     """Return at most ``limit`` positions, spread over the classes in proportion."""
-    rng = np.random.default_rng([seed, 2])
-    kept = np.arange(len(labels))
-    draw = 2000
-    while len(kept) > 2 * limit:
-        kept = kept[half_of(labels[kept], groups[kept], seed=seed, draw=draw)]
-        draw += 1
-    return np.sort(rng.permutation(kept)[:limit])
+    kept = halved_to(2 * limit, labels, groups, stream="rows to mirror", seed=seed)
+    return np.sort(generator("mirrored sample", seed).permutation(kept)[:limit])
 
 
 def check_flips(
@@ -88,8 +84,9 @@ def check_flips(
     FlipCheck
         Safe as well when there are too few images to fit on: nothing then speaks against it.
     """
-    first = half_of(labels[positions], groups[positions], seed=seed, draw=3000)
-    rng = np.random.default_rng([seed, 3])
+    split = generator("flip halves", seed)
+    first = half_of(labels[positions], groups[positions], rng=split)
+    rng = generator("flip fits", seed)
     right: BoolArray = np.zeros((len(positions), 2), dtype=bool)
     judged = np.zeros(len(positions), dtype=bool)
     for half in (first, ~first):
@@ -111,7 +108,7 @@ def check_flips(
     if not judged.any():
         return FlipCheck(True, 0.0, 0.0, 0.0, 0.0, 0)
     seen = right[judged]
-    fall, error = paired_gain(seen[:, 0], seen[:, 1], groups[positions[judged]])
+    fall, error = paired_difference(seen[:, 0], seen[:, 1], groups=groups[positions[judged]])
     return FlipCheck(
         safe=not (fall > _TOLERATED_FALL and fall > _ERRORS * error),
         plain=float(seen[:, 0].mean()),

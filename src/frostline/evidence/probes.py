@@ -9,6 +9,7 @@ import numpy as np
 
 from frostline.core.plan import ProbeEvidence
 from frostline.evidence.needs import BoolArray, FloatArray, IntArray
+from frostline.stats.intervals import paired_difference
 from frostline.stats.neighbours import knn_loo
 from frostline.stats.probe_accuracy import loo_accuracy
 from frostline.stats.ridge import RidgeLOO, ridge_loo
@@ -89,25 +90,6 @@ def probe(
     )
 
 
-def paired_gain(
-    first: BoolArray, second: BoolArray, groups: IntArray | None = None
-) -> tuple[float, float]:
-    """Return accuracy of ``first`` minus that of ``second`` and its paired standard error.
-
-    Both say which of the same rows are right. Rows of one group count as one observation for
-    the error, as they succeed and fail together.
-    """
-    difference = first.astype(np.float64) - second.astype(np.float64)
-    n = len(difference)
-    gain = float(difference.mean())
-    rest = difference - gain
-    if groups is not None:
-        codes = np.unique(groups, return_inverse=True)[1]
-        rest = np.bincount(codes, weights=rest).astype(np.float64)
-    k = len(rest)
-    return gain, float(np.sqrt(np.sum(rest**2) * k / max(1, k - 1)) / n)
-
-
 def best_tap(probes: Sequence[Probe], groups: IntArray | None = None) -> int:
     """Return the position of the best tap, preferring a deeper one unless it is clearly worse.
 
@@ -124,7 +106,7 @@ def best_tap(probes: Sequence[Probe], groups: IntArray | None = None) -> int:
     """
     top = int(np.argmax([p.evidence.accuracy for p in probes]))
     for i in range(len(probes) - 1, top, -1):
-        loss, error = paired_gain(probes[top].correct, probes[i].correct, groups)
+        loss, error = paired_difference(probes[top].correct, probes[i].correct, groups=groups)
         if loss <= error:
             return i
     return top

@@ -17,8 +17,9 @@ from PIL import Image
 from frostline.core.errors import InputError
 from frostline.core.plan import LayerShift, ShiftEvidence
 from frostline.core.preprocessing import Preprocessing, UInt8Array
+from frostline.core.rng import generator
 from frostline.evidence.needs import FloatArray
-from frostline.evidence.shift import N_RESAMPLES, thirds
+from frostline.evidence.shift import N_RESAMPLES, resamples, thirds
 from frostline.stats.selection import Features
 
 #: crops of the reference photos
@@ -84,12 +85,11 @@ def shift_from_reference(
     """
     if len(target) < 2:
         raise InputError("Shift needs at least two images.")
-    rows = np.random.default_rng([seed, 4]).permutation(len(target))[:MOST_IMAGES]
+    rows = generator("reference rows", seed).permutation(len(target))[:MOST_IMAGES]
     t, r = target[np.sort(rows)].astype(np.float64), reference.astype(np.float64)
-    rng = np.random.default_rng([seed, len(t)])
     layers = []
     resampled = np.zeros(N_RESAMPLES)
-    weights = rng.multinomial(len(t), np.full(len(t), 1.0 / len(t)), size=N_RESAMPLES)
+    weights = resamples(len(t), seed=seed)
     for name, columns in slices.items():
         layer, again = _layer(name, t[:, columns], r[:, columns], weights)
         layers.append(layer)

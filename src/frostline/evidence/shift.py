@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from frostline.core.plan import LayerShift, ShiftEvidence
+from frostline.core.rng import generator
 from frostline.evidence.cards import ReferenceCard
 from frostline.evidence.needs import FloatArray, Moments
 from frostline.evidence.profile import LayerProfile, profile_layer
@@ -72,8 +74,7 @@ def measure_shift(
     if not moments.layers:
         return _unmeasured()
     m = len(moments.layers[0].mean)
-    rng = np.random.default_rng([seed, m])
-    weights = rng.multinomial(m, np.full(m, 1.0 / m), size=N_RESAMPLES).astype(np.float64)
+    weights = resamples(m, seed=seed).astype(np.float64)
     profiles = [profile_layer(layer, weights) for layer in moments.layers]
     shifts = np.array([p.shift for p in profiles])
     distance = float(shifts.mean())
@@ -97,6 +98,12 @@ def measure_shift(
         warnings=_warnings(profiles, card),
         preprocessing=" ".join(preprocessing_warnings(profiles)),
     )
+
+
+def resamples(n: int, *, seed: int) -> npt.NDArray[np.int64]:
+    """Return how often each of ``n`` images is drawn in each resample of a bootstrap."""
+    rng = generator("shift", seed, n)
+    return rng.multinomial(n, np.full(n, 1.0 / n), size=N_RESAMPLES)
 
 
 def thirds(shifts: FloatArray) -> tuple[float, float, float]:

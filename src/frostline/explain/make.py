@@ -14,6 +14,7 @@ from frostline.backbones.network import Network
 from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.errors import BackboneError, UnreadableImageError
+from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
 from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import DepthPlan, plan_depths, worth_seeing
@@ -24,8 +25,9 @@ from frostline.explain.findings import list_findings
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.looking import Seen, look
 from frostline.explain.reading import lead, own_names, read_in_parts
-from frostline.stats.label_issues import Doubt, Honest, likely_label_errors
+from frostline.stats.label_issues import Doubt, likely_label_errors
 from frostline.stats.mistakes import worst_mistakes
+from frostline.stats.out_of_fold import OutOfFold
 
 #: bytes of the picture of one depth, and of the filters, at most
 DEPTH_BYTES = 150_000
@@ -80,10 +82,11 @@ def make_gallery(
     module: nn.Module,
     *,
     labels: npt.NDArray[np.int64],
-    assessed: Honest,
-    others: Sequence[Honest] = (),
+    assessed: OutOfFold,
+    others: Sequence[OutOfFold] = (),
     audit: Audit,
     frozen: Collection[str],
+    runtime: Runtime,
     limits: Limits | None = None,
 ) -> Drawn:
     """Choose and draw the pictures of a report.
@@ -99,13 +102,14 @@ def make_gallery(
         The trained classifier, on the CPU: normalised images to logits.
     labels : int array
         Of all catalog rows.
-    assessed : Honest
+    assessed : OutOfFold
         The predictions that the score rests on: mistakes are taken from these alone.
-    others : sequence of Honest, default=()
-        Further honest predictions, the most trusted first, that label errors are searched by.
+    others : sequence of OutOfFold, default=()
+        Further out-of-fold predictions, the most trusted first, that label errors are searched by.
     audit : Audit
     frozen : collection of str
         Names of the tensors of ``module`` that were left as pretrained.
+    runtime : Runtime
     limits : Limits or None, default=None
         Those of effort ``balanced`` for None.
 
@@ -127,7 +131,7 @@ def make_gallery(
     looked = _worth_looking(store, wanted, plans, bounds.looked)
     shown = [said.row for said in (*wrong, *doubts)] + [row for row, _ in findings]
     asked = list(dict.fromkeys([*looked, *shown]))
-    pixels = dict(_readable(store, asked))
+    pixels = dict(_readable(store, asked, runtime))
     seen = look(
         store.network,
         module,
@@ -182,7 +186,7 @@ def draw_first_filters(network: Network, module: nn.Module) -> bytes:
         most //= 2
 
 
-def _mistakes(assessed: Honest, labels: npt.NDArray[np.int64], most: int) -> list[Doubt]:
+def _mistakes(assessed: OutOfFold, labels: npt.NDArray[np.int64], most: int) -> list[Doubt]:
     p, given = assessed.probabilities, labels[assessed.rows]
     found = worst_mistakes(p, given, most=most)
     return [Doubt(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i]) for i in found]
@@ -204,14 +208,16 @@ def _worth_looking(
     return list(dict.fromkeys(rows))[:most]
 
 
-def _readable(store: FeatureStore, rows: Sequence[int]) -> Iterator[tuple[int, UInt8Array]]:
+def _readable(
+    store: FeatureStore, rows: Sequence[int], runtime: Runtime
+) -> Iterator[tuple[int, UInt8Array]]:
     """Prepared images of those rows that can still be read; a note names the others."""
 
     def prepared(row: int) -> UInt8Array | None:
         try:
             return store.pictures.prepared(store.catalog.digests[row])
         except UnreadableImageError as error:
-            store.progress.note(f"Not among the pictures of the report: {error}")
+            runtime.progress.note(f"Not among the pictures of the report: {error}")
             return None
 
     for row, pixels in zip(rows, store.pictures.map(rows, prepared), strict=True):

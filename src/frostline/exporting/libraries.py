@@ -8,7 +8,7 @@ import timm
 from torch import nn
 
 from frostline.backbones.load.bundled import BUNDLED
-from frostline.backbones.load.torchvision_source import PREFIX, names
+from frostline.backbones.load.torchvision_names import PREFIX, names
 
 TIMM, TORCHVISION = "timm", "torchvision"
 

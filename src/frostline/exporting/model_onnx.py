@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+import torch
 from onnx import TensorProto, helper
+from torch import nn
 
+from frostline.backbones.graph.tracer import evaluating
+from frostline.backbones.heads.head_input import WithHeadInput, head_of
+from frostline.backbones.to_onnx import to_onnx
 from frostline.core.errors import EngineError
 from frostline.core.files import replacing
+from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.ood_graph import add_unfamiliarity
@@ -27,12 +31,8 @@ from frostline.onnx_graph.session import (
     UNFAMILIARITY,
     Answers,
     answers,
-    open_session,
 )
 from frostline.stats.ood import Familiarity
-
-if TYPE_CHECKING:
-    from torch import nn
 
 #: difference of a probability that is always accepted between PyTorch and the exported file, for
 #: images that have the network's size already
@@ -68,10 +68,6 @@ class ExportDifferenceError(EngineError):
         )
         self.difference = difference
         self.same_classes = same_classes
-
-
-#: protocol buffers end at 2 GiB; the graph itself needs a little of it
-MAX_BYTES = 2**31 - 2**24
 
 
 def export_onnx(
@@ -120,7 +116,10 @@ def export_onnx(
     add_preprocessing(before, INPUT, preprocessing, "before/normalised")
     found = _watched(module, familiarity)
     names = ["network/logits"] if familiarity is None else ["network/logits", _FEATURES]
-    model = _trace(found, preprocessing.size, "before/normalised", names)
+    example = torch.zeros(2, 3, preprocessing.size, preprocessing.size, device=_device(module))
+    model = onnx.load_model_from_string(
+        to_onnx(found, example, source="before/normalised", targets=names, opset=OPSET)
+    )
     add_softmax(after, "network/logits", temperature, OUTPUT)
     if familiarity is not None:
         add_unfamiliarity(after, _FEATURES, familiarity, UNFAMILIARITY)
@@ -183,13 +182,11 @@ def verify_onnx(
     EngineError
         If an unfamiliarity differs by more than half a percent, or the file cannot be run.
     """
-    import torch
-
     session = open_session(path, threads=threads)
     given = answers(session, on_canvas(images, preprocessing))
     found = given.probabilities
     watched = _watched(module, familiarity)
-    with torch.inference_mode(), _eval_mode(watched):
+    with torch.inference_mode(), evaluating(watched):
         batch = torch.from_numpy(preprocessing.normalise(images)).to(_device(module))
         outputs = watched(batch)
         logits = (outputs if familiarity is None else outputs[0]).double()
@@ -238,8 +235,6 @@ def _watched(module: nn.Module, familiarity: Familiarity | None) -> nn.Module:
     """Let the module give its head's input as well, where somebody wants it."""
     if familiarity is None:
         return module
-    from frostline.backbones.heads.head_input import WithHeadInput, head_of
-
     head = head_of(module)
     if head is None or head.in_features != familiarity.width:
         raise EngineError("What is familiar does not fit the head of this network.")
@@ -260,53 +255,5 @@ def _compare(given: Answers, expected: npt.NDArray[np.float64]) -> None:
         )
 
 
-def _trace(module: nn.Module, size: int, source: str, targets: Sequence[str]) -> onnx.ModelProto:
-    """Turn the module alone into an ONNX model."""
-    import torch
-
-    from frostline.compute.engines.quiet import quiet_exporter
-
-    held = sum(t.numel() * t.element_size() for t in module.state_dict().values())
-    if held > MAX_BYTES:
-        raise EngineError(
-            f"The network has {held / 2**30:.1f} GiB of weights; an ONNX file holds at most 2.",
-            hint="Use a smaller backbone.",
-        )
-    # two images: with a single one, operations that squeeze would fix the batch
-    example = torch.zeros(2, 3, size, size, device=_device(module))
-    try:
-        # the exporter talks about itself and about constants of the trace, not about the model
-        with quiet_exporter(), _eval_mode(module):
-            written: Any = io.BytesIO()
-            torch.onnx.export(
-                module,
-                (example,),
-                written,
-                input_names=[source],
-                output_names=list(targets),
-                dynamic_axes={name: {0: "N"} for name in (source, *targets)},
-                opset_version=OPSET,
-                # several times faster than the newer exporter, and needs nothing else installed
-                dynamo=False,
-            )
-            return onnx.load_model_from_string(written.getvalue())
-    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
-        raise EngineError(
-            f"The network cannot be written as ONNX: {str(error).splitlines()[0]}"
-        ) from error
-
-
 def _device(module: nn.Module) -> Any:
     return next((t.device for t in module.state_dict().values()), None)
-
-
-@contextmanager
-def _eval_mode(module: nn.Module) -> Iterator[None]:
-    """Eval mode inside; afterwards every submodule is in the mode it was in."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True

@@ -10,6 +10,7 @@ import numpy as np
 from frostline._version import __version__
 from frostline.core.errors import InputError
 from frostline.core.machine import available_cores
+from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import UInt8Array
 from frostline.core.settings import Settings
 from frostline.exporting.agreement import EXACT, RESIZED, Agreement, compare, require
@@ -29,7 +30,7 @@ from frostline.model.onnx_file import (
     open_onnx_file,
 )
 from frostline.model_format.card import ModelCard
-from frostline.onnx_graph.session import INPUT, OUTPUT, open_session
+from frostline.onnx_graph.session import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnx

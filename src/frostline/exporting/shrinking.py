@@ -9,6 +9,7 @@ import numpy as np
 
 from frostline.core.errors import InputError
 from frostline.core.machine import available_cores
+from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import UInt8Array
 from frostline.exporting.exported import Loss
 from frostline.exporting.int8 import RECIPES, Recipe, is_quantised, layers_in_float, quantise
@@ -16,7 +17,7 @@ from frostline.exporting.origin import Origin
 from frostline.exporting.samples import Samples
 from frostline.model.model import Probabilities
 from frostline.onnx_graph.prepared import on_canvas
-from frostline.onnx_graph.session import INPUT, OUTPUT, open_session
+from frostline.onnx_graph.session import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnx

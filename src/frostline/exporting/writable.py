@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any
+from importlib.metadata import version
 
+import numpy as np
 import torch
 
-from frostline.backbones.graph.tracer import evaluating
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.network import Network
-from frostline.compute.cache.fact import ENGINES, IMAGES, NETWORKS, NUMBERS
-from frostline.compute.cache.memoize import Memo, memoize
-from frostline.compute.engines.quiet import quiet_exporter
+from frostline.backbones.to_onnx import MAX_BYTES, NotExportableError, to_onnx
+from frostline.compute.cache.fits import kept
+from frostline.compute.cache.locations import key_of
+from frostline.compute.cache.store import Arrays
 from frostline.core.errors import BackboneError
-from frostline.exporting.model_onnx import MAX_BYTES
 from frostline.onnx_graph.preprocessing_graph import OPSET
 
-WRITABLE = Memo(
-    name="writable as ONNX",
-    version=1,
-    libraries=(*NUMBERS, *IMAGES, *NETWORKS, *ENGINES),
-    result=str,
-)
+_REASON = "reason"
 
 
 def check_writable(network: Network, *, cut: str | None = None) -> None:
@@ -52,13 +46,15 @@ def check_writable(network: Network, *, cut: str | None = None) -> None:
             "which holds at most 2.",
             hint="Use a smaller network.",
         )
-    inputs = {
-        "graph": str(network.graph),
-        "shape": network.example_shape,
-        "part": str(part),
-        "opset": OPSET,
-    }
-    reason = memoize(WRITABLE, inputs, lambda: _obstacle(part, network.example_shape))
+    key = key_of(
+        "writable as ONNX",
+        str(network.graph),
+        str(network.example_shape),
+        str(part),
+        str(OPSET),
+        *(version(package) for package in ("torch", "timm", "torchvision")),
+    )
+    reason = kept(key, lambda: _obstacle(part, network.example_shape), pack=_packed, unpack=_text)
     if reason:
         raise BackboneError(
             f"{network.name} for images of {network.example_shape[-1]} pixels cannot be written "
@@ -69,21 +65,18 @@ def check_writable(network: Network, *, cut: str | None = None) -> None:
 
 def _obstacle(part: torch.nn.Module, shape: tuple[int, ...]) -> str:
     """Return why the exporter refuses a part; empty if it does not."""
-    written: Any = io.BytesIO()
+    # two images: a single one is its own kind of batch
+    example = torch.zeros(2, *shape[1:])
     try:
-        with quiet_exporter(), evaluating(part), torch.no_grad():
-            torch.onnx.export(
-                part,
-                # two images: a single one is its own kind of batch
-                (torch.zeros(2, *shape[1:]),),
-                written,
-                input_names=["images"],
-                dynamic_axes={"images": {0: "n"}},
-                opset_version=OPSET,
-                export_params=False,
-                do_constant_folding=False,
-                dynamo=False,
-            )
-    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
-        return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        to_onnx(part, example, source="images", targets=["result"], opset=OPSET, weights=False)
+    except NotExportableError as error:
+        return error.reason
     return ""
+
+
+def _packed(reason: str) -> Arrays:
+    return {_REASON: np.frombuffer(reason.encode(), dtype=np.uint8)}
+
+
+def _text(arrays: Arrays) -> str:
+    return arrays[_REASON].tobytes().decode()

@@ -83,7 +83,11 @@ def _unknown_share(task: Task, fitted: Fitted, rows: IntArray) -> float | None:
     if fitted.familiar is None or not len(rows):
         return None
     some = chosen_rows(task.store.catalog.digests, rows, _MOST_SCORED)
-    return float(np.mean(unfamiliarity_of(fitted.familiar, fitted.trained, task.store, some) > 1.0))
+    return float(
+        np.mean(
+            unfamiliarity_of(fitted.familiar, fitted.trained, task.store, some, task.runtime) > 1.0
+        )
+    )
 
 
 def _cross_validate(
@@ -117,7 +121,7 @@ def _cross_validate(
     probabilities = np.zeros((len(rows), task.n_classes))
     uncalibrated = np.zeros_like(probabilities)
     verified = fitted.trained.frozen_verified
-    with task.progress.task("cross-validation", len(folds)) as bar:
+    with task.runtime.progress.task("cross-validation", len(folds)) as bar:
         for number, (learn, judge) in enumerate(folds):
             fold = fit_once(
                 inner.quietly(),
@@ -131,6 +135,7 @@ def _cross_validate(
             uncalibrated[judge] = softmax(logits)
             verified = verified and fold.trained.frozen_verified
             bar.advance()
+            task.runtime.cancel.check()
     right = probabilities.argmax(axis=1) == task.labels[rows]
     expected = expected_accuracy(
         int(right.sum()),

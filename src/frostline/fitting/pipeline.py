@@ -9,21 +9,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from frostline.compute.memoized_copies import copies_of
+from frostline.compute.engines.torch_runtime import torch_runtime
+from frostline.compute.kept_copies import copies_of
 from frostline.compute.passes import FeatureStore, run_passes
+from frostline.compute.pictures import PREPARED_BYTES
 from frostline.compute.set_values import measure_set
+from frostline.core.cancel import CancelToken
 from frostline.core.plan import NetworkResult, Plan
-from frostline.core.progress import NullProgress, Progress
-from frostline.core.settings import Settings, make_settings, resolve
+from frostline.core.progress import Progress
+from frostline.core.runtime import Runtime
+from frostline.core.settings import Settings, make_settings
 from frostline.core.stopwatch import Stopwatch
 from frostline.data.audit import Audit, audit, with_unseen
 from frostline.data.catalog import Catalog
 from frostline.data.sources.open_source import Source, open_source, source_identity
 from frostline.data.splitting.split import Split, make_split
 from frostline.data.unseen import find_unseen
-from frostline.evidence.networks import best_network, open_networks
+from frostline.evidence.networks import best_network
 from frostline.exporting.writable import check_writable
 from frostline.fitting.assess import TRAINED_FOLDS, Assessed, assess
+from frostline.fitting.networks import open_networks
 from frostline.fitting.procedure import (
     Fitted,
     Task,
@@ -35,7 +40,9 @@ from frostline.fitting.procedure import (
 from frostline.fitting.publish import RunResult, publish
 from frostline.run.run_folder import RunFolder
 from frostline.strategy.decide import decide
-from frostline.wording.layers import redescribe
+from frostline.strategy.layers import redescribe
+from frostline.strategy.thresholds import FITTED
+from frostline.wording.decision import with_given_sentence, with_sentences
 
 #: parts of the settings that change no result: another number of threads only its last digits
 _WITHOUT_EFFECT = {"workers", "threads"}
@@ -76,6 +83,7 @@ def fit(
     plan: str | Path | Plan | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    cancel: CancelToken | None = None,
     started: float | None = None,
     **settings: Any,
 ) -> RunResult:
@@ -96,6 +104,8 @@ def fit(
         Replace an earlier run in ``output``.
     progress : Progress or None, default=None
         Who is told about long work.
+    cancel : CancelToken or None, default=None
+        Ends the work early, from another thread; what was done is kept.
     started : float or None, default=None
         ``time.perf_counter()`` at the start of the process, for the reported total.
     **settings
@@ -114,8 +124,12 @@ def fit(
     chosen = make_settings(**settings)
     given = None if plan is None else plan if isinstance(plan, Plan) else Plan.from_file(Path(plan))
     identity = _identity(source, chosen, given)
-    with RunFolder.open(Path(output), settings=identity, overwrite=overwrite) as run:
-        prepared = _prepare(source, chosen, progress or NullProgress(), clock, given)
+    runtime = _runtime(chosen, progress, cancel)
+    with (
+        torch_runtime(runtime),
+        RunFolder.open(Path(output), settings=identity, overwrite=overwrite) as run,
+    ):
+        prepared = _prepare(source, chosen, runtime, clock, given)
         run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
         fitted = _fit(prepared, given, run, clock)
         run.log("fitted", chosen=fitted.plan.chosen)
@@ -131,6 +145,7 @@ def advise(
     source: Source,
     *,
     progress: Progress | None = None,
+    cancel: CancelToken | None = None,
     started: float | None = None,
     **settings: Any,
 ) -> Advice:
@@ -139,16 +154,23 @@ def advise(
     Takes and raises what :func:`fit` does.
     """
     clock = Stopwatch(started)
-    prepared = _prepare(source, make_settings(**settings), progress or NullProgress(), clock, None)
-    with clock.phase("evidence"):
-        evidence = gather(prepared.task, prepared.split.train)
-        context = make_context(prepared.task, evidence, refits=prepared.refits)
-        plan = decide(context).plan
+    chosen = make_settings(**settings)
+    runtime = _runtime(chosen, progress, cancel)
+    with torch_runtime(runtime):
+        prepared = _prepare(source, chosen, runtime, clock, None)
+        with clock.phase("evidence"):
+            evidence = gather(prepared.task, prepared.split.train)
+            context = make_context(prepared.task, evidence, refits=prepared.refits)
+            plan = with_sentences(decide(context).plan)
     return Advice(plan, prepared, clock.report())
 
 
 def fit_all(
-    source: Source, *, progress: Progress | None = None, **settings: Any
+    source: Source,
+    *,
+    progress: Progress | None = None,
+    cancel: CancelToken | None = None,
+    **settings: Any,
 ) -> tuple[Prepared, Fitted, Stopwatch]:
     """Fit to every image of a source: none is held out, nothing is written.
 
@@ -156,36 +178,36 @@ def fit_all(
     own.
     """
     clock = Stopwatch()
-    prepared = _prepare(
-        source,
-        make_settings(**settings),
-        progress or NullProgress(),
-        clock,
-        None,
-        hold_out=False,
-    )
-    with clock.phase("deciding and training"):
-        fitted = fit_once(prepared.task, prepared.split.train)
+    chosen = make_settings(**settings)
+    runtime = _runtime(chosen, progress, cancel)
+    with torch_runtime(runtime):
+        prepared = _prepare(source, chosen, runtime, clock, None, hold_out=False)
+        with clock.phase("deciding and training"):
+            fitted = fit_once(prepared.task, prepared.split.train)
     return prepared, fitted, clock
+
+
+def _runtime(settings: Settings, progress: Progress | None, cancel: CancelToken | None) -> Runtime:
+    cuda = torch.cuda.is_available()
+    return Runtime.of(settings, cuda=cuda, progress=progress, cancel=cancel)
 
 
 def _prepare(
     source: Source,
     settings: Settings,
-    progress: Progress,
+    runtime: Runtime,
     clock: Stopwatch,
     plan: Plan | None,
     *,
     hold_out: bool = True,
 ) -> Prepared:
-    resolved = resolve(settings, cuda=torch.cuda.is_available())
-    torch.set_num_threads(resolved.threads)
+    progress = runtime.progress
     with clock.phase("listing images"):
         catalog = open_source(
             source,
             group_by=settings.group_by,
             folders=settings.part_folders,
-            progress=progress,
+            runtime=runtime,
         )
     with clock.phase("loading the network"):
         networks = open_networks(settings, plan, progress)
@@ -196,20 +218,16 @@ def _prepare(
                 progress.note(note)
             check_writable(network, cut=settings.cut)
     with clock.phase("listing images"):
-        values = measure_set(
-            catalog,
-            max_pixels=settings.max_pixels,
-            workers=resolved.workers,
-            progress=progress,
-        )
+        values = measure_set(catalog, runtime)
         for network in networks:
             network.read_by(values.rules)
         for sentence in values.sentences():
             progress.note(sentence)
+    # without training only few images are looked at again
+    room = None if settings.may_train else PREPARED_BYTES // 4
     with clock.phase("frozen features"):
         stores: list[FeatureStore] = [
-            run_passes(network, catalog, settings=settings, resolved=resolved, progress=progress)
-            for network in networks
+            run_passes(network, catalog, runtime, prepared_bytes=room) for network in networks
         ]
         store = stores[0]
     with clock.phase("audit"):
@@ -228,7 +246,9 @@ def _prepare(
     compared: list[NetworkResult] = []
     if len(stores) > 1:
         with clock.phase("comparing networks"):
-            store, compared = best_network(stores, split.train, store.catalog.labels, found.groups)
+            store, compared = best_network(
+                stores, split.train, store.catalog.labels, found.groups, tie=FITTED.network_tie
+            )
     unseen = find_unseen(store.catalog, store.facts, store.network.preprocessing)
     for sentence in unseen.sentences():
         progress.note(sentence)
@@ -238,8 +258,7 @@ def _prepare(
         labels=store.catalog.labels,
         groups=found.groups,
         settings=settings,
-        resolved=resolved,
-        progress=progress,
+        runtime=runtime,
         given_plan=plan is not None,
         networks=tuple(compared),
     )
@@ -249,7 +268,7 @@ def _prepare(
 def _fit(prepared: Prepared, plan: Plan | None, run: RunFolder, clock: Stopwatch) -> Fitted:
     validation = prepared.split.validation
     if plan is not None:
-        plan = redescribe(plan, prepared.task.store.network)
+        plan = with_given_sentence(redescribe(plan, prepared.task.store.network))
     with clock.phase("deciding and training"):
         return fit_once(
             prepared.task,

@@ -13,17 +13,18 @@ from frostline.backbones.heads.source_classifier import source_classifier
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import Action
 from frostline.core.plan import EvidenceSummary, NetworkResult, Plan
-from frostline.core.progress import NullProgress, Progress
-from frostline.core.settings import ResolvedSettings, Settings
+from frostline.core.runtime import Runtime
+from frostline.core.settings import Settings
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.evidence.collect import FAR, Evidence, collect_evidence
 from frostline.evidence.flips import check_flips, rows_to_mirror
-from frostline.evidence.memoized import evidence_inputs, memoized_evidence
+from frostline.evidence.kept import evidence_key, kept_or
 from frostline.evidence.probes import ALL
 from frostline.evidence.reference import reference_crops
 from frostline.stats.calibration import fit_temperature, softmax
+from frostline.stats.class_weights import class_weights
 from frostline.stats.inputs import linear_outputs
-from frostline.stats.label_issues import Honest
+from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.context import Context
 from frostline.strategy.decide import Decision, after_race, decide
 from frostline.strategy.race import FOLDS as RACE_FOLDS
@@ -32,6 +33,7 @@ from frostline.training.blend import blended_logits
 from frostline.training.familiar import Familiar, learn_familiar
 from frostline.training.result import Trained
 from frostline.training.train import train
+from frostline.wording.decision import with_sentences
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -55,8 +57,7 @@ class Task:
     labels: IntArray
     groups: IntArray
     settings: Settings
-    resolved: ResolvedSettings
-    progress: Progress
+    runtime: Runtime
     given_plan: bool = False
     networks: tuple[NetworkResult, ...] = ()
 
@@ -65,15 +66,17 @@ class Task:
         return len(self.store.catalog.classes)
 
     def class_weights(self, rows: IntArray) -> FloatArray | None:
-        """Weight of each class in closed-form fits: n / (C n_c), or None for none."""
-        if self.settings.class_weights != "balanced":
-            return None
-        counts = np.bincount(self.labels[rows], minlength=self.n_classes)
-        return np.asarray(len(rows) / (self.n_classes * np.maximum(counts, 1)), dtype=np.float64)
+        """Weight of each class in closed-form fits, as in training; None for none."""
+        choice = self.settings.class_weights
+        return class_weights(
+            self.labels[rows],
+            n_classes=self.n_classes,
+            choice="none" if choice == "auto" else choice,
+        )
 
     def quietly(self) -> Task:
         """Return the same task without progress bars."""
-        return replace(self, progress=NullProgress())
+        return replace(self, runtime=self.runtime.quiet())
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Fitted:
     plan: Plan
     trained: Trained
     temperature: float
-    left_out: Honest | None = None
+    left_out: OutOfFold | None = None
     familiar: Familiar | None = None
 
     def logits(self, store: FeatureStore, rows: IntArray) -> FloatArray:
@@ -100,10 +103,10 @@ class Fitted:
         return softmax(self.logits(store, rows), self.temperature)
 
     @property
-    def honest(self) -> list[Honest]:
-        """Probabilities of training rows that did not teach, the most trusted first."""
-        rows, logits = self.trained.honest_rows, self.trained.honest_logits
-        own = [Honest(rows, softmax(logits, self.temperature))] if len(rows) else []
+    def out_of_fold(self) -> list[OutOfFold]:
+        """Probabilities of training rows by fits without them, the most trusted first."""
+        rows, logits = self.trained.out_of_fold_rows, self.trained.out_of_fold_logits
+        own = [OutOfFold(rows, softmax(logits, self.temperature))] if len(rows) else []
         return own if self.left_out is None else [*own, self.left_out]
 
 
@@ -118,26 +121,29 @@ def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) 
             rows,
             task.labels,
             task.groups,
+            task.runtime,
             seed=task.settings.seed,
             class_weights=weights,
             known=known,
             source=source_classifier(store.network) if known is None else None,
             adapt_when=adapt_when,
-            reference=lambda: store.features_of(reference_crops(store.network.preprocessing)),
+            reference=lambda: store.features_of(
+                reference_crops(store.network.preprocessing), task.runtime
+            ),
         )
 
     if known is not None:
         return collect()
-    inputs = evidence_inputs(
+    key = evidence_key(
         store.key,
         digests=[store.catalog.digests[row] for row in rows],
         classes=store.catalog.classes,
         labels=task.labels[rows],
         groups=task.groups[rows],
         class_weights=weights,
-        options=(str(task.settings.seed), " ".join(adapt_when), store.way),
+        options=(str(task.settings.seed), " ".join(adapt_when), task.runtime.numerics_id),
     )
-    return memoized_evidence(inputs, collect, rows)
+    return kept_or(key, collect, rows)
 
 
 def _adapt_when(task: Task, rows: IntArray, known: EvidenceSummary | None) -> tuple[str, ...]:
@@ -156,7 +162,7 @@ def make_context(task: Task, evidence: Evidence, *, refits: float) -> Context:
         network=task.store.network,
         evidence=evidence,
         settings=task.settings,
-        resolved=task.resolved,
+        device=task.runtime.device,
         refits=refits,
         networks=task.networks,
         flip=_flip_is_safe(task, evidence) if task.settings.may_train else True,
@@ -200,8 +206,9 @@ def fit_once(
     plan = decision.plan
     if decision.entrants:
         plan = _raced(task, context, decision, rows, checkpoint_dir)
+    plan = with_sentences(plan)
     if plan.estimated_seconds:
-        task.progress.note(
+        task.runtime.progress.note(
             f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."
         )
     trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, evidence)
@@ -211,7 +218,13 @@ def fit_once(
 def know_what_is_familiar(task: Task, fitted: Fitted, rows: IntArray) -> Fitted:
     """Return the same classifier, with what it learned to be familiar from its training rows."""
     familiar = learn_familiar(
-        fitted.trained, task.store, rows, task.labels, task.groups, seed=task.settings.seed
+        fitted.trained,
+        task.store,
+        rows,
+        task.labels,
+        task.groups,
+        task.runtime,
+        seed=task.settings.seed,
     )
     return replace(fitted, familiar=familiar)
 
@@ -221,7 +234,7 @@ def _raced(
 ) -> Plan:
     """Let the options run on folds of the training rows; return the plan that the score chose."""
     work = plan_race(context, [decision.head], decision.entrants)
-    task.progress.note(
+    task.runtime.progress.note(
         f"Race: {len(work.heats)} options, about {work.seconds / 60:.1f} nominal minutes."
     )
     digests = [task.store.catalog.digests[row] for row in rows]
@@ -233,7 +246,7 @@ def _raced(
         seed=task.settings.seed,
     )
     quiet = task.quietly()
-    with task.progress.task("Race", len(work.heats)) as bar:
+    with task.runtime.progress.task("Race", len(work.heats)) as bar:
 
         def runner(entry: Entry, fold: int) -> Judged:
             learn, judge = (rows[part] for part in folds[fold % len(folds)])
@@ -245,6 +258,7 @@ def _raced(
             trained = carry_out(quiet, entry.action, learn, checkpoint_dir=place, second_try=False)
             if fold == 0:
                 bar.advance()
+            task.runtime.cancel.check()
             return judge_by(task, trained, judge)
 
         standings = run_race(work, runner)
@@ -255,7 +269,8 @@ def judge_by(task: Task, trained: Trained, rows: IntArray) -> Judged:
     """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
     truth = task.labels[rows]
     logits = logits_of(trained, task.store, rows)
-    return Judged.of(softmax(logits, temperature_of(task, trained)), truth)
+    probabilities = softmax(logits, temperature_of(task, trained))
+    return Judged.of(probabilities, truth, task.groups[rows])
 
 
 def carry_out(
@@ -275,10 +290,9 @@ def carry_out(
         task.labels,
         n_classes=task.n_classes,
         groups=task.groups,
-        resolved=task.resolved,
+        runtime=task.runtime,
         seed=task.settings.seed,
         checkpoint_dir=checkpoint_dir,
-        progress=task.progress,
         probe=None if evidence is None else evidence.ridge,
         validation_rows=validation_rows,
         second_try=second_try,
@@ -289,19 +303,19 @@ def _calibrated(task: Task, plan: Plan, trained: Trained) -> Fitted:
     return Fitted(plan, trained, temperature_of(task, trained))
 
 
-def _left_out(task: Task, trained: Trained, evidence: Evidence) -> Honest | None:
-    if len(trained.honest_rows) == len(evidence.rows):
+def _left_out(task: Task, trained: Trained, evidence: Evidence) -> OutOfFold | None:
+    if len(trained.out_of_fold_rows) == len(evidence.rows):
         return None
     outputs = evidence.ridge[ALL].loo
     temperature = fit_temperature(outputs, task.labels[evidence.rows])
-    return Honest(evidence.rows, softmax(outputs, temperature))
+    return OutOfFold(evidence.rows, softmax(outputs, temperature))
 
 
 def temperature_of(task: Task, trained: Trained) -> float:
     """Return what calibrates the logits, by images that did not teach; 1 where there are none."""
-    if not len(trained.honest_rows):
+    if not len(trained.out_of_fold_rows):
         return 1.0
-    return fit_temperature(trained.honest_logits, task.labels[trained.honest_rows])
+    return fit_temperature(trained.out_of_fold_logits, task.labels[trained.out_of_fold_rows])
 
 
 def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:
@@ -335,7 +349,7 @@ def _flip_is_safe(task: Task, evidence: Evidence) -> bool:
     check = check_flips(
         store.table(list(store.slices), rows),
         labels,
-        store.features_of(mirrored),
+        store.features_of(mirrored, task.runtime),
         positions,
         n_classes=task.n_classes,
         groups=groups,

@@ -22,13 +22,13 @@ from frostline.data.splitting.split import Split
 from frostline.data.unseen import Blank, shares_seen
 from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
+from frostline.explain.kept_gallery import gallery_once
 from frostline.explain.make import LIMITS
-from frostline.explain.memoized_gallery import memoized_gallery
+from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.procedure import Fitted, Task
 from frostline.model.model import Model
 from frostline.model_format.card import FamiliarImages, Fingerprints, ModelCard
-from frostline.model_format.model_folder import save_model
 from frostline.report import ReportData, save_record, write_report
 from frostline.report.reproduce import fingerprint_of_images, provenance
 from frostline.run.manifest import write_manifest
@@ -43,7 +43,7 @@ from frostline.run.run_folder import (
     RunFolder,
 )
 from frostline.stats.caveats import caveats, largest_class
-from frostline.stats.label_issues import Honest
+from frostline.stats.out_of_fold import OutOfFold
 from frostline.stats.rejection import ACCEPTED
 from frostline.stats.reliability import chance_calibration_error
 from frostline.stats.scores import Scores, score
@@ -165,7 +165,7 @@ def publish(
             card,
             familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
             images=checked,
-            threads=task.resolved.threads,
+            threads=task.runtime.threads,
             origin=_origin(task, fitted),
         )
     if card.onnx_difference:
@@ -218,7 +218,7 @@ def publish(
         settings={
             "source": catalog.source,
             **task.settings.model_dump(mode="json"),
-            "resolved": task.resolved.model_dump(mode="json"),
+            "resolved": _resolved(task),
         },
         gallery=gallery,
     )
@@ -263,14 +263,15 @@ def model_card(task: Task, fitted: Fitted, *, n_train: int, test: dict[str, Any]
 
 
 def _gallery(task: Task, audit: Audit, fitted: Fitted, assessed: Assessed) -> Gallery:
-    return memoized_gallery(
+    return gallery_once(
         task.store,
         fitted.trained.module,
         labels=task.labels,
-        assessed=Honest(assessed.rows, assessed.probabilities),
-        others=fitted.honest,
+        assessed=OutOfFold(assessed.rows, assessed.probabilities),
+        others=fitted.out_of_fold,
         audit=audit,
         frozen=fitted.trained.frozen,
+        runtime=task.runtime,
         limits=LIMITS[task.settings.effort],
         origin=_origin(task, fitted),
     )
@@ -319,6 +320,21 @@ def _expected(assessed: Assessed) -> dict[str, Any]:
     return {
         "expected_accuracy": assessed.expected.accuracy,
         "expected_interval": list(assessed.expected.interval),
+    }
+
+
+def _resolved(task: Task) -> dict[str, Any]:
+    """What "auto" became on this machine, and why."""
+    runtime, settings = task.runtime, task.settings
+    why = "as asked" if settings.budget else f"effort {settings.effort}"
+    return {
+        "workers": runtime.workers,
+        "threads": runtime.threads,
+        "device": runtime.device,
+        "precision": runtime.precision,
+        "activations": runtime.activation_type,
+        "budget_seconds": settings.budget_seconds,
+        "reasons": {**runtime.reasons, "budget_seconds": why},
     }
 
 

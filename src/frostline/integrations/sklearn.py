@@ -364,16 +364,9 @@ def _fit(
     groups: list[str] | None,
     settings: dict[str, Any],
 ) -> tuple[Prepared, Fitted, Stopwatch]:
-    import torch
-
     from frostline.fitting.pipeline import fit_all
 
-    threads = torch.get_num_threads()
-    try:
-        found = fit_all((images, labels, groups), **settings)
-    finally:
-        # the caller's process is not ours
-        torch.set_num_threads(threads)
+    found = fit_all((images, labels, groups), **settings)
     left_out = found[0].catalog.unreadable
     if left_out:
         raise InputError(
@@ -385,8 +378,8 @@ def _fit(
 
 
 def _packed(prepared: Prepared, fitted: Fitted) -> PackedModel:
+    from frostline.exporting.save_model import save_model
     from frostline.fitting.publish import model_card
-    from frostline.model_format.model_folder import save_model
 
     task, rows = prepared.task, prepared.split.train
     with TemporaryDirectory(prefix="frostline-") as folder:
@@ -395,7 +388,7 @@ def _packed(prepared: Prepared, fitted: Fitted) -> PackedModel:
             fitted.trained.module,
             model_card(task, fitted, n_train=len(rows), test={}),
             images=task.store.pixels(rows[:_CHECKED]),
-            threads=task.resolved.threads,
+            threads=task.runtime.threads,
         )
         return PackedModel.read(Path(folder))
 
@@ -403,9 +396,9 @@ def _packed(prepared: Prepared, fitted: Fitted) -> PackedModel:
 def _metrics(prepared: Prepared, fitted: Fitted, clock: Stopwatch, seed: int) -> dict[str, Any]:
     task = prepared.task
     estimate = None
-    if fitted.honest:
-        honest = fitted.honest[0]
-        found = score(honest.probabilities, task.labels[honest.rows], seed=seed)
+    if fitted.out_of_fold:
+        judged = fitted.out_of_fold[0]
+        found = score(judged.probabilities, task.labels[judged.rows], seed=seed)
         closed = fitted.plan.action.closed_form
         estimate = {
             "method": "leave-one-out" if closed else "part of the training images",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from frostline.core.errors import EngineError, InputError, RunFolderError, UnreadableImageError
 from frostline.core.machine import available_cores
+from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import UInt8Array
 from frostline.core.settings import Settings
 from frostline.data.decoding.read_ahead import read_in_order
@@ -22,7 +23,7 @@ from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import ONNX, checked_file, find_model_folder, load_card
 from frostline.onnx_graph.checks import check_ends, check_graph, may_need_others
 from frostline.onnx_graph.prepared import on_canvas
-from frostline.onnx_graph.session import Answers, answers, open_session
+from frostline.onnx_graph.session import Answers, answers
 
 Probabilities = npt.NDArray[np.float64]
 

@@ -14,10 +14,10 @@ from frostline.core.files import (
     UnfitFileError,
     read_regular,
 )
+from frostline.core.onnx_runtime import open_session
 from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import CARD, parse_card
 from frostline.onnx_graph.checks import EXPORT, check_ends, check_graph
-from frostline.onnx_graph.session import open_session
 
 if TYPE_CHECKING:
     import onnx

@@ -106,8 +106,7 @@ class ModelCard(BaseModel):
         it was checked on, where rounding does not explain it; 0 where it does.
     checksum : str
         SHA-256 of all other values as :func:`frostline.core.files.checksum` takes it, set when the
-        card
-        is written; empty for a card without.
+        card is written; empty for a card without.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

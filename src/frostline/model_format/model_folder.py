@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import ValidationError
 
 from frostline._version import __version__
-from frostline.core.errors import EngineError, RunFolderError
+from frostline.core.errors import RunFolderError
 from frostline.core.files import (
     CHECKSUM,
     JSON_BYTES,
@@ -25,141 +24,25 @@ from frostline.core.files import (
     is_file,
     os_reason,
     read_regular,
-    replacing,
-    sha256_of,
     stated,
-    system_errors,
-    write_text,
 )
-from frostline.core.preprocessing import UInt8Array
 from frostline.model_format.card import ModelCard
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from frostline.stats.ood import Familiarity
 
 WEIGHTS, ONNX, CARD = "weights.safetensors", "model.onnx", "model.json"
 FAMILIAR = "familiar.safetensors"
 
-_OLDEST_FORMAT = 1
-_NEWEST_FORMAT = ModelCard.model_fields["format_version"].default
+#: of model cards, from the oldest that is read to the newest
+FORMATS = (1, 2, 3, 4)
+NEWEST_FORMAT = FORMATS[-1]
 _FIT_AGAIN = "Run 'frostline fit' again to make the model anew."
 
 
-def save_model(
-    folder: Path,
-    module: nn.Module,
-    card: ModelCard,
-    *,
-    familiarity: Familiarity | None = None,
-    images: UInt8Array | None = None,
-    threads: int = 1,
-    origin: str = "",
-) -> ModelCard:
-    """Write a model folder and check that the ONNX file gives PyTorch's probabilities.
-
-    The card is written last and holds the fingerprints of the other two files, so a folder that
-    was left half written never passes for a model.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if needed; files of an earlier model in it are replaced.
-    module : nn.Module
-        Normalised float32 images (N, 3, size, size) to logits (N, C), head included.
-    card : ModelCard
-        Its fingerprints of files are filled in.
-    familiarity : Familiarity or None, default=None
-        On the input of the module's head; belongs to the card's ``familiar``.
-    images : ndarray of shape (n, size, size, 3), uint8, or None, default=None
-        Prepared images for the check, a handful of real ones; made-up ones when None.
-    threads : int, default=1
-        For the check.
-    origin : str, default=""
-        Stands for how the module was made, where its tensors alone do not tell. An ONNX file that
-        passed the check before, for the same origin, tensors and images, is used again; never
-        for an empty one.
-
-    Returns
-    -------
-    ModelCard
-        As written.
-
-    Raises
-    ------
-    EngineError
-        If the module cannot be exported, or the exported file gives other probabilities: other
-        classes, or further off than :data:`~frostline.exporting.model_onnx.MOST_DELIVERED`. Where
-        there
-        was no model before, the weights are then kept alone. Smaller differences beyond what
-        rounding explains are delivered, and stand in the card.
-    RunFolderError
-        If the folder cannot be written.
-    """
-    from frostline.exporting.memoized_export import export_checked
-    from frostline.exporting.model_onnx import MOST_DELIVERED, ExportDifferenceError
-    from frostline.model_format.ood_file import save_familiarity
-
-    if images is None or len(images) == 0:
-        images = _made_up_images(card.preprocessing.size)
-    if (familiarity is None) != (card.familiar is None):
-        raise RunFolderError("The model card and what is familiar do not belong together.")
-    # both files are complete and checked before either takes its place
-    with replacing(folder / WEIGHTS) as weights, replacing(folder / ONNX) as onnx:
-        _write_weights(weights, module)
-        difference = 0.0
-        try:
-            export_checked(
-                onnx,
-                module,
-                card,
-                familiarity=familiarity,
-                images=images,
-                threads=threads,
-                origin=origin,
-            )
-        except ExportDifferenceError as error:
-            # the same classes, a little more or less sure of them: still the model that was trained
-            if not (error.same_classes and error.difference <= MOST_DELIVERED):
-                _keep_weights(folder, module, error)
-                raise
-            difference = error.difference
-        except EngineError as error:
-            _keep_weights(folder, module, error)
-            raise
-    (folder / FAMILIAR).unlink(missing_ok=True)
-    if familiarity is not None:
-        save_familiarity(folder / FAMILIAR, familiarity)
-    fingerprints = card.fingerprints.model_copy(
-        update={
-            "weights": sha256_of(folder / WEIGHTS),
-            "onnx": sha256_of(folder / ONNX),
-            "familiar": "" if familiarity is None else sha256_of(folder / FAMILIAR),
-        }
-    )
-    complete = card.model_copy(
-        update={
-            "fingerprints": fingerprints,
-            "format_version": _NEWEST_FORMAT,
-            "onnx_difference": difference,
-        }
-    ).sealed()
-    write_text(folder / CARD, complete.to_json())
-    return complete
-
-
-def _keep_weights(folder: Path, module: nn.Module, error: EngineError) -> None:
-    """Leave what was trained to whoever can use it without the ONNX file, and say where."""
-    if is_file(folder / CARD):
-        # an earlier model, which stays whole
-        return
-    with replacing(folder / WEIGHTS) as weights:
-        _write_weights(weights, module)
-    error.hint = (
-        f"Nothing that was trained is lost: the weights are in {folder / WEIGHTS}, and the same "
-        f"command goes on from here without training again. {error.hint}"
-    ).strip()
+def model_home(folder: Path) -> Path | None:
+    """Return the folder with the card of a model: a model folder, or that of a run."""
+    return next((f for f in (folder / "model", folder) if is_file(f / CARD)), None)
 
 
 def find_model_folder(folder: Path) -> Path:
@@ -170,9 +53,9 @@ def find_model_folder(folder: Path) -> Path:
     RunFolderError
         If it is neither, or the run has no model yet.
     """
-    for candidate in (folder / "model", folder):
-        if is_file(candidate / CARD):
-            return candidate
+    found = model_home(folder)
+    if found is not None:
+        return found
     try:
         there = folder.exists()
     except OSError as error:
@@ -235,14 +118,14 @@ def parse_card(content: bytes, *, where: str, hint: str) -> ModelCard:
 
 def _check_version(where: str, content: bytes) -> None:
     """Say so if a card is of a version that this Frostline does not read."""
-    values, known = stated(content), _NEWEST_FORMAT
+    values, known = stated(content), NEWEST_FORMAT
     found = values.get("format_version")
-    if not isinstance(found, int) or _OLDEST_FORMAT <= found <= known:
+    if not isinstance(found, int) or FORMATS[0] <= found <= known:
         return
     raise RunFolderError(
         f"{where} was written by Frostline {values.get('frostline', 'unknown')} in format "
         f"{found}; this is Frostline {__version__}, which reads format {known}, and older ones "
-        f"back to {_OLDEST_FORMAT}.",
+        f"back to {FORMATS[0]}.",
         hint="Update Frostline." if found > known else _FIT_AGAIN,
     )
 
@@ -291,29 +174,3 @@ def checked_file(folder: Path, name: str, fingerprint: str) -> Path:
             hint=_FIT_AGAIN,
         )
     return path
-
-
-def _write_weights(path: Path, module: nn.Module) -> None:
-    """Write the state dict; tensors that share memory are written once each, in full."""
-    from safetensors.torch import save_file
-
-    seen: set[int] = set()
-    state = {}
-    for name, tensor in module.state_dict().items():
-        value = tensor.detach().cpu().contiguous()
-        storage = value.untyped_storage().data_ptr()
-        state[name] = value.clone() if storage in seen else value
-        seen.add(storage)
-    with system_errors():
-        save_file(state, path, metadata={"format": "pt"})
-
-
-def _made_up_images(size: int) -> UInt8Array:
-    """Four images of noise, coarse to fine."""
-    random = np.random.default_rng(0)
-    images = []
-    for cells in (2, 7, 20, size):
-        coarse = random.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
-        index = np.arange(size) * cells // size
-        images.append(coarse[index][:, index])
-    return np.stack(images)

@@ -1,17 +1,16 @@
-"""ONNX Runtime sessions, opened late and with settings that keep machines usable."""
+"""What an exported model answers, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.errors import EngineError
-from frostline.core.onnx_runtime import failures, onnxruntime
+from frostline.core.errors import EngineError, first_line
+from frostline.core.onnx_runtime import failures
 from frostline.core.preprocessing import UInt8Array
 
 #: names of the input and the outputs of exported files; the last is not in all of them
@@ -38,44 +37,6 @@ class Answers:
             yield row, None if self.unfamiliarity is None else float(self.unfamiliarity[place])
 
 
-def open_session(model: Path | bytes, *, threads: int) -> Any:
-    """Open a model for the CPU.
-
-    Parameters
-    ----------
-    model : Path or bytes
-        An ONNX file, or its content.
-    threads : int
-        Threads within one operator; operators run one after the other.
-
-    Raises
-    ------
-    EngineError
-        If ONNX Runtime is missing, or cannot run the file.
-    """
-    try:
-        ort = onnxruntime()
-    except ImportError as error:
-        raise EngineError(
-            f"ONNX Runtime cannot be imported: {error}.", hint="Run: pip install onnxruntime"
-        ) from error
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # waiting threads that spin take the cores from whoever decodes the images
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    content = model if isinstance(model, bytes) else str(model)
-    try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except failures() as error:
-        raise EngineError(
-            f"ONNX Runtime {ort.__version__} cannot open the model: {_first_line(error)}.",
-            hint="Update onnxruntime, or export the model again.",
-        ) from error
-
-
 def answers(session: Any, batch: UInt8Array) -> Answers:
     """Run uint8 images (n, H, W, 3) through an open session.
 
@@ -88,7 +49,7 @@ def answers(session: Any, batch: UInt8Array) -> Answers:
     try:
         found = session.run([OUTPUT, UNFAMILIARITY] if tells else [OUTPUT], {INPUT: batch})
     except failures() as error:
-        raise EngineError(f"ONNX Runtime stopped: {_first_line(error)}.") from error
+        raise EngineError(f"ONNX Runtime stopped: {first_line(error)}.") from error
     values = [np.asarray(value, dtype=np.float64) for value in found]
     n = len(batch)
     # a file of somebody else may compute anything
@@ -97,12 +58,3 @@ def answers(session: Any, batch: UInt8Array) -> Answers:
     if tells and values[1].shape != (n,):
         raise EngineError(f"The model does not say of each of {n} images how unfamiliar it is.")
     return Answers(values[0], values[1] if tells else None)
-
-
-def probabilities(session: Any, batch: UInt8Array) -> npt.NDArray[np.float64]:
-    """Return the probabilities alone of what :func:`answers` gives."""
-    return answers(session, batch).probabilities
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

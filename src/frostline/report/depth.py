@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence
+from frostline.core.plan import EvidenceSummary, Plan
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,6 @@ def depths(plan: Plan) -> Depths:
         new=tuple(Layer(name, "new") for name in plan.new),
         scattered=scattered,
     )
-
-
-def probe_at(evidence: EvidenceSummary, tap: str) -> ProbeEvidence:
-    """Return the probe of one depth; that of all depths where an edited plan names none."""
-    return next((probe for probe in evidence.probes if probe.tap == tap), evidence.all_taps)
 
 
 def _fate(frozen: str, trained: Sequence[str]) -> str:

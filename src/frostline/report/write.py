@@ -14,7 +14,7 @@ from frostline.core.files import write_text
 from frostline.report.bounds import bounded
 from frostline.report.data import ReportData
 from frostline.report.view import build
-from frostline.wording import numbers as words
+from frostline.wording import numbers
 
 _STYLES = ("base", "charts", "tables", "pictures", "print")
 _SCRIPTS = ("tips", "tables", "matrix", "page")
@@ -48,15 +48,15 @@ def render(data: ReportData) -> str:
         lstrip_blocks=True,
     )
     for function in (
-        words.percent,
-        words.interval,
-        words.number,
-        words.fixed,
-        words.points,
-        words.seconds,
-        words.size,
-        words.plural,
-        words.listed,
+        numbers.percent,
+        numbers.interval,
+        numbers.number,
+        numbers.fixed,
+        numbers.points,
+        numbers.seconds,
+        numbers.size,
+        numbers.plural,
+        numbers.listed,
     ):
         environment.filters[function.__name__] = function
     script = "\n".join(_own(f"{name}.js") for name in _SCRIPTS)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from frostline.core.errors import FrostlineError, UnreadableImageError
+from frostline.core.errors import FrostlineError, ImageFault, UnreadableImageError
 from frostline.data.decoding.decode import FORMATS
 
 #: where a request says that its body was read to the end
@@ -130,17 +129,17 @@ def _sends_a_body(scope: Scope) -> bool:
     return not waits and (b"transfer-encoding" in headers or b"content-length" in headers)
 
 
-_KINDS = (
-    (re.compile("pixels"), "too_many_pixels", "an image of fewer pixels"),
-    (re.compile("empty"), "empty", "a file with an image in it"),
-    (re.compile("not an image|not read|pip install"), "not_an_image", _IMAGES),
-    (re.compile("truncated"), "truncated", "a complete file"),
-    (re.compile("memory|too large"), "too_large", "a smaller image"),
-    (re.compile(""), "damaged", f"a whole file in {_IMAGES}"),
-)
+_EXPECTED = {
+    ImageFault.TOO_MANY_PIXELS: "an image of fewer pixels",
+    ImageFault.EMPTY: "a file with an image in it",
+    ImageFault.NOT_AN_IMAGE: _IMAGES,
+    ImageFault.TRUNCATED: "a complete file",
+    ImageFault.TOO_LARGE: "a smaller image",
+    ImageFault.DAMAGED: f"a whole file in {_IMAGES}",
+}
 
 
 def image_problem(error: UnreadableImageError) -> Problem:
     """Return what is wrong with one image that cannot be decoded."""
-    kind, expected = next((k, e) for pattern, k, e in _KINDS if pattern.search(error.reason))
-    return Problem(kind=kind, name=error.path, what=error.reason, expected=expected)
+    expected = _EXPECTED[error.fault]
+    return Problem(kind=error.fault.value, name=error.path, what=error.reason, expected=expected)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.errors import InputError
+from frostline.core.rng import generator
 
 _Z95 = 1.959963984540054
 
@@ -128,7 +129,7 @@ def stratified_bootstrap(
     counts = np.bincount(codes)
     hits = np.bincount(codes, weights=outcome)
     fixed = (hits == 0) | (hits == counts)
-    rng = np.random.default_rng(seed)
+    rng = generator("balanced accuracy", seed)
     recalls = rng.binomial(counts, hits / counts, size=(n_resamples, len(counts))) / counts
     low, high = np.quantile(recalls.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
     mean = float(np.mean(hits / counts))
@@ -170,14 +171,50 @@ def paired_difference(
         raise InputError(f"There are {len(a)} images but groups of shape {codes.shape}.")
     if not len(a):
         raise InputError("A comparison needs at least one image.")
-    n_groups = int(codes.max()) + 1
     difference = a - b
     mean = float(difference.mean())
+    return mean, clustered_error(difference - mean, codes) / len(a)
+
+
+def share_error(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
+    """Return the standard error of the share of images that are right.
+
+    That of a binomial law, of as many images as these are worth (:func:`effective_count`).
+
+    Parameters
+    ----------
+    correct : bool array of shape (n,)
+    groups : array of shape (n,)
+
+    Raises
+    ------
+    InputError
+        If shapes differ or there is no image.
+    """
+    share = float(np.mean(np.asarray(correct, dtype=bool)))
+    return math.sqrt(share * (1.0 - share) / effective_count(correct, groups))
+
+
+def clustered_error(contributions: npt.NDArray[np.float64], codes: npt.NDArray[np.int64]) -> float:
+    """Return the standard error of a sum whose terms are independent between groups only.
+
+    Parameters
+    ----------
+    contributions : array of shape (n,)
+        Deviations of the terms from their means.
+    codes : int array of shape (n,)
+        Number of each term's group: 0, 1, ...
+
+    Returns
+    -------
+    float
+        Infinite for a single group, which tells nothing.
+    """
+    per_group = np.bincount(codes, weights=contributions)
+    n_groups = len(per_group)
     if n_groups == 1:
-        return mean, math.inf
-    per_group = np.bincount(codes, weights=difference - mean)
-    error = math.sqrt(n_groups / (n_groups - 1) * float(np.sum(per_group**2))) / len(a)
-    return mean, error
+        return math.inf
+    return math.sqrt(float(np.sum(per_group**2)) * n_groups / (n_groups - 1))
 
 
 def _wilson_reach(

@@ -1,4 +1,4 @@
-"""Labels that are probably wrong: confident learning on honest probabilities."""
+"""Labels that are probably wrong: confident learning on out-of-fold probabilities."""
 
 from __future__ import annotations
 
@@ -9,25 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.errors import InputError
+from frostline.stats.out_of_fold import OutOfFold
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Honest:
-    """Probabilities for images that did not teach whoever gave them.
-
-    Attributes
-    ----------
-    rows : int64 ndarray of shape (n,)
-        Catalog rows.
-    probabilities : ndarray of shape (n, C)
-        Held-out, out-of-fold or leave-one-out, and calibrated.
-    """
-
-    rows: IntArray
-    probabilities: FloatArray
 
 
 @dataclass(frozen=True)
@@ -67,7 +52,7 @@ def doubtful_labels(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Doub
     Parameters
     ----------
     probabilities : array of shape (n, C)
-        Of images that did not teach the model: one that has learned a wrong label repeats it.
+        Of images that the model was not trained on: one that has learned a wrong label repeats it.
     labels : int array of shape (n,)
         As given, in [0, C).
 
@@ -115,15 +100,15 @@ class Doubt:
 
 
 def likely_label_errors(
-    judged: Sequence[Honest], labels: npt.ArrayLike, *, most: int
+    judged: Sequence[OutOfFold], labels: npt.ArrayLike, *, most: int
 ) -> list[Doubt]:
-    """Search everything that was judged honestly; the likeliest errors first.
+    """Search all out-of-fold predictions; the likeliest errors first.
 
     Each judge is searched with thresholds of its own, and an image counts with its first judge.
 
     Parameters
     ----------
-    judged : sequence of Honest
+    judged : sequence of OutOfFold
         The most trusted judge first.
     labels : int array
         Of all catalog rows.

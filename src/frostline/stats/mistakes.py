@@ -14,7 +14,7 @@ def worst_mistakes(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, most:
     Parameters
     ----------
     probabilities : array of shape (n, C)
-        For images that did not teach the model.
+        For images that the model was not trained on.
     labels : int array of shape (n,)
     most : int
         How many are returned at most.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frostline.stats.inputs import FloatArray, IntArray, check_labels, group_codes
+from frostline.stats.inputs import check_labels, group_codes
+from frostline.stats.intervals import clustered_error
 from frostline.stats.ridge import RidgeLOO
 
 
@@ -66,21 +67,14 @@ def loo_accuracy(
     return LOOAccuracy(
         correct=correct,
         accuracy=float(correct.mean()),
-        standard_error=max(_clustered(share * (correct - correct.mean()), codes), floor),
+        standard_error=max(clustered_error(share * (correct - correct.mean()), codes), floor),
         balanced_accuracy=float(recall.mean()),
         balanced_standard_error=max(
-            _clustered(balanced_share * (correct - class_recall[targets]), codes),
+            clustered_error(balanced_share * (correct - class_recall[targets]), codes),
             _floor(hits[occurring], counts[occurring]),
         ),
         train_accuracy=float(np.mean(np.argmax(fit.fitted, axis=1) == targets)),
     )
-
-
-def _clustered(contributions: FloatArray, codes: IntArray) -> float:
-    """Return the standard error of a sum whose terms are independent between groups only."""
-    per_group = np.bincount(codes, weights=contributions)
-    n_groups = len(per_group)
-    return float(np.sqrt(n_groups / (n_groups - 1) * np.sum(per_group**2)))
 
 
 def _floor(hits: npt.NDArray[np.number], counts: npt.NDArray[np.number]) -> float:

@@ -29,7 +29,7 @@ STRENGTHS: tuple[float, ...] = tuple(10.0 ** (step / 2) for step in range(-8, 5)
 
 @dataclass(frozen=True)
 class RidgeLOO:
-    """A ridge classifier with its honest outputs for the rows it was fitted on.
+    """A ridge classifier with its leave-one-out outputs for the rows it was fitted on.
 
     Attributes
     ----------

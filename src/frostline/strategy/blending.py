@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from frostline.core.actions import Blend
 from frostline.core.plan import CandidateResult
+from frostline.core.reasons import Averaged, Fate
+from frostline.stats.intervals import share_error
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import Standing
 
-FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 #: so many options are averaged: all that reach the final
 MEMBERS = 4
@@ -35,7 +37,7 @@ class Blended:
     proposal: Proposal
     members: tuple[Standing, ...]
     result: CandidateResult
-    reason: str
+    reason: Averaged
 
 
 def blend_of(
@@ -73,20 +75,21 @@ def blend_of(
     proposal = Proposal(name, leading.strategy, action, None, taken)
     right = _right(members, folds)
     alone, together = _log_score([members[0]], folds), _log_score(members, folds)
-    judged = len(members[0].sure(folds))
-    reason = (
-        f"With fewer than {FEW_IMAGES} images a race cannot tell good options apart, and their "
-        f"mistakes differ, so the {len(members)} best are averaged: on {judged} left-out images "
-        f"the surprise at the truth is {-together:.2f} nats instead of "
-        f"{-alone:.2f} for '{members[0].name}' alone."
+    reason = Averaged(
+        few=FEW_IMAGES,
+        n_members=len(members),
+        n_images=len(members[0].sure(folds)),
+        log_loss=-together,
+        leading=members[0].name,
+        log_loss_alone=-alone,
     )
     result = CandidateResult(
         name=name,
         kind=action.kind,
         score=None if right is None else float(right.mean()),
-        standard_error=None if right is None else float(right.std() / np.sqrt(len(right))),
+        standard_error=None if right is None else share_error(right, members[0].groups(folds)),
         seconds=round(sum(m.seconds for m in members), 1),
-        stopped="chosen",
+        fate=Fate.CHOSEN,
     )
     return Blended(proposal, tuple(members), result, reason)
 
@@ -97,7 +100,7 @@ def _log_score(members: Sequence[Standing], folds: Sequence[int]) -> float:
     return float(np.log(np.maximum(mean, _EDGE)).mean())
 
 
-def _right(members: Sequence[Standing], folds: Sequence[int]) -> FloatArray | None:
+def _right(members: Sequence[Standing], folds: Sequence[int]) -> BoolArray | None:
     """Which left-out images the average gets right; None where probabilities were not kept."""
     found = []
     for fold in folds:
@@ -109,4 +112,4 @@ def _right(members: Sequence[Standing], folds: Sequence[int]) -> FloatArray | No
         # the truth is where the judged probability of the truth came from
         sure = np.mean(np.stack([m.judged[fold].sure for m in members]), axis=0)
         found.append(mean.max(axis=1) <= sure)
-    return np.concatenate(found).astype(np.float64)
+    return np.concatenate(found)

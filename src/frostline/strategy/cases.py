@@ -19,16 +19,14 @@ class Case:
     """One of the four textbook cases."""
 
     number: CaseNumber
-    data: str
-    advice: str
     strategy: Literal["head", "finetune", "cut", "full"]
 
 
 CASES: dict[CaseNumber, Case] = {
-    1: Case(1, "small and similar", "a new head, everything else frozen", "head"),
-    2: Case(2, "large and similar", "a new head, then fine-tune the whole network", "finetune"),
-    3: Case(3, "small and different", "remove the high layers, new layers on the low ones", "cut"),
-    4: Case(4, "large and different", "a new head, train the whole network", "full"),
+    1: Case(1, "head"),
+    2: Case(2, "finetune"),
+    3: Case(3, "cut"),
+    4: Case(4, "full"),
 }
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 from frostline.backbones.network import Network
 from frostline.core.actions import Recipe
 from frostline.core.plan import EvidenceSummary, NetworkResult
-from frostline.core.settings import ResolvedSettings, Settings
+from frostline.core.runtime import Device
+from frostline.core.settings import Settings
 from frostline.evidence.collect import Evidence
 from frostline.strategy.cost import RACE_SHARE, Work, plan_work
 
@@ -21,15 +22,15 @@ _SMALL_BATCH = 16
 class Context:
     """Everything that proposals are made from.
 
-    ``refits`` counts how often training runs in multiples of the training images (3 when the
-    procedure is cross-validated, else 1); ``flip`` says whether mirroring keeps the classes;
-    ``networks`` are those that were compared before, if any.
+    ``device`` is where training would run; ``refits`` counts how often it runs in multiples of the
+    training images (3 when the procedure is cross-validated, else 1); ``flip`` says whether
+    mirroring keeps the classes; ``networks`` are those that were compared before, if any.
     """
 
     network: Network
     evidence: Evidence
     settings: Settings
-    resolved: ResolvedSettings
+    device: Device = "cpu"
     refits: float = 1.0
     flip: bool = True
     networks: tuple[NetworkResult, ...] = ()
@@ -54,7 +55,7 @@ class Context:
     def work(self, *, freeze_to: str | None, keep_to: str | None, most_epochs: int) -> Work:
         """Epochs that the budget pays for; a number of epochs that was asked for wins."""
         asked = self.settings.epochs
-        budget = self.resolved.budget_seconds
+        budget = self.settings.budget_seconds
         if self.settings.strategy == "auto":
             budget *= 1 - RACE_SHARE
         return plan_work(
@@ -65,7 +66,7 @@ class Context:
             most_epochs=most_epochs if asked == "auto" else asked,
             freeze_to=freeze_to,
             keep_to=keep_to,
-            device=self.resolved.device,
+            device=self.device,
         )
 
     def recipe(

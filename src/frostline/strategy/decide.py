@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frostline.core.plan import CandidateResult, Plan
-from frostline.evidence.networks import in_words
+from frostline.core.reasons import AskedFor, Fate, FrozenOnly, Reason, RunnerUp, ToBeRaced
 from frostline.evidence.probes import ADAPTED, ALL
 from frostline.strategy.blending import blend_of
 from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
@@ -15,10 +15,10 @@ from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
+from frostline.strategy.layers import Layers
+from frostline.strategy.outlook import runner_up
 from frostline.strategy.race import Standing, Work
 from frostline.strategy.verdict import choose, results
-from frostline.wording.decision import Rival, explain
-from frostline.wording.layers import Layers
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,17 @@ def decide(context: Context) -> Decision:
     asked = context.settings.strategy
     chosen = head
     entrants: tuple[Proposal, ...] = ()
-    reasons = [f"You asked for the strategy {asked!r}."]
+    reasons: list[Reason] = [AskedFor(strategy=asked)]
     if asked == "auto":
         entrants, reasons = _entrants(context)
     elif asked != "head":
         chosen = TRAINED[asked](context) or head
     scored = [
-        result.model_copy(update={"stopped": "chosen" if proposal == chosen else result.stopped})
+        result.model_copy(update={"fate": Fate.CHOSEN if proposal == chosen else result.fate})
         for proposal, result in heads
     ]
     others = entrants if chosen == head else (chosen,)
-    waiting = [_unscored(p, "chosen" if p == chosen else "to be raced") for p in others]
+    waiting = [_unscored(p, Fate.CHOSEN if p == chosen else Fate.TO_BE_RACED) for p in others]
     plan = make_plan(context, chosen, prior=prior, candidates=[*scored, *waiting], reasons=reasons)
     return Decision(plan, head, entrants, tuple(scored))
 
@@ -80,14 +80,14 @@ def every_option(context: Context) -> list[Proposal]:
     return list(found.values())
 
 
-def _unscored(proposal: Proposal, fate: str) -> CandidateResult:
+def _unscored(proposal: Proposal, fate: Fate) -> CandidateResult:
     return CandidateResult(
         name=proposal.name,
         kind=proposal.action.kind,
         score=None,
         standard_error=None,
         seconds=round(proposal.seconds, 1),
-        stopped=fate,
+        fate=fate,
     )
 
 
@@ -95,34 +95,24 @@ def after_race(
     context: Context, decision: Decision, work: Work, standings: Sequence[Standing]
 ) -> Plan:
     """Write down what a race has decided, every option with its score and its fate."""
-    winner, reasons = choose(standings)
+    winner, verdict = choose(standings)
+    reasons: list[Reason] = [verdict]
     chosen = winner.heat.proposal
     raced = results(standings, winner)
     blended = blend_of(
         standings,
         n_images=context.n_images,
-        seconds=(1 - RACE_SHARE) * context.resolved.budget_seconds,
+        seconds=(1 - RACE_SHARE) * context.settings.budget_seconds,
     )
     if blended is not None:
         chosen = blended.proposal
         names = {member.name for member in blended.members}
-        raced = [
-            r.model_copy(
-                update={"stopped": "part of the average" if r.name in names else r.stopped}
-            )
-            for r in raced
-        ]
-        # what was not chosen after all
-        raced = [
-            r.model_copy(update={"stopped": "no clear gain"}) if r.stopped == "chosen" else r
-            for r in raced
-        ]
+        raced = [_beside_average(r, is_member=r.name in names) for r in raced]
         raced.append(blended.result)
-        reasons = [*reasons, blended.reason]
+        reasons.append(blended.reason)
     by_name = {result.name: result for result in raced}
     heads = [
-        c.model_copy(update={"stopped": by_name[c.name].stopped}) if c.name in by_name else c
-        for c in decision.candidates
+        _ended_like(c, by_name[c.name]) if c.name in by_name else c for c in decision.candidates
     ]
     waiting = {p.name: p for p in decision.entrants}
     left = [_unscored(waiting[name], why) for name, why in work.left_out.items()]
@@ -133,18 +123,32 @@ def after_race(
         prior=prior_case(context.summary),
         candidates=[*heads, *layers, *left],
         reasons=reasons,
-        rival=_rival(winner, standings),
+        nearest=_nearest(context, winner, standings) if chosen.probe is not None else None,
     )
 
 
-def _rival(winner: Standing, standings: Sequence[Standing]) -> Rival | None:
+def _beside_average(result: CandidateResult, *, is_member: bool) -> CandidateResult:
+    """Return the result of an option of which an average was chosen instead."""
+    if is_member:
+        return result.model_copy(update={"fate": Fate.AVERAGED})
+    # what was not chosen after all
+    chosen = result.fate is Fate.CHOSEN
+    return result.model_copy(update={"fate": Fate.NO_CLEAR_GAIN}) if chosen else result
+
+
+def _ended_like(result: CandidateResult, raced: CandidateResult) -> CandidateResult:
+    return result.model_copy(update={"fate": raced.fate, "behind": raced.behind})
+
+
+def _nearest(context: Context, winner: Standing, standings: Sequence[Standing]) -> RunnerUp | None:
     """Return the trained option that came nearest to a head that won."""
     others = [s for s in standings if s is not winner and s.trains and not s.stopped]
     if not others:
         return None
     folds = winner.last_folds
     nearest = max(others, key=lambda s: float(s.sure(folds).mean()))
-    return Rival(nearest.name, winner.accuracy(folds) - nearest.accuracy(folds))
+    behind = winner.accuracy(folds) - nearest.accuracy(folds)
+    return runner_up(context.summary, nearest.name, behind)
 
 
 def make_plan(
@@ -153,14 +157,13 @@ def make_plan(
     *,
     prior: Case,
     candidates: list[CandidateResult],
-    reasons: list[str],
-    rival: Rival | None = None,
+    reasons: list[Reason],
+    nearest: RunnerUp | None = None,
 ) -> Plan:
     """Write a proposal down as a plan, with the layers it removes, freezes, trains and adds."""
     layers = Layers.of(context.network, chosen.action)
     return Plan(
         case=case_of(chosen.strategy),
-        prior=f"case {prior.number}: {prior.data}: {prior.advice}",
         strategy=context.settings.strategy,
         chosen=chosen.name,
         backbone=context.network.name,
@@ -175,11 +178,11 @@ def make_plan(
         evidence=context.summary,
         networks=list(context.networks),
         candidates=candidates,
-        explanation=[
-            *in_words(context.networks),
-            *explain(context.summary, chosen, prior, reasons, layers.removed, rival),
-        ],
         estimated_seconds=round(chosen.seconds, 1),
+        prior_case=prior.number,
+        probe=chosen.probe,
+        reasons=reasons,
+        runner_up=nearest,
     )
 
 
@@ -201,14 +204,14 @@ def _scored_heads(context: Context) -> list[tuple[Proposal, CandidateResult]]:
             score=score.accuracy,
             standard_error=score.standard_error,
             seconds=0.0,
-            stopped="scored by leave-one-out",
+            fate=Fate.SCORED,
         )
         found.append((proposal, result))
     return found
 
 
 def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
-    """Return the first head that loses at most one paired error and half a point to the best."""
+    """Return the first head that hardly loses to the best one, by leave-one-out."""
     evidence = context.evidence
     correct = [
         # single taps may be compared on a part of the rows; then the others are, too
@@ -217,20 +220,20 @@ def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
         else evidence.correct[str(h.probe)]
         for h in heads
     ]
-    return heads[simplest_of_the_best(correct)]
+    return heads[simplest_of_the_best(correct, evidence.groups[evidence.compared])]
 
 
-def _entrants(context: Context) -> tuple[tuple[Proposal, ...], list[str]]:
+def _entrants(context: Context) -> tuple[tuple[Proposal, ...], list[Reason]]:
     """Return the options whose training is worth a trial, or why none is."""
     summary = context.summary
     if not context.settings.may_train:
-        return (), ["Effort 'fast' uses frozen features only."]
+        return (), [FrozenOnly()]
     why_not = why_not_race(summary)
-    if why_not:
+    if why_not is not None:
         return (), [why_not]
     found: dict[str, Proposal] = {}
     for propose in RACED:
         proposal = propose(context)
         if proposal is not None and makes_sense(summary, proposal.strategy, proposal.name):
             found.setdefault(proposal.name, proposal)
-    return tuple(found.values()), ["Options that train layers race against the best head."]
+    return tuple(found.values()), [ToBeRaced()]

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.plan import EvidenceSummary
+from frostline.core.reasons import FewPerClass, LittleToGain
+from frostline.stats.intervals import paired_difference
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import counts_as_large
 from frostline.strategy.thresholds import FITTED, Thresholds
@@ -15,18 +17,19 @@ from frostline.strategy.thresholds import FITTED, Thresholds
 BoolArray = npt.NDArray[np.bool_]
 
 _FEW_PER_CLASS = 10.0
+#: a loss is often one error exactly, as where one row is lost and none won: no rounding decides
+_LESS_THAN_ONE = 1.0 - 1e-9
 
 
-def why_not_race(summary: EvidenceSummary, thresholds: Thresholds = FITTED) -> str:
-    """Return why no option that trains layers is worth a trial; empty if one may be."""
+def why_not_race(
+    summary: EvidenceSummary, thresholds: Thresholds = FITTED
+) -> FewPerClass | LittleToGain | None:
+    """Return why no option that trains layers is worth a trial; None if one may be."""
     if summary.size.per_class < thresholds.fewest_per_class:
-        return (
-            f"With {summary.size.per_class:g} images per class, training layers would only "
-            "memorise them."
-        )
+        return FewPerClass(per_class=summary.size.per_class)
     if summary.headroom < thresholds.good_enough:
-        return f"Frozen features already reach {1 - summary.headroom:.1%}: little is left to gain."
-    return ""
+        return LittleToGain(accuracy=1 - summary.headroom)
+    return None
 
 
 def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool:
@@ -46,18 +49,23 @@ def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool
     return True
 
 
-def simplest_of_the_best(correct: Sequence[BoolArray], thresholds: Thresholds = FITTED) -> int:
+def simplest_of_the_best(
+    correct: Sequence[BoolArray],
+    groups: npt.NDArray[np.int64],
+    thresholds: Thresholds = FITTED,
+) -> int:
     """Return the position of the first head that hardly loses to the best one.
 
     Parameters
     ----------
     correct : sequence of bool arrays of shape (n,)
         Which rows each head gets right when they are left out; the simplest head first.
+    groups : int array of shape (n,)
+        Rows of one group succeed and fail together, so errors count groups.
     """
     best = max(correct, key=lambda right: float(np.mean(right)))
     for i, right in enumerate(correct):
-        loss = best.astype(float) - right
-        error = float(np.std(loss)) / np.sqrt(len(loss))
-        if loss.mean() <= min(error, thresholds.head_tie):
+        loss, error = paired_difference(best, right, groups=groups)
+        if loss <= min(_LESS_THAN_ONE * error, thresholds.head_tie):
             return i
     return len(correct) - 1

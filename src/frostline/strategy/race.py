@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.actions import Action
+from frostline.core.reasons import Fate
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
@@ -16,6 +17,7 @@ from frostline.strategy.growth import FITTED_GROWTH, Growth, promise
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 #: of the training images, this many folds are made; one is judged at a time
 FOLDS = 3
@@ -55,13 +57,13 @@ class Work:
     """The fixed list of work of a race, written down before it starts.
 
     ``heats`` and ``finals`` name the same options in the same order. ``left_out`` names those that
-    the budget does not admit, each with the reason. ``n_images`` counts the training images, of
+    the budget does not admit, each with its fate. ``n_images`` counts the training images, of
     all folds, ``per_class`` those of the median class.
     """
 
     heats: tuple[Entry, ...]
     finals: tuple[Entry, ...]
-    left_out: dict[str, str]
+    left_out: dict[str, Fate]
     n_images: int
     per_class: float
 
@@ -87,34 +89,44 @@ class Judged:
     """What one option made of a fold's images.
 
     ``right`` says which it classified rightly, ``sure`` the calibrated probability that it gave to
-    the true class, which tells options apart on far fewer images than being right does.
+    the true class, which tells options apart on far fewer images than being right does. Images of
+    one of the ``groups`` succeed and fail together.
     ``probabilities`` (n, C) are all of them, None where nobody kept them.
     """
 
     right: BoolArray
     sure: FloatArray
+    groups: IntArray
     probabilities: FloatArray | None = None
 
     @classmethod
-    def of(cls, probabilities: FloatArray, truth: npt.NDArray[np.int64]) -> Judged:
+    def of(cls, probabilities: FloatArray, truth: IntArray, groups: IntArray) -> Judged:
         """Judge probabilities of shape (n, C) by the true classes (n,)."""
         right = np.asarray(probabilities.argmax(axis=1) == truth, dtype=np.bool_)
-        return cls(right, probabilities[np.arange(len(truth)), truth], probabilities)
+        return cls(right, probabilities[np.arange(len(truth)), truth], groups, probabilities)
 
 
 @dataclass
 class Standing:
-    """What one option has shown so far, by fold: fold 0 is its heat, all others the final."""
+    """What one option has shown so far, by fold: fold 0 is its heat, all others the final.
+
+    ``behind`` is the accuracy by which it fell short of the final; None where it did not.
+    """
 
     heat: Entry
     final: Entry
     judged: dict[int, Judged] = field(default_factory=dict)
-    stopped: str = ""
+    behind: float | None = None
 
     @property
     def name(self) -> str:
         """Name of the option."""
         return self.heat.proposal.name
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was left out of the final."""
+        return self.behind is not None
 
     @property
     def trains(self) -> bool:
@@ -136,9 +148,17 @@ class Standing:
         """Probabilities of the truth on the images of some folds, side by side."""
         return np.concatenate([self.judged[fold].sure for fold in folds])
 
+    def right(self, folds: Sequence[int]) -> BoolArray:
+        """Which images of some folds it got right, side by side."""
+        return np.concatenate([self.judged[fold].right for fold in folds])
+
+    def groups(self, folds: Sequence[int]) -> IntArray:
+        """Groups of the images of some folds, side by side."""
+        return np.concatenate([self.judged[fold].groups for fold in folds])
+
     def accuracy(self, folds: Sequence[int]) -> float:
         """Share of the images of some folds that it got right."""
-        return float(np.concatenate([self.judged[fold].right for fold in folds]).mean())
+        return float(self.right(folds).mean())
 
 
 #: trains an action without one fold and judges it on that fold
@@ -153,7 +173,7 @@ def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Pro
     """
     still = tuple(_entry(context, head, head.action) for head in heads)
     work = Work(still, still, {}, context.n_images, context.summary.size.per_class)
-    purse = RACE_SHARE * context.resolved.budget_seconds
+    purse = RACE_SHARE * context.settings.budget_seconds
     for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
         least = _least(proposal.action)
         for epochs in range(shortened(proposal.action, HEAT).epochs, least - 1, -1):
@@ -163,8 +183,7 @@ def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Pro
                 work = more
                 break
         else:
-            why = "too expensive to try within the budget"
-            work = replace(work, left_out={**work.left_out, proposal.name: why})
+            work = replace(work, left_out={**work.left_out, proposal.name: Fate.TOO_EXPENSIVE})
     for share in (final_share(context.n_images), FINAL_OF_MANY):
         finals = tuple(
             _entry(context, e.proposal, shortened(e.proposal.action, share)) for e in work.heats
@@ -200,8 +219,7 @@ def run_race(
     trained = [s for s in standings if s.trains]
     leaders = sorted(trained, key=lambda s: -promised[s.name])
     for standing in leaders[places:]:
-        behind = promised[leaders[0].name] - promised[standing.name]
-        standing.stopped = f"promised {behind * 100:.1f} points less after the heat"
+        standing.behind = promised[leaders[0].name] - promised[standing.name]
     finalists = [s for s in standings if not s.stopped]
     if leaders:
         for fold in range(1, 1 + final_folds(work.n_images)):
@@ -227,5 +245,5 @@ def _fold_seconds(context: Context, action: Action) -> float:
         epochs=action.epochs,
         freeze_to=action.frozen_to,
         keep_to=action.cut,
-        device=context.resolved.device,
+        device=context.device,
     )

@@ -16,7 +16,7 @@ class Thresholds:
     fewest_per_class : float
         With fewer training images in the median class nothing is trained by gradient.
     head_tie : float
-        A simpler head is taken if it loses at most this, and at most one paired error.
+        A simpler head is taken if it loses at most this, and less than one paired error.
     errors : float
         A simpler option is taken if it loses at most this many paired errors ...
     most_lost : float

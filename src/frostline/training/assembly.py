@@ -20,12 +20,12 @@ from frostline.backbones.freeze.holding import original_class
 from frostline.backbones.freeze.param_groups import param_groups
 from frostline.backbones.heads.classifiers import Classifier, build_classifier
 from frostline.backbones.network import Network
+from frostline.compute.engines.torch_runtime import Compute
 from frostline.core.actions import LayerTraining
 from frostline.core.errors import PlanError
-from frostline.training.keyed import keyed_number
+from frostline.core.rng import keyed_number
 from frostline.training.loaders import SMALLEST_NORM_BATCH
 from frostline.training.low_rank import add_adapters, merge_adapters
-from frostline.training.torch_state import Compute
 
 # share of each new batch in the running statistics
 _NORM_MOMENTUM = 0.1

@@ -19,7 +19,7 @@ IntArray = npt.NDArray[np.int64]
 def blend(action: Blend, members: Sequence[Trained], labels: IntArray) -> Trained:
     """Put trained members together.
 
-    Every member is calibrated on its own honest images first. Those that are honest for all
+    Every member is calibrated on its own out-of-fold images first. Those that are so for all
     members calibrate the average: it is less sure of itself than its members are.
 
     Parameters
@@ -31,19 +31,19 @@ def blend(action: Blend, members: Sequence[Trained], labels: IntArray) -> Traine
         Of all catalog rows.
     """
     temperatures = [_temperature(member, labels) for member in members]
-    shared = members[0].honest_rows
+    shared = members[0].out_of_fold_rows
     for member in members[1:]:
-        shared = np.intersect1d(shared, member.honest_rows)
+        shared = np.intersect1d(shared, member.out_of_fold_rows)
     each = [
-        softmax(member.honest_logits[_places(member.honest_rows, shared)], temperature)
+        softmax(member.out_of_fold_logits[_places(member.out_of_fold_rows, shared)], temperature)
         for member, temperature in zip(members, temperatures, strict=True)
     ]
     module = BlendClassifier([member.module for member in members], temperatures)
     return Trained(
         action=action,
         module=module.eval(),
-        honest_logits=log_mean(each),
-        honest_rows=shared,
+        out_of_fold_logits=log_mean(each),
+        out_of_fold_rows=shared,
         frozen_verified=all(member.frozen_verified for member in members),
         history=[entry for member in members for entry in member.history],
         epochs_done=sum(member.epochs_done for member in members),
@@ -70,9 +70,9 @@ def log_mean(each: Sequence[FloatArray]) -> FloatArray:
 
 
 def _temperature(member: Trained, labels: IntArray) -> float:
-    if not len(member.honest_rows):
+    if not len(member.out_of_fold_rows):
         return 1.0
-    return fit_temperature(member.honest_logits, labels[member.honest_rows])
+    return fit_temperature(member.out_of_fold_logits, labels[member.out_of_fold_rows])
 
 
 def _places(rows: IntArray, wanted: IntArray) -> IntArray:

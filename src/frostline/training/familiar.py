@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+import frostline.stats
+import frostline.training
 from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.backbones.heads.head_input import WithHeadInput, head_of
+from frostline.compute.cache.fits import code_of, content_of, kept
+from frostline.compute.cache.locations import key_of
+from frostline.compute.cache.store import Arrays
 from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import TapsHead
 from frostline.core.errors import InputError
+from frostline.core.runtime import Runtime
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.ood import Familiarity, fit_familiarity
 from frostline.stats.rejection import FEW_SCORES, acceptance_threshold
 from frostline.stats.selection import Features
-from frostline.training.memoized_ood import memoized_ood
 from frostline.training.result import Trained
 
 IntArray = npt.NDArray[np.int64]
@@ -33,6 +39,7 @@ _FEWEST_HELD = 20
 #: few images have more folds: each fold's fit should lack little of what the last one has
 _FOLDS, _MANY_FOLDS, _FEW_IMAGES = 5, 10, 300
 _BATCH = 32
+_DISTANCES = "distances"
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ def learn_familiar(
     rows: IntArray,
     labels: IntArray,
     groups: IntArray,
+    runtime: Runtime,
     *,
     seed: int,
 ) -> Familiar | None:
@@ -82,6 +90,7 @@ def learn_familiar(
     rows : int array of shape (n,)
         Training rows of the store's catalog.
     labels, groups : int arrays of shape (len(catalog),)
+    runtime : Runtime
     seed : int
         Draws the folds.
 
@@ -95,7 +104,7 @@ def learn_familiar(
         return None
     lead = lead_of(trained)
     frozen = isinstance(lead.action, TapsHead)
-    held = lead.honest_rows
+    held = lead.out_of_fold_rows
     judged_apart = not frozen and len(held) >= _FEWEST_HELD
     teaching = np.setdiff1d(rows, held) if judged_apart else rows
     most = _MOST if frozen else _MOST_COMPUTED
@@ -104,13 +113,15 @@ def learn_familiar(
     if len(some) < _FEWEST:
         return None
     # folds of frozen features that re-estimated statistics need exactly the rows that taught
-    features = np.asarray(_head_input(lead, store, some, taught=rows))
+    features = np.asarray(_head_input(lead, store, some, runtime, taught=rows))
     blocks = _blocks(lead)
     try:
         if judged_apart:
             found = fit_familiarity(features, blocks=blocks)
             held = chosen_rows(digests, held, most)
-            distances = found.distances(np.asarray(_head_input(lead, store, held, taught=rows)))
+            distances = found.distances(
+                np.asarray(_head_input(lead, store, held, runtime, taught=rows))
+            )
         else:
             folds = stratified_folds(
                 labels[some],
@@ -119,8 +130,7 @@ def learn_familiar(
                 n_folds=_FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS,
                 seed=seed,
             )
-            fitted = memoized_ood(features, folds, blocks)
-            found, distances = fitted.familiarity, fitted.distances
+            found, distances = described_once(features, folds, blocks)
     except InputError:
         return None
     found = found.in_units_of(distances)
@@ -137,11 +147,78 @@ def lead_of(trained: Trained) -> Trained:
 
 
 def unfamiliarity_of(
-    familiar: Familiar, trained: Trained, store: FeatureStore, rows: IntArray
+    familiar: Familiar, trained: Trained, store: FeatureStore, rows: IntArray, runtime: Runtime
 ) -> FloatArray:
     """Return the scores (len(rows),) of rows of the store; above 1 is unknown."""
     lead = lead_of(trained)
-    return familiar.familiarity.scores(np.asarray(_head_input(lead, store, rows, taught=None)))
+    return familiar.familiarity.scores(
+        np.asarray(_head_input(lead, store, rows, runtime, taught=None))
+    )
+
+
+def described_once(
+    features: npt.NDArray[np.floating],
+    folds: Sequence[tuple[IntArray, IntArray]],
+    blocks: Sequence[slice] | None,
+) -> tuple[Familiarity, FloatArray]:
+    """Describe where images lie, and how far every one lies from those of the other folds.
+
+    Both are read back where the same features were described before.
+
+    Parameters
+    ----------
+    features : array of shape (n, d)
+    folds : sequence of (learn, judge)
+        Positions of the images of each.
+    blocks : sequence of slice or None
+        See :func:`frostline.stats.ood.fit_familiarity`.
+
+    Returns
+    -------
+    Familiarity
+        Of all images.
+    ndarray of shape (judged, 2 * n_blocks)
+        Squared distances, fold by fold.
+
+    Raises
+    ------
+    InputError
+        If all images look the same.
+    """
+    spans = [(span.start, span.stop) for span in blocks or ()]
+    content = content_of(features, np.array(spans), *(part for fold in folds for part in fold))
+    shape = (sum(len(judge) for _, judge in folds), 2 * max(1, len(spans)))
+
+    def packed(described: tuple[Familiarity, FloatArray]) -> Arrays:
+        return {**described[0].arrays(), _DISTANCES: described[1]}
+
+    def unpacked(arrays: Arrays) -> tuple[Familiarity, FloatArray] | None:
+        found, distances = Familiarity.of_arrays(arrays), arrays[_DISTANCES]
+        fits = distances.shape == shape and found.width == features.shape[1]
+        return (found, distances) if fits else None
+
+    return kept(
+        key_of("familiar", content, code_of(frostline.stats, frostline.training)),
+        lambda: (
+            fit_familiarity(features, blocks=blocks),
+            _left_out(features, folds, blocks),
+        ),
+        pack=packed,
+        unpack=unpacked,
+    )
+
+
+def _left_out(
+    features: npt.NDArray[np.floating],
+    folds: Sequence[tuple[IntArray, IntArray]],
+    blocks: Sequence[slice] | None,
+) -> FloatArray:
+    each = [
+        fit_familiarity(features[learn], blocks=blocks).distances(features[judge])
+        for learn, judge in folds
+        if len(judge) and len(learn) > 1
+    ]
+    return np.concatenate(each)
 
 
 def _blocks(lead: Trained) -> list[slice] | None:
@@ -150,7 +227,12 @@ def _blocks(lead: Trained) -> list[slice] | None:
 
 
 def _head_input(
-    lead: Trained, store: FeatureStore, rows: IntArray, *, taught: IntArray | None
+    lead: Trained,
+    store: FeatureStore,
+    rows: IntArray,
+    runtime: Runtime,
+    *,
+    taught: IntArray | None,
 ) -> Features:
     """What the head sees of some rows: stored taps, or one more pass through the classifier."""
     if isinstance(lead.action, TapsHead) and isinstance(lead.module, TapsClassifier):
@@ -158,7 +240,7 @@ def _head_input(
         if lead.action.statistics == "source":
             return store.table(taps, rows)
         if taught is not None:
-            return store.adapted(taught).table(taps, rows)
+            return store.adapted(taught, runtime).table(taps, rows)
     return _computed(lead, store, rows)
 
 

@@ -12,9 +12,11 @@ import numpy.typing as npt
 import torch
 
 from frostline.backbones.freeze.freezing import verify_frozen
+from frostline.compute.engines.torch_runtime import Compute, torch_runtime
 from frostline.core.actions import LayerTraining
 from frostline.core.progress import Progress
-from frostline.core.settings import ResolvedSettings
+from frostline.core.runtime import Runtime
+from frostline.stats.class_weights import class_weights
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
 from frostline.training.depthwise import quick_depthwise
@@ -22,13 +24,11 @@ from frostline.training.folding import folded_norms
 from frostline.training.head_start import probe_head, settle_learning_norms, settle_new_norms
 from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
-from frostline.training.losses import class_weights
 from frostline.training.memory import kept_memory
 from frostline.training.parts import Parts
 from frostline.training.result import Trained
 from frostline.training.sources import Sources
 from frostline.training.store import FrozenWork
-from frostline.training.torch_state import Compute, borrowed_torch
 
 IntArray = npt.NDArray[np.int64]
 
@@ -46,8 +46,7 @@ class _Job:
     sources: Sources
     weights: npt.NDArray[np.float64] | None
     seed: int
-    compute: Compute
-    progress: Progress
+    runtime: Runtime
 
 
 def finetune(
@@ -56,10 +55,9 @@ def finetune(
     parts: Parts,
     *,
     groups: IntArray | None,
-    resolved: ResolvedSettings,
+    runtime: Runtime,
     seed: int,
     checkpoint_dir: Path | None,
-    progress: Progress,
 ) -> Trained:
     """Train as ``action`` says; the best epoch on the validation part is kept.
 
@@ -74,12 +72,11 @@ def finetune(
     parts : Parts
     groups : int array of shape (len(catalog),) or None
         Rows of one group are left out together when the head's probe is fitted.
-    resolved : ResolvedSettings
+    runtime : Runtime
     seed : int
         With the file digests and the epoch it decides all randomness.
     checkpoint_dir : Path or None
         Where every epoch's state goes, and where an earlier run is continued from.
-    progress : Progress
 
     Raises
     ------
@@ -88,8 +85,8 @@ def finetune(
     PlanError, CutError
         If the action does not fit the network.
     """
-    compute = Compute.of(resolved)
-    with borrowed_torch(threads=resolved.threads), kept_memory():
+    compute = Compute.of(runtime)
+    with torch_runtime(runtime), kept_memory():
         assembly = assemble(
             action, store.network, n_classes=parts.n_classes, seed=seed, compute=compute
         )
@@ -104,18 +101,17 @@ def finetune(
                 network=assembly.network,
                 batching=Batching(parts, recipe.batch_size, drop, seed, compute),
                 recipe=recipe,
-                eight_bit=resolved.activations == "8bit",
+                runtime=runtime,
             ),
             weights=class_weights(
                 parts.train_labels, n_classes=parts.n_classes, choice=recipe.class_weights
             ),
             seed=seed,
-            compute=compute,
-            progress=progress,
+            runtime=runtime,
         )
         checkpoints = None
         if checkpoint_dir is not None:
-            checkpoints = Checkpoints(checkpoint_dir, _identity(job, store, resolved))
+            checkpoints = Checkpoints(checkpoint_dir, _identity(job, store))
         with folded_norms(assembly.network), quick_depthwise(assembly.classifier):
             loop = _run(job, store, groups, checkpoints)
         return _result(job, loop)
@@ -125,7 +121,7 @@ def _run(
     job: _Job, store: FrozenWork, groups: IntArray | None, checkpoints: Checkpoints | None
 ) -> Loop:
     assembly = job.assembly
-    state = _stored_state(checkpoints, job.progress)
+    state = _stored_state(checkpoints, job.runtime.progress)
     fresh = state is None
     state = state or TrainingState(notes=_notes(job))
     stages: list[Stage] = []
@@ -138,9 +134,8 @@ def _run(
         job.action.recipe,
         weights=job.weights,
         seed=job.seed,
-        compute=job.compute,
+        runtime=job.runtime,
         checkpoints=checkpoints,
-        progress=job.progress,
         state=state,
     )
     if fresh:
@@ -161,7 +156,7 @@ def _run(
         loop.begin(first)
     loop.run(stages)
     for note in state.notes:
-        job.progress.note(note)
+        job.runtime.progress.note(note)
     return loop
 
 
@@ -235,8 +230,8 @@ def _result(job: _Job, loop: Loop) -> Trained:
     return Trained(
         action=job.action,
         module=module,
-        honest_logits=loop.best_logits,
-        honest_rows=job.parts.validation,
+        out_of_fold_logits=loop.best_logits,
+        out_of_fold_rows=job.parts.validation,
         frozen_verified=True,
         history=state.history,
         epochs_done=sum(entry["train_loss"] is not None for entry in state.history),
@@ -249,7 +244,7 @@ def _result(job: _Job, loop: Loop) -> Trained:
     )
 
 
-def _identity(job: _Job, store: FrozenWork, resolved: ResolvedSettings) -> dict[str, Any]:
+def _identity(job: _Job, store: FrozenWork) -> dict[str, Any]:
     """What must be equal for a checkpoint to be continued; threads and device may differ."""
     rows = hashlib.sha256()
     for numbers, labels in (
@@ -265,7 +260,7 @@ def _identity(job: _Job, store: FrozenWork, resolved: ResolvedSettings) -> dict[
         "backbone": store.network.name,
         "weights": store.network.weights_id,
         "n_classes": job.parts.n_classes,
-        "precision": resolved.precision,
-        "activations": resolved.activations,
+        "precision": job.runtime.precision,
+        "activations": job.runtime.activation_type,
         "rows": rows.hexdigest(),
     }

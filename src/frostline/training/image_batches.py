@@ -15,7 +15,7 @@ from frostline.core.actions import Recipe
 from frostline.core.preprocessing import UInt8Array
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.views import training_view
-from frostline.training.keyed import epoch_views
+from frostline.training.epochs import epoch_views
 from frostline.training.loaders import Batching, look_bounds
 
 IntArray = npt.NDArray[np.int64]

@@ -14,21 +14,22 @@ import torch
 from torch import nn
 
 from frostline.backbones.freeze.param_groups import optimizer_state, restore_optimizer
+from frostline.compute.engines.torch_runtime import Compute
 from frostline.core.actions import Recipe
-from frostline.core.progress import Progress, Task
+from frostline.core.progress import Task
+from frostline.core.rng import keyed_number
+from frostline.core.runtime import Runtime
 from frostline.stats.calibration import fit_temperature
 from frostline.training.assembly import Above, Assembly
 from frostline.training.checkpoints import (
     Checkpoints,
     TrainingState,
 )
-from frostline.training.keyed import keyed_number
 from frostline.training.loaders import Batches
 from frostline.training.losses import mean_nll, training_loss
 from frostline.training.mixing import Mixed, mixed
 from frostline.training.parts import Parts
 from frostline.training.schedule import rate_factor, set_rates, warmup_steps
-from frostline.training.torch_state import Compute
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -83,9 +84,8 @@ class Loop:
     weights : array of shape (C,) or None
         Class weights.
     seed : int
-    compute : Compute
+    runtime : Runtime
     checkpoints : Checkpoints or None
-    progress : Progress
     state : TrainingState
         A fresh one, or where an earlier run stopped.
     """
@@ -98,9 +98,8 @@ class Loop:
         *,
         weights: FloatArray | None,
         seed: int,
-        compute: Compute,
+        runtime: Runtime,
         checkpoints: Checkpoints | None,
-        progress: Progress,
         state: TrainingState,
     ) -> None:
         self._assembly = assembly
@@ -108,9 +107,8 @@ class Loop:
         self._recipe = recipe
         self._weights = weights
         self._seed = seed
-        self._compute = compute
+        self._runtime, self._compute = runtime, Compute.of(runtime)
         self._checkpoints = checkpoints
-        self._progress = progress
         self.state = state
         # taken before the first step; an earlier run is resumed from the same pretrained weights
         self._pretrained = (
@@ -123,7 +121,7 @@ class Loop:
             else {}
         )
         self._loss = training_loss(
-            weights, label_smoothing=recipe.label_smoothing, device=compute.device
+            weights, label_smoothing=recipe.label_smoothing, device=self._compute.device
         )
 
     def begin(self, stage: Stage) -> None:
@@ -188,7 +186,7 @@ class Loop:
             self._assembly.put_back(state.last)
             restore_optimizer(optimizer, state.optimizer)
         steps = stage.batches.steps
-        with self._progress.task(stage.label, stage.epochs * steps) as task:
+        with self._runtime.progress.task(stage.label, stage.epochs * steps) as task:
             task.advance((state.epoch - first + 1) * steps)
             while state.epoch < first + stage.epochs - 1:
                 if state.epoch - max(state.best_epoch, first - 1) >= stage.patience:
@@ -221,6 +219,7 @@ class Loop:
             seen += len(labels)
             step += 1
             task.advance()
+            self._runtime.cancel.check()
             if not math.isfinite(loss):
                 state.notes.append(
                     f"Training was stopped in epoch {epoch}: its loss was not finite. "

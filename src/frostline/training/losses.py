@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -12,34 +10,6 @@ from torch import nn
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-
-
-def class_weights(
-    labels: IntArray, *, n_classes: int, choice: Literal["none", "balanced"]
-) -> FloatArray | None:
-    """Return one weight a class, or None when all images count alike.
-
-    A balanced weight is ``n / (C n_c)`` over the C classes that occur (King and Zeng 2001), so
-    that all classes weigh the same and the mean weight of an image is 1.
-
-    Parameters
-    ----------
-    labels : int array of shape (n,)
-    n_classes : int
-    choice : {"none", "balanced"}
-
-    Returns
-    -------
-    ndarray of shape (n_classes,), float64, or None
-        0 for a class that does not occur.
-    """
-    counts = np.bincount(labels, minlength=n_classes)
-    occurring = counts > 0
-    if choice == "none":
-        return None
-    weights = np.zeros(n_classes)
-    weights[occurring] = len(labels) / (occurring.sum() * counts[occurring])
-    return weights
 
 
 def training_loss(

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from frostline.core.actions import Adapters
 from frostline.core.errors import PlanError
-from frostline.training.keyed import keyed_number
+from frostline.core.rng import keyed_number
 
 _WEIGHT = "weight"
 

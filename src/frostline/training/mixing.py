@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from frostline.core.actions import Recipe
-from frostline.training.keyed import keyed_number
+from frostline.core.rng import generator
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -47,7 +46,7 @@ def mixed(
     """
     if not recipe.mixup and not recipe.noise:
         return Mixed(inputs, labels, labels, 1.0)
-    random = np.random.default_rng(keyed_number("mixing", seed, epoch, step))
+    random = generator("mixing", seed, epoch, step)
     partners, share = labels, 1.0
     if recipe.mixup:
         share = float(random.beta(recipe.mixup, recipe.mixup))
@@ -57,7 +56,7 @@ def mixed(
     if recipe.noise:
         over = (0, 2, 3) if inputs.ndim == 4 else tuple(range(inputs.ndim - 1))
         spread = inputs.std(dim=over, keepdim=True)
-        generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-        drawn = torch.randn(inputs.shape, generator=generator).to(inputs.device)
+        noise = torch.Generator().manual_seed(int(random.integers(2**62)))
+        drawn = torch.randn(inputs.shape, generator=noise).to(inputs.device)
         inputs = inputs + recipe.noise * spread * drawn
     return Mixed(inputs, labels, partners, share)

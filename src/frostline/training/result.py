@@ -23,11 +23,11 @@ class Trained:
     module : Module
         Normalised images (n, 3, size, size), float32, to logits (n, C); in eval mode, on the
         CPU.
-    honest_logits : ndarray of shape (k, C), float64
-        Logits for images that did not teach the weights behind them: leave-one-out or
+    out_of_fold_logits : ndarray of shape (k, C), float64
+        Logits for images that the weights behind them were not trained on: leave-one-out or
         out-of-fold for a head, the validation part for gradient training.
-    honest_rows : ndarray of shape (k,), int64
-        The catalog rows that ``honest_logits`` belong to.
+    out_of_fold_rows : ndarray of shape (k,), int64
+        The catalog rows that ``out_of_fold_logits`` belong to.
     frozen_verified : bool
         Fingerprints of everything frozen were equal before and after.
     history : list of dict
@@ -52,8 +52,8 @@ class Trained:
 
     action: Action
     module: nn.Module
-    honest_logits: npt.NDArray[np.float64]
-    honest_rows: npt.NDArray[np.int64]
+    out_of_fold_logits: npt.NDArray[np.float64]
+    out_of_fold_rows: npt.NDArray[np.int64]
     frozen_verified: bool
     history: list[dict[str, Any]] = field(default_factory=list)
     epochs_done: int = 0

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.actions import LayerTraining, Recipe
-from frostline.training.losses import class_weights, mean_nll
+from frostline.stats.class_weights import class_weights
+from frostline.training.losses import mean_nll
 from frostline.training.parts import Parts
 from frostline.training.result import Trained
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from frostline.backbones.network import Network
 from frostline.core.actions import Recipe
+from frostline.core.runtime import Runtime
 from frostline.training.image_batches import ImageBatches
 from frostline.training.loaders import ActivationBatches, Batches, Batching
 from frostline.training.store import FrozenWork
@@ -30,15 +31,14 @@ class Sources:
         The copy that is trained; its frozen layers equal those of the store's network.
     batching : Batching
     recipe : Recipe
-    eight_bit : bool, default=False
-        Whether the store keeps a byte a value: half the room of half precision.
+    runtime : Runtime
     """
 
     store: FrozenWork
     network: Network
     batching: Batching
     recipe: Recipe
-    eight_bit: bool = False
+    runtime: Runtime
 
     def images(self, prefix: nn.Module | None = None, *, views: int = 0) -> Batches:
         """Fresh views in every epoch, or so many in turn, perhaps through frozen layers."""
@@ -63,7 +63,8 @@ class Sources:
         views = 1 if recipe.augment == "none" else 1 + min(epochs, MOST_VIEWS)
         images = len(parts.train) * views + len(parts.validation)
         needed = images * self.network.cut(cut).bytes_per_image
-        if self.eight_bit:
+        if self.runtime.activation_type == "8bit":
+            # half the room of half precision
             needed //= 2
         if needed > DISK_BUDGET:
             note = (
@@ -74,12 +75,19 @@ class Sources:
         train = self.store.materialise(
             cut,
             parts.train,
+            self.runtime,
             views=views,
             level=recipe.augment,
             flip=recipe.flip,
             seed=self.batching.seed,
         )
         validation = self.store.materialise(
-            cut, parts.validation, views=1, level="none", flip=False, seed=self.batching.seed
+            cut,
+            parts.validation,
+            self.runtime,
+            views=1,
+            level="none",
+            flip=False,
+            seed=self.batching.seed,
         )
         return ActivationBatches(self.batching, train, validation), ""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from frostline.backbones.network import Network
 from frostline.compute.pictures import Pictures
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.stats.selection import Selection
 
@@ -44,12 +45,13 @@ class FrozenWork(Protocol):
 
     def table(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> Selection: ...
 
-    def adapted(self, rows: npt.NDArray[np.int64]) -> FrozenWork: ...
+    def adapted(self, rows: npt.NDArray[np.int64], runtime: Runtime) -> FrozenWork: ...
 
     def materialise(
         self,
         cut: str,
         rows: npt.NDArray[np.int64],
+        runtime: Runtime,
         *,
         views: int,
         level: Literal["none", "light", "standard"],

@@ -11,6 +11,7 @@ from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
+from frostline.core.runtime import Runtime
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.logistic import LogisticFit, fit_logistic
 from frostline.stats.ridge import RidgeLOO, ridge_loo
@@ -35,6 +36,7 @@ def train_taps_head(
     n_classes: int,
     groups: IntArray | None,
     class_weights: npt.NDArray[np.float64] | None,
+    runtime: Runtime,
     seed: int,
     probe: Mapping[str, RidgeLOO] | None = None,
 ) -> Trained:
@@ -51,6 +53,7 @@ def train_taps_head(
     n_classes : int
     groups : int array of shape (n,) or None
     class_weights : array of shape (n_classes,) or None
+    runtime : Runtime
     seed : int
         Draws the folds of a logistic head.
     probe : mapping of str to RidgeLOO or None
@@ -60,7 +63,7 @@ def train_taps_head(
     Returns
     -------
     Trained
-        ``module`` shares the store's network; ridge outputs serve as logits. The honest logits
+        ``module`` shares the store's network; ridge outputs serve as logits. The out-of-fold logits
         are leave-one(-group)-out for ridge, and out-of-fold for logistic.
 
     Raises
@@ -69,7 +72,7 @@ def train_taps_head(
         If a tap is none of the network's.
     """
     if action.statistics == "target":
-        store = store.adapted(rows)
+        store = store.adapted(rows, runtime)
     network = store.network
     cuts = sorted(
         {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.position
@@ -96,7 +99,7 @@ def train_taps_head(
                 class_weights=class_weights,
                 blocks=blocks,
             )
-        honest = fit.loo
+        out_of_fold = fit.loo
     else:
         digests = [store.catalog.digests[int(row)] for row in rows]
         grouping = np.arange(len(rows)) if groups is None else groups
@@ -109,7 +112,7 @@ def train_taps_head(
             class_weights=class_weights,
             blocks=blocks,
         )
-        honest = fit.out_of_fold
+        out_of_fold = fit.out_of_fold
     set_linear(module.head, fit.weight, fit.bias)
     if fingerprint(network.feature_module) != network.weights_id:
         raise FrozenChangedError(f"The weights of {network.name} changed after they were loaded.")
@@ -117,8 +120,8 @@ def train_taps_head(
     return Trained(
         action=action,
         module=module.eval(),
-        honest_logits=honest,
-        honest_rows=rows,
+        out_of_fold_logits=out_of_fold,
+        out_of_fold_rows=rows,
         frozen_verified=True,
         strength=fit.strength,
         frozen=[name for name in names if not name.startswith("head.")],

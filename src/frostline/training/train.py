@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.errors import InputError
-from frostline.core.progress import Progress
-from frostline.core.settings import ResolvedSettings
+from frostline.core.runtime import Runtime
+from frostline.stats.class_weights import class_weights
 from frostline.stats.ridge import RidgeLOO
 from frostline.training.blend import blend
 from frostline.training.finetune import finetune
-from frostline.training.losses import class_weights
 from frostline.training.parts import make_parts
 from frostline.training.result import Trained
 from frostline.training.second_try import better, learned_nothing, slower
@@ -33,10 +32,9 @@ def train(
     *,
     n_classes: int,
     groups: npt.ArrayLike | None,
-    resolved: ResolvedSettings,
+    runtime: Runtime,
     seed: int,
     checkpoint_dir: Path | None,
-    progress: Progress,
     probe: Mapping[str, RidgeLOO] | None = None,
     validation_rows: npt.ArrayLike | None = None,
     second_try: bool = True,
@@ -55,13 +53,10 @@ def train(
     n_classes : int
     groups : int array of shape (len(catalog),) or None
         Rows of equal groups are never split apart.
-    resolved : ResolvedSettings
-        Device, precision, threads and workers. Workers never change a result; another number of
-        threads may change its last digits.
+    runtime : Runtime
     seed : int
     checkpoint_dir : Path or None
         Gradient training keeps its state here and continues from it.
-    progress : Progress
     probe : mapping of str to RidgeLOO or None, default=None
         Unweighted ridge fits on exactly ``rows``, by tap or ``"all"``; they spare a closed-form
         head its own fit.
@@ -102,6 +97,7 @@ def train(
             class_weights=class_weights(
                 all_labels[chosen], n_classes=n_classes, choice=action.class_weights
             ),
+            runtime=runtime,
             seed=seed,
             probe=probe,
         )
@@ -126,16 +122,15 @@ def train(
                 store,
                 parts,
                 groups=all_groups,
-                resolved=resolved,
+                runtime=runtime,
                 seed=seed,
                 checkpoint_dir=place,
-                progress=progress,
             )
 
         first = run(action, checkpoint_dir)
         if not second_try or not learned_nothing(first, action.recipe, parts):
             return first
-        progress.note("The training learned nothing; it runs once more, a tenth as fast.")
+        runtime.progress.note("The training learned nothing; it runs once more, a tenth as fast.")
         second = run(slower(action), None if checkpoint_dir is None else checkpoint_dir / "slower")
         return better(first, second, rate=action.recipe.head_learning_rate)
 
@@ -148,10 +143,9 @@ def train(
                 labels,
                 n_classes=n_classes,
                 groups=groups,
-                resolved=resolved,
+                runtime=runtime,
                 seed=seed,
                 checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / f"member-{i}",
-                progress=progress,
                 probe=probe,
                 validation_rows=validation_rows,
                 second_try=second_try,

@@ -23,9 +23,9 @@ from torch import nn
 
 from frostline.core.actions import TapsHead
 from frostline.core.preprocessing import Preprocessing
+from frostline.exporting.save_model import save_model
 from frostline.model.model import Model, Prediction
 from frostline.model_format.card import ModelCard
-from frostline.model_format.model_folder import save_model
 
 #: the images that are asked about, and their heights and widths
 IMAGES = Path(__file__).parent / "images"

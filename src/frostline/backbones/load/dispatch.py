@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from frostline.backbones.load.found import LoadedNetwork, at_size, checked_batch, example_images
+from frostline.backbones.load.network_names import called
+from frostline.backbones.load.saved_source import from_model_folder, has_model
+from frostline.backbones.load.surgery import adapt_input
+from frostline.backbones.load.timm_folder import from_timm_folder, is_timm_folder
+from frostline.backbones.load.timm_source import from_timm, preprocessing_of
+from frostline.backbones.load.torchvision_source import from_torchvision
 from frostline.core.errors import BackboneError
 from frostline.core.preprocessing import Preprocessing
 
-_EXAMPLE_SEED = 224
 _WEIGHT_ENDINGS = (
     ".safetensors",
     ".pth",
@@ -28,42 +34,6 @@ _WEIGHT_ENDINGS = (
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """A network as it was found.
-
-    Attributes
-    ----------
-    name : str
-        As it can be given again; for modules the architecture or the name of the class.
-    net : Module
-    preprocessing : Preprocessing
-        What belongs to the weights.
-    licence : str
-        Of the weights.
-    example : Tensor of shape (n, channels, height, width)
-        A batch that the network accepts.
-    notes : tuple of str
-        What was done to make the weights fit.
-    keep_to : str or None
-        The cut where a saved network ends; None for whole networks.
-    loaded : frozenset of str or None
-        Tensors that came with a network that was saved in part.
-    classifier : bool
-        Whether the old task's classifier came with the weights.
-    """
-
-    name: str
-    net: nn.Module
-    preprocessing: Preprocessing
-    licence: str
-    example: torch.Tensor
-    notes: tuple[str, ...] = ()
-    keep_to: str | None = None
-    loaded: frozenset[str] | None = field(default=None, repr=False)
-    classifier: bool = False
-
-
 def load_source(
     source: str | Path | nn.Module,
     *,
@@ -74,7 +44,7 @@ def load_source(
     preprocessing: Preprocessing | None = None,
     folders: bool = True,
     size: int | None = None,
-) -> Source:
+) -> LoadedNetwork:
     """Find a network; see :meth:`frostline.Network.load`.
 
     Without ``folders`` a name is one of a library, even where a folder is called so: for names
@@ -101,15 +71,13 @@ def load_source(
                 found, preprocessing=preprocessing, example=example_images(preprocessing.size)
             )
         if example is not None:
-            found = replace(found, example=_checked(example))
+            found = replace(found, example=checked_batch(example))
     else:
         raise BackboneError(
             f"A network is a name, a folder or a torch.nn.Module, not {source!r}.",
             hint="Did you give a class? Make an instance of it.",
         )
     if input_channels != 3:
-        from frostline.backbones.load.surgery import adapt_input
-
         channels = adapt_input(found.net, input_channels, example=found.example)
         note = f"{', '.join(channels)} adapted to {input_channels} input channels"
         height, width = map(int, found.example.shape[-2:])
@@ -121,31 +89,9 @@ def load_source(
     return found
 
 
-def at_size(source: Source, size: int, *, resize: bool = True) -> Source:
-    """Return the same network for square images of ``size`` pixels.
-
-    With ``resize`` the network itself is brought to them, in place, if it is made for one size.
-    """
-    if resize:
-        from frostline.backbones.load.image_sizes import take_size
-
-        take_size(source.net, size, name=source.name)
-    return replace(
-        source,
-        example=example_images(size, channels=int(source.example.shape[1])),
-        preprocessing=source.preprocessing.model_copy(update={"size": size}),
-    )
-
-
-def example_images(size: int, *, channels: int = 3, width: int | None = None) -> torch.Tensor:
-    """Return one made-up image, the same every time: noise shows what a blank image hides."""
-    generator = torch.Generator().manual_seed(_EXAMPLE_SEED)
-    return torch.randn(1, channels, size, width or size, generator=generator)
-
-
 def _from_name(
     source: str | Path, weights: Path | None, pretrained: bool, size: int | None
-) -> Source:
+) -> LoadedNetwork:
     folder = Path(source)
     if isinstance(source, Path) or folder.is_dir():
         return _from_folder(folder, weights, size)
@@ -154,10 +100,7 @@ def _from_name(
     return _from_library(source, weights, pretrained, size, folders=True)
 
 
-def _from_folder(folder: Path, weights: Path | None, size: int | None) -> Source:
-    from frostline.backbones.load.saved_source import from_model_folder, has_model
-    from frostline.backbones.load.timm_folder import from_timm_folder, is_timm_folder
-
+def _from_folder(folder: Path, weights: Path | None, size: int | None) -> LoadedNetwork:
     if folder.is_file():
         raise _no_network(folder)
     # a folder made for a hub has both cards, and weights under timm's names alone
@@ -182,34 +125,24 @@ def _from_library(
     size: int | None = None,
     *,
     folders: bool = False,
-) -> Source:
-    from frostline.backbones.load.network_names import called
-
+) -> LoadedNetwork:
     found = called(str(source))
     if found.folder is not None:
         if not folders:
             raise BackboneError(f"{source!r} is a folder, not the name of a network.")
-        from frostline.backbones.load.timm_folder import from_timm_folder
-
         return from_timm_folder(found.folder, weights=weights, size=size)
     if found.name.startswith("torchvision:"):
-        from frostline.backbones.load.torchvision_source import from_torchvision
-
         return from_torchvision(found.name, weights=weights, pretrained=pretrained, size=size)
-    from frostline.backbones.load.timm_source import from_timm
-
     return from_timm(found.name, weights=weights, pretrained=pretrained, size=size)
 
 
 def _from_module(
     net: nn.Module, example: torch.Tensor | None, preprocessing: Preprocessing | None
-) -> Source:
+) -> LoadedNetwork:
     config: Any = getattr(net, "pretrained_cfg", None) or {}
     found = preprocessing
     shape = tuple(config.get("input_size") or ())
     if found is None and shape[:1] == (3,) and shape[1] == shape[2]:
-        from frostline.backbones.load.timm_source import preprocessing_of
-
         found = preprocessing_of(net)
     if example is None and len(shape) == 3:
         side = shape[1] if preprocessing is None else preprocessing.size
@@ -224,24 +157,10 @@ def _from_module(
     if found is None or found.size != example.shape[-1]:
         side = int(min(max(example.shape[-1], 16), 2048))
         found = (found or Preprocessing()).model_copy(update={"size": side})
-    return Source(
+    return LoadedNetwork(
         name=str(config.get("architecture") or type(net).__name__),
         net=net,
         preprocessing=found,
         licence=str(config.get("license") or "unknown"),
-        example=_checked(example),
+        example=checked_batch(example),
     )
-
-
-def _checked(example: Any) -> torch.Tensor:
-    # one image without its batch would take its channels for images
-    if not isinstance(example, torch.Tensor) or example.ndim in (0, 1, 3) or not len(example):
-        found = (
-            f"shape {tuple(example.shape)}"
-            if isinstance(example, torch.Tensor)
-            else type(example).__name__
-        )
-        raise BackboneError(
-            f"The example must be a batch of images (n, channels, height, width), got {found}."
-        )
-    return example.detach()

@@ -128,7 +128,7 @@ def _known() -> list[str]:
 
 def _unknown(given: str, name: str) -> BackboneError:
     """Say that nobody knows ``given``; ``name`` is its part that a library would know."""
-    from frostline.backbones.load import torchvision_source as tv
+    from frostline.backbones.load import torchvision_names as tv
 
     if "/" in name or "\\" in name:
         return BackboneError(

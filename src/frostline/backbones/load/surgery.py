@@ -11,7 +11,7 @@ from frostline.backbones.fingerprints import classifier_names
 from frostline.backbones.graph.ends import get_module, input_layers, is_classifier, output_layers
 from frostline.backbones.graph.tracer import evaluating
 from frostline.backbones.graph.tracing import trace
-from frostline.backbones.load.dispatch import example_images
+from frostline.backbones.load.found import example_images
 from frostline.core.errors import BackboneError
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import timm
 from pydantic import ValidationError
 
-from frostline.backbones.load.dispatch import Source, example_images
+from frostline.backbones.load.found import LoadedNetwork, example_images
 from frostline.backbones.load.timm_source import from_timm
 from frostline.backbones.load.weights_file import weights_in_folder
 from frostline.core.errors import BackboneError, did_you_mean
@@ -37,7 +37,7 @@ def is_timm_folder(folder: Path) -> bool:
     return is_file(folder / CONFIG)
 
 
-def from_timm_folder(folder: Path, *, weights: Path | None, size: int | None) -> Source:
+def from_timm_folder(folder: Path, *, weights: Path | None, size: int | None) -> LoadedNetwork:
     """Build the network that ``config.json`` names, with the weights beside it.
 
     Parameters
@@ -50,7 +50,7 @@ def from_timm_folder(folder: Path, *, weights: Path | None, size: int | None) ->
 
     Returns
     -------
-    Source
+    LoadedNetwork
         Under the architecture's own name, so that a model made of it needs no folder.
 
     Raises

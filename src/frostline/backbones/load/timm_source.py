@@ -11,8 +11,8 @@ from torch import nn
 
 from frostline.backbones.fingerprints import fit_in_order
 from frostline.backbones.load.bundled import BUNDLED, Bundled, not_here
-from frostline.backbones.load.dispatch import Source, example_images
 from frostline.backbones.load.fitting_weights import fit_by_name, load_weights_file
+from frostline.backbones.load.found import LoadedNetwork, example_images
 from frostline.backbones.load.hub import DOWNLOAD_ERRORS, asking, reason_of
 from frostline.backbones.load.image_sizes import built_at, resizable, take_size
 from frostline.backbones.load.network_names import HUB, called
@@ -23,7 +23,7 @@ from frostline.core.preprocessing import Preprocessing
 
 def from_timm(
     name: str, *, weights: Path | None, pretrained: bool, size: int | None = None
-) -> Source:
+) -> LoadedNetwork:
     """Build a bundled network, or any that timm knows.
 
     Parameters
@@ -55,7 +55,7 @@ def from_timm(
     found = preprocessing_of(net)
     if size is not None and size != found.size:
         found = found.model_copy(update={"size": size})
-    return Source(
+    return LoadedNetwork(
         name,
         net.eval(),
         found,

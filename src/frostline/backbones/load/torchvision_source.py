@@ -8,31 +8,25 @@ from typing import Any
 
 from torch import nn
 from torchvision import models
-from torchvision.transforms import InterpolationMode
 
 from frostline.backbones.load.bundled import not_here
-from frostline.backbones.load.dispatch import Source, example_images
 from frostline.backbones.load.fitting_weights import fit_by_name, load_weights_file
+from frostline.backbones.load.found import LoadedNetwork, example_images
 from frostline.backbones.load.hub import DOWNLOAD_ERRORS, reason_of, within_patience
 from frostline.backbones.load.image_sizes import built_at
+from frostline.backbones.load.torchvision_names import (
+    LICENCE,
+    PREFIX,
+    names,
+    preprocessing_for,
+    weights_entry,
+)
 from frostline.core.errors import BackboneError, did_you_mean
-from frostline.core.preprocessing import Preprocessing
-
-PREFIX = "torchvision:"
-
-# torchvision publishes its code under this licence and says of the weights only that users must
-# look at the terms of the data (ImageNet) themselves
-LICENCE = "BSD-3-Clause code; weights trained on ImageNet"
-
-
-def names() -> list[str]:
-    """Names of all classification networks, without the prefix."""
-    return list(models.list_models(module=models))
 
 
 def from_torchvision(
     name: str, *, weights: Path | None, pretrained: bool, size: int | None = None
-) -> Source:
+) -> LoadedNetwork:
     """Build a network of torchvision.
 
     Parameters
@@ -83,7 +77,7 @@ def from_torchvision(
         notes = load(net)
     if size is not None:
         found = found.model_copy(update={"size": size})
-    return Source(
+    return LoadedNetwork(
         name,
         net.eval(),
         found,
@@ -91,44 +85,6 @@ def from_torchvision(
         example_images(found.size),
         notes,
         classifier=pretrained and weights is None,
-    )
-
-
-def weights_entry(architecture: str, tag: str = "") -> Any:
-    """Return the entry of torchvision's weights enumeration.
-
-    Raises
-    ------
-    BackboneError
-        If there is no such tag.
-    """
-    kinds: Any = models.get_model_weights(architecture)
-    if not tag:
-        return kinds.DEFAULT
-    if tag not in kinds.__members__:
-        raise BackboneError(
-            f"torchvision has no weights {tag!r} for {architecture}.",
-            hint=f"Its weights: {', '.join(kinds.__members__)}.",
-        )
-    return kinds[tag]
-
-
-def has_tag(architecture: str, tag: str) -> bool:
-    """Whether torchvision has such weights of such a network."""
-    return architecture in names() and tag in models.get_model_weights(architecture).__members__
-
-
-def preprocessing_for(entry: Any) -> Preprocessing:
-    """Return the preprocessing that torchvision keeps with its weights."""
-    chosen = entry.transforms()
-    crop, resize = chosen.crop_size[0], chosen.resize_size[0]
-    bicubic = chosen.interpolation == InterpolationMode.BICUBIC
-    return Preprocessing(
-        size=crop,
-        crop_pct=min(1.0, crop / resize),
-        interpolation="bicubic" if bicubic else "bilinear",
-        mean=tuple(chosen.mean),
-        std=tuple(chosen.std),
     )
 
 

@@ -134,7 +134,7 @@ def _bundled() -> Iterator[_Row]:
 
 
 def _torchvision() -> Iterator[_Row]:
-    from frostline.backbones.load import torchvision_source as tv
+    from frostline.backbones.load import torchvision_names as tv
 
     for name in tv.names():
 
@@ -205,7 +205,7 @@ def _in_torch_hub(address: str) -> bool:
 
 
 def _measured_by_torchvision(name: str) -> Measured:
-    from frostline.backbones.load import torchvision_source as tv
+    from frostline.backbones.load import torchvision_names as tv
 
     architecture, _, tag = name.partition(".")
     if architecture not in tv.names():

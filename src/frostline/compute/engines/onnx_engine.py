@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any
+import contextlib
+import os
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from frostline.compute.cache.fact import ENGINES, IMAGES, NETWORKS
-from frostline.compute.cache.memoize import Memo, recall, remember
+from frostline.backbones.to_onnx import to_onnx
+from frostline.compute.cache.locations import (
+    engines_folder,
+    key_of,
+    read_checked,
+    write_checked,
+)
 from frostline.compute.engines.base import FrozenPart
-from frostline.compute.engines.module import UInt8Input, evaluating
-from frostline.compute.engines.quiet import quiet_exporter
-from frostline.core.errors import EngineError
-from frostline.core.onnx_runtime import failures, onnxruntime
+from frostline.compute.engines.module import UInt8Input
+from frostline.core.errors import EngineError, StoreError, first_line
+from frostline.core.files import sweep
+from frostline.core.onnx_runtime import failures, open_session
 from frostline.core.preprocessing import FloatArray, UInt8Array
 
 _OPSET = 17
 _INPUT, _OUTPUT = "images", "result"
-
-# protocol buffers end at 2 GiB; the graph itself needs a little of it
-_MAX_BYTES = 2**31 - 2**24
-
-ENGINE = Memo(
-    name="engine",
-    version=1,
-    libraries=(*IMAGES, *NETWORKS, *ENGINES),
-    result=bytes,
-    folder="engines",
-    max_bytes=2**31,
-)
 
 # only errors that nothing else reports; ours carry the message anyway
 _FATAL = 4
@@ -57,20 +51,7 @@ class OnnxEngine:
         self.name = "onnxruntime-fp32"
         self.batch = 16
         self.lanes = threads
-        try:
-            ort = onnxruntime()
-        except ImportError as error:
-            raise EngineError(f"ONNX Runtime cannot be imported: {error}.") from error
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = _FATAL
-        try:
-            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except failures() as error:
-            raise EngineError(f"ONNX Runtime cannot open it: {_first_line(error)}.") from error
+        self._session = open_session(model, threads=1, log_level=_FATAL)
 
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...).
@@ -83,13 +64,14 @@ class OnnxEngine:
         try:
             result = self._session.run([_OUTPUT], {_INPUT: batch})[0]
         except failures() as error:
-            raise EngineError(f"ONNX Runtime stopped: {_first_line(error)}.") from error
+            raise EngineError(f"ONNX Runtime stopped: {first_line(error)}.") from error
         return np.ascontiguousarray(result, dtype=np.float32)
 
 
-def engine_key(part: FrozenPart) -> str:
-    """Return the key of the exported part."""
-    return ENGINE.key({"part": part.key, "opset": _OPSET})
+def engine_file(part: FrozenPart) -> Path:
+    """Return where the exported part is kept; another exporter gets another file."""
+    key = key_of(part.key, f"opset {_OPSET}", f"torch {torch.__version__}")
+    return engines_folder() / f"{key}.onnx"
 
 
 def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
@@ -112,13 +94,18 @@ def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
     EngineError
         If the part cannot be exported. A cache that cannot be written is no error.
     """
-    key = engine_key(part)
-    found = None if fresh else recall(ENGINE, key)
-    if found is not None:
-        return found, True
+    path = engine_file(part)
+    if not fresh:
+        kept = read_checked(path)
+        if kept is not None:
+            with contextlib.suppress(OSError):
+                os.utime(path)
+            return kept, True
     model = export(part)
+    sweep(path.parent)
     # without the file every run spends a second on the export, nothing else
-    remember(ENGINE, key, model)
+    with contextlib.suppress(StoreError):
+        write_checked(path, model)
     return model, False
 
 
@@ -130,36 +117,11 @@ def export(part: FrozenPart) -> bytes:
     EngineError
         If the part has an operation that ONNX lacks, or is too large for one file.
     """
-    held = sum(t.numel() * t.element_size() for t in part.module.state_dict().values())
-    if held > _MAX_BYTES:
-        raise EngineError(f"{held / 2**30:.1f} GiB of weights are too many for one ONNX file.")
-    module = UInt8Input(part.module, part.preprocessing)
     size = part.preprocessing.size
-    # two images: with a single one, operations that squeeze would fix the batch
-    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    try:
-        # the exporter talks about itself and about constants of the trace, not about the part
-        with quiet_exporter(), evaluating(module), torch.no_grad():
-            # in memory: a full disk for temporary files must not decide which engine runs
-            written: Any = io.BytesIO()
-            torch.onnx.export(
-                module,
-                (example,),
-                written,
-                input_names=[_INPUT],
-                output_names=[_OUTPUT],
-                dynamic_axes={_INPUT: {0: "n"}, _OUTPUT: {0: "n"}},
-                opset_version=_OPSET,
-                verbose=False,
-                # several times faster than the newer exporter, and needs nothing else installed
-                dynamo=False,
-            )
-            content: bytes = written.getvalue()
-            return content
-    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
-        raise EngineError(f"it cannot be written as ONNX: {_first_line(error)}.") from error
-
-
-def _first_line(error: Any) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
+    return to_onnx(
+        UInt8Input(part.module, part.preprocessing),
+        torch.zeros(2, size, size, 3, dtype=torch.uint8),
+        source=_INPUT,
+        targets=[_OUTPUT],
+        opset=_OPSET,
+    )

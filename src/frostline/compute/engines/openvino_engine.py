@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from frostline.core.errors import EngineError
+from frostline.core.errors import EngineError, last_line
 from frostline.core.preprocessing import FloatArray, UInt8Array
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
@@ -67,7 +67,7 @@ class OpenVinoEngine:
                 },
             )
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO cannot open it: {_first_line(error)}.") from error
+            raise EngineError(f"OpenVINO cannot open it: {last_line(error)}.") from error
 
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...).
@@ -90,10 +90,5 @@ class OpenVinoEngine:
                 # a copy: the next call writes into the same memory
                 found.append(np.array(self._compiled(part)[0], dtype=np.float32))
         except RuntimeError as error:
-            raise EngineError(f"OpenVINO stopped: {_first_line(error)}.") from error
+            raise EngineError(f"OpenVINO stopped: {last_line(error)}.") from error
         return np.concatenate(found)[:n]
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[-1] if lines else type(error).__name__).strip().rstrip(".")

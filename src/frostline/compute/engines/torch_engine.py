@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from frostline.compute.engines.base import FrozenPart
-from frostline.compute.engines.module import UInt8Input, compute_threads, evaluating
+from frostline.compute.engines.module import UInt8Input, evaluating
+from frostline.compute.engines.torch_runtime import torch_threads
 from frostline.core.preprocessing import FloatArray, UInt8Array
 
 _CPU_BATCH = 16
@@ -52,7 +53,7 @@ class TorchEngine:
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...)."""
         with ExitStack() as stack:
-            stack.enter_context(compute_threads(self._threads))
+            stack.enter_context(torch_threads(self._threads))
             stack.enter_context(evaluating(self._module))
             stack.enter_context(torch.inference_mode())
             if self._precision == "bf16":

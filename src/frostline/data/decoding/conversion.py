@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from frostline.core.errors import InputError, UnreadableImageError
+from frostline.core.errors import ImageFault, InputError, UnreadableImageError
 from frostline.core.reading_rules import DEFAULT_RULES, ReadingRules
 from frostline.data.decoding.damage import DamageError
 from frostline.data.decoding.decode import N_PIXELS, decode
@@ -99,14 +99,14 @@ def rgb_from_pillow(
     """
     if image.width * image.height > max_pixels:
         limit = f"{image.width} x {image.height} pixels, the limit is {max_pixels:,}"
-        raise UnreadableImageError(name, limit)
+        raise UnreadableImageError(name, limit, ImageFault.TOO_MANY_PIXELS)
     found = upright_or_file(image, name=name)
     if isinstance(found, bytes):
         return decode(found, max_pixels=max_pixels, name=name, rules=rules)
     try:
         return found.convert("RGB") if rules.version == 1 else to_rgb(found, rules)
     except DamageError as error:
-        raise UnreadableImageError(name, str(error)) from None
+        raise UnreadableImageError(name, str(error), error.fault) from None
 
 
 def upright_or_file(image: Image.Image, *, name: str) -> Image.Image | bytes:
@@ -133,8 +133,9 @@ def upright_or_file(image: Image.Image, *, name: str) -> Image.Image | bytes:
         else:
             upright.convert("RGBA").save(content, "PNG", compress_level=0)
     except (OSError, ValueError, SyntaxError, KeyError) as error:
-        reason = "truncated" if "truncat" in str(error) else "damaged"
-        raise UnreadableImageError(name, reason) from error
+        if "truncat" in str(error):
+            raise UnreadableImageError(name, "truncated", ImageFault.TRUNCATED) from error
+        raise UnreadableImageError(name, "damaged") from error
     return content.getvalue()
 
 

@@ -13,7 +13,7 @@ from typing import IO, TypeVar
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from frostline.core.errors import TooLargeImageError, UnreadableImageError
+from frostline.core.errors import ImageFault, TooLargeImageError, UnreadableImageError
 from frostline.core.files import UnfitFileError, open_regular, os_reason
 from frostline.core.reading_rules import DEFAULT_RULES, ReadingRules
 from frostline.data.decoding.damage import DamageError, TooManyPixelsError
@@ -22,7 +22,7 @@ from frostline.data.decoding.file_kinds import HEAD_BYTES as KIND_BYTES
 from frostline.data.decoding.file_kinds import RAW, kind_of
 from frostline.data.decoding.pages import is_raw, pages_of_one_size
 from frostline.data.decoding.planes import describe_planes
-from frostline.data.decoding.resource_limits import FILE_BYTES, excess_in_chunks, excess_in_file
+from frostline.data.decoding.resource_limits import FILE_BYTES, check_chunks, check_file
 from frostline.data.decoding.rgb import to_rgb
 from frostline.data.decoding.transparent_level import note_level
 from frostline.data.decoding.value_ranges import Values, values_of
@@ -193,8 +193,10 @@ def _opened(source: Path | bytes, name: str | None, use: Callable[[IO[bytes]], T
         with open_regular(source, at_most=FILE_BYTES) as stream:
             return use(stream)
     except TooManyPixelsError as damage:
-        raise TooLargeImageError(label, str(damage)) from None
-    except (DamageError, UnfitFileError) as damage:
+        raise TooLargeImageError(label, str(damage), damage.fault) from None
+    except DamageError as damage:
+        raise UnreadableImageError(label, str(damage), damage.fault) from None
+    except UnfitFileError as damage:
         raise UnreadableImageError(label, str(damage)) from None
 
 
@@ -211,7 +213,7 @@ def _loaded(
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise TooManyPixelsError(_too_many(pixels, max_pixels))
-            _refuse(excess_in_file(image, stream, max_pixels))
+            check_file(image, stream, max_pixels)
             if at_least is not None and image.format == "JPEG":
                 _decode_smaller(image, at_least)
             if rules.version > 1:
@@ -224,7 +226,7 @@ def _loaded(
             image.info |= {N_PIXELS: pixels, N_PAGES: pages}
             return use(image, deep_colour)
     except _DAMAGE as error:
-        raise DamageError(_damage_reason(error, max_pixels)) from None
+        raise _damage(error, max_pixels) from None
 
 
 def _decode_smaller(image: ImageFile.ImageFile, at_least: int) -> None:
@@ -249,7 +251,7 @@ def _open_header(stream: IO[bytes], max_pixels: int, rules: ReadingRules) -> Ima
     """
     prefix = stream.read(16)
     if not prefix:
-        raise DamageError("empty file")
+        raise DamageError("empty file", ImageFault.EMPTY)
     signature_seen = False
     for name, (factory, accept) in _OPEN.items():
         # a plugin answers with a text when it knows the format but was built without its codec
@@ -257,30 +259,27 @@ def _open_header(stream: IO[bytes], max_pixels: int, rules: ReadingRules) -> Ima
             continue
         signature_seen = True
         if name == "PNG":
-            _refuse(excess_in_chunks(stream))
+            check_chunks(stream)
         if name == "JXL":
             sides = jxl_sides(stream)
             if sides is not None and sides[0] * sides[1] > max_pixels:
                 raise TooManyPixelsError(_too_many(sides[0] * sides[1], max_pixels))
         if name == "TIFF" and rules.version > 1 and is_raw(stream):
-            raise DamageError(RAW.reason)
+            raise DamageError(RAW.reason, ImageFault.NOT_AN_IMAGE)
         stream.seek(0)
         try:
             return factory(stream, "")
         except (SyntaxError, LookupError, TypeError, struct.error) as error:
             # SyntaxError is how a plugin says that the file is not its format after all
             if "truncat" in str(error).lower():
-                raise DamageError("truncated") from None
+                raise DamageError("truncated", ImageFault.TRUNCATED) from None
     stream.seek(0)
     kind = kind_of(stream.read(KIND_BYTES))
     if kind is not None and not signature_seen:
-        raise DamageError(kind.reason)
-    raise DamageError("damaged header" if signature_seen else "not an image")
-
-
-def _refuse(reason: str) -> None:
-    if reason:
-        raise DamageError(reason)
+        raise DamageError(kind.reason, ImageFault.NOT_AN_IMAGE)
+    if signature_seen:
+        raise DamageError("damaged header")
+    raise DamageError("not an image", ImageFault.NOT_AN_IMAGE)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -292,24 +291,26 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _damage_reason(error: BaseException, max_pixels: int) -> str:
+def _damage(error: BaseException, max_pixels: int) -> DamageError:
     """Map what Pillow raised to a few words."""
     text = str(error).lower()
     if isinstance(error, MemoryError):
-        return "not enough memory to decode it"
+        return DamageError("not enough memory to decode it", ImageFault.TOO_LARGE)
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         size = _BOMB_SIZE.search(text)
         pixels = int(size.group(1)) if size else 0
-        return _too_many(pixels, max_pixels) if pixels > max_pixels else "too large for Pillow"
+        if pixels > max_pixels:
+            return DamageError(_too_many(pixels, max_pixels), ImageFault.TOO_MANY_PIXELS)
+        return DamageError("too large for Pillow", ImageFault.TOO_LARGE)
     if isinstance(error, EOFError) or "truncat" in text or "unexpected end" in text:
-        return "truncated"
+        return DamageError("truncated", ImageFault.TRUNCATED)
     if isinstance(error, UnidentifiedImageError):
-        return "not an image"
+        return DamageError("not an image", ImageFault.NOT_AN_IMAGE)
     if "max_text" in text:
-        return "text or a colour profile of over a megabyte"
+        return DamageError("text or a colour profile of over a megabyte")
     if isinstance(error, OSError) and error.errno is not None:
-        return os_reason(error)
-    return "damaged"
+        return DamageError(os_reason(error))
+    return DamageError("damaged")
 
 
 def _too_many(pixels: int, limit: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from frostline.core.errors import InputError, UnreadableImageError
+from frostline.core.errors import ImageFault, InputError, UnreadableImageError
 from frostline.core.files import HEAD_BYTES, UnfitFileError, digest_regular, os_reason
 from frostline.core.reading_rules import DEFAULT_RULES, ReadingRules
 from frostline.data.decoding.conversion import (
@@ -61,7 +61,7 @@ class HeldFile(Held):
         except UnfitFileError as error:
             raise UnreadableImageError(name, str(error)) from None
         if not content:
-            raise UnreadableImageError(name, "empty file")
+            raise UnreadableImageError(name, "empty file", ImageFault.EMPTY)
         return content
 
 
@@ -126,7 +126,7 @@ def content_of(origin: Path | Held, *, name: str) -> Content:
     except UnfitFileError as error:
         raise UnreadableImageError(name, str(error)) from None
     if size == 0:
-        raise UnreadableImageError(name, "empty file")
+        raise UnreadableImageError(name, "empty file", ImageFault.EMPTY)
     return Content(digest, head)
 
 

@@ -14,6 +14,9 @@ from typing import IO
 
 from PIL import ImageFile
 
+from frostline.core.errors import ImageFault
+from frostline.data.decoding.damage import DamageError
+
 #: larger image files are refused unread; the formats of cameras and scanners end here as well
 FILE_BYTES = 2**32
 #: cameras and editors write at most a dozen scans, and a picture or two beside the main one
@@ -32,14 +35,18 @@ _SCAN, _END = 0xDA, 0xD9
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
-def excess_in_chunks(stream: IO[bytes]) -> str:
-    """Say what is too much about the chunks of a PNG file; empty if nothing is.
+def check_chunks(stream: IO[bytes]) -> None:
+    """Refuse a PNG file of too many chunks.
 
     Pillow looks at each of them before it knows the picture.
+
+    Raises
+    ------
+    DamageError
     """
     size = stream.seek(0, os.SEEK_END)
     if size <= _SMALL:
-        return ""
+        return
     place, count = 8, 0
     while place + 8 <= size:
         stream.seek(place)
@@ -50,12 +57,11 @@ def excess_in_chunks(stream: IO[bytes]) -> str:
         place += 12 + length
         count += 1
         if count > MOST_CHUNKS:
-            return f"more than {MOST_CHUNKS:,} chunks"
-    return ""
+            raise DamageError(f"more than {MOST_CHUNKS:,} chunks")
 
 
-def excess_in_file(image: ImageFile.ImageFile, stream: IO[bytes], max_pixels: int) -> str:
-    """Say what is too much about a file whose header was read; empty if nothing is.
+def check_file(image: ImageFile.ImageFile, stream: IO[bytes], max_pixels: int) -> None:
+    """Refuse a file whose header was read and that wants too much besides.
 
     Parameters
     ----------
@@ -66,23 +72,21 @@ def excess_in_file(image: ImageFile.ImageFile, stream: IO[bytes], max_pixels: in
     max_pixels : int
         What an image, and so a tile of it, may have.
 
-    Returns
-    -------
-    str
-        A short reason.
+    Raises
+    ------
+    DamageError
     """
-    if image.format in ("JPEG", "MPO"):
-        many = _has_more_scans(stream, MOST_SCANS)
-        return f"more than {MOST_SCANS:,} scans" if many else ""
-    if image.format == "PPM" and image.tile and image.tile[0][0] == "ppm_plain":
-        comments = _count(stream, b"#", MOST_COMMENTS)
-        return f"more than {MOST_COMMENTS:,} comments" if comments > MOST_COMMENTS else ""
+    if image.format in ("JPEG", "MPO") and _has_more_scans(stream, MOST_SCANS):
+        raise DamageError(f"more than {MOST_SCANS:,} scans")
+    plain = image.format == "PPM" and image.tile and image.tile[0][0] == "ppm_plain"
+    if plain and _count(stream, b"#", MOST_COMMENTS) > MOST_COMMENTS:
+        raise DamageError(f"more than {MOST_COMMENTS:,} comments")
     if image.format == "TIFF":
         width, length = (_number(image, tag) for tag in (_TILE_WIDTH, _TILE_LENGTH))
         # a tile is unpacked whole, however little of it lies within the image
         if width * length > max_pixels:
-            return f"tiles of {width * length / 1e6:,.0f} megapixels"
-    return ""
+            said = f"tiles of {width * length / 1e6:,.0f} megapixels"
+            raise DamageError(said, ImageFault.TOO_MANY_PIXELS)
 
 
 def _number(image: ImageFile.ImageFile, tag: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Literal
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from frostline.core.preprocessing import Preprocessing
+from frostline.core.rng import keyed_bytes
 
 Level = Literal["none", "light", "standard"]
 Box = tuple[float, float, float, float]
@@ -74,9 +74,8 @@ def training_view(
 
 
 def _generator(seed: int, epoch: int, key: str) -> np.random.Generator:
-    text = f"{seed}:{epoch}:{key}".encode()
-    digest = hashlib.blake2b(text, digest_size=16).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    number = int.from_bytes(keyed_bytes(seed, epoch, key), "little")
+    return np.random.Generator(np.random.Philox(key=number))
 
 
 def _light_box(size: tuple[int, int], draws: npt.NDArray[np.float64]) -> Box:

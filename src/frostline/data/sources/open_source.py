@@ -12,7 +12,8 @@ from typing import Any
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError, did_you_mean
 from frostline.core.files import os_reason
 from frostline.core.machine import available_cores
-from frostline.core.progress import NullProgress, Progress
+from frostline.core.progress import Progress
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow, Part, Unreadable
 from frostline.data.decoding.decode import EXTENSIONS
 from frostline.data.decoding.image_refs import Content, Held, content_of
@@ -95,7 +96,7 @@ def open_source(
     *,
     group_by: str | None = None,
     folders: Mapping[Part, str] | None = None,
-    progress: Progress | None = None,
+    runtime: Runtime | None = None,
 ) -> Catalog:
     """List the labelled images of a source, and read each once for its digest.
 
@@ -112,7 +113,8 @@ def open_source(
         first group (or whole match) is the group's name.
     folders : mapping of part to str or None, default=None
         For a folder: sub-folders that are its parts, whatever they are called.
-    progress : Progress or None, default=None
+    runtime : Runtime or None, default=None
+        Who is told, and who may end it early.
 
     Returns
     -------
@@ -128,13 +130,14 @@ def open_source(
         If ``group_by`` is no valid regular expression or names no column, or ``folders`` names no
         sub-folder.
     """
-    progress = progress or NullProgress()
+    runtime = runtime or Runtime()
+    progress = runtime.progress
     listing = _list(source, group_by, progress, folders=folders)
     _take_note(listing, progress)
     name = source_name(source)
     classes = _classes(name, listing)
     _add_notes(listing, lacking(listing.found, classes, judged=False), progress)
-    catalog = _catalog(name, listing, classes, progress, on_disk=isinstance(source, str | Path))
+    catalog = _catalog(name, listing, classes, runtime, on_disk=isinstance(source, str | Path))
     catalog.check()
     return catalog
 
@@ -144,7 +147,7 @@ def open_for_evaluation(
     classes: Sequence[str],
     *,
     group_by: str | None = None,
-    progress: Progress | None = None,
+    runtime: Runtime | None = None,
 ) -> Catalog:
     """List labelled images for a model that knows ``classes`` already.
 
@@ -160,7 +163,8 @@ def open_for_evaluation(
     InputError
         If the source has a class that the model does not know, or no readable image.
     """
-    progress = progress or NullProgress()
+    runtime = runtime or Runtime()
+    progress = runtime.progress
     listing = _list(source, group_by, progress, known=frozenset(classes))
     _take_note(listing, progress)
     name = source_name(source)
@@ -174,7 +178,7 @@ def open_for_evaluation(
         )
     _add_notes(listing, lacking(listing.found, classes, judged=True), progress)
     catalog = _catalog(
-        name, listing, tuple(classes), progress, on_disk=isinstance(source, str | Path)
+        name, listing, tuple(classes), runtime, on_disk=isinstance(source, str | Path)
     )
     if not len(catalog):
         first = catalog.unreadable[0]
@@ -371,7 +375,7 @@ def _catalog(
     source: str,
     listing: Listing,
     classes: tuple[str, ...],
-    progress: Progress,
+    runtime: Runtime,
     *,
     on_disk: bool,
 ) -> Catalog:
@@ -381,7 +385,7 @@ def _catalog(
     digests: list[str] = []
     special: set[str] = set()
     unreadable = list(listing.unreadable)
-    with progress.task("Reading files", len(listing.found)) as task:
+    with runtime.progress.task("Reading files", len(listing.found)) as task:
         results = read_in_order(listing.found, _content, workers=min(8, available_cores()))
         for found, result in zip(listing.found, results, strict=True):
             if isinstance(result, UnreadableImageError):
@@ -395,6 +399,7 @@ def _catalog(
                 if may_be_special(result.head):
                     special.add(result.digest)
             task.advance()
+            runtime.cancel.check()
     return Catalog(
         source=source,
         classes=classes,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.errors import InputError
+from frostline.core.rng import keyed_bytes
 
 IntArray = npt.NDArray[np.int64]
 
@@ -127,8 +127,7 @@ def _gather(
         alone = len(own) == 1
         majority = of_row[own[0]] if alone else _majority([of_row[i] for i in own])
         smallest = digests[own[0]] if alone else min(digests[i] for i in own)
-        key = f"{purpose}:{seed}:{smallest}"
-        rank = hashlib.blake2b(key.encode(), digest_size=16).digest()
+        rank = keyed_bytes(purpose, seed, smallest)
         gathered.append(_Group(tuple(own), majority, rank))
     return label, sorted(gathered, key=lambda group: (group.rank, group.label, group.members))
 

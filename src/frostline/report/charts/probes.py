@@ -5,7 +5,7 @@ from __future__ import annotations
 from frostline.core.plan import EvidenceSummary, ProbeEvidence
 from frostline.report.charts.rows import BESIDE, GAP, Row, row_marks
 from frostline.report.charts.svg import WIDTH, Chart, Path, Text
-from frostline.report.depth import Depths, probe_at
+from frostline.report.depth import Depths
 from frostline.wording.numbers import number, percent
 
 
@@ -33,7 +33,7 @@ def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
             Path([(0, y), (WIDTH, y)], "frost straight"),
             Text(0, y - 4, "frost line", "frost-name"),
         ]
-    best, last = (probe_at(evidence, tap) for tap in (evidence.best_tap, evidence.last_tap))
+    best, last = (evidence.probe(tap) for tap in (evidence.best_tap, evidence.last_tap))
     return Chart(
         name="Probe accuracy by depth",
         summary=f"The best single depth is {best.tap} with {percent(best.accuracy)}, the last one "

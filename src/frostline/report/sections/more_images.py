@@ -8,6 +8,7 @@ from frostline.report.charts.growth import Growth, growth, growth_chart
 from frostline.report.charts.history import history_chart
 from frostline.report.charts.svg import Chart
 from frostline.report.data import ReportData
+from frostline.wording.reasons import runner_up_sentence
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ def more_images(data: ReportData) -> MoreView | None:
     history = history_chart(data.metrics.get("history") or [])
     if found is None and history is None:
         return None
-    # the plan says by itself when other options would take over
-    outlook = [line for line in data.plan.explanation if "more images per class" in line]
+    nearest = data.plan.runner_up
+    outlook = ""
+    if nearest is not None and nearest.more_per_class is not None:
+        outlook = runner_up_sentence(nearest)
     return MoreView(
         growth=found,
         curve=growth_chart(found) if found else None,
         history=history,
-        outlook=outlook[0] if outlook else "",
+        outlook=outlook,
     )

@@ -8,16 +8,7 @@ from frostline.report.charts.column import FATES, column_chart
 from frostline.report.charts.svg import Chart
 from frostline.report.data import ReportData
 from frostline.report.depth import Depths
-
-CASES = {
-    1: ("small data, similar images", "a new head on frozen layers"),
-    2: ("large data, similar images", "fine-tune the whole network from its pretrained weights"),
-    3: (
-        "small data, different images",
-        "remove the last layers, freeze the first, train what is new",
-    ),
-    4: ("large data, different images", "train every layer"),
-}
+from frostline.wording.cases import CASES
 
 
 @dataclass(frozen=True)
@@ -54,14 +45,14 @@ def network(data: ReportData, depths: Depths, n_classes: int) -> NetworkView:
         "new": plan.new,
         "removed": plan.removed,
     }
-    name, advice = CASES[plan.case]
+    words = CASES[plan.case]
     return NetworkView(
         chart=column_chart(depths, n_classes=n_classes),
         parts=[Part(fate, *FATES[fate], layers) for fate, layers in every.items() if layers],
         verified=data.metrics.get("frozen_verified") is True and bool(plan.frozen),
         case=plan.case,
-        case_name=name,
-        textbook=plan.prior or advice,
+        case_name=words.title,
+        textbook=plan.prior or words.lesson,
         cut=plan.cut,
         backbone=plan.backbone,
         input_size=plan.input_size,

@@ -9,8 +9,8 @@ from typing import Any
 from frostline.report.charts.gauge import gauge_chart
 from frostline.report.charts.svg import Chart
 from frostline.report.data import ReportData
-from frostline.report.why import headline, three_sentences
 from frostline.wording.numbers import interval, is_number, number, percent
+from frostline.wording.why import headline, three_sentences
 
 METHODS = {
     "given": "the test part that came with the data",
@@ -85,29 +85,26 @@ def _gauge(data: ReportData, test: Mapping[str, Any]) -> Chart | None:
 
 def _facts(test: Mapping[str, Any]) -> list[Fact]:
     facts = []
-    if test.get("method") == "cross-validation" and test.get("expected_interval"):
+    expected = test.get("expected_accuracy")
+    crossed = test.get("method") == "cross-validation"
+    if crossed and test.get("expected_interval") and is_number(expected):
         facts.append(
             Fact(
-                percent(test.get("expected_accuracy")),
+                percent(expected),
                 "expected of this model, which learned from all images",
                 interval(test["expected_interval"]),
             )
         )
-    facts += [
-        Fact(
-            percent(test.get("balanced_accuracy")),
-            "balanced accuracy, every class counting alike",
-            interval(test.get("balanced_accuracy_interval")),
-        ),
-        Fact(number(test.get("macro_f1")), "macro F1, from 0 to 1"),
-        Fact(number(test.get("nll")), "negative log-likelihood, in nats"),
-    ]
-    return [fact for fact in facts if is_number_text(fact.value)]
-
-
-def is_number_text(text: str) -> bool:
-    """Whether a number was there to be written down."""
-    return any(letter.isdigit() for letter in text)
+    balanced, f1, nll = (test.get(name) for name in ("balanced_accuracy", "macro_f1", "nll"))
+    if is_number(balanced):
+        ends = interval(test.get("balanced_accuracy_interval"))
+        name = "balanced accuracy, every class counting alike"
+        facts.append(Fact(percent(balanced), name, ends))
+    if is_number(f1):
+        facts.append(Fact(number(f1), "macro F1, from 0 to 1"))
+    if is_number(nll):
+        facts.append(Fact(number(nll), "negative log-likelihood, in nats"))
+    return facts
 
 
 def _notes(data: ReportData, test: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,8 @@ from sklearn.model_selection import cross_val_predict
 
 from frostline.core.errors import InputError
 from frostline.stats.calibration import fit_temperature, softmax
-from frostline.stats.label_issues import Honest, doubtful_labels, likely_label_errors
+from frostline.stats.label_issues import doubtful_labels, likely_label_errors
+from frostline.stats.out_of_fold import OutOfFold
 from frostline.stats.ridge import ridge_loo
 
 FloatArray = npt.NDArray[np.float64]
@@ -125,9 +126,9 @@ def test_a_class_that_is_rarely_sure_is_not_suspected_more() -> None:
 def test_the_first_judge_counts_and_all_are_searched() -> None:
     labels = np.array([0, 0, 0, 1, 1, 1, 0, 1])
     sure = np.array([[0.9, 0.1], [0.9, 0.1], [0.05, 0.95], [0.1, 0.9], [0.1, 0.9], [0.1, 0.9]])
-    first = Honest(np.arange(6), sure)
-    second = Honest(np.array([2, 6, 7]), np.array([[0.9, 0.1], [0.9, 0.1], [0.98, 0.02]]))
-    third = Honest(np.array([7, 6]), np.array([[0.1, 0.9], [0.2, 0.8]]))
+    first = OutOfFold(np.arange(6), sure)
+    second = OutOfFold(np.array([2, 6, 7]), np.array([[0.9, 0.1], [0.9, 0.1], [0.98, 0.02]]))
+    third = OutOfFold(np.array([7, 6]), np.array([[0.1, 0.9], [0.2, 0.8]]))
     found = likely_label_errors([first, second, third], labels, most=5)
     assert [doubt.row for doubt in found] == [7, 2]
     assert found[1].probabilities.tolist() == [0.05, 0.95]

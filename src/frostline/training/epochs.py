@@ -1,20 +1,15 @@
-"""Randomness that depends on a key only: never on workers, batch order or what ran before."""
+"""What one epoch shows: in which order, and which view of every image."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.rng import keyed_number
+
 IntArray = npt.NDArray[np.int64]
-
-
-def keyed_number(*key: str | int) -> int:
-    """Return a number in [0, 2**63) that is as good as random, but always the same for a key."""
-    text = "\x1f".join(str(part) for part in key).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
 def epoch_order(digests: Sequence[str], *, seed: int, epoch: int) -> IntArray:

@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from frostline.core.actions import TapsHead
-from frostline.core.plan import EvidenceSummary, ProbeEvidence, ShiftEvidence, SizeEvidence
-from frostline.strategy.candidates.proposal import Proposal
+from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence, ShiftEvidence, SizeEvidence
 from frostline.strategy.cases import prior_case
-from frostline.wording.decision import GAIN_PER_DOUBLING, Rival, explain
-
-HEAD = Proposal("head on the last layer", "head", TapsHead(taps=["late"]), "late", 0.0)
+from frostline.strategy.outlook import GAIN_PER_DOUBLING, runner_up
+from frostline.wording.decision import explanation
 
 
 def probe(tap: str, accuracy: float, neighbours: float | None = None) -> ProbeEvidence:
@@ -69,8 +67,27 @@ def summary(**changes: Any) -> EvidenceSummary:
     return EvidenceSummary(**(values | changes))
 
 
-def said(found: EvidenceSummary, rival: Rival | None = None) -> list[str]:
-    return explain(found, HEAD, prior_case(found), [], [], rival)
+def said(found: EvidenceSummary, behind: float | None = None) -> list[str]:
+    """What is said of a head on the last layer, ``behind`` which the next option is."""
+    nearest = None if behind is None else runner_up(found, "train everything", behind)
+    plan = Plan(
+        case=1,
+        prior_case=prior_case(found).number,
+        strategy="auto",
+        chosen="head on the last layer",
+        probe="late",
+        backbone="x",
+        cut=None,
+        removed=[],
+        frozen=["early", "middle", "late"],
+        trained=[],
+        new=["head"],
+        seed=0,
+        action=TapsHead(taps=["late"]),
+        evidence=found,
+        runner_up=nearest,
+    )
+    return explanation(plan)
 
 
 def test_expected_accuracy_has_an_interval_that_scipy_agrees_with() -> None:
@@ -83,13 +100,12 @@ def test_expected_accuracy_has_an_interval_that_scipy_agrees_with() -> None:
 
 @pytest.mark.parametrize(("doublings", "more"), [(1.0, 20), (2.0, 60), (3.0, 100), (0.0, 5)])
 def test_a_rival_close_behind_says_how_many_images_it_needs(doublings: float, more: int) -> None:
-    rival = Rival("train everything", doublings * GAIN_PER_DOUBLING["different"])
-    line = said(summary(), rival)[-1]
+    line = said(summary(), doublings * GAIN_PER_DOUBLING["different"])[-1]
     assert f"With about {more} more images per class 'train everything' starts to pay" in line
 
 
 def test_a_rival_far_behind_changes_nothing() -> None:
-    line = said(summary(label="similar"), Rival("train everything", 0.2))[-1]
+    line = said(summary(label="similar"), 0.2)[-1]
     assert "trails by 20.0 points" in line
     assert "would change the decision" in line
 

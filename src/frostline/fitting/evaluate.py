@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from frostline.core.cancel import CancelToken
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError
 from frostline.core.progress import NullProgress, Progress
+from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, Unreadable
 from frostline.data.notes import sentence
 from frostline.data.sources.open_source import Source, open_for_evaluation, source_name
@@ -75,6 +77,7 @@ def evaluate(
     *,
     max_pixels: int | None = None,
     progress: Progress | None = None,
+    cancel: CancelToken | None = None,
 ) -> Evaluation:
     """Score a model on labelled images.
 
@@ -91,6 +94,8 @@ def evaluate(
         Larger images count as unreadable. None means 100 million, or what the model was loaded
         with.
     progress : Progress or None, default=None
+    cancel : CancelToken or None, default=None
+        Ends the work early, from another thread.
 
     Raises
     ------
@@ -101,8 +106,9 @@ def evaluate(
     InputError
         If a class is unknown to the model, no image can be read, or all of them taught the model.
     """
+    runtime = Runtime(progress=progress or NullProgress(), cancel=cancel or CancelToken())
     model = _opened(run, max_pixels)
-    catalog = open_for_evaluation(source, model.classes, progress=progress)
+    catalog = open_for_evaluation(source, model.classes, runtime=runtime)
     with_images = len({row.label for row in catalog.rows})
     understood = replace(Understood.of(catalog), classes=with_images)
     notes = tuple(map(sentence, catalog.notes))
@@ -112,7 +118,7 @@ def evaluate(
         catalog, acquainted = _strangers(catalog, manifest, source_name(source))
     probabilities, truth = [], []
     unreadable = list(catalog.unreadable)
-    with (progress or NullProgress()).task("classifying", len(catalog)) as bar:
+    with runtime.progress.task("classifying", len(catalog)) as bar:
         images = [row.origin for row in catalog.rows]
         for row, result in zip(catalog.rows, model.predict_each(images), strict=True):
             if isinstance(result, UnreadableImageError):
@@ -121,6 +127,7 @@ def evaluate(
                 probabilities.append(result.probabilities)
                 truth.append(row.label)
             bar.advance()
+            runtime.cancel.check()
     if not truth:
         rest = " that did not teach the model" if acquainted and acquainted.left_out else ""
         raise InputError(f"No image of {source_name(source)}{rest} could be read.")

@@ -1,14 +1,15 @@
-"""The first screen in words: what was decided, and three sentences why."""
+"""What was decided in one sentence, and why in three."""
 
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 
 from frostline.core.actions import Blend, LayerTraining, TapsHead
 from frostline.core.plan import EvidenceSummary, Plan
-from frostline.report.depth import probe_at
-from frostline.wording.numbers import listed, number, percent, plural
+from frostline.wording.cases import CASES
+from frostline.wording.decision import textbook
+from frostline.wording.numbers import number, percent, plural
+from frostline.wording.reasons import reason_sentence
 
 _LOOKS = {
     "similar": "look like the photos that the network learned from",
@@ -16,7 +17,6 @@ _LOOKS = {
     "different": "differ from the photos that the network learned from",
     "unknown": "could not be compared with the photos that the network learned from",
 }
-_DECISION = "Decision: "
 _GIVEN = "This plan was given, so nothing was measured for it."
 
 
@@ -85,22 +85,24 @@ def three_sentences(plan: Plan) -> list[str]:
 def _data(plan: Plan, evidence: EvidenceSummary) -> str:
     size = evidence.size
     label = {"small": "few", "medium": "a medium number", "large": "many"}[size.label]
-    advice = plan.prior.rpartition(": ")[2]
+    prior = textbook(plan)
     text = (
         f"{number(size.n_images)} training images in {plural(size.n_classes, 'class', 'classes')} "
         f"are {label}, and they {_LOOKS[evidence.shift.label]}"
     )
-    return f"{text}; the textbook would say: {advice}." if advice else f"{text}."
+    if prior is None:
+        return f"{text}."
+    return f"{text}; the textbook would say: {CASES[prior].advice}."
 
 
 def _measured(plan: Plan, evidence: EvidenceSummary) -> str:
-    last = probe_at(evidence, evidence.last_tap)
+    last = evidence.probe(evidence.last_tap)
     text = (
         f"Frozen features alone classify {percent(last.accuracy)} of left-out images at the last "
     )
     text += "layer"
     if evidence.best_tap != evidence.last_tap:
-        best = probe_at(evidence, evidence.best_tap)
+        best = evidence.probe(evidence.best_tap)
         text += f", {percent(best.accuracy)} at {best.tap}"
     text += f" and {percent(evidence.all_taps.accuracy)} with all depths together"
     trained = [c for c in plan.candidates if c.trains and c.score is not None]
@@ -114,10 +116,10 @@ def _measured(plan: Plan, evidence: EvidenceSummary) -> str:
 
 
 def _settled(plan: Plan) -> str:
-    """Find the reason that was written down just before the decision."""
-    if any("was given, not decided" in line for line in plan.explanation):
+    """Say the last reason, and what it led to."""
+    if plan.given:
         return f"Nothing was decided anew: this plan was given. It carries out: {plan.chosen}."
-    for before, line in pairwise(plan.explanation):
-        if line.startswith(_DECISION):
-            return f"{before.rstrip('.')}, so the decision is: {line.removeprefix(_DECISION)}"
-    return f"Chosen: {listed([plan.chosen])}." if plan.chosen else ""
+    if plan.reasons:
+        settled = reason_sentence(plan.reasons[-1])
+        return f"{settled.rstrip('.')}, so the decision is: {plan.chosen}."
+    return f"Chosen: {plan.chosen}." if plan.chosen else ""

@@ -1,4 +1,4 @@
-"""Borrow torch's process-wide settings for a training, and give them back unchanged."""
+"""The side of a runtime that is PyTorch's: device, precision, threads, kernels, generators."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
-from frostline.core.settings import ResolvedSettings
+from frostline.core.runtime import Runtime
 
 
 @dataclass(frozen=True)
 class Compute:
-    """Where and how precisely to compute.
+    """Where and how precisely PyTorch computes.
 
     Accelerate's ``Accelerator`` keeps one device and precision for a whole process and refuses
     a second one, which a library inside somebody's notebook cannot afford.
@@ -23,9 +23,9 @@ class Compute:
     half: bool
 
     @classmethod
-    def of(cls, resolved: ResolvedSettings) -> Compute:
-        """Read device and precision from resolved settings."""
-        return cls(torch.device(resolved.device), half=resolved.precision == "bf16")
+    def of(cls, runtime: Runtime) -> Compute:
+        """Read device and precision from a runtime."""
+        return cls(torch.device(runtime.device), half=runtime.precision == "bf16")
 
     def autocast(self) -> torch.autocast:
         """Return a context in which matrix products run in bfloat16, if that was asked for."""
@@ -33,19 +33,34 @@ class Compute:
 
 
 @contextmanager
-def borrowed_torch(*, threads: int) -> Iterator[None]:
-    """Use ``threads`` threads and repeatable kernels; restore them and all generators after."""
+def torch_threads(threads: int) -> Iterator[None]:
+    """Let PyTorch compute with so many threads inside, and with as many as before afterwards."""
+    before = torch.get_num_threads()
+    if before == threads:
+        yield
+        return
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def torch_runtime(runtime: Runtime) -> Iterator[None]:
+    """Compute as ``runtime`` says inside, and leave the process as it was found.
+
+    Inside, PyTorch has the runtime's threads and repeatable kernels. Afterwards both, and all
+    random generators, are what they were.
+    """
     cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    threads_before = torch.get_num_threads()
     deterministic = torch.backends.cudnn.deterministic
     benchmark = torch.backends.cudnn.benchmark
-    with torch.random.fork_rng(devices=cuda):
-        torch.set_num_threads(threads)
+    with torch_threads(runtime.threads), torch.random.fork_rng(devices=cuda):
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
         try:
             yield
         finally:
-            torch.set_num_threads(threads_before)
             torch.backends.cudnn.deterministic = deterministic
             torch.backends.cudnn.benchmark = benchmark

@@ -9,6 +9,7 @@ from frostline.backbones.network import Network
 from frostline.core.actions import Action, Single
 from frostline.core.errors import PlanError
 from frostline.core.plan import Plan
+from frostline.core.reasons import Given
 from frostline.training.low_rank import adaptable_layers
 
 
@@ -107,6 +108,6 @@ def redescribe(plan: Plan, network: Network) -> Plan:
             "frozen": layers.frozen,
             "trained": layers.trained,
             "new": layers.new,
-            "explanation": [*plan.explanation, "This plan was given, not decided."],
+            "reasons": [*plan.reasons, Given()],
         }
     )

@@ -1,0 +1,52 @@
+"""Asking work to end, from wherever somebody has had enough of it."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Cancelled(KeyboardInterrupt):
+    """Work ended because it was asked to; what was done is kept.
+
+    A ``KeyboardInterrupt``, so that nothing takes it for a fault of one image or one option.
+
+    Attributes
+    ----------
+    signal : int or None
+        The signal that asked, where one did.
+    """
+
+    def __init__(self, signal: int | None = None) -> None:
+        super().__init__("The work was cancelled.")
+        self.signal = signal
+
+
+class CancelToken:
+    """Carries the wish that work end: one side cancels, long loops ask.
+
+    Safe to use from several threads, and from a signal handler.
+    """
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._signal: int | None = None
+
+    def cancel(self, signal: int | None = None) -> None:
+        """Ask the work to end at its next chance."""
+        self._signal = signal
+        self._asked.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked."""
+        return self._asked.is_set()
+
+    def check(self) -> None:
+        """End here if somebody asked.
+
+        Raises
+        ------
+        Cancelled
+        """
+        if self._asked.is_set():
+            raise Cancelled(self._signal)

@@ -1,0 +1,115 @@
+"""How to compute, and who is told: one value that goes with the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from frostline.core.cancel import CancelToken
+from frostline.core.errors import SettingsError
+from frostline.core.machine import available_cores
+from frostline.core.progress import NullProgress, Progress
+from frostline.core.settings import Settings
+
+Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "bf16"]
+ActivationType = Literal["half", "8bit"]
+
+#: more decoders only wait for each other
+_MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """How to compute: never what is learned.
+
+    Attributes
+    ----------
+    device : {"cpu", "cuda"}, default="cpu"
+    precision : {"fp32", "bf16"}, default="fp32"
+    threads : int, default=1
+        Threads that compute. Another number may change the last digits of a result.
+    workers : int, default=0
+        Threads that decode images; never changes a result.
+    activation_type : {"half", "8bit"}, default="half"
+        How stored activations are kept.
+    max_pixels : int, default=100_000_000
+        Larger images are refused.
+    progress : Progress
+        Who is told about long work.
+    cancel : CancelToken
+        What long loops ask.
+    reasons : mapping of str to str
+        Why what was left to us became what it is, for the record.
+    """
+
+    device: Device = "cpu"
+    precision: Precision = "fp32"
+    threads: int = 1
+    workers: int = 0
+    activation_type: ActivationType = "half"
+    max_pixels: int = 100_000_000
+    progress: Progress = field(default_factory=NullProgress)
+    cancel: CancelToken = field(default_factory=CancelToken)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        cuda: bool,
+        progress: Progress | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Runtime:
+        """Turn every "auto" that depends on the machine into a value.
+
+        Parameters
+        ----------
+        settings : Settings
+        cuda : bool
+            Whether a CUDA device is usable; found out by the caller, who may import torch.
+        progress : Progress or None, default=None
+        cancel : CancelToken or None, default=None
+
+        Raises
+        ------
+        SettingsError
+            If a device was asked for that is not there.
+        """
+        if settings.device == "cuda" and not cuda:
+            raise SettingsError(
+                "device='cuda' was asked for, but no usable CUDA device was found.",
+                hint="Use device='auto' or device='cpu'.",
+            )
+        cores = available_cores()
+        reasons: dict[str, str] = {}
+        if settings.device == "auto":
+            reasons["device"] = "a CUDA device was found" if cuda else "no CUDA device was found"
+        if settings.threads == "auto":
+            reasons["threads"] = f"{cores} cores may be used"
+        if settings.workers == "auto":
+            reasons["workers"] = f"one decoder for each of {cores} cores, at most {_MOST_WORKERS}"
+        if settings.precision == "auto":
+            reasons["precision"] = "fp32 unless asked otherwise"
+        return cls(
+            device="cuda" if cuda and settings.device != "cpu" else "cpu",
+            precision="bf16" if settings.precision == "bf16" else "fp32",
+            threads=cores if settings.threads == "auto" else settings.threads,
+            workers=min(cores, _MOST_WORKERS) if settings.workers == "auto" else settings.workers,
+            activation_type=settings.activations,
+            max_pixels=settings.max_pixels,
+            progress=progress or NullProgress(),
+            cancel=cancel or CancelToken(),
+            reasons=reasons,
+        )
+
+    @property
+    def numerics_id(self) -> str:
+        """What the last digits of PyTorch's results turn on, besides the images."""
+        return f"{self.threads} threads" if self.device == "cpu" else self.device
+
+    def quiet(self) -> Runtime:
+        """Return the same runtime without progress bars and notes."""
+        return replace(self, progress=NullProgress())

@@ -1,0 +1,119 @@
+"""Evidence that was collected before, on the same images by the same code, is read back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import frostline.backbones
+import frostline.compute
+import frostline.evidence
+import frostline.stats
+from frostline.compute.cache.fits import code_of, kept
+from frostline.compute.cache.locations import key_of
+from frostline.compute.cache.store import Arrays
+from frostline.core.plan import EvidenceSummary
+from frostline.evidence.collect import Evidence
+from frostline.stats.ridge import RidgeLOO
+
+#: what collects evidence: what changes there changes the key
+_ROOMS = (frostline.backbones, frostline.stats, frostline.compute, frostline.evidence)
+_FIT = ("weight", "bias", "strengths", "loo", "fitted", "loo_mse")
+_SUMMARY, _GROUPS, _COMPARED = "summary", "groups", "compared"
+
+
+def evidence_key(
+    taps_key: str,
+    *,
+    digests: Sequence[str],
+    classes: Sequence[str],
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    class_weights: npt.NDArray[np.float64] | None,
+    options: Sequence[str],
+) -> str:
+    """Return the key of the evidence on some rows; equal keys mean equal evidence.
+
+    Parameters
+    ----------
+    taps_key : str
+        Stands for weights, preprocessing, taps and precision.
+    digests : sequence of str
+        Content of every row's image, in order.
+    classes : sequence of str
+        Of the catalog; lookalikes quote their names.
+    labels, groups : int arrays of shape (n,)
+        Of those rows.
+    class_weights : array of shape (n_classes,) or None
+    options : sequence of str
+        Everything else that the result turns on, such as the seed.
+    """
+    content = hashlib.sha256()
+    for digest in digests:
+        content.update(bytes.fromhex(digest))
+    # only which rows share a group counts, not the group's number
+    _, first, same = np.unique(groups, return_index=True, return_inverse=True)
+    for values in (np.asarray(labels, dtype=np.int64), first[same].astype(np.int64)):
+        content.update(np.ascontiguousarray(values).tobytes())
+    weights = "" if class_weights is None else np.asarray(class_weights).tobytes().hex()
+    return key_of(taps_key, content.hexdigest(), weights, *classes, "", *options, code_of(*_ROOMS))
+
+
+def kept_or(key: str, collect: Callable[[], Evidence], rows: npt.NDArray[np.int64]) -> Evidence:
+    """Return the evidence under ``key``, or collect it and keep it for later runs.
+
+    Parameters
+    ----------
+    key : str
+    collect : callable
+    rows : int array of shape (n,)
+        The catalog rows that the evidence rests on; another catalog may number them otherwise.
+    """
+    return kept(key, collect, pack=_arrays, unpack=lambda arrays: _evidence(arrays, rows))
+
+
+def _arrays(evidence: Evidence) -> Arrays:
+    text = evidence.summary.model_dump_json().encode()
+    arrays: dict[str, npt.NDArray[Any]] = {
+        _SUMMARY: np.frombuffer(text, dtype=np.uint8),
+        _COMPARED: evidence.compared,
+        _GROUPS: evidence.groups,
+    }
+    for tap, right in evidence.correct.items():
+        arrays[f"correct/{tap}"] = np.asarray(right, dtype=np.uint8)
+    for tap, fit in evidence.ridge.items():
+        arrays[f"fit/{tap}/numbers"] = np.array([fit.strength, fit.penalty])
+        for name in _FIT:
+            arrays[f"fit/{tap}/{name}"] = np.ascontiguousarray(getattr(fit, name))
+    return arrays
+
+
+def _evidence(arrays: Arrays, rows: npt.NDArray[np.int64]) -> Evidence | None:
+    # a ValidationError is a ValueError
+    summary = EvidenceSummary.model_validate_json(arrays[_SUMMARY].tobytes())
+    if len(arrays[_GROUPS]) != len(rows):
+        return None
+    correct = _below(arrays, "correct/")
+    taps = {name.removesuffix("/numbers") for name in _below(arrays, "fit/") if "/numbers" in name}
+    return Evidence(
+        summary=summary,
+        rows=rows,
+        groups=arrays[_GROUPS],
+        ridge={tap: _fit(arrays, tap) for tap in sorted(taps)},
+        correct={tap: values.astype(np.bool_) for tap, values in correct.items()},
+        compared=arrays[_COMPARED],
+    )
+
+
+def _below(arrays: Mapping[str, npt.NDArray[Any]], start: str) -> dict[str, npt.NDArray[Any]]:
+    return {n.removeprefix(start): values for n, values in arrays.items() if n.startswith(start)}
+
+
+def _fit(arrays: Mapping[str, npt.NDArray[Any]], tap: str) -> RidgeLOO:
+    strength, penalty = (float(value) for value in arrays[f"fit/{tap}/numbers"])
+    parts = {name: arrays[f"fit/{tap}/{name}"] for name in _FIT}
+    return RidgeLOO(strength=strength, penalty=penalty, **parts)

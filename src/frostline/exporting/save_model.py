@@ -1,0 +1,179 @@
+"""Write a model folder: its ONNX file is exported, and checked against PyTorch, first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from frostline.core.errors import EngineError, RunFolderError
+from frostline.core.files import is_file, replacing, sha256_of, system_errors, write_text
+from frostline.core.preprocessing import UInt8Array
+from frostline.exporting.kept_export import export_key, worth_keeping, written_once
+from frostline.exporting.model_onnx import (
+    MOST_DELIVERED,
+    ExportDifferenceError,
+    export_onnx,
+    verify_onnx,
+)
+from frostline.model_format.card import ModelCard
+from frostline.model_format.model_folder import CARD, FAMILIAR, NEWEST_FORMAT, ONNX, WEIGHTS
+from frostline.model_format.ood_file import save_familiarity
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from frostline.stats.ood import Familiarity
+
+
+def save_model(
+    folder: Path,
+    module: nn.Module,
+    card: ModelCard,
+    *,
+    familiarity: Familiarity | None = None,
+    images: UInt8Array | None = None,
+    threads: int = 1,
+    origin: str = "",
+) -> ModelCard:
+    """Write a model folder and check that the ONNX file gives PyTorch's probabilities.
+
+    The card is written last and holds the fingerprints of the other two files, so a folder that
+    was left half written never passes for a model.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if needed; files of an earlier model in it are replaced.
+    module : nn.Module
+        Normalised float32 images (N, 3, size, size) to logits (N, C), head included.
+    card : ModelCard
+        Its fingerprints of files are filled in.
+    familiarity : Familiarity or None, default=None
+        On the input of the module's head; belongs to the card's ``familiar``.
+    images : ndarray of shape (n, size, size, 3), uint8, or None, default=None
+        Prepared images for the check, a handful of real ones; made-up ones when None.
+    threads : int, default=1
+        For the check.
+    origin : str, default=""
+        Stands for how the module was made, where its tensors alone do not tell. An ONNX file that
+        passed the check before, for the same origin, tensors and images, is used again; never
+        for an empty one.
+
+    Returns
+    -------
+    ModelCard
+        As written.
+
+    Raises
+    ------
+    EngineError
+        If the module cannot be exported, or the exported file gives other probabilities: other
+        classes, or further off than :data:`~frostline.exporting.model_onnx.MOST_DELIVERED`. Where
+        there was no model before, the weights are then kept alone. Smaller differences beyond what
+        rounding explains are delivered, and stand in the card.
+    RunFolderError
+        If the folder cannot be written.
+    """
+    if images is None or len(images) == 0:
+        images = _made_up_images(card.preprocessing.size)
+    if (familiarity is None) != (card.familiar is None):
+        raise RunFolderError("The model card and what is familiar do not belong together.")
+    # both files are complete and checked before either takes its place
+    with replacing(folder / WEIGHTS) as weights, replacing(folder / ONNX) as onnx:
+        _write_weights(weights, module)
+        preprocessing, temperature = card.preprocessing, card.temperature
+
+        def write() -> None:
+            export_onnx(
+                module,
+                preprocessing,
+                temperature,
+                onnx,
+                classes=card.classes,
+                familiarity=familiarity,
+            )
+            verify_onnx(
+                onnx,
+                module,
+                preprocessing,
+                temperature,
+                images,
+                familiarity=familiarity,
+                threads=threads,
+            )
+
+        difference = 0.0
+        try:
+            if origin and worth_keeping(module):
+                written_once(export_key(origin, module, card, familiarity, images), onnx, write)
+            else:
+                write()
+        except ExportDifferenceError as error:
+            # the same classes, a little more or less sure of them: still the model that was trained
+            if not (error.same_classes and error.difference <= MOST_DELIVERED):
+                _keep_weights(folder, module, error)
+                raise
+            difference = error.difference
+        except EngineError as error:
+            _keep_weights(folder, module, error)
+            raise
+    (folder / FAMILIAR).unlink(missing_ok=True)
+    if familiarity is not None:
+        save_familiarity(folder / FAMILIAR, familiarity)
+    fingerprints = card.fingerprints.model_copy(
+        update={
+            "weights": sha256_of(folder / WEIGHTS),
+            "onnx": sha256_of(folder / ONNX),
+            "familiar": "" if familiarity is None else sha256_of(folder / FAMILIAR),
+        }
+    )
+    complete = card.model_copy(
+        update={
+            "fingerprints": fingerprints,
+            "format_version": NEWEST_FORMAT,
+            "onnx_difference": difference,
+        }
+    ).sealed()
+    write_text(folder / CARD, complete.to_json())
+    return complete
+
+
+def _keep_weights(folder: Path, module: nn.Module, error: EngineError) -> None:
+    """Leave what was trained to whoever can use it without the ONNX file, and say where."""
+    if is_file(folder / CARD):
+        # an earlier model, which stays whole
+        return
+    with replacing(folder / WEIGHTS) as weights:
+        _write_weights(weights, module)
+    error.hint = (
+        f"Nothing that was trained is lost: the weights are in {folder / WEIGHTS}, and the same "
+        f"command goes on from here without training again. {error.hint}"
+    ).strip()
+
+
+def _write_weights(path: Path, module: nn.Module) -> None:
+    """Write the state dict; tensors that share memory are written once each, in full."""
+    from safetensors.torch import save_file
+
+    seen: set[int] = set()
+    state = {}
+    for name, tensor in module.state_dict().items():
+        value = tensor.detach().cpu().contiguous()
+        storage = value.untyped_storage().data_ptr()
+        state[name] = value.clone() if storage in seen else value
+        seen.add(storage)
+    with system_errors():
+        save_file(state, path, metadata={"format": "pt"})
+
+
+def _made_up_images(size: int) -> UInt8Array:
+    """Four images of noise, coarse to fine."""
+    random = np.random.default_rng(0)
+    images = []
+    for cells in (2, 7, 20, size):
+        coarse = random.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
+        index = np.arange(size) * cells // size
+        images.append(coarse[index][:, index])
+    return np.stack(images)

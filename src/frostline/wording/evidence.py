@@ -1,0 +1,88 @@
+"""What was measured before anything was decided, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from frostline.core.plan import EvidenceSummary, NetworkResult, ShiftEvidence
+
+#: classes that are named in one sentence
+_FEW = 3
+#: two opinions agree on the depths from this rank correlation on
+_ALIKE = 0.6
+
+_KINDS = {
+    "none": "nowhere in particular",
+    "input": "in the first layers: colour, contrast, noise or sensor, rather than content",
+    "feature": "in the high layers: other content, rather than another camera",
+    "global": "at every depth",
+    "unknown": "at an unknown depth",
+}
+
+
+def networks_sentences(results: Sequence[NetworkResult]) -> list[str]:
+    """Say which network was taken, and what the others reached."""
+    if len(results) < 2:
+        return []
+    chosen = next(r for r in results if r.chosen)
+    others = ", ".join(
+        f"{r.backbone} at {r.input_size} px {r.accuracy:.1%}" for r in results if not r.chosen
+    )
+    return [
+        f"Frozen features of {chosen.backbone} at {chosen.input_size} px reach "
+        f"{chosen.accuracy:.1%} ± {chosen.standard_error:.1%} ({others}): it is taken as the "
+        "cheapest that is not clearly worse than the best."
+    ]
+
+
+def shift_sentence(shift: ShiftEvidence) -> str:
+    """Say how far the images lie from the pretraining data, and where."""
+    if shift.label == "unknown":
+        return "How far these images lie from the pretraining data could not be measured."
+    low, high = shift.interval
+    said = {
+        "similar": "look like the network's pretraining photos",
+        "moderate": "differ somewhat from the network's pretraining photos",
+        "different": "differ from the network's pretraining photos",
+    }[shift.label]
+    where = "" if shift.label == "similar" else f", mostly {_KINDS[shift.kind]}"
+    if shift.kind == "unknown":
+        where = ", measured against two ordinary photos, for want of stored statistics"
+    return f"They {said} (shift {shift.distance:.2f} [{low:.2f}, {high:.2f}]){where}."
+
+
+def lookalikes_sentences(summary: EvidenceSummary) -> list[str]:
+    """Say what the classes look like to the network; of many classes the nearest three."""
+    nearest = sorted(summary.lookalikes, key=lambda one: -one.probability)[:_FEW]
+    if not nearest:
+        return []
+    said = ", ".join(f"'{x.label}' most like '{x.source}' ({x.probability:.0%})" for x in nearest)
+    close = any(one.close for one in summary.lookalikes)
+    return [f"To the network's old classes, {said}{'' if close else '; none is close'}."]
+
+
+def probes_sentences(summary: EvidenceSummary) -> str:
+    """Say what frozen features reach at the last layer, the best one and all together."""
+    best, last = summary.probe(summary.best_tap), summary.probe(summary.last_tap)
+    every = summary.all_taps
+    text = f"Frozen features classify {last.accuracy:.1%} of the images left out at the last layer"
+    if summary.best_tap != summary.last_tap:
+        text += f", {best.accuracy:.1%} at {best.tap}"
+    text += f", {every.accuracy:.1%} with all depths together (± {every.standard_error:.1%})"
+    text += "."
+    adapted = summary.adapted
+    if adapted is not None:
+        text += (
+            f" With norm statistics re-estimated on your images: {adapted.accuracy:.1%} "
+            f"({summary.adapted_gain * 100:+.1f} ± {summary.adapted_gain_error * 100:.1f} points)."
+        )
+    if summary.agreement is not None and last.neighbours is not None:
+        text += (
+            f" Nearest neighbours, which fit nothing, say {last.neighbours:.1%} at the last layer"
+        )
+        text += (
+            " and rank the depths alike."
+            if summary.agreement >= _ALIKE
+            else " and rank the depths otherwise, so do not lean on the depth."
+        )
+    return text

@@ -1,0 +1,103 @@
+"""Why a plan is as it is, and how options ended, in words."""
+
+from __future__ import annotations
+
+from frostline.core.reasons import (
+    AskedFor,
+    Averaged,
+    Fate,
+    FewPerClass,
+    FrozenOnly,
+    Given,
+    LittleToGain,
+    OnlyOption,
+    RaceScore,
+    Reason,
+    RunnerUp,
+    SimplerOneTaken,
+    ToBeRaced,
+    WonRace,
+)
+
+_FATES = {
+    Fate.CHOSEN: "chosen",
+    Fate.TO_BE_RACED: "to be raced",
+    Fate.SCORED: "scored by leave-one-out",
+    Fate.TOO_EXPENSIVE: "too expensive to try within the budget",
+    Fate.NO_CLEAR_GAIN: "no clear gain",
+    Fate.AVERAGED: "part of the average",
+}
+
+
+def fate_words(fate: Fate, behind: float | None) -> str:
+    """Say how an option ended; ``behind`` is the accuracy that it fell short by, in [0, 1]."""
+    if fate is Fate.BEHIND:
+        return f"promised {(behind or 0.0) * 100:.1f} points less after the heat"
+    return _FATES[fate]
+
+
+def reason_sentence(reason: Reason) -> str:
+    """Say one reason."""
+    match reason:
+        case AskedFor(strategy=strategy):
+            return f"You asked for the strategy {strategy!r}."
+        case FrozenOnly():
+            return "Effort 'fast' uses frozen features only."
+        case FewPerClass(per_class=per_class):
+            return f"With {per_class:g} images per class, training layers would only memorise them."
+        case LittleToGain(accuracy=accuracy):
+            return f"Frozen features already reach {accuracy:.1%}: little is left to gain."
+        case ToBeRaced():
+            return "Options that train layers race against the best head."
+        case OnlyOption(name=name):
+            return f"'{name}' was the only option."
+        case WonRace():
+            return (
+                f"{_on(reason.n_images)} '{reason.winner.name}' {_gave(reason.winner)}, "
+                f"{_points(reason)} points more than the next, '{reason.second.name}', which "
+                f"{_gave(reason.second)}."
+            )
+        case SimplerOneTaken():
+            return (
+                f"{_on(reason.n_images)} the simpler '{reason.taken.name}' {_gave(reason.taken)}, "
+                f"the leading '{reason.leading.name}' {_gave(reason.leading)}: {_points(reason)} "
+                "points more, no clear gain."
+            )
+        case Averaged():
+            return (
+                f"With fewer than {reason.few} images a race cannot tell good options apart, and "
+                f"their mistakes differ, so the {reason.n_members} best are averaged: on "
+                f"{reason.n_images} left-out images the surprise at the truth is "
+                f"{reason.log_loss:.2f} nats instead of {reason.log_loss_alone:.2f} for "
+                f"'{reason.leading}' alone."
+            )
+        case Given():
+            return "This plan was given, not decided."
+
+
+def runner_up_sentence(one: RunnerUp) -> str:
+    """Say how many more images it takes until another option is the better one."""
+    points = f"{one.behind * 100:.1f} points"
+    if one.more_per_class is None:
+        return (
+            f"'{one.name}' trails by {points}: no number of images that is in reach would change "
+            "the decision."
+        )
+    return (
+        f"With about {one.more_per_class} more images per class '{one.name}' starts to pay: it "
+        f"trails by {points}, and on sets as far from the source as yours every doubling brought "
+        f"training {one.gain_per_doubling * 100:.1f} points nearer."
+    )
+
+
+def _on(n_images: int) -> str:
+    return f"On {n_images} left-out images"
+
+
+def _gave(one: RaceScore) -> str:
+    """Say how sure an option was of the truth, and how often it was right."""
+    return f"gave the true class {one.p_true:.1%} on average (right on {one.accuracy:.1%})"
+
+
+def _points(reason: WonRace | SimplerOneTaken) -> str:
+    return f"{reason.gain * 100:.1f} ± {reason.error * 100:.1f}"

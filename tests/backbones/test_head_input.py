@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifier, build_classifier
 from frostline.backbones.heads.head_input import WithHeadInput, head_of
 from frostline.backbones.network import Network
@@ -17,12 +18,12 @@ def network() -> Network:
     return Network.load("resnet10t", pretrained=False)
 
 
-def make(kind: str, network: Network) -> nn.Module:
+def make(kind: str, network: Network) -> Classifier:
     if kind == "taps":
         return TapsClassifier(network, list(network.taps), n_classes=3).eval()
     trained = build_classifier(network, keep_to=None, n_classes=3, new_block=kind == "new block")
     if kind == "blend":
-        return BlendClassifier([trained, make("taps", network)], [1.0, 2.0]).eval()
+        return BlendClassifier([trained, make("taps", network).leader], [1.0, 2.0]).eval()
     return trained.eval()
 
 

@@ -13,12 +13,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from frostline.backbones.heads.classifiers import (
-    BlendClassifier,
-    Classifier,
-    TapsClassifier,
-    build_classifier,
-)
+from frostline.backbones.heads.classifier import Classifier
+from frostline.backbones.heads.classifiers import BlendClassifier, build_classifier
 from frostline.backbones.network import Network
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import InputError
@@ -61,11 +57,10 @@ def batch_of(corners: Any, rows: npt.ArrayLike) -> torch.Tensor:
     return torch.from_numpy(store.network.preprocessing.normalise(pixels))
 
 
-def centred(module: nn.Module, images: torch.Tensor, targets: npt.ArrayLike) -> Any:
+def centred(module: Classifier, images: torch.Tensor, targets: npt.ArrayLike) -> Any:
     """Logits of some classes without the head's bias, less the mean over classes."""
-    assert isinstance(module, Classifier | TapsClassifier)
     with torch.no_grad():
-        logits = (module(images) - module.head.bias).double().numpy()
+        logits = (module(images) - module.leader.head.bias).double().numpy()
     chosen = logits[np.arange(len(logits)), np.asarray(targets)]
     return chosen - logits.mean(axis=1)
 
@@ -138,13 +133,12 @@ def test_it_is_the_method_that_captum_has(trained: Callable[[str], Trained], cor
     images, targets = batch_of(corners, [2, 21]), torch.tensor([0, 1])
     for name in ("suffix", "cut with new layers"):
         module = trained(name).module
-        assert isinstance(module, Classifier)
 
         def said(x: torch.Tensor, module: nn.Module = module) -> torch.Tensor:
             logits: torch.Tensor = module(x)
             return logits - logits.mean(dim=1, keepdim=True)
 
-        method = captum.attr.LayerGradientXActivation(said, module.new)
+        method = captum.attr.LayerGradientXActivation(said, module.get_submodule("new"))
         reference = method.attribute(images, target=targets).sum(dim=1).detach().double()
         found = attribute(module, images, targets.numpy())
         side = reference.shape[-1]
@@ -227,9 +221,10 @@ def test_covering_agrees_with_captum() -> None:
         np.testing.assert_allclose(found.heat[i], wide.detach().numpy(), atol=1e-5)
 
 
-def test_every_image_needs_a_class() -> None:
+def test_every_image_needs_a_class(trained: Callable[[str], Trained]) -> None:
+    module = trained("head on the last tap").module
     with pytest.raises(InputError, match="There are 2 images"):
-        attribute(nn.Flatten(), torch.zeros(2, 3, 8, 8), [1])
+        attribute(module, torch.zeros(2, 3, 8, 8), [1])
 
 
 def test_heat_is_drawn_in_orange_where_it_is() -> None:
@@ -245,11 +240,10 @@ def test_heat_is_drawn_in_orange_where_it_is() -> None:
     np.testing.assert_array_equal(flat, np.asarray(Image.fromarray(pixels)))
 
 
-def test_a_blend_of_others_is_covered() -> None:
-    torch.manual_seed(0)
-    member = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    blend = BlendClassifier([member, member], [1.0, 2.0])
-    images = torch.randn(1, 3, 24, 24)
-    found = attribute(blend, images, [1])
+def test_a_blend_with_tokens_is_covered(transformer: Network) -> None:
+    member = build_classifier(transformer, keep_to=None, n_classes=4, new_block=False)
+    blend = BlendClassifier([member, member], [1.0, 2.0]).eval()
+    images = torch.randn(1, 3, 160, 160)
+    found = attribute(blend, images, [1], cells=2)
     assert not found.complete
-    np.testing.assert_array_equal(found.heat, occlude(blend, images, [1]).heat)
+    np.testing.assert_array_equal(found.heat, occlude(blend, images, [1], cells=2).heat)

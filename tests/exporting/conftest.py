@@ -18,7 +18,8 @@ from sklearn.datasets import load_sample_images
 from torch import nn
 
 import frostline
-from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifier, build_classifier
+from frostline.backbones.heads.classifier import Classifier, SingleClassifier
+from frostline.backbones.heads.classifiers import BlendClassifier, empty_classifier
 from frostline.backbones.heads.head_input import WithHeadInput, head_of
 from frostline.backbones.network import Network
 from frostline.core.actions import (
@@ -120,7 +121,7 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
     )
     if isinstance(action, Blend):
         members = [_classifier(member, network, x) for member in action.members]
-        module: nn.Module = BlendClassifier(members, [0.7, 1.6]).eval()
+        module: Classifier = BlendClassifier(members, [0.7, 1.6]).eval()
     else:
         module = _classifier(action, network, x)
     card = ModelCard(
@@ -169,22 +170,16 @@ def _familiarity(module: nn.Module, x: torch.Tensor) -> Familiarity:
     return found.reaching(float(found.score_of(found.distances(seen[50:])).max()))
 
 
-def _classifier(action: Single, network: Network, x: torch.Tensor) -> nn.Module:
+def _classifier(action: Single, network: Network, x: torch.Tensor) -> SingleClassifier:
     """A classifier whose statistics are those of the images, and whose head tells them apart."""
     own = network.copy()
-    if isinstance(action, TapsHead):
-        module: nn.Module = TapsClassifier(own, list(action.taps), n_classes=len(CLASSES))
-    else:
-        module = build_classifier(
-            own, keep_to=action.keep_to, n_classes=len(CLASSES), new_block=action.new_block
-        )
+    module = empty_classifier(action, lambda: own, n_classes=len(CLASSES)).leader
     module.train()
     with torch.no_grad():
         for _ in range(20):
             module(x)
     module.eval()
     head = module.head
-    assert isinstance(head, nn.Linear)
     seen: list[torch.Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():

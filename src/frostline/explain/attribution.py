@@ -13,10 +13,9 @@ from torch.nn import functional
 
 from frostline.backbones.graph.cuts import Layout
 from frostline.backbones.graph.tracer import evaluating
-from frostline.backbones.heads.classifiers import BlendClassifier
+from frostline.backbones.heads.classifier import Classifier, Maps, SingleClassifier
 from frostline.core.errors import InputError
 from frostline.explain.drawing import FloatArray, UInt8Array
-from frostline.explain.reading import Maps, Reading, divides, read_in_parts
 
 #: side of a heat map
 GRID = 28
@@ -48,7 +47,7 @@ class Attribution:
 
 
 def attribute(
-    module: nn.Module, images: torch.Tensor, targets: npt.ArrayLike, *, cells: int = 6
+    module: Classifier, images: torch.Tensor, targets: npt.ArrayLike, *, cells: int = 6
 ) -> Attribution:
     """Say which places of some images spoke for a class of each.
 
@@ -64,9 +63,7 @@ def attribute(
 
     Parameters
     ----------
-    module : Module
-        Normalised images to logits; taps heads and classifiers of Frostline are divided, any
-        other module is asked as it is.
+    module : Classifier
     images : Tensor of shape (n, 3, size, size)
         Normalised.
     targets : int array of shape (n,)
@@ -80,39 +77,36 @@ def attribute(
         If there is not one class for each image.
     """
     classes = _classes(targets, len(images))
-    if isinstance(module, BlendClassifier) and divides(module):
-        temperatures = module.temperatures.tolist()
-        each = [attribute(member, images, targets).heat for member in module.members]
-        scaled = [heat / t for heat, t in zip(each, temperatures, strict=True)]
-        return Attribution(np.mean(scaled, axis=0), complete=True)
-    reading = read_in_parts(module)
-    if reading is None or not reading.in_space:
+    if not module.in_space:
         return occlude(module, images, targets, cells=cells)
+    heats = []
     with evaluating(module):
-        with torch.no_grad():
-            maps = reading.maps(images)
-        return attribute_maps(reading, maps, classes)
+        for member, temperature in module.averaged:
+            with torch.no_grad():
+                maps = member.feature_maps(images)
+            heats.append(attribute_maps(member, maps, classes).heat / temperature)
+    return Attribution(np.mean(heats, axis=0), complete=True)
 
 
-def attribute_maps(reading: Reading, maps: Maps, targets: npt.ArrayLike) -> Attribution:
+def attribute_maps(module: SingleClassifier, maps: Maps, targets: npt.ArrayLike) -> Attribution:
     """As :func:`attribute`, for maps that are known already.
 
     Parameters
     ----------
-    reading : Reading
+    module : SingleClassifier
         In eval mode, with maps in space.
     maps : sequence of Tensor
-        At the reading's cuts.
+        At its cuts.
     targets : int array of shape (n,)
     """
     classes = _classes(targets, len(maps[0]))
     with torch.no_grad():
-        behind = reading.behind(maps)
+        behind = module.behind_new_block(maps)
     leaves = [one.detach().requires_grad_() for one in behind]
     with torch.enable_grad():
-        gradients = torch.autograd.grad(_centred(reading.logits(leaves), classes).sum(), leaves)
+        gradients = torch.autograd.grad(_centred(module.read(leaves), classes).sum(), leaves)
     heat = torch.zeros(len(classes), GRID, GRID, dtype=torch.float64)
-    for one, gradient, layout in zip(leaves, gradients, reading.layouts, strict=True):
+    for one, gradient, layout in zip(leaves, gradients, module.layouts, strict=True):
         product = (one.detach() * gradient).double()
         heat += _on_grid(product.sum(dim=_channel(layout)))
     return Attribution(heat.numpy(), complete=True)

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 import frostline.backbones
 import frostline.compute
 import frostline.data
 import frostline.explain
 from frostline.backbones.fingerprints import fingerprint
+from frostline.backbones.heads.classifier import Classifier
 from frostline.compute.cache.fits import code_of, content_of, kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
@@ -33,7 +33,7 @@ _TILES = ("mistakes", "doubtful", "findings")
 
 def gallery_once(
     store: FeatureStore,
-    module: nn.Module,
+    module: Classifier,
     *,
     labels: npt.NDArray[np.int64],
     assessed: OutOfFold,

@@ -9,16 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from torch import nn
 from torch.func import functional_call
 
 from frostline.backbones.graph.tracer import evaluating
+from frostline.backbones.heads.classifier import Classifier, SingleClassifier
 from frostline.backbones.network import Network
 from frostline.backbones.taps import TapsBody
 from frostline.explain.attribution import attribute, attribute_maps
 from frostline.explain.depths import DepthPlan, Responses
 from frostline.explain.drawing import FloatArray, UInt8Array
-from frostline.explain.reading import Reading, divides, lead, read_in_parts
 
 _BATCH = 16
 #: cells a side, where parts of an image are covered one by one
@@ -48,7 +47,7 @@ class Seen:
 
 def look(
     network: Network,
-    module: nn.Module,
+    module: Classifier,
     pixels: Mapping[int, UInt8Array],
     wanted: Sequence[Wanted],
     plans: Sequence[DepthPlan],
@@ -62,7 +61,7 @@ def look(
     ----------
     network : Network
         What the classifier was made from; it is only asked for its graph.
-    module : Module
+    module : Classifier
         The trained classifier.
     pixels : mapping of int to arrays of shape (size, size, 3), uint8
         Prepared images by row.
@@ -76,8 +75,8 @@ def look(
         Multiply-accumulates that covering parts of images may take; fewer heat maps are found
         where that is the only way.
     """
-    sight = _sight(network, lead(module), plans)
-    at_once = sight is not None and sight.reading.in_space and lead(module) is module
+    sight = _sight(network, module.leader, plans)
+    at_once = sight is not None and module.in_space and module.leader is module
     responses = [] if sight is None else [Responses(plan) for plan in plans]
     heats: dict[Wanted, FloatArray] = {}
     rows = list(pixels)
@@ -88,7 +87,7 @@ def look(
             for one in responses:
                 one.add(maps[one.plan.cut.name])
             if at_once:
-                heats |= _heats(module, sight.reading, maps, batch, wanted)
+                heats |= _heats(module.leader, maps, batch, wanted)
     note = ""
     if not at_once:
         heats, note = _heats_apart(network, module, pixels, wanted, covering)
@@ -97,8 +96,7 @@ def look(
 
 
 def _heats(
-    module: nn.Module,
-    reading: Reading,
+    module: SingleClassifier,
     maps: Mapping[str, torch.Tensor],
     batch: Sequence[int],
     wanted: Sequence[Wanted],
@@ -108,21 +106,21 @@ def _heats(
     if not asked:
         return {}
     places = [batch.index(row) for row, _ in asked]
-    chosen = [maps[name][places] for name in reading.cuts]
+    chosen = [maps[name][places] for name in module.cuts]
     with evaluating(module):
-        found = attribute_maps(reading, chosen, [label for _, label in asked])
+        found = attribute_maps(module, chosen, [label for _, label in asked])
     return dict(zip(asked, found.heat, strict=True))
 
 
 def _heats_apart(
     network: Network,
-    module: nn.Module,
+    module: Classifier,
     pixels: Mapping[int, UInt8Array],
     wanted: Sequence[Wanted],
     covering: float,
 ) -> tuple[dict[Wanted, FloatArray], str]:
     """Heat maps in a pass of their own, and how they were found."""
-    if not divides(module):
+    if not module.in_space:
         runs = (_CELLS**2 + 1) * max(1, network.macs)
         wanted = wanted[: int(covering / runs)]
     heats: dict[Wanted, FloatArray] = {}
@@ -143,8 +141,7 @@ class _Sight:
     classifier; so nothing is copied, and nothing of the network changes.
     """
 
-    def __init__(self, reading: Reading, body: TapsBody, tensors: dict[str, torch.Tensor]) -> None:
-        self.reading = reading
+    def __init__(self, body: TapsBody, tensors: dict[str, torch.Tensor]) -> None:
         self._names, self._graph = list(body.slices), body.graph
         self._tensors = tensors
 
@@ -154,16 +151,13 @@ class _Sight:
         return dict(zip(self._names, found, strict=True))
 
 
-def _sight(network: Network, module: nn.Module, plans: Sequence[DepthPlan]) -> _Sight | None:
+def _sight(network: Network, module: SingleClassifier, plans: Sequence[DepthPlan]) -> _Sight | None:
     """Put both into one graph; None for a classifier whose layers are not the network's own."""
-    reading = read_in_parts(module)
-    if reading is None:
-        return None
-    body = network.body(list(dict.fromkeys([*reading.cuts, *(plan.cut.name for plan in plans)])))
-    trained, needed = reading.graph.state_dict(), body.graph.state_dict()
+    body = network.body(list(dict.fromkeys([*module.cuts, *(plan.cut.name for plan in plans)])))
+    trained, needed = module.kept_layers.state_dict(), body.graph.state_dict()
     if not set(needed) <= set(trained):
         return None
-    return _Sight(reading, body, {name: trained[name] for name in needed})
+    return _Sight(body, {name: trained[name] for name in needed})
 
 
 def _normalised(network: Network, pixels: Sequence[UInt8Array]) -> torch.Tensor:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from torch import nn
 
+from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.network import Network
 from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
@@ -24,7 +24,6 @@ from frostline.explain.filters import filter_grid, network_filters
 from frostline.explain.findings import list_findings
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.looking import Seen, look
-from frostline.explain.reading import lead, own_names, read_in_parts
 from frostline.stats.label_issues import Doubt, likely_label_errors
 from frostline.stats.mistakes import worst_mistakes
 from frostline.stats.out_of_fold import OutOfFold
@@ -79,7 +78,7 @@ class Drawn:
 
 def make_gallery(
     store: FeatureStore,
-    module: nn.Module,
+    module: Classifier,
     *,
     labels: npt.NDArray[np.int64],
     assessed: OutOfFold,
@@ -98,7 +97,7 @@ def make_gallery(
     Parameters
     ----------
     store : FeatureStore
-    module : Module
+    module : Classifier
         The trained classifier, on the CPU: normalised images to logits.
     labels : int array
         Of all catalog rows.
@@ -127,7 +126,7 @@ def make_gallery(
     ]
     wanted = [(said.row, int(said.probabilities.argmax())) for said in (*wrong, *doubts)]
     wanted = list(dict.fromkeys(wanted))[: bounds.heats]
-    plans = _plans(store, module, frozen)
+    plans = plan_depths(store, upto=module.leader.cuts[-1], frozen=module.network_names(frozen))
     looked = _worth_looking(store, wanted, plans, bounds.looked)
     shown = [said.row for said in (*wrong, *doubts)] + [row for row, _ in findings]
     asked = list(dict.fromkeys([*looked, *shown]))
@@ -169,13 +168,10 @@ def make_gallery(
     return Drawn(gallery, complete=len(pixels) == len(asked))
 
 
-def draw_first_filters(network: Network, module: nn.Module) -> bytes:
+def draw_first_filters(network: Network, module: Classifier) -> bytes:
     """Return a PNG of the trained network's first filters; empty where there are none."""
-    reading = read_in_parts(lead(module))
-    if reading is None:
-        return b""
     try:
-        _, filters = network_filters(network, reading.graph.state_dict())
+        _, filters = network_filters(network, module.leader.kept_layers.state_dict())
     except BackboneError:
         return b""
     most = _FILTERS
@@ -190,13 +186,6 @@ def _mistakes(assessed: OutOfFold, labels: npt.NDArray[np.int64], most: int) -> 
     p, given = assessed.probabilities, labels[assessed.rows]
     found = worst_mistakes(p, given, most=most)
     return [Doubt(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i]) for i in found]
-
-
-def _plans(store: FeatureStore, module: nn.Module, frozen: Collection[str]) -> list[DepthPlan]:
-    reading = read_in_parts(lead(module))
-    if reading is None:
-        return []
-    return plan_depths(store, upto=reading.cuts[-1], frozen=own_names(module, frozen))
 
 
 def _worth_looking(

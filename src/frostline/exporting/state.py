@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.fingerprints import classifier_names
-from frostline.backbones.heads.classifiers import BlendClassifier, Classifier, TapsClassifier
+from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.heads.pooling import pooled, pooled_width
 from frostline.backbones.network import Network
 from frostline.exporting.libraries import TIMM, Architecture, architecture_of
@@ -72,12 +72,12 @@ class MeanAndSpread(nn.Module):
         return logits
 
 
-def as_plain(module: nn.Module, card: ModelCard) -> Plain:
+def as_plain(module: Classifier, card: ModelCard) -> Plain:
     """Put a model's weights into the form of its library; the temperature goes into the head.
 
     Parameters
     ----------
-    module : Module
+    module : Classifier
         Restored from the model folder.
     card : ModelCard
 
@@ -108,23 +108,18 @@ def as_plain(module: nn.Module, card: ModelCard) -> Plain:
     return Plain(architecture, "features", state, loaded)
 
 
-def _part_and_head(module: nn.Module, card: ModelCard) -> tuple[nn.Module, nn.Linear]:
+def _part_and_head(module: Classifier, card: ModelCard) -> tuple[nn.Module, nn.Linear]:
     """Return the part up to the network's last feature map, and the head on it."""
-    if isinstance(module, BlendClassifier):
-        raise UnsuitableError(f"it averages {len(module.members)} networks")
+    if len(module.averaged) > 1:
+        raise UnsuitableError(f"it averages {len(module.averaged)} networks")
+    one = module.leader
     network = Network.load(card.backbone, pretrained=False)
-    if isinstance(module, TapsClassifier):
-        taps = list(module.body.slices)
-        if len(taps) > 1:
-            raise UnsuitableError(f"its head reads activations at {len(taps)} depths")
-        _check_whole(taps[0], network.last.name)
-        return module.body.graph, module.head
-    if not isinstance(module, Classifier):
-        raise UnsuitableError(f"a {type(module).__name__} is more than a network and a head")
-    _check_whole(module.cut_name, network.last.name)
-    if not isinstance(module.new, nn.Identity):
+    if len(one.cuts) > 1:
+        raise UnsuitableError(f"its head reads activations at {len(one.cuts)} depths")
+    _check_whole(one.cuts[0], network.last.name)
+    if one.new_block:
         raise UnsuitableError("a new block lies between network and head")
-    return module.kept, module.head
+    return one.kept_layers, one.head
 
 
 def _check_whole(end: str, last: str) -> None:

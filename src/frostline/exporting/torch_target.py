@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
+from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.load.restore import restore_module
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import UInt8Array
@@ -90,7 +91,7 @@ def export_torch_file(
     )
 
 
-def agreeing(module: nn.Module, model: Model, images: Samples, expected: Probabilities) -> Plain:
+def agreeing(module: Classifier, model: Model, images: Samples, expected: Probabilities) -> Plain:
     """Return the model as a network of its library, if that gives the same probabilities.
 
     Raises

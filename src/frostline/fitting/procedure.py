@@ -323,9 +323,9 @@ def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArr
     if trained.members:
         return blended_logits(trained, [logits_of(m, store, rows) for m in trained.members])
     if trained.action.closed_form and not trained.action.adapts_statistics:
-        head = trained.module.get_submodule("head")
-        weight = head.weight.detach().double().numpy()  # type: ignore[operator]
-        bias = head.bias.detach().double().numpy()  # type: ignore[operator]
+        head = trained.module.leader.head
+        weight = head.weight.detach().double().numpy()
+        bias = head.bias.detach().double().numpy()
         return linear_outputs(store.table(trained.action.taps, rows), weight.T, bias)
     device = next(trained.module.parameters()).device
     preprocessing = store.network.preprocessing

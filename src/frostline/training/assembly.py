@@ -18,7 +18,7 @@ from frostline.backbones.freeze.freezing import (
 )
 from frostline.backbones.freeze.holding import original_class
 from frostline.backbones.freeze.param_groups import param_groups
-from frostline.backbones.heads.classifiers import Classifier, build_classifier
+from frostline.backbones.heads.classifiers import CutClassifier, build_classifier
 from frostline.backbones.network import Network
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.core.actions import LayerTraining
@@ -38,10 +38,10 @@ class Above(nn.Module):
     ----------
     kept : Module or None
         Kept layers between the activations and the new layers; None when there are none.
-    classifier : Classifier
+    classifier : CutClassifier
     """
 
-    def __init__(self, kept: nn.Module | None, classifier: Classifier) -> None:
+    def __init__(self, kept: nn.Module | None, classifier: CutClassifier) -> None:
         super().__init__()
         self.kept = kept
         self.new = classifier.new
@@ -76,7 +76,7 @@ def forget(module: nn.Module) -> None:
             )
 
 
-def _train_only_norms(classifier: Classifier) -> None:
+def _train_only_norms(classifier: CutClassifier) -> None:
     """Leave the weights of all kept layers but the norm layers as they are."""
     affine = {
         parameter
@@ -97,7 +97,7 @@ class Assembly:
     ----------
     network : Network
         The copy; the classifier shares its weights.
-    classifier : Classifier
+    classifier : CutClassifier
         Image to logits.
     keep_to : str
         Name of the last kept cut.
@@ -112,7 +112,7 @@ class Assembly:
     """
 
     network: Network
-    classifier: Classifier
+    classifier: CutClassifier
     keep_to: str
     freeze_to: str | None
     between: nn.Module | None

@@ -38,7 +38,7 @@ def blend(action: Blend, members: Sequence[Trained], labels: IntArray) -> Traine
         softmax(member.out_of_fold_logits[_places(member.out_of_fold_rows, shared)], temperature)
         for member, temperature in zip(members, temperatures, strict=True)
     ]
-    module = BlendClassifier([member.module for member in members], temperatures)
+    module = BlendClassifier([member.module.leader for member in members], temperatures)
     return Trained(
         action=action,
         module=module.eval(),

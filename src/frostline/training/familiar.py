@@ -11,14 +11,11 @@ import torch
 
 import frostline.stats
 import frostline.training
-from frostline.backbones.heads.classifiers import TapsClassifier
-from frostline.backbones.heads.head_input import WithHeadInput, head_of
 from frostline.compute.cache.fits import code_of, content_of, kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
 from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
-from frostline.core.actions import TapsHead
 from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
 from frostline.data.splitting.stratified import stratified_folds
@@ -97,13 +94,10 @@ def learn_familiar(
     Returns
     -------
     Familiar or None
-        None with fewer than 10 training images, for a classifier without a linear head, or where
-        all images look the same to it.
+        None with fewer than 10 training images, or where all images look the same to it.
     """
-    if head_of(trained.module) is None:
-        return None
-    lead = lead_of(trained)
-    frozen = isinstance(lead.action, TapsHead)
+    lead = trained.frozen_leader
+    frozen = lead.action.closed_form
     held = lead.out_of_fold_rows
     judged_apart = not frozen and len(held) >= _FEWEST_HELD
     teaching = np.setdiff1d(rows, held) if judged_apart else rows
@@ -114,7 +108,7 @@ def learn_familiar(
         return None
     # folds of frozen features that re-estimated statistics need exactly the rows that taught
     features = np.asarray(_head_input(lead, store, some, runtime, taught=rows))
-    blocks = _blocks(lead)
+    blocks = lead.module.leader.blocks
     try:
         if judged_apart:
             found = fit_familiarity(features, blocks=blocks)
@@ -138,19 +132,11 @@ def learn_familiar(
     return Familiar(found, len(some), len(distances))
 
 
-def lead_of(trained: Trained) -> Trained:
-    """Return the classifier whose features are looked at: of an average a frozen one, if any."""
-    if not trained.members:
-        return trained
-    frozen = [m for m in trained.members if isinstance(m.module, TapsClassifier)]
-    return lead_of((frozen or trained.members)[0])
-
-
 def unfamiliarity_of(
     familiar: Familiar, trained: Trained, store: FeatureStore, rows: IntArray, runtime: Runtime
 ) -> FloatArray:
     """Return the scores (len(rows),) of rows of the store; above 1 is unknown."""
-    lead = lead_of(trained)
+    lead = trained.frozen_leader
     return familiar.familiarity.scores(
         np.asarray(_head_input(lead, store, rows, runtime, taught=None))
     )
@@ -221,11 +207,6 @@ def _left_out(
     return np.concatenate(each)
 
 
-def _blocks(lead: Trained) -> list[slice] | None:
-    module = lead.module
-    return list(module.body.slices.values()) if isinstance(module, TapsClassifier) else None
-
-
 def _head_input(
     lead: Trained,
     store: FeatureStore,
@@ -235,9 +216,9 @@ def _head_input(
     taught: IntArray | None,
 ) -> Features:
     """What the head sees of some rows: stored taps, or one more pass through the classifier."""
-    if isinstance(lead.action, TapsHead) and isinstance(lead.module, TapsClassifier):
-        taps = list(lead.module.body.slices)
-        if lead.action.statistics == "source":
+    if lead.action.closed_form:
+        taps = lead.module.leader.cuts
+        if not lead.action.adapts_statistics:
             return store.table(taps, rows)
         if taught is not None:
             return store.adapted(taught, runtime).table(taps, rows)
@@ -245,17 +226,14 @@ def _head_input(
 
 
 def _computed(lead: Trained, store: FeatureStore, rows: IntArray) -> npt.NDArray[np.float32]:
-    head = head_of(lead.module)
-    if head is None:
-        raise InputError("This classifier has no linear head.")
-    both = WithHeadInput(lead.module, head)
-    device = head.weight.device
+    classifier = lead.module.leader
+    device = classifier.head.weight.device
     preprocessing = store.network.preprocessing
-    found = [np.zeros((0, head.in_features), dtype=np.float32)]
+    found = [np.zeros((0, classifier.head.in_features), dtype=np.float32)]
     with torch.inference_mode():
         for start in range(0, len(rows), _BATCH):
             pixels = store.pixels(rows[start : start + _BATCH])
             batch = torch.from_numpy(preprocessing.normalise(pixels)).to(device)
             batch = batch.contiguous(memory_format=torch.channels_last)
-            found.append(both(batch)[1].float().cpu().numpy())
+            found.append(classifier.head_input(batch).float().cpu().numpy())
     return np.concatenate(found)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
+from frostline.backbones.heads.classifier import Classifier
 from frostline.core.actions import Action
 
 
@@ -20,7 +20,7 @@ class Trained:
     ----------
     action : Action
         What was carried out.
-    module : Module
+    module : Classifier
         Normalised images (n, 3, size, size), float32, to logits (n, C); in eval mode, on the
         CPU.
     out_of_fold_logits : ndarray of shape (k, C), float64
@@ -51,7 +51,7 @@ class Trained:
     """
 
     action: Action
-    module: nn.Module
+    module: Classifier
     out_of_fold_logits: npt.NDArray[np.float64]
     out_of_fold_rows: npt.NDArray[np.int64]
     frozen_verified: bool
@@ -64,3 +64,9 @@ class Trained:
     new_layers: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     members: list[Trained] = field(default_factory=list)
+
+    @property
+    def frozen_leader(self) -> Trained:
+        """What belongs to :attr:`Classifier.frozen_leader`."""
+        wanted = self.module.frozen_leader
+        return next(one for one in (self, *self.members) if one.module is wanted)

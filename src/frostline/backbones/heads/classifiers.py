@@ -1,44 +1,53 @@
-"""New layers on top of what is kept of a network."""
+"""The classifiers that plans ask for: a head on one cut, on several, or an average of such."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import nn
 
 from frostline.backbones.graph.cuts import Cut
+from frostline.backbones.heads.classifier import (
+    OF_CUT,
+    OF_LEADER,
+    OF_TAPS,
+    Classifier,
+    Maps,
+    SingleClassifier,
+)
 from frostline.backbones.heads.pooling import pooled, pooled_width
 from frostline.backbones.network import Network
+from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.errors import PlanError
 
 #: width of the new block, at most: enough to mix what is kept, small enough for few images
 _NEW_CHANNELS = 256
 
 
-class Classifier(nn.Module):
+class CutClassifier(SingleClassifier):
     """Kept layers, perhaps a new block, pooling (mean and spread) and a new linear head.
 
     Attributes
     ----------
     kept : Module
-        Image to the activations at ``cut``.
+        Image to the activations at the cut.
     new : Module
         A new 1x1 convolution block, or Identity.
-    head : Linear
-        Pooled activations to one logit a class.
-    layout : {"NCHW", "NHWC", "NLC", "NC"}
-        Of the activations that are pooled.
     """
+
+    tensor_prefix = OF_CUT
 
     def __init__(
         self, kept: nn.Module, cut: Cut, *, n_classes: int, new_block: bool = False
     ) -> None:
         super().__init__()
         self.kept = kept
-        self.cut_name = cut.name
-        self.layout = cut.layout
+        self.cuts = (cut.name,)
+        self.layouts = (cut.layout,)
+        self.new_block = new_block
         channels = cut.channels
         self.new: nn.Module = nn.Identity()
         if new_block:
@@ -56,50 +65,76 @@ class Classifier(nn.Module):
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
 
+    @property
+    def kept_layers(self) -> nn.Module:
+        return self.kept
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of shape (n, n_classes) for normalised images (n, 3, size, size)."""
         return self.classify(self.kept(x))
 
     def classify(self, activations: torch.Tensor) -> torch.Tensor:
         """Logits for activations at the last kept layer."""
-        return self.read(self.new(activations))
+        return self.read(self.behind_new_block((activations,)))
 
-    def read(self, activations: torch.Tensor) -> torch.Tensor:
-        """Logits for activations behind the new block: pooling and the linear head alone."""
-        logits: torch.Tensor = self.head(pooled(activations, self.layout))
-        return logits
+    def behind_new_block(self, maps: Maps) -> Maps:
+        return (self.new(maps[0]),)
+
+    def pool(self, maps: Maps) -> torch.Tensor:
+        return pooled(maps[0], self.layouts[0])
 
 
-class TapsClassifier(nn.Module):
+class TapsClassifier(SingleClassifier):
     """Pooled taps and one linear head on all of them; the network below stays as it is."""
+
+    tensor_prefix = OF_TAPS
+    frozen = True
 
     def __init__(self, network: Network, taps: list[str], *, n_classes: int) -> None:
         super().__init__()
         self.body = network.body(taps)
+        self.cuts = tuple(self.body.slices)
+        self.layouts = self.body.layouts
+        self.blocks = list(self.body.slices.values())
         self.head = nn.Linear(self.body.width, n_classes)
+
+    @property
+    def kept_layers(self) -> nn.Module:
+        return self.body.graph
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of shape (n, n_classes) for normalised images (n, 3, size, size)."""
         logits: torch.Tensor = self.head(self.body(x))
         return logits
 
+    def pool(self, maps: Maps) -> torch.Tensor:
+        return self.body.pool(maps)
 
-class BlendClassifier(nn.Module):
+
+class BlendClassifier(Classifier):
     """The mean of several classifiers' calibrated probabilities, as logits.
 
     Parameters
     ----------
-    members : sequence of Module
-        Normalised images to logits (n, C).
+    members : sequence of SingleClassifier
     temperatures : sequence of float
         The logits of each member are divided by its own before they become probabilities.
     """
 
-    def __init__(self, members: Sequence[nn.Module], temperatures: Sequence[float]) -> None:
+    def __init__(self, members: Sequence[SingleClassifier], temperatures: Sequence[float]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
         self.temperatures: torch.Tensor
         self.register_buffer("temperatures", torch.tensor(temperatures, dtype=torch.float32))
+
+    @property
+    def averaged(self) -> Sequence[tuple[SingleClassifier, float]]:
+        members = cast(Sequence[SingleClassifier], self.members)
+        return tuple(zip(members, self.temperatures.tolist(), strict=True))
+
+    @property
+    def tensor_prefix(self) -> str:
+        return OF_LEADER + self.leader.tensor_prefix
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of shape (n, C): logarithms of the mean probabilities."""
@@ -113,7 +148,33 @@ class BlendClassifier(nn.Module):
 
 def build_classifier(
     network: Network, *, keep_to: str | None, n_classes: int, new_block: bool
-) -> Classifier:
+) -> CutClassifier:
     """Put a new classifier on ``network``, kept up to ``keep_to`` (None keeps every layer)."""
     cut = network.last if keep_to is None else network.cut(keep_to)
-    return Classifier(network.prefix(cut.name), cut, n_classes=n_classes, new_block=new_block)
+    return CutClassifier(network.prefix(cut.name), cut, n_classes=n_classes, new_block=new_block)
+
+
+def empty_classifier(action: Action, load: Callable[[], Network], *, n_classes: int) -> Classifier:
+    """Build what an action gives, with weights yet to be loaded.
+
+    Parameters
+    ----------
+    action : Action
+    load : callable
+        Gives a network of its own to each member of a blend.
+    n_classes : int
+    """
+
+    def taps(action: TapsHead) -> Classifier:
+        return TapsClassifier(load(), action.taps, n_classes=n_classes)
+
+    def cut(action: LayerTraining) -> Classifier:
+        return build_classifier(
+            load(), keep_to=action.cut, n_classes=n_classes, new_block=action.new_block
+        )
+
+    def blend(action: Blend) -> Classifier:
+        members = [empty_classifier(one, load, n_classes=n_classes) for one in action.members]
+        return BlendClassifier([member.leader for member in members], [1.0] * len(members))
+
+    return action.dispatch(head=taps, layers=cut, blend=blend)

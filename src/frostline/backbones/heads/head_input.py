@@ -5,21 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifier
+from frostline.backbones.heads.classifier import Classifier
 
 
 def head_of(module: nn.Module) -> nn.Linear | None:
-    """Return the linear layer that gives a classifier's logits; None if it has none of its own.
-
-    For an average of classifiers it is that of the first one whose network stayed frozen, else
-    that of the first.
-    """
-    if isinstance(module, BlendClassifier):
-        members = list(module.members)
-        frozen = [member for member in members if isinstance(member, TapsClassifier)]
-        return head_of((frozen or members)[0])
-    head = getattr(module, "head", None)
-    return head if isinstance(head, nn.Linear) else None
+    """Return the head whose input tells what is out of distribution; None for other modules."""
+    return module.frozen_leader.head if isinstance(module, Classifier) else None
 
 
 class WithHeadInput(nn.Module):

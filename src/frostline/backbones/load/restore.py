@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from torch import nn
-
-from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifier, build_classifier
+from frostline.backbones.heads.classifier import Classifier
+from frostline.backbones.heads.classifiers import empty_classifier
 from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.weights_file import read_weights
 from frostline.backbones.network import Network
-from frostline.core.actions import Blend, Single, TapsHead
 from frostline.core.errors import BackboneError, RunFolderError
-from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import WEIGHTS, checked_file, find_model_folder, load_card
 
 
-def restore_module(folder: str | Path) -> nn.Module:
+def restore_module(folder: str | Path) -> Classifier:
     """Return the module that was saved: normalised images (N, 3, S, S) to logits (N, C).
 
     The pretrained weights are not needed: every weight comes from the model folder. Logits are
@@ -29,7 +27,7 @@ def restore_module(folder: str | Path) -> nn.Module:
 
     Returns
     -------
-    Module
+    Classifier
         In eval mode, on the CPU.
 
     Raises
@@ -47,7 +45,9 @@ def restore_module(folder: str | Path) -> nn.Module:
     # the size of the images decides where small ones end a network
     for size in (card.preprocessing.size, None):
         try:
-            module = _empty_module(card, size)
+            module = empty_classifier(
+                card.action, partial(_network, card.backbone, size), n_classes=len(card.classes)
+            )
             module.load_state_dict(weights, strict=True)
             return module.eval()
         except (RuntimeError, BackboneError) as error:
@@ -61,24 +61,6 @@ def restore_module(folder: str | Path) -> nn.Module:
     ) from first
 
 
-def _empty_module(card: ModelCard, size: int | None) -> nn.Module:
-    """Build the module that the card describes, with weights yet to be loaded."""
-    action = card.action
-    if not isinstance(action, Blend):
-        return _empty_member(action, card, size)
-    members = [_empty_member(member, card, size) for member in action.members]
-    return BlendClassifier(members, [1.0] * len(members))
-
-
-def _empty_member(action: Single, card: ModelCard, size: int | None) -> nn.Module:
-    # a network of its own for each: members of a blend have different weights
-    found = load_source(card.backbone, pretrained=False, folders=False, size=size)
-    network = Network(found.name, found)
-    if isinstance(action, TapsHead):
-        return TapsClassifier(network, list(action.taps), n_classes=len(card.classes))
-    return build_classifier(
-        network,
-        keep_to=action.keep_to,
-        n_classes=len(card.classes),
-        new_block=action.new_block,
-    )
+def _network(backbone: str, size: int | None) -> Network:
+    found = load_source(backbone, pretrained=False, folders=False, size=size)
+    return Network(found.name, found)

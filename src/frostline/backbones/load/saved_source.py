@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from frostline.backbones.fingerprints import versioned
+from frostline.backbones.heads.classifier import tensor_prefix
 from frostline.backbones.load.found import LoadedNetwork, example_images
 from frostline.backbones.load.weights_file import read_weights
 from frostline.core.errors import BackboneError, RunFolderError
@@ -18,9 +19,6 @@ from frostline.model_format.model_folder import (
     load_card,
     model_home,
 )
-
-#: where the saved module keeps the backbone
-_TAPS_HOME, _OTHER_HOME = "body.graph.", "kept."
 
 Load = Callable[[str, Path | None, bool, int | None], LoadedNetwork]
 
@@ -60,11 +58,7 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Load
         path = checked_file(home, WEIGHTS, card.fingerprints.weights)
     except RunFolderError as error:
         raise BackboneError(error.message, hint=error.hint) from error
-    action, first = card.action, ""
-    if action.kind == "blend":
-        # of several classifiers the one that led
-        action, first = action.members[0], "members.0."
-    start = first + (_TAPS_HOME if action.kind == "taps_head" else _OTHER_HOME)
+    start = tensor_prefix(card.action)
     saved = {
         name.removeprefix(start): tensor
         for name, tensor in read_weights(path).items()
@@ -92,6 +86,6 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Load
         licence=card.weights_licence or "unknown",
         example=example_images(card.preprocessing.size),
         notes=(f"{card.backbone}, trained further in {folder}",),
-        keep_to=action.taps[-1] if action.kind == "taps_head" else action.keep_to,
+        keep_to=card.action.cut,
         loaded=frozenset(saved),
     )

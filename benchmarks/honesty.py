@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,7 @@ def _run(name: str, size: str, seed: int, places: Any) -> dict[str, Any]:
     from benchmarks.decision.sets import SETS
 
     base, pool, test = prepared(SETS[name], places)
-    rows = _draw(base.labels, pool, name, size, seed)
+    rows = _draw(base.problem.labels, pool, name, size, seed)
     return {"set": name, "size": size, "seed": seed, **judge(base, rows, test, seed=seed)}
 
 
@@ -90,19 +89,20 @@ def judge(base: Any, rows: Any, test: Any, *, seed: int) -> dict[str, Any]:
         Of the task's catalog.
     seed : int
     """
+    from benchmarks.decision.cells import runtime, seeded
     from frostline.fitting.assess import assess
     from frostline.fitting.procedure import fit_once
     from frostline.stats.scores import score
 
-    settings = base.settings.model_copy(update={"seed": seed, "effort": "fast", "budget": None})
-    task = replace(base, settings=settings)
+    task = seeded(base, seed, effort="fast", budget=None)
+    problem = task.problem
     split = _split(task, rows, seed)
-    fitted = fit_once(task, split.train)
-    assessed = assess(task, split, fitted)
-    groups = task.groups[assessed.rows]
-    scores = score(assessed.probabilities, task.labels[assessed.rows], seed=seed, groups=groups)
+    fitted = fit_once(task, split.train, runtime())
+    assessed = assess(task, split, fitted, runtime())
+    groups = problem.groups[assessed.rows]
+    scores = score(assessed.probabilities, problem.labels[assessed.rows], seed=seed, groups=groups)
     low, high = assessed.expected.interval
-    large = score(fitted.probabilities(task.store, test), task.labels[test], seed=seed)
+    large = score(fitted.probabilities(task.store, test), problem.labels[test], seed=seed)
     return {
         "n": len(rows),
         "method": assessed.method,

@@ -79,16 +79,17 @@ def _cells(
 
 def _run(cell: Any, places: Any) -> dict[str, list[float]]:
     """Accuracy and processor seconds of every variant on one cell."""
-    from benchmarks.decision.cells import prepared, training_rows
+    from benchmarks.decision.cells import prepared, runtime, seeded, training_rows
     from benchmarks.decision.sets import SETS
     from frostline.core.actions import SuffixTraining
-    from frostline.fitting.procedure import carry_out, gather, judge_by, make_context
+    from frostline.fitting.procedure import gather, judge_by, make_context
     from frostline.strategy.decide import every_option
+    from frostline.training.train import train
 
     base, pool, test = prepared(SETS[cell.target], places)
-    task = replace(base, settings=base.settings.model_copy(update={"seed": cell.seed}))
+    task = seeded(base, cell.seed)
     rows = training_rows(task, pool, cell)
-    context = make_context(task, gather(task, rows), refits=1.0)
+    context = make_context(task, gather(task, rows, runtime()), runtime(), refits=1.0)
     action = next(
         p.action
         for p in every_option(context)
@@ -99,15 +100,14 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
         recipe = action.recipe.model_copy(update=changes)
         varied = action.model_copy(update={"recipe": recipe})
         with _views(name, views):
-            runtime = task.runtime
-            if name == _EIGHT_BIT:
-                runtime = replace(runtime, activation_type="8bit")
+            stored = "8bit" if name == _EIGHT_BIT else "half"
             # a store of its own, so that nothing is found that another variant has stored
-            own = replace(task, store=_fresh(task.store), runtime=runtime)
+            store = _fresh(task.store)
             began = time.process_time()
-            trained = carry_out(own, varied, rows)
+            how = replace(runtime(), activation_type=stored)
+            trained = train(task.problem, store, varied, rows, how)
             seconds = time.process_time() - began
-        right = judge_by(own, trained, test).right
+        right = judge_by(task.problem, store, trained, test).right
         found[name] = [round(float(right.mean()), 4), round(seconds, 2)]
     return found
 

@@ -74,22 +74,24 @@ def _measure(options: argparse.Namespace) -> None:
 
 def _calibration(found: Any) -> dict[str, Any]:
     """Hold out every image once; judge the probabilities before and after calibration."""
+    from benchmarks.decision.cells import runtime
     from frostline.fitting.procedure import fit_once
     from frostline.stats.calibration import softmax
     from frostline.stats.reliability import chance_calibration_error
     from frostline.stats.scores import score
 
-    labels = found.task.labels
-    before = np.zeros((len(labels), found.task.n_classes))
+    problem = found.task.problem
+    labels = problem.labels
+    before = np.zeros((len(labels), problem.n_classes))
     after = np.zeros_like(before)
     for learn, judge in found.folds:
-        fitted = fit_once(found.task, learn)
+        fitted = fit_once(found.task, learn, runtime())
         logits = fitted.logits(found.store, judge)
         before[judge], after[judge] = softmax(logits), softmax(logits, fitted.temperature)
     bare, calibrated = score(before, labels), score(after, labels)
     return {
         "images": len(labels),
-        "classes": found.task.n_classes,
+        "classes": problem.n_classes,
         "accuracy": round(calibrated.accuracy, 4),
         "ece_before": round(bare.ece, 4),
         "ece": round(calibrated.ece, 4),

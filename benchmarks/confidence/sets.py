@@ -9,19 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image, ImageFilter
 
+from benchmarks.decision.cells import runtime
 from benchmarks.decision.sets import SETS, Places, clip_art, table_of
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.preprocessing import UInt8Array
-from frostline.core.runtime import Runtime
 from frostline.core.settings import make_settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
+from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
-from frostline.data.splitting.stratified import stratified_folds
 from frostline.fitting.procedure import Task
 
 IntArray = npt.NDArray[np.int64]
@@ -76,14 +75,12 @@ def network() -> Network:
 
 def prepare(name: str, places: Places) -> Prepared:
     """Compute the features of a set, find what is alike, and divide the rest."""
-    settings = make_settings(effort="fast", threads=torch.get_num_threads(), workers=1)
-    runtime = Runtime.of(settings, cuda=False)
     catalog = open_source(table_of(_SETS[name], places), group_by=None)
-    store = run_passes(network(), catalog, runtime)
+    store = run_passes(network(), catalog, runtime())
     groups = audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)).groups
-    labels = store.catalog.labels
-    folds = stratified_folds(labels, groups, store.catalog.digests, n_folds=FOLDS, seed=0)
-    return Prepared(name, Task(store, labels, groups, settings, runtime), folds)
+    problem = Problem.of(store.catalog, groups=groups)
+    folds = problem.folds(np.arange(len(store.catalog)), FOLDS)
+    return Prepared(name, Task(problem, store, make_settings(effort="fast")), folds)
 
 
 def corrupted(images: UInt8Array) -> dict[str, UInt8Array]:

@@ -28,9 +28,10 @@ from frostline.core.runtime import Runtime
 from frostline.core.settings import make_settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
+from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
-from frostline.data.splitting.stratified import stratified_folds, stratified_holdout
-from frostline.fitting.procedure import Task, carry_out, gather, judge_by, make_context
+from frostline.data.splitting.stratified import stratified_holdout
+from frostline.fitting.procedure import Task, gather, judge_by, make_context
 from frostline.strategy.blending import FEW_IMAGES
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.finetune_all import GENTLY
@@ -38,6 +39,7 @@ from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.decide import every_option
 from frostline.strategy.race import FOLDS, HEAT, final_folds, final_share, shortened
+from frostline.training.train import train
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -83,21 +85,31 @@ def network_of(name: str, work: Path, pixels: int = LITE0_SIZE) -> Network:
     return Network.load("efficientnet_lite0").at_size(pixels)
 
 
+def runtime() -> Runtime:
+    """How the study computes."""
+    return Runtime(threads=torch.get_num_threads(), workers=1)
+
+
+def seeded(task: Task, seed: int, **settings: Any) -> Task:
+    """Return the same task with another seed."""
+    changed = task.settings.model_copy(update={"seed": seed, **settings})
+    return replace(task, problem=replace(task.problem, seed=seed), settings=changed)
+
+
 @cache
 def prepared(
     target: TargetSet, places: Places, pixels: int = LITE0_SIZE
 ) -> tuple[Task, IntArray, IntArray]:
     """Return the task of a set, the rows that may teach and those that judge."""
-    settings = make_settings(threads=torch.get_num_threads(), workers=1, budget=BUDGET)
-    runtime = Runtime.of(settings, cuda=False)
     catalog = open_source(table_of(target, places), group_by=None)
-    store = run_passes(network_of(target.network, places.work, pixels), catalog, runtime)
+    store = run_passes(network_of(target.network, places.work, pixels), catalog, runtime())
     real = target.network == "lite0"
     groups = audit(
         store.catalog, find_copies(store.catalog.digests, store.thumbnails) if real else None
     ).groups
     labels = store.catalog.labels
-    task = Task(store, labels, groups, settings, runtime)
+    problem = Problem.of(store.catalog, groups=groups)
+    task = Task(problem, store, make_settings(budget=BUDGET))
     pool, test = stratified_holdout(
         labels,
         groups,
@@ -110,7 +122,7 @@ def prepared(
 
 def training_rows(task: Task, pool: IntArray, cell: Cell) -> IntArray:
     """Draw the training images of a cell from those that may teach."""
-    labels = task.labels[pool]
+    labels, n_classes = task.problem.labels[pool], task.problem.n_classes
     largest = SETS[cell.target].largest
     if cell.size == "all" and largest >= len(pool):
         return pool
@@ -118,12 +130,12 @@ def training_rows(task: Task, pool: IntArray, cell: Cell) -> IntArray:
     order = rng.permutation(len(pool))
     if cell.size == "all":
         return np.sort(pool[order[:largest]])
-    counts = np.full(task.n_classes, int(cell.size))
+    counts = np.full(n_classes, int(cell.size))
     if SETS[cell.target].natural:
         # the test part has the shares that the world has, so what teaches must have them, too
-        shares = np.bincount(labels, minlength=task.n_classes) / len(labels)
+        shares = np.bincount(labels, minlength=n_classes) / len(labels)
         counts = np.maximum(np.round(shares * counts.sum()).astype(int), _FEWEST)
-    chosen = [order[labels[order] == c][: counts[c]] for c in range(task.n_classes)]
+    chosen = [order[labels[order] == c][: counts[c]] for c in range(n_classes)]
     return np.sort(pool[np.concatenate(chosen)])
 
 
@@ -139,10 +151,10 @@ def run_cell(
     path = results / f"{cell.key}.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     base, pool, test = prepared(SETS[cell.target], places, cell.pixels)
-    task = replace(base, settings=base.settings.model_copy(update={"seed": cell.seed}))
+    task = seeded(base, cell.seed)
     rows = training_rows(task, pool, cell)
-    evidence = gather(task, rows)
-    context = make_context(task, evidence, refits=1.0)
+    evidence = gather(task, rows, runtime())
+    context = make_context(task, evidence, runtime(), refits=1.0)
     found.setdefault("cell", [cell.target, cell.size, cell.seed])
     found["n_train"], found["n_test"] = len(rows), len(test)
     found["network"] = SETS[cell.target].network
@@ -151,8 +163,10 @@ def run_cell(
     found["flip"] = context.flip
     found["loo"] = {tap: _packed(right) for tap, right in evidence.correct.items()}
     options = found.setdefault("options", {})
-    folds = _folds(task, rows)
-    guessed = Guesses(results / f"{cell.key}.npz", task.labels[test], kept=len(rows) < FEW_IMAGES)
+    folds = task.problem.folds(rows, FOLDS)
+    guessed = Guesses(
+        results / f"{cell.key}.npz", task.problem.labels[test], kept=len(rows) < FEW_IMAGES
+    )
     proposals = every_option(context)
     # what was proposed on other evidence is no option any more
     for name in set(options) - {p.name for p in proposals} - {FASTAI}:
@@ -217,19 +231,6 @@ def _is_raced(entry: dict[str, Any]) -> bool:
     return "final" in entry and "sure" in entry["heat"][0]
 
 
-def _folds(task: Task, rows: IntArray) -> list[tuple[IntArray, IntArray]]:
-    digests = [task.store.catalog.digests[row] for row in rows]
-    return list(
-        stratified_folds(
-            task.labels[rows],
-            task.groups[rows],
-            digests,
-            n_folds=FOLDS,
-            seed=task.settings.seed,
-        )
-    )
-
-
 class Guesses:
     """The probabilities that every option gave on the test images of a small cell, in a file.
 
@@ -276,9 +277,9 @@ def _scored(
 ) -> dict[str, Any]:
     """Train on some rows; say which others are right, how sure of the truth, and what it took."""
     cpu, wall = time.process_time(), time.perf_counter()
-    trained = carry_out(task, action, learn)
+    trained = train(task.problem, task.store, action, learn, runtime())
     seconds = (time.process_time() - cpu, time.perf_counter() - wall)
-    judged = judge_by(task, trained, judge)
+    judged = judge_by(task.problem, task.store, trained, judge)
     if take is not None and judged.probabilities is not None:
         take(judged.probabilities)
     return {

@@ -55,7 +55,7 @@ def fine_tune(task: Task, rows: IntArray, test: IntArray, *, epochs: int, flip: 
     torch.manual_seed(seed)
     network = task.store.network.copy()
     body = network.feature_module.to(memory_format=torch.channels_last)
-    head = FastaiHead(network.last.channels, task.n_classes)
+    head = FastaiHead(network.last.channels, task.problem.n_classes)
     tensors = list(body.parameters())
     norms = {
         p
@@ -83,7 +83,7 @@ def fine_tune(task: Task, rows: IntArray, test: IntArray, *, epochs: int, flip: 
             part = test[start : start + 64]
             pixels = network.preprocessing.normalise(task.store.pixels(part))
             found.append(head(body(torch.from_numpy(pixels))).argmax(1).numpy())
-    return np.asarray(np.concatenate(found) == task.labels[test], dtype=np.bool_)
+    return np.asarray(np.concatenate(found) == task.problem.labels[test], dtype=np.bool_)
 
 
 class _Views:
@@ -155,7 +155,7 @@ def _one_cycle(
                 group["lr"] = group["top"] * rate
                 group["betas"] = (momentum, 0.99)
             logits = head(body(loader.tensor(rows, first + epoch)))
-            labels = torch.from_numpy(loader.task.labels[rows])
+            labels = torch.from_numpy(loader.task.problem.labels[rows])
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(nn.functional.cross_entropy(logits, labels))
             optimizer.step()

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from frostline.compute.moments import LayerMoments
+from frostline.core.arrays import FloatArray
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow, Part
-from frostline.evidence.needs import FloatArray, LayerMoments
 from frostline.stats.selection import Selection
 
 if TYPE_CHECKING:

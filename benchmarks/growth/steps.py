@@ -127,15 +127,19 @@ def ridge_of_ten_groups(n: int, folder: Path) -> Call:
 def evidence(n: int, folder: Path) -> Call:
     """All evidence: probes by depth, all taps, the last doubling, shift, old classes."""
     from frostline.core.runtime import Runtime
+    from frostline.data.problem import Problem
     from frostline.evidence.collect import collect_evidence
 
     del folder
-    store, labels, groups = _store(n), simulated.labels_of(n), simulated.groups_of(n)
+    store = _store(n)
+    problem = Problem.of(
+        store.catalog, labels=simulated.labels_of(n), groups=simulated.groups_of(n)
+    )
     source = simulated.source_classifier()
 
     def run() -> Found:
         found = collect_evidence(
-            store, np.arange(n), labels, groups, Runtime(), seed=0, source=source, adapt_when=()
+            problem, store, np.arange(n), Runtime(), source=source, adapt_when=()
         )
         compared = len(found.compared)
         return {"slope": found.summary.slope, "compared": compared, "gap": found.summary.gap}

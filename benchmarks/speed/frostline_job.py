@@ -16,9 +16,10 @@ from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
 from frostline.core.runtime import Runtime
 from frostline.core.settings import make_settings
+from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
 from frostline.training import sources
-from frostline.training.train import train
+from frostline.training.train import Given, train
 
 #: where training starts, by what trains above it
 CUTS = {"top three quarters": "blocks.2", "top half": "blocks.3", "top stage": "blocks.5"}
@@ -68,16 +69,12 @@ def _history(
     rows = np.array([i for i, r in enumerate(store.catalog.rows) if r.path.name in wanted])
     other = np.array([i for i, r in enumerate(store.catalog.rows) if r.path.name not in wanted])
     trained = train(
-        action,
+        Problem.of(store.catalog, seed=given.seed),
         store,
+        action,
         rows,
-        store.catalog.labels,
-        n_classes=len(store.catalog.classes),
-        groups=None,
-        runtime=runtime,
-        seed=given.seed,
-        checkpoint_dir=None,
-        validation_rows=other[:1],
+        runtime,
+        Given(validation=other[:1]),
     )
     return [h for h in trained.history if h["train_loss"] is not None]
 

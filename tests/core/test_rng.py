@@ -12,6 +12,7 @@ import pytest
 
 import frostline
 from frostline.core.rng import Stream, generator, keyed_bytes, keyed_number
+from frostline.data.problem import Targets
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.flips import check_flips, rows_to_mirror
 from frostline.evidence.probes import ALL, probe
@@ -43,7 +44,8 @@ def test_streams_of_one_run_are_pairwise_different(monkeypatch: pytest.MonkeyPat
     )
     positions = rows_to_mirror(labels, groups, seed=0)
     mirrored = features[positions]
-    check_flips(features, labels, mirrored, positions, n_classes=3, groups=groups, seed=0)
+    targets = Targets(labels, ("a", "b", "c"))
+    check_flips(features, targets, groups, mirrored, positions, seed=0)
     shift_from_reference(features, mirrored, {"tap": blocks[0]}, seed=0)
     stratified_bootstrap(labels > 0, labels, seed=0)
     assert len(started) >= 12

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_digits
 
+from frostline.compute.moments import LayerMoments
+from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary
 from frostline.core.runtime import Runtime
+from frostline.data.catalog import Catalog, ImageRow
+from frostline.data.problem import ClassWeighting, Problem
 from frostline.evidence import collect
 from frostline.evidence.collect import FAR, collect_evidence
-from frostline.evidence.needs import IntArray, LayerMoments
 from frostline.evidence.probes import probe
 from frostline.stats.neighbours import knn_loo
 from frostline.stats.selection import Selection
@@ -34,9 +38,20 @@ class Named:
     weights_id: str = "0"
 
 
-@dataclasses.dataclass(frozen=True)
-class Ten:
-    classes: tuple[str, ...] = tuple("0123456789")
+def problem_of(
+    labels: IntArray,
+    *,
+    groups: IntArray | None = None,
+    classes: tuple[str, ...] = tuple("0123456789"),
+    digests: Sequence[str] | None = None,
+    weights: ClassWeighting = "none",
+    seed: int = 0,
+) -> Problem:
+    """Labels of images that nobody opens."""
+    rows = tuple(ImageRow(Path(str(i)), str(i), int(label)) for i, label in enumerate(labels))
+    named = digests or [f"{i:064x}" for i in range(len(labels))]
+    catalog = Catalog("made", classes, rows, tuple(named))
+    return Problem.of(catalog, groups=groups, weights=weights, seed=seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +61,6 @@ class PixelStore:
     taps: Float32
     slices: Mapping[str, slice]
     network: Named = dataclasses.field(default_factory=Named)
-    catalog: Ten = dataclasses.field(default_factory=Ten)
 
     def tap(self, names: Sequence[str], rows: IntArray) -> Float32:
         return np.concatenate([self.taps[rows, self.slices[name]] for name in names], axis=1)
@@ -80,7 +94,7 @@ def store() -> PixelStore:
 
 def test_numbers_belong_together(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
     rows = np.random.default_rng(0).permutation(400)[:300]
-    found = collect_evidence(store, rows, labels, np.arange(400), Runtime(), seed=0)
+    found = collect_evidence(problem_of(labels), store, rows, Runtime())
     summary = found.summary
     assert [p.tap for p in summary.probes] == ["early", "pixels", "late"]
     assert (summary.best_tap, summary.last_tap) == ("pixels", "late")
@@ -99,7 +113,7 @@ def test_numbers_belong_together(store: PixelStore, labels: npt.NDArray[np.int64
 
 def test_fits_apply_to_raw_taps(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
     rows = np.arange(300)
-    found = collect_evidence(store, rows, labels, np.arange(400), Runtime(), seed=0)
+    found = collect_evidence(problem_of(labels), store, rows, Runtime())
     assert set(found.ridge) == {"early", "pixels", "late", "all"}
     fresh = np.arange(300, 400)
     everything = found.ridge["all"].predict(store.tap(list(store.slices), fresh))
@@ -120,14 +134,9 @@ def test_rows_outside_are_never_looked_at(store: PixelStore, labels: npt.NDArray
     spoiled[200:] = np.nan
     other_labels = labels.copy()
     other_labels[200:] = 0
-    clean = collect_evidence(store, rows, labels, np.arange(400), Runtime(), seed=0)
+    clean = collect_evidence(problem_of(labels), store, rows, Runtime())
     dirty = collect_evidence(
-        dataclasses.replace(store, taps=spoiled),
-        rows,
-        other_labels,
-        np.arange(400),
-        Runtime(),
-        seed=0,
+        problem_of(other_labels), dataclasses.replace(store, taps=spoiled), rows, Runtime()
     )
     assert clean.summary == dirty.summary
 
@@ -136,7 +145,7 @@ def test_many_rows_are_compared_on_a_part(
     store: PixelStore, labels: npt.NDArray[np.int64], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collect, "_COMPARE_ROWS", 150)
-    found = collect_evidence(store, np.arange(400), labels, np.arange(400), Runtime(), seed=0)
+    found = collect_evidence(problem_of(labels), store, np.arange(400), Runtime())
     assert 80 <= len(found.compared) <= 150
     assert set(found.ridge) == {"all"}
     assert found.correct["all"].shape == (400,)
@@ -145,25 +154,22 @@ def test_many_rows_are_compared_on_a_part(
 
 
 def test_duplicates_only_are_refused(store: PixelStore, labels: npt.NDArray[np.int64]) -> None:
+    problem = problem_of(labels, groups=np.zeros(400, dtype=np.int64))
     with pytest.raises(InputError, match="two training images"):
-        collect_evidence(
-            store, np.arange(5), labels, np.zeros(400, dtype=np.int64), Runtime(), seed=0
-        )
+        collect_evidence(problem, store, np.arange(5), Runtime())
 
 
 def test_neighbours_give_a_second_opinion_on_the_depths(
     store: PixelStore, labels: npt.NDArray[np.int64]
 ) -> None:
     rows = np.arange(300)
-    found = collect_evidence(store, rows, labels, np.arange(400), Runtime(), seed=0).summary
+    found = collect_evidence(problem_of(labels), store, rows, Runtime()).summary
     for one in found.probes:
         votes = knn_loo(store.tap([one.tap], rows), labels[rows], n_classes=10)
         assert one.neighbours == (votes.argmax(axis=1) == labels[rows]).mean()
     assert found.agreement == pytest.approx(1.0), "pixels, then 16 means, then 4"
     assert found.all_taps.neighbours is None
-    fold = collect_evidence(
-        store, rows, labels, np.arange(400), Runtime(), seed=0, known=found
-    ).summary
+    fold = collect_evidence(problem_of(labels), store, rows, Runtime(), known=found).summary
     assert fold.agreement is None
 
 
@@ -174,12 +180,10 @@ def test_networks_without_statistics_are_compared_with_photos(
 
     def collected(reference: Float32, *, adapt_when: tuple[str, ...] = FAR) -> EvidenceSummary:
         return collect_evidence(
+            problem_of(labels),
             store,
             rows,
-            labels,
-            np.arange(400),
             Runtime(),
-            seed=0,
             reference=lambda: reference,
             adapt_when=adapt_when,
         ).summary

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import load_digits
 
+from frostline.data.problem import Targets
 from frostline.evidence.flips import check_flips, rows_to_mirror
+
+TEN = tuple("0123456789")
 
 
 def test_mirrored_digits_are_found_out() -> None:
@@ -17,11 +20,10 @@ def test_mirrored_digits_are_found_out() -> None:
     assert (np.bincount(labels[positions], minlength=10) >= 6).all()
     found = check_flips(
         images.reshape(600, 64),
-        labels,
+        Targets(labels, TEN),
+        groups,
         images[positions][:, :, ::-1].reshape(-1, 64),
         positions,
-        n_classes=10,
-        groups=groups,
     )
     assert not found.safe
     assert found.plain > 0.85
@@ -35,7 +37,7 @@ def test_features_that_do_not_see_the_side_are_safe() -> None:
     both = np.concatenate([images.mean(axis=2), images.max(axis=2)], axis=1)
     groups = np.arange(300)
     positions = rows_to_mirror(labels, groups, seed=0)
-    found = check_flips(both, labels, both[positions], positions, n_classes=10, groups=groups)
+    found = check_flips(both, Targets(labels, TEN), groups, both[positions], positions)
     assert found.safe
     assert (found.fall, found.standard_error) == (0.0, 0.0)
 
@@ -48,11 +50,10 @@ def test_an_image_never_vouches_for_its_own_mirror_image() -> None:
     positions = rows_to_mirror(labels, np.arange(200), seed=0)
     found = check_flips(
         features,
-        labels,
+        Targets(labels, TEN[:2]),
+        np.arange(200),
         rng.normal(size=(len(positions), 400)),
         positions,
-        n_classes=2,
-        groups=np.arange(200),
     )
     assert found.plain < 0.7
     assert found.safe
@@ -61,6 +62,6 @@ def test_an_image_never_vouches_for_its_own_mirror_image() -> None:
 def test_too_few_images_say_nothing_against_flips() -> None:
     labels, groups = np.array([0, 1]), np.array([0, 0])
     features = np.eye(2)
-    found = check_flips(features, labels, features, np.array([0, 1]), n_classes=2, groups=groups)
+    found = check_flips(features, Targets(labels, TEN[:2]), groups, features, np.array([0, 1]))
     assert found.safe
     assert found.n_images == 0

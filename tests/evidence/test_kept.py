@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from test_collect import PixelStore  # type: ignore[import-not-found]
+from test_collect import PixelStore, problem_of  # type: ignore[import-not-found]
 
 from frostline.compute.cache.eviction import damaged, items, prune
 from frostline.compute.cache.locations import fits_folder
@@ -34,7 +35,8 @@ def collect() -> Callable[[], Evidence]:
     taps = rng.normal(size=(N, 6)).astype(np.float32)
     taps[:, 0] += LABELS
     store = PixelStore(taps, {"early": slice(0, 3), "late": slice(3, 6)})
-    return lambda: collect_evidence(store, np.arange(N), LABELS, GROUPS, Runtime(), seed=0)
+    problem = problem_of(LABELS, classes=("a", "b", "c"))
+    return lambda: collect_evidence(problem, store, np.arange(N), Runtime())
 
 
 def never() -> Evidence:
@@ -42,24 +44,14 @@ def never() -> Evidence:
 
 
 def key(
+    labels: npt.NDArray[np.int64] = LABELS,
     *,
     taps: str = "taps",
-    digests: list[str] = DIGESTS,
-    classes: tuple[str, ...] = ("a", "b", "c"),
-    labels: npt.NDArray[np.int64] = LABELS,
-    groups: npt.NDArray[np.int64] = GROUPS,
-    weights: npt.NDArray[np.float64] | None = None,
-    options: tuple[str, ...] = ("0",),
+    options: tuple[str, ...] = ("",),
+    **changes: Any,
 ) -> str:
-    return evidence_key(
-        taps,
-        digests=digests,
-        classes=classes,
-        labels=labels,
-        groups=groups,
-        class_weights=weights,
-        options=options,
-    )
+    problem = problem_of(labels, **{"classes": ("a", "b", "c"), **changes})
+    return evidence_key(problem, np.arange(N), taps_key=taps, options=options)
 
 
 def test_what_was_collected_is_read_back_bit_for_bit(collect: Callable[[], Evidence]) -> None:
@@ -121,9 +113,10 @@ def test_the_key_turns_on_everything_that_counts() -> None:
         key(taps="others"),
         key(digests=[*DIGESTS[1:], DIGESTS[0]]),
         key(classes=("a", "b", "d")),
-        key(labels=other_labels),
+        key(other_labels),
         key(groups=together),
-        key(weights=np.ones(3)),
+        key(weights="balanced"),
+        key(seed=1),
         key(options=("1",)),
     ]
     assert len(set(keys)) == len(keys)

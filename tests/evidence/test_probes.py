@@ -10,11 +10,11 @@ from sklearn.linear_model import RidgeClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from frostline.core.arrays import BoolArray
 from frostline.core.plan import ProbeEvidence
 from frostline.core.rng import generator
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.halves import half_of
-from frostline.evidence.needs import BoolArray
 from frostline.evidence.probes import Probe, best_tap, probe
 from frostline.stats.ridge import RidgeLOO
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from frostline.compute.moments import LayerMoments
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import InputError
 from frostline.evidence.cards import ReferenceCard
-from frostline.evidence.needs import FloatArray, LayerMoments
 from frostline.evidence.shift import kind_of, label_of, measure_shift, thirds
 
 

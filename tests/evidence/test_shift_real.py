@@ -12,12 +12,12 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from frostline.backbones.network import Network
+from frostline.compute.moments import BatchNormMoments
 from frostline.evidence.cards import load_card
-from frostline.evidence.needs import Moments
 from frostline.evidence.shift import measure_shift
 
 UInt8 = npt.NDArray[np.uint8]
-Measure = Callable[[npt.NDArray[np.float32]], Moments]
+Measure = Callable[[npt.NDArray[np.float32]], BatchNormMoments]
 
 
 @pytest.fixture(scope="module")

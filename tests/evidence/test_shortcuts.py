@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.decoding.thumbnails import thumbnail
+from frostline.data.problem import Problem
 from frostline.evidence.shortcuts import Shortcut, find_shortcuts
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -36,8 +37,7 @@ class Pictures:
         return Catalog("x", classes, rows, tuple(f"{i:064x}" for i in range(len(rows))))
 
     def shortcuts(self) -> list[Shortcut]:
-        everything = np.arange(len(self.labels))
-        return find_shortcuts(self, everything, self.labels, everything)
+        return find_shortcuts(Problem.of(self.catalog), self, np.arange(len(self.labels)))
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +120,11 @@ def test_a_mark_that_the_model_cannot_see_is_not_named(digits: Pictures) -> None
     own = digits.labels == 1
     marked[own, 4:8, 28:32] = marked[own, 4:8, 28:32] // 2 + 110
     pictures = Pictures(marked, digits.labels)
-    everything = np.arange(len(marked))
 
     def found(width: float) -> list[Shortcut]:
         seen = np.tile([width, 1.0], (len(marked), 1))
-        return find_shortcuts(pictures, everything, pictures.labels, everything, seen=seen)
+        problem = Problem.of(pictures.catalog)
+        return find_shortcuts(problem, pictures, np.arange(len(marked)), seen=seen)
 
     assert [(one.row, one.column) for one in found(0.875)] == [(1, 7)]
     assert found(0.75) == []

@@ -18,6 +18,7 @@ from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow
+from frostline.data.problem import Problem
 from frostline.training.result import Trained
 from frostline.training.train import train
 
@@ -96,16 +97,7 @@ def learn(corners: Corners) -> Train:
 
     def carry_out(action: TapsHead | SuffixTraining | FullTraining) -> Trained:
         store = corners.store
-        return train(
-            action,
-            store,
-            np.arange(len(store.catalog)),
-            store.catalog.labels,
-            n_classes=len(COLOURS),
-            groups=None,
-            runtime=Runtime(),
-            seed=0,
-            checkpoint_dir=None,
-        )
+        problem = Problem.of(store.catalog)
+        return train(problem, store, action, np.arange(len(store.catalog)), Runtime())
 
     return carry_out

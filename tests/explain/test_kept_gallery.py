@@ -16,10 +16,11 @@ from frostline.core.actions import TapsHead
 from frostline.core.errors import UnreadableImageError
 from frostline.core.runtime import Runtime
 from frostline.data.audit import audit
+from frostline.data.problem import Problem
 from frostline.explain import kept_gallery
 from frostline.explain.gallery import Gallery
 from frostline.explain.kept_gallery import gallery_once
-from frostline.explain.make import LIMITS, Drawn, make_gallery
+from frostline.explain.make import LIMITS, Drawn, Subject, make_gallery
 from frostline.stats.calibration import softmax
 from frostline.stats.out_of_fold import OutOfFold
 
@@ -48,22 +49,18 @@ def given(corners: Any, learn: Train) -> dict[str, Any]:
     # one label is wrong, so that there is something to show
     labels[5] = 2
     return {
+        "problem": Problem.of(store.catalog, labels=labels),
         "store": store,
-        "module": trained.module,
-        "labels": labels,
-        "assessed": OutOfFold(trained.out_of_fold_rows, softmax(trained.out_of_fold_logits)),
-        "others": (),
+        "subject": Subject(trained.module, trained.frozen, "taps"),
+        "judged": [OutOfFold(trained.out_of_fold_rows, softmax(trained.out_of_fold_logits))],
         "audit": audit(store.catalog, None),
-        "frozen": trained.frozen,
         "runtime": Runtime(),
         "limits": LIMITS["fast"],
-        "origin": "taps",
     }
 
 
 def once(given: dict[str, Any]) -> Gallery:
-    more = dict(given)
-    return gallery_once(more.pop("store"), more.pop("module"), **more)
+    return gallery_once(**given)
 
 
 def test_a_second_report_shows_the_same_bytes(given: dict[str, Any], made: list[Drawn]) -> None:
@@ -82,28 +79,31 @@ def test_another_classifier_has_pictures_of_its_own(
     once(given)
     other = dict(given)
     if what == "origin":
-        other["origin"] = "another"
+        other["subject"] = replace(given["subject"], origin="another")
     elif what == "labels":
-        other["labels"] = np.roll(given["labels"], 1)
+        catalog, labels = given["store"].catalog, given["problem"].labels
+        other["problem"] = Problem.of(catalog, labels=np.roll(labels, 1))
     elif what == "assessed":
-        some = given["assessed"]
-        other["assessed"] = OutOfFold(some.rows[:-1], some.probabilities[:-1])
+        (some,) = given["judged"]
+        other["judged"] = [OutOfFold(some.rows[:-1], some.probabilities[:-1])]
     elif what == "limits":
         other["limits"] = LIMITS["balanced"]
     elif what == "module":
         with torch.no_grad():
-            given["module"].head.bias[0] += 1.0
+            given["subject"].module.head.bias[0] += 1.0
     else:
-        store = given["store"]
+        store, problem = given["store"], given["problem"]
         digests = ("0" * 64, *store.catalog.digests[1:])
-        other["store"] = replace(store, catalog=replace(store.catalog, digests=digests))
+        catalog = replace(store.catalog, digests=digests)
+        other["store"] = replace(store, catalog=catalog)
+        other["problem"] = replace(problem, catalog=catalog)
         other["limits"] = replace(LIMITS["fast"], looked=0, heats=0, mistakes=0, doubtful=0)
     try:
         once(other)
     finally:
         if what == "module":
             with torch.no_grad():
-                given["module"].head.bias[0] -= 1.0
+                given["subject"].module.head.bias[0] -= 1.0
     assert len(made) == 2
 
 

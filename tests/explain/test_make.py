@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,7 @@ from frostline.core.runtime import Runtime
 from frostline.core.settings import make_settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
+from frostline.data.problem import Problem
 from frostline.explain import looking
 from frostline.explain.attribution import attribute, draw_heat
 from frostline.explain.depths import plan_depths
@@ -38,6 +39,7 @@ from frostline.explain.make import (
     FILTER_BYTES,
     LIMITS,
     Limits,
+    Subject,
     draw_first_filters,
     make_gallery,
 )
@@ -86,17 +88,26 @@ def left_out(trained: Trained, labels: Any) -> OutOfFold:
     return OutOfFold(trained.out_of_fold_rows, softmax(trained.out_of_fold_logits, temperature))
 
 
-def make(corners: Any, trained: Trained, **changes: Any) -> Gallery:
+def make(
+    corners: Any,
+    trained: Trained,
+    *,
+    labels: Any = None,
+    judged: Sequence[OutOfFold] = (),
+    frozen: Sequence[str] | None = None,
+    runtime: Runtime | None = None,
+    limits: Limits = LIMITS["fast"],
+) -> Gallery:
     store = corners.store
-    arguments = {
-        "labels": store.catalog.labels,
-        "assessed": left_out(trained, store.catalog.labels),
-        "audit": audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)),
-        "frozen": trained.frozen,
-        "runtime": Runtime(),
-        "limits": LIMITS["fast"],
-    }
-    return make_gallery(store, trained.module, **(arguments | changes)).gallery
+    return make_gallery(
+        Problem.of(store.catalog, labels=labels),
+        store,
+        Subject(trained.module, trained.frozen if frozen is None else frozen),
+        judged or [left_out(trained, store.catalog.labels)],
+        audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)),
+        runtime or Runtime(),
+        limits,
+    ).gallery
 
 
 def test_a_wrong_label_is_shown_with_what_spoke_against_it(corners: Any, head: Trained) -> None:
@@ -107,7 +118,7 @@ def test_a_wrong_label_is_shown_with_what_spoke_against_it(corners: Any, head: T
     catalog = replace(store.catalog, rows=tuple(rows))
     honest = left_out(head, store.catalog.labels)
     mislabelled = replace(corners, store=replace(store, catalog=catalog))
-    shown = make(mislabelled, head, labels=catalog.labels, assessed=honest)
+    shown = make(mislabelled, head, judged=[honest])
     for tile in (shown.mistakes[0], shown.doubtful[0]):
         assert tile.path == rows[wrong].name
         assert (tile.label, tile.prediction) == ("red", "blue")
@@ -144,8 +155,8 @@ def test_further_judges_are_searched_for_label_errors(corners: Any, head: Traine
     honest = left_out(head, corners.store.catalog.labels)
     part = OutOfFold(honest.rows[:20], honest.probabilities[:20])
     rest = OutOfFold(honest.rows[20:], honest.probabilities[20:])
-    assert "red-6.png" not in [t.path for t in make(corners, head, assessed=part).doubtful]
-    shown = make(corners, head, labels=labels, assessed=part, others=[rest])
+    assert "red-6.png" not in [t.path for t in make(corners, head, judged=[part]).doubtful]
+    shown = make(corners, head, labels=labels, judged=[part, rest])
     assert shown.doubtful[0].path == "red-6.png"
     assert "red-6.png" not in [t.path for t in shown.mistakes]
 
@@ -157,19 +168,20 @@ def test_the_probe_searches_training_rows_where_layers_were_trained(
     labels = store.catalog.labels.copy()
     labels[7] = 1
     settings = make_settings(effort="fast")
-    task = Task(store, labels, np.arange(n), settings, Runtime())
-    evidence = gather(task, np.arange(n))
+    problem = Problem.of(store.catalog, labels=labels)
+    task = Task(problem, store, settings)
+    evidence = gather(task, np.arange(n), Runtime())
     validation = replace(
         suffix, out_of_fold_rows=np.array([20, 21]), out_of_fold_logits=np.eye(4)[[1, 1]] * 5
     )
-    left_out = _left_out(task, validation, evidence)
+    left_out = _left_out(problem, validation, evidence)
     assert left_out is not None
     np.testing.assert_allclose(left_out.probabilities.sum(axis=1), 1.0)
     fitted = Fitted(cast(Plan, None), validation, 1.0, left_out)
     assert [len(one.rows) for one in fitted.out_of_fold] == [2, n]
     assert likely_label_errors(fitted.out_of_fold, labels, most=3)[0].row == 7
     # a head that has such outputs itself needs no second judge
-    assert _left_out(task, head, evidence) is None
+    assert _left_out(problem, head, evidence) is None
 
 
 def test_trained_layers_are_shown_as_trained_and_nothing_changes(

@@ -17,6 +17,7 @@ from frostline.backbones.network import Network
 from frostline.compute.passes import run_passes
 from frostline.core.runtime import Runtime
 from frostline.core.settings import make_settings
+from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
 from frostline.fitting.procedure import Task
 from tests.soak._pictures import digits
@@ -41,13 +42,12 @@ def digits_task(folder: Path, *, side: int = 224) -> Task:
     runtime = Runtime.of(settings, cuda=False)
     network = Network.load("efficientnet_lite0").at_size(side)
     store = run_passes(network, open_source(folder), runtime)
-    labels = store.catalog.labels
-    return Task(store, labels, np.arange(len(labels)), settings, runtime)
+    return Task(Problem.of(store.catalog), store, settings)
 
 
 def random_labels(task: Task, size: int, seed: int) -> dict[str, Any]:
     """Labels that say nothing about the pictures: ten classes, alike in size."""
-    labels, order = drawn(len(task.labels), size, seed)
+    labels, order = drawn(len(task.problem.labels), size, seed)
     found = judge(
         _relabelled(task, labels, tuple("abcdefghij")), order[:size], order[size:], seed=seed
     )
@@ -70,14 +70,14 @@ def unequal(task: Task, size: int, seed: int) -> dict[str, Any]:
     """One digit, 5 % of the images, against all others; the large test part in the same shares."""
     rng = np.random.default_rng([seed, size, 1])
     digit = seed % 10
-    rare = rng.permutation(np.flatnonzero(task.labels == digit))
-    common = rng.permutation(np.flatnonzero(task.labels != digit))
+    rare = rng.permutation(np.flatnonzero(task.problem.labels == digit))
+    common = rng.permutation(np.flatnonzero(task.problem.labels != digit))
     few = round(_RARE * size)
     left = len(common) - (size - few)
     test_few = min(len(rare) - few, round(left * _RARE / (1 - _RARE)))
     rows = np.concatenate([rare[:few], common[: size - few]])
     test = np.concatenate([rare[few : few + test_few], common[size - few :]])
-    labels = (task.labels == digit).astype(np.int64)
+    labels = (task.problem.labels == digit).astype(np.int64)
     return judge(_relabelled(task, labels, ("common", "rare")), rows, test, seed=seed)
 
 
@@ -106,7 +106,8 @@ def _relabelled(task: Task, labels: Any, classes: tuple[str, ...]) -> Task:
         replace(row, label=int(label)) for row, label in zip(catalog.rows, labels, strict=True)
     )
     store = replace(task.store, catalog=replace(catalog, classes=classes, rows=rows))
-    return replace(task, store=store, labels=store.catalog.labels)
+    problem = Problem.of(store.catalog, seed=task.problem.seed)
+    return replace(task, problem=problem, store=store)
 
 
 def table(runs: list[dict[str, Any]]) -> list[str]:

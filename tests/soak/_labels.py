@@ -19,7 +19,8 @@ def fill(task: Task, found: dict[str, Any], keep: Callable[[], None]) -> None:
     for rate in RATES:
         if f"{rate}" not in found:
             found[f"{rate}"] = [
-                search(task.store.taps, blocks, task.labels, rate=rate, seed=seed) for seed in SEEDS
+                search(task.store.taps, blocks, task.problem.labels, rate=rate, seed=seed)
+                for seed in SEEDS
             ]
             keep()
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.decoding.thumbnails import thumbnail
+from frostline.data.problem import Problem
 from frostline.evidence.shortcuts import MOST_IMAGES, find_shortcuts
 from tests.soak._pictures import PictureSet
 
@@ -106,7 +107,7 @@ def warned(of: PictureSet, mark: str | None) -> dict[str, Any]:
     digests = tuple(f"{i:064x}" for i in range(len(rows)))
     store = _Store(Catalog("marked", classes, rows, digests), thumbnails)
     everything = np.arange(len(rows))
-    shortcuts = find_shortcuts(store, everything, store.catalog.labels, everything)
+    shortcuts = find_shortcuts(Problem.of(store.catalog), store, everything)
     named = {label for one in shortcuts for label in one.labels}
     return {
         "classes": len(classes),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import timm
 import torch
@@ -18,13 +19,21 @@ from frostline.core.errors import FrostlineError, SettingsError
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
 from frostline.core.settings import make_settings
+from frostline.data.catalog import Catalog, ImageRow
+from frostline.data.problem import Problem
 from frostline.evidence.networks import best_network
 from frostline.fitting.networks import open_networks
 from frostline.wording.evidence import networks_sentences
 
 N = 400
 LABELS = np.asarray(load_digits().target[:N], dtype=np.int64)
-ROWS, GROUPS = np.arange(300), np.arange(N)
+ROWS = np.arange(300)
+
+
+def problem(labels: npt.NDArray[np.int64] = LABELS) -> Problem:
+    """Digits that nobody opens."""
+    rows = tuple(ImageRow(Path(str(i)), str(i), int(label)) for i, label in enumerate(labels))
+    return Problem.of(Catalog("digits", tuple("0123456789"), rows, tuple(map(str, range(N)))))
 
 
 class Notes(NullProgress):
@@ -49,17 +58,14 @@ def store(name: str, *, macs: int, noise: float) -> FeatureStore:
     network = SimpleNamespace(
         name=name, macs=macs, preprocessing=SimpleNamespace(size=8 if macs < 20 else 16)
     )
-    catalog = SimpleNamespace(classes=tuple("0123456789"))
-    found = SimpleNamespace(
-        slices={"pixels": slice(0, 64)}, table=table, network=network, catalog=catalog
-    )
+    found = SimpleNamespace(slices={"pixels": slice(0, 64)}, table=table, network=network)
     return cast(FeatureStore, found)
 
 
 @pytest.mark.parametrize(("noise", "taken"), [(0.0, "small"), (9.0, "large")])
 def test_the_larger_is_taken_only_where_it_is_clearly_better(noise: float, taken: str) -> None:
     large, small = store("large", macs=30, noise=0.0), store("small", macs=10, noise=noise)
-    chosen, results = best_network([large, small], ROWS, LABELS, GROUPS, tie=0.01)
+    chosen, results = best_network(problem(), [large, small], ROWS, tie=0.01)
     assert chosen.network.name == taken
     assert [r.backbone for r in results] == ["large", "small"], "in the order given"
     assert [r.chosen for r in results] == [taken == "large", taken == "small"]
@@ -72,14 +78,13 @@ def test_only_training_rows_decide() -> None:
     spoiled = LABELS.copy()
     spoiled[300:] = 0
     two = [store("a", macs=30, noise=2.0), store("b", macs=10, noise=4.0)]
-    assert (
-        best_network(two, ROWS, LABELS, GROUPS, tie=0.01)[1]
-        == best_network(two, ROWS, spoiled, GROUPS, tie=0.01)[1]
-    )
+    scores = best_network(problem(), two, ROWS, tie=0.01)[1]
+    assert scores == best_network(problem(spoiled), two, ROWS, tie=0.01)[1]
 
 
 def test_one_network_needs_no_words() -> None:
-    _, results = best_network([store("only", macs=1, noise=0.0)], ROWS, LABELS, GROUPS, tie=0.01)
+    only = [store("only", macs=1, noise=0.0)]
+    _, results = best_network(problem(), only, ROWS, tie=0.01)
     assert networks_sentences(results) == []
 
 

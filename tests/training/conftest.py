@@ -20,8 +20,9 @@ from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow
+from frostline.data.problem import Problem
 from frostline.training.result import Trained
-from frostline.training.train import train
+from frostline.training.train import Given, train
 
 N_CLASSES = 3
 PER_CLASS = 20
@@ -100,15 +101,9 @@ def fit(digits_store: FeatureStore) -> Fit:
     def fit_digits(action: TapsHead | SuffixTraining | FullTraining, **changes: Any) -> Trained:
         store = changes.pop("store", digits_store)
         told = {name: changes.pop(name) for name in _TOLD if name in changes}
-        arguments: dict[str, Any] = {
-            "n_classes": N_CLASSES,
-            "groups": None,
-            "runtime": Runtime(**told),
-            "seed": 3,
-            "checkpoint_dir": None,
-        }
         rows = changes.pop("rows", np.arange(len(store.catalog)))
-        labels = changes.pop("labels", store.catalog.labels)
-        return train(action, store, rows, labels, **(arguments | changes))
+        asked = {name: changes.pop(name) for name in ("labels", "groups") if name in changes}
+        problem = Problem.of(store.catalog, **{"seed": changes.pop("seed", 3), **asked})
+        return train(problem, store, action, rows, Runtime(**told), Given(**changes))
 
     return fit_digits

@@ -36,7 +36,7 @@ def loss(trained: Trained) -> float:
 
 
 def test_a_rate_that_destroys_the_network_is_lowered(fit: Fit, tmp_path: Path) -> None:
-    alone = fit(full(RATE), second_try=False)
+    alone = fit(full(RATE), retry=False)
     assert loss(alone) > 0.97 * np.log(3)
     trained = fit(full(RATE), checkpoint_dir=tmp_path)
     assert loss(trained) < loss(alone)

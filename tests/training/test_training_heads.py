@@ -13,6 +13,7 @@ from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, InputError, PlanError
 from frostline.core.runtime import Runtime
 from frostline.core.settings import make_settings
+from frostline.data.problem import Problem
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.evidence.probes import ALL
 from frostline.fitting.procedure import Task, gather
@@ -98,12 +99,12 @@ def test_honest_logits_are_those_of_a_fit_without_the_row(
 
 
 def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: FeatureStore) -> None:
-    rows = np.concatenate([np.arange(60), np.arange(60)])
+    labels = digits_store.catalog.labels
     action = TapsHead(taps=["blocks.2"], strength=1e-3)
-    targets = np.eye(3)[digits_store.catalog.labels[rows]]
-    alone = np.square(fit(action, rows=rows).out_of_fold_logits - targets).mean()
-    grouped = fit(action, rows=rows, groups=np.arange(60)).out_of_fold_logits
-    # with its twin left in, a row is all but seen
+    targets = np.eye(3)[labels]
+    alone = np.square(fit(action).out_of_fold_logits - targets).mean()
+    grouped = fit(action, groups=labels).out_of_fold_logits
+    # without its whole class a row has never been seen
     assert np.square(grouped - targets).mean() > 5 * alone
 
 
@@ -174,11 +175,11 @@ def test_probe_and_head_weigh_the_classes_of_a_fold_alike(
     """A fold may lack a class: the weights of the others must not depend on who asks."""
     labels, rows = digits_store.catalog.labels, np.arange(35)
     assert np.bincount(labels[rows], minlength=3).tolist() == [20, 15, 0]
-    settings = make_settings(class_weights="balanced")
-    task = Task(digits_store, labels, np.arange(60), settings, Runtime())
-    probe = gather(task, rows).ridge[ALL]
+    problem = Problem.of(digits_store.catalog, weights="balanced")
+    task = Task(problem, digits_store, make_settings(effort="fast"))
+    probe = gather(task, rows, Runtime()).ridge[ALL]
     head = fit(TapsHead(taps=list(digits_store.slices), class_weights="balanced"), rows=rows)
     np.testing.assert_array_equal(head.out_of_fold_logits, probe.loo)
     np.testing.assert_array_equal(
-        task.class_weights(rows), class_weights(labels[rows], n_classes=3, choice="balanced")
+        problem.class_weights(rows), class_weights(labels[rows], n_classes=3, choice="balanced")
     )

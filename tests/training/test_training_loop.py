@@ -259,10 +259,10 @@ def test_validation_keeps_groups_whole(fit: Fit) -> None:
 def test_a_given_validation_part_is_used(fit: Fit) -> None:
     held = np.arange(0, 60, 5)
     rows = np.setdiff1d(np.arange(60), held)
-    trained = fit(suffix(epochs=1), rows=rows, validation_rows=held)
+    trained = fit(suffix(epochs=1), rows=rows, validation=held)
     np.testing.assert_array_equal(trained.out_of_fold_rows, held)
     with pytest.raises(PlanError, match="12 images are in"):
-        fit(suffix(epochs=1), validation_rows=held)
+        fit(suffix(epochs=1), validation=held)
 
 
 def test_without_validation_the_last_epoch_is_kept(fit: Fit) -> None:

@@ -16,6 +16,7 @@ from frostline.compute.engines.torch_runtime import Compute
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
 from frostline.core.runtime import Runtime
+from frostline.data.problem import Problem
 from frostline.training.assembly import Above, assemble
 from frostline.training.head_start import settle_new_norms
 from frostline.training.loaders import ActivationBatches, Batching
@@ -53,15 +54,7 @@ def test_a_new_norm_layer_starts_with_the_statistics_of_the_images(
     digits_store: FeatureStore,
 ) -> None:
     compute = Compute(torch.device("cpu"), half=False)
-    parts = make_parts(
-        digits_store.catalog,
-        np.arange(60),
-        digits_store.catalog.labels,
-        n_classes=3,
-        groups=None,
-        fraction=0.0,
-        seed=0,
-    )
+    parts = make_parts(Problem.of(digits_store.catalog), np.arange(60), fraction=0.0)
     action = SuffixTraining(keep_to="blocks.3", freeze_to="blocks.2", new_block=True, recipe=RECIPE)
     assembly = assemble(action, digits_store.network, n_classes=3, seed=0, compute=compute)
     stored = digits_store.materialise(

@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.backbones.heads.source_classifier import SourceClassifier
+from frostline.compute.passes import FeatureStore
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
 from frostline.core.runtime import Runtime
+from frostline.data.problem import Problem
 from frostline.evidence.cards import load_card
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.halves import halved_to
 from frostline.evidence.lookalikes import find_lookalikes
-from frostline.evidence.needs import BoolArray, FloatArray, IntArray, Store
 from frostline.evidence.probes import ADAPTED, ALL, best_tap, probe
 from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
@@ -57,6 +59,8 @@ class Evidence:
         out. The latter two have shape (n,), the taps that of ``compared``.
     compared : int ndarray
         Positions in ``rows`` that the single taps were compared on; all of them up to 10,000.
+    flip_safe : bool, default=True
+        Whether mirrored images keep their class, as far as anybody asked.
     """
 
     summary: EvidenceSummary
@@ -65,17 +69,15 @@ class Evidence:
     ridge: Mapping[str, RidgeLOO]
     correct: Mapping[str, BoolArray]
     compared: IntArray
+    flip_safe: bool = True
 
 
 def collect_evidence(
-    store: Store,
+    problem: Problem,
+    store: FeatureStore,
     rows: npt.ArrayLike,
-    labels: npt.ArrayLike,
-    groups: npt.ArrayLike,
     runtime: Runtime,
     *,
-    seed: int,
-    class_weights: FloatArray | None = None,
     known: EvidenceSummary | None = None,
     source: SourceClassifier | None = None,
     reference: Callable[[], npt.NDArray[np.floating]] | None = None,
@@ -85,16 +87,12 @@ def collect_evidence(
 
     Parameters
     ----------
-    store : Store
+    problem : Problem
+        Its class weights are for the ridge fits; accuracies are not weighted.
+    store : FeatureStore
     rows : int array of shape (n,)
-        Training rows only: nothing else is looked at.
-    labels, groups : int arrays
-        Of the whole catalog; rows with one group are left out together.
+        Training rows only: nothing else is looked at. Rows of one group are left out together.
     runtime : Runtime
-    seed : int
-        For the bootstrap and the halves.
-    class_weights : array of shape (n_classes,) or None
-        For the ridge fits; accuracies are not weighted.
     known : EvidenceSummary or None, default=None
         Of all training rows, when ``rows`` is a fold of them: the shift, which uses no label, and
         the slope, which decides nothing, are taken from it instead of being measured again.
@@ -112,11 +110,10 @@ def collect_evidence(
         If there are fewer than two rows or only one group among them.
     """
     chosen = np.asarray(rows, dtype=np.int64)
-    y = np.asarray(labels, dtype=np.int64)[chosen]
-    g = np.asarray(groups, dtype=np.int64)[chosen]
+    y, g, seed = problem.labels[chosen], problem.groups[chosen], problem.seed
     if len(np.unique(g)) < 2:
         raise InputError("Evidence needs at least two training images that are no duplicates.")
-    n_classes = len(store.catalog.classes)
+    n_classes, class_weights = problem.n_classes, problem.class_weights(chosen)
     names = list(store.slices)
     everything = store.table(names, chosen)
     blocks = _side_by_side(store.slices)
@@ -202,7 +199,7 @@ def collect_evidence(
         chance=float(np.bincount(y).max() / len(y)),
         lookalikes=known.lookalikes
         if known is not None
-        else _lookalikes(everything.only(blocks[-1]), y, store.catalog.classes, source),
+        else _lookalikes(everything.only(blocks[-1]), y, problem.targets.classes, source),
     )
     at_full = {p.evidence.tap: p for p in (whole, *also)}
     fits = {**taps, **at_full} if len(compared) == len(chosen) else at_full

@@ -7,11 +7,11 @@ from typing import TypedDict
 
 import numpy as np
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.plan import ProbeEvidence
 from frostline.core.rng import generator
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.evidence.halves import half_of
-from frostline.evidence.needs import FloatArray, IntArray
 from frostline.evidence.probes import ALL, probe
 from frostline.stats.ridge import ridge_without
 from frostline.stats.selection import Features, part_of

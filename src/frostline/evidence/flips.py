@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frostline.compute.passes import FeatureStore
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.rng import generator
+from frostline.core.runtime import Runtime
+from frostline.data.problem import Problem, Targets
+from frostline.evidence.collect import Evidence
 from frostline.evidence.halves import half_of, halved_to
-from frostline.evidence.needs import BoolArray, IntArray
+from frostline.evidence.probes import ALL
 from frostline.stats.intervals import paired_difference
 from frostline.stats.ridge import ridge_loo
 from frostline.stats.selection import Features
@@ -46,14 +51,32 @@ def rows_to_mirror(
     return np.sort(generator("mirrored sample", seed).permutation(kept)[:limit])
 
 
+def flip_is_safe(
+    problem: Problem, store: FeatureStore, evidence: Evidence, runtime: Runtime
+) -> bool:
+    """Ask the probe on the frozen features whether mirrored images keep their class."""
+    rows = evidence.rows
+    positions = rows_to_mirror(problem.labels[rows], problem.groups[rows], seed=problem.seed)
+    mirrored = np.ascontiguousarray(store.pixels(rows[positions])[:, :, ::-1])
+    return check_flips(
+        store.table(list(store.slices), rows),
+        problem.targets.only(rows),
+        problem.groups[rows],
+        store.features_of(mirrored, runtime),
+        positions,
+        blocks=list(store.slices.values()),
+        strength=evidence.ridge[ALL].strength,
+        seed=problem.seed,
+    ).safe
+
+
 def check_flips(
     plain: Features,
-    labels: IntArray,
+    targets: Targets,
+    groups: IntArray,
     mirrored: npt.NDArray[np.floating],
     positions: IntArray,
     *,
-    n_classes: int,
-    groups: IntArray,
     blocks: Sequence[slice] | None = None,
     strength: float | None = None,
     seed: int = 0,
@@ -67,12 +90,13 @@ def check_flips(
     ----------
     plain : array of shape (n, d)
         Features of the training images.
-    labels, groups : int arrays of shape (n,)
+    targets : Targets
+        Of the n images.
+    groups : int array of shape (n,)
     mirrored : array of shape (k, d)
         Features of the mirrored images of ``positions``.
     positions : int array of shape (k,)
         Which rows were mirrored, as :func:`rows_to_mirror` gives them.
-    n_classes : int
     blocks : sequence of slice or None
         Columns of each tap.
     strength : float or None
@@ -84,6 +108,7 @@ def check_flips(
     FlipCheck
         Safe as well when there are too few images to fit on: nothing then speaks against it.
     """
+    labels = targets.labels
     split = generator("flip halves", seed)
     first = half_of(labels[positions], groups[positions], rng=split)
     rng = generator("flip fits", seed)
@@ -97,7 +122,7 @@ def check_flips(
         fit = ridge_loo(
             plain[others],
             labels[others],
-            n_classes=n_classes,
+            n_classes=targets.n_classes,
             groups=groups[others],
             blocks=blocks,
             strengths=None if strength is None else np.array([strength]),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.rng import Stream, generator
-from frostline.evidence.needs import BoolArray, IntArray
 
 
 def half_of(labels: IntArray, groups: IntArray, *, rng: np.random.Generator) -> BoolArray:

@@ -17,50 +17,49 @@ from frostline.compute.cache.fits import code_of, kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
 from frostline.core.plan import EvidenceSummary
+from frostline.data.problem import Problem
 from frostline.evidence.collect import Evidence
 from frostline.stats.ridge import RidgeLOO
 
 #: what collects evidence: what changes there changes the key
 _ROOMS = (frostline.backbones, frostline.stats, frostline.compute, frostline.evidence)
 _FIT = ("weight", "bias", "strengths", "loo", "fitted", "loo_mse")
-_SUMMARY, _GROUPS, _COMPARED = "summary", "groups", "compared"
+_SUMMARY, _GROUPS, _COMPARED, _FLIP_SAFE = "summary", "groups", "compared", "flip_safe"
 
 
 def evidence_key(
-    taps_key: str,
-    *,
-    digests: Sequence[str],
-    classes: Sequence[str],
-    labels: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
-    class_weights: npt.NDArray[np.float64] | None,
-    options: Sequence[str],
+    problem: Problem, rows: npt.NDArray[np.int64], *, taps_key: str, options: Sequence[str]
 ) -> str:
     """Return the key of the evidence on some rows; equal keys mean equal evidence.
 
     Parameters
     ----------
+    problem : Problem
+        Of its classes lookalikes quote the names.
+    rows : int array of shape (n,)
     taps_key : str
         Stands for weights, preprocessing, taps and precision.
-    digests : sequence of str
-        Content of every row's image, in order.
-    classes : sequence of str
-        Of the catalog; lookalikes quote their names.
-    labels, groups : int arrays of shape (n,)
-        Of those rows.
-    class_weights : array of shape (n_classes,) or None
     options : sequence of str
-        Everything else that the result turns on, such as the seed.
+        Everything else that the result turns on.
     """
     content = hashlib.sha256()
-    for digest in digests:
+    for digest in problem.digests(rows):
         content.update(bytes.fromhex(digest))
     # only which rows share a group counts, not the group's number
-    _, first, same = np.unique(groups, return_index=True, return_inverse=True)
-    for values in (np.asarray(labels, dtype=np.int64), first[same].astype(np.int64)):
+    _, first, same = np.unique(problem.groups[rows], return_index=True, return_inverse=True)
+    for values in (problem.labels[rows], first[same].astype(np.int64)):
         content.update(np.ascontiguousarray(values).tobytes())
-    weights = "" if class_weights is None else np.asarray(class_weights).tobytes().hex()
-    return key_of(taps_key, content.hexdigest(), weights, *classes, "", *options, code_of(*_ROOMS))
+    weights = problem.class_weights(rows)
+    return key_of(
+        taps_key,
+        content.hexdigest(),
+        "" if weights is None else weights.tobytes().hex(),
+        *problem.targets.classes,
+        "",
+        str(problem.seed),
+        *options,
+        code_of(*_ROOMS),
+    )
 
 
 def kept_or(key: str, collect: Callable[[], Evidence], rows: npt.NDArray[np.int64]) -> Evidence:
@@ -82,6 +81,7 @@ def _arrays(evidence: Evidence) -> Arrays:
         _SUMMARY: np.frombuffer(text, dtype=np.uint8),
         _COMPARED: evidence.compared,
         _GROUPS: evidence.groups,
+        _FLIP_SAFE: np.array([int(evidence.flip_safe)]),
     }
     for tap, right in evidence.correct.items():
         arrays[f"correct/{tap}"] = np.asarray(right, dtype=np.uint8)
@@ -106,6 +106,7 @@ def _evidence(arrays: Arrays, rows: npt.NDArray[np.int64]) -> Evidence | None:
         ridge={tap: _fit(arrays, tap) for tap in sorted(taps)},
         correct={tap: values.astype(np.bool_) for tap, values in correct.items()},
         compared=arrays[_COMPARED],
+        flip_safe=bool(arrays[_FLIP_SAFE][0]),
     )
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from frostline.compute.passes import FeatureStore
 from frostline.core.plan import NetworkResult
+from frostline.data.problem import Problem
 from frostline.evidence.probes import ALL, probe
 from frostline.stats.intervals import paired_difference
 
@@ -16,10 +17,9 @@ IntArray = npt.NDArray[np.int64]
 
 
 def best_network(
+    problem: Problem,
     stores: Sequence[FeatureStore],
     rows: IntArray,
-    labels: IntArray,
-    groups: IntArray,
     *,
     tie: float,
 ) -> tuple[FeatureStore, list[NetworkResult]]:
@@ -29,23 +29,22 @@ def best_network(
 
     Parameters
     ----------
+    problem : Problem
     stores : sequence of FeatureStore
         Of the same catalog.
     rows : int array of shape (n,)
         Training rows.
-    labels, groups : int arrays
-        Of the whole catalog.
     tie : float
         A cheaper network may lose this much, and at most one paired error.
     """
-    n_classes = len(stores[0].catalog.classes)
+    groups = problem.groups[rows]
     probes = [
         probe(
             ALL,
             store.table(list(store.slices), rows),
-            labels[rows],
-            n_classes=n_classes,
-            groups=groups[rows],
+            problem.labels[rows],
+            n_classes=problem.n_classes,
+            groups=groups,
             blocks=list(store.slices.values()),
         )
         for store in stores
@@ -53,7 +52,7 @@ def best_network(
     best = max(probes, key=lambda p: p.evidence.accuracy)
     cheapest = sorted(range(len(stores)), key=lambda i: stores[i].network.macs)
     chosen = next(
-        i for i in cheapest if _hardly_loses(best.correct, probes[i].correct, groups[rows], tie)
+        i for i in cheapest if _hardly_loses(best.correct, probes[i].correct, groups, tie)
     )
     results = [
         NetworkResult(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.plan import ProbeEvidence
-from frostline.evidence.needs import BoolArray, FloatArray, IntArray
 from frostline.stats.intervals import paired_difference
 from frostline.stats.neighbours import knn_loo
 from frostline.stats.probe_accuracy import loo_accuracy

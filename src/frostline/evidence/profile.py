@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frostline.compute.moments import LayerMoments
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import InputError
-from frostline.evidence.needs import FloatArray, LayerMoments
 
 # channels that hardly varied in pretraining would divide by almost nothing
 _DEAD = 1e-3

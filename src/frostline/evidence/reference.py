@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import InputError
 from frostline.core.plan import LayerShift, ShiftEvidence
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.core.rng import generator
-from frostline.evidence.needs import FloatArray
 from frostline.evidence.shift import N_RESAMPLES, resamples, thirds
 from frostline.stats.selection import Features
 

@@ -8,10 +8,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from frostline.compute.moments import BatchNormMoments
+from frostline.core.arrays import FloatArray
 from frostline.core.plan import LayerShift, ShiftEvidence
 from frostline.core.rng import generator
 from frostline.evidence.cards import ReferenceCard
-from frostline.evidence.needs import FloatArray, Moments
 from frostline.evidence.profile import LayerProfile, profile_layer
 
 Kind = Literal["none", "input", "feature", "global"]
@@ -44,13 +45,13 @@ _UNIFORM_SPREAD = 0.8
 
 
 def measure_shift(
-    moments: Moments, *, card: ReferenceCard | None = None, seed: int = 0
+    moments: BatchNormMoments, *, card: ReferenceCard | None = None, seed: int = 0
 ) -> ShiftEvidence:
     """Compare the images at every BatchNorm with the statistics stored there.
 
     Parameters
     ----------
-    moments : Moments
+    moments : BatchNormMoments
         Of a few hundred training images at most; 30 are enough, two are needed.
     card : ReferenceCard or None
         What ordinary photos give on this very network; sets ``relative`` and the thresholds.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from frostline.compute.moments import chosen_rows
-from frostline.data.catalog import Catalog
+from frostline.compute.passes import FeatureStore
+from frostline.data.problem import Problem
 from frostline.stats.ranks import average_ranks
 
 FloatArray = npt.NDArray[np.float64]
@@ -45,16 +45,6 @@ _BORDER = np.pad(np.zeros((PLACES - 2, PLACES - 2), dtype=bool), 1, constant_val
 _COLUMNS = ("left", "centre", "right")
 #: classes that a sentence names
 _NAMED = 3
-
-
-class Store(Protocol):
-    """What is looked at: tiny pictures of all images."""
-
-    @property
-    def catalog(self) -> Catalog: ...
-
-    @property
-    def thumbnails(self) -> UInt8Array: ...
 
 
 @dataclass(frozen=True)
@@ -111,10 +101,9 @@ class Shortcut:
 
 
 def find_shortcuts(
-    store: Store,
+    problem: Problem,
+    store: FeatureStore,
     rows: npt.ArrayLike,
-    labels: npt.ArrayLike,
-    groups: npt.ArrayLike,
     *,
     seen: FloatArray | None = None,
 ) -> list[Shortcut]:
@@ -128,11 +117,10 @@ def find_shortcuts(
 
     Parameters
     ----------
-    store : Store
+    problem : Problem
+    store : FeatureStore
     rows : int array
-        Training rows; at most 1,000 of them are looked at.
-    labels, groups : int arrays
-        Of the whole catalog; one image of each group is looked at.
+        Training rows; one image of each group is looked at, at most 1,000 in all.
     seen : float array of shape (n, 2) or None, default=None
         Share of the width and of the height of every image that the model sees, around its middle;
         all of it for None. What it does not see it cannot have learned: no such place is named.
@@ -142,12 +130,12 @@ def find_shortcuts(
     list of Shortcut
         At most one for each place, the surest first; none beyond 50 classes.
     """
-    classes = store.catalog.classes
+    classes = problem.targets.classes
     taught = np.asarray(rows, dtype=np.int64)
     # one of each group: copies of what is left out would tell its class
-    _, first = np.unique(np.asarray(groups)[taught], return_index=True)
-    chosen = chosen_rows(store.catalog.digests, taught[np.sort(first)], MOST_IMAGES)
-    y = np.asarray(labels, dtype=np.int64)[chosen]
+    _, first = np.unique(problem.groups[taught], return_index=True)
+    chosen = chosen_rows(problem.catalog.digests, taught[np.sort(first)], MOST_IMAGES)
+    y = problem.labels[chosen]
     counts = np.bincount(y, minlength=len(classes))
     asked = [c for c in range(len(classes)) if FEWEST <= counts[c] <= len(y) - FEWEST]
     if len(classes) == 2:

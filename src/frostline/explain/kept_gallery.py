@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 import frostline.backbones
 import frostline.compute
 import frostline.data
 import frostline.explain
 from frostline.backbones.fingerprints import fingerprint
-from frostline.backbones.heads.classifier import Classifier
 from frostline.compute.cache.fits import code_of, content_of, kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
 from frostline.compute.passes import FeatureStore
 from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
+from frostline.data.problem import Problem
 from frostline.explain.gallery import Depth, Gallery, Tile
-from frostline.explain.make import Drawn, Limits, make_gallery
+from frostline.explain.make import Drawn, Limits, Subject, make_gallery
 from frostline.stats.out_of_fold import OutOfFold
 
 _TEXT, _BYTES = "text", "bytes"
@@ -32,35 +31,31 @@ _TILES = ("mistakes", "doubtful", "findings")
 
 
 def gallery_once(
+    problem: Problem,
     store: FeatureStore,
-    module: Classifier,
-    *,
-    labels: npt.NDArray[np.int64],
-    assessed: OutOfFold,
-    others: Sequence[OutOfFold],
+    subject: Subject,
+    judged: Sequence[OutOfFold],
     audit: Audit,
-    frozen: Collection[str],
     runtime: Runtime,
     limits: Limits,
-    origin: str,
 ) -> Gallery:
     """Make what :func:`frostline.explain.make.make_gallery` makes, or read it back.
 
-    Takes what that function does, and ``origin``, which stands for how the module was made: what
-    its tensors do not tell. Pictures among which an unreadable image is missing are made again.
+    Takes what that function does. Pictures among which an unreadable image is missing are made
+    again.
     """
-    judged = [part for one in (assessed, *others) for part in (one.rows, one.probabilities)]
-    catalog = store.catalog
+    parts = [part for one in judged for part in (one.rows, one.probabilities)]
+    catalog = problem.catalog
     key = key_of(
         "gallery",
-        origin,
+        subject.origin,
         store.key,
         runtime.numerics_id,
-        fingerprint(module),
-        content_of(labels, *judged),
+        fingerprint(subject.module),
+        content_of(problem.labels, *parts),
         json.dumps(audit.to_json(catalog), sort_keys=True, default=str),
         repr(limits),
-        *sorted(frozen),
+        *sorted(subject.frozen),
         "",
         *catalog.classes,
         "",
@@ -71,17 +66,7 @@ def gallery_once(
     )
 
     def draw() -> Drawn:
-        return make_gallery(
-            store,
-            module,
-            labels=labels,
-            assessed=assessed,
-            others=others,
-            audit=audit,
-            frozen=frozen,
-            runtime=runtime,
-            limits=limits,
-        )
+        return make_gallery(problem, store, subject, judged, audit, runtime, limits)
 
     return kept(key, draw, pack=_arrays, unpack=_drawn).gallery
 

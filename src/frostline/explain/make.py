@@ -16,6 +16,7 @@ from frostline.compute.passes import FeatureStore
 from frostline.core.errors import BackboneError, UnreadableImageError
 from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
+from frostline.data.problem import Problem
 from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import DepthPlan, plan_depths, worth_seeing
 from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array
@@ -69,6 +70,25 @@ LIMITS: Mapping[str, Limits] = {
 
 
 @dataclass(frozen=True)
+class Subject:
+    """The classifier that pictures are about.
+
+    Attributes
+    ----------
+    module : Classifier
+        On the CPU: normalised images to logits.
+    frozen : collection of str
+        Names of the tensors of ``module`` that were left as pretrained.
+    origin : str
+        Stands for how the module was made: what its tensors do not tell.
+    """
+
+    module: Classifier
+    frozen: Collection[str]
+    origin: str = ""
+
+
+@dataclass(frozen=True)
 class Drawn:
     """Pictures, and whether every image that they were to show could be read."""
 
@@ -77,14 +97,11 @@ class Drawn:
 
 
 def make_gallery(
+    problem: Problem,
     store: FeatureStore,
-    module: Classifier,
-    *,
-    labels: npt.NDArray[np.int64],
-    assessed: OutOfFold,
-    others: Sequence[OutOfFold] = (),
+    subject: Subject,
+    judged: Sequence[OutOfFold],
     audit: Audit,
-    frozen: Collection[str],
     runtime: Runtime,
     limits: Limits | None = None,
 ) -> Drawn:
@@ -96,18 +113,13 @@ def make_gallery(
 
     Parameters
     ----------
+    problem : Problem
     store : FeatureStore
-    module : Classifier
-        The trained classifier, on the CPU: normalised images to logits.
-    labels : int array
-        Of all catalog rows.
-    assessed : OutOfFold
-        The predictions that the score rests on: mistakes are taken from these alone.
-    others : sequence of OutOfFold, default=()
-        Further out-of-fold predictions, the most trusted first, that label errors are searched by.
+    subject : Subject
+    judged : sequence of OutOfFold
+        The predictions that the score rests on, from which alone mistakes are taken; then further
+        out-of-fold predictions, the most trusted first, that label errors are searched by, too.
     audit : Audit
-    frozen : collection of str
-        Names of the tensors of ``module`` that were left as pretrained.
     runtime : Runtime
     limits : Limits or None, default=None
         Those of effort ``balanced`` for None.
@@ -117,16 +129,18 @@ def make_gallery(
     Drawn
     """
     bounds = LIMITS["balanced"] if limits is None else limits
-    catalog = store.catalog
-    wrong = _mistakes(assessed, labels, bounds.mistakes)
-    doubts = likely_label_errors([assessed, *others], labels, most=bounds.doubtful)
+    catalog, labels, module = problem.catalog, problem.labels, subject.module
+    wrong = _mistakes(judged[0], labels, bounds.mistakes)
+    doubts = likely_label_errors(judged, labels, most=bounds.doubtful)
     row_of = {row.name: i for i, row in enumerate(catalog.rows)}
     findings = [
         (row_of[found.name], found.note) for found in list_findings(audit, most=bounds.findings)
     ]
     wanted = [(said.row, int(said.probabilities.argmax())) for said in (*wrong, *doubts)]
     wanted = list(dict.fromkeys(wanted))[: bounds.heats]
-    plans = plan_depths(store, upto=module.leader.cuts[-1], frozen=module.network_names(frozen))
+    plans = plan_depths(
+        store, upto=module.leader.cuts[-1], frozen=module.network_names(subject.frozen)
+    )
     looked = _worth_looking(store, wanted, plans, bounds.looked)
     shown = [said.row for said in (*wrong, *doubts)] + [row for row, _ in findings]
     asked = list(dict.fromkeys([*looked, *shown]))

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.compute.moments import chosen_rows
-from frostline.data.splitting.split import Split, stratified_folds
+from frostline.compute.passes import FeatureStore
+from frostline.core.runtime import Runtime
+from frostline.data.splitting.split import Split
 from frostline.fitting.procedure import Fitted, Task, fit_once
 from frostline.stats.calibration import softmax
 from frostline.stats.expected import Expected, expected_accuracy
@@ -51,7 +53,12 @@ class Assessed:
 
 
 def assess(
-    task: Task, split: Split, fitted: Fitted, *, checkpoint_dir: Path | None = None
+    task: Task,
+    split: Split,
+    fitted: Fitted,
+    runtime: Runtime,
+    *,
+    checkpoint_dir: Path | None = None,
 ) -> Assessed:
     """Judge ``fitted``, or without a test part the procedure that made it.
 
@@ -60,7 +67,7 @@ def assess(
     if split.method != "cross-validation":
         logits = fitted.logits(task.store, split.test)
         probabilities = softmax(logits, fitted.temperature)
-        right = probabilities.argmax(axis=1) == task.labels[split.test]
+        right = probabilities.argmax(axis=1) == task.problem.labels[split.test]
         return Assessed(
             method=split.method,
             rows=split.test,
@@ -71,36 +78,35 @@ def assess(
             expected=expected_accuracy(
                 int(right.sum()),
                 len(split.test),
-                count=effective_count(right, task.groups[split.test]),
+                count=effective_count(right, task.problem.groups[split.test]),
             ),
-            unknown_share=_unknown_share(task, fitted, split.test),
+            unknown_share=_unknown_share(task.store, fitted, split.test, runtime),
         )
-    return _cross_validate(task, split, fitted, checkpoint_dir)
+    return _cross_validate(task, split.train, fitted, runtime, checkpoint_dir)
 
 
-def _unknown_share(task: Task, fitted: Fitted, rows: IntArray) -> float | None:
+def _unknown_share(
+    store: FeatureStore, fitted: Fitted, rows: IntArray, runtime: Runtime
+) -> float | None:
     """Share of held-out images that the model would call unknown."""
     if fitted.familiar is None or not len(rows):
         return None
-    some = chosen_rows(task.store.catalog.digests, rows, _MOST_SCORED)
-    return float(
-        np.mean(
-            unfamiliarity_of(fitted.familiar, fitted.trained, task.store, some, task.runtime) > 1.0
-        )
-    )
+    some = chosen_rows(store.catalog.digests, rows, _MOST_SCORED)
+    scores = unfamiliarity_of(fitted.familiar, fitted.trained, store, some, runtime)
+    return float(np.mean(scores > 1.0))
 
 
 def _cross_validate(
-    task: Task, split: Split, fitted: Fitted, checkpoint_dir: Path | None
+    task: Task, rows: IntArray, fitted: Fitted, runtime: Runtime, checkpoint_dir: Path | None
 ) -> Assessed:
     """Repeat the procedure without each fold in turn.
 
     Heads in closed form are decided anew on every fold. Gradient training is decided once, on
     all rows, and refitted on fewer folds, since deciding it anew costs as much as training.
     """
-    rows = split.train
+    problem = task.problem
     closed = fitted.plan.action.closed_form
-    smallest = int(np.bincount(task.labels[rows], minlength=task.n_classes).min())
+    smallest = int(np.bincount(problem.labels[rows], minlength=problem.n_classes).min())
     fewest, most = _CLOSED_FORM_FOLDS
     n_folds = min(max(smallest, fewest), most) if closed else TRAINED_FOLDS
     known = fitted.plan.evidence
@@ -114,18 +120,16 @@ def _cross_validate(
     if closed and settings.strategy == "auto":
         settings = settings.model_copy(update={"effort": "fast", "budget": None})
     inner = replace(task, settings=settings)
-    digests = [task.store.catalog.digests[row] for row in rows]
-    folds = stratified_folds(
-        task.labels[rows], task.groups[rows], digests, n_folds=n_folds, seed=settings.seed
-    )
-    probabilities = np.zeros((len(rows), task.n_classes))
+    folds = problem.folds(rows, n_folds)
+    probabilities = np.zeros((len(rows), problem.n_classes))
     uncalibrated = np.zeros_like(probabilities)
     verified = fitted.trained.frozen_verified
-    with task.runtime.progress.task("cross-validation", len(folds)) as bar:
+    with runtime.progress.task("cross-validation", len(folds)) as bar:
         for number, (learn, judge) in enumerate(folds):
             fold = fit_once(
-                inner.quietly(),
+                inner,
                 rows[learn],
+                runtime.quiet(),
                 plan=None if closed and not task.given_plan else fitted.plan,
                 known=known,
                 checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / str(number),
@@ -135,12 +139,12 @@ def _cross_validate(
             uncalibrated[judge] = softmax(logits)
             verified = verified and fold.trained.frozen_verified
             bar.advance()
-            task.runtime.cancel.check()
-    right = probabilities.argmax(axis=1) == task.labels[rows]
+            runtime.cancel.check()
+    right = probabilities.argmax(axis=1) == problem.labels[rows]
     expected = expected_accuracy(
         int(right.sum()),
         len(rows),
-        count=effective_count(right, task.groups[rows]),
+        count=effective_count(right, problem.groups[rows]),
         share=float(np.mean([len(learn) for learn, _ in folds])) / len(rows),
         slope=0.0 if fitted.plan.evidence is None else fitted.plan.evidence.slope,
     )

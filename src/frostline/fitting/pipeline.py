@@ -22,6 +22,7 @@ from frostline.core.settings import Settings, make_settings
 from frostline.core.stopwatch import Stopwatch
 from frostline.data.audit import Audit, audit, with_unseen
 from frostline.data.catalog import Catalog
+from frostline.data.problem import Problem
 from frostline.data.sources.open_source import Source, open_source, source_identity
 from frostline.data.splitting.split import Split, make_split
 from frostline.data.unseen import find_unseen
@@ -65,6 +66,16 @@ class Prepared:
     def refits(self) -> float:
         """How often gradient training would run, in multiples of the training rows."""
         return TRAINED_FOLDS if self.split.method == "cross-validation" else 1.0
+
+
+@dataclass(frozen=True)
+class FittedAll:
+    """A classifier that learned from every image of a source, and how."""
+
+    prepared: Prepared
+    fitted: Fitted
+    runtime: Runtime
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -131,14 +142,18 @@ def fit(
     ):
         prepared = _prepare(source, chosen, runtime, clock, given)
         run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
-        fitted = _fit(prepared, given, run, clock)
+        fitted = _fit(prepared, given, runtime, run, clock)
         run.log("fitted", chosen=fitted.plan.chosen)
         with clock.phase("evaluating"):
-            fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train)
+            fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train, runtime)
             assessed = assess(
-                prepared.task, prepared.split, fitted, checkpoint_dir=run.checkpoints / "folds"
+                prepared.task,
+                prepared.split,
+                fitted,
+                runtime,
+                checkpoint_dir=run.checkpoints / "folds",
             )
-        return _publish(run, prepared, fitted, assessed, clock)
+        return _publish(run, prepared, fitted, assessed, runtime, clock)
 
 
 def advise(
@@ -159,8 +174,8 @@ def advise(
     with torch_runtime(runtime):
         prepared = _prepare(source, chosen, runtime, clock, None)
         with clock.phase("evidence"):
-            evidence = gather(prepared.task, prepared.split.train)
-            context = make_context(prepared.task, evidence, refits=prepared.refits)
+            evidence = gather(prepared.task, prepared.split.train, runtime)
+            context = make_context(prepared.task, evidence, runtime, refits=prepared.refits)
             plan = with_sentences(decide(context).plan)
     return Advice(plan, prepared, clock.report())
 
@@ -171,7 +186,7 @@ def fit_all(
     progress: Progress | None = None,
     cancel: CancelToken | None = None,
     **settings: Any,
-) -> tuple[Prepared, Fitted, Stopwatch]:
+) -> FittedAll:
     """Fit to every image of a source: none is held out, nothing is written.
 
     Takes and raises what :func:`fit` does; for callers that judge the result on images of their
@@ -183,8 +198,8 @@ def fit_all(
     with torch_runtime(runtime):
         prepared = _prepare(source, chosen, runtime, clock, None, hold_out=False)
         with clock.phase("deciding and training"):
-            fitted = fit_once(prepared.task, prepared.split.train)
-    return prepared, fitted, clock
+            fitted = fit_once(prepared.task, prepared.split.train, runtime)
+    return FittedAll(prepared, fitted, runtime, clock.report())
 
 
 def _runtime(settings: Settings, progress: Progress | None, cancel: CancelToken | None) -> Runtime:
@@ -243,29 +258,33 @@ def _prepare(
             if hold_out
             else _everything(len(store.catalog))
         )
+    problem = Problem.of(
+        store.catalog,
+        groups=found.groups,
+        weights="none" if settings.class_weights == "auto" else settings.class_weights,
+        seed=settings.seed,
+    )
     compared: list[NetworkResult] = []
     if len(stores) > 1:
         with clock.phase("comparing networks"):
-            store, compared = best_network(
-                stores, split.train, store.catalog.labels, found.groups, tie=FITTED.network_tie
-            )
+            store, compared = best_network(problem, stores, split.train, tie=FITTED.network_tie)
     unseen = find_unseen(store.catalog, store.facts, store.network.preprocessing)
     for sentence in unseen.sentences():
         progress.note(sentence)
     found = with_unseen(found, unseen)
     task = Task(
+        problem=problem,
         store=store,
-        labels=store.catalog.labels,
-        groups=found.groups,
         settings=settings,
-        runtime=runtime,
         given_plan=plan is not None,
         networks=tuple(compared),
     )
     return Prepared(task, found, split)
 
 
-def _fit(prepared: Prepared, plan: Plan | None, run: RunFolder, clock: Stopwatch) -> Fitted:
+def _fit(
+    prepared: Prepared, plan: Plan | None, runtime: Runtime, run: RunFolder, clock: Stopwatch
+) -> Fitted:
     validation = prepared.split.validation
     if plan is not None:
         plan = with_given_sentence(redescribe(plan, prepared.task.store.network))
@@ -273,6 +292,7 @@ def _fit(prepared: Prepared, plan: Plan | None, run: RunFolder, clock: Stopwatch
         return fit_once(
             prepared.task,
             prepared.split.train,
+            runtime,
             plan=plan,
             validation_rows=validation if len(validation) else None,
             refits=prepared.refits,
@@ -281,7 +301,12 @@ def _fit(prepared: Prepared, plan: Plan | None, run: RunFolder, clock: Stopwatch
 
 
 def _publish(
-    run: RunFolder, prepared: Prepared, fitted: Fitted, assessed: Assessed, clock: Stopwatch
+    run: RunFolder,
+    prepared: Prepared,
+    fitted: Fitted,
+    assessed: Assessed,
+    runtime: Runtime,
+    clock: Stopwatch,
 ) -> RunResult:
     return publish(
         run,
@@ -290,6 +315,7 @@ def _publish(
         split=prepared.split,
         fitted=fitted,
         assessed=assessed,
+        runtime=runtime,
         clock=clock,
     )
 

@@ -11,18 +11,16 @@ import torch
 
 from frostline.backbones.heads.source_classifier import source_classifier
 from frostline.compute.passes import FeatureStore
-from frostline.core.actions import Action
 from frostline.core.plan import EvidenceSummary, NetworkResult, Plan
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
-from frostline.data.splitting.stratified import stratified_folds
+from frostline.data.problem import Problem
 from frostline.evidence.collect import FAR, Evidence, collect_evidence
-from frostline.evidence.flips import check_flips, rows_to_mirror
+from frostline.evidence.flips import flip_is_safe
 from frostline.evidence.kept import evidence_key, kept_or
 from frostline.evidence.probes import ALL
 from frostline.evidence.reference import reference_crops
 from frostline.stats.calibration import fit_temperature, softmax
-from frostline.stats.class_weights import class_weights
 from frostline.stats.inputs import linear_outputs
 from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.context import Context
@@ -32,7 +30,7 @@ from frostline.strategy.race import Entry, Judged, plan_race, run_race
 from frostline.training.blend import blended_logits
 from frostline.training.familiar import Familiar, learn_familiar
 from frostline.training.result import Trained
-from frostline.training.train import train
+from frostline.training.train import Given, train
 from frostline.wording.decision import with_sentences
 
 IntArray = npt.NDArray[np.int64]
@@ -48,35 +46,15 @@ _SECOND_PASS_BELOW = 1000
 class Task:
     """What every fit of one run shares.
 
-    ``labels`` and ``groups`` have shape (n,) and belong to all rows of the store's catalog.
     ``given_plan`` says that the plan came from the user, so nothing decides anew. ``networks`` are
     those that were compared, when there was a choice.
     """
 
+    problem: Problem
     store: FeatureStore
-    labels: IntArray
-    groups: IntArray
     settings: Settings
-    runtime: Runtime
     given_plan: bool = False
     networks: tuple[NetworkResult, ...] = ()
-
-    @property
-    def n_classes(self) -> int:
-        return len(self.store.catalog.classes)
-
-    def class_weights(self, rows: IntArray) -> FloatArray | None:
-        """Weight of each class in closed-form fits, as in training; None for none."""
-        choice = self.settings.class_weights
-        return class_weights(
-            self.labels[rows],
-            n_classes=self.n_classes,
-            choice="none" if choice == "auto" else choice,
-        )
-
-    def quietly(self) -> Task:
-        """Return the same task without progress bars."""
-        return replace(self, runtime=self.runtime.quiet())
 
 
 @dataclass(frozen=True)
@@ -110,40 +88,34 @@ class Fitted:
         return own if self.left_out is None else [*own, self.left_out]
 
 
-def gather(task: Task, rows: IntArray, *, known: EvidenceSummary | None = None) -> Evidence:
+def gather(
+    task: Task, rows: IntArray, runtime: Runtime, *, known: EvidenceSummary | None = None
+) -> Evidence:
     """Collect the evidence on ``rows``; ``known`` is that of all rows, when these are a fold."""
-    store, weights = task.store, task.class_weights(rows)
+    problem, store = task.problem, task.store
     adapt_when = _adapt_when(task, rows, known)
+    mirrored = task.settings.may_train
 
     def collect() -> Evidence:
-        return collect_evidence(
+        found = collect_evidence(
+            problem,
             store,
             rows,
-            task.labels,
-            task.groups,
-            task.runtime,
-            seed=task.settings.seed,
-            class_weights=weights,
+            runtime,
             known=known,
             source=source_classifier(store.network) if known is None else None,
             adapt_when=adapt_when,
             reference=lambda: store.features_of(
-                reference_crops(store.network.preprocessing), task.runtime
+                reference_crops(store.network.preprocessing), runtime
             ),
         )
+        safe = flip_is_safe(problem, store, found, runtime) if mirrored else True
+        return replace(found, flip_safe=safe)
 
     if known is not None:
         return collect()
-    key = evidence_key(
-        store.key,
-        digests=[store.catalog.digests[row] for row in rows],
-        classes=store.catalog.classes,
-        labels=task.labels[rows],
-        groups=task.groups[rows],
-        class_weights=weights,
-        options=(str(task.settings.seed), " ".join(adapt_when), task.runtime.numerics_id),
-    )
-    return kept_or(key, collect, rows)
+    options = (" ".join(adapt_when), f"mirrored: {mirrored}", runtime.numerics_id)
+    return kept_or(evidence_key(problem, rows, taps_key=store.key, options=options), collect, rows)
 
 
 def _adapt_when(task: Task, rows: IntArray, known: EvidenceSummary | None) -> tuple[str, ...]:
@@ -156,22 +128,23 @@ def _adapt_when(task: Task, rows: IntArray, known: EvidenceSummary | None) -> tu
     return ("different",) if len(rows) < _SECOND_PASS_BELOW else ()
 
 
-def make_context(task: Task, evidence: Evidence, *, refits: float) -> Context:
-    """Put together what the strategy needs; asks the probe whether mirroring is harmless."""
+def make_context(task: Task, evidence: Evidence, runtime: Runtime, *, refits: float) -> Context:
+    """Put together what the strategy needs."""
     return Context(
         network=task.store.network,
         evidence=evidence,
         settings=task.settings,
-        device=task.runtime.device,
+        device=runtime.device,
         refits=refits,
         networks=task.networks,
-        flip=_flip_is_safe(task, evidence) if task.settings.may_train else True,
+        flip=evidence.flip_safe,
     )
 
 
 def fit_once(
     task: Task,
     rows: IntArray,
+    runtime: Runtime,
     *,
     plan: Plan | None = None,
     validation_rows: IntArray | None = None,
@@ -186,6 +159,7 @@ def fit_once(
     task : Task
     rows : int array
         Training rows: nothing else is learned from.
+    runtime : Runtime
     plan : Plan or None, default=None
         Carried out as it is when given.
     validation_rows : int array or None, default=None
@@ -198,55 +172,48 @@ def fit_once(
         The evidence on all training rows, when ``rows`` is a fold of them.
     """
     if plan is not None:
-        trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, None)
-        return _calibrated(task, plan, trained)
-    evidence = gather(task, rows, known=known)
-    context = make_context(task, evidence, refits=refits)
+        given = Given(validation=validation_rows, checkpoint_dir=checkpoint_dir)
+        trained = train(task.problem, task.store, plan.action, rows, runtime, given)
+        return Fitted(plan, trained, temperature_of(task.problem, trained))
+    evidence = gather(task, rows, runtime, known=known)
+    context = make_context(task, evidence, runtime, refits=refits)
     decision = decide(context)
     plan = decision.plan
     if decision.entrants:
-        plan = _raced(task, context, decision, rows, checkpoint_dir)
+        plan = _raced(task, context, decision, rows, runtime, checkpoint_dir)
     plan = with_sentences(plan)
     if plan.estimated_seconds:
-        task.runtime.progress.note(
+        runtime.progress.note(
             f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."
         )
-    trained = carry_out(task, plan.action, rows, validation_rows, checkpoint_dir, evidence)
-    return replace(_calibrated(task, plan, trained), left_out=_left_out(task, trained, evidence))
+    given = Given(evidence.ridge, validation_rows, checkpoint_dir)
+    trained = train(task.problem, task.store, plan.action, rows, runtime, given)
+    temperature = temperature_of(task.problem, trained)
+    return Fitted(plan, trained, temperature, _left_out(task.problem, trained, evidence))
 
 
-def know_what_is_familiar(task: Task, fitted: Fitted, rows: IntArray) -> Fitted:
+def know_what_is_familiar(task: Task, fitted: Fitted, rows: IntArray, runtime: Runtime) -> Fitted:
     """Return the same classifier, with what it learned to be familiar from its training rows."""
-    familiar = learn_familiar(
-        fitted.trained,
-        task.store,
-        rows,
-        task.labels,
-        task.groups,
-        task.runtime,
-        seed=task.settings.seed,
-    )
+    familiar = learn_familiar(task.problem, task.store, fitted.trained, rows, runtime)
     return replace(fitted, familiar=familiar)
 
 
 def _raced(
-    task: Task, context: Context, decision: Decision, rows: IntArray, checkpoint_dir: Path | None
+    task: Task,
+    context: Context,
+    decision: Decision,
+    rows: IntArray,
+    runtime: Runtime,
+    checkpoint_dir: Path | None,
 ) -> Plan:
     """Let the options run on folds of the training rows; return the plan that the score chose."""
     work = plan_race(context, [decision.head], decision.entrants)
-    task.runtime.progress.note(
+    runtime.progress.note(
         f"Race: {len(work.heats)} options, about {work.seconds / 60:.1f} nominal minutes."
     )
-    digests = [task.store.catalog.digests[row] for row in rows]
-    folds = stratified_folds(
-        task.labels[rows],
-        task.groups[rows],
-        digests,
-        n_folds=RACE_FOLDS,
-        seed=task.settings.seed,
-    )
-    quiet = task.quietly()
-    with task.runtime.progress.task("Race", len(work.heats)) as bar:
+    problem, store = task.problem, task.store
+    folds = problem.folds(rows, RACE_FOLDS)
+    with runtime.progress.task("Race", len(work.heats)) as bar:
 
         def runner(entry: Entry, fold: int) -> Judged:
             learn, judge = (rows[part] for part in folds[fold % len(folds)])
@@ -255,67 +222,37 @@ def _raced(
                 number = (work.finals if fold else work.heats).index(entry)
                 place = checkpoint_dir / "race" / f"{number}-{fold}"
             # the list of work is fixed: what learns nothing here is out
-            trained = carry_out(quiet, entry.action, learn, checkpoint_dir=place, second_try=False)
+            given = Given(checkpoint_dir=place, retry=False)
+            trained = train(problem, store, entry.action, learn, runtime.quiet(), given)
             if fold == 0:
                 bar.advance()
-            task.runtime.cancel.check()
-            return judge_by(task, trained, judge)
+            runtime.cancel.check()
+            return judge_by(problem, store, trained, judge)
 
         standings = run_race(work, runner)
     return after_race(context, decision, work, standings)
 
 
-def judge_by(task: Task, trained: Trained, rows: IntArray) -> Judged:
+def judge_by(problem: Problem, store: FeatureStore, trained: Trained, rows: IntArray) -> Judged:
     """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
-    truth = task.labels[rows]
-    logits = logits_of(trained, task.store, rows)
-    probabilities = softmax(logits, temperature_of(task, trained))
-    return Judged.of(probabilities, truth, task.groups[rows])
+    logits = logits_of(trained, store, rows)
+    probabilities = softmax(logits, temperature_of(problem, trained))
+    return Judged.of(probabilities, problem.labels[rows], problem.groups[rows])
 
 
-def carry_out(
-    task: Task,
-    action: Action,
-    rows: IntArray,
-    validation_rows: IntArray | None = None,
-    checkpoint_dir: Path | None = None,
-    evidence: Evidence | None = None,
-    second_try: bool = True,
-) -> Trained:
-    """Train what an action describes on ``rows`` of the task, deciding nothing."""
-    return train(
-        action,
-        task.store,
-        rows,
-        task.labels,
-        n_classes=task.n_classes,
-        groups=task.groups,
-        runtime=task.runtime,
-        seed=task.settings.seed,
-        checkpoint_dir=checkpoint_dir,
-        probe=None if evidence is None else evidence.ridge,
-        validation_rows=validation_rows,
-        second_try=second_try,
-    )
-
-
-def _calibrated(task: Task, plan: Plan, trained: Trained) -> Fitted:
-    return Fitted(plan, trained, temperature_of(task, trained))
-
-
-def _left_out(task: Task, trained: Trained, evidence: Evidence) -> OutOfFold | None:
+def _left_out(problem: Problem, trained: Trained, evidence: Evidence) -> OutOfFold | None:
     if len(trained.out_of_fold_rows) == len(evidence.rows):
         return None
     outputs = evidence.ridge[ALL].loo
-    temperature = fit_temperature(outputs, task.labels[evidence.rows])
+    temperature = fit_temperature(outputs, problem.labels[evidence.rows])
     return OutOfFold(evidence.rows, softmax(outputs, temperature))
 
 
-def temperature_of(task: Task, trained: Trained) -> float:
+def temperature_of(problem: Problem, trained: Trained) -> float:
     """Return what calibrates the logits, by images that did not teach; 1 where there are none."""
     if not len(trained.out_of_fold_rows):
         return 1.0
-    return fit_temperature(trained.out_of_fold_logits, task.labels[trained.out_of_fold_rows])
+    return fit_temperature(trained.out_of_fold_logits, problem.labels[trained.out_of_fold_rows])
 
 
 def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:
@@ -338,23 +275,3 @@ def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArr
             batch = batch.contiguous(memory_format=torch.channels_last)
             found.append(trained.module(batch).double().cpu().numpy())
     return np.concatenate(found) if found else np.zeros((0, 0))
-
-
-def _flip_is_safe(task: Task, evidence: Evidence) -> bool:
-    """Ask a probe on the frozen features whether mirrored images keep their class."""
-    store, rows = task.store, evidence.rows
-    labels, groups = task.labels[rows], task.groups[rows]
-    positions = rows_to_mirror(labels, groups, seed=task.settings.seed)
-    mirrored = np.ascontiguousarray(store.pixels(rows[positions])[:, :, ::-1])
-    check = check_flips(
-        store.table(list(store.slices), rows),
-        labels,
-        store.features_of(mirrored, task.runtime),
-        positions,
-        n_classes=task.n_classes,
-        groups=groups,
-        blocks=list(store.slices.values()),
-        strength=evidence.ridge["all"].strength,
-        seed=task.settings.seed,
-    )
-    return check.safe

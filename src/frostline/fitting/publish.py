@@ -15,6 +15,8 @@ from frostline.core.files import write_text
 from frostline.core.machine import peak_memory_bytes
 from frostline.core.notebook import card, columns, sentences
 from frostline.core.plan import Plan
+from frostline.core.runtime import Runtime
+from frostline.core.settings import Settings
 from frostline.core.stopwatch import Stopwatch
 from frostline.data.audit import Audit
 from frostline.data.naming import encodable, visible
@@ -23,7 +25,7 @@ from frostline.data.unseen import Blank, shares_seen
 from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
 from frostline.explain.kept_gallery import gallery_once
-from frostline.explain.make import LIMITS
+from frostline.explain.make import LIMITS, Subject
 from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.procedure import Fitted, Task
@@ -113,14 +115,15 @@ def publish(
     split: Split,
     fitted: Fitted,
     assessed: Assessed,
+    runtime: Runtime,
     clock: Stopwatch,
 ) -> RunResult:
     """Write the run folder; ``metrics.json`` comes last and ends the run."""
     catalog = task.store.catalog
-    truth = task.labels[assessed.rows]
-    groups = task.groups[assessed.rows]
+    truth = task.problem.labels[assessed.rows]
+    groups = task.problem.groups[assessed.rows]
     scores = score(assessed.probabilities, truth, seed=task.settings.seed, groups=groups)
-    baseline = largest_class(task.labels[split.train], truth)
+    baseline = largest_class(task.problem.labels[split.train], truth)
     test = {
         "method": assessed.method,
         "folds": assessed.folds,
@@ -143,10 +146,9 @@ def publish(
         test["without_leaks"] = {"n": without.n, **_headline(without)}
     with clock.phase("looking for shortcuts"):
         shortcuts = find_shortcuts(
+            task.problem,
             task.store,
             split.train,
-            task.labels,
-            task.groups,
             seen=shares_seen(task.store.facts.sizes, task.store.network.preprocessing),
         )
     leaked = 0.0 if assessed.method != "given" else float(1.0 - clean.mean())
@@ -165,7 +167,7 @@ def publish(
             card,
             familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
             images=checked,
-            threads=task.runtime.threads,
+            threads=runtime.threads,
             origin=_origin(task, fitted),
         )
     if card.onnx_difference:
@@ -175,7 +177,7 @@ def publish(
             "than rounding explains. The figures here are the trained network's."
         )
     with clock.phase("drawing pictures"):
-        gallery = _gallery(task, audit, fitted, assessed)
+        gallery = _gallery(task, audit, fitted, assessed, runtime)
     plan, found = fitted.plan, audit.to_json(catalog)
     write_text(run.path / PLAN, plan.to_json())
     run.write_json(AUDIT, found)
@@ -218,7 +220,7 @@ def publish(
         settings={
             "source": catalog.source,
             **task.settings.model_dump(mode="json"),
-            "resolved": _resolved(task),
+            "resolved": _resolved(task.settings, runtime),
         },
         gallery=gallery,
     )
@@ -262,19 +264,13 @@ def model_card(task: Task, fitted: Fitted, *, n_train: int, test: dict[str, Any]
     )
 
 
-def _gallery(task: Task, audit: Audit, fitted: Fitted, assessed: Assessed) -> Gallery:
-    return gallery_once(
-        task.store,
-        fitted.trained.module,
-        labels=task.labels,
-        assessed=OutOfFold(assessed.rows, assessed.probabilities),
-        others=fitted.out_of_fold,
-        audit=audit,
-        frozen=fitted.trained.frozen,
-        runtime=task.runtime,
-        limits=LIMITS[task.settings.effort],
-        origin=_origin(task, fitted),
-    )
+def _gallery(
+    task: Task, audit: Audit, fitted: Fitted, assessed: Assessed, runtime: Runtime
+) -> Gallery:
+    judged = [OutOfFold(assessed.rows, assessed.probabilities), *fitted.out_of_fold]
+    subject = Subject(fitted.trained.module, fitted.trained.frozen, _origin(task, fitted))
+    limits = LIMITS[task.settings.effort]
+    return gallery_once(task.problem, task.store, subject, judged, audit, runtime, limits)
 
 
 def _origin(task: Task, fitted: Fitted) -> str:
@@ -323,9 +319,8 @@ def _expected(assessed: Assessed) -> dict[str, Any]:
     }
 
 
-def _resolved(task: Task) -> dict[str, Any]:
+def _resolved(settings: Settings, runtime: Runtime) -> dict[str, Any]:
     """What "auto" became on this machine, and why."""
-    runtime, settings = task.runtime, task.settings
     why = "as asked" if settings.budget else f"effort {settings.effort}"
     return {
         "workers": runtime.workers,

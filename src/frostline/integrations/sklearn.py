@@ -35,9 +35,7 @@ from frostline.stats.scores import score
 
 if TYPE_CHECKING:
     # PyTorch is loaded by a fit, never to predict
-    from frostline.core.stopwatch import Stopwatch
-    from frostline.fitting.pipeline import Prepared
-    from frostline.fitting.procedure import Fitted
+    from frostline.fitting.pipeline import FittedAll
 
 #: pixel_range that is taken from the images of the fit
 FIT = "fit"
@@ -233,12 +231,12 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         names = _names(self.classes_)
         belongs = None if groups is None else texts(groups, len(images), "groups")
-        prepared, fitted, clock = _fit([names[code] for code in codes], images, belongs, settings)
-        self.plan_ = fitted.plan
-        self.model_ = _packed(prepared, fitted)
-        self.metrics_ = _metrics(prepared, fitted, clock, seed)
+        found = _fit([names[code] for code in codes], images, belongs, settings)
+        self.plan_ = found.fitted.plan
+        self.model_ = _packed(found)
+        self.metrics_ = _metrics(found)
         # the model orders its classes by name, scikit-learn by value
-        known = prepared.catalog.classes
+        known = found.prepared.catalog.classes
         self._columns = [known.index(name) for name in names]
         return self
 
@@ -363,11 +361,11 @@ def _fit(
     images: Sequence[Path | Held],
     groups: list[str] | None,
     settings: dict[str, Any],
-) -> tuple[Prepared, Fitted, Stopwatch]:
+) -> FittedAll:
     from frostline.fitting.pipeline import fit_all
 
     found = fit_all((images, labels, groups), **settings)
-    left_out = found[0].catalog.unreadable
+    left_out = found.prepared.catalog.unreadable
     if left_out:
         raise InputError(
             f"{len(left_out):,} of {len(images):,} images cannot be read: "
@@ -377,43 +375,44 @@ def _fit(
     return found
 
 
-def _packed(prepared: Prepared, fitted: Fitted) -> PackedModel:
+def _packed(found: FittedAll) -> PackedModel:
     from frostline.exporting.save_model import save_model
     from frostline.fitting.publish import model_card
 
-    task, rows = prepared.task, prepared.split.train
+    task, rows, fitted = found.prepared.task, found.prepared.split.train, found.fitted
     with TemporaryDirectory(prefix="frostline-") as folder:
         save_model(
             Path(folder),
             fitted.trained.module,
             model_card(task, fitted, n_train=len(rows), test={}),
             images=task.store.pixels(rows[:_CHECKED]),
-            threads=task.runtime.threads,
+            threads=found.runtime.threads,
         )
         return PackedModel.read(Path(folder))
 
 
-def _metrics(prepared: Prepared, fitted: Fitted, clock: Stopwatch, seed: int) -> dict[str, Any]:
-    task = prepared.task
+def _metrics(found: FittedAll) -> dict[str, Any]:
+    task, fitted = found.prepared.task, found.fitted
     estimate = None
     if fitted.out_of_fold:
         judged = fitted.out_of_fold[0]
-        found = score(judged.probabilities, task.labels[judged.rows], seed=seed)
+        truth = task.problem.labels[judged.rows]
+        scores = score(judged.probabilities, truth, seed=task.problem.seed)
         closed = fitted.plan.action.closed_form
         estimate = {
             "method": "leave-one-out" if closed else "part of the training images",
-            "n": found.n,
-            "accuracy": found.accuracy,
-            "accuracy_interval": list(found.accuracy_interval),
+            "n": scores.n,
+            "accuracy": scores.accuracy,
+            "accuracy_interval": list(scores.accuracy_interval),
         }
     return {
-        "n_train": len(prepared.split.train),
+        "n_train": len(found.prepared.split.train),
         "estimate": estimate,
         "frozen_verified": fitted.trained.frozen_verified,
         "engine": task.store.engine,
         "images_computed": task.store.computed,
-        "seconds": clock.report(),
-        "notes": prepared.audit.notes,
+        "seconds": found.seconds,
+        "notes": found.prepared.audit.notes,
     }
 
 

@@ -18,7 +18,7 @@ from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
-from frostline.data.splitting.stratified import stratified_folds
+from frostline.data.problem import Problem
 from frostline.stats.ood import Familiarity, fit_familiarity
 from frostline.stats.rejection import FEW_SCORES, acceptance_threshold
 from frostline.stats.selection import Features
@@ -64,14 +64,7 @@ class Familiar:
 
 
 def learn_familiar(
-    trained: Trained,
-    store: FeatureStore,
-    rows: IntArray,
-    labels: IntArray,
-    groups: IntArray,
-    runtime: Runtime,
-    *,
-    seed: int,
+    problem: Problem, store: FeatureStore, trained: Trained, rows: IntArray, runtime: Runtime
 ) -> Familiar | None:
     """Learn from training images which images are like them.
 
@@ -82,14 +75,12 @@ def learn_familiar(
 
     Parameters
     ----------
-    trained : Trained
+    problem : Problem
     store : FeatureStore
+    trained : Trained
     rows : int array of shape (n,)
-        Training rows of the store's catalog.
-    labels, groups : int arrays of shape (len(catalog),)
+        Training rows of the catalog.
     runtime : Runtime
-    seed : int
-        Draws the folds.
 
     Returns
     -------
@@ -117,13 +108,7 @@ def learn_familiar(
                 np.asarray(_head_input(lead, store, held, runtime, taught=rows))
             )
         else:
-            folds = stratified_folds(
-                labels[some],
-                groups[some],
-                [digests[row] for row in some],
-                n_folds=_FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS,
-                seed=seed,
-            )
+            folds = problem.folds(some, _FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS)
             found, distances = described_once(features, folds, blocks)
     except InputError:
         return None

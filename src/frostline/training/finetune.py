@@ -13,9 +13,11 @@ import torch
 
 from frostline.backbones.freeze.freezing import verify_frozen
 from frostline.compute.engines.torch_runtime import Compute, torch_runtime
+from frostline.compute.passes import FeatureStore
 from frostline.core.actions import LayerTraining
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
+from frostline.data.problem import Problem
 from frostline.stats.class_weights import class_weights
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
@@ -28,7 +30,6 @@ from frostline.training.memory import kept_memory
 from frostline.training.parts import Parts
 from frostline.training.result import Trained
 from frostline.training.sources import Sources
-from frostline.training.store import FrozenWork
 
 IntArray = npt.NDArray[np.int64]
 
@@ -50,13 +51,12 @@ class _Job:
 
 
 def finetune(
+    problem: Problem,
+    store: FeatureStore,
     action: LayerTraining,
-    store: FrozenWork,
     parts: Parts,
-    *,
-    groups: IntArray | None,
     runtime: Runtime,
-    seed: int,
+    *,
     checkpoint_dir: Path | None,
 ) -> Trained:
     """Train as ``action`` says; the best epoch on the validation part is kept.
@@ -66,15 +66,13 @@ def finetune(
 
     Parameters
     ----------
-    action : LayerTraining
-    store : FrozenWork
-        Its network is copied, never changed.
-    parts : Parts
-    groups : int array of shape (len(catalog),) or None
+    problem : Problem
         Rows of one group are left out together when the head's probe is fitted.
+    store : FeatureStore
+        Its network is copied, never changed.
+    action : LayerTraining
+    parts : Parts
     runtime : Runtime
-    seed : int
-        With the file digests and the epoch it decides all randomness.
     checkpoint_dir : Path or None
         Where every epoch's state goes, and where an earlier run is continued from.
 
@@ -85,7 +83,7 @@ def finetune(
     PlanError, CutError
         If the action does not fit the network.
     """
-    compute = Compute.of(runtime)
+    compute, seed = Compute.of(runtime), problem.seed
     with torch_runtime(runtime), kept_memory():
         assembly = assemble(
             action, store.network, n_classes=parts.n_classes, seed=seed, compute=compute
@@ -113,13 +111,11 @@ def finetune(
         if checkpoint_dir is not None:
             checkpoints = Checkpoints(checkpoint_dir, _identity(job, store))
         with folded_norms(assembly.network), quick_depthwise(assembly.classifier):
-            loop = _run(job, store, groups, checkpoints)
+            loop = _run(job, store, problem.groups, checkpoints)
         return _result(job, loop)
 
 
-def _run(
-    job: _Job, store: FrozenWork, groups: IntArray | None, checkpoints: Checkpoints | None
-) -> Loop:
+def _run(job: _Job, store: FeatureStore, groups: IntArray, checkpoints: Checkpoints | None) -> Loop:
     assembly = job.assembly
     state = _stored_state(checkpoints, job.runtime.progress)
     fresh = state is None
@@ -244,7 +240,7 @@ def _result(job: _Job, loop: Loop) -> Trained:
     )
 
 
-def _identity(job: _Job, store: FrozenWork) -> dict[str, Any]:
+def _identity(job: _Job, store: FeatureStore) -> dict[str, Any]:
     """What must be equal for a checkpoint to be continued; threads and device may differ."""
     rows = hashlib.sha256()
     for numbers, labels in (

@@ -10,24 +10,24 @@ from torch import nn
 from frostline.backbones.batchnorm_statistics import estimating
 from frostline.backbones.freeze.freezing import is_frozen_in_eval
 from frostline.backbones.heads.pooling import pooled
+from frostline.compute.passes import FeatureStore
 from frostline.stats.calibration import fit_temperature
 from frostline.stats.ridge import ridge_loo
 from frostline.training.assembly import Above, Assembly
 from frostline.training.loaders import Batches
 from frostline.training.parts import Parts
-from frostline.training.store import FrozenWork
 
 FloatArray = npt.NDArray[np.float64]
 
 
 def probe_head(
     assembly: Assembly,
-    store: FrozenWork,
+    store: FeatureStore,
     parts: Parts,
     above: Above,
     batches: Batches,
     *,
-    groups: npt.NDArray[np.int64] | None,
+    groups: npt.NDArray[np.int64],
     weights: FloatArray | None,
 ) -> float:
     """Set the linear head to a ridge probe on the last kept layer; return its strength.
@@ -41,13 +41,13 @@ def probe_head(
     ----------
     assembly : Assembly
         Without a new block.
-    store : FrozenWork
+    store : FeatureStore
     parts : Parts
     above : Above
     batches : Batches
         Inputs of ``above``; looked at when the last kept layer is no tap, or when its norm
         layers have other statistics than the stored taps were computed with.
-    groups : int array of shape (len(catalog),) or None
+    groups : int array of shape (len(catalog),)
     weights : array of shape (C,) or None
         Class weights.
     """
@@ -62,7 +62,7 @@ def probe_head(
         features,
         parts.train_labels,
         n_classes=parts.n_classes,
-        groups=None if groups is None else groups[parts.train],
+        groups=groups[parts.train],
         class_weights=weights,
     )
     temperature = fit_temperature(probe.loo, parts.train_labels)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from frostline.compute.activations import Activations
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.training.epochs import epoch_order, epoch_views
 from frostline.training.parts import Parts
-from frostline.training.store import Activations
 
 IntArray = npt.NDArray[np.int64]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.errors import PlanError
-from frostline.data.catalog import Catalog
+from frostline.data.problem import Problem
 from frostline.data.splitting.stratified import stratified_holdout
 
 IntArray = npt.NDArray[np.int64]
@@ -37,25 +37,19 @@ class Parts:
 
 
 def make_parts(
-    catalog: Catalog,
+    problem: Problem,
     rows: IntArray,
-    labels: IntArray,
     *,
-    n_classes: int,
-    groups: IntArray | None,
     fraction: float,
-    seed: int,
     validation_rows: IntArray | None = None,
 ) -> Parts:
     """Draw a stratified validation part from ``rows`` that splits no group, or take a given one.
 
     Parameters
     ----------
-    catalog : Catalog
+    problem : Problem
     rows : int array of shape (n,)
         Catalog rows that may be learned from.
-    labels, groups : int arrays of shape (len(catalog),)
-        Of all catalog rows; None: every image is a group of its own.
     fraction : float in [0, 0.5]
         Share of ``rows`` to draw; 0 draws none.
     validation_rows : int array or None
@@ -73,21 +67,23 @@ def make_parts(
         if len(shared):
             raise PlanError(
                 f"{len(shared)} images are in the training and in the validation part, "
-                f"the first: {catalog.rows[int(shared[0])].name}."
+                f"the first: {problem.catalog.rows[int(shared[0])].name}."
             )
     elif fraction > 0:
-        digests = [catalog.digests[int(row)] for row in rows]
-        grouping = np.arange(len(rows)) if groups is None else groups[rows]
         rest, drawn = stratified_holdout(
-            labels[rows], grouping, digests, fraction=fraction, seed=seed
+            problem.labels[rows],
+            problem.groups[rows],
+            problem.digests(rows),
+            fraction=fraction,
+            seed=problem.seed,
         )
         if len(rest):
             rows, held = rows[rest], rows[drawn]
     return Parts(
         train=rows,
-        train_labels=labels[rows],
+        train_labels=problem.labels[rows],
         validation=held,
-        validation_labels=labels[held],
-        digests=tuple(catalog.digests[int(row)] for row in rows),
-        n_classes=n_classes,
+        validation_labels=problem.labels[held],
+        digests=tuple(problem.digests(rows)),
+        n_classes=problem.n_classes,
     )

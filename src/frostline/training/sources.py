@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from frostline.backbones.network import Network
+from frostline.compute.passes import FeatureStore
 from frostline.core.actions import Recipe
 from frostline.core.runtime import Runtime
 from frostline.training.image_batches import ImageBatches
 from frostline.training.loaders import ActivationBatches, Batches, Batching
-from frostline.training.store import FrozenWork
 
 #: stored activations of one training may take this many bytes on disk
 DISK_BUDGET = 8 * 10**9
@@ -26,7 +26,7 @@ class Sources:
 
     Attributes
     ----------
-    store : FrozenWork
+    store : FeatureStore
     network : Network
         The copy that is trained; its frozen layers equal those of the store's network.
     batching : Batching
@@ -34,7 +34,7 @@ class Sources:
     runtime : Runtime
     """
 
-    store: FrozenWork
+    store: FeatureStore
     network: Network
     batching: Batching
     recipe: Recipe

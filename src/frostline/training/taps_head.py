@@ -9,16 +9,17 @@ import numpy.typing as npt
 
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import TapsClassifier
+from frostline.compute.passes import FeatureStore
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
 from frostline.core.runtime import Runtime
-from frostline.data.splitting.stratified import stratified_folds
+from frostline.data.problem import Problem
+from frostline.stats.class_weights import class_weights
 from frostline.stats.logistic import LogisticFit, fit_logistic
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Selection
 from frostline.training.head_start import set_linear
 from frostline.training.result import Trained
-from frostline.training.store import FrozenWork
 
 IntArray = npt.NDArray[np.int64]
 
@@ -28,34 +29,24 @@ _COMPARED = 64
 
 
 def train_taps_head(
+    problem: Problem,
+    store: FeatureStore,
     action: TapsHead,
-    store: FrozenWork,
     rows: IntArray,
-    labels: IntArray,
-    *,
-    n_classes: int,
-    groups: IntArray | None,
-    class_weights: npt.NDArray[np.float64] | None,
     runtime: Runtime,
-    seed: int,
+    *,
     probe: Mapping[str, RidgeLOO] | None = None,
 ) -> Trained:
     """Fit a ridge or logistic head on all ``rows``.
 
     Parameters
     ----------
+    problem : Problem
+    store : FeatureStore
     action : TapsHead
-    store : FrozenWork
     rows : int array of shape (n,)
         Catalog rows.
-    labels : int array of shape (n,)
-        Of those rows; so are ``groups``.
-    n_classes : int
-    groups : int array of shape (n,) or None
-    class_weights : array of shape (n_classes,) or None
     runtime : Runtime
-    seed : int
-        Draws the folds of a logistic head.
     probe : mapping of str to RidgeLOO or None
         Unweighted ridge fits on exactly these rows, by tap or ``"all"``; one that fits the
         action is taken instead of fitting it again.
@@ -73,6 +64,8 @@ def train_taps_head(
     """
     if action.statistics == "target":
         store = store.adapted(rows, runtime)
+    labels, groups, n_classes = problem.labels[rows], problem.groups[rows], problem.n_classes
+    weights = class_weights(labels, n_classes=n_classes, choice=action.class_weights)
     network = store.network
     cuts = sorted(
         {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.position
@@ -87,7 +80,7 @@ def train_taps_head(
         key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
         key = "adapted" if action.statistics == "target" else key
         given = (probe or {}).get(key)
-        if given is not None and class_weights is None and _belongs(given, action, features):
+        if given is not None and weights is None and _belongs(given, action, features):
             fit = given
         else:
             fit = ridge_loo(
@@ -96,20 +89,18 @@ def train_taps_head(
                 n_classes=n_classes,
                 strengths=strengths,
                 groups=groups,
-                class_weights=class_weights,
+                class_weights=weights,
                 blocks=blocks,
             )
         out_of_fold = fit.loo
     else:
-        digests = [store.catalog.digests[int(row)] for row in rows]
-        grouping = np.arange(len(rows)) if groups is None else groups
         fit = fit_logistic(
             features,
             labels,
             n_classes=n_classes,
-            folds=stratified_folds(labels, grouping, digests, n_folds=_FOLDS, seed=seed),
+            folds=problem.folds(rows, _FOLDS),
             strengths=strengths,
-            class_weights=class_weights,
+            class_weights=weights,
             blocks=blocks,
         )
         out_of_fold = fit.out_of_fold
@@ -129,7 +120,7 @@ def train_taps_head(
     )
 
 
-def _known(name: str, store: FrozenWork) -> str:
+def _known(name: str, store: FeatureStore) -> str:
     tap = store.network.cut(name).name
     if tap not in store.slices:
         taps = ", ".join(store.slices)

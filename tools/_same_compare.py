@@ -30,11 +30,11 @@ _IGNORED = (
 _WORDS = (
     *("plan.prior", "plan.explanation", "plan.evidence.shift.warnings"),
     *("plan.evidence.shift.preprocessing", "plan.candidates.*.stopped"),
-    *("metrics.engine_reason", "metrics.caveats", "metrics.notes", "metrics.shortcuts"),
+    *("metrics.engine_reason", "metrics.caveats", "metrics.notes"),
     *("audit.notes", "audit.unreadable.*.reason", "evaluate.notes"),
 )
 _RUN_FILES = {"plan.json": "plan", "metrics.json": "metrics", "predictions.csv": "predictions"}
-_OTHER_FILES = ("audit.json", "catalog.csv", "model/model.json")
+_OTHER_FILES = ("audit.json", "catalog.csv", "settings.json", "model/model.json")
 _WEIGHTS = ("model/weights.safetensors", "model/familiar.safetensors")
 _DIGEST_BYTES = 32
 

@@ -141,7 +141,7 @@ def show(
 ) -> int:
     """Print the table and the differences; return how many are not allowed."""
     table = Table(title="Facts compared", padding=(0, 1), box=None)
-    table.add_column("job", no_wrap=True)
+    table.add_column("job", no_wrap=True, min_width=18)
     for kind in KINDS:
         table.add_column(kind, justify="right", no_wrap=True)
     lines: list[str] = []
@@ -156,7 +156,7 @@ def show(
             wrong += len(bad)
             told = f"{comparison.checked[kind]} ok" if comparison.checked[kind] else "-"
             if bad:
-                told = f"[red]{len(bad)} of {comparison.checked[kind]} differ[/]"
+                told = f"[red]{len(bad)}/{comparison.checked[kind]} differ[/]"
             elif here:
                 told = f"[yellow]{len(here)} allowed[/]"
             cells.append(told)
@@ -198,6 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := [name for name in names if name not in JOBS]:
         parser.error(f"there is no job {unknown[0]!r}; jobs: {', '.join(JOBS)}")
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
     work = args.work.absolute()
     sides = (Side(args.base.absolute(), work / "base"), Side(HERE, work / "this"))
     for side in sides:
@@ -209,6 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _run_all(todo, args.at_once, console)
 
     found = {job.name: judge(job.name, *(side.folder / job.name for side in sides)) for job in jobs}
+    for side in sides:
+        if todo and Side(side.tree, side.folder).state != side.state:
+            console.print(f"[red]{side.tree} was changed while its jobs ran: run them again.[/]")
     wrong = show(console, found, args.allow, work)
     unused = [a for a in args.allow if not _used(a, found)]
     for allowed in unused:

@@ -65,20 +65,18 @@ def test_options_race_and_the_plan_says_how_each_fared(
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rows, Rows]]:
     """Note which rows taught each option that races, and which judged it."""
-    train, judge = procedure.carry_out, procedure.judge_by
+    train, judge = procedure.train, procedure.judge_by
     learned: list[Rows] = []
     seen: list[tuple[Rows, Rows]] = []
 
-    def training(task: Any, action: Any, rows: Any, *others: Any, **more: Any) -> Any:
+    def training(problem: Any, store: Any, action: Any, rows: Any, *others: Any) -> Any:
         learned.append({int(row) for row in rows})
-        return train(task, action, rows, *others, **more)
+        return train(problem, store, action, rows, *others)
 
-    def judging(task: Any, trained: Any, rows: Any) -> Any:
+    def judging(problem: Any, store: Any, trained: Any, rows: Any) -> Any:
         seen.append((learned[-1], {int(row) for row in rows}))
-        judged = judge(task, trained, rows)
-        assert judged.groups.tolist() == task.groups[rows].tolist()
-        return judged
+        return judge(problem, store, trained, rows)
 
-    monkeypatch.setattr(procedure, "carry_out", training)
+    monkeypatch.setattr(procedure, "train", training)
     monkeypatch.setattr(procedure, "judge_by", judging)
     return seen

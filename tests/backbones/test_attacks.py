@@ -14,8 +14,8 @@ from torchvision import models
 from torchvision.ops import FrozenBatchNorm2d
 
 import frostline
+from frostline.backbones.freeze.eval_mode import is_locked
 from frostline.backbones.freeze.freezing import frozen_fingerprints, verify_frozen
-from frostline.backbones.freeze.holding import is_held
 from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError, CutError, FrostlineError
@@ -202,7 +202,7 @@ def test_layers_without_parameters_are_held_and_released() -> None:
     piecewise = small()
     for name in ("0", "1", "5"):
         frostline.freeze(piecewise, [name])
-    assert is_held(piecewise[4])
+    assert is_locked(piecewise[4])
     for name in ("0", "1", "5"):
         frostline.nn.unfreeze(piecewise, [name])
     assert all(m.training for m in piecewise.train().modules())
@@ -307,7 +307,7 @@ def test_parametrised_layers_are_held_and_given_back() -> None:
     parametrizations.spectral_norm(module.get_submodule("0.0"))
     frostline.nn.unfreeze(module)
     module.train()(X)
-    assert not is_held(module.get_submodule("0.0"))
+    assert not is_locked(module.get_submodule("0.0"))
     other = small()
     parametrizations.weight_norm(other.get_submodule("0.0"))
     frostline.freeze(other, ["0"])

@@ -13,7 +13,7 @@ from frostline.backbones.freeze.freezing import (
     freeze,
     frozen_fingerprints,
     frozen_names,
-    hold_norms_in_eval,
+    lock_norms_in_eval,
     unfreeze,
     verify_frozen,
 )
@@ -78,7 +78,7 @@ def test_deep_copies_stay_frozen_and_unfreeze_gives_everything_back() -> None:
 
 def test_norms_held_in_eval_still_train_their_weights() -> None:
     net = timm.create_model("resnet18", num_classes=3)
-    hold_norms_in_eval(net)
+    lock_norms_in_eval(net)
     before = {k: v.clone() for k, v in net.state_dict().items()}
     train_a_little(net)
     after = net.state_dict()

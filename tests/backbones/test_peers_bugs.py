@@ -15,8 +15,8 @@ from torch.nn import functional
 
 import frostline
 from frostline.backbones.conformance import shake
+from frostline.backbones.freeze.eval_mode import is_locked
 from frostline.backbones.freeze.freezing import frozen_fingerprints, verify_frozen
-from frostline.backbones.freeze.holding import is_held
 from frostline.core.errors import PatternError
 
 X = torch.randn(4, 3, 64, 64)
@@ -251,7 +251,7 @@ def test_unfreezing_step_by_step_moves_what_is_unfrozen_and_nothing_else() -> No
             module.state_dict()[next(n for n in before if n.startswith(name))],
         )
     assert module.get_submodule("layer4.0.bn1").training
-    assert is_held(module.get_submodule("layer1.0.bn1"))
+    assert is_locked(module.get_submodule("layer1.0.bn1"))
 
 
 def test_mixed_precision_leaves_frozen_layers_alone() -> None:
@@ -299,7 +299,7 @@ def test_frozen_modules_survive_a_copy_and_a_state_dict() -> None:
     module = small()
     frostline.freeze(module, upto="layer2", example=EXAMPLE)
     copied = copy.deepcopy(module).train()
-    assert is_held(copied.get_submodule("layer1.0.bn1"))
+    assert is_locked(copied.get_submodule("layer1.0.bn1"))
     assert copied.get_submodule("layer4.0.bn1").training
     fresh = small()
     fresh.load_state_dict(module.state_dict(), strict=True)

@@ -23,7 +23,7 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "frozen norm layers stay in eval mode",
-        "backbone/holding.py",
+        "backbones/freeze/eval_mode.py",
         "_eval_alone(self, original_class(self))",
         "self.training = mode",
         ("tests/backbones/test_freezing.py",),

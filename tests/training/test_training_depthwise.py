@@ -13,7 +13,7 @@ import torch
 from timm.layers import Conv2dSame
 from torch import nn
 
-from frostline.backbones.freeze.freezing import hold_norms_in_eval
+from frostline.backbones.freeze.freezing import lock_norms_in_eval
 from frostline.backbones.network import Network
 from frostline.compute.passes import run_passes
 from frostline.core.actions import FullTraining, Recipe
@@ -129,7 +129,7 @@ def test_folded_layers_go_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None
     network = Network.load("efficientnet_lite0").at_size(64).copy()
     net = network.feature_module
     net.requires_grad_(True)
-    hold_norms_in_eval(net)
+    lock_norms_in_eval(net)
     widths = []
     of = depthwise._Depthwise.of
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from frostline.backbones.freeze.freezing import freeze, hold_norms_in_eval
+from frostline.backbones.freeze.freezing import freeze, lock_norms_in_eval
 from frostline.backbones.network import Network
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
 from frostline.training import finetune as room
@@ -32,7 +32,7 @@ def network(request: pytest.FixtureRequest) -> Network:
             layer.running_var.uniform_(0.5, 2.0)  # type: ignore[union-attr]
             layer.weight.data.uniform_(0.5, 1.5)
     net.module.requires_grad_(True)
-    hold_norms_in_eval(net.feature_module)
+    lock_norms_in_eval(net.feature_module)
     return net
 
 

@@ -13,9 +13,10 @@ from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 from frostline.backbones.fingerprints import fingerprint, fingerprints
+from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.freeze.freezing import freeze, frozen_fingerprints
 from frostline.backbones.graph.cuts import Cut
-from frostline.backbones.graph.tracer import FORWARD_ERRORS, evaluating
+from frostline.backbones.graph.tracer import FORWARD_ERRORS
 from frostline.backbones.heads.pooling import pooled, pooled_width
 from frostline.backbones.network import Network
 from frostline.core.errors import FrostlineError
@@ -113,7 +114,7 @@ def _is_constant(parameter: torch.Tensor) -> bool:
 
 def _split_is_exact(module: nn.Module, x: torch.Tensor, cuts: Sequence[Cut]) -> str:
     network = Network.load(module, example=x)
-    with evaluating(module), torch.no_grad():
+    with eval_mode(module), torch.no_grad():
         whole = module(x.clone())
         for cut in cuts:
             prefix, suffix = (part.eval() for part in network.split(cut.name))
@@ -150,7 +151,7 @@ def _suffix_gradients(network: Network, cut: Cut, x: torch.Tensor) -> Gradients:
     module.train()
     module.zero_grad(set_to_none=True)
     prefix, suffix = network.split(cut.name)
-    with evaluating(module):
+    with eval_mode(module):
         with torch.no_grad():
             passing = prefix.eval()(x.clone())
         loss = _loss(suffix.eval()(passing))
@@ -239,7 +240,7 @@ def _merges(module: nn.Module, x: torch.Tensor, cuts: Sequence[Cut]) -> str:
     merged = network.merge(copy.deepcopy(prefix), copy.deepcopy(suffix))
     fresh = copy.deepcopy(module)
     fresh.load_state_dict(merged.state_dict(), strict=True)
-    with evaluating(fresh), evaluating(merged), evaluating(module), torch.no_grad():
+    with eval_mode(fresh), eval_mode(merged), eval_mode(module), torch.no_grad():
         wanted = module(x.clone())
         if not _equal(merged(x.clone()), wanted) or not _equal(fresh(x.clone()), wanted):
             return "the merged network gives other outputs"
@@ -250,7 +251,7 @@ def _dropout_lives(module: nn.Module, x: torch.Tensor, cuts: Sequence[Cut]) -> s
     (cut,) = cuts
     network = Network.load(module, example=x)
     prefix, suffix = network.split(cut.name)
-    with torch.no_grad(), evaluating(prefix):
+    with torch.no_grad(), eval_mode(prefix):
         passing = prefix(x.clone())
     with torch.no_grad():
         module.train()

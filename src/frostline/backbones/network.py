@@ -13,7 +13,7 @@ import torch
 from torch import fx, nn
 
 from frostline.backbones.fingerprints import fingerprint
-from frostline.backbones.freeze.holding import original_class, release_all
+from frostline.backbones.freeze.eval_mode import original_class, unlock_all
 from frostline.backbones.graph.carving import Carver
 from frostline.backbones.graph.cuts import Cut, choose_taps, find_cuts, stage_paths
 from frostline.backbones.graph.ends import output_layers
@@ -289,7 +289,7 @@ class Network:
     def plain(self) -> nn.Module:
         """Return a copy of the network as its own library knows it: nothing frozen or held."""
         module = copy.deepcopy(self.module)
-        release_all(module)
+        unlock_all(module)
         return module
 
     def body(self, taps: Sequence[str]) -> TapsBody:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from frostline.backbones.graph.tracer import evaluating
+from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.quiet_exporter import quiet_exporter
 from frostline.core.errors import EngineError, first_line
 
@@ -70,7 +70,7 @@ def to_onnx(
         )
     try:
         # the exporter talks about itself and about constants of the trace, not about the model
-        with quiet_exporter(), evaluating(module), torch.no_grad():
+        with quiet_exporter(), eval_mode(module), torch.no_grad():
             # in memory: a full disk for temporary files must not decide which engine runs
             written: Any = io.BytesIO()
             torch.onnx.export(

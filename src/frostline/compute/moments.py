@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.network import Network
 from frostline.compute.engines.base import FrozenPart, part_key
-from frostline.compute.engines.module import evaluating
 
 FloatArray64 = npt.NDArray[np.float64]
 
@@ -89,7 +89,7 @@ class MomentsBody(nn.Module):
         size = network.preprocessing.size
         reached: dict[str, None] = {}
         with (
-            evaluating(self.graph),
+            eval_mode(self.graph),
             torch.inference_mode(),
             _watching(candidates, lambda name, _: reached.setdefault(name)),
         ):

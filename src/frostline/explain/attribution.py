@@ -11,8 +11,8 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
+from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.graph.cuts import Layout
-from frostline.backbones.graph.tracer import evaluating
 from frostline.backbones.heads.classifier import Classifier, Maps, SingleClassifier
 from frostline.core.errors import InputError
 from frostline.explain.drawing import FloatArray, UInt8Array
@@ -80,7 +80,7 @@ def attribute(
     if not module.in_space:
         return occlude(module, images, targets, cells=cells)
     heats = []
-    with evaluating(module):
+    with eval_mode(module):
         for member, temperature in module.averaged:
             with torch.no_grad():
                 maps = member.feature_maps(images)
@@ -132,7 +132,7 @@ def occlude(
         np.linspace(0, side, cells + 1).round().astype(int).tolist() for side in images.shape[2:]
     ]
     lost = torch.zeros(len(images), cells, cells, dtype=torch.float64)
-    with evaluating(module), torch.no_grad():
+    with eval_mode(module), torch.no_grad():
         for i, image in enumerate(images):
             covered = image.repeat(cells * cells + 1, 1, 1, 1)
             mean = image.mean(dim=(1, 2))[:, None, None]

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.func import functional_call
 
-from frostline.backbones.graph.tracer import evaluating
+from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.heads.classifier import Classifier, SingleClassifier
 from frostline.backbones.network import Network
 from frostline.backbones.taps import TapsBody
@@ -107,7 +107,7 @@ def _heats(
         return {}
     places = [batch.index(row) for row, _ in asked]
     chosen = [maps[name][places] for name in module.cuts]
-    with evaluating(module):
+    with eval_mode(module):
         found = attribute_maps(module, chosen, [label for _, label in asked])
     return dict(zip(asked, found.heat, strict=True))
 
@@ -146,7 +146,7 @@ class _Sight:
         self._tensors = tensors
 
     def maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        with evaluating(self._graph), torch.no_grad():
+        with eval_mode(self._graph), torch.no_grad():
             found = functional_call(self._graph, self._tensors, (images,))
         return dict(zip(self._names, found, strict=True))
 

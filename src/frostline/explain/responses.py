@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.graph.cuts import Cut
-from frostline.backbones.graph.tracer import evaluating
 from frostline.backbones.network import Network
 from frostline.explain.drawing import (
     FloatArray,
@@ -78,7 +78,7 @@ def responses(network: Network, pixels: UInt8Array, cuts: list[Cut]) -> list[Flo
     found = []
     for cut in cuts:
         part = network.prefix(cut.name)
-        with evaluating(part), torch.no_grad():
+        with eval_mode(part), torch.no_grad():
             found.append(as_maps(part(batch), cut)[0].double().numpy())
     return found
 

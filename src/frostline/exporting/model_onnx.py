@@ -14,7 +14,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
-from frostline.backbones.graph.tracer import evaluating
+from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.heads.head_input import WithHeadInput, head_of
 from frostline.backbones.to_onnx import to_onnx
 from frostline.core.errors import EngineError
@@ -186,7 +186,7 @@ def verify_onnx(
     given = answers(session, on_canvas(images, preprocessing))
     found = given.probabilities
     watched = _watched(module, familiarity)
-    with torch.inference_mode(), evaluating(watched):
+    with torch.inference_mode(), eval_mode(watched):
         batch = torch.from_numpy(preprocessing.normalise(images)).to(_device(module))
         outputs = watched(batch)
         logits = (outputs if familiarity is None else outputs[0]).double()

@@ -10,13 +10,8 @@ import torch
 from torch import nn
 
 from frostline.backbones.fingerprints import fingerprints
-from frostline.backbones.freeze.freezing import (
-    freeze,
-    frozen_names,
-    hold_norms_in_eval,
-    is_frozen_in_eval,
-)
-from frostline.backbones.freeze.holding import original_class
+from frostline.backbones.freeze.eval_mode import is_locked, original_class
+from frostline.backbones.freeze.freezing import freeze, frozen_names, lock_norms_in_eval
 from frostline.backbones.freeze.param_groups import param_groups
 from frostline.backbones.heads.classifiers import CutClassifier, build_classifier
 from frostline.backbones.network import Network
@@ -249,10 +244,10 @@ def assemble(
     )
     if norms_learn:
         for layer in classifier.modules():
-            if isinstance(layer, nn.BatchNorm2d) and not is_frozen_in_eval(layer):
+            if isinstance(layer, nn.BatchNorm2d) and not is_locked(layer):
                 layer.momentum = _NORM_MOMENTUM
     else:
-        hold_norms_in_eval(classifier)
+        lock_norms_in_eval(classifier)
     still |= {name for name in frozen_names(classifier) if name.startswith("kept.")}
     return Assembly(
         network=network,

@@ -20,7 +20,7 @@ from timm.layers.padding import pad_same
 from torch import nn
 from torch.nn import functional
 
-from frostline.backbones.freeze.holding import original_class
+from frostline.backbones.freeze.eval_mode import original_class
 
 #: columns of a kernel that the library is fast for
 _NARROW = 3

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import fx, nn
 
-from frostline.backbones.freeze.freezing import is_frozen_in_eval
-from frostline.backbones.freeze.holding import original_class
+from frostline.backbones.freeze.eval_mode import is_locked, original_class
 from frostline.backbones.network import Network
 from frostline.training.depthwise import CONVOLUTIONS
 
@@ -82,7 +81,7 @@ def _only_user(node: fx.Node) -> fx.Node | None:
 def _is_understood(norm: nn.BatchNorm2d) -> bool:
     """Whether it is held in eval mode and does nothing but to normalise, drop and activate."""
     plain = original_class(norm).__name__ in ("BatchNorm2d", "BatchNormAct2d")
-    return plain and is_frozen_in_eval(norm) and norm.running_mean is not None
+    return plain and is_locked(norm) and norm.running_mean is not None
 
 
 def _with_norm(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.batchnorm_statistics import estimating
-from frostline.backbones.freeze.freezing import is_frozen_in_eval
+from frostline.backbones.freeze.eval_mode import is_locked
 from frostline.backbones.heads.pooling import pooled
 from frostline.compute.passes import FeatureStore
 from frostline.stats.calibration import fit_temperature
@@ -87,7 +87,7 @@ def settle_learning_norms(above: Above, batches: Batches) -> None:
         layer
         for layer in (above.kept or nn.Identity()).modules()
         if isinstance(layer, nn.BatchNorm2d)
-        and not is_frozen_in_eval(layer)
+        and not is_locked(layer)
         and layer.running_mean is not None
     ]
     with estimating(norms), torch.no_grad():

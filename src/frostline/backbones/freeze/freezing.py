@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.fingerprints import fingerprints
-from frostline.backbones.freeze.holding import asked_mode, hold, is_held, release
+from frostline.backbones.freeze.eval_mode import is_locked, lock_eval, requested_mode, unlock
 from frostline.backbones.freeze.selecting import Selector, select, select_modules, whole_modules
 from frostline.backbones.network import Network
 from frostline.core.errors import CutError, FrozenChangedError
@@ -113,7 +113,7 @@ def freeze(
     named = select_modules(module, what) if what is not None or upto is None else []
     frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
     for child in (*named, *whole_modules(module, frozen), *holding):
-        hold(child)
+        lock_eval(child)
     return _report(module, chosen, shared)
 
 
@@ -138,7 +138,7 @@ def unfreeze(
         running = _modules_of(module, set(network.scopes_after(after)))
     if what is not None or after is None:
         chosen |= select(module, what)
-    mode = asked_mode(module)
+    mode = requested_mode(module)
     for name, parameter in module.named_parameters(remove_duplicate=False):
         if name in chosen and (parameter.is_floating_point() or parameter.is_complex()):
             parameter.requires_grad_(True)
@@ -148,25 +148,20 @@ def unfreeze(
     for child in module.modules():
         # a container with something trainable inside must not hold it back
         if child in loose or any(p.requires_grad for p in child.parameters()):
-            release(child, training=mode)
+            unlock(child, training=mode)
     return _report(module, chosen, ())
 
 
-def hold_norms_in_eval(module: nn.Module) -> None:
+def lock_norms_in_eval(module: nn.Module) -> None:
     """Keep every norm layer at its stored statistics; its weights may still train."""
     for child in module.modules():
         if is_norm(child):
-            hold(child)
+            lock_eval(child)
 
 
 def is_norm(module: nn.Module) -> bool:
     """Whether ``module`` normalises by statistics that change with its mode."""
     return isinstance(module, nn.modules.batchnorm._NormBase)
-
-
-def is_frozen_in_eval(module: nn.Module) -> bool:
-    """Whether ``train()`` leaves this module in eval mode."""
-    return is_held(module)
 
 
 def frozen_names(module: nn.Module) -> list[str]:
@@ -176,7 +171,7 @@ def frozen_names(module: nn.Module) -> list[str]:
     """
     frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
     for path, child in module.named_modules():
-        if is_held(child):
+        if is_locked(child):
             for name, _ in child.named_buffers(recurse=False):
                 frozen.add(f"{path}.{name}" if path else name)
     return [name for name in module.state_dict() if name in frozen]
@@ -243,7 +238,7 @@ def _report(module: nn.Module, changed: set[str], shared: tuple[str, ...]) -> Fr
         held=tuple(
             path
             for path, child in module.named_modules()
-            if is_held(child)
+            if is_locked(child)
             and not any(True for _ in child.children())
             and (is_norm(child) or "drop" in type(child).__name__.lower())
         ),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from frostline.backbones.freeze.holding import original_class
+from frostline.backbones.freeze.eval_mode import original_class
 from frostline.core.errors import BackboneError
 
 #: containers with more than this share of all tensors are trunks, if there are few of them

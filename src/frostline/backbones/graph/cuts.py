@@ -11,7 +11,7 @@ from timm.layers.drop import DropPath
 from torch import fx, nn
 from torchvision.ops import StochasticDepth
 
-from frostline.backbones.freeze.holding import original_class
+from frostline.backbones.freeze.eval_mode import original_class
 from frostline.backbones.graph.measuring import Step
 from frostline.backbones.graph.tracing import is_effect
 

@@ -12,7 +12,8 @@ from torch import fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from frostline.backbones.graph.tracer import evaluating, reading_nodes, unchanged
+from frostline.backbones.freeze.eval_mode import eval_mode
+from frostline.backbones.graph.tracer import reading_nodes, unchanged
 from frostline.backbones.graph.tracing import GraphRunner, Traced, scopes_of
 
 
@@ -134,7 +135,7 @@ def measure(
 ) -> list[Step]:
     """Run one batch through ``traced`` and return its image-dependent steps in order."""
     meter = _Meter(net, traced)
-    with evaluating(net), unchanged(net), torch.no_grad():
+    with eval_mode(net), unchanged(net), torch.no_grad():
         meter.run(example.clone())
     live = moving_nodes(traced.graph, sizes)
     batch = len(example)

@@ -18,7 +18,7 @@ from torch.fx._symbolic_trace import _maybe_revert_all_patches
 from torch.utils import _pytree as pytree
 from torchvision.ops import StochasticDepth
 
-from frostline.backbones.freeze.holding import ask_mode, asked_mode
+from frostline.backbones.freeze.eval_mode import eval_mode
 
 # these decide by their own `training` inside forward, so a trace through them would fix one mode
 _MODE_DEPENDENT: tuple[type[nn.Module], ...] = (
@@ -203,7 +203,7 @@ class Tracer(fx.Tracer):
         args = fx.map_arg(node.args, self._concrete.__getitem__)
         kwargs = fx.map_arg(node.kwargs, self._concrete.__getitem__)
         if node.op == "call_module":
-            with evaluating(self.root.get_submodule(str(node.target))) as module:
+            with eval_mode(self.root.get_submodule(str(node.target))) as module:
                 return module.forward(*args, **kwargs)
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
@@ -253,32 +253,6 @@ def _recorded_factories(tracer: fx.Tracer) -> Iterator[None]:
     finally:
         for name, original in originals.items():
             setattr(torch, name, original)
-
-
-@contextlib.contextmanager
-def evaluating(module: nn.Module) -> Iterator[nn.Module]:
-    """Put ``module`` into eval mode, and every layer back into its own mode afterwards."""
-    with in_mode(module, False):
-        yield module
-
-
-@contextlib.contextmanager
-def in_mode(module: nn.Module, training: bool) -> Iterator[nn.Module]:
-    """Put ``module`` into one mode, and every layer back into its own mode afterwards."""
-    modes = {child: child.training for child in module.modules()}
-    asked = {child: asked_mode(child) for child in modes}
-    module.train(training)
-    for child in modes:
-        # layers held in eval mode too: a trace must show what they do once they are released
-        child.training = training
-    try:
-        yield module
-    finally:
-        # through train(), so that layers that cache by mode (LeViT) notice; then one by one
-        module.train(modes[module])
-        for child, mode in modes.items():
-            child.training = mode
-            ask_mode(child, asked[child])
 
 
 @contextlib.contextmanager

@@ -10,15 +10,13 @@ import torch
 from torch import fx, nn
 from torch.utils import _pytree as pytree
 
-from frostline.backbones.freeze.holding import original_class
+from frostline.backbones.freeze.eval_mode import eval_mode, in_mode, original_class
 from frostline.backbones.graph.tracer import (
     FORWARD_ERRORS,
     ROOT,
     BlockedError,
     Tracer,
     assigned_buffer,
-    evaluating,
-    in_mode,
     unchanged,
     wants_only_an_image,
     watched,
@@ -172,7 +170,7 @@ class GraphRunner(fx.Interpreter):
 
 def _outputs(net: nn.Module, name: str, example: torch.Tensor) -> Any:
     try:
-        with evaluating(net), torch.no_grad():
+        with eval_mode(net), torch.no_grad():
             return net(example.clone())
     except FORWARD_ERRORS as error:
         said = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
@@ -316,7 +314,7 @@ def _difference(net: nn.Module, found: Traced, example: torch.Tensor, expected: 
     """Say how the graph's output differs from the network's; empty if it is equal bit for bit."""
     batches = [(example, expected)]
     try:
-        with evaluating(net), torch.no_grad():
+        with eval_mode(net), torch.no_grad():
             other = other_batch(example)
             batches.append((other, net(other.clone())))
     except FORWARD_ERRORS:
@@ -324,13 +322,13 @@ def _difference(net: nn.Module, found: Traced, example: torch.Tensor, expected: 
         pass
     for batch, wanted in batches:
         try:
-            with evaluating(net), torch.no_grad():
+            with eval_mode(net), torch.no_grad():
                 runner = GraphRunner(net, found.graph, found.constants)
                 got = runner.run(batch.clone())
         except FORWARD_ERRORS as error:
             return next(iter(str(error).splitlines()), type(error).__name__)
         if not _equal(got, wanted):
-            with evaluating(net), torch.no_grad():
+            with eval_mode(net), torch.no_grad():
                 again = net(batch.clone())
             if not _equal(again, wanted):
                 return "the network itself gives other numbers each time"

@@ -8,8 +8,8 @@ import torch
 from torch import fx, nn
 
 from frostline.backbones.fingerprints import classifier_names
+from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.graph.ends import get_module, input_layers, is_classifier, output_layers
-from frostline.backbones.graph.tracer import evaluating
 from frostline.backbones.graph.tracing import trace
 from frostline.backbones.load.found import example_images
 from frostline.core.errors import BackboneError
@@ -60,7 +60,7 @@ def replace_classifier(
     for attribute in ("num_classes", "n_classes"):
         if isinstance(getattr(module, attribute, None), int):
             setattr(module, attribute, n_classes)
-    with evaluating(module), torch.no_grad():
+    with eval_mode(module), torch.no_grad():
         output = module(example.clone())
     if isinstance(output, torch.Tensor) and output.shape[-1] != n_classes:
         raise BackboneError(

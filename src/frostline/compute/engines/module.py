@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from torch import nn
@@ -36,20 +33,3 @@ class UInt8Input(nn.Module):
         values = images.permute(0, 3, 1, 2).float() * self.scale - self.shift
         result: torch.Tensor = self.module(values)
         return result
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode inside; afterwards every submodule is in the mode it was in.
-
-    Parts of a network share their layers with classifiers that are being trained, so the mode
-    cannot be taken for granted.
-    """
-    training = [part for part in module.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 import torch
 
+from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.compute.engines.base import FrozenPart
-from frostline.compute.engines.module import UInt8Input, evaluating
+from frostline.compute.engines.module import UInt8Input
 from frostline.compute.engines.torch_runtime import torch_threads
 from frostline.core.preprocessing import FloatArray, UInt8Array
 
@@ -54,7 +55,7 @@ class TorchEngine:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...)."""
         with ExitStack() as stack:
             stack.enter_context(torch_threads(self._threads))
-            stack.enter_context(evaluating(self._module))
+            stack.enter_context(eval_mode(self._module))
             stack.enter_context(torch.inference_mode())
             if self._precision == "bf16":
                 stack.enter_context(torch.autocast(self._device, dtype=torch.bfloat16))

@@ -13,7 +13,7 @@ import torch
 from torch import fx, nn
 
 from frostline.backbones.fingerprints import fingerprint
-from frostline.backbones.freeze.eval_mode import original_class, unlock_all
+from frostline.backbones.freeze.eval_mode import unlock_all
 from frostline.backbones.graph.carving import Carver
 from frostline.backbones.graph.cuts import Cut, choose_taps, find_cuts, stage_paths
 from frostline.backbones.graph.ends import output_layers
@@ -21,6 +21,7 @@ from frostline.backbones.graph.measuring import Step, find_sizes, measure
 from frostline.backbones.graph.merging import merge
 from frostline.backbones.graph.subgraphs import Part, cut_out, matching_node
 from frostline.backbones.graph.tracing import ExampleError, Traced, first_difference, trace
+from frostline.backbones.layer_kinds import is_norm
 from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.found import LoadedNetwork, at_size
 from frostline.backbones.load.image_sizes import unsuited
@@ -326,7 +327,7 @@ class Network:
         return [
             name
             for name, layer in self.module.named_modules()
-            if "Norm" in original_class(layer).__name__
+            if is_norm(layer)
             and list(layer.parameters(recurse=False))
             and any(name == one or name.startswith(f"{one}.") for one in inside)
         ]

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from frostline.backbones.fingerprints import fingerprints
-from frostline.backbones.freeze.eval_mode import is_locked, original_class
+from frostline.backbones.freeze.eval_mode import is_locked
 from frostline.backbones.freeze.freezing import freeze, frozen_names, lock_norms_in_eval
 from frostline.backbones.freeze.param_groups import param_groups
 from frostline.backbones.heads.classifiers import CutClassifier, build_classifier
+from frostline.backbones.layer_kinds import is_norm
 from frostline.backbones.network import Network
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.core.actions import LayerTraining
@@ -76,7 +77,7 @@ def _train_only_norms(classifier: CutClassifier) -> None:
     affine = {
         parameter
         for layer in classifier.kept.modules()
-        if "Norm" in original_class(layer).__name__
+        if is_norm(layer)
         for parameter in layer.parameters(recurse=False)
     }
     for parameter in classifier.kept.parameters():

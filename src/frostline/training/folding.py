@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from timm.layers.norm_act import BatchNormAct2d
 from torch import fx, nn
 
 from frostline.backbones.freeze.eval_mode import is_locked, original_class
@@ -80,7 +81,7 @@ def _only_user(node: fx.Node) -> fx.Node | None:
 
 def _is_understood(norm: nn.BatchNorm2d) -> bool:
     """Whether it is held in eval mode and does nothing but to normalise, drop and activate."""
-    plain = original_class(norm).__name__ in ("BatchNorm2d", "BatchNormAct2d")
+    plain = original_class(norm) in (nn.BatchNorm2d, BatchNormAct2d)
     return plain and is_locked(norm) and norm.running_mean is not None
 
 

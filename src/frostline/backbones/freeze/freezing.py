@@ -11,6 +11,7 @@ from torch import nn
 from frostline.backbones.fingerprints import fingerprints
 from frostline.backbones.freeze.eval_mode import is_locked, lock_eval, requested_mode, unlock
 from frostline.backbones.freeze.selecting import Selector, select, select_modules, whole_modules
+from frostline.backbones.layer_kinds import has_statistics, is_dropout
 from frostline.backbones.network import Network
 from frostline.core.errors import CutError, FrozenChangedError
 
@@ -155,13 +156,8 @@ def unfreeze(
 def lock_norms_in_eval(module: nn.Module) -> None:
     """Keep every norm layer at its stored statistics; its weights may still train."""
     for child in module.modules():
-        if is_norm(child):
+        if has_statistics(child):
             lock_eval(child)
-
-
-def is_norm(module: nn.Module) -> bool:
-    """Whether ``module`` normalises by statistics that change with its mode."""
-    return isinstance(module, nn.modules.batchnorm._NormBase)
 
 
 def frozen_names(module: nn.Module) -> list[str]:
@@ -240,7 +236,7 @@ def _report(module: nn.Module, changed: set[str], shared: tuple[str, ...]) -> Fr
             for path, child in module.named_modules()
             if is_locked(child)
             and not any(True for _ in child.children())
-            and (is_norm(child) or "drop" in type(child).__name__.lower())
+            and (has_statistics(child) or is_dropout(child))
         ),
         shared=shared,
         _sizes={name: p.numel() for name, p in parameters.items()},

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.freeze.eval_mode import original_class
+from frostline.backbones.layer_kinds import is_norm
 from frostline.core.errors import BackboneError
 
 #: containers with more than this share of all tensors are trunks, if there are few of them
@@ -207,7 +208,7 @@ def _exempt(module: nn.Module) -> set[str]:
         own = getattr(child, "no_weight_decay", None)
         if callable(own):
             exempt |= {f"{start}{name}" for name in own()}
-        norm = "Norm" in original_class(child).__name__
+        norm = is_norm(child)
         for name, parameter in child.named_parameters(recurse=False):
             # scales of one value a channel, however they are shaped
             flat = parameter.numel() == max(parameter.shape, default=1)

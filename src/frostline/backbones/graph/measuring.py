@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from timm.layers.drop import DropPath
 from torch import fx, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+from torchvision.ops import StochasticDepth
 
 from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.graph.tracer import reading_nodes, unchanged
@@ -90,6 +92,8 @@ _POINTWISE_MODULES = (
     nn.LayerNorm,
     nn.Identity,
     nn.modules.dropout._DropoutNd,
+    DropPath,
+    StochasticDepth,
     nn.PixelShuffle,
 )
 _POINTWISE_NAMES = frozenset(
@@ -285,10 +289,8 @@ def _module_field(layer: nn.Module, before: ReceptiveField) -> ReceptiveField | 
     if isinstance(layer, nn.GroupNorm | nn.InstanceNorm2d):
         # its statistics come from the whole map
         return _EVERYTHING
-    kind = type(layer)
-    if isinstance(layer, (*_POINTWISE_MODULES, nn.Linear)) or kind.__module__ == _ACTIVATIONS_HOME:
-        return before
-    if kind.__name__ in ("BatchNormAct2d", "DropPath", "StochasticDepth", "LayerNorm2d"):
+    activates = type(layer).__module__ == _ACTIVATIONS_HOME
+    if activates or isinstance(layer, (*_POINTWISE_MODULES, nn.Linear)):
         return before
     return None
 

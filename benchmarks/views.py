@@ -82,6 +82,7 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
     from benchmarks.decision.cells import prepared, runtime, seeded, training_rows
     from benchmarks.decision.sets import SETS
     from frostline.core.actions import SuffixTraining
+    from frostline.core.settings import ActivationDtype
     from frostline.fitting.procedure import gather, judge_by, make_context
     from frostline.strategy.decide import every_option
     from frostline.training.train import train
@@ -100,11 +101,11 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
         recipe = action.recipe.model_copy(update=changes)
         varied = action.model_copy(update={"recipe": recipe})
         with _views(name, views):
-            stored = "8bit" if name == _EIGHT_BIT else "half"
+            stored: ActivationDtype = "uint8" if name == _EIGHT_BIT else "float16"
             # a store of its own, so that nothing is found that another variant has stored
             store = _fresh(task.store)
             began = time.process_time()
-            how = replace(runtime(), activation_type=stored)
+            how = replace(runtime(), activation_dtype=stored)
             trained = train(task.problem, store, varied, rows, how)
             seconds = time.process_time() - began
         right = judge_by(task.problem, store, trained, test).right

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 import frostline
 import frostline.nn
@@ -73,3 +74,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_old_keywords_are_taken_with_a_word() -> None:
+    module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    with pytest.warns(DeprecationWarning, match="decay= is called layer_decay= now") as caught:
+        old = frostline.nn.param_groups(module, lr=1.0, decay=0.5)  # type: ignore[call-arg]
+    assert caught[0].filename == __file__
+    new = frostline.nn.param_groups(module, lr=1.0, layer_decay=0.5)
+    assert [group["lr"] for group in old] == [group["lr"] for group in new] == [0.5, 0.5, 1.0, 1.0]

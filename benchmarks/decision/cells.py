@@ -92,7 +92,7 @@ def runtime() -> Runtime:
 
 def seeded(task: Task, seed: int, **settings: Any) -> Task:
     """Return the same task with another seed."""
-    changed = task.settings.model_copy(update={"seed": seed, **settings})
+    changed = replace(task.settings, seed=seed, **settings)
     return replace(task, problem=replace(task.problem, seed=seed), settings=changed)
 
 

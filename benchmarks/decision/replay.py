@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from benchmarks.decision.cells import BUDGET, FASTAI, REFERENCE, is_head, sureness, unpacked
 from frostline.core.actions import Action
+from frostline.core.checking import parse_budget
 from frostline.core.plan import EvidenceSummary
-from frostline.core.settings import parse_budget
 from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.proposal import Proposal

@@ -111,7 +111,7 @@ def test_groups_hold_every_trainable_parameter_once_with_decaying_rates(new_bloc
         model,
         stages=[f"kept.{name}" for name in network.layers(to="layer3")],
         lr=1.0,
-        decay=0.5,
+        layer_decay=0.5,
         weight_decay=0.1,
         head_lr=10.0,
     )

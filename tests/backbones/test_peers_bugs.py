@@ -149,7 +149,9 @@ def test_fresh_batchnorm_joins_the_optimizer_when_it_is_unfrozen() -> None:
 def test_layerwise_rates_take_effect_under_a_plain_scheduler() -> None:
     # timm 2532: a scale that only timm's own schedulers read
     module = small()
-    groups = frostline.nn.param_groups(module, lr=1.0, decay=0.5, weight_decay=0.1, head=("fc",))
+    groups = frostline.nn.param_groups(
+        module, lr=1.0, layer_decay=0.5, weight_decay=0.1, head=("fc",)
+    )
     optimizer = torch.optim.SGD(groups, lr=123.0)
     rates = {g["name"]: g["lr"] for g in optimizer.param_groups}
     assert rates["layer4"] == 1.0
@@ -177,7 +179,7 @@ def test_layerwise_rates_take_effect_under_a_plain_scheduler() -> None:
 def test_every_parameter_is_in_one_group_and_norms_and_biases_do_not_decay(name: str) -> None:
     # timm 2712: tokens in the wrong group
     module = timm.create_model(name)
-    groups = frostline.nn.param_groups(module, lr=1.0, decay=0.9, weight_decay=0.1)
+    groups = frostline.nn.param_groups(module, lr=1.0, layer_decay=0.9, weight_decay=0.1)
     names = [n for g in groups for n in g["param_names"]]
     assert sorted(names) == sorted(n for n, _ in module.named_parameters())
     decaying = {n for g in groups if g["weight_decay"] > 0 for n in g["param_names"]}
@@ -198,12 +200,14 @@ def test_a_run_resumes_although_more_has_been_unfrozen(tmp_path: Path) -> None:
         module = small()
         frostline.freeze(module, upto="layer3", example=EXAMPLE)
         module.train()
-        return module, torch.optim.AdamW(frostline.nn.param_groups(module, lr=0.01, decay=0.5))
+        return module, torch.optim.AdamW(
+            frostline.nn.param_groups(module, lr=0.01, layer_decay=0.5)
+        )
 
     def thaw(module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         frostline.nn.unfreeze(module, ["layer3"])
         frostline.nn.add_new_groups(
-            optimizer, frostline.nn.param_groups(module, lr=0.01, decay=0.5)
+            optimizer, frostline.nn.param_groups(module, lr=0.01, layer_decay=0.5)
         )
 
     whole, optimizer = begin()

@@ -60,7 +60,7 @@ def test_a_store_gives_nearly_the_same_activations(run: Run, pictures: Catalog) 
     asked = {"views": 2, "level": "light", "flip": False, "seed": 0}
     cut = store.network.cuts[2].name
     expected = store.materialise(cut, rows, Runtime(), **asked)  # type: ignore[arg-type]
-    found = eight.materialise(cut, rows, Runtime(activation_type="8bit"), **asked)  # type: ignore[arg-type]
+    found = eight.materialise(cut, rows, Runtime(activation_dtype="uint8"), **asked)  # type: ignore[arg-type]
     values = expected.values.astype(np.float32)
     assert np.abs(found.values - values).max() < 0.02 * np.ptp(values)
     assert not np.array_equal(found.values, values)

@@ -22,6 +22,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from frostline import TransferClassifier, load
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError
+from frostline.core.settings import Settings, setting_names
 
 Array = np.ndarray[Any, Any]
 
@@ -205,8 +206,8 @@ def test_classes_that_look_alike_are_noted(tiny: TransferClassifier) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("sample_weight", "class_weights='balanced' weighs every class alike"),
-        ("class_weight", "TransferClassifier(class_weights='balanced')"),
+        ("sample_weight", "class_weight='balanced' weighs every class alike"),
+        ("class_weight", "TransferClassifier(class_weight=...)"),
         ("validation_data", "cross_val_score"),
         ("eval_set", "judge it by"),
         ("epochs", "TransferClassifier(epochs=...)"),
@@ -218,6 +219,31 @@ def test_what_a_fit_does_not_take(tiny: TransferClassifier, name: str, expected:
     with pytest.raises(SettingsError, match=f"fit takes no '{name}'") as caught:
         clone(tiny).fit(X, y, **{name: np.ones(12)})
     assert expected in caught.value.hint
+
+
+def test_parameters_are_the_settings_of_the_model_and_the_machine() -> None:
+    given, declared = TransferClassifier().get_params(), Settings()
+    of_the_data = {"seed", "test_size", "groups", "train", "val", "test"}
+    own = {"image_shape", "pixel_range", "random_state"}
+    assert set(given) - own == set(setting_names()) - of_the_data
+    for name in set(given) - own:
+        assert given[name] == getattr(declared, name), name
+    with pytest.raises(TypeError, match=r"no 'eppochs'\. Did you mean 'epochs'"):
+        TransferClassifier(eppochs=3)  # type: ignore[call-arg]
+
+
+def test_old_parameters_are_taken_with_a_word(tiny: TransferClassifier) -> None:
+    with pytest.warns(DeprecationWarning, match="class_weights= is called class_weight= now"):
+        old = TransferClassifier(class_weights="balanced")  # type: ignore[call-arg]
+    assert old.get_params() == TransferClassifier(class_weight="balanced").get_params()
+    with pytest.warns(DeprecationWarning, match="near_duplicates= is called"):
+        assert clone(old).set_params(near_duplicates=False).group_near_duplicates is False
+    # as a pickle of 0.1 has it
+    state = {**vars(tiny), "class_weights": "balanced"}
+    del state["class_weight"], state["activation_dtype"]
+    unpickled = TransferClassifier.__new__(TransferClassifier)
+    unpickled.__setstate__(state)
+    assert unpickled.get_params() == clone(tiny).set_params(class_weight="balanced").get_params()
 
 
 def test_nobody_believes_that_weights_are_supported(tiny: TransferClassifier) -> None:

@@ -44,7 +44,16 @@ def _tiny_classifier(folder: Path) -> TransferClassifier:
 _FOLDER = tempfile.TemporaryDirectory(prefix="frostline-checks-")
 
 
-_CHECKS = list(estimator_checks_generator(_tiny_classifier(Path(_FOLDER.name))))
+#: what scikit-learn asks of every estimator with a parameter of that name
+_EXCEPTED = {
+    "check_class_weight_classifiers": "class_weight is 'balanced' or 'none', no dict of weights"
+}
+
+_CHECKS = list(
+    estimator_checks_generator(
+        _tiny_classifier(Path(_FOLDER.name)), expected_failed_checks=_EXCEPTED, mark="skip"
+    )
+)
 
 
 def _name(number: int, check: Any) -> str:

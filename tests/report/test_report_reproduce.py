@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import frostline.fitting.pipeline
 from frostline.cli.main import app
 from frostline.core.errors import InputError
-from frostline.core.settings import Settings, make_settings
+from frostline.core.settings import Settings, make_settings, setting_names
 from frostline.report.reproduce import command, fingerprint_of_images, provenance, versions
 
 
@@ -20,12 +20,10 @@ from frostline.report.reproduce import command, fingerprint_of_images, provenanc
     "settings",
     [
         Settings(),
-        Settings(effort="fast", seed=7, near_duplicates=False, workers=0),
+        Settings(effort="fast", seed=7, group_near_duplicates=False, workers=0),
         Settings(strategy="cut", cut="blocks.3", train_all=True, epochs=3, learning_rate=0.01),
-        Settings(backbone="a,b", input_size="224,288", budget="90s", group_by=r"patient_(\d+)"),
-        Settings(
-            weights=Path("my weights.safetensors"), precision="bf16", class_weights="balanced"
-        ),
+        Settings(backbone="a,b", input_size="224,288", budget="90s", groups=r"patient_(\d+)"),
+        Settings(weights=Path("my weights.safetensors"), precision="bf16", class_weight="balanced"),
     ],
 )
 def test_the_command_line_gives_the_same_settings(
@@ -43,7 +41,7 @@ def test_the_command_line_gives_the_same_settings(
     assert words.pop(0) == "frostline"
     done = CliRunner().invoke(app, words)
     assert "far enough" in done.output, done.output
-    chosen = {name: seen[name] for name in Settings.model_fields if name in seen}
+    chosen = {name: seen[name] for name in setting_names() if name in seen}
     assert make_settings(**chosen) == settings
     assert (seen["source"], seen["output"]) == (Path("my photos"), Path("a run"))
     assert seen["plan"] == Path("a run/plan.json")

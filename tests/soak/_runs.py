@@ -29,7 +29,7 @@ RECIPES: dict[str, list[str]] = {
     "cut": ["--strategy", "cut", "--cut", "blocks.3", "--epochs", "3", *_SMALL],
     "cut, 8-bit activations": [
         *("--strategy", "cut", "--cut", "blocks.3", "--epochs", "3", *_SMALL),
-        *("--activations", "8bit"),
+        *("--activation-dtype", "uint8"),
     ],
     "full": ["--strategy", "full", "--epochs", "2", *_SMALL],
     "race": ["--budget", "60s", "--epochs", "1", *_SMALL],

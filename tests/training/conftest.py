@@ -27,7 +27,7 @@ from frostline.training.train import Given, train
 N_CLASSES = 3
 PER_CLASS = 20
 #: what a test may change of how to compute
-_TOLD = ("precision", "progress", "activation_type")
+_TOLD = ("precision", "progress", "activation_dtype")
 
 
 class Fit(Protocol):

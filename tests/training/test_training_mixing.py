@@ -91,7 +91,7 @@ def test_eight_bits_train_nearly_alike(fit: Fit, digits_store: FeatureStore) -> 
     action = SuffixTraining(freeze_to="blocks.2", recipe=recipe())
     plain = fit(action)
     store = replace(digits_store, _shelf=Shelf(10**9))
-    rounded = fit(action, store=store, activation_type="8bit")
+    rounded = fit(action, store=store, activation_dtype="uint8")
     assert not np.array_equal(rounded.out_of_fold_logits, plain.out_of_fold_logits)
     bound = 0.1 * float(plain.out_of_fold_logits.std())
     np.testing.assert_allclose(rounded.out_of_fold_logits, plain.out_of_fold_logits, atol=bound)

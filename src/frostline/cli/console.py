@@ -11,17 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
-from rich.progress import Task as BarTask
 from rich.text import Text
 
 from frostline.cli.shortages import clear_shortages
@@ -30,6 +22,10 @@ from frostline.core.cancel import CancelToken
 from frostline.core.errors import FrostlineError, InputError
 from frostline.core.progress import Task
 from frostline.data.naming import visible
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 #: results go to standard output, everything about the work to standard error
 out = Written(highlight=False)
@@ -40,18 +36,12 @@ err = Written(stderr=True, highlight=False)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class _Rate(ProgressColumn):
-    def render(self, task: BarTask) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s" if speed >= 10 else f"{speed:.1f}/s")
-
-
 class _Bar:
-    def __init__(self, bars: Bars, task: int) -> None:
+    def __init__(self, bars: Bars, task: TaskID) -> None:
         self._bars, self._task = bars, task
 
     def advance(self, n: int = 1) -> None:
-        self._bars.advance(self._task, n)  # type: ignore[arg-type]
+        self._bars.advance(self._task, n)
 
 
 class TerminalProgress:
@@ -66,17 +56,9 @@ class TerminalProgress:
         """Show a bar for ``total`` items until the block ends."""
         if not self._console.is_terminal:
             self._console.print(Text(f"{label} ({total:,}) ..."))
-        bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            console=self._console,
-            transient=False,
-            disable=not self._console.is_terminal,
-        )
-        with bars:
+        from frostline.cli.bars import bars_on
+
+        with bars_on(self._console) as bars:
             yield _Bar(bars, bars.add_task(label, total=total))
 
     def note(self, text: str) -> None:

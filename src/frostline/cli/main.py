@@ -8,13 +8,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from frostline._version import __version__
 from frostline.cli import options as opt
 from frostline.cli.console import TerminalProgress, out, polite_exits
+from frostline.cli.settings_options import chosen, takes_settings
 
 _STARTED = time.perf_counter()
 
@@ -43,51 +44,24 @@ def _main(
 
 
 @app.command()
+@takes_settings()
 def fit(
+    context: typer.Context,
     source: opt.Source,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the run.")],
-    strategy: opt.Strategy = opt.StrategyName.auto,
-    effort: opt.Effort = opt.EffortName.balanced,
-    budget: opt.Budget = None,
-    seed: opt.Seed = 0,
-    backbone: opt.Backbone = "efficientnet_lite0",
-    input_size: opt.InputSize = "auto",
-    weights: opt.Weights = None,
-    cut: opt.CutAt = None,
-    train_all: opt.TrainAll = False,
     plan: Annotated[
         Path | None, typer.Option(help="Carry out this plan.json instead of deciding.")
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
     ] = False,
-    group_by: opt.GroupBy = None,
-    train: opt.TrainFolder = None,
-    val: opt.ValFolder = None,
-    test: opt.TestFolder = None,
-    test_fraction: opt.TestFraction = 0.2,
-    max_pixels: opt.MaxPixels = 100_000_000,
-    near_duplicates: opt.NearDuplicates = True,
-    epochs: opt.Epochs = "auto",
-    batch_size: opt.BatchSize = "auto",
-    learning_rate: opt.LearningRate = "auto",
-    label_smoothing: opt.LabelSmoothing = "auto",
-    class_weights: opt.ClassWeights = "auto",
-    augment: opt.Augment = "auto",
-    workers: opt.Workers = "auto",
-    threads: opt.Threads = "auto",
-    device: opt.Device = "auto",
-    precision: opt.Precision = "auto",
-    activations: opt.Activations = "half",
+    config: opt.Config = None,
     log_to: opt.LogTo = None,
+    **settings: Any,
 ) -> None:
     """Fit a classifier to labelled images: decide, train, evaluate, save."""
-    values = {
-        k: v
-        for k, v in locals().items()
-        if k not in ("source", "output", "plan", "overwrite", "log_to")
-    }
     with polite_exits() as cancel:
+        values = chosen(context, settings, config)
         from frostline.cli.track import check_trackers, track
 
         check_trackers(log_to)
@@ -102,82 +76,65 @@ def fit(
             progress=TerminalProgress(),
             cancel=cancel,
             started=_STARTED,
-            **opt.settings_of(values),
+            **values,
         )
         show_result(result)
         track(output, log_to)
 
 
 @app.command()
+@takes_settings()
 def advise(
+    context: typer.Context,
     source: opt.Source,
-    strategy: opt.Strategy = opt.StrategyName.auto,
-    effort: opt.Effort = opt.EffortName.balanced,
-    budget: opt.Budget = None,
-    seed: opt.Seed = 0,
-    backbone: opt.Backbone = "efficientnet_lite0",
-    input_size: opt.InputSize = "auto",
-    weights: opt.Weights = None,
-    cut: opt.CutAt = None,
-    train_all: opt.TrainAll = False,
-    group_by: opt.GroupBy = None,
-    train: opt.TrainFolder = None,
-    val: opt.ValFolder = None,
-    test: opt.TestFolder = None,
-    test_fraction: opt.TestFraction = 0.2,
-    max_pixels: opt.MaxPixels = 100_000_000,
-    near_duplicates: opt.NearDuplicates = True,
-    workers: opt.Workers = "auto",
-    threads: opt.Threads = "auto",
-    device: opt.Device = "auto",
     save: Annotated[
         Path | None, typer.Option(help="Write the plan here, to edit and pass to fit --plan.")
     ] = None,
+    config: opt.Config = None,
+    **settings: Any,
 ) -> None:
     """Measure the images and say what fit would do, and why, without training."""
-    values = {k: v for k, v in locals().items() if k not in ("source", "save")}
     with polite_exits() as cancel:
+        values = chosen(context, settings, config)
         from frostline.cli.advise import show_advice
         from frostline.fitting.pipeline import advise as run_advise
 
         advice = run_advise(
-            source,
-            progress=TerminalProgress(),
-            cancel=cancel,
-            started=_STARTED,
-            **opt.settings_of(values),
+            source, progress=TerminalProgress(), cancel=cancel, started=_STARTED, **values
         )
         show_advice(advice, source=source, save=save)
 
 
 @app.command()
+@takes_settings("max_pixels")
 def predict(
     run: Annotated[Path, typer.Argument(help=opt.RUN)],
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One CSV line an image.")] = False,
     top: Annotated[int, typer.Option(help="Classes to show for each image.", min=1)] = 3,
-    max_pixels: opt.MaxPixels = 100_000_000,
+    **settings: Any,
 ) -> None:
     """Classify images with a fitted model."""
     with polite_exits():
         from frostline.cli.predict import predict_images
 
-        predict_images(run, images, as_json=as_json, as_csv=as_csv, top=top, max_pixels=max_pixels)
+        predict_images(run, images, as_json=as_json, as_csv=as_csv, top=top, **settings)
 
 
 @app.command()
+@takes_settings("max_pixels")
 def evaluate(
     run: Annotated[Path, typer.Argument(help=opt.RUN)],
     source: opt.Source,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    max_pixels: opt.MaxPixels = 100_000_000,
+    **settings: Any,
 ) -> None:
     """Score a fitted model on other labelled images."""
     with polite_exits() as cancel:
         from frostline.cli.evaluate import show_evaluation
 
-        show_evaluation(run, source, as_json=as_json, max_pixels=max_pixels, cancel=cancel)
+        show_evaluation(run, source, as_json=as_json, cancel=cancel, **settings)
 
 
 @app.command()
@@ -219,6 +176,7 @@ def export(
 
 
 @app.command()
+@takes_settings("weights")
 def inspect(
     network: Annotated[
         str, typer.Argument(help="A bundled network, any timm name, torchvision:NAME, or a RUN.")
@@ -229,7 +187,6 @@ def inspect(
     freeze_to: Annotated[
         str | None, typer.Option(help="Mark what lies below as frozen, the rest as trained.")
     ] = None,
-    weights: opt.Weights = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="The architecture alone: no weights needed.")
     ] = False,
@@ -249,6 +206,7 @@ def inspect(
         bool, typer.Option("--check", help="Try every promise about cutting and freezing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    **settings: Any,
 ) -> None:
     """Show a network's blocks and cuts, its filters, and what it responds to."""
     with polite_exits():
@@ -256,7 +214,6 @@ def inspect(
 
         inspect_network(
             network,
-            weights=weights,
             random_weights=random_weights,
             cut=cut,
             freeze_to=freeze_to,
@@ -265,6 +222,7 @@ def inspect(
             features=features,
             as_json=as_json,
             checked=checked,
+            **settings,
         )
 
 
@@ -364,9 +322,6 @@ def serve(
     threads: opt.ServeThreads = None,
 ) -> None:
     """Serve a fitted model: a page to drop images on, and an API."""
-    limits = {
-        k: v for k, v in locals().items() if k.startswith("max_") or k in ("batch", "wait_ms")
-    }
     with polite_exits():
         from frostline.cli.serve import serve_run
 
@@ -378,23 +333,33 @@ def serve(
             cors=cors or [],
             allow_host=allow_host or [],
             threads=threads,
-            limits=limits,
+            limits={
+                "max_files": max_files,
+                "max_bytes": max_bytes,
+                "max_request_bytes": max_request_bytes,
+                "max_held_bytes": max_held_bytes,
+                "max_pixels": max_pixels,
+                "max_seconds": max_seconds,
+                "max_queue": max_queue,
+                "batch": batch,
+                "wait_ms": wait_ms,
+            },
         )
 
 
 @app.command()
+@takes_settings("effort", "seed", effort="fast")
 def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for table and run.")
     ] = Path("frostline-demo"),
-    effort: opt.Effort = opt.EffortName.fast,
-    seed: opt.Seed = 0,
+    **settings: Any,
 ) -> None:
     """Fit 2,624 images of solar cells, from sound to broken (needs frostline\\[demo])."""
     with polite_exits() as cancel:
         from frostline.cli.demo import run_demo
 
-        run_demo(output, effort=str(effort), seed=seed, cancel=cancel, started=_STARTED)
+        run_demo(output, cancel=cancel, started=_STARTED, **settings)
 
 
 def run() -> None:

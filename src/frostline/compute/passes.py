@@ -226,7 +226,7 @@ class FeatureStore:
             len(self.catalog),
             max(views, MOST_STORED_VIEWS),
             shape,
-            eight_bit=runtime.activation_type == "8bit",
+            eight_bit=runtime.activation_dtype == "uint8",
         )
         self._shelf.add(cut, plan, slots)
         return slots

@@ -10,11 +10,10 @@ from frostline.core.cancel import CancelToken
 from frostline.core.errors import SettingsError
 from frostline.core.machine import available_cores
 from frostline.core.progress import NullProgress, Progress
-from frostline.core.settings import Settings
+from frostline.core.settings import ActivationDtype, Settings
 
 Device = Literal["cpu", "cuda"]
 Precision = Literal["fp32", "bf16"]
-ActivationType = Literal["half", "8bit"]
 
 #: more decoders only wait for each other
 _MOST_WORKERS = 8
@@ -32,7 +31,7 @@ class Runtime:
         Threads that compute. Another number may change the last digits of a result.
     workers : int, default=0
         Threads that decode images; never changes a result.
-    activation_type : {"half", "8bit"}, default="half"
+    activation_dtype : {"float16", "uint8"}, default="float16"
         How stored activations are kept.
     max_pixels : int, default=100_000_000
         Larger images are refused.
@@ -48,7 +47,7 @@ class Runtime:
     precision: Precision = "fp32"
     threads: int = 1
     workers: int = 0
-    activation_type: ActivationType = "half"
+    activation_dtype: ActivationDtype = "float16"
     max_pixels: int = 100_000_000
     progress: Progress = field(default_factory=NullProgress)
     cancel: CancelToken = field(default_factory=CancelToken)
@@ -98,7 +97,7 @@ class Runtime:
             precision="bf16" if settings.precision == "bf16" else "fp32",
             threads=cores if settings.threads == "auto" else settings.threads,
             workers=min(cores, _MOST_WORKERS) if settings.workers == "auto" else settings.workers,
-            activation_type=settings.activations,
+            activation_dtype=settings.activation_dtype,
             max_pixels=settings.max_pixels,
             progress=progress or NullProgress(),
             cancel=cancel or CancelToken(),

@@ -1,165 +1,263 @@
-"""Every user-facing setting: declared once, typed, range-checked."""
+"""Every user-facing setting: declared once, with its default, its range and its help.
 
-from __future__ import annotations
+The command line, the estimator and :func:`frostline.fit` all take theirs from here. Importing this
+module is cheap; pydantic, which checks values, is imported when there are values to check.
+"""
 
-import re
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from frostline.core.errors import SettingsError, did_you_mean
+from frostline.core.aliases import as_kept_in_files, under_current_names
+from frostline.core.checking import (
+    Range,
+    Read,
+    check,
+    parse_budget,
+    read_backbones,
+    read_budget,
+    read_folder,
+    read_none,
+    read_sizes,
+)
+from frostline.core.errors import SettingsError
 
 Strategy = Literal["auto", "head", "finetune", "cut", "full"]
 Effort = Literal["fast", "balanced", "best"]
 Auto = Literal["auto"]
+ActivationDtype = Literal["float16", "uint8"]
 PartName = Literal["train", "val", "test"]
 
 #: seconds of work that each effort stands for on the nominal machine
 EFFORT_SECONDS: dict[str, float] = {"fast": 60.0, "balanced": 300.0, "best": 3600.0}
 
-#: sides of square inputs, in pixels
-_SIZES = (32, 1024)
-
-_BUDGET = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|h)?\s*$")
+#: under which heading a setting is listed
+_CHOICE, _IMAGES, _TRAINING, _MACHINE = "What to do", "Images", "Training", "Machine"
 
 
-class Settings(BaseModel):
-    """What a person may choose for a fit; the CLI and the Python API share these names.
+class ModelSettings(TypedDict, total=False):
+    """Keywords of whatever fits a model: what :class:`Settings` declares, for editors."""
 
-    Attributes
+    strategy: Strategy
+    effort: Effort
+    budget: str | None
+    input_size: int | str | Sequence[int]
+    weights: str | Path | None
+    cut: str | None
+    train_all: bool
+    workers: int | Auto
+    threads: int | Auto
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16"]
+    activation_dtype: ActivationDtype
+    max_pixels: int
+    group_near_duplicates: bool
+    epochs: int | Auto
+    batch_size: int | Auto
+    learning_rate: float | Auto
+    label_smoothing: float | Auto
+    class_weight: Literal["auto", "none", "balanced"] | None
+    augment: Literal["auto", "none", "light", "standard"]
+
+
+class SettingsDict(ModelSettings, total=False):
+    """Keywords of :func:`frostline.fit` and :func:`frostline.advise`."""
+
+    backbone: str | Sequence[str]
+    seed: int
+    test_size: float
+    groups: str | None
+    train: str | None
+    val: str | None
+    test: str | None
+
+
+@dataclass(frozen=True)
+class About:
+    """What people read about a setting: the heading it is listed under, and its help."""
+
+    panel: str
+    help: str
+
+
+@dataclass(frozen=True, init=False)
+class Settings:
+    """What a person may choose for a fit, checked.
+
+    Parameters
     ----------
-    strategy : {"auto", "head", "finetune", "cut", "full"}, default="auto"
-        ``auto`` lets the evidence choose; the others are the four textbook cases.
-    effort : {"fast", "balanced", "best"}, default="balanced"
-        ``fast`` uses closed-form heads only (unless the strategy itself trains layers).
-    budget : str or None, default=None
-        Nominal time such as ``"90s"``, ``"5m"``, ``"1h"``; overrides what ``effort`` allows.
-        It is turned into a fixed list of work before anything starts.
-    seed : int in [0, 2**31), default=0
-    backbone : str, default="efficientnet_lite0"
-        A bundled network, any timm name, or several with commas between: then the one whose
-        frozen features serve best is taken.
-    input_size : str, default="auto"
-        Side of the square input in pixels, such as ``"224"``, or several with commas between to
-        be compared. ``auto`` is the size of pretraining; effort ``best`` also tries a larger one.
-    weights : path or None, default=None
-        Local weights: safetensors, a checkpoint of PyTorch, or a folder with one of them.
-    cut : str or None, default=None
-        Last layer kept by ``strategy="cut"``; chosen from the evidence when None.
-    train_all : bool, default=False
-        With ``strategy="cut"``: train every kept layer instead of the top kept stage only.
-    test_fraction : float in [0.05, 0.5], default=0.2
-        Share held out when the source has no test part and at least 500 labelled images.
-    group_by : str or None, default=None
-        Images of one group are never split apart. For a table: a column name. For a folder:
-        a regular expression whose first group (or whole match) in the relative path is the group.
-    train, val, test : str or None, default=None
-        Sub-folders of the source that are its parts, whatever they are called, as relative paths
-        with forward slashes. ``train="."`` says that every sub-folder is a class, ``train`` and
-        ``test`` too. With ``train``, whatever lies in no part is left out.
-    workers : int in [0, 64] or "auto", default="auto"
-        Threads that decode images; never changes a result.
-    threads : int in [1, 256] or "auto", default="auto"
-        Threads that compute.
-    device : {"auto", "cpu", "cuda"}, default="auto"
-    precision : {"auto", "fp32", "bf16"}, default="auto"
-        ``auto`` is fp32.
-    activations : {"half", "8bit"}, default="half"
-        How the activations that training starts from are stored: 8 bits take half the room.
-    max_pixels : int, default=100_000_000
-        Larger images are reported as unreadable (decompression bombs).
-    near_duplicates : bool, default=True
-        Look for near-duplicates and never split them apart.
-    epochs, batch_size : int or "auto"
-    learning_rate : float in (0, 10] or "auto"
-    label_smoothing : float in [0, 0.5] or "auto"
-        ``auto`` is 0.1 for gradient training.
-    class_weights : {"auto", "none", "balanced"}, default="auto"
-        ``balanced`` weighs every class alike: better balanced accuracy, at the price of
-        accuracy. ``auto`` is ``none``.
-    augment : {"auto", "none", "light", "standard"}, default="auto"
+    **values
+        Settings by name; those that are not given have their default. A name of an earlier
+        release is taken with a :class:`DeprecationWarning`.
+
+    Raises
+    ------
+    SettingsError
+        If a name is unknown, a value is out of range, or two are at odds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    strategy: Annotated[
+        Strategy,
+        About(_CHOICE, "auto: the evidence chooses. The others are the four textbook cases."),
+    ] = "auto"
+    effort: Annotated[
+        Effort,
+        About(
+            _CHOICE,
+            "fast: frozen features only, unless the strategy itself trains; balanced: about 5 "
+            "minutes; best: about 60.",
+        ),
+    ] = "balanced"
+    budget: Annotated[
+        str | None,
+        Read(read_budget),
+        About(
+            _CHOICE,
+            "Nominal work to plan for, such as 90s, 5m, 1h; overrides what effort allows. It "
+            "becomes a fixed list of work before anything starts.",
+        ),
+    ] = None
+    seed: Annotated[int, Range(ge=0, lt=2**31), About(_CHOICE, "Same seed, same result.")] = 0
+    backbone: Annotated[
+        str,
+        Read(read_backbones),
+        About(
+            _CHOICE,
+            "Any name of 'frostline models', or the folder of a run; several, with commas "
+            "between, are compared.",
+        ),
+    ] = "efficientnet_lite0"
+    input_size: Annotated[
+        str,
+        Read(read_sizes),
+        About(
+            _CHOICE,
+            "Side of the square input in pixels; several, with commas between, are compared. "
+            "auto: the size of pretraining; effort best also tries a larger one.",
+        ),
+    ] = "auto"
+    weights: Annotated[
+        Path | None,
+        About(
+            _CHOICE,
+            "Own weights for the backbone's architecture: safetensors, a checkpoint of PyTorch, "
+            "or a folder with one of them.",
+        ),
+    ] = None
+    cut: Annotated[
+        str | None,
+        About(
+            _CHOICE, "Last layer kept by strategy cut; the evidence chooses where none is named."
+        ),
+    ] = None
+    train_all: Annotated[
+        bool,
+        About(_CHOICE, "With strategy cut: train every kept layer, not the top kept stage alone."),
+    ] = False
+    test_size: Annotated[
+        float,
+        Range(ge=0.05, le=0.5),
+        About(
+            _IMAGES,
+            "Share held out for the final score where the source has no test part and at least "
+            "500 labelled images.",
+        ),
+    ] = 0.2
+    groups: Annotated[
+        str | None,
+        About(
+            _IMAGES,
+            "Never split groups: a table's column, or a pattern whose first group, or whole "
+            "match, in the path is the group.",
+        ),
+    ] = None
+    train: Annotated[
+        str | None,
+        Read(read_folder),
+        About(
+            _IMAGES,
+            "Sub-folder that is the training part; . if every sub-folder is a class. What lies in "
+            "no part is then left out.",
+        ),
+    ] = None
+    val: Annotated[
+        str | None, Read(read_folder), About(_IMAGES, "Sub-folder that is the validation part.")
+    ] = None
+    test: Annotated[
+        str | None, Read(read_folder), About(_IMAGES, "Sub-folder that is the test part.")
+    ] = None
+    workers: Annotated[
+        Annotated[int, Range(ge=0, le=64)] | Auto,
+        About(_MACHINE, "Threads that decode images; auto: one a core, at most 8."),
+    ] = "auto"
+    threads: Annotated[
+        Annotated[int, Range(ge=1, le=256)] | Auto,
+        About(_MACHINE, "Threads that compute; auto: one a core."),
+    ] = "auto"
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        About(_MACHINE, "Where to compute; auto: cuda where PyTorch finds it."),
+    ] = "auto"
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], About(_MACHINE, "Numbers to compute with; auto: fp32.")
+    ] = "auto"
+    activation_dtype: Annotated[
+        ActivationDtype,
+        About(
+            _MACHINE,
+            "How the activations that training starts from are stored; uint8 takes half the room.",
+        ),
+    ] = "float16"
+    max_pixels: Annotated[
+        int,
+        Range(ge=1_000, le=2_000_000_000),
+        About(_IMAGES, "Larger images are reported and skipped."),
+    ] = 100_000_000
+    group_near_duplicates: Annotated[
+        bool, About(_IMAGES, "Look for near-duplicates, and never split them apart.")
+    ] = True
+    epochs: Annotated[
+        Annotated[int, Range(ge=1, le=10_000)] | Auto,
+        About(_TRAINING, "Passes over the training images; auto: what the budget pays for."),
+    ] = "auto"
+    batch_size: Annotated[
+        Annotated[int, Range(ge=1, le=4096)] | Auto,
+        About(_TRAINING, "Images a step; auto: by the number of images."),
+    ] = "auto"
+    learning_rate: Annotated[
+        Annotated[float, Range(gt=0.0, le=10.0)] | Auto,
+        About(_TRAINING, "Highest rate; auto: by the strategy."),
+    ] = "auto"
+    label_smoothing: Annotated[
+        Annotated[float, Range(ge=0.0, le=0.5)] | Auto,
+        About(_TRAINING, "From 0 to 0.5; auto: 0.1."),
+    ] = "auto"
+    class_weight: Annotated[
+        Literal["auto", "none", "balanced"],
+        Read(read_none),
+        About(
+            _TRAINING,
+            "balanced: every class counts alike, for better balanced accuracy at the price of "
+            "accuracy; auto: none.",
+        ),
+    ] = "auto"
+    augment: Annotated[
+        Literal["auto", "none", "light", "standard"],
+        About(_TRAINING, "How images are varied; auto: by the number of images."),
+    ] = "auto"
 
-    strategy: Strategy = "auto"
-    effort: Effort = "balanced"
-    budget: str | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    backbone: Annotated[str, Field(min_length=1)] = "efficientnet_lite0"
-    input_size: str = "auto"
-    weights: Path | None = None
-    cut: str | None = None
-    train_all: bool = False
-    test_fraction: Annotated[float, Field(ge=0.05, le=0.5)] = 0.2
-    group_by: str | None = None
-    train: str | None = None
-    val: str | None = None
-    test: str | None = None
-    workers: Annotated[int, Field(ge=0, le=64)] | Auto = "auto"
-    threads: Annotated[int, Field(ge=1, le=256)] | Auto = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    activations: Literal["half", "8bit"] = "half"
-    max_pixels: Annotated[int, Field(ge=1_000, le=2_000_000_000)] = 100_000_000
-    near_duplicates: bool = True
-    epochs: Annotated[int, Field(ge=1, le=10_000)] | Auto = "auto"
-    batch_size: Annotated[int, Field(ge=1, le=4096)] | Auto = "auto"
-    learning_rate: Annotated[float, Field(gt=0.0, le=10.0)] | Auto = "auto"
-    label_smoothing: Annotated[float, Field(ge=0.0, le=0.5)] | Auto = "auto"
-    class_weights: Literal["auto", "none", "balanced"] = "auto"
-    augment: Literal["auto", "none", "light", "standard"] = "auto"
-
-    @field_validator("budget")
-    @classmethod
-    def _budget_parses(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_budget(value)
-        return value
-
-    @field_validator("train", "val", "test")
-    @classmethod
-    def _folders_lie_inside(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        path = PurePosixPath(value)
-        if not value or path.is_absolute() or ".." in path.parts:
-            raise ValueError("it must name a sub-folder of the source, such as 'data/Training'")
-        return str(path)
-
-    @field_validator("backbone")
-    @classmethod
-    def _backbones_parse(cls, value: str) -> str:
-        if not all(part.strip() for part in value.split(",")):
-            raise ValueError("a name is missing between commas")
-        return value
-
-    @field_validator("input_size", mode="before")
-    @classmethod
-    def _sizes_parse(cls, value: object) -> str:
-        text = str(value)
-        if text != "auto" and not all(_is_size(part) for part in text.split(",")):
-            low, high = _SIZES
-            raise ValueError(
-                f"it must be 'auto' or pixels from {low} to {high}, such as '224' or '224,288'"
-            )
-        return text
-
-    @model_validator(mode="after")
-    def _weights_need_one_backbone(self) -> Settings:
+    def __init__(self, **values: Unpack[SettingsDict]) -> None:
+        for name, value in check(Settings, under_current_names(values)).items():
+            object.__setattr__(self, name, value)
         if self.weights is not None and len(self.backbones) > 1:
-            raise ValueError("weights belong to one backbone, but several were named")
-        return self
-
-    @model_validator(mode="after")
-    def _cut_needs_its_strategy(self) -> Settings:
-        if self.strategy != "cut":
-            if self.cut is not None:
-                raise ValueError(f"cut={self.cut!r} needs strategy='cut', not {self.strategy!r}")
-            if self.train_all:
-                raise ValueError(f"train_all needs strategy='cut', not {self.strategy!r}")
-        return self
+            raise SettingsError("Weights belong to one backbone, but several were named.")
+        if self.strategy == "cut":
+            return
+        if self.cut is not None:
+            raise SettingsError(f"cut={self.cut!r} needs strategy='cut', not {self.strategy!r}.")
+        if self.train_all:
+            raise SettingsError(f"train_all needs strategy='cut', not {self.strategy!r}.")
 
     @property
     def part_folders(self) -> dict[PartName, str]:
@@ -195,49 +293,19 @@ class Settings(BaseModel):
         """Nominal seconds of work that this fit may plan for."""
         return parse_budget(self.budget) if self.budget else EFFORT_SECONDS[self.effort]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return every setting as JSON types, under the keys that files of runs keep."""
+        values = {name: getattr(self, name) for name in setting_names()}
+        return as_kept_in_files(
+            {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
+        )
 
-def _is_size(text: str) -> bool:
-    low, high = _SIZES
-    return text.strip().isdigit() and low <= int(text) <= high
 
-
-def parse_budget(text: str) -> float:
-    """Return seconds for ``"90"``, ``"90s"``, ``"5m"`` or ``"1h"``.
-
-    Raises
-    ------
-    ValueError
-        If the text has another form or is not positive.
-    """
-    match = _BUDGET.match(text)
-    if match is None or float(match.group(1)) <= 0:
-        raise ValueError(f"budget must look like '90s', '5m' or '1h', not {text!r}")
-    return float(match.group(1)) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match.group(2) or "s"]
+def setting_names() -> tuple[str, ...]:
+    """Return the name of every setting, in the order of their declaration."""
+    return tuple(one.name for one in fields(Settings))
 
 
 def make_settings(**values: Any) -> Settings:
-    """Build :class:`Settings`, turning every mistake into one helpful :class:`SettingsError`."""
-    unknown = [name for name in values if name not in Settings.model_fields]
-    if unknown:
-        name = unknown[0]
-        hint = did_you_mean(name, Settings.model_fields)
-        known = ", ".join(Settings.model_fields)
-        raise SettingsError(f"There is no setting {name!r}.", hint=hint or f"Settings: {known}.")
-    try:
-        return Settings(**values)
-    except ValidationError as error:
-        raise SettingsError(_in_one_sentence(error)) from None
-
-
-def _in_one_sentence(error: ValidationError) -> str:
-    """Name the first wrong setting, what was found and what was expected."""
-    first = error.errors()[0]
-    found = first.get("input")
-    names = [str(part) for part in first["loc"]]
-    detail = first["msg"].removeprefix("Value error, ")
-    if not names:
-        return f"{detail[0].upper()}{detail[1:]}."
-    # a union such as int | "auto" reports one error per member; name them all
-    same = [e["msg"] for e in error.errors() if e["loc"][:1] == first["loc"][:1]]
-    detail = "; or ".join(dict.fromkeys(m.removeprefix("Value error, ") for m in same))
-    return f"Setting {names[0]!r} cannot be {found!r}: {detail[0].lower()}{detail[1:]}."
+    """Build :class:`Settings` from values of whatever type."""
+    return Settings(**values)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 #: whole images that the graph prepares itself in the check
 _WHOLE = 16
-_MAX_PIXELS: int = Settings.model_fields["max_pixels"].default
+_MAX_PIXELS: int = Settings.max_pixels
 
 
 def export_onnx_file(

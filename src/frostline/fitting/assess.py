@@ -118,7 +118,7 @@ def _cross_validate(
         known = known.model_copy(update={"adapted": None})
     settings = task.settings
     if closed and settings.strategy == "auto":
-        settings = settings.model_copy(update={"effort": "fast", "budget": None})
+        settings = replace(settings, effort="fast", budget=None)
     inner = replace(task, settings=settings)
     folds = problem.folds(rows, n_folds)
     probabilities = np.zeros((len(rows), problem.n_classes))

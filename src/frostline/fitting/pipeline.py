@@ -220,7 +220,7 @@ def _prepare(
     with clock.phase("listing images"):
         catalog = open_source(
             source,
-            group_by=settings.group_by,
+            group_by=settings.groups,
             folders=settings.part_folders,
             runtime=runtime,
         )
@@ -246,13 +246,13 @@ def _prepare(
         ]
         store = stores[0]
     with clock.phase("audit"):
-        copies = copies_of(store) if settings.near_duplicates else None
+        copies = copies_of(store) if settings.group_near_duplicates else None
         found = audit(store.catalog, copies, values=values)
         split = (
             make_split(
                 store.catalog,
                 found.groups,
-                test_fraction=settings.test_fraction,
+                test_fraction=settings.test_size,
                 seed=settings.seed,
             )
             if hold_out
@@ -261,7 +261,7 @@ def _prepare(
     problem = Problem.of(
         store.catalog,
         groups=found.groups,
-        weights="none" if settings.class_weights == "auto" else settings.class_weights,
+        weights="none" if settings.class_weight == "auto" else settings.class_weight,
         seed=settings.seed,
     )
     compared: list[NetworkResult] = []
@@ -328,6 +328,6 @@ def _everything(n: int) -> Split:
 
 def _identity(source: Source, settings: Settings, plan: Plan | None) -> dict[str, Any]:
     """Return everything that decides the result of a run, as JSON types."""
-    chosen = settings.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
+    chosen = {k: v for k, v in settings.to_json().items() if k not in _WITHOUT_EFFECT}
     carried_out = None if plan is None else plan.action.model_dump(mode="json")
     return {"source": source_identity(source), **chosen, "plan": carried_out}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from frostline._version import __version__
 from frostline.backbones.fingerprints import fingerprint
+from frostline.core.aliases import as_kept_in_files
 from frostline.core.files import write_text
 from frostline.core.machine import peak_memory_bytes
 from frostline.core.notebook import card, columns, sentences
@@ -219,7 +220,7 @@ def publish(
         scores=scores.to_json(catalog.classes),
         settings={
             "source": catalog.source,
-            **task.settings.model_dump(mode="json"),
+            **task.settings.to_json(),
             "resolved": _resolved(task.settings, runtime),
         },
         gallery=gallery,
@@ -327,7 +328,7 @@ def _resolved(settings: Settings, runtime: Runtime) -> dict[str, Any]:
         "threads": runtime.threads,
         "device": runtime.device,
         "precision": runtime.precision,
-        "activations": runtime.activation_type,
+        **as_kept_in_files({"activation_dtype": runtime.activation_dtype}),
         "budget_seconds": settings.budget_seconds,
         "reasons": {**runtime.reasons, "budget_seconds": why},
     }

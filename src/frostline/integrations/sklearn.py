@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,10 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from frostline.core.aliases import under_current_names
 from frostline.core.errors import InputError, SettingsError, did_you_mean
 from frostline.core.machine import available_cores
-from frostline.core.settings import Settings
+from frostline.core.settings import ModelSettings, Settings, setting_names
 from frostline.data.decoding.image_refs import Held
 from frostline.data.naming import printable, some
 from frostline.data.sources.in_memory import Range, check_range, images_of, range_of, texts
@@ -44,20 +45,23 @@ _CHECKED = 8
 
 #: what people give to a fit, and what there is instead
 _WEIGHTS = (
-    "Images cannot be weighted one by one. class_weights='balanced' weighs every class alike: "
-    "TransferClassifier(class_weights='balanced')."
+    "Images cannot be weighted one by one. class_weight='balanced' weighs every class alike: "
+    "TransferClassifier(class_weight='balanced')."
 )
 _HELD_OUT = (
     "A fit takes all images that it is given; judge it by cross_val_score, or by score(X, y) on "
     "others. frostline.fit takes parts: {'train': ..., 'val': ..., 'test': ...}."
 )
 _INSTEAD = {
-    **dict.fromkeys(("sample_weight", "sample_weights", "weight", "class_weight"), _WEIGHTS),
+    **dict.fromkeys(("sample_weight", "sample_weights", "weight"), _WEIGHTS),
     **dict.fromkeys(
         ("eval_set", "validation_data", "validation_split", "X_val", "y_val", "X_test", "y_test"),
         _HELD_OUT,
     ),
 }
+
+#: settings that are parameters, with their defaults
+_DEFAULTS = {name: getattr(Settings, name) for name in ModelSettings.__annotations__}
 
 
 class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -74,23 +78,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    backbone : str, default="efficientnet_lite0"
-        Any name that ``frostline models`` lists; several, with commas between, are compared.
-    strategy : {"auto", "head", "finetune", "cut", "full"}, default="auto"
-        ``auto`` lets the evidence choose.
-    effort : {"fast", "balanced", "best"}, default="balanced"
-        ``fast`` trains no layer (unless the strategy itself does).
-    budget : str or None, default=None
-        Nominal time such as ``"90s"`` or ``"5m"``; overrides what ``effort`` allows.
-    cut : str or None, default=None
-        Last layer kept by ``strategy="cut"``.
-    train_all : bool, default=False
-        With ``strategy="cut"``: train every kept layer.
-    input_size : int or str, default="auto"
-        Side of the square input in pixels, from 32 to 1024; several, such as ``"224,288"``, are
-        compared.
-    weights : path or None, default=None
-        Local weights for the backbone's architecture.
+    backbone : str or list of str, default="efficientnet_lite0"
+        Any name that ``frostline models`` lists; several are compared.
     image_shape : (H, W), (H, W, 3), "tiles" or None, default=None
         Accept tables (n, d) of numbers: each row is an image of this shape, flattened; or, with
         "tiles", a picture with a grey tile for every number. None refuses tables.
@@ -100,21 +89,11 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         None accepts uint8 alone.
     random_state : int, RandomState instance or None, default=0
         Same number, same result.
-    epochs, batch_size : int or "auto", default="auto"
-    learning_rate : float in (0, 10] or "auto", default="auto"
-    label_smoothing : float in [0, 0.5] or "auto", default="auto"
-    class_weights : {"auto", "none", "balanced"}, default="auto"
-        ``balanced`` weighs every class alike.
-    augment : {"auto", "none", "light", "standard"}, default="auto"
-    near_duplicates : bool, default=True
-        Look for near-duplicates, and keep them together wherever training holds images out.
-    max_pixels : int, default=100_000_000
-        Larger images are refused.
-    workers, threads : int or "auto", default="auto"
-        Threads that decode, and that compute. ``auto`` takes the cores, or what
-        ``OMP_NUM_THREADS`` says, as joblib sets it for its workers.
-    device : {"auto", "cpu", "cuda"}, default="auto"
-    precision : {"auto", "fp32", "bf16"}, default="auto"
+    **settings
+        Every setting of a fit that is about the model and the machine, with the same default and
+        meaning: ``strategy``, ``effort``, ``epochs``, ``class_weight`` ...; see :class:`Settings`.
+        ``threads="auto"`` takes the cores, or what ``OMP_NUM_THREADS`` says, as joblib sets it for
+        its workers.
 
     Attributes
     ----------
@@ -143,56 +122,40 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> classifier.fit(images, labels).predict(more_images)  # doctest: +SKIP
     """
 
+    threads: int | str
+    workers: int | str
+    max_pixels: int
+
     def __init__(
         self,
-        backbone: str = "efficientnet_lite0",
+        backbone: str | Sequence[str] = Settings.backbone,
         *,
-        strategy: str = "auto",
-        effort: str = "balanced",
-        budget: str | None = None,
-        cut: str | None = None,
-        train_all: bool = False,
-        input_size: int | str = "auto",
-        weights: str | Path | None = None,
         image_shape: ImageShape | None = None,
         pixel_range: Range | str | None = None,
         random_state: int | np.random.RandomState | None = 0,
-        epochs: int | str = "auto",
-        batch_size: int | str = "auto",
-        learning_rate: float | str = "auto",
-        label_smoothing: float | str = "auto",
-        class_weights: str = "auto",
-        augment: str = "auto",
-        near_duplicates: bool = True,
-        max_pixels: int = 100_000_000,
-        workers: int | str = "auto",
-        threads: int | str = "auto",
-        device: str = "auto",
-        precision: str = "auto",
+        **settings: Unpack[ModelSettings],
     ) -> None:
         self.backbone = backbone
-        self.strategy = strategy
-        self.effort = effort
-        self.budget = budget
-        self.cut = cut
-        self.train_all = train_all
-        self.input_size = input_size
-        self.weights = weights
         self.image_shape = image_shape
         self.pixel_range = pixel_range
         self.random_state = random_state
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.label_smoothing = label_smoothing
-        self.class_weights = class_weights
-        self.augment = augment
-        self.near_duplicates = near_duplicates
-        self.max_pixels = max_pixels
-        self.workers = workers
-        self.threads = threads
-        self.device = device
-        self.precision = precision
+        given = under_current_names(settings)
+        unknown = next((name for name in given if name not in _DEFAULTS), None)
+        if unknown is not None:
+            raise TypeError(
+                f"{type(self).__name__} takes no {unknown!r}. {did_you_mean(unknown, _DEFAULTS)}"
+            )
+        for name, value in {**_DEFAULTS, **given}.items():
+            setattr(self, name, value)
+
+    def set_params(self, **params: Any) -> TransferClassifier:
+        """Set parameters by name, as for every estimator of scikit-learn."""
+        super().set_params(**under_current_names(params))
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # of a pickle that an earlier release wrote
+        super().__setstate__({**_DEFAULTS, **under_current_names(state, quiet=True)})
 
     def fit(self, X: Any, y: Any, *, groups: Any = None, **unsupported: Any) -> TransferClassifier:
         """Fit to all images.
@@ -294,7 +257,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _settings(self) -> dict[str, Any]:
         """Parameters that are settings of a fit, under the same names."""
         own = inspect.signature(type(self).__init__).parameters
-        values = {name: getattr(self, name) for name in Settings.model_fields if name in own}
+        values = {name: getattr(self, name) for name in setting_names() if name in own}
         # a grid may hold NumPy's numbers
         values = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
         if values["threads"] == "auto":
@@ -354,6 +317,17 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = not tables
         tags.input_tags.string = not tables
         return tags
+
+
+def _signature() -> inspect.Signature:
+    """Return the constructor's signature with every parameter by name, as scikit-learn asks."""
+    *own, _ = inspect.signature(TransferClassifier.__init__).parameters.values()
+    kind = inspect.Parameter.KEYWORD_ONLY
+    settings = [inspect.Parameter(n, kind, default=value) for n, value in _DEFAULTS.items()]
+    return inspect.Signature([*own, *settings])
+
+
+vars(TransferClassifier.__init__)["__signature__"] = _signature()
 
 
 def _fit(

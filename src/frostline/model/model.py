@@ -126,7 +126,7 @@ class Model:
         *,
         threads: int | None = None,
         workers: int | None = None,
-        max_pixels: int = Settings.model_fields["max_pixels"].default,
+        max_pixels: int = Settings.max_pixels,
     ) -> Model:
         """Load the model of a run folder, a model folder itself, or an exported ONNX file.
 

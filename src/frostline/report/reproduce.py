@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from frostline.core.settings import Settings
+from frostline.core.settings import Settings, setting_names
 
 #: packages whose version may change a number
 PACKAGES = (
@@ -27,7 +27,7 @@ PACKAGES = (
 )
 #: flags of the command line that are not just the setting's name and value
 _FLAGS = {
-    ("near_duplicates", False): "--no-near-duplicates",
+    ("group_near_duplicates", False): "--no-group-near-duplicates",
     ("train_all", True): "--train-all",
 }
 
@@ -90,7 +90,7 @@ def _chosen(settings: Settings) -> dict[str, Any]:
     default = Settings()
     return {
         name: str(value) if isinstance(value, Path) else value
-        for name in Settings.model_fields
+        for name in setting_names()
         if (value := getattr(settings, name)) != getattr(default, name) or name == "seed"
     }
 

@@ -45,7 +45,7 @@ class Context:
 
     @property
     def class_weights(self) -> Literal["none", "balanced"]:
-        return "balanced" if self.settings.class_weights == "balanced" else "none"
+        return "balanced" if self.settings.class_weight == "balanced" else "none"
 
     @property
     def _augment(self) -> Literal["light", "standard"]:

@@ -15,6 +15,7 @@ from frostline.backbones.freeze.freezing import verify_frozen
 from frostline.compute.engines.torch_runtime import Compute, torch_runtime
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import LayerTraining
+from frostline.core.aliases import as_kept_in_files
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
@@ -257,6 +258,6 @@ def _identity(job: _Job, store: FeatureStore) -> dict[str, Any]:
         "weights": store.network.weights_id,
         "n_classes": job.parts.n_classes,
         "precision": job.runtime.precision,
-        "activations": job.runtime.activation_type,
+        **as_kept_in_files({"activation_dtype": job.runtime.activation_dtype}),
         "rows": rows.hexdigest(),
     }

@@ -63,7 +63,7 @@ class Sources:
         views = 1 if recipe.augment == "none" else 1 + min(epochs, MOST_VIEWS)
         images = len(parts.train) * views + len(parts.validation)
         needed = images * self.network.cut(cut).bytes_per_image
-        if self.runtime.activation_type == "8bit":
+        if self.runtime.activation_dtype == "uint8":
             # half the room of half precision
             needed //= 2
         if needed > DISK_BUDGET:

@@ -10,6 +10,7 @@ from torch import nn
 
 from frostline.backbones.freeze.eval_mode import original_class
 from frostline.backbones.layer_kinds import is_norm
+from frostline.core.aliases import PARAM_GROUPS, takes_old_names
 from frostline.core.errors import BackboneError
 
 #: containers with more than this share of all tensors are trunks, if there are few of them
@@ -18,11 +19,12 @@ _MOST_TRUNKS = 2
 _NO_DECAY = " (no decay)"
 
 
+@takes_old_names(PARAM_GROUPS)
 def param_groups(
     module: nn.Module,
     *,
     lr: float,
-    decay: float = 1.0,
+    layer_decay: float = 1.0,
     weight_decay: float = 0.0,
     stages: Sequence[str] | None = None,
     head: Sequence[str] = ("head", "new"),
@@ -36,9 +38,9 @@ def param_groups(
     ----------
     module : Module
     lr : float
-        Learning rate of the deepest stage; each stage further down has ``decay`` times the rate
-        of the one above it.
-    decay : float in (0, 1], default=1.0
+        Learning rate of the deepest stage; each stage further down has ``layer_decay`` times the
+        rate of the one above it.
+    layer_decay : float in (0, 1], default=1.0
     weight_decay : float, default=0.0
         Not applied to biases, to the weights of norm layers, to scales of one value a channel,
         and to what the network itself exempts (``no_weight_decay()`` of timm).
@@ -70,7 +72,7 @@ def param_groups(
         else:
             place = next((i for i, s in enumerate(stages) if _below(name, (s,))), 0)
             label = stages[place] if stages else "network"
-            rate = lr * decay ** (deepest - place)
+            rate = lr * layer_decay ** (deepest - place)
         decays = name not in exempt
         key = label if decays else f"{label}{_NO_DECAY}"
         group = found.setdefault(

@@ -1,0 +1,155 @@
+"""How values of settings are read and checked; pydantic is imported when there are some."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from functools import cache
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from frostline.core.errors import SettingsError, did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from pydantic import BaseModel, ValidationError
+
+#: sides of square inputs, in pixels
+_SIZES = (32, 1024)
+
+_BUDGET = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|h)?\s*$")
+
+
+class Range:
+    """Limits of a number, as pydantic calls them: ge, gt, le, lt."""
+
+    def __init__(self, **limits: float) -> None:
+        self._limits = limits
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        return {**handler(source), **self._limits}
+
+
+class Read:
+    """How a value is read before its type is checked; a ValueError says what is wrong."""
+
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        self._read = read
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+
+def parse_budget(text: str) -> float:
+    """Return seconds for ``"90"``, ``"90s"``, ``"5m"`` or ``"1h"``.
+
+    Raises
+    ------
+    ValueError
+        If the text has another form or is not positive.
+    """
+    match = _BUDGET.match(text)
+    if match is None or float(match.group(1)) <= 0:
+        raise ValueError(f"budget must look like '90s', '5m' or '1h', not {text!r}")
+    return float(match.group(1)) * {"s": 1.0, "m": 60.0, "h": 3600.0}[match.group(2) or "s"]
+
+
+def read_budget(value: object) -> object:
+    """Check that a text is an amount of work."""
+    if isinstance(value, str):
+        parse_budget(value)
+    return value
+
+
+def read_folder(value: object) -> object:
+    """Check that a text names a folder inside another."""
+    if not isinstance(value, str):
+        return value
+    path = PurePosixPath(value)
+    if not value or path.is_absolute() or ".." in path.parts:
+        raise ValueError("it must name a sub-folder of the source, such as 'data/Training'")
+    return str(path)
+
+
+def _joined(value: object) -> object:
+    """Return a list as text with commas between."""
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def read_backbones(value: object) -> object:
+    """Read one name or several: a list, or text with commas between."""
+    text = _joined(value)
+    if isinstance(text, str) and not all(part.strip() for part in text.split(",")):
+        raise ValueError("a name is missing between commas" if text else "a name is missing")
+    return text
+
+
+def read_sizes(value: object) -> str:
+    """Read one size in pixels or several: numbers, a list, or text with commas between."""
+    text = str(_joined(value))
+    if text != "auto" and not all(_is_size(part) for part in text.split(",")):
+        low, high = _SIZES
+        raise ValueError(
+            f"it must be 'auto' or pixels from {low} to {high}, such as '224' or '224,288'"
+        )
+    return text
+
+
+def read_none(value: object) -> object:
+    """Read None as scikit-learn means it: nothing of that kind."""
+    return "none" if value is None else value
+
+
+def _is_size(text: str) -> bool:
+    low, high = _SIZES
+    return text.strip().isdigit() and low <= int(text) <= high
+
+
+def check(declared: type[DataclassInstance], values: dict[str, Any]) -> dict[str, Any]:
+    """Return a value of the declared type for every field of a dataclass, in their order.
+
+    Parameters
+    ----------
+    declared : type
+        A dataclass whose fields all have defaults.
+    values : dict
+        By field; those that are missing take their default.
+
+    Raises
+    ------
+    SettingsError
+        If a name is unknown, or a value is not what is declared: the first such one is told.
+    """
+    from pydantic import ValidationError
+
+    known = [one.name for one in fields(declared)]
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        hint = did_you_mean(unknown[0], known) or f"Settings: {', '.join(known)}."
+        raise SettingsError(f"There is no setting {unknown[0]!r}.", hint=hint)
+    try:
+        return dict(_checker(declared).model_validate(values))
+    except ValidationError as error:
+        raise SettingsError(_in_one_sentence(error)) from None
+
+
+@cache
+def _checker(declared: type[DataclassInstance]) -> type[BaseModel]:
+    from pydantic import create_model
+
+    hints = get_type_hints(declared, include_extras=True)
+    known: dict[str, Any] = {one.name: (hints[one.name], one.default) for one in fields(declared)}
+    return create_model("Checked", **known)
+
+
+def _in_one_sentence(error: ValidationError) -> str:
+    """Name the first wrong setting, what was found and what was expected."""
+    first = error.errors()[0]
+    # a union such as int | "auto" reports one error per member; name them all
+    same = [e["msg"] for e in error.errors() if e["loc"][:1] == first["loc"][:1]]
+    details = [m.removeprefix("Value error, ") for m in same]
+    said = "; or ".join(dict.fromkeys(f"{d[0].lower()}{d[1:]}" for d in details))
+    return f"Setting {str(first['loc'][0])!r} cannot be {first['input']!r}: {said}."

@@ -19,7 +19,8 @@ from safetensors import SafetensorError, safe_open
 TOLERANCE = 1e-6
 
 #: what is compared, in the order of the table
-KINDS = ("plan", "taps", "predictions", "metrics", "weights", "others", "words")
+#: keys that only the later tree writes, and sentences, stand apart: both may be expected
+KINDS = ("plan", "taps", "predictions", "metrics", "weights", "others", "added", "words")
 
 #: what tells of time, of the machine, of a version
 _IGNORED = (
@@ -141,6 +142,7 @@ def flat(value: Json, name: str) -> Iterator[tuple[str, str | float | bool | Non
 
 def _compare_json(found: Comparison, kind: str, name: str, before: Json, after: Json) -> None:
     a, b = dict(flat(before, name)), dict(flat(after, name))
+    known = {outer for key in a for outer in _outwards(key)}
     sentences: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     for key in dict.fromkeys((*a, *b)):
         general = key.replace(name, name.partition("-")[0], 1)
@@ -150,10 +152,25 @@ def _compare_json(found: Comparison, kind: str, name: str, before: Json, after: 
         if words is not None:
             for side, values in zip((a, b), sentences[words], strict=True):
                 values.extend([str(side[key])] if key in side else [])
+        elif key not in a and _is_new_key(key, known):
+            found.check("added", f"added.{key}", f"{b[key]!r} was missing before")
         else:
             found.check(kind, key, _leaf(a, b, key))
     for words, (old, new) in sentences.items():
         found.check("words", f"words.{words}", "" if old == new else _told(old, new))
+
+
+def _outwards(key: str) -> Iterator[str]:
+    """Yield a dotted name and everything that it lies in."""
+    while key:
+        yield key
+        key = key.rpartition(".")[0]
+
+
+def _is_new_key(key: str, known: set[str]) -> bool:
+    """Whether a leaf lies under a key that was not written before, not in a list that grew."""
+    first = [outer for outer in _outwards(key) if outer not in known][-1]
+    return not first.rpartition(".")[2].isdigit()
 
 
 def _below(name: str, pattern: str) -> bool:

@@ -92,7 +92,8 @@ def _other_taps(folder: Path) -> None:
         (_change("predict-1.json", "0.probabilities.cat", 0.26), "predict-1.0.*.cat", "0.26"),
         (_change("run/plan.json", "action.kind", "full"), "plan.action.kind", "now 'full'"),
         (_change("run/plan.json", "action.strength", 0.1), "plan.action.strength", "now 0.1"),
-        (_change("run/plan.json", "seed", 1), "plan.seed", "was missing before"),
+        (_change("run/plan.json", "seed", [1]), "added.plan.seed.0", "was missing before"),
+        (_change("run/plan.json", "chosen", None), "plan.chosen", "now None"),
         (_change("run/plan.json", "explanation.0", "Few."), "words.plan.explanation", "Few."),
         (_change("run/metrics.json", "test.accuracy", 0.7501), "metrics.test.accuracy", "0.7501"),
         (lambda f: (f / "run/metrics.json").unlink(), "metrics", "is missing now"),
@@ -130,6 +131,13 @@ def test_leaves_have_dotted_names_and_empty_lists_count() -> None:
         "x.a.1.b": None,
         "x.c": "[]",
     }
+
+
+def test_a_list_that_grew_is_more_than_a_new_key(before: Path, after: Path) -> None:
+    for folder, names in ((before, ["cat"]), (after, ["cat", "dog"])):
+        _change("run/plan.json", "names", names)(folder)
+    (grown,) = compare(before, after).differences
+    assert (grown.kind, grown.field) == ("plan", "plan.names.1")
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,26 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     assert circles() == []
 
 
+#: rooms that decide, read, write or predict: none of their files may load PyTorch
+WITHOUT_TORCH = (
+    *("core", "stats", "model_format", "onnx_graph", "data", "strategy"),
+    *("wording", "run", "model", "report", "serve"),
+)
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_a_room_without_pytorch_loads_none_of_it(room: str) -> None:
+    modules = [module for module in FILES if room_of(module) == room]
+    code = (
+        "import importlib, sys\n"
+        f"for module in {modules!r}:\n"
+        "    importlib.import_module(module)\n"
+        "    if 'torch' in sys.modules: sys.exit(module)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_and_prediction_need_no_pytorch() -> None:
     code = (
         "import sys, frostline.cli.main, frostline.cli.predict, frostline.model.model;"

@@ -10,11 +10,11 @@ from frostline.backbones.freeze.param_groups import (
     param_groups,
     restore_optimizer,
 )
-from frostline.backbones.graph.cuts import Cut
 from frostline.backbones.graph.subgraphs import Part
 from frostline.backbones.heads.new_heads import new_head
 from frostline.backbones.load.surgery import adapt_input, replace_classifier
 from frostline.backbones.network import Network, split
+from frostline.core.cuts import Cut
 
 __all__ = [
     "Cut",

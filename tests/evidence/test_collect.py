@@ -19,7 +19,8 @@ from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.problem import ClassWeighting, Problem
 from frostline.evidence import collect
-from frostline.evidence.collect import FAR, collect_evidence
+from frostline.evidence.collect import collect_evidence
+from frostline.evidence.evidence import FAR
 from frostline.evidence.probes import probe
 from frostline.stats.neighbours import knn_loo
 from frostline.stats.selection import Selection

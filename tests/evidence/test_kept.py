@@ -15,7 +15,8 @@ from frostline.compute.cache.eviction import damaged, items, prune
 from frostline.compute.cache.locations import fits_folder
 from frostline.compute.cache.store import packed
 from frostline.core.runtime import Runtime
-from frostline.evidence.collect import Evidence, collect_evidence
+from frostline.evidence.collect import collect_evidence
+from frostline.evidence.evidence import Evidence
 from frostline.evidence.kept import evidence_key, kept_or
 
 N = 40

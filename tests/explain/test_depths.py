@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.backbones.graph.cuts import Layout
 from frostline.backbones.network import Network
+from frostline.core.cuts import Layout
 from frostline.explain.depths import (
     COLUMNS,
     DepthPlan,

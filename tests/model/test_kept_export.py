@@ -24,7 +24,7 @@ def checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every check of an export that really ran."""
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
     ran: list[Path] = []
-    verify = save_module.verify_onnx
+    verify = save_module.verify_onnx  # type: ignore[attr-defined]
 
     def check(path: Path, *args: object, **more: object) -> float:
         ran.append(path)

@@ -10,8 +10,8 @@ from frostline.backbones.network import Network
 from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.layers import Layers
 from frostline.strategy.race import Entry, Judged, Standing
+from frostline.training.layers import Layers
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.1, head_learning_rate=0.1)
 TRUTH = np.arange(30) % 3

@@ -14,15 +14,15 @@ from frostline.core.errors import PlanError
 from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence, ShiftEvidence, SizeEvidence
 from frostline.core.reasons import Fate, ToBeRaced
 from frostline.core.settings import make_settings
-from frostline.evidence.collect import Evidence
+from frostline.evidence.evidence import Evidence
 from frostline.strategy.candidates import adapters
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, plan_work
 from frostline.strategy.decide import Decision, decide, every_option
-from frostline.strategy.layers import Layers, redescribe
 from frostline.strategy.race import plan_race
+from frostline.training.layers import Layers, redescribe
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,8 @@ def context_of(network: Network, found: EvidenceSummary, **settings: Any) -> Con
         compared=places,
     )
     chosen = make_settings(**settings)
-    return Context(network, evidence, chosen)
+    inner = [] if chosen.cut is None else [chosen.cut]
+    return Context(network.summary(inner=inner), evidence, chosen)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +243,7 @@ def test_fast_never_trains_by_itself(network: Network) -> None:
 def test_a_budget_buys_epochs_and_never_none(network: Network) -> None:
     def epochs(budget: float) -> int:
         return plan_work(
-            network,
+            network.summary(),
             n_images=1000,
             refits=1,
             budget=budget,

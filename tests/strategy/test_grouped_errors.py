@@ -82,9 +82,10 @@ def test_scores_of_a_race_and_of_an_average_have_errors_of_patients() -> None:
         blended = blend_of(pair, n_images=400)
         assert blended is not None
         n_groups = len(set(groups.tolist()))
-        mean = np.mean([one.judged[0].probabilities for one in pair], axis=0)
+        mean = np.mean([np.asarray(one.judged[0].probabilities) for one in pair], axis=0)
         rights = [one.judged[0].right for one in pair] + [mean.argmax(axis=1) == TRUTH]
         for result, right in zip([*results(pair, pair[1]), blended.result], rights, strict=True):
+            assert result.standard_error is not None
             share = right.mean()
             robust = cluster_robust_error(right, groups)
             if n_groups == len(right):

@@ -15,7 +15,7 @@ from torch import fx, nn
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.freeze.eval_mode import unlock_all
 from frostline.backbones.graph.carving import Carver
-from frostline.backbones.graph.cuts import Cut, choose_taps, find_cuts, stage_paths
+from frostline.backbones.graph.cuts import TracedCut, choose_taps, find_cuts, stage_paths
 from frostline.backbones.graph.ends import output_layers
 from frostline.backbones.graph.measuring import Step, find_sizes, measure
 from frostline.backbones.graph.merging import merge
@@ -26,7 +26,8 @@ from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.found import LoadedNetwork, at_size
 from frostline.backbones.load.image_sizes import unsuited
 from frostline.backbones.taps import TapsBody
-from frostline.core.errors import BackboneError, CutError, did_you_mean
+from frostline.core.cuts import NetworkSummary, no_cut
+from frostline.core.errors import BackboneError, CutError
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import ReadingRules
 
@@ -72,7 +73,7 @@ class Network:
         sizes = find_sizes(self._traced, len(source.example))
         self._steps: list[Step] = measure(source.net, self._traced, source.example, sizes)
         self._parts = Carver(source.net, self._traced, sizes, self._steps)
-        self.cuts: tuple[Cut, ...] = tuple(self._find())
+        self.cuts: tuple[TracedCut, ...] = tuple(self._find())
         if not self.cuts:
             raise CutError(
                 f"{name} has no place where a single tensor passes.",
@@ -211,16 +212,16 @@ class Network:
         return self._source.example
 
     @property
-    def feature_cuts(self) -> tuple[Cut, ...]:
+    def feature_cuts(self) -> tuple[TracedCut, ...]:
         """The cuts up to ``last``: those that a new head can sit on."""
         return self.cuts[: self.last.index + 1]
 
     @cached_property
-    def all_cuts(self) -> tuple[Cut, ...]:
+    def all_cuts(self) -> tuple[TracedCut, ...]:
         """Every place where one tensor passes, inside of blocks too."""
         return tuple(self._find(everywhere=True))
 
-    def cut(self, name: str) -> Cut:
+    def cut(self, name: str) -> TracedCut:
         """Return the cut called ``name`` (or one of its aliases), wherever it lies.
 
         Raises
@@ -232,20 +233,20 @@ class Network:
             for cut in cuts:
                 if name == cut.name or name in cut.aliases:
                     return cut
-        names = [cut.name for cut in self.cuts]
-        shown = names if len(names) <= 24 else [*names[:12], "...", *names[-12:]]
         inside = name in dict(self.module.named_modules())
         reason = " Several tensors pass at its end." if inside else ""
-        raise CutError(
-            f"There is no cut {name!r} in {self.name}.{reason}",
-            hint=" ".join(
-                part
-                for part in (
-                    did_you_mean(name, [c.name for c in (*self.cuts, *self.all_cuts)]),
-                    f"Cuts, by depth: {', '.join(shown)}.",
-                )
-                if part
-            ),
+        raise no_cut(name, self.cuts, where=self.name, inner=self.all_cuts, reason=reason)
+
+    def summary(self, *, inner: Iterable[str] = ()) -> NetworkSummary:
+        """Return what decisions rest on; ``inner`` names cuts inside of blocks that matter."""
+        found = (self.cut(name) for name in inner)
+        return NetworkSummary(
+            name=self.name,
+            input_size=self.preprocessing.size,
+            cuts=tuple(cut.plain() for cut in self.cuts),
+            last=self.last.plain(),
+            taps=tuple(self.taps),
+            inner=tuple(cut.plain() for cut in found if cut not in self.cuts),
         )
 
     def prefix(self, cut: str) -> Part:
@@ -384,7 +385,7 @@ class Network:
     def _places(self) -> dict[fx.Node, int]:
         return {step.node: i for i, step in enumerate(self._steps)}
 
-    def _find(self, *, everywhere: bool = False) -> list[Cut]:
+    def _find(self, *, everywhere: bool = False) -> list[TracedCut]:
         return find_cuts(
             self.module,
             self._steps,
@@ -408,7 +409,7 @@ class Network:
                 found[id(value)] = value.numel()
         return sum(found.values())
 
-    def _find_last(self) -> Cut:
+    def _find_last(self) -> TracedCut:
         """The deepest map before pooling: by ``forward_features``, else by its shape."""
         marked = self._traced.features
         if marked is not None and marked in self._places:

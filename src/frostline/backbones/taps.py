@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from frostline.backbones.graph.cuts import Cut
 from frostline.backbones.graph.subgraphs import Part
 from frostline.backbones.heads.pooling import pooled, pooled_width
+from frostline.core.cuts import Cut
 
 
 class TapsBody(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.backbones.conformance import check
-from frostline.backbones.graph.cuts import Cut
 from frostline.backbones.network import Network
 from frostline.cli.console import err, out
 from frostline.cli.plots import bar, letters
 from frostline.cli.streams import write_json
+from frostline.core.cuts import Cut
 from frostline.core.errors import BackboneError, InputError, UnreadableImageError
 from frostline.core.files import replacing
 from frostline.core.reading_rules import FIRST_RULES
@@ -62,7 +63,7 @@ def inspect_network(
         _check(network)
 
 
-def _table(network: Network, cuts: list[Cut], kept: Cut, frozen: Cut | None) -> Table:
+def _table(network: Network, cuts: Sequence[Cut], kept: Cut, frozen: Cut | None) -> Table:
     size = network.example_shape[-1]
     whole = network.macs + network.last.macs_after
     table = Table(

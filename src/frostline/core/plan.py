@@ -192,11 +192,11 @@ class Plan(_Data):
     chosen: str
     backbone: str
     input_size: int | None = Field(default=None, ge=16, le=2048)
-    cut: str | None
-    removed: list[str]
-    frozen: list[str]
-    trained: list[str]
-    new: list[str]
+    cut: str | None = None
+    removed: list[str] = []
+    frozen: list[str] = []
+    trained: list[str] = []
+    new: list[str] = []
     seed: int
     action: Action
     evidence: EvidenceSummary | None = None

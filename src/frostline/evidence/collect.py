@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.compute.passes import FeatureStore
-from frostline.core.arrays import BoolArray, IntArray
+from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.evidence.cards import load_card
 from frostline.evidence.curve import last_doubling
+from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.halves import halved_to
 from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.probes import ADAPTED, ALL, best_tap, probe
@@ -26,7 +26,6 @@ from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
 from frostline.stats.intervals import paired_difference
 from frostline.stats.ranks import kendall_tau
-from frostline.stats.ridge import RidgeLOO
 from frostline.stats.selection import Selection
 
 # single taps are compared on at most this many rows: comparing needs fewer than fitting
@@ -35,41 +34,6 @@ _COMPARE_ROWS = 10_000
 _MOST_NEIGHBOURS = 3_000
 # statistics of fewer images are too noisy to replace those of pretraining
 _FEWEST_TO_ADAPT = 32
-#: labels of the shift at which re-estimated norm statistics may help
-FAR = ("moderate", "different")
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What was found, and the fits that found it.
-
-    Attributes
-    ----------
-    summary : EvidenceSummary
-        Plain numbers, as they go into a plan.
-    rows : int ndarray of shape (n,)
-        The catalog rows that everything rests on.
-    groups : int ndarray of shape (n,)
-        Rows of one number succeed and fail together, so comparisons count groups.
-    ridge : dict of str to RidgeLOO
-        By tap, and ``"all"``: fits on all of ``rows``, fit to be used as heads. Above 10,000 rows
-        it holds ``"all"`` only, as single taps are then compared on a part of the rows.
-    correct : dict of str to bool ndarray
-        By tap, ``"all"`` and perhaps ``"adapted"``: which rows are classified rightly when left
-        out. The latter two have shape (n,), the taps that of ``compared``.
-    compared : int ndarray
-        Positions in ``rows`` that the single taps were compared on; all of them up to 10,000.
-    flip_safe : bool, default=True
-        Whether mirrored images keep their class, as far as anybody asked.
-    """
-
-    summary: EvidenceSummary
-    rows: IntArray
-    groups: IntArray
-    ridge: Mapping[str, RidgeLOO]
-    correct: Mapping[str, BoolArray]
-    compared: IntArray
-    flip_safe: bool = True
 
 
 def collect_evidence(

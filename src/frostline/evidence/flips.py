@@ -13,7 +13,7 @@ from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.rng import generator
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem, Targets
-from frostline.evidence.collect import Evidence
+from frostline.evidence.evidence import Evidence
 from frostline.evidence.halves import half_of, halved_to
 from frostline.evidence.probes import ALL
 from frostline.stats.intervals import paired_difference

@@ -18,7 +18,7 @@ from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
 from frostline.core.plan import EvidenceSummary
 from frostline.data.problem import Problem
-from frostline.evidence.collect import Evidence
+from frostline.evidence.evidence import Evidence
 from frostline.stats.ridge import RidgeLOO
 
 #: what collects evidence: what changes there changes the key

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from frostline.backbones.freeze.eval_mode import eval_mode
-from frostline.backbones.graph.cuts import Layout
 from frostline.backbones.heads.classifier import Classifier, Maps, SingleClassifier
+from frostline.core.cuts import Layout
 from frostline.core.errors import InputError
 from frostline.explain.drawing import FloatArray, UInt8Array
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from frostline.backbones.graph.cuts import Cut
 from frostline.backbones.network import Network
 from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
+from frostline.core.cuts import Cut
 from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array, grid
 from frostline.explain.responses import as_maps, depths
 

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from frostline.backbones.freeze.eval_mode import eval_mode
-from frostline.backbones.graph.cuts import Cut
 from frostline.backbones.network import Network
+from frostline.core.cuts import Cut
 from frostline.explain.drawing import (
     FloatArray,
     UInt8Array,
@@ -62,7 +62,7 @@ def draw_responses(network: Network, image: Image.Image) -> Image.Image:
 
 def depths(network: Network, most: int = _DEPTHS, *, upto: str | None = None) -> list[Cut]:
     """Stage ends with a map, up to a cut, evenly spread, the deepest one always among them."""
-    found = [cut for cut in (network.cut(name) for name in network.taps) if cut.is_map]
+    found: list[Cut] = [cut for cut in map(network.cut, network.taps) if cut.is_map]
     if upto is not None:
         end = network.cut(upto).position
         found = [cut for cut in found if cut.position <= end]

@@ -41,8 +41,8 @@ from frostline.fitting.procedure import (
 from frostline.fitting.publish import RunResult, publish
 from frostline.run.run_folder import RunFolder
 from frostline.strategy.decide import decide
-from frostline.strategy.layers import redescribe
 from frostline.strategy.thresholds import FITTED
+from frostline.training.layers import redescribe, with_layers
 from frostline.wording.decision import with_given_sentence, with_sentences
 
 #: parts of the settings that change no result: another number of threads only its last digits
@@ -176,7 +176,7 @@ def advise(
         with clock.phase("evidence"):
             evidence = gather(prepared.task, prepared.split.train, runtime)
             context = make_context(prepared.task, evidence, runtime, refits=prepared.refits)
-            plan = with_sentences(decide(context).plan)
+            plan = with_sentences(with_layers(decide(context).plan, prepared.task.store.network))
     return Advice(plan, prepared, clock.report())
 
 

@@ -15,7 +15,8 @@ from frostline.core.plan import EvidenceSummary, NetworkResult, Plan
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.data.problem import Problem
-from frostline.evidence.collect import FAR, Evidence, collect_evidence
+from frostline.evidence.collect import collect_evidence
+from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.flips import flip_is_safe
 from frostline.evidence.kept import evidence_key, kept_or
 from frostline.evidence.probes import ALL
@@ -29,6 +30,7 @@ from frostline.strategy.race import FOLDS as RACE_FOLDS
 from frostline.strategy.race import Entry, Judged, plan_race, run_race
 from frostline.training.blend import blended_logits
 from frostline.training.familiar import Familiar, learn_familiar
+from frostline.training.layers import with_layers
 from frostline.training.result import Trained
 from frostline.training.train import Given, train
 from frostline.wording.decision import with_sentences
@@ -131,7 +133,9 @@ def _adapt_when(task: Task, rows: IntArray, known: EvidenceSummary | None) -> tu
 def make_context(task: Task, evidence: Evidence, runtime: Runtime, *, refits: float) -> Context:
     """Put together what the strategy needs."""
     return Context(
-        network=task.store.network,
+        network=task.store.network.summary(
+            inner=[] if task.settings.cut is None else [task.settings.cut]
+        ),
         evidence=evidence,
         settings=task.settings,
         device=runtime.device,
@@ -181,7 +185,7 @@ def fit_once(
     plan = decision.plan
     if decision.entrants:
         plan = _raced(task, context, decision, rows, runtime, checkpoint_dir)
-    plan = with_sentences(plan)
+    plan = with_sentences(with_layers(plan, task.store.network))
     if plan.estimated_seconds:
         runtime.progress.note(
             f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."

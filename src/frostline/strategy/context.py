@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from frostline.backbones.network import Network
 from frostline.core.actions import Recipe
+from frostline.core.cuts import NetworkSummary
 from frostline.core.plan import EvidenceSummary, NetworkResult
 from frostline.core.runtime import Device
 from frostline.core.settings import Settings
-from frostline.evidence.collect import Evidence
+from frostline.evidence.evidence import Evidence
 from frostline.strategy.cost import RACE_SHARE, Work, plan_work
 
 #: below this many images, or with smaller batches, batch statistics are too noisy to learn
@@ -27,7 +27,7 @@ class Context:
     mirroring keeps the classes; ``networks`` are those that were compared before, if any.
     """
 
-    network: Network
+    network: NetworkSummary
     evidence: Evidence
     settings: Settings
     device: Device = "cpu"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from frostline.backbones.network import Network
+from frostline.core.cuts import NetworkSummary
 
 # measured on two CPU cores with EfficientNet-Lite0; for a GPU an order of magnitude
 _FORWARD_MACS_PER_SECOND = {"cpu": 50e9, "cuda": 5e12}
@@ -29,7 +29,7 @@ class Work:
 
 
 def training_seconds(
-    network: Network,
+    network: NetworkSummary,
     *,
     n_images: int,
     epochs: int,
@@ -48,7 +48,7 @@ def training_seconds(
 
 
 def plan_work(
-    network: Network,
+    network: NetworkSummary,
     *,
     n_images: int,
     refits: float,
@@ -62,7 +62,7 @@ def plan_work(
 
     Parameters
     ----------
-    network : Network
+    network : NetworkSummary
     n_images : int
         Training images.
     refits : float

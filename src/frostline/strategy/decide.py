@@ -15,7 +15,6 @@ from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
-from frostline.strategy.layers import Layers
 from frostline.strategy.outlook import runner_up
 from frostline.strategy.race import Standing, Work
 from frostline.strategy.verdict import choose, results
@@ -160,19 +159,13 @@ def make_plan(
     reasons: list[Reason],
     nearest: RunnerUp | None = None,
 ) -> Plan:
-    """Write a proposal down as a plan, with the layers it removes, freezes, trains and adds."""
-    layers = Layers.of(context.network, chosen.action)
+    """Write a proposal down as a plan; its layers are named where the network is at hand."""
     return Plan(
         case=case_of(chosen.strategy),
         strategy=context.settings.strategy,
         chosen=chosen.name,
         backbone=context.network.name,
-        input_size=context.network.preprocessing.size,
-        cut=layers.cut,
-        removed=layers.removed,
-        frozen=layers.frozen,
-        trained=layers.trained,
-        new=layers.new,
+        input_size=context.network.input_size,
         seed=context.settings.seed,
         action=chosen.action,
         evidence=context.summary,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
 
 from timm.layers.drop import DropPath
 from torch import fx, nn
@@ -14,8 +13,7 @@ from torchvision.ops import StochasticDepth
 from frostline.backbones.freeze.eval_mode import original_class
 from frostline.backbones.graph.measuring import Step
 from frostline.backbones.graph.tracing import is_effect
-
-Layout = Literal["NCHW", "NHWC", "NLC", "NC"]
+from frostline.core.cuts import Cut, Layout
 
 #: a top-level module with more than this share of all MACs is the trunk: its children are stages
 _TRUNK_SHARE = 0.6
@@ -27,67 +25,23 @@ MAX_TAPS = 10
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A place in the network where exactly one tensor passes.
+class TracedCut(Cut):
+    """A cut of a traced network.
 
     Attributes
     ----------
-    name : str
-        Path of the module that ends here, or ``path:operation`` inside of one; ``aliases`` are
-        other modules that end here.
-    index : int
-        Order by depth among the cuts it was found with, from 0.
-    position : int
-        Order by depth among all steps of the network: compares any two cuts.
-    shape : tuple of int
-        Of the passing tensor, without the batch.
-    layout : {"NCHW", "NHWC", "NLC", "NC"}
-    channels : int
-    macs_before, macs_after : int
-        Multiply-accumulates for one image.
-    parameters_before, parameters_after : int
-        Parameters first used before the cut, and the others.
-    stage_end : bool
-        Whether a whole stage ends here (otherwise only a block or less).
-    receptive_field : int or None
-        Side of the square of input pixels that one value can see; None where every value can
-        see the whole image, or where operations leave it undefined.
+    overwritten : bool
+        Whether a later operation changes the passing tensor in place.
+    node : fx.Node
+        What gives the passing tensor.
     """
 
-    name: str
-    aliases: tuple[str, ...]
-    index: int
-    position: int
-    shape: tuple[int, ...]
-    layout: Layout
-    channels: int
-    macs_before: int
-    macs_after: int
-    parameters_before: int
-    parameters_after: int
-    stage_end: bool
-    receptive_field: int | None
     overwritten: bool
     node: fx.Node
 
-    @property
-    def depth(self) -> float:
-        """Share of the network's MACs that lie before this cut, in [0, 1]."""
-        total = self.macs_before + self.macs_after
-        return self.macs_before / total if total else 0.0
-
-    @property
-    def is_map(self) -> bool:
-        """Whether values lie side by side in space (or as tokens): before pooling."""
-        if self.layout == "NC":
-            return False
-        sides = self.shape[1:] if self.layout == "NCHW" else self.shape[:-1]
-        return math.prod(sides) > 1
-
-    @property
-    def bytes_per_image(self) -> int:
-        """Size of the passing tensor for one image in half precision."""
-        return 2 * math.prod(self.shape)
+    def plain(self) -> Cut:
+        """Return the same without the graph."""
+        return Cut(**{field.name: getattr(self, field.name) for field in fields(Cut)})
 
 
 def find_cuts(
@@ -97,7 +51,7 @@ def find_cuts(
     sides: tuple[int, int],
     parameters: Callable[[Iterable[str]], int],
     everywhere: bool = False,
-) -> list[Cut]:
+) -> list[TracedCut]:
     """Return the cuts in order of depth; the network's output is none.
 
     Parameters
@@ -117,7 +71,7 @@ def find_cuts(
     stages = stage_paths(net, steps)
     total = sum(step.macs for step in steps)
     everything = parameters({target for step in steps for target in step.tensors})
-    found: list[Cut] = []
+    found: list[TracedCut] = []
     macs = 0
     used: set[str] = set()
     inner: dict[str, int] = {}
@@ -139,7 +93,7 @@ def find_cuts(
         layout = _layout(shape, sides)
         before = parameters(used)
         field = step.field.size if step.field is not None else math.inf
-        cut = Cut(
+        cut = TracedCut(
             name=named[0],
             aliases=tuple(path for path in ended if path != named[0]),
             index=len(found),

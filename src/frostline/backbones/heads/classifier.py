@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import nn
 
-from frostline.backbones.graph.cuts import Layout
 from frostline.core.actions import Action
+from frostline.core.cuts import Layout
 
 Maps = Sequence[torch.Tensor]
 

@@ -9,7 +9,6 @@ from typing import cast
 import torch
 from torch import nn
 
-from frostline.backbones.graph.cuts import Cut
 from frostline.backbones.heads.classifier import (
     OF_CUT,
     OF_LEADER,
@@ -21,6 +20,7 @@ from frostline.backbones.heads.classifier import (
 from frostline.backbones.heads.pooling import pooled, pooled_width
 from frostline.backbones.network import Network
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
+from frostline.core.cuts import Cut
 from frostline.core.errors import PlanError
 
 #: width of the new block, at most: enough to mix what is kept, small enough for few images

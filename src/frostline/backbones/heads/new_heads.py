@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from frostline.backbones.graph.cuts import Cut, Layout
 from frostline.backbones.heads.pooling import pooled, pooled_width
+from frostline.core.cuts import Cut, Layout
 from frostline.core.errors import BackboneError, did_you_mean
 
 #: channels of a new branch, at most: enough to mix what is kept, small enough for few images

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from frostline.backbones.graph.cuts import Layout
+from frostline.core.cuts import Layout
 
 _SPATIAL: dict[Layout, tuple[int, ...]] = {"NCHW": (2, 3), "NHWC": (1, 2), "NLC": (1,)}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from frostline.backbones.graph.cuts import Cut
 from frostline.core.actions import FullTraining, SuffixTraining
+from frostline.core.cuts import Cut
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from frostline.backbones.network import Network
 from frostline.core.actions import Action, Single
@@ -85,6 +85,20 @@ def _in_any(lists: Iterable[list[str]]) -> list[str]:
     return list(dict.fromkeys(name for names in lists for name in names))
 
 
+def with_layers(plan: Plan, network: Network) -> Plan:
+    """Name in a plan the layers that its action removes, freezes, trains and adds.
+
+    Raises
+    ------
+    CutError, PlanError
+        If a layer does not exist or lies on the wrong side.
+    """
+    layers = Layers.of(network, plan.action)
+    return plan.model_copy(
+        update={field.name: getattr(layers, field.name) for field in fields(layers)}
+    )
+
+
 def redescribe(plan: Plan, network: Network) -> Plan:
     """Bring the layer lists of an edited plan in line with its action.
 
@@ -100,14 +114,5 @@ def redescribe(plan: Plan, network: Network) -> Plan:
             f"The plan was made for the backbone {plan.backbone!r}, not {network.name!r}.",
             hint=f"Add --backbone {plan.backbone}.",
         )
-    layers = Layers.of(network, plan.action)
-    return plan.model_copy(
-        update={
-            "cut": layers.cut,
-            "removed": layers.removed,
-            "frozen": layers.frozen,
-            "trained": layers.trained,
-            "new": layers.new,
-            "reasons": [*plan.reasons, Given()],
-        }
-    )
+    found = with_layers(plan, network)
+    return found.model_copy(update={"reasons": [*plan.reasons, Given()]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +24,10 @@ from sklearn.utils.validation import has_fit_parameter
 from frostline import TransferClassifier, load
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError
 from frostline.core.settings import Settings, setting_names
+from frostline.model.packed import PackedModel
 
 Array = np.ndarray[Any, Any]
+RELEASED = Path(__file__).parents[1] / "model" / "released" / "format-1"
 
 
 def digits(n: int = 60) -> tuple[Array, Array]:
@@ -315,8 +318,34 @@ def test_files_and_other_processes(fitted: TransferClassifier, tmp_path: Path) -
     # the state is plain: a model folder's bytes
     folder = fitted.model_.save(tmp_path / "model")
     assert {path.name for path in folder.iterdir()} == {
-        "model.json", "model.onnx", "weights.safetensors",
+        "model.json", "model.onnx", "weights.safetensors", "familiar.safetensors",
     }  # fmt: skip
     model = load(folder)
     np.testing.assert_allclose(model.predict_proba(list(X)), expected, atol=1e-6)
     assert model.predict(list(X)) == [str(c) for c in fitted.predict(X)]
+
+
+def test_its_models_tell_what_is_unlike_all_training_images(
+    fitted: TransferClassifier, tmp_path: Path
+) -> None:
+    model = load(fitted.model_.save(tmp_path / "model"))
+    X, _ = digits(160)
+    strange = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+    known = [found.unknown for found in model.predict_each(list(X[60:]))]
+    assert None not in known
+    assert np.mean(known) < 0.3
+    assert all(found.unknown for found in model.predict_each(list(strange)))
+    again = copy.deepcopy(fitted).model_
+    assert (again.save(tmp_path / "again") / "familiar.safetensors").exists()
+
+
+def test_models_of_before_they_knew_what_is_unfamiliar_still_load(
+    fitted: TransferClassifier, tmp_path: Path
+) -> None:
+    fitted.model_.save(tmp_path)
+    older = PackedModel.read(RELEASED)
+    # as the state of an older pickle
+    model = PackedModel.__new__(PackedModel)
+    model.__dict__.update(older.__getstate__())
+    load(model.save(tmp_path))
+    assert not (tmp_path / "familiar.safetensors").exists(), "of the model before"

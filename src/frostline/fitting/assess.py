@@ -64,25 +64,27 @@ def assess(
 
     Trainings of folds keep their state in ``checkpoint_dir``, and go on from there.
     """
-    if split.method != "cross-validation":
-        logits = fitted.logits(task.store, split.test)
-        probabilities = softmax(logits, fitted.temperature)
-        right = probabilities.argmax(axis=1) == task.problem.labels[split.test]
-        return Assessed(
-            method=split.method,
-            rows=split.test,
-            probabilities=probabilities,
-            uncalibrated=softmax(logits),
-            folds=1,
-            frozen_verified=fitted.trained.frozen_verified,
-            expected=expected_accuracy(
-                int(right.sum()),
-                len(split.test),
-                count=effective_count(right, task.problem.groups[split.test]),
-            ),
-            unknown_share=_unknown_share(task.store, fitted, split.test, runtime),
-        )
-    return _cross_validate(task, split.train, fitted, runtime, checkpoint_dir)
+    if split.method == "none":
+        raise ValueError("Nothing was held out that could judge.")
+    if split.method == "cross-validation":
+        return _cross_validate(task, split.train, fitted, runtime, checkpoint_dir)
+    logits = fitted.logits(task.store, split.test)
+    probabilities = softmax(logits, fitted.temperature)
+    right = probabilities.argmax(axis=1) == task.problem.labels[split.test]
+    return Assessed(
+        method=split.method,
+        rows=split.test,
+        probabilities=probabilities,
+        uncalibrated=softmax(logits),
+        folds=1,
+        frozen_verified=fitted.trained.frozen_verified,
+        expected=expected_accuracy(
+            int(right.sum()),
+            len(split.test),
+            count=effective_count(right, task.problem.groups[split.test]),
+        ),
+        unknown_share=_unknown_share(task.store, fitted, split.test, runtime),
+    )
 
 
 def _unknown_share(

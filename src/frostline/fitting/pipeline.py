@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from frostline.compute.engines.torch_runtime import torch_runtime
@@ -199,6 +198,7 @@ def fit_all(
         prepared = _prepare(source, chosen, runtime, clock, None, hold_out=False)
         with clock.phase("deciding and training"):
             fitted = fit_once(prepared.task, prepared.split.train, runtime)
+            fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train, runtime)
     return FittedAll(prepared, fitted, runtime, clock.report())
 
 
@@ -256,7 +256,7 @@ def _prepare(
                 seed=settings.seed,
             )
             if hold_out
-            else _everything(len(store.catalog))
+            else Split.everything(len(store.catalog))
         )
     problem = Problem.of(
         store.catalog,
@@ -318,12 +318,6 @@ def _publish(
         runtime=runtime,
         clock=clock,
     )
-
-
-def _everything(n: int) -> Split:
-    """Return the split that learns from all ``n`` images."""
-    none = np.empty(0, dtype=np.int64)
-    return Split("cross-validation", np.arange(n, dtype=np.int64), none, none)
 
 
 def _identity(source: Source, settings: Settings, plan: Plan | None) -> dict[str, Any]:

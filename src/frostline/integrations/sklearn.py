@@ -359,6 +359,7 @@ def _packed(found: FittedAll) -> PackedModel:
             Path(folder),
             fitted.trained.module,
             model_card(task, fitted, n_train=len(rows), test={}),
+            familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
             images=task.store.pixels(rows[:_CHECKED]),
             threads=found.runtime.threads,
         )

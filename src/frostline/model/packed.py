@@ -13,9 +13,12 @@ import numpy as np
 from frostline.core.errors import RunFolderError
 from frostline.core.files import replacing
 from frostline.model.model import Model
-from frostline.model_format.model_folder import CARD, ONNX, WEIGHTS
+from frostline.model_format.model_folder import CARD, FAMILIAR, ONNX, WEIGHTS
 
-_FILES = (WEIGHTS, ONNX, CARD)
+#: the card comes last: without it nobody takes a folder for a model
+_FILES = (WEIGHTS, ONNX, FAMILIAR, CARD)
+#: models that cannot tell what is unfamiliar to them have none
+_PERHAPS = {FAMILIAR}
 
 
 class PackedModel:
@@ -27,11 +30,12 @@ class PackedModel:
     Parameters
     ----------
     files : mapping of str to bytes
-        ``weights.safetensors``, ``model.onnx`` and ``model.json``.
+        ``weights.safetensors``, ``model.onnx``, ``model.json`` and perhaps
+        ``familiar.safetensors``.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
-        self._files = {name: files[name] for name in _FILES}
+        self._files = {name: files[name] for name in _FILES if name in files}
         self._opened: dict[tuple[int, ...], Model] = {}
 
     @classmethod
@@ -44,7 +48,8 @@ class PackedModel:
             If one of its files cannot be read.
         """
         try:
-            return cls({name: (folder / name).read_bytes() for name in _FILES})
+            there = [name for name in _FILES if name not in _PERHAPS or (folder / name).exists()]
+            return cls({name: (folder / name).read_bytes() for name in there})
         except OSError as error:
             raise RunFolderError(f"{folder} cannot be read: {error.strerror}.") from None
 
@@ -60,8 +65,10 @@ class PackedModel:
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        # the card comes last: without it nobody takes the folder for a model
         for name in _FILES:
+            if name not in self._files:
+                (target / name).unlink(missing_ok=True)
+                continue
             with replacing(target / name) as temporary:
                 temporary.write_bytes(self._files[name])
         return target

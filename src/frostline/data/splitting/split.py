@@ -27,19 +27,25 @@ class Split:
 
     Attributes
     ----------
-    method : {"given", "held-out", "cross-validation"}
+    method : {"given", "held-out", "cross-validation", "none"}
         How the test images come about.
     train : int64 ndarray
     validation : int64 ndarray
         Only a validation part given by the user; may be empty.
     test : int64 ndarray
-        Empty for cross-validation.
+        Empty for cross-validation, and where nothing is tested.
     """
 
-    method: Literal["given", "held-out", "cross-validation"]
+    method: Literal["given", "held-out", "cross-validation", "none"]
     train: IntArray
     validation: IntArray
     test: IntArray
+
+    @classmethod
+    def everything(cls, n: int) -> Split:
+        """Return the split that learns from all ``n`` images; somebody else judges."""
+        none = np.empty(0, dtype=np.int64)
+        return cls("none", np.arange(n, dtype=np.int64), none, none)
 
 
 def make_split(

@@ -10,7 +10,6 @@ import pytest
 
 from frostline.core.errors import InputError
 from frostline.stats.inputs import CHUNK_ROWS, linear_outputs
-from frostline.stats.logistic import fit_logistic
 from frostline.stats.ridge import ridge_loo, ridge_without
 from frostline.stats.selection import Selection, part_of
 
@@ -93,14 +92,3 @@ def test_models_fit_alike_and_gather_a_chunk_at_a_time(
         linear_outputs(selection, eager.weight, eager.bias), eager.predict(array)
     )
     assert 0 < Watched.most <= CHUNK_ROWS
-
-
-def test_logistic_fits_alike(table: Float32) -> None:
-    rows = np.arange(90)
-    labels = (table[:90, 0] > 0).astype(np.int64)
-    folds = [(rows[rows % 3 != k], rows[rows % 3 == k]) for k in range(3)]
-    lazy = fit_logistic(Selection(table, rows, COLUMNS), labels, n_classes=2, folds=folds)
-    array = Selection(table, rows, COLUMNS)[:]
-    eager = fit_logistic(array, labels, n_classes=2, folds=folds)
-    np.testing.assert_array_equal(lazy.weight, eager.weight)
-    np.testing.assert_array_equal(lazy.out_of_fold, eager.out_of_fold)

@@ -14,11 +14,9 @@ from frostline.core.errors import FrozenChangedError, InputError, PlanError
 from frostline.core.runtime import Runtime
 from frostline.core.settings import make_settings
 from frostline.data.problem import Problem
-from frostline.data.splitting.stratified import stratified_folds
 from frostline.evidence.probes import ALL
 from frostline.fitting.procedure import Task, gather
 from frostline.stats.class_weights import class_weights
-from frostline.stats.logistic import fit_logistic
 from frostline.stats.ridge import ridge_loo
 from frostline.training.result import Trained
 
@@ -132,25 +130,9 @@ def test_a_fitting_probe_is_taken_and_another_is_not(
     assert len(calls) == 3
 
 
-def test_logistic_head_is_the_fit_and_its_logits_are_out_of_fold(
-    fit: Fit, digits_store: FeatureStore
-) -> None:
-    trained = fit(TapsHead(taps=["blocks.3"], head="logistic", strength=0.1), groups=GROUPS)
-    features = digits_store.tap(["blocks.3"], np.arange(60))
-    labels = digits_store.catalog.labels
-    folds = stratified_folds(labels, GROUPS, digits_store.catalog.digests, n_folds=5, seed=3)
-    expected = fit_logistic(
-        features,
-        labels,
-        n_classes=3,
-        folds=folds,
-        strengths=[0.1],
-        blocks=[slice(0, features.shape[1])],
-    )
-    mine = outputs(trained, digits_store, list(range(60)))
-    np.testing.assert_allclose(mine, expected.predict(features), atol=1e-3)
-    np.testing.assert_array_equal(trained.out_of_fold_logits, expected.out_of_fold)
-    assert not np.allclose(trained.out_of_fold_logits, mine, atol=0.1)
+def test_heads_of_a_kind_that_is_no_longer_trained_are_named(fit: Fit) -> None:
+    with pytest.raises(PlanError, match='"head": "ridge"'):
+        fit(TapsHead(taps=["blocks.3"], head="logistic"))
 
 
 def test_unknown_taps_and_wrong_arrays_are_named(fit: Fit) -> None:

@@ -96,12 +96,12 @@ class _Single(_Action):
 
 
 class TapsHead(_Single):
-    """A closed-form or logistic head on pooled activations; the network stays frozen.
+    """A closed-form head on pooled activations; the network stays frozen.
 
     ``taps`` are cut names in order of depth; layers above the deepest one are not needed.
     ``strength`` None means: chosen by leave-one-out on the training rows. With ``statistics``
     "target" the BatchNorm statistics are first re-estimated on the training images, and then
-    frozen like everything else.
+    frozen like everything else. A ``head`` "logistic" is read in older files, not trained.
     """
 
     kind: Literal["taps_head"] = "taps_head"

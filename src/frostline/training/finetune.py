@@ -20,14 +20,12 @@ from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.stats.class_weights import class_weights
+from frostline.training.accelerate.accelerated import accelerated
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
-from frostline.training.depthwise import quick_depthwise
-from frostline.training.folding import folded_norms
 from frostline.training.head_start import probe_head, settle_learning_norms, settle_new_norms
 from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
-from frostline.training.memory import kept_memory
 from frostline.training.parts import Parts
 from frostline.training.result import Trained
 from frostline.training.sources import Sources
@@ -85,7 +83,7 @@ def finetune(
         If the action does not fit the network.
     """
     compute, seed = Compute.of(runtime), problem.seed
-    with torch_runtime(runtime), kept_memory():
+    with torch_runtime(runtime):
         assembly = assemble(
             action, store.network, n_classes=parts.n_classes, seed=seed, compute=compute
         )
@@ -111,7 +109,7 @@ def finetune(
         checkpoints = None
         if checkpoint_dir is not None:
             checkpoints = Checkpoints(checkpoint_dir, _identity(job, store))
-        with folded_norms(assembly.network), quick_depthwise(assembly.classifier):
+        with accelerated(assembly.network, assembly.classifier):
             loop = _run(job, store, problem.groups, checkpoints)
         return _result(job, loop)
 

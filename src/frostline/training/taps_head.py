@@ -15,7 +15,6 @@ from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.stats.class_weights import class_weights
-from frostline.stats.logistic import LogisticFit, fit_logistic
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Selection
 from frostline.training.head_start import set_linear
@@ -23,7 +22,6 @@ from frostline.training.result import Trained
 
 IntArray = npt.NDArray[np.int64]
 
-_FOLDS = 5
 # rows on which a given probe must agree with its own fitted outputs
 _COMPARED = 64
 
@@ -37,7 +35,7 @@ def train_taps_head(
     *,
     probe: Mapping[str, RidgeLOO] | None = None,
 ) -> Trained:
-    """Fit a ridge or logistic head on all ``rows``.
+    """Fit a ridge head on all ``rows``.
 
     Parameters
     ----------
@@ -55,13 +53,18 @@ def train_taps_head(
     -------
     Trained
         ``module`` shares the store's network; ridge outputs serve as logits. The out-of-fold logits
-        are leave-one(-group)-out for ridge, and out-of-fold for logistic.
+        are leave-one(-group)-out.
 
     Raises
     ------
     PlanError
-        If a tap is none of the network's.
+        If a tap is none of the network's, or the head is of a kind that is no longer trained.
     """
+    if action.head != "ridge":
+        raise PlanError(
+            f"The plan asks for a {action.head} head, which is no longer trained.",
+            hint='Write "head": "ridge" in the plan.',
+        )
     if action.statistics == "target":
         store = store.adapted(rows, runtime)
     labels, groups, n_classes = problem.labels[rows], problem.groups[rows], problem.n_classes
@@ -75,35 +78,21 @@ def train_taps_head(
     features = store.table(taps, rows)
     blocks = list(module.body.slices.values())
     strengths = None if action.strength is None else [action.strength]
-    fit: RidgeLOO | LogisticFit
-    if action.head == "ridge":
-        key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
-        key = "adapted" if action.statistics == "target" else key
-        given = (probe or {}).get(key)
-        if given is not None and weights is None and _belongs(given, action, features):
-            fit = given
-        else:
-            fit = ridge_loo(
-                features,
-                labels,
-                n_classes=n_classes,
-                strengths=strengths,
-                groups=groups,
-                class_weights=weights,
-                blocks=blocks,
-            )
-        out_of_fold = fit.loo
+    key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
+    key = "adapted" if action.statistics == "target" else key
+    given = (probe or {}).get(key)
+    if given is not None and weights is None and _belongs(given, action, features):
+        fit = given
     else:
-        fit = fit_logistic(
+        fit = ridge_loo(
             features,
             labels,
             n_classes=n_classes,
-            folds=problem.folds(rows, _FOLDS),
             strengths=strengths,
+            groups=groups,
             class_weights=weights,
             blocks=blocks,
         )
-        out_of_fold = fit.out_of_fold
     set_linear(module.head, fit.weight, fit.bias)
     if fingerprint(network.feature_module) != network.weights_id:
         raise FrozenChangedError(f"The weights of {network.name} changed after they were loaded.")
@@ -111,7 +100,7 @@ def train_taps_head(
     return Trained(
         action=action,
         module=module.eval(),
-        out_of_fold_logits=out_of_fold,
+        out_of_fold_logits=fit.loo,
         out_of_fold_rows=rows,
         frozen_verified=True,
         strength=fit.strength,

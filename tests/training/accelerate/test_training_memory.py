@@ -20,7 +20,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from frostline.training.memory import kept_memory
+from frostline.training.accelerate.malloc import malloc_retain
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -32,7 +32,7 @@ def step():
     return resident()
 
 found = {}
-for name, memory in (("without", nullcontext()), ("with", kept_memory())):
+for name, memory in (("without", nullcontext()), ("with", malloc_retain())):
     with memory:
         start = resident()
         held = [step() - start for _ in range(40)]

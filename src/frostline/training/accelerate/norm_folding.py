@@ -18,7 +18,7 @@ from torch import fx, nn
 
 from frostline.backbones.freeze.eval_mode import is_locked, original_class
 from frostline.backbones.network import Network
-from frostline.training.depthwise import CONVOLUTIONS
+from frostline.training.accelerate.depthwise import CONVOLUTIONS
 
 _FORWARD = "forward"
 

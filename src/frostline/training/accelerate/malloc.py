@@ -18,7 +18,7 @@ _GROWN_PIECE, _GROWN_UNUSED = 2**25, 2**26
 
 
 @contextmanager
-def kept_memory() -> Iterator[None]:
+def malloc_retain() -> Iterator[None]:
     """Let glibc keep what a step frees, for the length of the ``with`` block.
 
     Activations are tens of megabytes each. Left alone, glibc returns every one to the system and

@@ -19,10 +19,10 @@ from frostline.compute.passes import run_passes
 from frostline.core.actions import FullTraining, Recipe
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
-from frostline.training import depthwise
-from frostline.training import finetune as room
-from frostline.training.depthwise import quick_depthwise
-from frostline.training.folding import folded_norms
+from frostline.training.accelerate import accelerated as room
+from frostline.training.accelerate import depthwise
+from frostline.training.accelerate.depthwise import fast_depthwise_backward
+from frostline.training.accelerate.norm_folding import folded_norms
 from frostline.training.result import Trained
 
 x86 = pytest.mark.skipif(
@@ -66,7 +66,7 @@ def test_gradients_are_those_of_pytorch(kind: str, of_x: bool, layout: torch.mem
     x = torch.randn(3, 24, 13, 16).to(memory_format=layout)
     way, expected = gradients(layer, x, of_x=of_x)
     assert way != QUICK
-    with quick_depthwise(net) as count:
+    with fast_depthwise_backward(net) as count:
         way, found = gradients(layer, x, of_x=of_x)
     assert (count, way) == (1, QUICK)
     assert len(found) == len(expected) == 2 + of_x + (layer.bias is not None)
@@ -80,7 +80,7 @@ def test_a_gradient_is_that_of_finite_differences() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(LAYERS["5 wide"]())
     x, weight = torch.randn(2, 24, 6, 6), net[0].get_parameter("weight")
-    with quick_depthwise(net):
+    with fast_depthwise_backward(net):
         torch.autograd.backward(net(x).square().sum())
         moved = []
         for step in (1e-2, -1e-2):
@@ -107,7 +107,7 @@ def test_a_gradient_is_that_of_finite_differences() -> None:
 )
 def test_other_layers_go_their_own_way(layer: nn.Conv2d) -> None:
     x = torch.randn(2, 24, 16, 16, dtype=layer.weight.dtype)
-    with quick_depthwise(nn.Sequential(layer)):
+    with fast_depthwise_backward(nn.Sequential(layer)):
         assert gradients(layer, x)[0] != QUICK
 
 
@@ -117,7 +117,7 @@ def test_other_machines_and_autocast_change_nothing(monkeypatch: pytest.MonkeyPa
     layer = net[0]
     assert isinstance(layer, nn.Conv2d)
     x = torch.randn(2, 24, 16, 16)
-    with quick_depthwise(net):
+    with fast_depthwise_backward(net):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert gradients(layer, x)[0] != QUICK
         monkeypatch.setattr(platform, "machine", lambda: "aarch64")
@@ -156,11 +156,11 @@ def test_training_goes_the_quick_way(
 
     @contextmanager
     def counted(net: nn.Module) -> Iterator[None]:
-        with quick_depthwise(net) as count:
+        with fast_depthwise_backward(net) as count:
             counts.append(count)
             yield
 
-    monkeypatch.setattr(room, "quick_depthwise", counted)
+    monkeypatch.setattr(room, "fast_depthwise_backward", counted)
     # norm layers that learn are not folded, so their convolutions are reached here
     recipe = Recipe(
         epochs=1, batch_size=16, learning_rate=1e-3, head_learning_rate=1e-3, norm_mode="train"

@@ -136,7 +136,7 @@ CONVOLUTIONS: dict[type[nn.Module], Convolve] = {nn.Conv2d: plain, Conv2dSame: s
 
 
 @contextmanager
-def quick_depthwise(net: nn.Module) -> Iterator[int]:
+def fast_depthwise_backward(net: nn.Module) -> Iterator[int]:
     """Let wide depthwise convolutions train faster inside; gives their number.
 
     Weights and state dict stay as they are. On other machines than x86 nothing changes.

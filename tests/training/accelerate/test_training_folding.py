@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 import torch
@@ -13,8 +10,8 @@ from torch import nn
 from frostline.backbones.freeze.freezing import freeze, lock_norms_in_eval
 from frostline.backbones.network import Network
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
-from frostline.training import finetune as room
-from frostline.training.folding import folded_norms
+from frostline.training.accelerate.accelerated import accelerated
+from frostline.training.accelerate.norm_folding import folded_norms
 from frostline.training.result import Trained
 
 NAMES = ("efficientnet_lite0", "resnet10t", "mobilenetv3_small_050", "torchvision:resnet18")
@@ -74,6 +71,19 @@ def test_norm_layers_that_learn_are_left_alone(network: Network) -> None:
         assert count == 0
 
 
+def test_one_switch_leaves_every_layer_as_it_is(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced() -> int:
+        return sum("forward" in layer.__dict__ for layer in network.module.modules())
+
+    with accelerated(network, network.module) as on:
+        assert on and replaced() > 5
+    monkeypatch.setenv("FROSTLINE_PLAIN", "1")
+    with accelerated(network, network.module) as on:
+        assert not on and replaced() == 0
+
+
 def test_a_frozen_prefix_folds_too() -> None:
     net = Network.load("resnet10t", pretrained=False).copy()
     freeze(net.prefix("layer2"))
@@ -101,12 +111,7 @@ def test_training_is_the_same_with_and_without(
     )
     folded: Trained = fit(action)
 
-    @contextmanager
-    def without(network: Network) -> Iterator[int]:
-        del network
-        yield 0
-
-    monkeypatch.setattr(room, "folded_norms", without)
+    monkeypatch.setenv("FROSTLINE_PLAIN", "1")
     plain: Trained = fit(action)
     assert not np.array_equal(folded.out_of_fold_logits, plain.out_of_fold_logits)
     bound = 0.02 * float(plain.out_of_fold_logits.std())

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from frostline.backbones.batchnorm_statistics import with_statistics_of
 from frostline.backbones.network import Network
+from frostline.backbones.run_module import to_input
 from frostline.compute.activations import Activations, Shelf, Slots, ViewPlan, fill
 from frostline.compute.cache.locations import arrays_folder, key_of
 from frostline.compute.cache.store import Field, ImageStore
@@ -111,6 +111,11 @@ class FeatureStore:
         digests = [self.catalog.digests[row] for row in rows]
         return stacked(self.pictures.pixels(digests), len(digests), self.network.preprocessing.size)
 
+    def batches(self, rows: IntArray, size: int = 32) -> Iterator[UInt8Array]:
+        """Yield prepared images, a batch at a time."""
+        for start in range(0, len(rows), size):
+            yield self.pixels(rows[start : start + size])
+
     def features_of(self, images: UInt8Array, runtime: Runtime) -> FloatArray:
         """Return the taps (n, D) of prepared images (n, size, size, 3) that are in no store."""
         if len(images) == 0:
@@ -147,7 +152,11 @@ class FeatureStore:
         key = tuple(rows.tolist())
         if key not in self._adapted:
             chosen = chosen_rows(self.catalog.digests, rows, STATISTICS_IMAGES)
-            network = with_statistics_of(self.network, self._batches(chosen))
+            # batches of equal size, at least two images each
+            parts = np.array_split(chosen, max(1, round(len(chosen) / _STATISTICS_BATCH)))
+            preprocessing = self.network.preprocessing
+            batches = (to_input(self.pixels(part), preprocessing) for part in parts)
+            network = with_statistics_of(self.network, batches)
             one_pass = TapsPass(network, self.pictures, precision=runtime.precision)
             digests = [self.catalog.digests[row] for row in rows]
             found = one_pass.run(list(dict.fromkeys(digests)), runtime)
@@ -167,14 +176,6 @@ class FeatureStore:
                 _prefix=None,
             )
         return self._adapted[key]
-
-    def _batches(self, rows: IntArray) -> Iterator[torch.Tensor]:
-        """Normalised images in batches of equal size, at least two images each."""
-        parts = np.array_split(rows, max(1, round(len(rows) / _STATISTICS_BATCH)))
-        for part in parts:
-            batch = torch.from_numpy(self.network.preprocessing.normalise(self.pixels(part)))
-            # convolutions run faster on channels that lie last
-            yield batch.contiguous(memory_format=torch.channels_last)
 
     def materialise(
         self,

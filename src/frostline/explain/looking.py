@@ -14,6 +14,7 @@ from torch.func import functional_call
 from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.heads.classifier import Classifier, SingleClassifier
 from frostline.backbones.network import Network
+from frostline.backbones.run_module import to_input
 from frostline.backbones.taps import TapsBody
 from frostline.explain.attribution import attribute, attribute_maps
 from frostline.explain.depths import DepthPlan, Responses
@@ -83,7 +84,9 @@ def look(
     if sight is not None and (responses or at_once):
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
-            maps = sight.maps(_normalised(network, [pixels[row] for row in batch]))
+            maps = sight.maps(
+                to_input(np.stack([pixels[row] for row in batch]), network.preprocessing)
+            )
             for one in responses:
                 one.add(maps[one.plan.cut.name])
             if at_once:
@@ -127,7 +130,7 @@ def _heats_apart(
     note = ""
     for start in range(0, len(wanted), _BATCH):
         batch = wanted[start : start + _BATCH]
-        images = _normalised(network, [pixels[row] for row, _ in batch])
+        images = to_input(np.stack([pixels[row] for row, _ in batch]), network.preprocessing)
         found = attribute(module, images, [label for _, label in batch], cells=_CELLS)
         heats |= dict(zip(batch, found.heat, strict=True))
         note = found.note
@@ -158,9 +161,3 @@ def _sight(network: Network, module: SingleClassifier, plans: Sequence[DepthPlan
     if not set(needed) <= set(trained):
         return None
     return _Sight(body, {name: trained[name] for name in needed})
-
-
-def _normalised(network: Network, pixels: Sequence[UInt8Array]) -> torch.Tensor:
-    batch = torch.from_numpy(network.preprocessing.normalise(np.stack(pixels)))
-    # convolutions run faster on channels that lie last
-    return batch.contiguous(memory_format=torch.channels_last)

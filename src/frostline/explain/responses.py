@@ -10,6 +10,7 @@ from PIL import Image
 
 from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.network import Network
+from frostline.backbones.run_module import to_input
 from frostline.core.cuts import Cut
 from frostline.explain.drawing import (
     FloatArray,
@@ -74,7 +75,7 @@ def depths(network: Network, most: int = _DEPTHS, *, upto: str | None = None) ->
 
 def responses(network: Network, pixels: UInt8Array, cuts: list[Cut]) -> list[FloatArray]:
     """Return the activations (channels, h, w) at ``cuts`` for one prepared image."""
-    batch = torch.from_numpy(network.preprocessing.normalise(pixels[None]))
+    batch = to_input(pixels[None], network.preprocessing, channels_last=False)
     found = []
     for cut in cuts:
         part = network.prefix(cut.name)

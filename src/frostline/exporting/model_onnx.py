@@ -16,6 +16,7 @@ from torch import nn
 
 from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.heads.head_input import WithHeadInput, head_of
+from frostline.backbones.run_module import to_input
 from frostline.backbones.to_onnx import to_onnx
 from frostline.core.errors import EngineError
 from frostline.core.files import replacing
@@ -187,7 +188,7 @@ def verify_onnx(
     found = given.probabilities
     watched = _watched(module, familiarity)
     with torch.inference_mode(), eval_mode(watched):
-        batch = torch.from_numpy(preprocessing.normalise(images)).to(_device(module))
+        batch = to_input(images, preprocessing, device=_device(module), channels_last=False)
         outputs = watched(batch)
         logits = (outputs if familiarity is None else outputs[0]).double()
         expected = torch.softmax(logits / temperature, dim=-1).cpu().numpy()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
 from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.load.restore import restore_module
+from frostline.backbones.run_module import run_module
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import UInt8Array
 from frostline.exporting.agreement import EXACT, Agreement, Probabilities, compare, require
@@ -147,12 +147,10 @@ def run(
 ) -> Probabilities:
     """Probabilities (n, C) of prepared images from a module that gives calibrated logits."""
     step = 1 if one else _BATCH
-    rows = []
-    with torch.inference_mode():
-        for i in range(0, len(prepared), step):
-            batch = model.card.preprocessing.normalise(prepared[i : i + step])
-            rows.append(torch.softmax(module(torch.from_numpy(batch)).double(), dim=1).numpy())
-    return np.concatenate(rows)
+    batches = (prepared[i : i + step] for i in range(0, len(prepared), step))
+    logits = run_module(module, batches, model.card.preprocessing, channels_last=False)
+    probabilities: Probabilities = torch.softmax(torch.from_numpy(logits).double(), dim=1).numpy()
+    return probabilities
 
 
 def agreement_of(

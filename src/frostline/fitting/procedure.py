@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from frostline.backbones.heads.source_classifier import source_classifier
+from frostline.backbones.run_module import run_module
 from frostline.compute.passes import FeatureStore
 from frostline.core.plan import EvidenceSummary, NetworkResult, Plan
 from frostline.core.runtime import Runtime
@@ -38,7 +38,6 @@ from frostline.wording.decision import with_sentences
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-_BATCH = 32
 
 #: effort "fast" looks at fewer images than this a second time, through adapted norm layers
 _SECOND_PASS_BELOW = 1000
@@ -268,14 +267,5 @@ def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArr
         weight = head.weight.detach().double().numpy()
         bias = head.bias.detach().double().numpy()
         return linear_outputs(store.table(trained.action.taps, rows), weight.T, bias)
-    device = next(trained.module.parameters()).device
-    preprocessing = store.network.preprocessing
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), _BATCH):
-            pixels = store.pixels(rows[start : start + _BATCH])
-            batch = torch.from_numpy(preprocessing.normalise(pixels)).to(device)
-            # convolutions run faster on channels that lie last
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            found.append(trained.module(batch).double().cpu().numpy())
-    return np.concatenate(found) if found else np.zeros((0, 0))
+    found = run_module(trained.module, store.batches(rows), store.network.preprocessing)
+    return found.astype(np.float64)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 import frostline.stats
 import frostline.training
+from frostline.backbones.run_module import run_module
 from frostline.compute.cache.fits import code_of, content_of, kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
@@ -35,7 +35,6 @@ _FEWEST = 10
 _FEWEST_HELD = 20
 #: few images have more folds: each fold's fit should lack little of what the last one has
 _FOLDS, _MANY_FOLDS, _FEW_IMAGES = 5, 10, 300
-_BATCH = 32
 _DISTANCES = "distances"
 
 
@@ -207,18 +206,10 @@ def _head_input(
             return store.table(taps, rows)
         if taught is not None:
             return store.adapted(taught, runtime).table(taps, rows)
-    return _computed(lead, store, rows)
-
-
-def _computed(lead: Trained, store: FeatureStore, rows: IntArray) -> npt.NDArray[np.float32]:
     classifier = lead.module.leader
-    device = classifier.head.weight.device
-    preprocessing = store.network.preprocessing
-    found = [np.zeros((0, classifier.head.in_features), dtype=np.float32)]
-    with torch.inference_mode():
-        for start in range(0, len(rows), _BATCH):
-            pixels = store.pixels(rows[start : start + _BATCH])
-            batch = torch.from_numpy(preprocessing.normalise(pixels)).to(device)
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            found.append(classifier.head_input(batch).float().cpu().numpy())
-    return np.concatenate(found)
+    return run_module(
+        classifier,
+        store.batches(rows),
+        store.network.preprocessing,
+        function=classifier.head_input,
+    )

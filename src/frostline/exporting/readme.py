@@ -76,13 +76,13 @@ def _header(card: ModelCard, plain: Plain | None) -> str:
 
 
 def _what(card: ModelCard) -> str:
-    action = card.action
-    kind = {
-        "taps_head": "a new head on frozen layers",
-        "suffix": "upper layers trained, lower ones frozen",
-        "full": "all layers trained",
-        "blend": "the average of several classifiers",
-    }[action.kind]
+    kind = card.action.dispatch(
+        head=lambda _: "a new head on frozen layers",
+        layers=lambda action: (
+            "upper layers trained, lower ones frozen" if action.frozen_to else "all layers trained"
+        ),
+        blend=lambda _: "the average of several classifiers",
+    )
     removed = f" Layers above `{card.cut}` were removed." if card.cut else ""
     return (
         f"Classifies images into {len(card.classes)} classes. Made from "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from frostline.backbones.heads.classifier import OF_MEMBER
 from frostline.backbones.heads.classifiers import BlendClassifier
 from frostline.core.actions import Blend
 from frostline.stats.calibration import fit_temperature, softmax
@@ -83,5 +84,7 @@ def _places(rows: IntArray, wanted: IntArray) -> IntArray:
 
 def _names(members: Sequence[Trained], what: str) -> list[str]:
     return [
-        f"members.{i}.{name}" for i, member in enumerate(members) for name in getattr(member, what)
+        OF_MEMBER.format(i) + name
+        for i, member in enumerate(members)
+        for name in getattr(member, what)
     ]

@@ -15,8 +15,8 @@ Maps = Sequence[torch.Tensor]
 
 #: what names of kept layers begin with in the state dict: under a head on one cut, or on several
 OF_CUT, OF_TAPS = "kept.", "body.graph."
-#: what comes before that for the leader of a blend
-OF_LEADER = "members.0."
+#: what comes before that for members of a blend, by their number
+OF_MEMBER = "members.{}."
 
 
 class Classifier(nn.Module, ABC):
@@ -126,4 +126,4 @@ class SingleClassifier(Classifier):
 def tensor_prefix(action: Action) -> str:
     """Return :attr:`Classifier.tensor_prefix` of what an action gives, without building it."""
     own = OF_TAPS if action.leader.closed_form else OF_CUT
-    return OF_LEADER + own if action.members else own
+    return OF_MEMBER.format(0) + own if action.members else own

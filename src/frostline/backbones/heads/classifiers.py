@@ -11,7 +11,7 @@ from torch import nn
 
 from frostline.backbones.heads.classifier import (
     OF_CUT,
-    OF_LEADER,
+    OF_MEMBER,
     OF_TAPS,
     Classifier,
     Maps,
@@ -134,7 +134,7 @@ class BlendClassifier(Classifier):
 
     @property
     def tensor_prefix(self) -> str:
-        return OF_LEADER + self.leader.tensor_prefix
+        return OF_MEMBER.format(0) + self.leader.tensor_prefix
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of shape (n, C): logarithms of the mean probabilities."""

@@ -15,7 +15,6 @@ KINDS = {
     "full": "every kept layer trains",
     "blend": "average of several options",
 }
-_COLOURS = {"taps_head": "frozen", "suffix": "trained", "full": "trained", "blend": "trained"}
 
 
 def race_chart(candidates: Sequence[CandidateResult], *, chosen: str) -> Chart:
@@ -47,6 +46,6 @@ def _row(one: CandidateResult, chosen: bool) -> Row:
         said=f"{percent(one.score)}{cost}",
         tip=f"{one.name} ({KINDS[one.kind]}): {percent(one.score)}, standard error "
         f"{percent(one.standard_error)}, {seconds(one.seconds)}; {one.stopped}",
-        kind=f"{_COLOURS[one.kind]}{' chosen' if chosen else ''}",
+        kind=f"{'trained' if one.trains else 'frozen'}{' chosen' if chosen else ''}",
         note="" if one.score is not None else "not scored",
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.run_record import RunRecord
 from frostline.explain.gallery import Gallery
 from frostline.report import ReportData, load_record, save_record, write_report
 from frostline.stats.scores import score
@@ -57,17 +58,15 @@ def cost(data: ReportData, n: int, n_classes: int) -> tuple[float, float, int]:
     with tempfile.TemporaryDirectory() as folder:
         wall, processor = time.perf_counter(), time.process_time()
         scores = score(probabilities, labels).to_json(classes)
-        large = replace(
-            data,
-            classes=classes,
-            scores=scores,
-            metrics={**data.metrics, "n_train": n, "n_test": n, "test": scores},
-            audit={
-                **data.audit,
-                "class_counts": dict.fromkeys(classes, n // n_classes),
-                "near_duplicates": copies,
-            },
-            gallery=as_many_as_possible(data.gallery),
+        record = data.record.to_json()
+        record["classes"] = classes
+        record["metrics"] |= {"n_train": n, "n_test": n, "test": {"method": "given", **scores}}
+        record["audit"] |= {
+            "class_counts": dict.fromkeys(classes, n // n_classes),
+            "near_duplicates": copies,
+        }
+        large = ReportData(
+            record=RunRecord.model_validate(record), gallery=as_many_as_possible(data.gallery)
         )
         save_record(Path(folder) / "report.json", large)
         write_report(Path(folder) / "report.html", data=large)

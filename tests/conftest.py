@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 import frostline
 
 if TYPE_CHECKING:
-    from frostline.fitting.publish import RunResult
+    from frostline.fitting.run_result import RunResult
 
 
 def _take_one_core() -> None:

@@ -27,7 +27,7 @@ from frostline.fitting.evaluate import evaluate as evaluate
 from frostline.fitting.pipeline import Advice as Advice
 from frostline.fitting.pipeline import advise as advise
 from frostline.fitting.pipeline import fit as fit
-from frostline.fitting.publish import RunResult as RunResult
+from frostline.fitting.run_result import RunResult as RunResult
 from frostline.integrations.sklearn import TransferClassifier as TransferClassifier
 from frostline.model.model import Model as Model
 from frostline.model.model import Prediction as Prediction

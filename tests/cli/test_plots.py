@@ -17,7 +17,7 @@ from frostline.cli.plots import ASCII, BLOCKS, axis, bar, dot, letters, spark
 from frostline.cli.show import result_panel
 from frostline.core.actions import TapsHead
 from frostline.core.plan import Plan
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,10 @@ def test_a_plan_without_evidence_shows_what_it_has(result: RunResult) -> None:
     )
     assert depth_table(given) is None
     assert spark_rows(given) == []
-    said = written(*advice_parts(given), result_panel(replace(result, plan=given)))
+    said = written(
+        *advice_parts(given),
+        result_panel(replace(result, record=result.record.model_copy(update={"plan": given}))),
+    )
     assert "By depth" not in said
     assert isinstance(given.action, TapsHead)
 

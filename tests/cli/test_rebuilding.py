@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from frostline.cli.main import app
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def of_an_older_version(run: Path) -> Path:
 
 def newer(run: Path) -> Path:
     path = run / "report.json"
-    path.write_text(path.read_text().replace('"format_version":1', '"format_version":9'))
+    path.write_text(path.read_text().replace('"format_version":2', '"format_version":9'))
     return run
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from frostline.core.notebook import card, columns, strip
 from frostline.core.plan import Plan
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 
 EVIL = "<script>alert(1)</script>"
 

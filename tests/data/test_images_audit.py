@@ -287,7 +287,9 @@ def test_json(photo: Photo) -> None:
     catalog = catalog_of([0, 1] * 10)
     hidden, bad = LeftOut("hidden", 2, "a/.x"), Unreadable("bad.png", "truncated")
     catalog = replace(catalog, left_out=(hidden,), unreadable=(bad,))
-    report: dict[str, Any] = audited(catalog, pictures_of(photo, list(range(20)))).to_json(catalog)
+    report: dict[str, Any] = (
+        audited(catalog, pictures_of(photo, list(range(20)))).record(catalog).to_json()
+    )
     assert json.loads(json.dumps(report)) == report
     assert report["unreadable"] == [{"path": "bad.png", "reason": "truncated"}]
     assert report["ignored"] == {"hidden": 2}

@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
 from frostline.cli.main import app
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 
 COMMAND = [sys.executable, "-m", "frostline"]
 

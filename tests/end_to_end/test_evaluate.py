@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 import frostline
 from frostline.cli.main import app
 from frostline.core.errors import InputError, SettingsError
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 from frostline.run.manifest import read_manifest
 
 Write = Callable[..., None]

@@ -26,7 +26,7 @@ from frostline.core.errors import CutError, EngineError, PlanError, RunFolderErr
 from frostline.core.plan import Plan
 from frostline.explain import kept_gallery
 from frostline.exporting import save_model as export
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 from frostline.training import familiar
 
 #: enough to see what changes; quality is measured by the benchmarks

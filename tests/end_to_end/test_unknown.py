@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import frostline
 from frostline.cli.main import app
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 from frostline.model.model import Prediction
 from frostline.model_format.model_folder import load_familiarity
 

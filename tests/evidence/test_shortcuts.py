@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from frostline.core.run_record import Shortcut
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.problem import Problem
-from frostline.evidence.shortcuts import Shortcut, find_shortcuts
+from frostline.evidence.shortcuts import find_shortcuts
+from frostline.wording.shortcuts import shortcut_sentence
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -80,7 +82,7 @@ def test_a_mark_on_one_class_is_named_with_its_place(
     assert "class 1" in found.labels or len(set(pictures.labels)) == 2
     assert (found.row, found.column) == (1, 7)
     assert found.tells > 0.985
-    assert "top right (at 94% of the width and 19% of the height)" in found.sentence
+    assert "top right (at 94% of the width and 19% of the height)" in shortcut_sentence(found)
 
 
 def test_a_frame_is_a_mark_along_the_border(cells: Pictures) -> None:
@@ -90,7 +92,7 @@ def test_a_frame_is_a_mark_along_the_border(cells: Pictures) -> None:
         framed[(own, *edge)] = (120, 20, 20)
     (found,) = Pictures(framed, cells.labels).shortcuts()
     assert found.border
-    assert "along its border" in found.sentence
+    assert "along its border" in shortcut_sentence(found)
 
 
 def test_a_class_that_differs_everywhere_is_no_shortcut(cells: Pictures) -> None:
@@ -112,7 +114,7 @@ def test_many_classes_at_one_place_are_one_sentence(digits: Pictures) -> None:
         marked[digits.labels == c, :4, :4] = (40 * c, 250 - 40 * c, 90 * (c % 3))
     found = Pictures(marked, digits.labels).shortcuts()
     assert len(found) == 1 and len(found[0].labels) >= 3
-    assert found[0].sentence.startswith("One place in the picture, top left")
+    assert shortcut_sentence(found[0]).startswith("One place in the picture, top left")
 
 
 def test_a_mark_that_the_model_cannot_see_is_not_named(digits: Pictures) -> None:

@@ -15,7 +15,7 @@ import frostline
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.decoding.image_refs import digest_of
 from frostline.data.splitting.split import Split
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 from frostline.run.manifest import write_manifest
 from frostline.run.run_folder import MANIFEST
 

@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 
+from frostline.core.actions import TapsHead
 from frostline.core.errors import RunFolderError, SettingsError
+from frostline.core.plan import Plan
 from frostline.integrations.tracking import check_tracker, log_run
 from frostline.integrations.tracking.log import numbers_of
+
+SCORES = {"accuracy": 0.75, "balanced_accuracy": 0.7, "macro_f1": 0.7, "nll": 0.5, "ece": 0.1}
 
 
 @pytest.fixture
@@ -29,10 +33,26 @@ def run(tmp_path: Path) -> Path:
         },
         {"epoch": 1, "train_loss": 0.7, "val_nll": 0.4, "val_accuracy": 0.8, "learning_rate": 1e-3},
     ]
-    test = {"method": "held-out", "accuracy": 0.75, "macro_f1": 0.7, "nll": 0.5, "ece": 0.1}
+    test = {
+        "method": "held-out",
+        "n": 8,
+        "accuracy": 0.75,
+        "accuracy_interval": [0.4, 0.9],
+        "balanced_accuracy": 0.7,
+        "balanced_accuracy_interval": [0.3, 0.9],
+        "macro_f1": 0.7,
+        "nll": 0.5,
+        "brier": 0.3,
+        "ece": 0.1,
+    }
+    metrics = {"n_train": 9, "n_test": 8, "frozen_verified": True}
+    plan = Plan(
+        case=3, strategy="auto", chosen="finetune", backbone="x", cut=None, removed=[], frozen=[],
+        trained=["a"], new=["head"], seed=0, action=TapsHead(taps=["a"]),
+    )  # fmt: skip
     files: dict[str, Any] = {
-        "metrics.json": {"history": history, "test": test},
-        "plan.json": {"chosen": "finetune", "cut": None, "case": 3},
+        "metrics.json": {"history": history, "test": test, **metrics},
+        "plan.json": json.loads(plan.to_json()),
         "settings.json": {"seed": 0, "effort": "fast", "plan": {"kind": "full"}, "budget": None},
     }
     for name, content in files.items():
@@ -44,7 +64,7 @@ def test_what_is_told(run: Path) -> None:
     numbers = numbers_of(run)
     assert numbers.epochs[0] == (0, {"val_nll": 0.9, "val_accuracy": 0.5})
     assert numbers.epochs[1][1]["learning_rate"] == 1e-3
-    assert numbers.test == {"accuracy": 0.75, "macro_f1": 0.7, "nll": 0.5, "ece": 0.1}
+    assert numbers.test == SCORES
     assert numbers.settings["chosen"] == "finetune"
     assert "plan" not in numbers.settings
 
@@ -53,6 +73,10 @@ def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="Did you mean 'mlflow'"):
         check_tracker("mlflw")
     with pytest.raises(RunFolderError, match="no finished run"):
+        numbers_of(tmp_path)
+    for name in ("metrics.json", "plan.json", "settings.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(RunFolderError, match="damaged or of another version"):
         numbers_of(tmp_path)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"pip install 'frostline\[tensorboard\]'"):
@@ -95,6 +119,5 @@ def test_mlflow(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said[0] == ("run", run.name)
     assert said[1][1]["effort"] == "fast"
     assert ("metrics", {"val_nll": 0.9, "val_accuracy": 0.5}, 0) in said
-    assert ("metrics", {"test_accuracy": 0.75, "test_macro_f1": 0.7, "test_nll": 0.5,
-                        "test_ece": 0.1}, None) in said  # fmt: skip
+    assert ("metrics", {f"test_{name}": value for name, value in SCORES.items()}, None) in said
     assert ("file", "metrics.json") in said

@@ -27,7 +27,7 @@ from sklearn.base import clone
 import frostline
 from frostline.core.errors import RunFolderError, UnreadableImageError
 from frostline.core.onnx_runtime import open_session
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 from frostline.model import model as model_module
 from frostline.model.model import Model
 from frostline.model.packed import PackedModel

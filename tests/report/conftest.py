@@ -24,6 +24,7 @@ from frostline.core.plan import (
     SizeEvidence,
 )
 from frostline.core.reasons import Fate, RaceScore, RunnerUp, WonRace
+from frostline.core.run_record import RunRecord
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.report import ReportData
 from frostline.stats.scores import score
@@ -275,11 +276,11 @@ def report_data(
 ) -> ReportData:
     probabilities, labels = predictions(len(classes), n, perfect=perfect)
     scores = score(probabilities, labels).to_json(classes)
-    return ReportData(
-        source="cells/solar",
-        classes=classes,
-        plan=plan(len(classes), given=given, head=head),
-        metrics={
+    record = {
+        "source": "cells/solar",
+        "classes": classes,
+        "plan": plan(len(classes), given=given, head=head),
+        "metrics": {
             "test": {
                 **scores,
                 "method": "held-out",
@@ -302,8 +303,7 @@ def report_data(
             "peak_memory_bytes": 1_234_000_000,
             "frozen_verified": True,
         },
-        scores=scores,
-        audit={
+        "audit": {
             "class_counts": dict.fromkeys(classes, 30),
             "exact_duplicates": [["a/1.png", "a/2.png"]],
             "near_duplicates": [[f"b/{i}.png", f"b/{i}x.png"] for i in range(70)],
@@ -314,18 +314,18 @@ def report_data(
             "shared_groups": [{"group": "panel 7", "parts": ["train", "test"], "images": 4}],
             "notes": ["Only neighbours were compared."],
         },
-        settings={
+        "settings": {
             "strategy": "auto",
             "effort": "balanced",
             "cut": None,
             "resolved": {"threads": 2},
         },
-        run="my run",
-        version="0.1.0",
-        provenance={
+        "run": "my run",
+        "version": "0.1.0",
+        "provenance": {
             "command": "frostline fit cells/solar -o 'my run' --seed 0",
             "versions": {"python": "3.11", "torch": "2.4"},
             "fingerprints": {"images and labels": "ab" * 32},
         },
-        gallery=gallery,
-    )
+    }
+    return ReportData(record=RunRecord.model_validate(record), gallery=gallery)

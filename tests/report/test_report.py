@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from frostline.core.errors import RunFolderError
+from frostline.core.run_record import Metrics, RunRecord
 from frostline.explain.gallery import Gallery
 from frostline.report import ReportData, write_report
 from frostline.stats.scores import score
@@ -70,6 +71,16 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", self.text)
 
 
+def metrics_of(data: ReportData) -> dict[str, Any]:
+    return data.record.metrics.to_json()
+
+
+def changed(data: ReportData, **values: Any) -> ReportData:
+    """Return the same data with other values in the record."""
+    record = RunRecord.model_validate({**data.record.to_json(), **values})
+    return replace(data, record=record)
+
+
 def page_of(tmp_path: Path, data: ReportData) -> tuple[Page, str]:
     path = tmp_path / "report.html"
     write_report(path, data=data)
@@ -117,7 +128,7 @@ def test_it_says_what_it_was_given(tmp_path: Path, make_data: MakeData, gallery:
         "95% interval 76.7 to 83.4%",
         "525 images, held out and looked at once",
         "compared with its fingerprints after training: identical",
-        *data.plan.explanation,
+        *data.record.plan.explanation,
         "its answer to case 3 of 4, small data, different images",
         "frost line",
         "cut after blocks.5 and train",
@@ -148,7 +159,8 @@ def test_it_says_what_it_was_given(tmp_path: Path, make_data: MakeData, gallery:
         "most like “window screen” (30%)",
     ):
         assert expected in page.said, expected
-    for layer in (*data.plan.frozen, *data.plan.trained, *data.plan.new, *data.plan.removed):
+    plan = data.record.plan
+    for layer in (*plan.frozen, *plan.trained, *plan.new, *plan.removed):
         assert layer in page.text
 
 
@@ -177,7 +189,7 @@ def test_the_layers_come_in_the_order_of_depth(tmp_path: Path, make_data: MakeDa
 
 def test_changed_frozen_layers_are_shouted(tmp_path: Path, make_data: MakeData) -> None:
     data = make_data(("a", "b"))
-    data = replace(data, metrics={**data.metrics, "frozen_verified": False})
+    data = changed(data, metrics={**metrics_of(data), "frozen_verified": False})
     page, _ = page_of(tmp_path, data)
     assert "Do not use this model" in page.text
     assert "identical, bit by bit" not in page.text
@@ -190,15 +202,14 @@ BREAKOUT = '"><img src=x onerror=alert(1)>'
 def test_names_cannot_become_markup(tmp_path: Path, make_data: MakeData, gallery: Gallery) -> None:
     evil_tile = replace(gallery.mistakes[0], path=BREAKOUT, label=EVIL, note=EVIL)
     data = make_data((EVIL, BREAKOUT, "{{ 7 * 7 }}"))
-    evil_plan = data.plan.model_copy(
+    evil_plan = data.record.plan.model_copy(
         update={"explanation": [EVIL], "frozen": [EVIL, BREAKOUT], "prior": EVIL, "chosen": EVIL}
     )
-    data = replace(
-        data,
+    data = changed(
+        replace(data, gallery=Gallery(mistakes=(evil_tile,), findings=(evil_tile,))),
         source=EVIL,
         run=BREAKOUT,
         plan=evil_plan,
-        gallery=Gallery(mistakes=(evil_tile,), findings=(evil_tile,)),
         provenance={"command": EVIL, "versions": {EVIL: EVIL}, "fingerprints": {BREAKOUT: EVIL}},
     )
     page, html = page_of(tmp_path, data)
@@ -244,8 +255,13 @@ def test_a_perfect_model_and_empty_numbers(tmp_path: Path, make_data: MakeData) 
     page, _ = page_of(tmp_path, data)
     assert "No mistakes were made" in page.text
     assert "There are none" in page.text
-    bare = ReportData(plan=make_data(("a", "b"), given=True).plan, metrics={}, scores={}, audit={})
-    text = page_of(tmp_path, bare)[0].text
+    bare = make_data(("a", "b"), given=True)
+    summary = bare.record.metrics.test.summary.to_json()
+    kept = ("balanced_accuracy_interval", "macro_f1", "nll", "brier", "ece")
+    test = {**summary, **{name: metrics_of(bare)["test"][name] for name in kept}}
+    metrics = {"test": test, "n_train": 3, "n_test": 2, "frozen_verified": True}
+    record = RunRecord(plan=bare.record.plan, metrics=Metrics.model_validate(metrics))
+    text = page_of(tmp_path, ReportData(record=record))[0].text
     assert "None" not in text
     assert "nan" not in text
     assert "Where it errs" not in text
@@ -277,7 +293,7 @@ def test_a_hundred_classes_and_many_images_stay_small(
     classes = tuple(f"a rather long name of class number {i}" for i in range(100))
     data = make_data(classes, n=20_000, gallery=gallery)
     copies = [[f"folder/{i}/{k}.png" for k in range(30)] for i in range(5000)]
-    data = replace(data, audit={**data.audit, "near_duplicates": copies})
+    data = changed(data, audit={**data.record.audit.to_json(), "near_duplicates": copies})
     page, html = page_of(tmp_path, data)
     assert len(html.encode()) < 2_000_000
     assert "and 4,950 more in audit.json" in page.said
@@ -289,11 +305,11 @@ def test_the_folder_that_all_files_share_is_named_once(tmp_path: Path, make_data
     data = make_data(("a", "b"))
     copies = [[f"/data/set/a/{i}.png", f"/data/set/b/{i}.png"] for i in range(3)]
     copies.append([f"/data/set/c/{i}.png" for i in range(30)])
-    page, _ = page_of(tmp_path, replace(data, audit={"near_duplicates": copies}))
+    page, _ = page_of(tmp_path, changed(data, audit={"near_duplicates": copies}))
     assert page.said.count("/data/set") == 1
     assert "Paths are below /data/set." in page.said
     assert "a/0.png, b/0.png" in page.said
-    page, _ = page_of(tmp_path, replace(data, audit={"near_duplicates": [["/x/a.png", "b.png"]]}))
+    page, _ = page_of(tmp_path, changed(data, audit={"near_duplicates": [["/x/a.png", "b.png"]]}))
     assert "Paths are below" not in page.said
     assert "/x/a.png, b.png" in page.said
 
@@ -301,10 +317,9 @@ def test_the_folder_that_all_files_share_is_named_once(tmp_path: Path, make_data
 def test_real_scores_are_shown(tmp_path: Path, make_data: MakeData) -> None:
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     scores = score(probabilities, np.array([0, 0, 1, 1])).to_json(("left", "right"))
-    values: dict[str, Any] = vars(make_data(("left", "right")))
-    data = ReportData(
-        **{**values, "scores": scores, "classes": (), "source": "", "audit": {"source": "hands"}}
-    )
+    data = make_data(("left", "right"))
+    metrics = {**metrics_of(data), "test": {"method": "given", **scores}}
+    data = changed(data, metrics=metrics, classes=(), source="", audit={"source": "hands"})
     page, _ = page_of(tmp_path, data)
     assert "hands – Frostline report" in page.said
     assert "2 classes" in page.said
@@ -322,9 +337,10 @@ def test_a_head_on_frozen_layers_is_said_to_read_them(tmp_path: Path, make_data:
 
 def test_chance_is_that_of_the_judged_images(tmp_path: Path, make_data: MakeData) -> None:
     data = make_data(("a", "b", "c", "d"))
-    test = {**data.metrics["test"], "baseline": {"always": "class 1", "accuracy": 0.1234}}
+    metrics = metrics_of(data)
+    test = {**metrics["test"], "baseline": {"always": "class 1", "accuracy": 0.1234}}
     words = ["Always naming 'a <b>' would do."]
-    data = replace(data, metrics={**data.metrics, "test": test, "caveats": words})
+    data = changed(data, metrics={**metrics, "test": test, "caveats": words})
     page, _ = page_of(tmp_path, data)
     assert "chance would give 12.3%" in page.said
     assert words[0] in page.said

@@ -10,6 +10,7 @@ import pytest
 
 from frostline.core.actions import Blend, FullTraining, Recipe, TapsHead
 from frostline.core.plan import CandidateResult, LayerShift, Plan
+from frostline.core.run_record import Bin
 from frostline.report import ReportData
 from frostline.report.charts.axis import Scale, accuracy_scale, ticks
 from frostline.report.charts.column import column_chart
@@ -35,7 +36,7 @@ def data(make_data: MakeData) -> ReportData:
 
 @pytest.fixture
 def plan(data: ReportData) -> Plan:
-    return data.plan
+    return data.record.plan
 
 
 def inside(chart: Chart) -> None:
@@ -103,7 +104,7 @@ def test_probe_dots_stand_for_their_numbers(plan: Plan) -> None:
 
 
 def test_chance_that_would_squeeze_the_rows_is_only_named(make_data: MakeData) -> None:
-    evidence = make_data(tuple(map(str, range(100)))).plan.evidence
+    evidence = make_data(tuple(map(str, range(100)))).record.plan.evidence
     assert evidence is not None
     near = evidence.model_copy(
         update={
@@ -112,7 +113,7 @@ def test_chance_that_would_squeeze_the_rows_is_only_named(make_data: MakeData) -
             "adapted": None,
         }
     )
-    chart = probe_chart(near, depths(make_data(("a", "b")).plan))
+    chart = probe_chart(near, depths(make_data(("a", "b")).record.plan))
     assert not [m for m in chart.marks if isinstance(m, Line) and m.kind == "reference"]
     assert any(
         "chance, 1%, lies further left" in m.text for m in chart.marks if isinstance(m, Text)
@@ -192,7 +193,7 @@ def test_very_deep_networks_are_folded(plan: Plan) -> None:
 
 
 def test_the_head_is_tied_to_the_layers_it_reads(make_data: MakeData) -> None:
-    found = depths(make_data(("a", "b"), head=True).plan)
+    found = depths(make_data(("a", "b"), head=True).record.plan)
     chart = column_chart(found, n_classes=2)
     inside(chart)
     assert [layer.name for layer in found.old if layer.read] == ["blocks.2", "blocks.4", "blocks.6"]
@@ -254,7 +255,7 @@ def test_growth_is_read_off_the_last_doubling(plan: Plan) -> None:
 
 
 def test_history_needs_two_epochs(data: ReportData) -> None:
-    history = data.metrics["history"]
+    history = data.record.metrics.history
     assert history_chart([]) is None
     assert history_chart(history[:1]) is None
     chart = history_chart(history)
@@ -267,11 +268,11 @@ def test_history_needs_two_epochs(data: ReportData) -> None:
 
 def test_reliability_joins_what_says_too_little() -> None:
     bins = [
-        {"n": 4, "confidence": 0.3, "accuracy": 0.5},
-        {"n": 8, "confidence": 0.6, "accuracy": 0.75},
-        {"n": 20, "confidence": 0.90, "accuracy": 0.8},
-        {"n": 20, "confidence": 0.92, "accuracy": 0.9},
-        {"n": 3, "confidence": 0.99, "accuracy": 1.0},
+        Bin(n=4, confidence=0.3, accuracy=0.5),
+        Bin(n=8, confidence=0.6, accuracy=0.75),
+        Bin(n=20, confidence=0.90, accuracy=0.8),
+        Bin(n=20, confidence=0.92, accuracy=0.9),
+        Bin(n=3, confidence=0.99, accuracy=1.0),
     ]
     first, last = joined(bins)
     assert first.n == 12

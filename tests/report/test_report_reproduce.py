@@ -62,7 +62,7 @@ def test_versions_and_fingerprints_are_named() -> None:
         plan_given=False,
         fingerprints={"frozen layers": "", "images": "ab", "onnx": None},
     )
-    assert found["fingerprints"] == {"images": "ab"}
+    assert found.fingerprints == {"images": "ab"}
 
 
 def test_the_fingerprint_of_images_sees_every_change_but_the_order() -> None:

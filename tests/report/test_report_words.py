@@ -54,7 +54,7 @@ def test_words() -> None:
 
 
 def test_the_headline_says_what_was_done_to_the_network(make_data: MakeData) -> None:
-    plan = make_data(("a", "b")).plan
+    plan = make_data(("a", "b")).record.plan
     assert headline(plan) == (
         "3 layers removed; 6 layers stay frozen, 2 layers above train, with new layers and a new "
         "classifier."
@@ -82,7 +82,7 @@ def test_the_headline_says_what_was_done_to_the_network(make_data: MakeData) -> 
 
 
 def test_three_sentences_say_data_measurement_and_reason(make_data: MakeData) -> None:
-    plan = make_data(("a", "b")).plan
+    plan = make_data(("a", "b")).record.plan
     data, measured, settled = three_sentences(plan)
     assert data == (
         "2,099 training images in 2 classes are a medium number, and they differ from the photos "
@@ -98,10 +98,10 @@ def test_three_sentences_say_data_measurement_and_reason(make_data: MakeData) ->
 
 
 def test_a_plan_that_was_given_has_its_own_reasons(make_data: MakeData) -> None:
-    given = make_data(("a", "b"), given=True).plan
+    given = make_data(("a", "b"), given=True).record.plan
     assert three_sentences(given) == ["This plan was given, so nothing was measured for it."]
     told = given.model_copy(update={"explanation": ["One.", "Two.", "Three.", "Four."]})
     assert three_sentences(told) == ["Two.", "Three.", "Four."]
-    edited = make_data(("a", "b")).plan
+    edited = make_data(("a", "b")).record.plan
     edited = edited.model_copy(update={"reasons": [*edited.reasons, Given()]})
     assert three_sentences(edited)[-1].startswith("Nothing was decided anew")

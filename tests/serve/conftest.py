@@ -18,7 +18,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 from frostline.model.model import Model
 from frostline.serve.app import create_app
 from frostline.serve.guard import Guard

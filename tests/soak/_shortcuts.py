@@ -16,6 +16,7 @@ from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.problem import Problem
 from frostline.evidence.shortcuts import MOST_IMAGES, find_shortcuts
+from frostline.wording.shortcuts import shortcut_sentence
 from tests.soak._pictures import PictureSet
 
 Mark = Callable[[Image.Image, int, np.random.Generator], Image.Image]
@@ -115,7 +116,7 @@ def warned(of: PictureSet, mark: str | None) -> dict[str, Any]:
         # of two classes, what tells one tells the other
         "marked_named": names[0] in named or (len(classes) == 2 and bool(named)),
         "others_named": len(named - set(names)),
-        "said": [one.sentence for one in shortcuts],
+        "said": [shortcut_sentence(one) for one in shortcuts],
     }
 
 

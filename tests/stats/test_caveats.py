@@ -9,6 +9,7 @@ import pytest
 from frostline.core.errors import InputError
 from frostline.stats.caveats import Baseline, caveats, largest_class
 from frostline.stats.scores import Scores, score
+from frostline.wording.caveats import caveat_sentence
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -19,9 +20,8 @@ def scored(truth: npt.NDArray[np.int64], guess: npt.NDArray[np.int64]) -> Scores
 
 
 def said(truth: npt.NDArray[np.int64], guess: npt.NDArray[np.int64], leaked: float = 0.0) -> str:
-    return "\n".join(
-        caveats(scored(truth, guess), largest_class(truth, truth), CLASSES, leaked=leaked)
-    )
+    found = caveats(scored(truth, guess), largest_class(truth, truth), CLASSES, leaked=leaked)
+    return "\n".join(map(caveat_sentence, found))
 
 
 def test_a_good_model_needs_no_words() -> None:
@@ -90,6 +90,6 @@ def test_blank_pictures_take_the_blame_from_labels() -> None:
     truth, guess = rng.integers(0, 3, (2, 300))
     scores, baseline = scored(truth, guess), largest_class(truth, truth)
     for blank, named in ((0.0, False), (0.4, False), (0.6, True), (1.0, True)):
-        words = "\n".join(caveats(scores, baseline, CLASSES, blank=blank))
+        words = "\n".join(map(caveat_sentence, caveats(scores, baseline, CLASSES, blank=blank)))
         assert ("of one colour" in words) == named
         assert ("labels may be wrong" in words) != named

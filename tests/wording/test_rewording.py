@@ -13,7 +13,7 @@ import pytest
 
 import frostline
 from frostline.core.plan import Plan
-from frostline.fitting.publish import RunResult
+from frostline.fitting.run_result import RunResult
 
 #: what a plan, and a mapping of metrics, tell people and nobody else
 _SENTENCES = {"prior", "explanation", "stopped", "caveats", "notes", "seconds", "engine_reason"}

@@ -12,11 +12,12 @@ from rich.text import Text
 from frostline.cli.console import err, out
 from frostline.cli.depth import depth_table, layer_strip
 from frostline.cli.plots import BLOCKS, Letters, axis, bar, dot, letters
-from frostline.cli.show import show_left_out, understood
+from frostline.cli.show import show_left_out
 from frostline.core.files import write_text
 from frostline.core.plan import CandidateResult, EvidenceSummary, Plan, ShiftEvidence
 from frostline.core.reasons import Fate
 from frostline.fitting.pipeline import Advice
+from frostline.wording.sources import read_words
 
 _WIDTH, _SCORE = 28, 16
 _MOST_CLASSES = 12
@@ -28,9 +29,10 @@ def show_advice(advice: Advice, *, source: Path, save: Path | None) -> None:
     """Print size, shift and probes by depth, the candidates, the plan and what to type next."""
     plan, prepared = advice.plan, advice.prepared
     kind = letters(out)
-    found = prepared.audit.to_json(prepared.catalog)
+    found = prepared.audit.record(prepared.catalog)
     show_left_out(found)
-    out.print(Text(f"Images: {understood(found).read}"))
+    if found.understood is not None:
+        out.print(Text(f"Images: {read_words(found.understood)}"))
     if plan.evidence is not None:
         out.print(_size(plan.evidence, prepared.audit.class_counts, kind))
         out.print()

@@ -14,6 +14,7 @@ from frostline.core.cancel import CancelToken
 from frostline.data.naming import visible
 from frostline.fitting.evaluate import Acquainted, Evaluation, evaluate
 from frostline.run.run_folder import MANIFEST
+from frostline.wording.sources import left_out_words, read_words
 
 
 def show_evaluation(
@@ -24,8 +25,8 @@ def show_evaluation(
         run, source, max_pixels=max_pixels, progress=TerminalProgress(), cancel=cancel
     )
     found = result.scores.to_json(result.classes)
-    err.print(Text(f"Images: {result.understood.read}"))
-    if rest := result.understood.rest:
+    err.print(Text(f"Images: {read_words(result.understood)}"))
+    if rest := left_out_words(result.understood.left_out):
         err.print(Text(f"Left out: {rest}.", style="yellow"))
     for row in result.unreadable:
         err.print(Text(f"Left out: {visible(row.path)}: {row.reason}", style="yellow"))

@@ -14,8 +14,8 @@ from frostline.data.sources.folder_notes import folder_sentence
 from frostline.data.sources.folders import instead
 from frostline.data.sources.odd_endings import odd_endings, told
 from frostline.data.sources.scanning import files_below
-from frostline.data.understood import left_out_in_words
 from frostline.model.model import Model
+from frostline.wording.sources import left_out_words
 
 
 def predict_images(
@@ -66,7 +66,7 @@ def expand(images: list[Path]) -> list[Path]:
         if not files:
             raise InputError(f"The folder {path} has no image{instead(left_out)}.")
         if left_out:
-            said = f"Left out of {path}: {left_out_in_words(told(left_out))}."
+            said = f"Left out of {path}: {left_out_words(told(left_out))}."
             err.print(Text(visible(said), style="yellow"))
         if (odd := odd_endings(left_out)) is not None:
             err.print(Text(folder_sentence(odd), style="yellow"))

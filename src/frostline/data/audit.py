@@ -9,13 +9,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.audit_record import (
+    AuditRecord,
+    LabelConflict,
+    Leak,
+    Paths,
+    SharedGroup,
+    UnreadableImage,
+)
+from frostline.core.truncated import Truncated
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.value_ranges import SetValues
 from frostline.data.duplicates.copies import Copies, Groups, same
 from frostline.data.duplicates.grouping import joined, shared
 from frostline.data.duplicates.near_duplicates import COMPLETE_UP_TO
 from frostline.data.notes import sentence
-from frostline.data.understood import Understood
+from frostline.data.understood import source_read
 from frostline.data.unseen import Unseen
 
 
@@ -69,26 +78,27 @@ class Audit:
     values: SetValues = field(default_factory=SetValues)
     unseen: Unseen | None = None
 
-    def to_json(self, catalog: Catalog) -> dict[str, Any]:
+    def record(self, catalog: Catalog) -> AuditRecord:
         """Return everything but the arrays, with what the catalog left out and why."""
-        return {
-            "source": catalog.source,
-            "images": len(catalog),
-            "class_counts": self.class_counts,
-            "unreadable": [{"path": u.path, "reason": u.reason} for u in catalog.unreadable],
-            "ignored": catalog.ignored,
-            "understood": Understood.of(catalog).to_json(),
-            "exact_duplicates": self.exact_duplicates,
-            "near_duplicates": self.near_duplicates,
-            "altered_copies": self.altered_copies,
-            "near_duplicate_search": self.searched,
-            "label_conflicts": self.label_conflicts,
-            "leaks": self.leaks,
-            "shared_groups": self.shared_groups,
-            "values": self.values.to_json(),
-            "unseen": None if self.unseen is None else self.unseen.to_json(),
-            "notes": self.notes,
-        }
+        unreadable = [UnreadableImage(path=u.path, reason=u.reason) for u in catalog.unreadable]
+        return AuditRecord(
+            source=catalog.source,
+            images=len(catalog),
+            class_counts=self.class_counts,
+            unreadable=Truncated.of(unreadable),
+            ignored=catalog.ignored,
+            understood=source_read(catalog),
+            exact_duplicates=_paths(self.exact_duplicates),
+            near_duplicates=_paths(self.near_duplicates),
+            altered_copies=_paths(self.altered_copies),
+            near_duplicate_search=self.searched,
+            label_conflicts=Truncated.of(map(LabelConflict.model_validate, self.label_conflicts)),
+            leaks=Truncated.of(map(Leak.model_validate, self.leaks)),
+            shared_groups=Truncated.of(map(SharedGroup.model_validate, self.shared_groups)),
+            values=self.values.to_json(),
+            unseen=None if self.unseen is None else self.unseen.to_json(),
+            notes=tuple(self.notes),
+        )
 
 
 def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None = None) -> Audit:
@@ -145,6 +155,10 @@ def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None =
 def with_unseen(found: Audit, unseen: Unseen) -> Audit:
     """Return an audit that also tells what never reaches the model."""
     return replace(found, unseen=unseen, notes=[*found.notes, *unseen.sentences()])
+
+
+def _paths(groups: Iterable[Iterable[str]]) -> Truncated[Paths]:
+    return Truncated.of(map(Truncated.of, groups))
 
 
 def _names(catalog: Catalog, members: Iterable[int]) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
+from frostline.core.run_record import Shortcut
 from frostline.data.problem import Problem
 from frostline.stats.ranks import average_ranks
 
@@ -40,64 +40,7 @@ OUTER = 2
 SEEN = 0.1
 # of the ridge, in variances of a channel: the same at every place, so that places compare
 _STRENGTH = 0.02
-_ROWS = ("top", "upper middle", "lower middle", "bottom")
 _BORDER = np.pad(np.zeros((PLACES - 2, PLACES - 2), dtype=bool), 1, constant_values=True)
-_COLUMNS = ("left", "centre", "right")
-#: classes that a sentence names
-_NAMED = 3
-
-
-@dataclass(frozen=True)
-class Shortcut:
-    """One place that gives classes away.
-
-    Attributes
-    ----------
-    labels : tuple of str
-    row, column : int
-        Of the place, in [0, 8), counted from the top left.
-    tells : float
-        Share of pairs, one image of the class and one of another, that the place alone tells
-        apart, from images left out; 0.5 is chance. The least of these classes.
-    elsewhere : float
-        The same for the best place that is neither part of the mark nor beside it; the most of
-        these classes.
-    border : bool
-        Whether the mark lies along the border.
-    """
-
-    labels: tuple[str, ...]
-    row: int
-    column: int
-    tells: float
-    elsewhere: float
-    border: bool = False
-
-    @property
-    def sentence(self) -> str:
-        """What a reader should know."""
-        names = [f"'{label}'" for label in self.labels]
-        if len(names) > _NAMED:
-            names[_NAMED:] = [f"{len(names) - _NAMED} more classes"]
-        said = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-        each = "" if len(names) == 1 else " each"
-        return (
-            f"One place in the picture, {self.where}, is enough to know {said}{each} from all "
-            f"other images in {self.tells:.1%} of pairs; places apart from it manage at most "
-            f"{self.elsewhere:.1%}. "
-            "Look there for a watermark, a date, a frame or a ruler: the model may have learned "
-            "that instead of what you mean."
-        )
-
-    @property
-    def where(self) -> str:
-        """The place in words, with the share of width and height where its middle lies."""
-        if self.border:
-            return "along its border"
-        across = _COLUMNS[min(2, self.column * 3 // PLACES)]
-        down = _ROWS[self.row * 4 // PLACES]
-        x, y = ((at + 0.5) / PLACES for at in (self.column, self.row))
-        return f"{down} {across} (at {x:.0%} of the width and {y:.0%} of the height)"
 
 
 def find_shortcuts(
@@ -217,11 +160,12 @@ def _standing_out(
             found.setdefault(place, []).append((classes[c], most, float(apart.max())))
     shortcuts = [
         Shortcut(
-            tuple(label for label, _, _ in of),
-            *divmod(place, PLACES),
-            min(most for _, most, _ in of),
-            max(elsewhere for _, _, elsewhere in of),
-            border,
+            labels=tuple(label for label, _, _ in of),
+            row=place // PLACES,
+            column=place % PLACES,
+            tells=min(most for _, most, _ in of),
+            elsewhere=max(elsewhere for _, _, elsewhere in of),
+            border=border,
         )
         for (place, border), of in found.items()
     ]

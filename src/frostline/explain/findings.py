@@ -30,7 +30,7 @@ def list_findings(audit: Audit, *, most: int) -> list[Finding]:
     """
     found: list[Finding] = []
     shown: list[set[str]] = []
-    for names, notes in _groups(audit):
+    for names, others, notes in _groups(audit):
         # a leak is a copy as well: it is told once, by what is worst about it
         if any(set(names) <= other for other in shown):
             continue
@@ -38,26 +38,28 @@ def list_findings(audit: Audit, *, most: int) -> list[Finding]:
         if room < 2:
             break
         shown.append(set(names))
-        chosen = _different_first(notes)[:room]
+        chosen = _different_first(others)[:room]
         found += [Finding(names[i], notes[i]) for i in sorted(chosen)]
     return found
 
 
-def _groups(audit: Audit) -> Iterator[tuple[list[str], list[str]]]:
-    """Names and notes of every group, the worst first."""
+def _groups(audit: Audit) -> Iterator[tuple[list[str], list[str], list[str]]]:
+    """Names of every group, the worst first, what tells its members apart, and their notes."""
     for leak in audit.leaks:
         parts = [part or "no part" for part in leak["parts"]]
-        others = _words(parts)
+        every = _words(parts)
         yield (
             leak["paths"],
-            [f"Leak: the same picture is in {others}; this one in {part}." for part in parts],
+            parts,
+            [f"Leak: the same picture is in {every}; this one in {part}." for part in parts],
         )
     for conflict in audit.label_conflicts:
-        others = _words(conflict["labels"])
+        every = _words(conflict["labels"])
         picture = "The same file" if conflict["kind"] == "exact" else "Nearly the same picture"
         yield (
             conflict["paths"],
-            [f"{picture} is labelled {others}; this one {x}." for x in conflict["labels"]],
+            conflict["labels"],
+            [f"{picture} is labelled {every}; this one {x}." for x in conflict["labels"]],
         )
     for kind, groups in (
         ("Near-duplicate of", audit.near_duplicates),
@@ -65,24 +67,20 @@ def _groups(audit: Audit) -> Iterator[tuple[list[str], list[str]]]:
         ("Same file as", audit.exact_duplicates),
     ):
         for names in groups:
-            yield names, [_beside(kind, names, i) for i in range(len(names))]
-
-
-def _beside(kind: str, names: Sequence[str], i: int) -> str:
-    other = names[1 if i == 0 else 0]
-    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
-    return f"{kind} {other}{more}."
+            others = [names[1 if i == 0 else 0] for i in range(len(names))]
+            more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+            yield names, others, [f"{kind} {other}{more}." for other in others]
 
 
 def _words(values: Sequence[str]) -> str:
     return " and ".join(dict.fromkeys(values))
 
 
-def _different_first(notes: Sequence[str]) -> list[int]:
-    """Positions of notes, one of every kind before any comes again."""
+def _different_first(kinds: Sequence[str]) -> list[int]:
+    """Positions, one of every kind before any comes again."""
     seen: dict[str, int] = {}
     order = []
-    for i, note in enumerate(notes):
-        seen[note] = seen.get(note, 0) + 1
-        order.append((seen[note], i))
+    for i, kind in enumerate(kinds):
+        seen[kind] = seen.get(kind, 0) + 1
+        order.append((seen[kind], i))
     return [i for _, i in sorted(order)]

@@ -53,7 +53,7 @@ def gallery_once(
         runtime.numerics_id,
         fingerprint(subject.module),
         content_of(problem.labels, *parts),
-        json.dumps(audit.to_json(catalog), sort_keys=True, default=str),
+        json.dumps(audit.record(catalog).to_json(), sort_keys=True),
         repr(limits),
         *sorted(subject.frozen),
         "",

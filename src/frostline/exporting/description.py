@@ -44,7 +44,7 @@ def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None
         "output": "logits (n, classes); their softmax are the calibrated probabilities",
         "load": how,
         "weights_licence": card.weights_licence,
-        "test": card.test,
+        "test": card.test.to_json(),
     }
 
 

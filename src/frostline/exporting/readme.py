@@ -93,22 +93,21 @@ def _what(card: ModelCard) -> str:
 
 def _scores(card: ModelCard) -> str:
     test = card.test
-    accuracy, interval = test.get("accuracy"), test.get("accuracy_interval")
-    if not isinstance(accuracy, float):
+    if test.accuracy is None:
         return "It was not judged."
-    method = _METHODS.get(str(test.get("method")), "")
     span = ""
-    if isinstance(interval, list) and len(interval) == 2:
-        span = f" (95 %: {interval[0]:.1%} to {interval[1]:.1%})"
-    n = test.get("n")
-    images = f"{n:,} images" if isinstance(n, int) else "images"
-    lines = [f"- Accuracy {accuracy:.1%}{span}, {method} with {images}.".replace(",  ", ", ")]
-    for key, words in (
-        ("balanced_accuracy", "Balanced accuracy (the mean over classes)"),
-        ("expected_accuracy", "Accuracy to expect of this model, fitted on all images"),
+    if test.accuracy_interval is not None:
+        low, high = test.accuracy_interval
+        span = f" (95 %: {low:.1%} to {high:.1%})"
+    method = "" if test.method is None else f" {_METHODS[test.method]}"
+    images = "images" if test.n is None else f"{test.n:,} images"
+    lines = [f"- Accuracy {test.accuracy:.1%}{span},{method} with {images}."]
+    for value, words in (
+        (test.balanced_accuracy, "Balanced accuracy (the mean over classes)"),
+        (test.expected_accuracy, "Accuracy to expect of this model, fitted on all images"),
     ):
-        if isinstance(test.get(key), float):
-            lines.append(f"- {words}: {test[key]:.1%}.")
+        if value is not None:
+            lines.append(f"- {words}: {value:.1%}.")
     lines.append("- Probabilities are calibrated (temperature scaling).")
     return "\n".join(lines)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from frostline.core.audit_record import SourceRead
 from frostline.core.cancel import CancelToken
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError
 from frostline.core.progress import NullProgress, Progress
@@ -14,7 +15,7 @@ from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, Unreadable
 from frostline.data.notes import sentence
 from frostline.data.sources.open_source import Source, open_for_evaluation, source_name
-from frostline.data.understood import Understood
+from frostline.data.understood import source_read
 from frostline.model.model import Model
 from frostline.run.manifest import Manifest, manifest_of
 from frostline.stats.scores import Scores, score
@@ -54,7 +55,7 @@ class Evaluation:
     classes : tuple of str
     unreadable : tuple of Unreadable
         Images of the source that could not be read.
-    understood : Understood
+    understood : SourceRead
         What was read of the source, and what was left out.
     acquainted : Acquainted or None
         Images that the run of the model has used before. None where that cannot be told: the
@@ -66,7 +67,7 @@ class Evaluation:
     scores: Scores
     classes: tuple[str, ...]
     unreadable: tuple[Unreadable, ...]
-    understood: Understood
+    understood: SourceRead
     acquainted: Acquainted | None = None
     notes: tuple[str, ...] = ()
 
@@ -110,7 +111,7 @@ def evaluate(
     model = _opened(run, max_pixels)
     catalog = open_for_evaluation(source, model.classes, runtime=runtime)
     with_images = len({row.label for row in catalog.rows})
-    understood = replace(Understood.of(catalog), classes=with_images)
+    understood = source_read(catalog).model_copy(update={"classes": with_images})
     notes = tuple(map(sentence, catalog.notes))
     manifest = manifest_of(model.folder, n_train=model.card.n_train)
     acquainted = None

@@ -37,7 +37,8 @@ from frostline.fitting.procedure import (
     know_what_is_familiar,
     make_context,
 )
-from frostline.fitting.publish import RunResult, publish
+from frostline.fitting.publish import publish
+from frostline.fitting.run_result import RunResult
 from frostline.run.run_folder import RunFolder
 from frostline.strategy.decide import decide
 from frostline.strategy.thresholds import FITTED

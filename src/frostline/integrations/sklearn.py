@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 from frostline.core.aliases import under_current_names
 from frostline.core.errors import InputError, SettingsError, did_you_mean
 from frostline.core.machine import available_cores
+from frostline.core.run_record import ScoreSummary
 from frostline.core.settings import ModelSettings, Settings, setting_names
 from frostline.data.decoding.image_refs import Held
 from frostline.data.naming import printable, some
@@ -358,7 +359,7 @@ def _packed(found: FittedAll) -> PackedModel:
         save_model(
             Path(folder),
             fitted.trained.module,
-            model_card(task, fitted, n_train=len(rows), test={}),
+            model_card(task, fitted, n_train=len(rows), test=ScoreSummary()),
             familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
             images=task.store.pixels(rows[:_CHECKED]),
             threads=found.runtime.threads,

@@ -11,6 +11,7 @@ from frostline.core.actions import Action
 from frostline.core.files import CHECKSUM, checksum
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import FIRST_RULES
+from frostline.core.run_record import ScoreSummary
 from frostline.stats.rejection import ACCEPTED, FEW_SCORES
 
 _FIRST_WITH_CHECKSUM = 3
@@ -95,8 +96,8 @@ class ModelCard(BaseModel):
     fingerprints : Fingerprints
     n_train : int
         Images that the weights were fitted on.
-    test : dict
-        Summary of the held-out scores (accuracy, its interval, method and so on).
+    test : ScoreSummary
+        Of the held-out scores (accuracy, its interval, method and so on).
     source : str
         What the model was trained on, as the user named it.
     created : str or None
@@ -124,7 +125,7 @@ class ModelCard(BaseModel):
     familiar: FamiliarImages | None = None
     fingerprints: Fingerprints = Fingerprints()
     n_train: int = Field(ge=0)
-    test: dict[str, Any] = {}
+    test: ScoreSummary = ScoreSummary()
     source: str = ""
     created: str | None = None
     onnx_difference: float = Field(default=0.0, ge=0, le=1)

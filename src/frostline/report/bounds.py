@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from frostline.core.audit_record import AuditRecord, Paths
+from frostline.core.run_record import Metrics
+from frostline.core.truncated import Truncated
 from frostline.report.data import ReportData
 from frostline.report.pictures import shrunk
 
@@ -13,58 +15,45 @@ from frostline.report.pictures import shrunk
 MAX_LISTED = 50
 #: epochs that are kept of a longer history
 _MAX_EPOCHS = 400
-#: paths that are kept of one set of copies
+#: paths that are kept of one set of copies, the note of more among them
 _MAX_COPIES = 12
-#: begins what stands for the rest of a list
-_REST = "and "
-#: entries of the metrics that the scores hold as well
-_DOUBLE = ("classes", "confusion", "per_class", "reliability")
+#: lists of the audit that are cut
+TRUNCATED = frozenset(
+    name for name, field in AuditRecord.model_fields.items() if isinstance(field.default, Truncated)
+)
 
 
 def bounded(data: ReportData) -> ReportData:
     """Return the same report without what would not be shown; doing it twice changes nothing."""
+    record = data.record
+    changes = {"audit": _audit(record.audit), "metrics": _metrics(record.metrics)}
     return replace(
         data,
-        metrics=_metrics(data.metrics),
-        audit=_audit(data.audit),
+        record=record.model_copy(update=changes),
         gallery=None if data.gallery is None else shrunk(data.gallery),
     )
 
 
-def total(audit: Mapping[str, Any], name: str) -> int:
-    """Return how many entries a list of the audit had before it was cut."""
-    known = (audit.get("totals") or {}).get(name)
-    return int(known) if known is not None else len(audit.get(name) or ())
+def _metrics(metrics: Metrics) -> Metrics:
+    step = -(-len(metrics.history) // _MAX_EPOCHS)
+    return metrics.model_copy(update={"history": metrics.history[::step]}) if step > 1 else metrics
 
 
-def is_rest(path: str) -> bool:
-    """Whether a text stands for paths that were cut, and is no path itself."""
-    return path.startswith(_REST) and path.endswith(" more")
+def _audit(audit: AuditRecord) -> AuditRecord:
+    changes: dict[str, Any] = {"notes": audit.notes[:MAX_LISTED]}
+    for name in TRUNCATED & audit.model_fields_set:
+        kept = getattr(audit, name).cut(MAX_LISTED)
+        changes[name] = kept.model_copy(update={"items": tuple(map(_entry, kept.items))})
+    return audit.model_copy(update=changes)
 
 
-def _metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    kept = dict(metrics)
-    if kept.get("test"):
-        kept["test"] = {k: v for k, v in kept["test"].items() if k not in _DOUBLE}
-    history = kept.get("history") or []
-    step = -(-len(history) // _MAX_EPOCHS)
-    if step > 1:
-        kept["history"] = history[::step]
-    return kept
+def _entry(entry: Any) -> Any:
+    """Cut the lists of paths, labels and parts that one entry of a list holds."""
+    if isinstance(entry, Truncated):
+        return _cut(entry)
+    lists = {name: value for name, value in entry if isinstance(value, Truncated)}
+    return entry.model_copy(update={name: _cut(value) for name, value in lists.items()})
 
 
-def _audit(audit: Mapping[str, Any]) -> dict[str, Any]:
-    kept = dict(audit)
-    names = [name for name, value in kept.items() if isinstance(value, list)]
-    kept["totals"] = {name: total(audit, name) for name in names}
-    for name in names:
-        kept[name] = [_cut(entry) for entry in kept[name][:MAX_LISTED]]
-    return kept
-
-
-def _cut(entry: Any) -> Any:
-    if isinstance(entry, list) and len(entry) > _MAX_COPIES:
-        return [*entry[: _MAX_COPIES - 1], f"{_REST}{len(entry) - _MAX_COPIES + 1} more"]
-    if isinstance(entry, Mapping):
-        return {name: _cut(value) for name, value in entry.items()}
-    return entry
+def _cut(paths: Paths) -> Paths:
+    return paths.cut(_MAX_COPIES - 1) if len(paths.items) > _MAX_COPIES else paths

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     PlainSerializer,
     ValidationError,
     model_validator,
@@ -19,16 +19,22 @@ from pydantic import (
 
 from frostline.core.errors import InputError, RunFolderError
 from frostline.core.files import MissingFileError, UnfitFileError, read_regular, write_text
-from frostline.core.plan import Plan
-from frostline.data.sources.left_out import Kind
+from frostline.core.run_record import RunRecord, Share
 from frostline.explain.gallery import Depth, Gallery, Tile
-from frostline.report.bounds import bounded
+from frostline.report.bounds import TRUNCATED, bounded
 from frostline.report.data import ReportData
 from frostline.report.pictures import sides
 
-VERSION = 1
 #: a larger file was not written by Frostline
 _MOST_BYTES = 40_000_000
+#: scores that the file has apart from the other metrics ...
+_APART = ("reliability", "classes", "confusion", "per_class")
+#: ... beside those that it has twice
+_SCORES = (
+    *("n", "accuracy", "accuracy_interval", "balanced_accuracy", "balanced_accuracy_interval"),
+    *("macro_f1", "nll", "brier", "ece"),
+    *_APART,
+)
 
 _FIT_AGAIN = "Run 'frostline fit' again with --overwrite to make it anew."
 
@@ -53,18 +59,10 @@ Picture = Annotated[
     BeforeValidator(_picture),
     PlainSerializer(lambda value: base64.b64encode(value).decode("ascii")),
 ]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
-
-
-class _Open(_Part):
-    """A part that may hold more than the page needs."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class TileRecord(_Part):
@@ -107,146 +105,49 @@ class GalleryRecord(_Part):
         )
 
 
-class ClassRecord(_Open):
-    """Scores of one class."""
+class ReportFile(RunRecord):
+    """A report's file; ``format_version`` grows when an older reader would not cope.
 
-    precision: Share | None = None
-    recall: Share | None = None
-    f1: Share | None = None
-    support: Count = 0
+    Some scores lie apart from the metrics, and lists that were cut beside their ``totals``.
+    """
 
+    model_config = ConfigDict(extra="forbid")
 
-class BinRecord(_Open):
-    """Predictions of about the same confidence."""
-
-    n: Annotated[int, Field(ge=1)]
-    confidence: Share
-    accuracy: Share
-
-
-class ScoresRecord(_Open):
-    """Scores on images that did not teach the model."""
-
-    confusion: list[list[Count]] = []
-    per_class: list[ClassRecord] = []
-    reliability: list[BinRecord] = []
-
-    @model_validator(mode="after")
-    def _square(self) -> ScoresRecord:
-        n = len(self.confusion)
-        if any(len(row) != n for row in self.confusion):
-            raise ValueError("the confusion matrix is not square")
-        return self
-
-
-class MetricsRecord(_Open):
-    """The content of ``metrics.json``, as far as the page reads it."""
-
-    test: dict[str, Any] = {}
-    seconds: dict[str, float | None] = {}
-    history: list[dict[str, Any]] = []
-    caveats: list[str] = []
-    notes: list[str] = []
-
-
-class UnreadableRecord(_Open):
-    """An image that was left out."""
-
-    path: str
-    reason: str
-
-
-class CopiesRecord(_Open):
-    """Images that show the same, with what speaks against that."""
-
-    paths: list[str]
-    labels: list[str] = []
-    parts: list[str | None] = []
-
-
-class GroupRecord(_Open):
-    """A group that the given parts tear apart."""
-
-    group: str
-    parts: list[str]
-
-
-class PartRecord(_Part):
-    """One part of the source, as it was read."""
-
-    part: Literal["train", "val", "test"] | None
-    folders: list[str]
-    images: Count
-    classes: Count
-
-
-class LeftOutRecord(_Part):
-    """What was left out for one reason."""
-
-    kind: Kind
-    count: Count
-    example: str
-    ending: str = ""
-    really: str = ""
-
-
-class UnderstoodRecord(_Part):
-    """What was made of the source."""
-
-    classes: Count
-    parts: list[PartRecord]
-    left_out: list[LeftOutRecord]
-
-
-class AuditRecord(_Open):
-    """The content of ``audit.json``, as far as the page reads it."""
-
-    unreadable: list[UnreadableRecord] = []
-    exact_duplicates: list[list[str]] = []
-    near_duplicates: list[list[str]] = []
-    altered_copies: list[list[str]] = []
-    label_conflicts: list[CopiesRecord] = []
-    leaks: list[CopiesRecord] = []
-    shared_groups: list[GroupRecord] = []
-    ignored: dict[str, Count] = {}
-    understood: UnderstoodRecord | None = None
-    class_counts: dict[str, Count] = {}
-    notes: list[str] = []
-    totals: dict[str, Count] = {}
-
-
-class ProvenanceRecord(_Open):
-    """How to make the same model again."""
-
-    command: str = ""
-    versions: dict[str, str] = {}
-    fingerprints: dict[str, str] = {}
-
-
-class Record(_Part):
-    """Everything on the page; ``format_version`` grows when an older reader would not cope."""
-
-    format_version: Literal[1] = 1
-    plan: Plan
-    metrics: MetricsRecord
-    scores: ScoresRecord
-    audit: AuditRecord
-    settings: dict[str, Any] = {}
-    source: str = ""
-    classes: tuple[str, ...] = ()
-    run: str = "RUN"
-    version: str = ""
-    provenance: ProvenanceRecord = ProvenanceRecord()
+    format_version: Literal[1, 2] = 2
     gallery: GalleryRecord | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _joined(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        kept = {name: value for name, value in values.items() if name != "scores"}
+        metrics, scores, audit = (values.get(name) for name in ("metrics", "scores", "audit"))
+        if isinstance(metrics, dict) and isinstance(metrics.get("test"), dict):
+            kept["metrics"] = {**metrics, "test": {**(scores or {}), **metrics["test"]}}
+        if isinstance(audit, dict) and isinstance(audit.get("totals"), dict):
+            kept["audit"] = {**audit, **_with_totals(audit, audit["totals"])}
+        return kept
+
     @model_validator(mode="after")
-    def _fits(self) -> Record:
-        if self.scores.confusion and len(self.scores.confusion) != len(self.classes):
+    def _fits(self) -> Self:
+        confusion = self.metrics.test.confusion
+        if confusion and len(confusion) != len(self.classes):
             raise ValueError(
-                f"there are {len(self.classes)} classes but a confusion matrix of "
-                f"{len(self.scores.confusion)}"
+                f"there are {len(self.classes)} classes but a confusion matrix of {len(confusion)}"
             )
         return self
+
+    def data(self) -> ReportData:
+        """Return what the page is made of."""
+        fields = {name: getattr(self, name) for name in RunRecord.model_fields}
+        gallery = None if self.gallery is None else self.gallery.gallery()
+        return ReportData(record=RunRecord(**fields), gallery=gallery)
+
+
+def _with_totals(audit: dict[str, Any], totals: dict[str, Any]) -> dict[str, Any]:
+    lists = {name for name in totals if name in TRUNCATED and isinstance(audit.get(name), list)}
+    return {name: {"items": audit[name], "total": totals[name]} for name in lists}
 
 
 def save_record(path: Path, data: ReportData) -> None:
@@ -258,9 +159,21 @@ def save_record(path: Path, data: ReportData) -> None:
         If the file cannot be written.
     """
     kept = bounded(data)
-    classes = kept.classes or tuple(kept.scores.get("classes") or ())
-    record = Record.model_validate({**vars(kept), "classes": classes}, from_attributes=True)
-    write_text(path, record.model_dump_json() + "\n")
+    record = kept.record.to_json()
+    test, audit = record["metrics"]["test"], record.get("audit")
+    record["scores"] = {name: test[name] for name in _SCORES if name in test}
+    record["metrics"]["test"] = {name: test[name] for name in test if name not in _APART}
+    if audit:
+        totals = {name: getattr(kept.record.audit, name).total for name in TRUNCATED}
+        audit["totals"] = {name: total for name, total in totals.items() if name in audit}
+        for name in TRUNCATED & audit.keys():
+            audit[name] = audit[name]["items"] if isinstance(audit[name], dict) else audit[name]
+    if kept.gallery is not None:
+        record["gallery"] = GalleryRecord.model_validate(kept.gallery).model_dump(mode="json")
+    version = ReportFile.model_fields["format_version"].default
+    content = {"format_version": version, **record}
+    text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    write_text(path, text + "\n")
 
 
 def load_record(path: Path) -> ReportData:
@@ -281,7 +194,7 @@ def load_record(path: Path) -> ReportData:
     except UnfitFileError as error:
         raise RunFolderError(f"{path} cannot be read: {error}.", hint=_FIT_AGAIN) from None
     try:
-        record = Record.model_validate_json(text)
+        return ReportFile.model_validate_json(text).data()
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -290,9 +203,3 @@ def load_record(path: Path) -> ReportData:
             f"{path} is damaged or of another version: {where}: {first['msg']}.",
             hint="Update Frostline." if newer else _FIT_AGAIN,
         ) from None
-    values = {name: getattr(record, name) for name in Record.model_fields}
-    del values["format_version"]
-    for name in ("metrics", "scores", "audit", "provenance"):
-        values[name] = values[name].model_dump(exclude_unset=True)
-    values["gallery"] = None if record.gallery is None else record.gallery.gallery()
-    return ReportData(**values)

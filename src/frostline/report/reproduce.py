@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from frostline.core.run_record import Provenance
 from frostline.core.settings import Settings, setting_names
 
 #: packages whose version may change a number
@@ -40,8 +41,8 @@ def provenance(
     plan_given: bool,
     on_disk: bool = True,
     fingerprints: Mapping[str, str | None],
-) -> dict[str, Any]:
-    """Return ``command``, ``versions`` and ``fingerprints`` as plain JSON types.
+) -> Provenance:
+    """Return how to make the same model again.
 
     Parameters
     ----------
@@ -55,13 +56,12 @@ def provenance(
     fingerprints : mapping of str to str or None
         By what they belong to; those that are None are left out.
     """
-    return {
-        "command": command(settings, source=source, run=run, plan_given=plan_given)
-        if on_disk
-        else call(settings, source=source, run=run, plan_given=plan_given),
-        "versions": versions(),
-        "fingerprints": {name: value for name, value in fingerprints.items() if value},
-    }
+    say = command if on_disk else call
+    return Provenance(
+        command=say(settings, source=source, run=run, plan_given=plan_given),
+        versions=versions(),
+        fingerprints={name: value for name, value in fingerprints.items() if value},
+    )
 
 
 def command(settings: Settings, *, source: str, run: str, plan_given: bool) -> str:

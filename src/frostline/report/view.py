@@ -20,26 +20,28 @@ from frostline.report.sections.trust import trust
 
 def build(data: ReportData) -> dict[str, Any]:
     """Return the names that the templates use."""
-    classes = data.classes or tuple(data.scores.get("classes") or ())
-    found = depths(data.plan)
+    record = data.record
+    metrics, plan = record.metrics, record.plan
+    classes = record.classes or tuple(metrics.test.classes)
+    found = depths(plan)
     sections = {
-        "result": result(data),
-        "network": network(data, found, len(classes)),
-        "evidence": evidence(data.plan.evidence, found),
-        "options": options(data.plan),
-        "more": more_images(data),
-        "errors": errors(data, classes),
-        "trust": trust(data),
+        "result": result(record),
+        "network": network(record, found, len(classes)),
+        "evidence": evidence(plan.evidence, found),
+        "options": options(plan),
+        "more": more_images(record),
+        "errors": errors(metrics.test, classes),
+        "trust": trust(metrics),
         "pictures": pictures(data.gallery, found),
-        "images": images(data),
-        "running": running(data),
+        "images": images(record.audit),
+        "running": running(record),
     }
     return {
-        "source": data.source or data.audit.get("source") or "a run",
+        "source": record.source or record.audit.source or "a run",
         "classes": classes,
-        "plan": data.plan,
-        "n_train": data.metrics.get("n_train"),
-        "version": data.version,
+        "plan": plan,
+        "n_train": metrics.n_train,
+        "version": record.version,
         "contents": contents(sections),
         **sections,
     }

@@ -1,9 +1,10 @@
-"""What a reader must know before believing an accuracy: sentences about these very images."""
+"""What a reader must know before believing an accuracy: facts about these very images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,6 @@ FEW = 5
 _UNCLEAR = 0.15
 #: share of blank images that explains why nothing was learned
 _MOSTLY_BLANK = 0.5
-#: classes that one sentence names
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,62 @@ class Baseline:
 
     label: int
     accuracy: float
+
+
+@dataclass(frozen=True)
+class AllLeaked:
+    """Every judged image also trained the model."""
+
+
+@dataclass(frozen=True)
+class NoBetterThanBaseline:
+    """The accuracy is not clearly above that of always naming one class, ``always``.
+
+    ``verdict`` says what the balanced accuracy, with its interval ``low`` to ``high``, adds: that
+    something was learned, that nobody can tell, or that nothing was. ``blank`` is the share of all
+    images that are of one colour where that explains it, else 0.
+    """
+
+    always: str
+    baseline: float
+    accuracy: float
+    balanced_accuracy: float
+    low: float
+    high: float
+    verdict: Literal["learned", "unclear", "nothing learned"]
+    blank: float = 0.0
+
+
+@dataclass(frozen=True)
+class NeverRight:
+    """Classes, with the number of judged images, of which no image was recognised."""
+
+    classes: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class NotJudged:
+    """Classes of which no image was judged."""
+
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HardlyJudged:
+    """Classes of which fewer than ``few`` images were judged.
+
+    The recall of ``worst``, from its ``n`` images, may lie anywhere from ``low`` to ``high``.
+    """
+
+    few: int
+    classes: tuple[str, ...]
+    worst: str
+    n: int
+    low: float
+    high: float
+
+
+Caveat = AllLeaked | NoBetterThanBaseline | NeverRight | NotJudged | HardlyJudged
 
 
 def largest_class(taught: npt.ArrayLike, judged: npt.ArrayLike) -> Baseline:
@@ -61,8 +116,8 @@ def caveats(
     *,
     leaked: float = 0.0,
     blank: float = 0.0,
-) -> list[str]:
-    """Say what is wrong with these scores, or with what they rest on; nothing where all is well.
+) -> list[Caveat]:
+    """Find what is wrong with these scores, or with what they rest on; nothing where all is well.
 
     Parameters
     ----------
@@ -71,18 +126,12 @@ def caveats(
         Of the same images.
     classes : sequence of str
     leaked : float, default=0
-        Share of the judged images that also taught the model.
+        Share of the judged images that also trained the model.
     blank : float, default=0
         Share of all images that are of one colour where the model looks.
     """
-    found = []
-    if leaked == 1.0:
-        found.append(
-            "Every image of the test part is also in another given part, so these scores say "
-            "nothing about new images."
-        )
     return [
-        *found,
+        *([AllLeaked()] if leaked == 1.0 else []),
         *_no_better(scores, baseline, classes, blank),
         *_never_right(scores, classes),
         *_hardly_judged(scores, classes),
@@ -91,69 +140,48 @@ def caveats(
 
 def _no_better(
     scores: Scores, baseline: Baseline, classes: Sequence[str], blank: float
-) -> list[str]:
+) -> list[Caveat]:
     """Compare with the baseline, and let the balanced accuracy say how bad that is."""
     if scores.accuracy_interval[0] > baseline.accuracy:
         return []
-    always = (
-        f"Always naming '{classes[baseline.label]}', the largest class in training, would be right "
-        f"for {baseline.accuracy:.1%} of these images"
-    )
     occurring = sum(row["support"] > 0 for row in scores.per_class)
     chance, (low, high) = 1.0 / max(1, occurring), scores.balanced_accuracy_interval
+    verdict: Literal["learned", "unclear", "nothing learned"] = "nothing learned"
     if occurring > 1 and low > chance:
-        return [
-            f"{always}, and {scores.accuracy:.1%} is not clearly more. The balanced accuracy, "
-            f"{scores.balanced_accuracy:.1%}, tells more here."
-        ]
-    if occurring > 1 and high > chance + _UNCLEAR:
-        return [
-            f"{always}, and {scores.accuracy:.1%} is not clearly more. These images are too few, "
-            "or too unequal, to tell whether anything was learned: the balanced accuracy may lie "
-            f"anywhere from {low:.0%} to {high:.0%}."
-        ]
-    cause = (
-        f"No label is to blame: {blank:.0%} of all images are of one colour as the model sees them."
-        if blank >= _MOSTLY_BLANK
-        else "The labels may be wrong, or may not depend on what the pictures show."
-    )
+        verdict = "learned"
+    elif occurring > 1 and high > chance + _UNCLEAR:
+        verdict = "unclear"
     return [
-        f"{always}, and {scores.accuracy:.1%} is not clearly more: nothing was learned that helps "
-        f"with new images. {cause}"
+        NoBetterThanBaseline(
+            always=classes[baseline.label],
+            baseline=baseline.accuracy,
+            accuracy=scores.accuracy,
+            balanced_accuracy=scores.balanced_accuracy,
+            low=low,
+            high=high,
+            verdict=verdict,
+            blank=blank if blank >= _MOSTLY_BLANK else 0.0,
+        )
     ]
 
 
-def _never_right(scores: Scores, classes: Sequence[str]) -> list[str]:
+def _never_right(scores: Scores, classes: Sequence[str]) -> list[Caveat]:
     missed = [row for row in scores.per_class if row["support"] and not row["recall"]]
     if not missed or len(missed) == sum(row["support"] > 0 for row in scores.per_class):
         return []
-    named = [f"'{classes[row['class']]}' ({row['support']:,} judged)" for row in missed]
-    return [f"No image was recognised of {_listed(named)}."]
+    return [NeverRight(tuple((classes[row["class"]], row["support"]) for row in missed))]
 
 
-def _hardly_judged(scores: Scores, classes: Sequence[str]) -> list[str]:
-    found = []
-    absent = [f"'{classes[row['class']]}'" for row in scores.per_class if not row["support"]]
+def _hardly_judged(scores: Scores, classes: Sequence[str]) -> list[Caveat]:
+    found: list[Caveat] = []
+    absent = tuple(classes[row["class"]] for row in scores.per_class if not row["support"])
     if absent:
-        found.append(
-            f"How well it recognises {_listed(absent)} is unknown: no image of that was judged."
-        )
+        found.append(NotJudged(absent))
     few = [row for row in scores.per_class if 0 < row["support"] < FEW]
     if few:
         worst = min(few, key=lambda row: (row["support"], row["class"]))
         n = worst["support"]
         low, high = wilson(round(worst["recall"] * n), n)
-        images = "1 image" if n == 1 else f"{n} images"
-        names = [f"'{classes[row['class']]}'" for row in few]
-        found.append(
-            f"Fewer than {FEW} images each were judged of {_listed(names)}: by {images} of "
-            f"'{classes[worst['class']]}', its recall may lie anywhere from {low:.0%} to "
-            f"{high:.0%}."
-        )
+        names = tuple(classes[row["class"]] for row in few)
+        found.append(HardlyJudged(FEW, names, classes[worst["class"]], n, low, high))
     return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) > _NAMED:
-        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED:,} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from frostline.core.errors import InputError
+from frostline.core.run_record import Bin
 from frostline.stats.intervals import wilson
 
 #: bins of equal mass, as in the expected calibration error
 BINS = 15
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Predictions of about the same confidence; all shares lie in [0, 1].
-
-    Attributes
-    ----------
-    n : int
-        How many predictions.
-    low, high : float
-        The lowest and the highest confidence among them.
-    confidence : float
-        Their mean confidence.
-    accuracy : float
-        How many of them are right.
-    interval : tuple of two floats
-        Wilson, 95 %, around ``accuracy``.
-    """
-
-    n: int
-    low: float
-    high: float
-    confidence: float
-    accuracy: float
-    interval: tuple[float, float]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return {**asdict(self), "interval": list(self.interval)}
 
 
 def reliability(confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = BINS) -> list[Bin]:

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.errors import InputError
+from frostline.core.run_record import Bin
 from frostline.stats.intervals import effective_count, stratified_bootstrap, wilson
-from frostline.stats.reliability import BINS, Bin, calibration_error, reliability
+from frostline.stats.reliability import BINS, calibration_error, reliability
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeGuard
 
 #: stands for a number that is not there
 NOTHING = "–"
@@ -80,6 +80,11 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
+def truncated(names: Iterable[str], missing: int) -> str:
+    """Names side by side, and how many more there are."""
+    return ", ".join([*names, *([f"and {missing} more"] if missing else [])])
+
+
 def shortened(text: str, length: int) -> str:
     """Keep both ends of a name that is too long for its place."""
     if len(text) <= length:
@@ -88,6 +93,6 @@ def shortened(text: str, length: int) -> str:
     return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
-#: why entries of a source are left out
-Kind = Literal[
-    "not an image",
-    "hidden",
-    "outside class folders",
-    "outside the parts",
-    "folder without images",
-    "link to a folder already seen",
-    "mask of another image",
-]
+from frostline.core.audit_record import LeftOutKind
+
 #: files of one ending that are remembered, so that somebody can look at what they are
 _KEPT = 200
 
@@ -26,7 +17,7 @@ class LeftOut:
 
     Attributes
     ----------
-    kind : Kind
+    kind : LeftOutKind
     count : int
     example : str
         The first of them, by its name in the source.
@@ -39,7 +30,7 @@ class LeftOut:
         What the first of them is by its bytes, and what to do, where somebody may miss it.
     """
 
-    kind: Kind
+    kind: LeftOutKind
     count: int
     example: str
     ending: str = ""
@@ -51,10 +42,10 @@ class LeftOut:
 class Tally:
     """Counts what is left out, by kind and ending, and remembers the first of each."""
 
-    _found: dict[tuple[Kind, str], LeftOut] = field(default_factory=dict)
+    _found: dict[tuple[LeftOutKind, str], LeftOut] = field(default_factory=dict)
 
     def add(
-        self, kind: Kind, example: str, *, ending: str = "", count: int = 1, path: str = ""
+        self, kind: LeftOutKind, example: str, *, ending: str = "", count: int = 1, path: str = ""
     ) -> None:
         """Count ``count`` more entries of one kind."""
         if count:
@@ -82,6 +73,6 @@ class Tally:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def of(self, kind: Kind) -> list[LeftOut]:
+    def of(self, kind: LeftOutKind) -> list[LeftOut]:
         """Return what is of one kind, the most frequent ending first."""
         return sorted((one for one in self if one.kind == kind), key=lambda one: -one.count)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from frostline.core.errors import RunFolderError, SettingsError, did_you_mean
+from pydantic import TypeAdapter, ValidationError
+
+from frostline.core.errors import PlanError, RunFolderError, SettingsError, did_you_mean
 from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular
+from frostline.core.json_record import JsonRecord
+from frostline.core.plan import Plan
+from frostline.core.run_record import Metrics
+from frostline.run.run_folder import METRICS, PLAN, SETTINGS
 
 #: trackers by name, with the package that each needs
 TRACKERS = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
 
+_SETTINGS = TypeAdapter(dict[str, Any])
 _EPOCH = ("train_loss", "val_nll", "val_accuracy", "learning_rate")
 _TEST = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
 
@@ -99,27 +105,29 @@ def numbers_of(folder: Path) -> Numbers:
         If it is no finished run.
     """
     try:
-        metrics, plan, settings = (
-            json.loads(read_regular(folder / name, at_most=JSON_BYTES))
-            for name in ("metrics.json", "plan.json", "settings.json")
+        metrics, settings = (
+            read_regular(folder / name, at_most=JSON_BYTES) for name in (METRICS, SETTINGS)
         )
-    except (UnfitFileError, ValueError, RecursionError):
+    except UnfitFileError:
         raise RunFolderError(f"{folder} is no finished run.") from None
     try:
-        chosen = {"chosen": plan["chosen"], "chosen_cut": plan["cut"], "case": plan["case"]}
-        return Numbers(
-            folder=folder,
-            settings={**{k: v for k, v in settings.items() if k != "plan"}, **chosen},
-            epochs=list(_epochs(metrics["history"])),
-            test={name: metrics["test"][name] for name in _TEST if name in metrics["test"]},
-        )
-    except (KeyError, TypeError, AttributeError) as error:
+        found = Metrics.model_validate_json(metrics)
+        asked = _SETTINGS.validate_json(settings)
+        plan = Plan.from_file(folder / PLAN)
+    except (ValidationError, PlanError) as error:
+        first = str(error).splitlines()[0]
         raise RunFolderError(
-            f"The run {folder} is damaged or of another version ({type(error).__name__}: {error})."
+            f"The run {folder} is damaged or of another version ({first})."
         ) from error
+    chosen = {"chosen": plan.chosen, "chosen_cut": plan.cut, "case": plan.case}
+    return Numbers(
+        folder=folder,
+        settings={**{k: v for k, v in asked.items() if k != "plan"}, **chosen},
+        epochs=[(epoch.epoch, _numbers(epoch, _EPOCH)) for epoch in found.history],
+        test=_numbers(found.test, _TEST),
+    )
 
 
-def _epochs(history: list[dict[str, Any]]) -> Iterator[tuple[int, dict[str, float]]]:
-    for entry in history:
-        values = {name: entry[name] for name in _EPOCH if entry.get(name) is not None}
-        yield entry["epoch"], values
+def _numbers(found: JsonRecord, names: Sequence[str]) -> dict[str, float]:
+    values = {name: getattr(found, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}

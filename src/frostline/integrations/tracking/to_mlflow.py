@@ -5,8 +5,9 @@ from __future__ import annotations
 import mlflow
 
 from frostline.integrations.tracking.log import Numbers
+from frostline.run.run_folder import AUDIT, METRICS, PLAN, REPORT
 
-_FILES = ("report.html", "plan.json", "metrics.json", "audit.json")
+_FILES = (REPORT, PLAN, METRICS, AUDIT)
 
 
 def write(numbers: Numbers) -> str:

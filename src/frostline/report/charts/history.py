@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from frostline.core.run_record import Epoch, LossName
 from frostline.report.charts.axis import Scale, below, beside
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark, Path, Text
 from frostline.wording.numbers import is_number, number, percent
 
 _LEFT, _TOP, _BOTTOM = 46.0, 44.0, 176.0
-_CURVES = (("train_loss", "training images", "trained"), ("val_nll", "left-out images", "frozen"))
+_CURVES: tuple[tuple[LossName, str, str], ...] = (
+    ("train_loss", "training images", "trained"),
+    ("val_nll", "left-out images", "frozen"),
+)
 
 
-def history_chart(history: Sequence[Mapping[str, Any]]) -> Chart | None:
+def history_chart(history: Sequence[Epoch]) -> Chart | None:
     """Lay out the losses by epoch; None where there are fewer than two epochs with a loss."""
-    epochs = [entry for entry in history if is_number(entry.get("epoch"))]
     curves = {
-        key: [(i, entry[key]) for i, entry in enumerate(epochs) if is_number(entry.get(key))]
+        key: [(i, loss) for i, epoch in enumerate(history) if is_number(loss := epoch.loss(key))]
         for key, _, _ in _CURVES
     }
     values = [value for curve in curves.values() for _, value in curve]
-    if len(epochs) < 2 or max(map(len, curves.values())) < 2:
+    if len(history) < 2 or max(map(len, curves.values())) < 2:
         return None
     up = Scale(0.0, max(*values, 1e-9) * 1.05, _BOTTOM, _TOP)
-    across = Scale(0.0, len(epochs) - 1, _LEFT + 6, WIDTH - 6)
+    across = Scale(0.0, len(history) - 1, _LEFT + 6, WIDTH - 6)
     marks: list[Mark] = beside(
         up, _LEFT, "loss (nats an image)", lambda v: number(v, 2), right=WIDTH
     )
@@ -40,14 +42,14 @@ def history_chart(history: Sequence[Mapping[str, Any]]) -> Chart | None:
             Line(x, 26, x + 18, 26, f"curve {kind}"),
             Text(x + 24, 30, name, "dim"),
         ]
-    step = (WIDTH - _LEFT) / len(epochs)
+    step = (WIDTH - _LEFT) / len(history)
     marks += [
-        Hit(across.at(i) - step / 2, _TOP, step, _BOTTOM - _TOP, _tip(i, entry))
-        for i, entry in enumerate(epochs)
+        Hit(across.at(i) - step / 2, _TOP, step, _BOTTOM - _TOP, _tip(i, epoch))
+        for i, epoch in enumerate(history)
     ]
     return Chart(
         name="Loss by epoch",
-        summary=f"{len(epochs)} epochs. {_tip(len(epochs) - 1, epochs[-1])}.",
+        summary=f"{len(history)} epochs. {_tip(len(history) - 1, history[-1])}.",
         width=WIDTH,
         height=_BOTTOM + 36,
         marks=marks,
@@ -55,21 +57,21 @@ def history_chart(history: Sequence[Mapping[str, Any]]) -> Chart | None:
         rows=[
             (
                 str(i),
-                str(entry.get("stage", "")),
-                number(entry.get("train_loss")),
-                number(entry.get("val_nll")),
-                percent(entry.get("val_accuracy")),
+                epoch.stage,
+                number(epoch.train_loss),
+                number(epoch.val_nll),
+                percent(epoch.val_accuracy),
             )
-            for i, entry in enumerate(epochs)
+            for i, epoch in enumerate(history)
         ],
     )
 
 
-def _tip(place: int, entry: Mapping[str, Any]) -> str:
+def _tip(place: int, epoch: Epoch) -> str:
     said = [f"Epoch {place}"]
     for key, name, _ in _CURVES:
-        if is_number(entry.get(key)):
-            said.append(f"{name} {number(entry[key])}")
-    if is_number(entry.get("val_accuracy")):
-        said.append(f"accuracy on left-out images {percent(entry['val_accuracy'])}")
+        if is_number(loss := epoch.loss(key)):
+            said.append(f"{name} {number(loss)}")
+    if is_number(epoch.val_accuracy):
+        said.append(f"accuracy on left-out images {percent(epoch.val_accuracy)}")
     return ", ".join(said)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from frostline.core.run_record import Bin
 from frostline.report.charts.axis import Scale, below, beside, whole_percent
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark
 from frostline.stats.intervals import wilson
@@ -29,29 +29,29 @@ class Group:
     interval: tuple[float, float]
 
 
-def joined(bins: Sequence[Mapping[str, Any]], *, fewest: int = _FEWEST) -> list[Group]:
+def joined(bins: Sequence[Bin], *, fewest: int = _FEWEST) -> list[Group]:
     """Join neighbouring bins until each has enough predictions to say anything, and room."""
-    groups: list[list[Mapping[str, Any]]] = []
+    groups: list[list[Bin]] = []
     for one in bins:
         if groups and (
-            sum(part["n"] for part in groups[-1]) < fewest
-            or one["confidence"] - groups[-1][0]["confidence"] < _CLOSE
+            sum(part.n for part in groups[-1]) < fewest
+            or one.confidence - groups[-1][0].confidence < _CLOSE
         ):
             groups[-1].append(one)
         else:
             groups.append([one])
-    if len(groups) > 1 and sum(part["n"] for part in groups[-1]) < fewest:
+    if len(groups) > 1 and sum(part.n for part in groups[-1]) < fewest:
         last = groups.pop()
         groups[-1] += last
     return [_group(parts) for parts in groups]
 
 
-def _group(parts: Sequence[Mapping[str, Any]]) -> Group:
-    n = sum(part["n"] for part in parts)
-    right = round(sum(part["n"] * part["accuracy"] for part in parts))
+def _group(parts: Sequence[Bin]) -> Group:
+    n = sum(part.n for part in parts)
+    right = round(sum(part.n * part.accuracy for part in parts))
     return Group(
         n=n,
-        confidence=sum(part["n"] * part["confidence"] for part in parts) / n,
+        confidence=sum(part.n * part.confidence for part in parts) / n,
         accuracy=right / n,
         interval=wilson(right, n),
     )

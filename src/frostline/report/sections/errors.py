@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from frostline.core.run_record import ClassScores, HeldOutScores
 from frostline.report.charts.matrix import MOST_CELLS, Matrix, matrix_chart
 from frostline.report.confused import group, top_pairs
-from frostline.report.data import ReportData
 from frostline.stats.intervals import wilson
 
 #: up to so many classes the counts themselves fit into a table
@@ -67,10 +66,10 @@ class ErrorsView:
     classes: list[ClassRow]
 
 
-def errors(data: ReportData, classes: Sequence[str]) -> ErrorsView | None:
+def errors(test: HeldOutScores, classes: Sequence[str]) -> ErrorsView | None:
     """Arrange the mistakes; None where nothing was scored."""
-    confusion = data.scores.get("confusion") or []
-    rows = class_rows(classes, data.scores.get("per_class") or [])
+    confusion = test.confusion
+    rows = class_rows(classes, test.per_class)
     if not confusion and not rows:
         return None
     grouping = group(confusion) if confusion else None
@@ -123,15 +122,13 @@ def top_confusions(
     ]
 
 
-def class_rows(classes: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> list[ClassRow]:
+def class_rows(classes: Sequence[str], rows: Iterable[ClassScores]) -> list[ClassRow]:
     """Return per-class scores with names and intervals, the hardest class first."""
     found = []
     for row in rows:
-        key = row.get("class")
-        name = classes[key] if isinstance(key, int) and 0 <= key < len(classes) else str(key)
-        support, recall = row.get("support") or 0, row.get("recall")
         ends = None
-        if support and recall is not None:
-            ends = wilson(min(support, round(recall * support)), support)
-        found.append(ClassRow(name, support, row.get("precision"), recall, ends, row.get("f1")))
+        if row.support and row.recall is not None:
+            hits = min(row.support, round(row.recall * row.support))
+            ends = wilson(hits, row.support)
+        found.append(ClassRow(str(row.label), row.support, row.precision, row.recall, ends, row.f1))
     return sorted(found, key=lambda row: row.f1 or 0.0)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from frostline.data.understood import Understood
-from frostline.report.bounds import is_rest, total
-from frostline.report.data import ReportData
-from frostline.wording.numbers import number
+from frostline.core.audit_record import AuditRecord, Paths
+from frostline.core.truncated import Truncated
+from frostline.wording.numbers import number, truncated
+from frostline.wording.sources import left_out_words, read_words
 
 _LARGE_SETS = 4
 
@@ -41,35 +41,32 @@ class ImagesView:
     classes: list[tuple[str, int, float]]
 
 
-def images(data: ReportData) -> ImagesView:
+def images(audit: AuditRecord) -> ImagesView:
     """Arrange the audit."""
-    audit = data.audit
-    counts = audit.get("class_counts") or {}
+    counts = audit.class_counts
     most = max(counts.values(), default=0) or 1
     # older runs do not tell
-    told = audit.get("understood")
-    understood = None if told is None else Understood.from_json(told)
+    understood = audit.understood
     below = shared_folder(_every_path(audit))
     kinds = (
-        ("unreadable", "unreadable", True),
-        ("exact_duplicates", "sets of identical files", False),
-        ("near_duplicates", "sets of near-duplicates", False),
-        ("altered_copies", "sets of mirrored, turned or cropped copies", False),
-        ("label_conflicts", "pictures under two labels", True),
-        ("leaks", "pictures in two given parts", True),
+        (audit.unreadable, "unreadable", True),
+        (audit.exact_duplicates, "sets of identical files", False),
+        (audit.near_duplicates, "sets of near-duplicates", False),
+        (audit.altered_copies, "sets of mirrored, turned or cropped copies", False),
+        (audit.label_conflicts, "pictures under two labels", True),
+        (audit.leaks, "pictures in two given parts", True),
     )
     return ImagesView(
         counts=[
-            (number(total(audit, name)), title, grave and total(audit, name) > 0)
-            for name, title, grave in kinds
+            (number(found.total), title, grave and found.total > 0) for found, title, grave in kinds
         ],
         findings=[finding for finding in _findings(audit, below) if finding.lines],
         below=below,
-        read="" if understood is None else understood.read,
-        ignored=understood.rest
+        read="" if understood is None else read_words(understood),
+        ignored=left_out_words(understood.left_out)
         if understood is not None
-        else ", ".join(f"{count:,} {why}" for why, count in (audit.get("ignored") or {}).items()),
-        notes=audit.get("notes") or [],
+        else ", ".join(f"{count:,} {why}" for why, count in audit.ignored.items()),
+        notes=audit.notes,
         classes=[(name, count, count / most) for name, count in counts.items()],
     )
 
@@ -87,49 +84,60 @@ def shared_folder(paths: Iterable[str]) -> str:
     return "" if shared is None or shared == shared.parent else str(shared)
 
 
-def _every_path(audit: Mapping[str, Any]) -> list[str]:
-    found = [entry["path"] for entry in audit.get("unreadable") or ()]
-    for name in ("leaks", "label_conflicts"):
-        found += [path for entry in audit.get(name) or () for path in _files(entry["paths"])]
-    for name in ("exact_duplicates", "near_duplicates", "altered_copies"):
-        found += [path for paths in audit.get(name) or () for path in _files(paths)]
-    return found
+def _every_path(audit: AuditRecord) -> Iterator[str]:
+    yield from (entry.path for entry in audit.unreadable.items)
+    for paths in [x.paths for x in audit.leaks.items]:
+        yield from paths.items
+    for paths in [x.paths for x in audit.label_conflicts.items]:
+        yield from paths.items
+    for copies in (audit.exact_duplicates, audit.near_duplicates, audit.altered_copies):
+        for paths in copies.items:
+            yield from paths.items
 
 
-def _files(paths: Sequence[str]) -> list[str]:
-    return [path for path in paths if not is_rest(path)]
+def _findings(audit: AuditRecord, below: str) -> list[Finding]:
+    def short(path: str) -> str:
+        return path.removeprefix(f"{below}/") if below else path
 
+    def listed(paths: Paths) -> str:
+        return truncated(map(short, paths.items), paths.missing)
 
-def _findings(audit: Mapping[str, Any], below: str) -> list[Finding]:
-    def of(name: str) -> list[Any]:
-        return list(audit.get(name) or [])
+    def sets(copies: Truncated[Paths]) -> list[str]:
+        return [listed(paths) for paths in copies.items]
 
-    def short(paths: Sequence[str]) -> str:
-        return ", ".join(path.removeprefix(f"{below}/") if below else path for path in paths)
+    def words(found: Truncated[Any]) -> str:
+        return truncated(map(str, found.items), found.missing)
 
-    def copies(name: str, key: str) -> list[str]:
-        return [f"{short(x['paths'])} ({', '.join(map(str, x[key]))})" for x in of(name)]
-
-    unreadable = [f"{short([x['path']])}: {x['reason']}" for x in of("unreadable")]
-    groups = [f"{x['group']} ({', '.join(x['parts'])})" for x in of("shared_groups")]
-    every = [
-        ("unreadable", "Unreadable images", unreadable),
-        ("leaks", "The same picture in more than one given part", copies("leaks", "parts")),
+    every: list[tuple[Truncated[Any], str, list[str]]] = [
         (
-            "label_conflicts",
-            "The same picture under more than one label",
-            copies("label_conflicts", "labels"),
+            audit.unreadable,
+            "Unreadable images",
+            [f"{short(x.path)}: {x.reason}" for x in audit.unreadable.items],
         ),
-        ("shared_groups", "Groups that the given parts tear apart", groups),
-        ("exact_duplicates", "Identical files", [short(x) for x in of("exact_duplicates")]),
-        ("near_duplicates", "Near-duplicates", [short(x) for x in of("near_duplicates")]),
         (
-            "altered_copies",
+            audit.leaks,
+            "The same picture in more than one given part",
+            [f"{listed(x.paths)} ({words(x.parts)})" for x in audit.leaks.items],
+        ),
+        (
+            audit.label_conflicts,
+            "The same picture under more than one label",
+            [f"{listed(x.paths)} ({words(x.labels)})" for x in audit.label_conflicts.items],
+        ),
+        (
+            audit.shared_groups,
+            "Groups that the given parts tear apart",
+            [f"{x.group} ({', '.join(x.parts)})" for x in audit.shared_groups.items],
+        ),
+        (audit.exact_duplicates, "Identical files", sets(audit.exact_duplicates)),
+        (audit.near_duplicates, "Near-duplicates", sets(audit.near_duplicates)),
+        (
+            audit.altered_copies,
             "Mirrored, turned or cropped copies",
-            [short(x) for x in of("altered_copies")],
+            sets(audit.altered_copies),
         ),
     ]
     return [
-        Finding(title, lines, total(audit, name) - len(lines), i < _LARGE_SETS)
-        for i, (name, title, lines) in enumerate(every)
+        Finding(title, lines, found.missing, i < _LARGE_SETS)
+        for i, (found, title, lines) in enumerate(every)
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frostline.core.run_record import RunRecord
 from frostline.report.charts.growth import Growth, growth, growth_chart
 from frostline.report.charts.history import history_chart
 from frostline.report.charts.svg import Chart
-from frostline.report.data import ReportData
 from frostline.wording.reasons import runner_up_sentence
 
 
@@ -21,14 +21,14 @@ class MoreView:
     outlook: str
 
 
-def more_images(data: ReportData) -> MoreView | None:
+def more_images(record: RunRecord) -> MoreView | None:
     """Arrange both curves; None where there is neither."""
-    evidence = data.plan.evidence
+    evidence = record.plan.evidence
     found = growth(evidence) if evidence is not None else None
-    history = history_chart(data.metrics.get("history") or [])
+    history = history_chart(record.metrics.history)
     if found is None and history is None:
         return None
-    nearest = data.plan.runner_up
+    nearest = record.plan.runner_up
     outlook = ""
     if nearest is not None and nearest.more_per_class is not None:
         outlook = runner_up_sentence(nearest)

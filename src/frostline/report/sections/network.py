@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frostline.core.run_record import RunRecord
 from frostline.report.charts.column import FATES, column_chart
 from frostline.report.charts.svg import Chart
-from frostline.report.data import ReportData
 from frostline.report.depth import Depths
 from frostline.wording.cases import CASES
 
@@ -36,9 +36,9 @@ class NetworkView:
     input_size: int | None
 
 
-def network(data: ReportData, depths: Depths, n_classes: int) -> NetworkView:
+def network(record: RunRecord, depths: Depths, n_classes: int) -> NetworkView:
     """Arrange the layers."""
-    plan = data.plan
+    plan = record.plan
     every = {
         "frozen": plan.frozen,
         "trained": plan.trained,
@@ -49,7 +49,7 @@ def network(data: ReportData, depths: Depths, n_classes: int) -> NetworkView:
     return NetworkView(
         chart=column_chart(depths, n_classes=n_classes),
         parts=[Part(fate, *FATES[fate], layers) for fate, layers in every.items() if layers],
-        verified=data.metrics.get("frozen_verified") is True and bool(plan.frozen),
+        verified=record.metrics.frozen_verified and bool(plan.frozen),
         case=plan.case,
         case_name=words.title,
         textbook=plan.prior or words.lesson,

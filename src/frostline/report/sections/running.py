@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from frostline.report.data import ReportData
+from frostline.core.run_record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class RunningView:
     """What the section shows; phases are (name, seconds, share of the longest)."""
 
     phases: list[tuple[str, float, float]]
-    total: Any
-    memory: Any
+    total: float | None
+    memory: int | None
     engine: str
     settings: dict[str, Any]
     command: str
@@ -27,29 +27,28 @@ class RunningView:
     run_literal: str
 
 
-def running(data: ReportData) -> RunningView:
+def running(record: RunRecord) -> RunningView:
     """Arrange time, settings and provenance."""
-    seconds = data.metrics.get("seconds") or {}
-    engine = str(data.metrics.get("engine") or "")
-    reason = str(data.metrics.get("engine_reason") or "")
+    metrics, provenance = record.metrics, record.provenance
+    engine, reason = metrics.engine, metrics.engine_reason
     return RunningView(
-        phases=phases(seconds),
-        total=seconds.get("total"),
-        memory=data.metrics.get("peak_memory_bytes"),
+        phases=phases(metrics.seconds),
+        total=metrics.seconds.get("total"),
+        memory=metrics.peak_memory_bytes,
         engine=f"{engine} ({reason})" if engine and reason else engine,
-        settings=flat(data.settings),
-        command=str(data.provenance.get("command") or ""),
-        versions=data.provenance.get("versions") or {},
-        fingerprints=data.provenance.get("fingerprints") or {},
-        seed=data.plan.seed,
-        run=shlex.quote(data.run),
-        run_literal=repr(data.run),
+        settings=flat(record.settings),
+        command=provenance.command,
+        versions=provenance.versions,
+        fingerprints=provenance.fingerprints,
+        seed=record.plan.seed,
+        run=shlex.quote(record.run),
+        run_literal=repr(record.run),
     )
 
 
-def phases(seconds: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+def phases(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
     """Phases with their seconds and their share of the longest, without the total."""
-    single = {k: float(v) for k, v in seconds.items() if k != "total" and v is not None}
+    single = {k: v for k, v in seconds.items() if k != "total"}
     longest = max(single.values(), default=0.0) or 1.0
     return [(name, value, value / longest) for name, value in single.items()]
 

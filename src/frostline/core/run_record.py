@@ -1,0 +1,286 @@
+"""What a run found, as data: written once, read by the report, trackers, cards and exports."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+    model_validator,
+)
+
+from frostline.core.audit_record import AuditRecord, Count
+from frostline.core.json_record import JsonRecord
+from frostline.core.plan import Plan
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Interval = tuple[float, float]
+Method = Literal["given", "held-out", "cross-validation"]
+
+
+class ScoreSummary(JsonRecord):
+    """What a model card tells of the scores on images that did not train the model.
+
+    ``expected_accuracy`` is that of the delivered model, which learned from more images than the
+    one that was judged. Nothing is set on the card of a model that was not judged.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    method: Method | None = None
+    n: int | None = None
+    accuracy: float | None = None
+    accuracy_interval: Interval | None = None
+    balanced_accuracy: float | None = None
+    expected_accuracy: float | None = None
+    expected_interval: Interval | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_it_was(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # a card is sealed: what was not written is not written later
+        return {name: value for name, value in whole(self).items() if name in self.model_fields_set}
+
+
+class Baseline(JsonRecord):
+    """The accuracy of always naming one class."""
+
+    always: str
+    accuracy: float
+
+
+class ClassScores(JsonRecord):
+    """Scores of one class; None where undefined."""
+
+    label: str = Field(alias="class")
+    precision: Share | None = None
+    recall: Share | None = None
+    f1: Share | None = None
+    support: Count = 0
+
+
+class Bin(JsonRecord):
+    """Predictions of about the same confidence; all shares lie in [0, 1].
+
+    Attributes
+    ----------
+    n : int
+        How many predictions.
+    low, high : float
+        The lowest and the highest confidence among them.
+    confidence : float
+        Their mean confidence.
+    accuracy : float
+        How many of them are right.
+    interval : tuple of two floats
+        Wilson, 95 %, around ``accuracy``.
+    """
+
+    n: Annotated[int, Field(ge=1)]
+    low: float = 0.0
+    high: float = 1.0
+    confidence: Share
+    accuracy: Share
+    interval: Interval = (0.0, 1.0)
+
+
+class CalibrationScores(JsonRecord):
+    """Expected calibration error, and log loss in nats."""
+
+    ece: float
+    nll: float
+
+
+class Calibration(JsonRecord):
+    """What the temperature changed, and the calibration error that chance alone would show."""
+
+    before: CalibrationScores
+    after: CalibrationScores
+    ece_by_chance: float
+
+
+class ScoresWithoutLeaks(JsonRecord):
+    """Scores on those test images that have no copy in another given part."""
+
+    n: int
+    accuracy: float
+    accuracy_interval: Interval
+    balanced_accuracy: float | None = None
+
+
+class HeldOutScores(JsonRecord):
+    """Scores on images that did not train the model, and how they were held out.
+
+    ``confusion`` has shape (C, C); rows are the truth.
+    """
+
+    method: Method
+    folds: int = 1
+    expected_accuracy: float | None = None
+    expected_interval: Interval | None = None
+    baseline: Baseline | None = None
+    n: int
+    accuracy: float
+    accuracy_interval: Interval
+    balanced_accuracy: float
+    balanced_accuracy_interval: Interval
+    macro_f1: float
+    nll: float
+    brier: float
+    ece: float
+    reliability: tuple[Bin, ...] = ()
+    classes: tuple[str, ...] = ()
+    confusion: tuple[tuple[Count, ...], ...] = ()
+    per_class: tuple[ClassScores, ...] = ()
+    calibration: Calibration | None = None
+    without_leaks: ScoresWithoutLeaks | None = None
+
+    @property
+    def summary(self) -> ScoreSummary:
+        """What a model card tells."""
+        return ScoreSummary(**{name: getattr(self, name) for name in ScoreSummary.model_fields})
+
+    @model_validator(mode="after")
+    def _square(self) -> HeldOutScores:
+        n = len(self.confusion)
+        if any(len(row) != n for row in self.confusion):
+            raise ValueError("the confusion matrix is not square")
+        return self
+
+
+class PassTimes(JsonRecord):
+    """Where the time of the pass over the images went."""
+
+    images: int
+    seconds_waiting_for_images: float
+    seconds_computing: float
+    limited_by: str
+
+
+class UnknownImages(JsonRecord):
+    """How the threshold for images unlike those of training came about.
+
+    ``share_of_held_out`` of the held-out images lie beyond it; None where none was held out.
+    """
+
+    accepted: float
+    n_fitted: int
+    n_threshold: int
+    rough: bool
+    share_of_held_out: float | None = None
+
+
+LossName = Literal["train_loss", "val_nll"]
+
+
+class Epoch(JsonRecord):
+    """One epoch of training; epoch 0 is the state before the first step."""
+
+    epoch: int
+    stage: str = ""
+    train_loss: float | None = None
+    val_nll: float | None = None
+    val_accuracy: float | None = None
+    learning_rate: float | None = None
+    seconds: float | None = None
+
+    def loss(self, name: LossName) -> float | None:
+        """Return the mean loss on training images, or on images left out of training."""
+        return self.train_loss if name == "train_loss" else self.val_nll
+
+
+class Shortcut(JsonRecord):
+    """One place in the picture that gives classes away.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    row, column : int
+        Of the place, in [0, 8), counted from the top left.
+    tells : float
+        Share of pairs, one image of the class and one of another, that the place alone tells
+        apart, from images left out; 0.5 is chance. The least of these classes.
+    elsewhere : float
+        The same for the best place that is neither part of the mark nor beside it; the most of
+        these classes.
+    border : bool
+        Whether the mark lies along the border.
+    """
+
+    labels: tuple[str, ...]
+    row: int
+    column: int
+    tells: float
+    elsewhere: float
+    border: bool = False
+
+
+class Metrics(JsonRecord):
+    """The content of ``metrics.json``; what has a default was added by later versions."""
+
+    test: HeldOutScores
+    n_train: int
+    n_validation: int = 0
+    n_test: int
+    engine: str = ""
+    engine_reason: str = ""
+    images_computed: int = 0
+    frozen_pass: PassTimes | None = Field(default=None, alias="pass")
+    temperature: float | None = None
+    unknown: UnknownImages | None = None
+    history: tuple[Epoch, ...] = ()
+    caveats: tuple[str, ...] = ()
+    shortcuts: tuple[Shortcut, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = Field(default_factory=dict)
+    peak_memory_bytes: int | None = None
+    frozen_verified: bool
+
+
+class Provenance(JsonRecord):
+    """How to make the same model again."""
+
+    command: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+    fingerprints: dict[str, str] = Field(default_factory=dict)
+
+
+class RunRecord(JsonRecord):
+    """Everything that a run found.
+
+    Attributes
+    ----------
+    plan : Plan
+        Its evidence may be None (a plan that was given).
+    metrics : Metrics
+    audit : AuditRecord
+    settings : dict
+        Settings by name, as they were used.
+    provenance : Provenance
+    source : str
+        What was trained on, as the user named it.
+    classes : tuple of str
+        In the model's order.
+    run : str
+        The run folder, as commands name it.
+    version : str
+        Of Frostline.
+    """
+
+    plan: Plan
+    metrics: Metrics
+    audit: AuditRecord = AuditRecord()
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+    source: str = ""
+    classes: tuple[str, ...] = ()
+    run: str = "RUN"
+    version: str = ""
+    provenance: Provenance = Provenance()
+
+    @field_serializer("plan")
+    def _whole_plan(self, plan: Plan) -> dict[str, Any]:
+        return plan.model_dump(mode="json")

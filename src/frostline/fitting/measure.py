@@ -1,0 +1,99 @@
+"""How good a run is: scores on held-out images, and what limits their worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.core.run_record import (
+    Baseline,
+    Calibration,
+    CalibrationScores,
+    HeldOutScores,
+    ScoresWithoutLeaks,
+    UnknownImages,
+)
+from frostline.data.audit import Audit
+from frostline.data.splitting.split import Split
+from frostline.data.unseen import Blank
+from frostline.fitting.assess import Assessed
+from frostline.fitting.procedure import Fitted, Task
+from frostline.stats.caveats import Caveat, caveats, largest_class
+from frostline.stats.rejection import ACCEPTED
+from frostline.stats.reliability import chance_calibration_error
+from frostline.stats.scores import Scores, score
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Scores on held-out images, what is recorded of them, and what limits their worth."""
+
+    scores: Scores
+    record: HeldOutScores
+    caveats: list[Caveat]
+
+
+def measure(task: Task, audit: Audit, split: Split, assessed: Assessed) -> Measured:
+    """Score held-out predictions, with and without images that leaked into the test part."""
+    classes = task.store.catalog.classes
+    problem = task.problem
+    truth, groups = problem.labels[assessed.rows], problem.groups[assessed.rows]
+    seed = task.settings.seed
+    scores = score(assessed.probabilities, truth, seed=seed, groups=groups)
+    baseline = largest_class(problem.labels[split.train], truth)
+    clean = ~audit.leaked[assessed.rows]
+    record = HeldOutScores(
+        method=assessed.method,
+        folds=assessed.folds,
+        expected_accuracy=assessed.expected.accuracy,
+        expected_interval=assessed.expected.interval,
+        baseline=Baseline(always=classes[baseline.label], accuracy=baseline.accuracy),
+        **scores.to_json(classes),
+        calibration=_calibration(assessed, scores, truth),
+    )
+    given = assessed.method == "given"
+    if given and not clean.all() and clean.any():
+        probabilities = assessed.probabilities[clean]
+        without = score(probabilities, truth[clean], seed=seed, groups=groups[clean])
+        record = record.model_copy(update={"without_leaks": _without_leaks(without)})
+    leaked = float(1.0 - clean.mean()) if given else 0.0
+    blank = float(np.mean(task.store.facts.blank != Blank.NO))
+    found = caveats(scores, baseline, classes, leaked=leaked, blank=blank)
+    return Measured(scores, record, found)
+
+
+def unknown_images(fitted: Fitted, assessed: Assessed) -> UnknownImages | None:
+    """Return how the threshold for unknown images came about; None where there is none."""
+    familiar = fitted.familiar
+    if familiar is None:
+        return None
+    return UnknownImages(
+        accepted=ACCEPTED,
+        n_fitted=familiar.n_fitted,
+        n_threshold=familiar.n_threshold,
+        rough=familiar.rough,
+        share_of_held_out=assessed.unknown_share,
+    )
+
+
+def _without_leaks(scores: Scores) -> ScoresWithoutLeaks:
+    return ScoresWithoutLeaks(
+        n=scores.n,
+        accuracy=scores.accuracy,
+        accuracy_interval=scores.accuracy_interval,
+        balanced_accuracy=scores.balanced_accuracy,
+    )
+
+
+def _calibration(assessed: Assessed, scores: Scores, truth: IntArray) -> Calibration:
+    """What the temperature changed on held-out images, and what chance alone shows."""
+    before = score(assessed.uncalibrated, truth)
+    return Calibration(
+        before=CalibrationScores(ece=before.ece, nll=before.nll),
+        after=CalibrationScores(ece=scores.ece, nll=scores.nll),
+        ece_by_chance=chance_calibration_error(assessed.probabilities.max(axis=1)),
+    )

@@ -1,0 +1,84 @@
+"""What a reader must know before believing an accuracy, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from frostline.stats.caveats import (
+    AllLeaked,
+    Caveat,
+    HardlyJudged,
+    NeverRight,
+    NoBetterThanBaseline,
+    NotJudged,
+)
+
+#: classes that one sentence names
+_NAMED = 3
+
+
+def caveat_sentence(caveat: Caveat) -> str:
+    """Say one caveat."""
+    match caveat:
+        case AllLeaked():
+            return (
+                "Every image of the test part is also in another given part, so these scores say "
+                "nothing about new images."
+            )
+        case NoBetterThanBaseline():
+            return _no_better(caveat)
+        case NeverRight(classes):
+            named = [f"'{name}' ({support:,} judged)" for name, support in classes]
+            return f"No image was recognised of {_listed(named)}."
+        case NotJudged(classes):
+            return (
+                f"How well it recognises {_quoted(classes)} is unknown: no image of that was "
+                "judged."
+            )
+        case HardlyJudged(few, classes, worst, n, low, high):
+            images = "1 image" if n == 1 else f"{n} images"
+            return (
+                f"Fewer than {few} images each were judged of {_quoted(classes)}: by {images} of "
+                f"'{worst}', its recall may lie anywhere from {low:.0%} to {high:.0%}."
+            )
+
+
+def onnx_sentence(difference: float, n_images: int) -> str:
+    """Say that the ONNX file answers otherwise than rounding explains."""
+    return (
+        f"model.onnx differs from the trained network by up to {difference:.1%} in a "
+        f"probability (the same classes on all {n_images} images that were checked): more "
+        "than rounding explains. The figures here are the trained network's."
+    )
+
+
+def _no_better(found: NoBetterThanBaseline) -> str:
+    always = (
+        f"Always naming '{found.always}', the largest class in training, would be right for "
+        f"{found.baseline:.1%} of these images, and {found.accuracy:.1%} is not clearly more"
+    )
+    if found.verdict == "learned":
+        return f"{always}. The balanced accuracy, {found.balanced_accuracy:.1%}, tells more here."
+    if found.verdict == "unclear":
+        return (
+            f"{always}. These images are too few, or too unequal, to tell whether anything was "
+            f"learned: the balanced accuracy may lie anywhere from {found.low:.0%} to "
+            f"{found.high:.0%}."
+        )
+    cause = (
+        f"No label is to blame: {found.blank:.0%} of all images are of one colour as the model "
+        "sees them."
+        if found.blank
+        else "The labels may be wrong, or may not depend on what the pictures show."
+    )
+    return f"{always}: nothing was learned that helps with new images. {cause}"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return _listed([f"'{name}'" for name in names])
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > _NAMED:
+        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED:,} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -15,12 +15,12 @@ from torch import nn
 
 from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.heads.classifiers import BlendClassifier, build_classifier
+from frostline.backbones.heads.linear import set_linear
 from frostline.backbones.network import Network
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import InputError
 from frostline.explain.attribution import GRID, attribute, draw_heat, occlude
 from frostline.stats.ridge import ridge_loo
-from frostline.training.head_start import set_linear
 from frostline.training.result import Trained
 
 Action = TapsHead | SuffixTraining | FullTraining

@@ -9,6 +9,7 @@ from torch import nn
 
 from frostline.backbones.batchnorm_statistics import estimating
 from frostline.backbones.freeze.eval_mode import is_locked
+from frostline.backbones.heads.linear import set_linear
 from frostline.backbones.heads.pooling import pooled
 from frostline.compute.passes import FeatureStore
 from frostline.stats.calibration import fit_temperature
@@ -68,13 +69,6 @@ def probe_head(
     temperature = fit_temperature(probe.loo, parts.train_labels)
     set_linear(assembly.classifier.head, probe.weight / temperature, probe.bias / temperature)
     return probe.strength
-
-
-def set_linear(layer: nn.Linear, weight: FloatArray, bias: FloatArray) -> None:
-    """Copy (d, C) weights and (C,) biases into a linear layer."""
-    with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
-        layer.bias.copy_(torch.from_numpy(bias))
 
 
 def settle_learning_norms(above: Above, batches: Batches) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import TapsClassifier
+from frostline.backbones.heads.linear import set_linear
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
@@ -17,7 +18,6 @@ from frostline.data.problem import Problem
 from frostline.stats.class_weights import class_weights
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Selection
-from frostline.training.head_start import set_linear
 from frostline.training.result import Trained
 
 IntArray = npt.NDArray[np.int64]
@@ -76,7 +76,6 @@ def train_taps_head(
     taps = [cut.name for cut in cuts]
     module = TapsClassifier(network, taps, n_classes=n_classes)
     features = store.table(taps, rows)
-    blocks = list(module.body.slices.values())
     strengths = None if action.strength is None else [action.strength]
     key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
     key = "adapted" if action.statistics == "target" else key
@@ -91,7 +90,7 @@ def train_taps_head(
             strengths=strengths,
             groups=groups,
             class_weights=weights,
-            blocks=blocks,
+            blocks=module.blocks,
         )
     set_linear(module.head, fit.weight, fit.bias)
     if fingerprint(network.feature_module) != network.weights_id:

@@ -17,6 +17,7 @@ from frostline.backbones.heads.classifier import (
     Maps,
     SingleClassifier,
 )
+from frostline.backbones.heads.linear import new_linear
 from frostline.backbones.heads.pooling import pooled, pooled_width
 from frostline.backbones.network import Network
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
@@ -61,9 +62,7 @@ class CutClassifier(SingleClassifier):
                 nn.Conv2d(channels, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()
             )
             channels = wide
-        self.head = nn.Linear(pooled_width(channels, cut.layout), n_classes)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
+        self.head = new_linear(pooled_width(channels, cut.layout), n_classes)
 
     @property
     def kept_layers(self) -> nn.Module:

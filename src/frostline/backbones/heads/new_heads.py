@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
 
+from frostline.backbones.heads.linear import new_linear, set_linear
 from frostline.backbones.heads.pooling import pooled, pooled_width
 from frostline.core.cuts import Cut, Layout
 from frostline.core.errors import BackboneError, did_you_mean
@@ -37,9 +38,7 @@ class Head(nn.Module):
         self._layout: Layout = cut.layout
         self.channels = cut.channels
         self.width = pooled_width(cut.channels, cut.layout)
-        self.linear = nn.Linear(self.width, n_classes)
-        nn.init.normal_(self.linear.weight, std=0.01)
-        nn.init.zeros_(self.linear.bias)
+        self.linear = new_linear(self.width, n_classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Pooled activations (n, width): what a probe for this head is fitted on."""
@@ -50,7 +49,7 @@ class Head(nn.Module):
         logits: torch.Tensor = self.linear(self.features(x))
         return logits
 
-    def load_probe(self, weight: Any, bias: Any) -> None:
+    def load_probe(self, weight: npt.ArrayLike, bias: npt.ArrayLike) -> None:
         """Start from a linear probe on :meth:`features`.
 
         Parameters
@@ -70,9 +69,7 @@ class Head(nn.Module):
                 f"The probe has weights {weight.shape} and biases {bias.shape}; this head needs "
                 f"{wanted} and {wanted[1:]}."
             )
-        with torch.no_grad():
-            self.linear.weight.copy_(torch.from_numpy(np.ascontiguousarray(weight.T)))
-            self.linear.bias.copy_(torch.from_numpy(np.ascontiguousarray(bias)))
+        set_linear(self.linear, weight, bias)
 
 
 class CosineHead(Head):
@@ -95,7 +92,7 @@ class CosineHead(Head):
         )
         return self.scale * similarity
 
-    def load_probe(self, weight: Any, bias: Any) -> None:
+    def load_probe(self, weight: npt.ArrayLike, bias: npt.ArrayLike) -> None:
         """Take the columns of ``weight`` as prototypes; ``bias`` is not used."""
         super().load_probe(weight, np.zeros_like(np.asarray(bias)))
 

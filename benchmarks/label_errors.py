@@ -58,7 +58,7 @@ def network_features(
         target.mkdir(exist_ok=True)
         grey = Image.fromarray((image * 15.9).astype(np.uint8))
         grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).save(target / f"{number:04d}.png")
-    runtime = Runtime.of(make_settings(), cuda=False)
+    runtime = Runtime.of(make_settings())
     store = run_passes(Network.load("efficientnet_lite0"), open_source(folder), runtime)
     numbers = [int(row.path.stem) for row in store.catalog.rows]
     return store.taps[np.argsort(numbers)], list(store.slices.values())

@@ -37,7 +37,7 @@ def main() -> None:
     given = job()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FROSTLINE_CACHE"] = folder
-        runtime = Runtime.of(make_settings(threads=given.threads), cuda=False)
+        runtime = Runtime.of(make_settings(threads=given.threads))
         torch.set_num_threads(given.threads)
         store = run_passes(
             Network.load("efficientnet_lite0"),

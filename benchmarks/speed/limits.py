@@ -26,7 +26,7 @@ _ENGINE_IMAGES = 320
 def main() -> None:
     """Print processor seconds of both halves for all images, and the wall seconds of the pass."""
     settings = make_settings()
-    runtime = Runtime.of(settings, cuda=False)
+    runtime = Runtime.of(settings)
     torch.set_num_threads(runtime.threads)
     network = Network.load("efficientnet_lite0")
     catalog = open_source(Path(sys.argv[1]), group_by=None)

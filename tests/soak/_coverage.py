@@ -39,7 +39,7 @@ def digits_task(folder: Path, *, side: int = 224) -> Task:
         target.mkdir(parents=True, exist_ok=True)
         image.save(target / f"{number:04d}.png")
     settings = make_settings(effort="fast")
-    runtime = Runtime.of(settings, cuda=False)
+    runtime = Runtime.of(settings)
     network = Network.load("efficientnet_lite0").at_size(side)
     store = run_passes(network, open_source(folder), runtime)
     return Task(Problem.of(store.catalog), store, settings)

@@ -97,7 +97,7 @@ def _store(of: PictureSet, folder: Path) -> FeatureStore:
             if not path.exists():
                 image.save(path, compress_level=1)
             writer.writerow([path.name, label])
-    runtime = Runtime.of(make_settings(), cuda=False)
+    runtime = Runtime.of(make_settings())
     store = run_passes(Network.load("efficientnet_lite0"), open_source(table), runtime)
     if [row.path.name for row in store.catalog.rows] != [
         f"{i:05d}.png" for i in range(len(of.images))

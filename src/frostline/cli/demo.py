@@ -12,6 +12,7 @@ from frostline.cli.console import TerminalProgress, err
 from frostline.core.cancel import CancelToken
 from frostline.core.errors import InputError
 from frostline.core.files import write_text
+from frostline.core.settings import Effort
 
 #: probability of a defect, as the data set gives it, in words
 _LEVELS = {0.0: "0 sound", 1 / 3: "1 possibly damaged", 2 / 3: "2 likely damaged", 1.0: "3 broken"}
@@ -46,7 +47,9 @@ def write_table(folder: Path) -> Path:
     return table
 
 
-def run_demo(output: Path, *, effort: str, seed: int, cancel: CancelToken, started: float) -> None:
+def run_demo(
+    output: Path, *, effort: Effort, seed: int, cancel: CancelToken, started: float
+) -> None:
     """Fit the solar cells and print the result."""
     from frostline.cli.show import show_result
     from frostline.fitting.pipeline import fit

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: sides of square inputs, in pixels
 _SIZES = (32, 1024)
 
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 _BUDGET = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(s|m|h)?\s*$")
 
 
@@ -96,6 +97,13 @@ def read_sizes(value: object) -> str:
             f"it must be 'auto' or pixels from {low} to {high}, such as '224' or '224,288'"
         )
     return text
+
+
+def read_device(value: object) -> object:
+    """Check that a text names a device as PyTorch does."""
+    if isinstance(value, str) and not _DEVICE.fullmatch(value):
+        raise ValueError("it must be 'auto', 'cpu', 'cuda', 'cuda:1' or the like, or 'mps'")
+    return value
 
 
 def read_none(value: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -12,7 +12,8 @@ from frostline.core.machine import available_cores
 from frostline.core.progress import NullProgress, Progress
 from frostline.core.settings import ActivationDtype, Settings
 
-Device = Literal["cpu", "cuda"]
+#: as PyTorch names it: "cpu", "cuda", "cuda:1", "mps"
+Device = str
 Precision = Literal["fp32", "bf16"]
 
 #: more decoders only wait for each other
@@ -25,7 +26,8 @@ class Runtime:
 
     Attributes
     ----------
-    device : {"cpu", "cuda"}, default="cpu"
+    device : str, default="cpu"
+        As PyTorch names it: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     precision : {"fp32", "bf16"}, default="fp32"
     threads : int, default=1
         Threads that compute. Another number may change the last digits of a result.
@@ -58,7 +60,7 @@ class Runtime:
         cls,
         settings: Settings,
         *,
-        cuda: bool,
+        accelerators: Sequence[str] = (),
         progress: Progress | None = None,
         cancel: CancelToken | None = None,
     ) -> Runtime:
@@ -67,8 +69,9 @@ class Runtime:
         Parameters
         ----------
         settings : Settings
-        cuda : bool
-            Whether a CUDA device is usable; found out by the caller, who may import torch.
+        accelerators : sequence of str
+            Devices besides the CPU that are usable, such as ``"cuda:0"``; found out by the caller,
+            who may import torch.
         progress : Progress or None, default=None
         cancel : CancelToken or None, default=None
 
@@ -77,10 +80,13 @@ class Runtime:
         SettingsError
             If a device was asked for that is not there.
         """
-        if settings.device == "cuda" and not cuda:
+        cuda = any(name.startswith("cuda") for name in accelerators)
+        usable = ("auto", "cpu", *accelerators, *(("cuda",) if cuda else ()))
+        if settings.device not in usable:
+            kind = "CUDA device" if settings.device == "cuda" else "device of that name"
             raise SettingsError(
-                "device='cuda' was asked for, but no usable CUDA device was found.",
-                hint="Use device='auto' or device='cpu'.",
+                f"device={settings.device!r} was asked for, but no usable {kind} was found.",
+                hint=f"Use device={' or '.join(map(repr, usable))}.",
             )
         cores = available_cores()
         reasons: dict[str, str] = {}
@@ -93,7 +99,7 @@ class Runtime:
         if settings.precision == "auto":
             reasons["precision"] = "fp32 unless asked otherwise"
         return cls(
-            device="cuda" if cuda and settings.device != "cpu" else "cpu",
+            device=("cuda" if cuda else "cpu") if settings.device == "auto" else settings.device,
             precision="bf16" if settings.precision == "bf16" else "fp32",
             threads=cores if settings.threads == "auto" else settings.threads,
             workers=min(cores, _MOST_WORKERS) if settings.workers == "auto" else settings.workers,

@@ -17,6 +17,7 @@ from frostline.core.checking import (
     parse_budget,
     read_backbones,
     read_budget,
+    read_device,
     read_folder,
     read_none,
     read_sizes,
@@ -48,7 +49,7 @@ class ModelSettings(TypedDict, total=False):
     train_all: bool
     workers: int | Auto
     threads: int | Auto
-    device: Literal["auto", "cpu", "cuda"]
+    device: str
     precision: Literal["auto", "fp32", "bf16"]
     activation_dtype: ActivationDtype
     max_pixels: int
@@ -196,8 +197,9 @@ class Settings:
         About(_MACHINE, "Threads that compute; auto: one a core."),
     ] = "auto"
     device: Annotated[
-        Literal["auto", "cpu", "cuda"],
-        About(_MACHINE, "Where to compute; auto: cuda where PyTorch finds it."),
+        str,
+        Read(read_device),
+        About(_MACHINE, "cpu, cuda, cuda:1 or mps; auto: cuda where PyTorch finds it, else cpu."),
     ] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], About(_MACHINE, "Numbers to compute with; auto: fp32.")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-import torch
-
-from frostline.compute.engines.torch_runtime import torch_runtime
+from frostline.compute.engines.torch_runtime import accelerators, torch_runtime
 from frostline.compute.kept_copies import copies_of
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.compute.pictures import PREPARED_BYTES
@@ -17,7 +15,7 @@ from frostline.core.cancel import CancelToken
 from frostline.core.plan import NetworkResult, Plan
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
-from frostline.core.settings import Settings, make_settings
+from frostline.core.settings import Settings, SettingsDict
 from frostline.core.stopwatch import Stopwatch
 from frostline.data.audit import Audit, audit, with_unseen
 from frostline.data.catalog import Catalog
@@ -96,7 +94,7 @@ def fit(
     progress: Progress | None = None,
     cancel: CancelToken | None = None,
     started: float | None = None,
-    **settings: Any,
+    **settings: Unpack[SettingsDict],
 ) -> RunResult:
     """Fit a classifier to labelled images: decide, train, evaluate, save.
 
@@ -120,7 +118,7 @@ def fit(
     started : float or None, default=None
         ``time.perf_counter()`` at the start of the process, for the reported total.
     **settings
-        See :class:`frostline.core.settings.Settings`.
+        See :class:`frostline.Settings`.
 
     Returns
     -------
@@ -132,7 +130,7 @@ def fit(
         For anything wrong with the images, the settings, the network or the folder.
     """
     clock = Stopwatch(started)
-    chosen = make_settings(**settings)
+    chosen = Settings(**settings)
     given = None if plan is None else plan if isinstance(plan, Plan) else Plan.from_file(Path(plan))
     identity = _identity(source, chosen, given)
     runtime = _runtime(chosen, progress, cancel)
@@ -162,14 +160,14 @@ def advise(
     progress: Progress | None = None,
     cancel: CancelToken | None = None,
     started: float | None = None,
-    **settings: Any,
+    **settings: Unpack[SettingsDict],
 ) -> Advice:
     """Say what :func:`fit` would do with these images, and why, without training.
 
     Takes and raises what :func:`fit` does.
     """
     clock = Stopwatch(started)
-    chosen = make_settings(**settings)
+    chosen = Settings(**settings)
     runtime = _runtime(chosen, progress, cancel)
     with torch_runtime(runtime):
         prepared = _prepare(source, chosen, runtime, clock, None)
@@ -185,7 +183,7 @@ def fit_all(
     *,
     progress: Progress | None = None,
     cancel: CancelToken | None = None,
-    **settings: Any,
+    **settings: Unpack[SettingsDict],
 ) -> FittedAll:
     """Fit to every image of a source: none is held out, nothing is written.
 
@@ -193,7 +191,7 @@ def fit_all(
     own.
     """
     clock = Stopwatch()
-    chosen = make_settings(**settings)
+    chosen = Settings(**settings)
     runtime = _runtime(chosen, progress, cancel)
     with torch_runtime(runtime):
         prepared = _prepare(source, chosen, runtime, clock, None, hold_out=False)
@@ -204,8 +202,8 @@ def fit_all(
 
 
 def _runtime(settings: Settings, progress: Progress | None, cancel: CancelToken | None) -> Runtime:
-    cuda = torch.cuda.is_available()
-    return Runtime.of(settings, cuda=cuda, progress=progress, cancel=cancel)
+    found = accelerators()
+    return Runtime.of(settings, accelerators=found, progress=progress, cancel=cancel)
 
 
 def _prepare(

@@ -41,10 +41,15 @@ def training_seconds(
     top = network.last if keep_to is None else network.cut(keep_to)
     frozen = 0 if freeze_to is None else network.cut(freeze_to).macs_before
     moving = top.macs_before - frozen
-    train = n_images * epochs * moving * _PASSES / _TRAIN_MACS_PER_SECOND[device]
+    train = n_images * epochs * moving * _PASSES / _rate(_TRAIN_MACS_PER_SECOND, device)
     # each stored view runs the frozen prefix once
     views = min(epochs, 4) + 1 if freeze_to else 0
-    return train + n_images * views * frozen / _FORWARD_MACS_PER_SECOND[device]
+    return train + n_images * views * frozen / _rate(_FORWARD_MACS_PER_SECOND, device)
+
+
+def _rate(rates: dict[str, float], device: str) -> float:
+    # what nobody has measured counts as a CPU
+    return rates["cuda" if device.startswith("cuda") else "cpu"]
 
 
 def plan_work(
@@ -73,7 +78,8 @@ def plan_work(
         Never more than this, whatever the budget.
     freeze_to, keep_to : str or None
         Cuts between which layers train.
-    device : {"cpu", "cuda"}
+    device : str
+        As PyTorch names it.
     """
 
     def cost(epochs: int) -> float:

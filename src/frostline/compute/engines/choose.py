@@ -108,7 +108,7 @@ def open_engine(
     *,
     check: UInt8Array,
     threads: int,
-    device: Literal["cpu", "cuda"] = "cpu",
+    device: str = "cpu",
     precision: Precision = "fp32",
     kind: EngineKind = "auto",
     n_images: int | None = None,
@@ -121,7 +121,8 @@ def open_engine(
     check : ndarray of shape (n, size, size, 3), uint8
         Real images to compare engines on; the first :data:`CHECK_IMAGES` are used.
     threads : int
-    device : {"cpu", "cuda"}, default="cpu"
+    device : str, default="cpu"
+        As PyTorch names it.
     precision : {"fp32", "bf16"}, default="fp32"
     kind : {"auto", "onnx", "openvino", "torch"}, default="auto"
         ``auto`` takes the fastest one whose numbers agree with PyTorch's in fp32: the one that
@@ -142,7 +143,7 @@ def open_engine(
     EngineError
         If the engine that was asked for cannot be used.
     """
-    if device == "cuda":
+    if device != "cpu":
         if kind not in ("auto", "torch"):
             raise EngineError(f"{_NAMES[kind]} is for the CPU; this run computes on the GPU.")
         gpu = TorchEngine(part, threads=threads, device=device, precision=precision)

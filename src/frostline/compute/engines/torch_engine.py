@@ -16,7 +16,7 @@ from frostline.compute.engines.torch_runtime import torch_threads
 from frostline.core.preprocessing import FloatArray, UInt8Array
 
 _CPU_BATCH = 16
-_CUDA_BATCH = 64
+_GPU_BATCH = 64
 
 
 class TorchEngine:
@@ -28,7 +28,8 @@ class TorchEngine:
         On the CPU its weights are shared; on a GPU they are copied there once.
     threads : int
         Threads that compute on the CPU.
-    device : {"cpu", "cuda"}, default="cpu"
+    device : str, default="cpu"
+        As PyTorch names it.
     precision : {"fp32", "bf16"}, default="fp32"
         ``fp32`` means full float32, also on GPUs that would round to fewer bits by default;
         ``bf16`` computes convolutions and matrix products in bfloat16.
@@ -39,15 +40,16 @@ class TorchEngine:
         part: FrozenPart,
         *,
         threads: int,
-        device: Literal["cpu", "cuda"] = "cpu",
+        device: str = "cpu",
         precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
-        self.name = f"torch-{device}-{precision}"
-        self.batch = _CUDA_BATCH if device == "cuda" else _CPU_BATCH
+        kind = torch.device(device).type
+        self.name = f"torch-{kind}-{precision}"
+        self.batch = _CPU_BATCH if kind == "cpu" else _GPU_BATCH
         module = part.module if device == "cpu" else copy.deepcopy(part.module)
         self.lanes = 1
         self._module = UInt8Input(module, part.preprocessing).to(device)
-        self._device = device
+        self._device = torch.device(device)
         self._precision = precision
         self._threads = threads
 
@@ -58,8 +60,8 @@ class TorchEngine:
             stack.enter_context(eval_mode(self._module))
             stack.enter_context(torch.inference_mode())
             if self._precision == "bf16":
-                stack.enter_context(torch.autocast(self._device, dtype=torch.bfloat16))
-            elif self._device == "cuda":
+                stack.enter_context(torch.autocast(self._device.type, dtype=torch.bfloat16))
+            elif self._device.type == "cuda":
                 # TF32 keeps 10 of 23 bits; "fp32" promises all of them
                 stack.enter_context(
                     torch.backends.cudnn.flags(

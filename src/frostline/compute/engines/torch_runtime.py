@@ -32,6 +32,13 @@ class Compute:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half)
 
 
+def accelerators() -> tuple[str, ...]:
+    """Return the devices besides the CPU that PyTorch can use here."""
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    apple = ("mps",) if torch.backends.mps.is_available() else ()
+    return (*(f"cuda:{number}" for number in range(cuda)), *apple)
+
+
 @contextmanager
 def torch_threads(threads: int) -> Iterator[None]:
     """Let PyTorch compute with so many threads inside, and with as many as before afterwards."""
@@ -53,10 +60,12 @@ def torch_runtime(runtime: Runtime) -> Iterator[None]:
     Inside, PyTorch has the runtime's threads and repeatable kernels. Afterwards both, and all
     random generators, are what they were.
     """
-    cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    cuda = {torch.cuda.current_device()} if torch.cuda.is_available() else set()
+    # somebody may compute on another one than the process does by default
+    cuda |= {index} if (index := torch.device(runtime.device).index) is not None else set()
     deterministic = torch.backends.cudnn.deterministic
     benchmark = torch.backends.cudnn.benchmark
-    with torch_threads(runtime.threads), torch.random.fork_rng(devices=cuda):
+    with torch_threads(runtime.threads), torch.random.fork_rng(devices=sorted(cuda)):
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
         try:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
-from sklearn.datasets import load_digits
 
 import frostline
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from frostline.fitting.run_result import RunResult
 
 
@@ -77,6 +77,8 @@ def write_digits(
     folder: Path, *, per_class: int, classes: tuple[int, ...] = (0, 1, 4), skip: int = 0
 ) -> None:
     """Write some digits as PNG files below ``folder``."""
+    from sklearn.datasets import load_digits
+
     data = load_digits()
     for digit in classes:
         target = folder / f"digit {digit}"
@@ -124,6 +126,8 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("FROSTLINE_REQUIRE_BROWSER"):
             pytest.fail("Tests of the pages need Chromium; install it.")
         pytest.skip("Tests of the pages need Chromium: apt-get install chromium.")
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(
             executable_path=found, args=["--no-sandbox", "--disable-dev-shm-usage"]

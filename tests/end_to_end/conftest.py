@@ -11,9 +11,9 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from twins import outcome  # type: ignore[import-not-found]
 
 import frostline
+from tests.end_to_end.twins import outcome
 
 Options = dict[str, Any]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dying import Point, dying, renaming_to  # type: ignore[import-not-found]
-from twins import outcome  # type: ignore[import-not-found]
 
 import frostline
 from frostline.core.progress import NullProgress, Task
 from frostline.run import run_folder
+from tests.end_to_end.dying import Point, dying, renaming_to
+from tests.end_to_end.twins import outcome
 
 
 class Listener(NullProgress):

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from twins import OneBar  # type: ignore[import-not-found]
 
 import frostline
 from frostline.core.cancel import Cancelled, CancelToken
 from frostline.core.progress import NullProgress, Task
 from frostline.fitting.pipeline import fit_all
+from tests.end_to_end.twins import OneBar
 
 OTHER_THREADS = 2
 

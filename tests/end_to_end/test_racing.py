@@ -9,12 +9,12 @@ from typing import Any
 import elpv_dataset
 import pytest
 from safetensors.torch import load_file
-from twins import OneBar  # type: ignore[import-not-found]
 
 import frostline
 from frostline.core.actions import Blend
 from frostline.core.reasons import Fate
 from frostline.fitting import procedure
+from tests.end_to_end.twins import OneBar
 
 Rows = set[int]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twins import outcome  # type: ignore[import-not-found]
 
 import frostline
+from tests.end_to_end.twins import outcome
 
 
 def test_neither_the_store_nor_the_order_of_files_changes_a_byte(

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from test_collect import PixelStore, problem_of  # type: ignore[import-not-found]
 
 from frostline.compute.cache.eviction import damaged, items, prune
 from frostline.compute.cache.locations import fits_folder
@@ -18,6 +17,7 @@ from frostline.core.runtime import Runtime
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.evidence import Evidence
 from frostline.evidence.kept import evidence_key, kept_or
+from tests.evidence.test_collect import PixelStore, problem_of
 
 N = 40
 LABELS = np.arange(N) % 3

@@ -192,7 +192,7 @@ _ENDLESS = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{here!r}]
-from test_features_store import FIELDS, ImageStore, put
+from test_store import FIELDS, ImageStore, put
 store = ImageStore(Path({folder!r}), FIELDS)
 for i in range(0, 10**6, 50):
     put(store, list(range(i, i + 50)))

@@ -70,7 +70,7 @@ def split(n: int, folder: Path) -> Call:
     catalog, groups = simulated.catalog_of(n), simulated.groups_of(n)
 
     def run() -> Found:
-        return {"held_out": len(make_split(catalog, groups, test_fraction=0.2, seed=0).test)}
+        return {"held_out": len(make_split(catalog, groups, test_size=0.2, seed=0).test)}
 
     return run
 

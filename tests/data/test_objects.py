@@ -211,7 +211,7 @@ def test_tensors_are_named() -> None:
 def test_labels_and_groups_of_arrays() -> None:
     missing = [None, *_LABELS[1:]]
     assert "No label for image 0" in refused((_IMAGES, missing))
-    assert "group_by" in refused((_IMAGES, _LABELS), SettingsError, group_by="x")
+    assert "groups=" in refused((_IMAGES, _LABELS), SettingsError, group_by="x")
     assert "one class" in refused((_IMAGES, ["x"] * 12))
 
 
@@ -254,7 +254,7 @@ def test_datasets_that_cannot_be_read() -> None:
     pillow = [Image.fromarray(image) for image in _IMAGES[:4]]
     assert "class number 7" in refused(Items(pillow, [0, 7, 1, 1], ["a", "b"]))
     assert "is empty" in refused(Items([], [], None))
-    assert "group_by" in refused(Items(pillow, [0, 0, 1, 1], None), SettingsError, group_by="x")
+    assert "groups=" in refused(Items(pillow, [0, 0, 1, 1], None), SettingsError, group_by="x")
 
 
 def test_an_image_folder_is_read_from_its_files(tmp_path: Path) -> None:

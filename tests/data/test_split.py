@@ -194,7 +194,7 @@ def catalog_of(labels: list[int], parts: Sequence[Part | None] | None = None) ->
 
 def test_a_given_test_part_wins() -> None:
     parts = [*[TRAIN] * 6, *[VAL] * 2, *[TEST] * 4]
-    split = make_split(catalog_of([0, 1] * 6, parts), np.arange(12), test_fraction=0.2, seed=0)
+    split = make_split(catalog_of([0, 1] * 6, parts), np.arange(12), test_size=0.2, seed=0)
     assert split.method == "given"
     assert split.train.tolist() == [0, 1, 2, 3, 4, 5]
     assert split.validation.tolist() == [6, 7]
@@ -202,19 +202,19 @@ def test_a_given_test_part_wins() -> None:
 
 
 def test_few_images_are_cross_validated() -> None:
-    split = make_split(catalog_of([0, 1] * 249), np.arange(498), test_fraction=0.2, seed=0)
+    split = make_split(catalog_of([0, 1] * 249), np.arange(498), test_size=0.2, seed=0)
     assert split.method == "cross-validation"
     assert len(split.train) == 498
     assert len(split.test) == len(split.validation) == 0
 
 
 def test_many_images_are_held_out() -> None:
-    split = make_split(catalog_of([0, 1] * 250), np.arange(500), test_fraction=0.2, seed=0)
+    split = make_split(catalog_of([0, 1] * 250), np.arange(500), test_size=0.2, seed=0)
     assert split.method == "held-out"
     assert len(split.test) == 100
     assert len(split.train) == 400
     forced = make_split(
-        catalog_of([0, 1] * 20), np.arange(40), test_fraction=0.2, seed=0, cross_validate_below=0
+        catalog_of([0, 1] * 20), np.arange(40), test_size=0.2, seed=0, cross_validate_below=0
     )
     assert forced.method == "held-out"
 
@@ -223,7 +223,7 @@ def test_many_images_are_held_out() -> None:
 def test_a_given_validation_part_stays(n: int, method: str) -> None:
     parts = [*[TRAIN] * n, *[VAL] * 100]
     split = make_split(
-        catalog_of([0, 1] * ((n + 100) // 2), parts), np.arange(n + 100), test_fraction=0.2, seed=0
+        catalog_of([0, 1] * ((n + 100) // 2), parts), np.arange(n + 100), test_size=0.2, seed=0
     )
     assert split.method == method
     assert split.validation.tolist() == list(range(n, n + 100))
@@ -234,12 +234,12 @@ def test_a_given_validation_part_stays(n: int, method: str) -> None:
 def test_groups_as_large_as_classes_are_refused(n: int) -> None:
     labels = [0, 1] * (n // 2)
     with pytest.raises(InputError, match="single group"):
-        make_split(catalog_of(labels), labels, test_fraction=0.2, seed=0)
+        make_split(catalog_of(labels), labels, test_size=0.2, seed=0)
 
 
 def test_the_test_part_takes_whole_groups() -> None:
     groups = np.arange(600) // 4 * 3
-    split = make_split(catalog_of([0, 1, 1] * 200), groups, test_fraction=0.2, seed=0)
+    split = make_split(catalog_of([0, 1, 1] * 200), groups, test_size=0.2, seed=0)
     assert split.method == "held-out"
     assert len(split.test) == 120
     assert not set(groups[split.test].tolist()) & set(groups[split.train].tolist())
@@ -250,7 +250,5 @@ def test_file_names_do_not_matter() -> None:
     renamed = replace(
         catalog, rows=tuple(replace(row, name=f"new/{row.name}") for row in catalog.rows)
     )
-    one, two = (
-        make_split(c, np.arange(600), test_fraction=0.3, seed=7) for c in (catalog, renamed)
-    )
+    one, two = (make_split(c, np.arange(600), test_size=0.3, seed=7) for c in (catalog, renamed))
     assert one.test.tolist() == two.test.tolist()

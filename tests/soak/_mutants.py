@@ -108,8 +108,8 @@ MUTANTS = (
     Mutant(
         "the test part is drawn by groups",
         "images/split.py",
-        "labels, grouping[learn], digests, fraction=test_fraction, seed=seed",
-        "labels, np.arange(len(learn)), digests, fraction=test_fraction, seed=seed",
+        "labels, grouping[learn], digests, fraction=test_size, seed=seed",
+        "labels, np.arange(len(learn)), digests, fraction=test_size, seed=seed",
         ("tests/data/test_split.py",),
     ),
     Mutant(

@@ -251,7 +251,7 @@ def _prepare(
             make_split(
                 store.catalog,
                 found.groups,
-                test_fraction=settings.test_size,
+                test_size=settings.test_size,
                 seed=settings.seed,
             )
             if hold_out

@@ -50,7 +50,7 @@ def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listin
     """
     if group_by is not None:
         raise SettingsError(
-            f"group_by={group_by!r} needs a table or paths, but images and labels were given.",
+            f"groups={group_by!r} needs a table or paths, but images and labels were given.",
             hint="Give the groups themselves: (images, labels, groups).",
         )
     images = images_of(source[0])

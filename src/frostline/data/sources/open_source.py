@@ -326,7 +326,7 @@ def _compiled(group_by: str | None) -> re.Pattern[str] | None:
         return re.compile(group_by)
     except re.error as error:
         raise SettingsError(
-            f"group_by={group_by!r} is no regular expression: {error}.",
+            f"groups={group_by!r} is no regular expression: {error}.",
             hint="For a folder it is searched in each relative path, for instance 'patient(\\d+)'.",
         ) from None
 
@@ -336,12 +336,12 @@ def _grouped(listing: Listing, pattern: re.Pattern[str], progress: Progress) -> 
     alone = sum(item.group is None for item in found)
     if alone == len(found):
         raise InputError(
-            f"group_by={pattern.pattern!r} matches none of {alone:,} paths, "
+            f"groups={pattern.pattern!r} matches none of {alone:,} paths, "
             f"the first of which is {found[0].name!r}."
         )
     if alone:
         progress.note(
-            f"group_by matches {len(found) - alone:,} of {len(found):,} images; "
+            f"groups matches {len(found) - alone:,} of {len(found):,} images; "
             "each of the others is a group of its own."
         )
     return replace(listing, found=found)

@@ -52,7 +52,7 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
     """
     if group_by is not None:
         raise SettingsError(
-            f"group_by={group_by!r} needs a table or paths, but a {type(dataset).__name__} was "
+            f"groups={group_by!r} needs a table or paths, but a {type(dataset).__name__} was "
             "given.",
             hint="Use a DataFrame with the columns path, label and group.",
         )

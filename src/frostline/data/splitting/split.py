@@ -52,7 +52,7 @@ def make_split(
     catalog: Catalog,
     groups: npt.ArrayLike,
     *,
-    test_fraction: float,
+    test_size: float,
     seed: int,
     cross_validate_below: int = 500,
 ) -> Split:
@@ -67,7 +67,7 @@ def make_split(
     catalog : Catalog
     groups : array_like of shape (n,), int
         Rows with one number stay together (``Audit.groups``).
-    test_fraction : float in (0, 1)
+    test_size : float in (0, 1)
     seed : int
     cross_validate_below : int, default=500
 
@@ -88,21 +88,19 @@ def make_split(
     labels, digests = catalog.labels[learn], [catalog.digests[i] for i in learn]
     inseparable = InputError(
         "Every class consists of a single group, so nothing can be held out for testing.",
-        hint="Groups must be finer than classes; look at group_by and the duplicates.",
+        hint="Groups must be finer than classes; look at groups and the duplicates.",
     )
     if len(learn) > 1 and len(np.unique(grouping[learn])) == 1:
         raise InputError(
             f"All {len(learn):,} images are copies of one picture or belong to one group, so "
             "nothing can be held out for testing, and nothing told apart.",
-            hint="Look at the files, at group_by and at the duplicates.",
+            hint="Look at the files, at groups and at the duplicates.",
         )
     if not separable(labels, grouping[learn]):
         raise inseparable
     if len(learn) < cross_validate_below:
         return Split("cross-validation", learn, validation, empty)
-    rest, held = stratified_holdout(
-        labels, grouping[learn], digests, fraction=test_fraction, seed=seed
-    )
+    rest, held = stratified_holdout(labels, grouping[learn], digests, fraction=test_size, seed=seed)
     if not len(held):
         raise inseparable
     return Split("held-out", learn[rest], validation, learn[held])

@@ -25,6 +25,7 @@ from frostline.data.duplicates.copies import find_copies
 from frostline.data.duplicates.grouping import joined, shared
 from frostline.data.duplicates.near_duplicates import find_near_duplicates
 from frostline.data.sources.left_out import LeftOut
+from frostline.wording.audit import audit_notes
 
 Photo = Callable[..., Image.Image]
 Thumbs = npt.NDArray[np.uint8]
@@ -163,9 +164,10 @@ def test_the_audit_says_when_not_all_pairs_were_compared(
     found = find_near_duplicates(pictures)
     assert not found.complete
     assert found.groups == tuple((i, 120 + i) for i in range(30))
-    result = audited(catalog_of([0, 1] * 75), pictures)
+    catalog = catalog_of([0, 1] * 75)
+    result = audited(catalog, pictures)
     assert result.searched == "partial"
-    assert "likely neighbours" in result.notes[0]
+    assert "likely neighbours" in audit_notes(result, catalog)[0]
 
 
 def test_wrong_shape_is_refused() -> None:

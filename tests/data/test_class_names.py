@@ -14,9 +14,10 @@ from typer.testing import CliRunner, Result
 import frostline
 from frostline.cli.main import app
 from frostline.core.errors import InputError
-from frostline.data.notes import Lookalikes, Respelled, sentence
+from frostline.data.notes import Lookalikes, Respelled
 from frostline.data.sources.class_names import class_notes, combinations, unknown_class_hint
 from frostline.data.sources.open_source import open_source
+from frostline.wording.notes import note_sentence
 
 Tree = Callable[[dict[str, int]], Path]
 
@@ -51,7 +52,7 @@ def test_names_that_look_alike_are_said_with_their_counts(names: tuple[str, ...]
     (group,) = note.groups
     assert dict(group) == counts
     for name in names:
-        assert f"{name!r} ({counts[name]})" in sentence(note)
+        assert f"{name!r} ({counts[name]})" in note_sentence(note)
 
 
 @pytest.mark.parametrize(

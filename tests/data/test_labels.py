@@ -13,9 +13,10 @@ from PIL import Image
 
 import frostline
 from frostline.core.errors import InputError
-from frostline.data.notes import ListsOfOne, Note, OneHotLabels, Respelled, sentence
+from frostline.data.notes import ListsOfOne, Note, OneHotLabels, Respelled
 from frostline.data.sources.labels import read_labels
 from frostline.data.sources.open_source import open_source
+from frostline.wording.notes import note_sentence
 
 Tree = Callable[[dict[str, int]], Path]
 MODEL = Path(__file__).parents[1] / "model" / "released" / "format-3"
@@ -147,7 +148,7 @@ def test_spellings_that_are_one_class_are_said_with_counts(tree: Tree) -> None:
         assert catalog.notes == (
             Respelled((((apart, 2), (composed, 1)), (("cat", 2), ("cat ", 1)))),
         )
-    assert "'cafe\\u0301' (2) and 'caf\\xe9' (1)" in sentence(catalog.notes[0])
+    assert "'cafe\\u0301' (2) and 'caf\\xe9' (1)" in note_sentence(catalog.notes[0])
     # nothing to say where all are written alike
     assert read([" cat", " cat", " dog"]) == (["cat", "cat", "dog"], [])
 

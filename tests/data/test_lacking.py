@@ -11,9 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from frostline.cli.main import app
-from frostline.data.notes import LacksClasses, sentence
+from frostline.data.notes import LacksClasses
 from frostline.data.sources.folder_notes import TablesBeside
 from frostline.data.sources.open_source import open_for_evaluation, open_source
+from frostline.wording.notes import note_sentence
 
 Tree = Callable[[dict[str, int]], Path]
 MODEL = Path(__file__).parents[1] / "model" / "released" / "format-3"
@@ -74,7 +75,7 @@ def test_a_table_of_labels_beside_the_images_is_said(name: str, readable: bool, 
     catalog = open_source(root)
     (note,) = catalog.notes
     assert note == TablesBeside((name,), readable)
-    said = sentence(note)
+    said = note_sentence(note)
     assert "not read: labels are the names of the folders" in said
     assert ("in place of the folder" in said) == readable
     assert catalog.classes == ("cat", "dog")

@@ -12,8 +12,8 @@ from PIL import Image
 
 from frostline.core.errors import FrostlineError, InputError, SettingsError
 from frostline.data.catalog import Catalog, Part
-from frostline.data.notes import sentence
 from frostline.data.sources.open_source import open_for_evaluation, open_source
+from frostline.wording.notes import note_sentence
 
 Tree = Callable[[dict[str, int]], Path]
 
@@ -28,7 +28,7 @@ def below(parts: Iterable[str], classes: Iterable[str] = ("cat", "dog")) -> list
 
 
 def notes(catalog: Catalog) -> str:
-    return " ".join(map(sentence, catalog.notes))
+    return " ".join(map(note_sentence, catalog.notes))
 
 
 def refused(root: Path, kind: type[FrostlineError] = InputError, **folders: str) -> tuple[str, str]:

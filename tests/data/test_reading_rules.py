@@ -27,6 +27,7 @@ from frostline.core.runtime import Runtime
 from frostline.data.decoding.decode import decode
 from frostline.data.decoding.value_ranges import SetValues, may_be_special
 from frostline.data.sources.open_source import open_source
+from frostline.wording.values import values_sentences
 
 Pixels = npt.NDArray[Any]
 Y, X = np.mgrid[0:24, 0:36]
@@ -127,7 +128,7 @@ def test_a_set_has_one_range(
     assert span is not None
     assert span.low == pytest.approx(low, abs=0.02 * (high - low))
     assert span.high == pytest.approx(high, rel=0.02)
-    (sentence,) = found.sentences()
+    (sentence,) = values_sentences(found)
     assert sentence.startswith("6 files hold")
     content = next(tmp_path.rglob(f"*.{ending}")).read_bytes()
     assert np.ptp(read(content, found.rules)) > 180, "the pictures use the whole range"
@@ -152,7 +153,7 @@ def test_files_that_count_from_white_are_turned(tmp_path: Path) -> None:
         Image.fromarray(values).save(path, tiffinfo={262: 0})
     found = measured(white)
     assert found.white_is_zero == 6
-    assert "6 files count from white" in found.sentences()[-1]
+    assert "6 files count from white" in values_sentences(found)[-1]
     # as Pillow turns those of 8 bits
     eight = encoded(Image.fromarray(255 - GREY))
     sixteen_bits = (white / "a" / "0.tif").read_bytes()
@@ -196,7 +197,7 @@ def test_dark_colour_is_said(tmp_path: Path) -> None:
             (folder / name / f"{i}.png").write_bytes(png_of_16_bits(deep))
     found = measured(folder)
     assert found.dark_colour == 6
-    assert "8 bits a channel" in found.sentences()[0]
+    assert "8 bits a channel" in values_sentences(found)[0]
 
 
 def png_of_16_bits(pixels: Pixels) -> bytes:
@@ -226,7 +227,7 @@ def test_a_measured_band_is_left_out_for_the_whole_set(tmp_path: Path) -> None:
 
     found = measured(grey_set(tmp_path, make, "png"))
     assert found.rules.fourth_band == "ignored"
-    assert "left out" in found.sentences()[0]
+    assert "left out" in values_sentences(found)[0]
     content = (tmp_path / "a" / "0.png").read_bytes()
     assert np.array_equal(read(content, found.rules), RGB)
     # a palette has no band of its own: what it calls transparent is
@@ -262,7 +263,7 @@ def test_a_band_that_nothing_explains_is_said(tmp_path: Path) -> None:
         target.write_bytes(tiff_of_four_bands(np.roll(np.dstack([RGB, BAND]), i, 1), None))
     found = measured(tmp_path)
     assert found.unexplained_bands == 6
-    assert found.sentences() == [
+    assert values_sentences(found) == [
         "6 files have a fourth band of which nothing says what it is: it is left out."
     ]
 

@@ -19,6 +19,7 @@ from frostline.compute.pictures import Pictures, Prepared
 from frostline.core.preprocessing import Preprocessing
 from frostline.data.sources.open_source import open_source
 from frostline.data.unseen import Blank, PictureFacts, Unseen, find_unseen, shares_seen
+from frostline.wording.unseen import crop_sentence, unseen_sentences, unseen_warnings
 
 UInt8Array = npt.NDArray[np.uint8]
 PREPROCESSING = Preprocessing(size=32, crop_pct=1.0)
@@ -88,10 +89,10 @@ def test_the_shares_that_are_seen_are_those_of_the_crop(
 
 def test_square_pictures_need_no_word(folder: Path) -> None:
     _, unseen = measured(folder)
-    assert unseen.sentences() == unseen.warnings() == []
+    assert unseen_sentences(unseen) == unseen_warnings(unseen) == []
     assert unseen.crop.mean == unseen.crop.square == 0
     _, unseen = measured(folder, CROPPED)
-    assert unseen.sentences() == []
+    assert unseen_sentences(unseen) == []
     assert unseen.crop.mean == pytest.approx(1 - 0.875**2, abs=0.01)
 
 
@@ -102,8 +103,8 @@ def test_ordinary_photographs_are_mentioned_and_no_warning(folder: Path) -> None
     _, unseen = measured(folder)
     assert 0.15 < unseen.crop.mean < 0.25
     assert unseen.crop.much == 0
-    assert len(unseen.sentences()) == 1
-    assert unseen.warnings() == []
+    assert len(unseen_sentences(unseen)) == 1
+    assert unseen_warnings(unseen) == []
 
 
 @pytest.mark.parametrize("turn", ["wide", "tall", "by EXIF", "as a JPEG that is scaled"])
@@ -129,8 +130,8 @@ def test_long_pictures_are_counted_and_the_longest_is_named(folder: Path, turn: 
     assert (crop.width < crop.height) == (turn in ("tall", "by EXIF"))
     assert crop.most == pytest.approx(1 - 1 / 6)
     assert crop.mean == pytest.approx((7 * 0.8 + 1 - 1 / 6) / 12)
-    assert crop.grave and unseen.warnings() == [crop.sentence]
-    assert "8 of 12 lose over a third more" in crop.sentence
+    assert crop.grave and unseen_warnings(unseen) == [crop_sentence(crop)]
+    assert "8 of 12 lose over a third more" in crop_sentence(crop)
     assert len({(one.width, one.height) for one in found}) == 3
 
 
@@ -139,8 +140,8 @@ def test_a_single_panorama_is_mentioned(folder: Path) -> None:
         Image.fromarray(digit(i)).save(folder / "a" / f"{i}.png")
     Image.fromarray(wide(5, at=128)).save(folder / "b" / "panorama.png")
     _, unseen = measured(folder)
-    assert "panorama.png (320 x 64), loses 80%" in unseen.sentences()[0]
-    assert unseen.warnings() == []
+    assert "panorama.png (320 x 64), loses 80%" in unseen_sentences(unseen)[0]
+    assert unseen_warnings(unseen) == []
 
 
 def white_on_nothing(path: Path) -> None:
@@ -176,8 +177,8 @@ def test_what_is_blank(folder: Path, name: str, write: Callable[[Path], Any], bl
         return
     assert unseen.blank is not None
     assert (unseen.blank.count, unseen.blank.examples) == (1, (f"a/{name}",))
-    said = unseen.sentences()[0]
-    assert unseen.warnings()[0] == said
+    said = unseen_sentences(unseen)[0]
+    assert unseen_warnings(unseen)[0] == said
     assert "1 of 5 pictures shows one colour" in said and name in said
     assert ("laid on white" in said) == (blank == Blank.WHITE)
     assert ("something at the ends" in said) == (blank == Blank.MIDDLE)
@@ -210,8 +211,8 @@ def test_pages_of_one_size_are_counted(
         return
     assert unseen.pages is not None
     assert (unseen.pages.files, unseen.pages.pages) == (1, expected)
-    assert "only the first page of each is read" in unseen.sentences()[0]
-    assert "stack.tif" in unseen.sentences()[0]
+    assert "only the first page of each is read" in unseen_sentences(unseen)[0]
+    assert "stack.tif" in unseen_sentences(unseen)[0]
 
 
 def test_it_is_said_in_the_terminal_in_the_audit_and_on_the_first_screen(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from frostline.cli.console import err
 from frostline.cli.prediction_formats import print_csv, print_json, print_table
 from frostline.core.errors import InputError, TooLargeImageError, UnreadableImageError
 from frostline.data.naming import visible
-from frostline.data.sources.folder_notes import folder_sentence
 from frostline.data.sources.folders import instead
 from frostline.data.sources.odd_endings import odd_endings, told
 from frostline.data.sources.scanning import files_below
 from frostline.model.model import Model
+from frostline.wording.folder_notes import folder_sentence
 from frostline.wording.sources import left_out_words
 
 

@@ -17,7 +17,15 @@ class Progress(Protocol):
 
     def task(self, label: str, total: int) -> AbstractContextManager[Task]: ...
 
-    def note(self, text: str) -> None: ...
+    def note(self, text: str, /) -> None: ...
+
+
+class TypedProgress(Protocol):
+    """Whoever shows progress and puts facts into words, or hands them on to who does."""
+
+    def task(self, label: str, total: int) -> AbstractContextManager[Task]: ...
+
+    def note(self, fact: object, /) -> None: ...
 
 
 class _NullTask:
@@ -32,5 +40,5 @@ class NullProgress:
         del label, total
         return nullcontext(_NullTask())
 
-    def note(self, text: str) -> None:
-        del text
+    def note(self, fact: object, /) -> None:
+        del fact

@@ -9,7 +9,7 @@ from typing import Literal
 from frostline.core.cancel import CancelToken
 from frostline.core.errors import SettingsError
 from frostline.core.machine import available_cores
-from frostline.core.progress import NullProgress, Progress
+from frostline.core.progress import NullProgress, TypedProgress
 from frostline.core.settings import ActivationDtype, Settings
 
 #: as PyTorch names it: "cpu", "cuda", "cuda:1", "mps"
@@ -37,7 +37,7 @@ class Runtime:
         How stored activations are kept.
     max_pixels : int, default=100_000_000
         Larger images are refused.
-    progress : Progress
+    progress : TypedProgress
         Who is told about long work.
     cancel : CancelToken
         What long loops ask.
@@ -51,7 +51,7 @@ class Runtime:
     workers: int = 0
     activation_dtype: ActivationDtype = "float16"
     max_pixels: int = 100_000_000
-    progress: Progress = field(default_factory=NullProgress)
+    progress: TypedProgress = field(default_factory=NullProgress)
     cancel: CancelToken = field(default_factory=CancelToken)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Runtime:
         settings: Settings,
         *,
         accelerators: Sequence[str] = (),
-        progress: Progress | None = None,
+        progress: TypedProgress | None = None,
         cancel: CancelToken | None = None,
     ) -> Runtime:
         """Turn every "auto" that depends on the machine into a value.
@@ -72,7 +72,7 @@ class Runtime:
         accelerators : sequence of str
             Devices besides the CPU that are usable, such as ``"cuda:0"``; found out by the caller,
             who may import torch.
-        progress : Progress or None, default=None
+        progress : TypedProgress or None, default=None
         cancel : CancelToken or None, default=None
 
         Raises

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +22,11 @@ from frostline.data.catalog import Catalog
 from frostline.data.decoding.value_ranges import SetValues
 from frostline.data.duplicates.copies import Copies, Groups, same
 from frostline.data.duplicates.grouping import joined, shared
-from frostline.data.duplicates.near_duplicates import COMPLETE_UP_TO
-from frostline.data.notes import sentence
 from frostline.data.understood import source_read
 from frostline.data.unseen import Unseen
+
+#: whether near-duplicates were looked for among all pairs
+Searched = Literal["complete", "partial", "no"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,6 @@ class Audit:
         Rows with one number must stay together: the user's groups, exact and near-duplicates.
     searched : {"complete", "partial", "no"}
         Whether near-duplicates were looked for among all pairs.
-    notes : list of str
-        What a reader should know about the source and about the search itself.
     altered_copies : list of list of str
         Files of which one shows another mirrored, turned, shifted or cropped, as augmentation
         leaves them. They may rightly bear different labels, such as left and right.
@@ -72,14 +71,13 @@ class Audit:
     shared_groups: list[dict[str, Any]]
     leaked: npt.NDArray[np.bool_]
     groups: npt.NDArray[np.int64]
-    searched: str = "complete"
-    notes: list[str] = field(default_factory=list)
+    searched: Searched = "complete"
     altered_copies: list[list[str]] = field(default_factory=list)
     values: SetValues = field(default_factory=SetValues)
     unseen: Unseen | None = None
 
     def record(self, catalog: Catalog) -> AuditRecord:
-        """Return everything but the arrays, with what the catalog left out and why."""
+        """Return everything but the arrays, with what the catalog left out and why; no notes."""
         unreadable = [UnreadableImage(path=u.path, reason=u.reason) for u in catalog.unreadable]
         return AuditRecord(
             source=catalog.source,
@@ -97,7 +95,6 @@ class Audit:
             shared_groups=Truncated.of(map(SharedGroup.model_validate, self.shared_groups)),
             values=self.values.to_json(),
             unseen=None if self.unseen is None else self.unseen.to_json(),
-            notes=tuple(self.notes),
         )
 
 
@@ -119,16 +116,10 @@ def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None =
     exact = same(enumerate(catalog.digests))
     near: Groups = []
     altered: Groups = []
-    searched, notes = "no", ["Near-duplicates were not looked for."]
+    searched: Searched = "no"
     if copies is not None:
         near, altered = copies.near, copies.altered
-        searched, notes = ("complete" if copies.complete else "partial"), []
-        if not copies.complete:
-            notes.append(
-                f"With more than {COMPLETE_UP_TO:,} images, near-duplicates were looked for among "
-                "likely neighbours, not among all pairs: a few may have been missed. Mirrored, "
-                "turned and cropped copies were not looked for."
-            )
+        searched = "complete" if copies.complete else "partial"
     together = shared(joined(n, [*exact, *near, *altered]))
     owners = same((i, row.group) for i, row in enumerate(catalog.rows) if row.group is not None)
     leaks, leaked = _leaks(catalog, together)
@@ -143,18 +134,13 @@ def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None =
         leaked=leaked,
         groups=joined(n, [*owners, *together]),
         searched=searched,
-        notes=[
-            *map(sentence, catalog.notes),
-            *notes,
-            *(values.sentences() if values else ()),
-        ],
         values=values or SetValues(),
     )
 
 
 def with_unseen(found: Audit, unseen: Unseen) -> Audit:
     """Return an audit that also tells what never reaches the model."""
-    return replace(found, unseen=unseen, notes=[*found.notes, *unseen.sentences()])
+    return replace(found, unseen=unseen)
 
 
 def _paths(groups: Iterable[Iterable[str]]) -> Truncated[Paths]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from frostline.core.errors import InputError
 from frostline.data.decoding.image_refs import Held
-from frostline.data.notes import Combinations, Lookalikes, Note, sentence
+from frostline.data.notes import Combinations, Lookalikes, Note, names_hint
 from frostline.data.sources.left_out import LeftOut
 
 Part = Literal["train", "val", "test"]
@@ -191,7 +191,7 @@ class Catalog:
     def _about_names(self) -> str:
         """Names that look alike or list several classes often explain why one is small."""
         about = (n for n in self.notes if isinstance(n, Lookalikes | Combinations))
-        return next(map(sentence, about), "")
+        return next(map(names_hint, about), "")
 
     def _first_reason(self) -> str:
         """Unreadable images often explain what is missing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
@@ -13,7 +12,6 @@ from PIL import Image
 
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.data.catalog import Catalog
-from frostline.data.naming import some
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -100,25 +98,6 @@ class CropLoss:
         """Whether it should worry: ordinary photographs lose less."""
         return self.mean - self.square > _MUCH
 
-    @property
-    def sentence(self) -> str:
-        """What is cut off."""
-        said = (
-            f"The model looks at the middle square of a picture: {self.mean:.0%} of the area of "
-            f"these pictures is never seen, where square ones lose {self.square:.0%}."
-        )
-        if self.much:
-            one = self.much == 1
-            said += (
-                f" {self.much:,} of {self.images:,} {'loses' if one else 'lose'} over a third "
-                "more than that."
-            )
-        return (
-            f"{said} The longest, {some([self.longest])} ({self.width:,} x {self.height:,}), loses "
-            f"{self.most:.0%}. If what matters lies at the ends, cut it out or make the pictures "
-            "square before."
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class BlankPictures:
@@ -146,33 +125,6 @@ class BlankPictures:
     images: int
     examples: tuple[str, ...]
 
-    @property
-    def sentence(self) -> str:
-        """Which they are, and what may have made them so."""
-        one = self.count == 1
-        said = (
-            f"{self.count:,} of {self.images:,} pictures {'shows' if one else 'show'} one colour "
-            f"and nothing else as the model sees {'it' if one else 'them'}: "
-            f"{_listed(self.examples, self.count)}."
-        )
-        if self.middle:
-            others = self.count != self.middle
-            said += (
-                f" {f'{self.middle:,} of them show' if others else 'There is'} something at "
-                "the ends, which the model never sees."
-            )
-        if self.pages:
-            said += (
-                f" {self.pages:,} of these files {'has' if self.pages == 1 else 'have'} several "
-                "pages, and only the first is read."
-            )
-        if self.white == self.count:
-            said += (
-                " All of these are white. Transparent pictures are laid on white, where white "
-                "drawings disappear: save them on another ground."
-            )
-        return said
-
 
 @dataclass(frozen=True, slots=True)
 class SeveralPages:
@@ -181,16 +133,6 @@ class SeveralPages:
     files: int
     pages: int
     examples: tuple[str, ...]
-
-    @property
-    def sentence(self) -> str:
-        """How many there are."""
-        files = "1 file holds" if self.files == 1 else f"{self.files:,} files hold"
-        return (
-            f"{files} several pages, {self.pages:,} in all, and only the first page of each is "
-            f"read: {_listed(self.examples, self.files)}. Save pages that are pictures of their "
-            "own as files of their own."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,19 +150,13 @@ class Unseen:
     blank: BlankPictures | None = None
     pages: SeveralPages | None = None
 
-    def sentences(self) -> list[str]:
-        """Say what a reader should know; nothing where all is seen."""
-        said = [one.sentence for one in (self.blank, self.pages) if one is not None]
-        return [*said, self.crop.sentence] if self.crop.matters else said
-
-    def warnings(self) -> list[str]:
-        """Say what must be known before an accuracy is believed."""
-        said = [] if self.blank is None else [self.blank.sentence]
-        return [*said, self.crop.sentence] if self.crop.grave else said
-
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON types."""
-        return asdict(self)
+        return asdict(self, dict_factory=_with_lists)
+
+
+def _with_lists(values: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in values}
 
 
 def blankness(image: Image.Image, pixels: UInt8Array) -> Blank:
@@ -303,9 +239,3 @@ def _crop(catalog: Catalog, sizes: IntArray, preprocessing: Preprocessing) -> Cr
 
 def _examples(catalog: Catalog, rows: IntArray) -> tuple[str, ...]:
     return tuple(catalog.rows[row].name for row in rows[:_EXAMPLES])
-
-
-def _listed(examples: Sequence[str], count: int) -> str:
-    """Name some, and how many more there are."""
-    more = count - len(examples)
-    return some(examples) + (f" and {more:,} more" if more else "")

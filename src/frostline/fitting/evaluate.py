@@ -10,15 +10,16 @@ import numpy as np
 from frostline.core.audit_record import SourceRead
 from frostline.core.cancel import CancelToken
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError
-from frostline.core.progress import NullProgress, Progress
+from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, Unreadable
-from frostline.data.notes import sentence
 from frostline.data.sources.open_source import Source, open_for_evaluation, source_name
 from frostline.data.understood import source_read
 from frostline.model.model import Model
 from frostline.run.manifest import Manifest, manifest_of
 from frostline.stats.scores import Scores, score
+from frostline.wording.notes import note_sentence
+from frostline.wording.progress import worded
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,12 @@ def evaluate(
     InputError
         If a class is unknown to the model, no image can be read, or all of them taught the model.
     """
-    runtime = Runtime(progress=progress or NullProgress(), cancel=cancel or CancelToken())
+    runtime = Runtime(progress=worded(progress), cancel=cancel or CancelToken())
     model = _opened(run, max_pixels)
     catalog = open_for_evaluation(source, model.classes, runtime=runtime)
     with_images = len({row.label for row in catalog.rows})
     understood = source_read(catalog).model_copy(update={"classes": with_images})
-    notes = tuple(map(sentence, catalog.notes))
+    notes = tuple(map(note_sentence, catalog.notes))
     manifest = manifest_of(model.folder, n_train=model.card.n_train)
     acquainted = None
     if manifest is not None:

@@ -42,6 +42,9 @@ from frostline.strategy.decide import decide
 from frostline.strategy.thresholds import FITTED
 from frostline.training.layers import redescribe, with_layers
 from frostline.wording.decision import with_given_sentence, with_sentences
+from frostline.wording.progress import worded
+from frostline.wording.unseen import unseen_sentences
+from frostline.wording.values import values_sentences
 
 #: parts of the settings that change no result: another number of threads only its last digits
 _WITHOUT_EFFECT = {"workers", "threads"}
@@ -203,7 +206,7 @@ def fit_all(
 
 def _runtime(settings: Settings, progress: Progress | None, cancel: CancelToken | None) -> Runtime:
     found = accelerators()
-    return Runtime.of(settings, accelerators=found, progress=progress, cancel=cancel)
+    return Runtime.of(settings, accelerators=found, progress=worded(progress), cancel=cancel)
 
 
 def _prepare(
@@ -235,7 +238,7 @@ def _prepare(
         values = measure_set(catalog, runtime)
         for network in networks:
             network.read_by(values.rules)
-        for sentence in values.sentences():
+        for sentence in values_sentences(values):
             progress.note(sentence)
     # without training only few images are looked at again
     room = None if settings.may_train else PREPARED_BYTES // 4
@@ -268,7 +271,7 @@ def _prepare(
         with clock.phase("comparing networks"):
             store, compared = best_network(problem, stores, split.train, tie=FITTED.network_tie)
     unseen = find_unseen(store.catalog, store.facts, store.network.preprocessing)
-    for sentence in unseen.sentences():
+    for sentence in unseen_sentences(unseen):
         progress.note(sentence)
     found = with_unseen(found, unseen)
     task = Task(

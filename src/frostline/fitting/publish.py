@@ -48,8 +48,10 @@ from frostline.run.run_folder import (
     RunFolder,
 )
 from frostline.stats.out_of_fold import OutOfFold
+from frostline.wording.audit import audit_record
 from frostline.wording.caveats import caveat_sentence, onnx_sentence
 from frostline.wording.shortcuts import shortcut_sentence
+from frostline.wording.unseen import unseen_warnings
 
 #: prepared images that the exported model is checked on
 _CHECKED = 8
@@ -78,7 +80,7 @@ def publish(
         )
     warnings = [
         *map(caveat_sentence, measured.caveats),
-        *(() if audit.unseen is None else audit.unseen.warnings()),
+        *(() if audit.unseen is None else unseen_warnings(audit.unseen)),
         *map(shortcut_sentence, shortcuts),
     ]
     with clock.phase("writing the model"):
@@ -120,7 +122,7 @@ def publish(
     record = RunRecord(
         plan=fitted.plan,
         metrics=metrics,
-        audit=audit.record(catalog),
+        audit=audit_record(audit, catalog),
         settings={
             "source": catalog.source,
             **task.settings.to_json(),

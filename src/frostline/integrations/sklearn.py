@@ -34,6 +34,7 @@ from frostline.data.sources.number_tables import ImageShape, check_image_shape, 
 from frostline.model.model import Model
 from frostline.model.packed import PackedModel
 from frostline.stats.scores import score
+from frostline.wording.audit import audit_notes
 
 if TYPE_CHECKING:
     # PyTorch is loaded by a fit, never to predict
@@ -388,7 +389,7 @@ def _metrics(found: FittedAll) -> dict[str, Any]:
         "engine": task.store.engine,
         "images_computed": task.store.computed,
         "seconds": found.seconds,
-        "notes": found.prepared.audit.notes,
+        "notes": audit_notes(found.prepared.audit, found.prepared.catalog),
     }
 
 

@@ -38,7 +38,6 @@ MAX_GRADIENT = 1.0
 
 #: how far from the start to the trained weights an interpolation may end
 _SHARES = (0.25, 0.5, 0.75)
-_SHARED = "The model lies"
 
 # the name under which the best epoch's validation logits lie among its tensors
 _LOGITS = "validation logits"
@@ -150,6 +149,7 @@ class Loop:
         if not len(self._parts.validation_labels) or self.state.best_epoch == 0:
             return
         start, end = self.state.start, self.state.best
+        kept = None
         for share in _SHARES:
             point = {
                 name: torch.lerp(start[name], end[name], share)
@@ -163,10 +163,11 @@ class Loop:
             if nll is not None and self.state.best_nll is not None and nll < self.state.best_nll:
                 self.state.best_nll = nll
                 self.state.best = {**point, _LOGITS: torch.from_numpy(logits)}
-                self.state.notes = [n for n in self.state.notes if not n.startswith(_SHARED)]
-                self.state.notes.append(
-                    f"{_SHARED} {share:.0%} of the way from the start to the trained weights."
-                )
+                kept = share
+        if kept is not None:
+            self.state.notes.append(
+                f"The model lies {kept:.0%} of the way from the start to the trained weights."
+            )
 
     @property
     def best_logits(self) -> FloatArray:

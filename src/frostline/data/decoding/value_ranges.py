@@ -132,40 +132,6 @@ class SetValues:
         counts = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
         return {"rules": self.rules.model_dump(mode="json"), **counts}
 
-    def sentences(self) -> list[str]:
-        """Say how values are read that are not plain 8 bits; nothing where all are."""
-        said = []
-        for count, what, span in (
-            (self.integers, "more than 8 bits", self.rules.integers),
-            (self.floats, "floating-point values", self.rules.floats),
-        ):
-            if span is not None:
-                unit = " (Hounsfield units)" if self.hounsfield and what.startswith("more") else ""
-                said.append(
-                    f"{count:,} files hold {what}{unit}: in all of them {span.low:g} is black and "
-                    f"{span.high:g} is white, as the whole set was measured."
-                )
-        if self.white_is_zero:
-            said.append(f"{self.white_is_zero:,} files count from white to black, and are turned.")
-        if self.rules.fourth_band == "ignored":
-            said.append(
-                f"The fourth band of {self.transparent:,} measured files varies everywhere, as a "
-                "sensor's does and transparency does not: it is left out."
-            )
-        if self.unexplained_bands:
-            said.append(
-                f"{self.unexplained_bands:,} files have a fourth band of which nothing says what "
-                "it is: it is left out."
-            )
-        if self.dark_colour:
-            said.append(
-                f"{self.dark_colour:,} files of 16-bit colour use so few of their bits that they "
-                "are read nearly black: save them with 8 bits a channel."
-            )
-        if said and self.measured < self.candidates:
-            said.append(f"Measured on {self.measured:,} of {self.candidates:,} such files.")
-        return said
-
 
 def may_be_special(head: bytes) -> bool:
     """Whether a file may hold deep values or transparency, by its first 64 bytes.

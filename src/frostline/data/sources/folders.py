@@ -11,7 +11,7 @@ from frostline.data.catalog import Part
 from frostline.data.listing import Listing
 from frostline.data.naming import some
 from frostline.data.sources.class_folders import ClassFolders
-from frostline.data.sources.folder_notes import FlatFolder, InnerFolder, folder_sentence
+from frostline.data.sources.folder_notes import FlatFolder, InnerFolder, odd_endings_hint
 from frostline.data.sources.given_folders import Named, given_folders
 from frostline.data.sources.left_out import Tally
 from frostline.data.sources.odd_endings import odd_endings, told
@@ -367,7 +367,7 @@ class _Reader:
                 f"No image in {root} can be reached: {first.path}: {first.reason}.", hint=LAYOUT
             )
         odd = odd_endings(listing.left_out)
-        hint = LAYOUT if odd is None else folder_sentence(odd)
+        hint = LAYOUT if odd is None else odd_endings_hint(odd)
         raise InputError(f"Folder {root} has no images{instead(listing.left_out)}.", hint=hint)
 
 

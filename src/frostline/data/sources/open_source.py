@@ -12,7 +12,7 @@ from typing import Any
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError, did_you_mean
 from frostline.core.files import os_reason
 from frostline.core.machine import available_cores
-from frostline.core.progress import Progress
+from frostline.core.progress import TypedProgress
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow, Part, Unreadable
 from frostline.data.decoding.decode import EXTENSIONS
@@ -21,7 +21,7 @@ from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.decoding.value_ranges import may_be_special
 from frostline.data.listing import Found, Listing
 from frostline.data.naming import encodable, natural_key, some, visible
-from frostline.data.notes import Note, sentence
+from frostline.data.notes import Note
 from frostline.data.sources.class_names import (
     class_notes,
     lacking,
@@ -189,7 +189,7 @@ def open_for_evaluation(
 def _list(
     source: Source,
     group_by: str | None,
-    progress: Progress,
+    progress: TypedProgress,
     *,
     folders: Mapping[Part, str] | None = None,
     known: Set[str] | None = None,
@@ -223,7 +223,9 @@ def _list_object(source: Source, group_by: str | None) -> Listing:
     raise InputError(f"A {type(source).__name__} is no source of images.", hint=_SOURCES)
 
 
-def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Progress) -> Listing:
+def _list_parts(
+    sources: Mapping[Any, Any], group_by: str | None, progress: TypedProgress
+) -> Listing:
     """List several sources, each of which is one part."""
     whole = Listing()
     twice = differently_spelled(map(str, sources))
@@ -252,7 +254,7 @@ def _list_parts(sources: Mapping[Any, Any], group_by: str | None, progress: Prog
     return whole
 
 
-def _take_note(listing: Listing, progress: Progress) -> None:
+def _take_note(listing: Listing, progress: TypedProgress) -> None:
     """Say what was understood of a source, and what its names of classes look like."""
     listing.tell_names_apart()
     taken, listing.notes = listing.notes, []
@@ -260,10 +262,10 @@ def _take_note(listing: Listing, progress: Progress) -> None:
     _add_notes(listing, [*taken, *names], progress)
 
 
-def _add_notes(listing: Listing, notes: list[Note], progress: Progress) -> None:
+def _add_notes(listing: Listing, notes: list[Note], progress: TypedProgress) -> None:
     listing.notes += notes
     for note in notes:
-        progress.note(sentence(note))
+        progress.note(note)
 
 
 def _need_train(listing: Listing, name: str) -> None:
@@ -274,7 +276,7 @@ def _need_train(listing: Listing, name: str) -> None:
 def _list_path(
     path: Path,
     group_by: str | None,
-    progress: Progress,
+    progress: TypedProgress,
     *,
     folders: Mapping[Part, str] | None,
     known: Set[str] | None,
@@ -331,7 +333,7 @@ def _compiled(group_by: str | None) -> re.Pattern[str] | None:
         ) from None
 
 
-def _grouped(listing: Listing, pattern: re.Pattern[str], progress: Progress) -> Listing:
+def _grouped(listing: Listing, pattern: re.Pattern[str], progress: TypedProgress) -> Listing:
     found = [replace(item, group=_group(item.name, pattern)) for item in listing.found]
     alone = sum(item.group is None for item in found)
     if alone == len(found):

@@ -126,6 +126,51 @@ def test_a_room_without_pytorch_loads_none_of_it(room: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+#: faces take what a person may say, each by its name
+FACES = ("cli", "integrations", "nn", "__init__")
+MOST_PARAMETERS = 8
+
+
+def test_no_function_behind_the_faces_takes_more_than_eight_parameters() -> None:
+    wrong = []
+    for module, file in FILES.items():
+        if room_of(module) in FACES:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                of = node.args
+                names = [arg.arg for arg in (*of.posonlyargs, *of.args, *of.kwonlyargs)]
+                names += [arg.arg for arg in (of.vararg, of.kwarg) if arg is not None]
+                names = names[1:] if names[:1] in (["self"], ["cls"]) else names
+                if len(names) > MOST_PARAMETERS:
+                    wrong.append(f"{module}.{node.name} takes {len(names)}")
+    assert not wrong
+
+
+def test_progress_and_cancellation_are_passed_on_and_never_stored() -> None:
+    """What is stored outlives the call that it was meant for: a quiet fold is then not quiet."""
+    told = {"Progress", "CancelToken", "Runtime"}
+
+    def names(node: ast.AST | None) -> set[str]:
+        return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} if node else set()
+
+    wrong = []
+    for module, file in FILES.items():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for owner in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+            fields = [line for line in owner.body if isinstance(line, ast.AnnAssign)]
+            stored = [ast.unparse(one) for one in fields if names(one.annotation) & told]
+            for method in (line for line in owner.body if isinstance(line, ast.FunctionDef)):
+                arguments = [*method.args.args, *method.args.kwonlyargs]
+                given = {one.arg for one in arguments if names(one.annotation) & told}
+                for line in ast.walk(method):
+                    kept = isinstance(line, ast.Assign) and isinstance(line.value, ast.Name)
+                    if kept and line.value.id in given:  # type: ignore[union-attr]
+                        stored += [ast.unparse(line)] if "self." in ast.unparse(line) else []
+            wrong += [f"{module}.{owner.name}: {one}" for one in stored if owner.name != "Runtime"]
+    assert not wrong
+
+
 def test_help_and_prediction_need_no_pytorch() -> None:
     code = (
         "import sys, frostline.cli.main, frostline.cli.predict, frostline.model.model;"

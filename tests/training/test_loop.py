@@ -15,6 +15,7 @@ import torch
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import Adapters, FullTraining, Recipe, SuffixTraining
 from frostline.core.errors import PlanError
+from frostline.core.runtime import Runtime
 from frostline.stats.calibration import fit_temperature
 from frostline.stats.ridge import ridge_loo
 from frostline.training.assembly import Above, assemble
@@ -302,8 +303,8 @@ def test_activations_beyond_the_disk_budget_are_computed_on_every_batch(
     opened: list[type] = []
     real = Sources.activations
 
-    def noting(self: Sources, cut: str, *, epochs: int) -> Any:
-        batches, note = real(self, cut, epochs=epochs)
+    def noting(self: Sources, cut: str, runtime: Runtime, *, epochs: int) -> Any:
+        batches, note = real(self, cut, runtime, epochs=epochs)
         opened.append(type(batches))
         return batches, note
 

@@ -35,8 +35,9 @@ from frostline.fitting.procedure import (
     know_what_is_familiar,
     make_context,
 )
-from frostline.fitting.publish import publish
+from frostline.fitting.publish import pack, publish
 from frostline.fitting.run_result import RunResult
+from frostline.model.packed import PackedModel
 from frostline.run.run_folder import RunFolder
 from frostline.strategy.decide import decide
 from frostline.strategy.thresholds import FITTED
@@ -71,11 +72,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class FittedAll:
-    """A classifier that learned from every image of a source, and how."""
+    """A classifier that learned from every image of a source, and its model."""
 
     prepared: Prepared
     fitted: Fitted
-    runtime: Runtime
+    model: PackedModel
     seconds: dict[str, float]
 
 
@@ -201,7 +202,9 @@ def fit_all(
         with clock.phase("deciding and training"):
             fitted = fit_once(prepared.task, prepared.split.train, runtime)
             fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train, runtime)
-    return FittedAll(prepared, fitted, runtime, clock.report())
+        with clock.phase("writing the model"):
+            model = pack(prepared.task, prepared.split, fitted, runtime)
+    return FittedAll(prepared, fitted, model, clock.report())
 
 
 def _runtime(settings: Settings, progress: Progress | None, cancel: CancelToken | None) -> Runtime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from frostline._version import __version__
@@ -33,6 +35,7 @@ from frostline.fitting.assess import Assessed
 from frostline.fitting.measure import measure, unknown_images
 from frostline.fitting.procedure import Fitted, Task
 from frostline.fitting.run_result import RunResult
+from frostline.model.packed import PackedModel
 from frostline.model_format.card import FamiliarImages, Fingerprints, ModelCard
 from frostline.report import ReportData, save_record, write_report
 from frostline.report.reproduce import fingerprint_of_images, provenance
@@ -146,6 +149,20 @@ def _write(run: RunFolder, data: ReportData) -> None:
     write_report(run.path / REPORT, data=data)
     run.log("finished", accuracy=record.metrics.test.accuracy)
     run.finish(record.metrics.to_json())
+
+
+def pack(task: Task, split: Split, fitted: Fitted, runtime: Runtime) -> PackedModel:
+    """Return the files of a model that nobody judged."""
+    with TemporaryDirectory(prefix="frostline-") as folder:
+        save_model(
+            Path(folder),
+            fitted.trained.module,
+            model_card(task, fitted, n_train=len(split.train), test=ScoreSummary()),
+            familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
+            images=task.store.pixels(split.train[:_CHECKED]),
+            threads=runtime.threads,
+        )
+        return PackedModel.read(Path(folder))
 
 
 def _pass_times(task: Task) -> PassTimes:

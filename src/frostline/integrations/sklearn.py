@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -25,14 +24,12 @@ from sklearn.utils.validation import (
 from frostline.core.aliases import under_current_names
 from frostline.core.errors import InputError, SettingsError, did_you_mean
 from frostline.core.machine import available_cores
-from frostline.core.run_record import ScoreSummary
 from frostline.core.settings import ModelSettings, Settings, setting_names
 from frostline.data.decoding.image_refs import Held
 from frostline.data.naming import printable, some
 from frostline.data.sources.in_memory import Range, check_range, images_of, range_of, texts
 from frostline.data.sources.number_tables import ImageShape, check_image_shape, images_of_rows
 from frostline.model.model import Model
-from frostline.model.packed import PackedModel
 from frostline.stats.scores import score
 from frostline.wording.audit import audit_notes
 
@@ -42,8 +39,6 @@ if TYPE_CHECKING:
 
 #: pixel_range that is taken from the images of the fit
 FIT = "fit"
-#: prepared images that the exported model is checked on
-_CHECKED = 8
 
 #: what people give to a fit, and what there is instead
 _WEIGHTS = (
@@ -198,7 +193,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         belongs = None if groups is None else texts(groups, len(images), "groups")
         found = _fit([names[code] for code in codes], images, belongs, settings)
         self.plan_ = found.fitted.plan
-        self.model_ = _packed(found)
+        self.model_ = found.model
         self.metrics_ = _metrics(found)
         # the model orders its classes by name, scikit-learn by value
         known = found.prepared.catalog.classes
@@ -349,23 +344,6 @@ def _fit(
             hint="Leave them out of X and y.",
         )
     return found
-
-
-def _packed(found: FittedAll) -> PackedModel:
-    from frostline.exporting.save_model import save_model
-    from frostline.fitting.publish import model_card
-
-    task, rows, fitted = found.prepared.task, found.prepared.split.train, found.fitted
-    with TemporaryDirectory(prefix="frostline-") as folder:
-        save_model(
-            Path(folder),
-            fitted.trained.module,
-            model_card(task, fitted, n_train=len(rows), test=ScoreSummary()),
-            familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
-            images=task.store.pixels(rows[:_CHECKED]),
-            threads=found.runtime.threads,
-        )
-        return PackedModel.read(Path(folder))
 
 
 def _metrics(found: FittedAll) -> dict[str, Any]:

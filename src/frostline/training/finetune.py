@@ -46,7 +46,7 @@ class _Job:
     sources: Sources
     weights: npt.NDArray[np.float64] | None
     seed: int
-    runtime: Runtime
+    compute: Compute
 
 
 def finetune(
@@ -98,30 +98,35 @@ def finetune(
                 network=assembly.network,
                 batching=Batching(parts, recipe.batch_size, drop, seed, compute),
                 recipe=recipe,
-                runtime=runtime,
             ),
             weights=class_weights(
                 parts.train_labels, n_classes=parts.n_classes, choice=recipe.class_weights
             ),
             seed=seed,
-            runtime=runtime,
+            compute=compute,
         )
         checkpoints = None
         if checkpoint_dir is not None:
-            checkpoints = Checkpoints(checkpoint_dir, _identity(job, store))
+            checkpoints = Checkpoints(checkpoint_dir, _identity(job, store, runtime))
         with accelerated(assembly.network, assembly.classifier):
-            loop = _run(job, store, problem.groups, checkpoints)
+            loop = _run(job, store, problem.groups, runtime, checkpoints)
         return _result(job, loop)
 
 
-def _run(job: _Job, store: FeatureStore, groups: IntArray, checkpoints: Checkpoints | None) -> Loop:
+def _run(
+    job: _Job,
+    store: FeatureStore,
+    groups: IntArray,
+    runtime: Runtime,
+    checkpoints: Checkpoints | None,
+) -> Loop:
     assembly = job.assembly
-    state = _stored_state(checkpoints, job.runtime.progress)
+    state = _stored_state(checkpoints, runtime.progress)
     fresh = state is None
     state = state or TrainingState(notes=_notes(job))
     stages: list[Stage] = []
     if not state.finished:
-        stages, notes = _stages(job)
+        stages, notes = _stages(job, runtime)
         state.notes += [note for note in notes if note not in state.notes]
     loop = Loop(
         assembly,
@@ -129,7 +134,7 @@ def _run(job: _Job, store: FeatureStore, groups: IntArray, checkpoints: Checkpoi
         job.action.recipe,
         weights=job.weights,
         seed=job.seed,
-        runtime=job.runtime,
+        compute=job.compute,
         checkpoints=checkpoints,
         state=state,
     )
@@ -149,19 +154,19 @@ def _run(job: _Job, store: FeatureStore, groups: IntArray, checkpoints: Checkpoi
                 weights=job.weights,
             )
         loop.begin(first)
-    loop.run(stages)
+    loop.run(stages, runtime)
     for note in state.notes:
-        job.runtime.progress.note(note)
+        runtime.progress.note(note)
     return loop
 
 
-def _stages(job: _Job) -> tuple[list[Stage], list[str]]:
+def _stages(job: _Job, runtime: Runtime) -> tuple[list[Stage], list[str]]:
     """A new block first trains alone ("LP-FT" with layers instead of a probe), then all."""
     action, assembly, recipe = job.action, job.assembly, job.action.recipe
     stages, notes = [], []
     everything_kept_is_frozen = assembly.between is None
     if action.new_block and action.head_init == "probe" and not everything_kept_is_frozen:
-        batches, note = job.sources.activations(assembly.keep_to, epochs=NEW_LAYER_EPOCHS)
+        batches, note = job.sources.activations(assembly.keep_to, runtime, epochs=NEW_LAYER_EPOCHS)
         notes.append(note)
         stages.append(
             Stage(
@@ -177,7 +182,7 @@ def _stages(job: _Job) -> tuple[list[Stage], list[str]]:
     if assembly.freeze_to is None:
         batches = job.sources.images()
     else:
-        batches, note = job.sources.activations(assembly.freeze_to, epochs=recipe.epochs)
+        batches, note = job.sources.activations(assembly.freeze_to, runtime, epochs=recipe.epochs)
         notes.append(note)
     stages.append(
         Stage(
@@ -239,7 +244,7 @@ def _result(job: _Job, loop: Loop) -> Trained:
     )
 
 
-def _identity(job: _Job, store: FeatureStore) -> dict[str, Any]:
+def _identity(job: _Job, store: FeatureStore, runtime: Runtime) -> dict[str, Any]:
     """What must be equal for a checkpoint to be continued; threads and device may differ."""
     rows = hashlib.sha256()
     for numbers, labels in (
@@ -255,7 +260,7 @@ def _identity(job: _Job, store: FeatureStore) -> dict[str, Any]:
         "backbone": store.network.name,
         "weights": store.network.weights_id,
         "n_classes": job.parts.n_classes,
-        "precision": job.runtime.precision,
-        **as_kept_in_files({"activation_dtype": job.runtime.activation_dtype}),
+        "precision": runtime.precision,
+        **as_kept_in_files({"activation_dtype": runtime.activation_dtype}),
         "rows": rows.hexdigest(),
     }

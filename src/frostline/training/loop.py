@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from torch import nn
 from frostline.backbones.freeze.param_groups import optimizer_state, restore_optimizer
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.core.actions import Recipe
-from frostline.core.progress import Task
 from frostline.core.rng import keyed_number
 from frostline.core.runtime import Runtime
 from frostline.stats.calibration import fit_temperature
@@ -83,7 +82,7 @@ class Loop:
     weights : array of shape (C,) or None
         Class weights.
     seed : int
-    runtime : Runtime
+    compute : Compute
     checkpoints : Checkpoints or None
     state : TrainingState
         A fresh one, or where an earlier run stopped.
@@ -97,7 +96,7 @@ class Loop:
         *,
         weights: FloatArray | None,
         seed: int,
-        runtime: Runtime,
+        compute: Compute,
         checkpoints: Checkpoints | None,
         state: TrainingState,
     ) -> None:
@@ -106,7 +105,7 @@ class Loop:
         self._recipe = recipe
         self._weights = weights
         self._seed = seed
-        self._runtime, self._compute = runtime, Compute.of(runtime)
+        self._compute = compute
         self._checkpoints = checkpoints
         self.state = state
         # taken before the first step; an earlier run is resumed from the same pretrained weights
@@ -120,7 +119,7 @@ class Loop:
             else {}
         )
         self._loss = training_loss(
-            weights, label_smoothing=recipe.label_smoothing, device=self._compute.device
+            weights, label_smoothing=recipe.label_smoothing, device=compute.device
         )
 
     def begin(self, stage: Stage) -> None:
@@ -131,12 +130,12 @@ class Loop:
             self.state.start = dict(self.state.last)
         self._save(optimizer=None)
 
-    def run(self, stages: Sequence[Stage]) -> None:
+    def run(self, stages: Sequence[Stage], runtime: Runtime) -> None:
         """Run all epochs that are left, then put the best epoch's weights back."""
         first = 1
         for number, stage in enumerate(stages):
             if number >= self.state.stage and not self.state.finished:
-                self._run_stage(number, stage, first)
+                self._run_stage(number, stage, first, runtime)
             first += stage.epochs
         if self._recipe.interpolate and not self.state.finished:
             self._interpolate(stages[-1])
@@ -175,7 +174,7 @@ class Loop:
         logits: FloatArray = self.state.best[_LOGITS].double().cpu().numpy()
         return logits
 
-    def _run_stage(self, number: int, stage: Stage, first: int) -> None:
+    def _run_stage(self, number: int, stage: Stage, first: int, runtime: Runtime) -> None:
         """Run the epochs ``first`` to ``first + stage.epochs - 1``, or those that are left."""
         state = self.state
         optimizer = torch.optim.AdamW(stage.groups)
@@ -187,17 +186,26 @@ class Loop:
             self._assembly.put_back(state.last)
             restore_optimizer(optimizer, state.optimizer)
         steps = stage.batches.steps
-        with self._runtime.progress.task(stage.label, stage.epochs * steps) as task:
-            task.advance((state.epoch - first + 1) * steps)
+        with runtime.progress.task(stage.label, stage.epochs * steps) as bar:
+
+            def step_done() -> None:
+                bar.advance()
+                runtime.cancel.check()
+
+            bar.advance((state.epoch - first + 1) * steps)
             while state.epoch < first + stage.epochs - 1:
                 if state.epoch - max(state.best_epoch, first - 1) >= stage.patience:
                     break
-                if not self._run_epoch(stage, optimizer, state.epoch - first + 1, task):
+                if not self._run_epoch(stage, optimizer, state.epoch - first + 1, step_done):
                     break
                 self._save(optimizer)
 
     def _run_epoch(
-        self, stage: Stage, optimizer: torch.optim.Optimizer, done: int, task: Task
+        self,
+        stage: Stage,
+        optimizer: torch.optim.Optimizer,
+        done: int,
+        step_done: Callable[[], None],
     ) -> bool:
         """Train and judge one epoch; return whether the loss stayed finite."""
         state = self.state
@@ -219,8 +227,7 @@ class Loop:
             loss_sum += loss * len(labels)
             seen += len(labels)
             step += 1
-            task.advance()
-            self._runtime.cancel.check()
+            step_done()
             if not math.isfinite(loss):
                 state.notes.append(
                     f"Training was stopped in epoch {epoch}: its loss was not finite. "

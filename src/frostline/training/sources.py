@@ -31,14 +31,12 @@ class Sources:
         The copy that is trained; its frozen layers equal those of the store's network.
     batching : Batching
     recipe : Recipe
-    runtime : Runtime
     """
 
     store: FeatureStore
     network: Network
     batching: Batching
     recipe: Recipe
-    runtime: Runtime
 
     def images(self, prefix: nn.Module | None = None, *, views: int = 0) -> Batches:
         """Fresh views in every epoch, or so many in turn, perhaps through frozen layers."""
@@ -51,7 +49,7 @@ class Sources:
             views=views,
         )
 
-    def activations(self, cut: str, *, epochs: int) -> tuple[Batches, str]:
+    def activations(self, cut: str, runtime: Runtime, *, epochs: int) -> tuple[Batches, str]:
         """Activations at ``cut``, with a note when they are too large to be stored.
 
         Stored are the clean view and ``min(epochs, MOST_VIEWS)`` augmented ones of every
@@ -63,7 +61,7 @@ class Sources:
         views = 1 if recipe.augment == "none" else 1 + min(epochs, MOST_VIEWS)
         images = len(parts.train) * views + len(parts.validation)
         needed = images * self.network.cut(cut).bytes_per_image
-        if self.runtime.activation_dtype == "uint8":
+        if runtime.activation_dtype == "uint8":
             # half the room of half precision
             needed //= 2
         if needed > DISK_BUDGET:
@@ -75,7 +73,7 @@ class Sources:
         train = self.store.materialise(
             cut,
             parts.train,
-            self.runtime,
+            runtime,
             views=views,
             level=recipe.augment,
             flip=recipe.flip,
@@ -84,7 +82,7 @@ class Sources:
         validation = self.store.materialise(
             cut,
             parts.validation,
-            self.runtime,
+            runtime,
             views=1,
             level="none",
             flip=False,

@@ -14,11 +14,12 @@ import torch
 from torch import nn
 
 from frostline.backbones.network import Network
-from frostline.compute.moments import MomentsBody, chosen_rows
+from frostline.compute.moments import MomentsBody
 from frostline.compute.passes import FeatureStore
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
+from frostline.data.splitting.sampling import chosen_rows
 
 Run = Callable[..., FeatureStore]
 

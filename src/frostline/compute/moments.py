@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -138,20 +138,6 @@ class MomentsBody(nn.Module):
 def moments_part(network: Network, body: MomentsBody) -> FrozenPart:
     """Return the part that gives the moments of every image."""
     return FrozenPart(body, network.preprocessing, part_key(network, "moments", body.names))
-
-
-def chosen_rows(
-    digests: Sequence[str], rows: npt.NDArray[np.int64], limit: int
-) -> npt.NDArray[np.int64]:
-    """Return at most ``limit`` of ``rows``: different images, those with the smallest digests.
-
-    Digests are as good as random numbers, so this is a fair sample, the same one for the same
-    images whatever they are called and however they are ordered.
-    """
-    first: dict[str, int] = {}
-    for row in rows:
-        first.setdefault(digests[row], int(row))
-    return np.array([first[d] for d in sorted(first)[:limit]], dtype=np.int64)
 
 
 @contextmanager

@@ -17,13 +17,14 @@ from frostline.compute.cache.store import Field, ImageStore
 from frostline.compute.engines.base import Engine, PassTimes, prefix_part, through
 from frostline.compute.engines.choose import CHECK_IMAGES, open_engine
 from frostline.compute.engines.torch_engine import TorchEngine
-from frostline.compute.moments import BatchNormMoments, MomentsBody, chosen_rows, moments_part
+from frostline.compute.moments import BatchNormMoments, MomentsBody, moments_part
 from frostline.compute.pictures import Pictures, stacked
 from frostline.compute.taps_pass import TapsPass, keep, open_taps
 from frostline.core.preprocessing import FloatArray, UInt8Array
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.views import Level
+from frostline.data.splitting.sampling import chosen_rows
 from frostline.data.unseen import PictureFacts
 from frostline.stats.selection import Selection
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.backbones.heads.source_classifier import SourceClassifier
-from frostline.compute.passes import FeatureStore
 from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
@@ -27,6 +26,10 @@ from frostline.evidence.size import measure_size
 from frostline.stats.intervals import paired_difference
 from frostline.stats.ranks import kendall_tau
 from frostline.stats.selection import Selection
+
+if TYPE_CHECKING:
+    from frostline.backbones.heads.source_classifier import SourceClassifier
+    from frostline.compute.passes import FeatureStore
 
 # single taps are compared on at most this many rows: comparing needs fewer than fitting
 _COMPARE_ROWS = 10_000

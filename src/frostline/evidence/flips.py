@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.compute.passes import FeatureStore
 from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.rng import generator
 from frostline.core.runtime import Runtime
@@ -19,6 +19,9 @@ from frostline.evidence.probes import ALL
 from frostline.stats.intervals import paired_difference
 from frostline.stats.ridge import ridge_loo
 from frostline.stats.selection import Features
+
+if TYPE_CHECKING:
+    from frostline.compute.passes import FeatureStore
 
 #: images worth mirroring: a fall of 10 points shows at 2 standard errors
 MIRRORED_ROWS = 128

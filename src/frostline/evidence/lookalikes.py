@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.core.plan import Lookalike
 from frostline.stats.inputs import row_chunks
 from frostline.stats.selection import Selection
+
+if TYPE_CHECKING:
+    from frostline.backbones.heads.source_classifier import SourceClassifier
 
 #: at a smaller mean probability the old class is only the nearest, not near
 CLOSE = 0.2

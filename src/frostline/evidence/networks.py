@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.compute.passes import FeatureStore
 from frostline.core.plan import NetworkResult
 from frostline.data.problem import Problem
 from frostline.evidence.probes import ALL, probe
 from frostline.stats.intervals import paired_difference
+
+if TYPE_CHECKING:
+    from frostline.compute.passes import FeatureStore
 
 IntArray = npt.NDArray[np.int64]
 

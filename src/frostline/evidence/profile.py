@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frostline.compute.moments import LayerMoments
 from frostline.core.arrays import FloatArray
 from frostline.core.errors import InputError
+
+if TYPE_CHECKING:
+    from frostline.compute.moments import LayerMoments
 
 # channels that hardly varied in pretraining would divide by almost nothing
 _DEAD = 1e-3

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.compute.moments import BatchNormMoments
 from frostline.core.arrays import FloatArray
 from frostline.core.plan import LayerShift, ShiftEvidence
 from frostline.core.rng import generator
 from frostline.evidence.cards import ReferenceCard
 from frostline.evidence.profile import LayerProfile, profile_layer
+
+if TYPE_CHECKING:
+    from frostline.compute.moments import BatchNormMoments
 
 Kind = Literal["none", "input", "feature", "global"]
 Label = Literal["similar", "moderate", "different"]

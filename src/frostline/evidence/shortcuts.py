@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.compute.moments import chosen_rows
-from frostline.compute.passes import FeatureStore
 from frostline.core.run_record import Shortcut
 from frostline.data.problem import Problem
+from frostline.data.splitting.sampling import chosen_rows
 from frostline.stats.ranks import average_ranks
+
+if TYPE_CHECKING:
+    from frostline.compute.passes import FeatureStore
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -12,9 +12,9 @@ from PIL import Image
 from torch.nn import functional
 
 from frostline.backbones.network import Network
-from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.cuts import Cut
+from frostline.data.splitting.sampling import chosen_rows
 from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array, grid
 from frostline.explain.responses import as_maps, depths
 

@@ -11,12 +11,12 @@ from PIL import Image
 
 from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.network import Network
-from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.errors import BackboneError, UnreadableImageError
 from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
 from frostline.data.problem import Problem
+from frostline.data.splitting.sampling import chosen_rows
 from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import DepthPlan, plan_depths, worth_seeing
 from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array

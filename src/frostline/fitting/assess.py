@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.runtime import Runtime
+from frostline.data.splitting.sampling import chosen_rows
 from frostline.data.splitting.split import Split
 from frostline.fitting.procedure import Fitted, Task, fit_once
 from frostline.stats.calibration import softmax

@@ -14,11 +14,11 @@ from frostline.backbones.run_module import run_module
 from frostline.compute.cache.fits import code_of, content_of, kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
-from frostline.compute.moments import chosen_rows
 from frostline.compute.passes import FeatureStore
 from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
+from frostline.data.splitting.sampling import chosen_rows
 from frostline.stats.ood import Familiarity, fit_familiarity
 from frostline.stats.rejection import FEW_SCORES, acceptance_threshold
 from frostline.stats.selection import Features

@@ -193,6 +193,10 @@ class Epoch(JsonRecord):
         return self.train_loss if name == "train_loss" else self.val_nll
 
 
+#: places on each side of a picture, in which one that gives classes away is looked for
+PLACES = 8
+
+
 class Shortcut(JsonRecord):
     """One place in the picture that gives classes away.
 
@@ -200,7 +204,7 @@ class Shortcut(JsonRecord):
     ----------
     labels : tuple of str
     row, column : int
-        Of the place, in [0, 8), counted from the top left.
+        Of the place, in [0, ``PLACES``), counted from the top left.
     tells : float
         Share of pairs, one image of the class and one of another, that the place alone tells
         apart, from images left out; 0.5 is chance. The least of these classes.

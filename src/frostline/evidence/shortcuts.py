@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.run_record import Shortcut
+from frostline.core.run_record import PLACES, Shortcut
 from frostline.data.problem import Problem
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.stats.ranks import average_ranks
@@ -20,8 +20,6 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
-#: places on each side of the picture
-PLACES = 8
 #: images that are looked at, at most
 MOST_IMAGES = 1_000
 #: of a class with fewer images some place tells nearly all by chance

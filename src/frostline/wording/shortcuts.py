@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.core.run_record import Shortcut
-from frostline.evidence.shortcuts import PLACES
+from frostline.core.run_record import PLACES, Shortcut
 
 _ROWS = ("top", "upper middle", "lower middle", "bottom")
 _COLUMNS = ("left", "centre", "right")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -83,3 +84,22 @@ def test_old_keywords_are_taken_with_a_word() -> None:
     assert caught[0].filename == __file__
     new = frostline.nn.param_groups(module, lr=1.0, layer_decay=0.5)
     assert [group["lr"] for group in old] == [group["lr"] for group in new] == [0.5, 0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("errors.InputError", "core.errors.InputError"),
+        ("estimator.TransferClassifier", "integrations.sklearn.TransferClassifier"),
+        ("tracking.log_run", "integrations.tracking.log_run"),
+        ("lightning.FrostlineFreeze", "integrations.lightning.FrostlineFreeze"),
+    ],
+)
+def test_modules_of_the_first_release_are_found(old: str, new: str) -> None:
+    module, name = f"frostline.{old}".rsplit(".", 1)
+    here, _ = f"frostline.{new}".rsplit(".", 1)
+    with pytest.warns(DeprecationWarning, match=f"{old} is called frostline.{new} now") as caught:
+        value = getattr(importlib.import_module(module), name)
+    assert value is getattr(importlib.import_module(here), name)
+    assert caught[0].filename == __file__
+    assert not hasattr(importlib.import_module(module), "no_such_name")

@@ -28,7 +28,7 @@ ROWS = (
     ("exporting", "report"),
     ("fitting",),
     ("serve", "integrations"),
-    ("cli", "nn", "lightning", "__init__", "__main__"),
+    ("cli", "nn", "__init__", "__main__", "errors", "estimator", "lightning", "tracking"),
 )
 ROW = {room: number for number, rooms in enumerate(ROWS) for room in rooms}
 

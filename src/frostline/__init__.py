@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +42,9 @@ __all__ = ["__version__", *_HOMES]
 
 def __getattr__(name: str) -> Any:
     if name in _MOVED_TO_NN:
-        warnings.warn(
-            f"frostline.{name} is now frostline.nn.{name}; the old name goes with release 0.3.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        from frostline.core.aliases import warn_of_old_name
+
+        warn_of_old_name(f"frostline.{name}", f"frostline.nn.{name}")
         return getattr(importlib.import_module("frostline.nn"), name)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -88,6 +89,19 @@ def takes_old_names(names: Mapping[str, str]) -> Callable[[Callable[P, R]], Call
         return called
 
     return decorate
+
+
+def moved_module(old: str, new: str) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a module that has another name now."""
+
+    def look_up(name: str) -> Any:
+        value = getattr(importlib.import_module(new), name)
+        # the import system and those who look at modules ask for names of its own
+        if not name.startswith("__"):
+            warn_of_old_name(f"{old}.{name}", f"{new}.{name}")
+        return value
+
+    return look_up
 
 
 def warn_of_old_name(old: str, new: str) -> None:

@@ -1,0 +1,5 @@
+"""The name that 0.1 had for :mod:`frostline.integrations.lightning`."""
+
+from frostline.core.aliases import moved_module
+
+__getattr__ = moved_module(__name__, "frostline.integrations.lightning")

@@ -50,7 +50,7 @@ def network_features(
     from frostline.backbones.network import Network
     from frostline.compute.passes import run_passes
     from frostline.core.runtime import Runtime
-    from frostline.core.settings import make_settings
+    from frostline.core.settings import Settings
     from frostline.data.sources.open_source import open_source
 
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
@@ -58,7 +58,7 @@ def network_features(
         target.mkdir(exist_ok=True)
         grey = Image.fromarray((image * 15.9).astype(np.uint8))
         grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).save(target / f"{number:04d}.png")
-    runtime = Runtime.of(make_settings())
+    runtime = Runtime.of(Settings())
     store = run_passes(Network.load("efficientnet_lite0"), open_source(folder), runtime)
     numbers = [int(row.path.stem) for row in store.catalog.rows]
     return store.taps[np.argsort(numbers)], list(store.slices.values())

@@ -16,7 +16,7 @@ from benchmarks.decision.sets import SETS, Places, clip_art, table_of
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.preprocessing import UInt8Array
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
 from frostline.data.problem import Problem
@@ -80,7 +80,7 @@ def prepare(name: str, places: Places) -> Prepared:
     groups = audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)).groups
     problem = Problem.of(store.catalog, groups=groups)
     folds = problem.folds(np.arange(len(store.catalog)), FOLDS)
-    return Prepared(name, Task(problem, store, make_settings(effort="fast")), folds)
+    return Prepared(name, Task(problem, store, Settings(effort="fast")), folds)
 
 
 def corrupted(images: UInt8Array) -> dict[str, UInt8Array]:

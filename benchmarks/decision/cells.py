@@ -25,7 +25,7 @@ from frostline.compute.passes import run_passes
 from frostline.core.actions import Action, Blend, TapsHead
 from frostline.core.files import write_text
 from frostline.core.runtime import Runtime
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
 from frostline.data.problem import Problem
@@ -109,7 +109,7 @@ def prepared(
     ).groups
     labels = store.catalog.labels
     problem = Problem.of(store.catalog, groups=groups)
-    task = Task(problem, store, make_settings(budget=BUDGET))
+    task = Task(problem, store, Settings(budget=BUDGET))
     pool, test = stratified_holdout(
         labels,
         groups,

@@ -15,7 +15,7 @@ from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
 from frostline.core.runtime import Runtime
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
 from frostline.training import sources
@@ -37,7 +37,7 @@ def main() -> None:
     given = job()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FROSTLINE_CACHE"] = folder
-        runtime = Runtime.of(make_settings(threads=given.threads))
+        runtime = Runtime.of(Settings(threads=given.threads))
         torch.set_num_threads(given.threads)
         store = run_passes(
             Network.load("efficientnet_lite0"),

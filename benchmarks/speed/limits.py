@@ -17,7 +17,7 @@ from frostline.compute.passes import run_passes
 from frostline.compute.pictures import Pictures
 from frostline.core.machine import available_cores
 from frostline.core.runtime import Runtime
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.data.sources.open_source import open_source
 
 _ENGINE_IMAGES = 320
@@ -25,7 +25,7 @@ _ENGINE_IMAGES = 320
 
 def main() -> None:
     """Print processor seconds of both halves for all images, and the wall seconds of the pass."""
-    settings = make_settings()
+    settings = Settings()
     runtime = Runtime.of(settings)
     torch.set_num_threads(runtime.threads)
     network = Network.load("efficientnet_lite0")

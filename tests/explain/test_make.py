@@ -23,7 +23,7 @@ from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHea
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
 from frostline.core.runtime import Runtime
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
 from frostline.data.problem import Problem
@@ -167,7 +167,7 @@ def test_the_probe_searches_training_rows_where_layers_were_trained(
     store, n = corners.store, len(corners.store.catalog)
     labels = store.catalog.labels.copy()
     labels[7] = 1
-    settings = make_settings(effort="fast")
+    settings = Settings(effort="fast")
     problem = Problem.of(store.catalog, labels=labels)
     task = Task(problem, store, settings)
     evidence = gather(task, np.arange(n), Runtime())

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import frostline.fitting.pipeline
 from frostline.cli.main import app
 from frostline.core.errors import InputError
-from frostline.core.settings import Settings, make_settings, setting_names
+from frostline.core.settings import Settings, setting_names
 from frostline.report.reproduce import command, fingerprint_of_images, provenance, versions
 
 
@@ -42,7 +42,7 @@ def test_the_command_line_gives_the_same_settings(
     done = CliRunner().invoke(app, words)
     assert "far enough" in done.output, done.output
     chosen = {name: seen[name] for name in setting_names() if name in seen}
-    assert make_settings(**chosen) == settings
+    assert Settings(**chosen) == settings
     assert (seen["source"], seen["output"]) == (Path("my photos"), Path("a run"))
     assert seen["plan"] == Path("a run/plan.json")
 

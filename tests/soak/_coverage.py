@@ -16,7 +16,7 @@ from benchmarks.honesty import RESULTS, judge
 from frostline.backbones.network import Network
 from frostline.compute.passes import run_passes
 from frostline.core.runtime import Runtime
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
 from frostline.fitting.procedure import Task
@@ -38,7 +38,7 @@ def digits_task(folder: Path, *, side: int = 224) -> Task:
         target = folder / label
         target.mkdir(parents=True, exist_ok=True)
         image.save(target / f"{number:04d}.png")
-    settings = make_settings(effort="fast")
+    settings = Settings(effort="fast")
     runtime = Runtime.of(settings)
     network = Network.load("efficientnet_lite0").at_size(side)
     store = run_passes(network, open_source(folder), runtime)

@@ -15,7 +15,7 @@ from PIL import Image
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.core.runtime import Runtime
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.data.audit import audit
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.decoding.thumbnails import thumbnail
@@ -97,7 +97,7 @@ def _store(of: PictureSet, folder: Path) -> FeatureStore:
             if not path.exists():
                 image.save(path, compress_level=1)
             writer.writerow([path.name, label])
-    runtime = Runtime.of(make_settings())
+    runtime = Runtime.of(Settings())
     store = run_passes(Network.load("efficientnet_lite0"), open_source(table), runtime)
     if [row.path.name for row in store.catalog.rows] != [
         f"{i:05d}.png" for i in range(len(of.images))

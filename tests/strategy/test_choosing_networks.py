@@ -18,7 +18,7 @@ from frostline.compute.passes import FeatureStore
 from frostline.core.errors import FrostlineError, SettingsError
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.problem import Problem
 from frostline.evidence.networks import best_network
@@ -89,7 +89,7 @@ def test_one_network_needs_no_words() -> None:
 
 
 def test_sizes_are_opened_and_weights_stay() -> None:
-    settings = make_settings(input_size="64,96")
+    settings = Settings(input_size="64,96")
     small, larger = open_networks(settings, None, NullProgress())
     assert (small.preprocessing.size, larger.preprocessing.size) == (64, 96)
     assert small.weights_id == larger.weights_id
@@ -100,23 +100,22 @@ def test_sizes_are_opened_and_weights_stay() -> None:
 
 def test_effort_best_looks_at_a_larger_input() -> None:
     sizes = [
-        n.preprocessing.size
-        for n in open_networks(make_settings(effort="best"), None, NullProgress())
+        n.preprocessing.size for n in open_networks(Settings(effort="best"), None, NullProgress())
     ]
     assert sizes == [224, 288]
-    assert len(open_networks(make_settings(), None, NullProgress())) == 1
+    assert len(open_networks(Settings(), None, NullProgress())) == 1
 
 
 def test_a_plan_settles_the_size() -> None:
     plan = cast(Plan, SimpleNamespace(backbone="efficientnet_lite0", input_size=96))
-    opened = open_networks(make_settings(effort="best"), plan, NullProgress())
+    opened = open_networks(Settings(effort="best"), plan, NullProgress())
     assert [n.preprocessing.size for n in opened] == [96]
 
 
 @pytest.mark.parametrize("size", ["12", "big", "224,", "4096", "-64", "64.5"])
 def test_wrong_sizes_are_refused(size: str) -> None:
     with pytest.raises(SettingsError, match="input_size"):
-        make_settings(input_size=size)
+        Settings(input_size=size)
 
 
 def test_a_size_that_a_network_cannot_take_is_said(tmp_path: Path) -> None:
@@ -124,10 +123,10 @@ def test_a_size_that_a_network_cannot_take_is_said(tmp_path: Path) -> None:
     weights = tmp_path / "vit.pt"
     net = timm.create_model("eva02_tiny_patch14_224", pretrained=False)
     torch.save(net.state_dict(), weights)
-    asked = make_settings(backbone="eva02_tiny_patch14_224", weights=weights, input_size="96")
+    asked = Settings(backbone="eva02_tiny_patch14_224", weights=weights, input_size="96")
     with pytest.raises(FrostlineError, match=r"eva02_tiny_patch14_224.*multiple of 28"):
         open_networks(asked, None, NullProgress())
-    left_to_us = make_settings(backbone="eva02_tiny_patch14_224", weights=weights, effort="best")
+    left_to_us = Settings(backbone="eva02_tiny_patch14_224", weights=weights, effort="best")
     notes = Notes()
     opened = open_networks(left_to_us, None, notes)
     assert [n.preprocessing.size for n in opened] == [224]
@@ -138,7 +137,7 @@ def test_a_size_among_others_is_the_network_of_that_size(tmp_path: Path) -> None
     torch.manual_seed(0)
     weights = tmp_path / "w.pth"
     torch.save(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
-    asked = make_settings(backbone="test_vit", weights=weights, input_size="64,96")
+    asked = Settings(backbone="test_vit", weights=weights, input_size="64,96")
     _, second = open_networks(asked, None, NullProgress())
     # positions resampled twice would be other numbers
     alone = Network.load("test_vit", weights=weights, size=96)
@@ -147,6 +146,6 @@ def test_a_size_among_others_is_the_network_of_that_size(tmp_path: Path) -> None
 
 def test_several_backbones_with_one_file_of_weights_are_refused() -> None:
     with pytest.raises(SettingsError, match="one backbone"):
-        make_settings(backbone="a,b", weights="w.safetensors")
+        Settings(backbone="a,b", weights="w.safetensors")
     with pytest.raises(SettingsError, match="missing between commas"):
-        make_settings(backbone="a,,b")
+        Settings(backbone="a,,b")

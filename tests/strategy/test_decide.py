@@ -13,7 +13,7 @@ from frostline.core.actions import Adapters, Blend, FullTraining, SuffixTraining
 from frostline.core.errors import PlanError
 from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence, ShiftEvidence, SizeEvidence
 from frostline.core.reasons import Fate, ToBeRaced
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.evidence.evidence import Evidence
 from frostline.strategy.candidates import adapters
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
@@ -109,7 +109,7 @@ def context_of(network: Network, found: EvidenceSummary, **settings: Any) -> Con
         correct={tap: places < accuracy * n for tap, accuracy in scores.items()},
         compared=places,
     )
-    chosen = make_settings(**settings)
+    chosen = Settings(**settings)
     inner = [] if chosen.cut is None else [chosen.cut]
     return Context(network.summary(inner=inner), evidence, chosen)
 

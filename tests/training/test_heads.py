@@ -12,7 +12,7 @@ from frostline.compute.passes import FeatureStore
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, InputError, PlanError
 from frostline.core.runtime import Runtime
-from frostline.core.settings import make_settings
+from frostline.core.settings import Settings
 from frostline.data.problem import Problem
 from frostline.evidence.probes import ALL
 from frostline.fitting.procedure import Task, gather
@@ -158,7 +158,7 @@ def test_probe_and_head_weigh_the_classes_of_a_fold_alike(
     labels, rows = digits_store.catalog.labels, np.arange(35)
     assert np.bincount(labels[rows], minlength=3).tolist() == [20, 15, 0]
     problem = Problem.of(digits_store.catalog, weights="balanced")
-    task = Task(problem, digits_store, make_settings(effort="fast"))
+    task = Task(problem, digits_store, Settings(effort="fast"))
     probe = gather(task, rows, Runtime()).ridge[ALL]
     head = fit(TapsHead(taps=list(digits_store.slices), class_weights="balanced"), rows=rows)
     np.testing.assert_array_equal(head.out_of_fold_logits, probe.loo)

@@ -306,8 +306,3 @@ class Settings:
 def setting_names() -> tuple[str, ...]:
     """Return the name of every setting, in the order of their declaration."""
     return tuple(one.name for one in fields(Settings))
-
-
-def make_settings(**values: Any) -> Settings:
-    """Build :class:`Settings` from values of whatever type."""
-    return Settings(**values)

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from frostline.core.errors import InputError
-from frostline.explain.gallery import Depth, Gallery, Tile
+from frostline.explain.gallery import Depth, Gallery, Tile, sides
 from frostline.report.depth import Depths, Layer
-from frostline.report.pictures import MOST_BYTES, address, kind_of, shrunk, sides, weight
+from frostline.report.pictures import MOST_BYTES, address, kind_of, shrunk, weight
 from frostline.report.sections.pictures import pictures
 
 

@@ -2,7 +2,43 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from PIL import Image
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+
+def sides(picture: bytes) -> tuple[int, int]:
+    """Return width and height in pixels, so that a page keeps its place free."""
+    with Image.open(io.BytesIO(picture), formats=("JPEG", "PNG")) as image:
+        return image.size
+
+
+def _read(value: object) -> bytes:
+    """Read base64, and make sure that it is a picture."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("a picture must be base64 text")
+    try:
+        found = base64.b64decode(value, validate=True)
+        if found:
+            sides(found)
+    except (binascii.Error, OSError) as error:
+        raise ValueError("this is no picture") from error
+    return found
+
+
+#: a JPEG or PNG; in JSON as base64 text
+Picture = Annotated[
+    bytes,
+    BeforeValidator(_read),
+    PlainSerializer(lambda value: base64.b64encode(value).decode("ascii"), when_used="json"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +66,9 @@ class Tile:
     path: str
     label: str
     prediction: str = ""
-    confidence: float = 0.0
-    thumbnail: bytes
-    heat: bytes = b""
+    confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    thumbnail: Picture
+    heat: Picture = b""
     note: str = ""
 
 
@@ -51,7 +87,7 @@ class Depth:
     """
 
     layer: str
-    picture: bytes
+    picture: Picture
     frozen: bool
 
 
@@ -76,5 +112,5 @@ class Gallery:
     mistakes: tuple[Tile, ...] = ()
     doubtful: tuple[Tile, ...] = ()
     findings: tuple[Tile, ...] = ()
-    filters: bytes = b""
+    filters: Picture = b""
     depths: tuple[Depth, ...] = field(default=())

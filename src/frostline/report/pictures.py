@@ -41,12 +41,6 @@ def address(picture: bytes) -> str:
     return f"data:image/{kind_of(picture)};base64,{base64.b64encode(picture).decode('ascii')}"
 
 
-def sides(picture: bytes) -> tuple[int, int]:
-    """Return width and height in pixels, so that a page keeps its place free."""
-    with Image.open(io.BytesIO(picture), formats=("JPEG", "PNG")) as image:
-        return image.size
-
-
 def weight(gallery: Gallery) -> int:
     """Return the bytes of all pictures together."""
     return sum(map(len, _every(gallery)))

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    PlainSerializer,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 
-from frostline.core.errors import InputError, RunFolderError
+from frostline.core.errors import RunFolderError
 from frostline.core.files import MissingFileError, UnfitFileError, read_regular, write_text
-from frostline.core.run_record import RunRecord, Share
-from frostline.explain.gallery import Depth, Gallery, Tile
+from frostline.core.run_record import RunRecord
+from frostline.explain.gallery import Gallery
 from frostline.report.bounds import TRUNCATED, bounded
 from frostline.report.data import ReportData
-from frostline.report.pictures import sides
 
 #: a larger file was not written by Frostline
 _MOST_BYTES = 40_000_000
@@ -39,70 +29,7 @@ _SCORES = (
 _FIT_AGAIN = "Run 'frostline fit' again with --overwrite to make it anew."
 
 
-def _picture(value: object) -> bytes:
-    """Read base64, and make sure that it is a picture."""
-    if isinstance(value, bytes):
-        return value
-    if not isinstance(value, str):
-        raise ValueError("a picture must be base64 text")
-    try:
-        found = base64.b64decode(value, validate=True)
-        if found:
-            sides(found)
-    except (binascii.Error, OSError, InputError) as error:
-        raise ValueError("this is no picture") from error
-    return found
-
-
-Picture = Annotated[
-    bytes,
-    BeforeValidator(_picture),
-    PlainSerializer(lambda value: base64.b64encode(value).decode("ascii")),
-]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
-
-
-class TileRecord(_Part):
-    """One image of the gallery."""
-
-    path: str
-    label: str
-    prediction: str = ""
-    confidence: Share = 0.0
-    thumbnail: Picture
-    heat: Picture = b""
-    note: str = ""
-
-
-class DepthRecord(_Part):
-    """What one depth responds to."""
-
-    layer: str
-    picture: Picture
-    frozen: bool
-
-
-class GalleryRecord(_Part):
-    """All pictures."""
-
-    mistakes: tuple[TileRecord, ...] = ()
-    doubtful: tuple[TileRecord, ...] = ()
-    findings: tuple[TileRecord, ...] = ()
-    filters: Picture = b""
-    depths: tuple[DepthRecord, ...] = ()
-
-    def gallery(self) -> Gallery:
-        """Return the pictures as the rest of Frostline knows them."""
-        return Gallery(
-            mistakes=tuple(Tile(**dict(tile)) for tile in self.mistakes),
-            doubtful=tuple(Tile(**dict(tile)) for tile in self.doubtful),
-            findings=tuple(Tile(**dict(tile)) for tile in self.findings),
-            filters=self.filters,
-            depths=tuple(Depth(**dict(depth)) for depth in self.depths),
-        )
+_GALLERY = TypeAdapter(Gallery)
 
 
 class ReportFile(RunRecord):
@@ -114,7 +41,7 @@ class ReportFile(RunRecord):
     model_config = ConfigDict(extra="forbid")
 
     format_version: Literal[1, 2] = 2
-    gallery: GalleryRecord | None = None
+    gallery: Gallery | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -141,8 +68,7 @@ class ReportFile(RunRecord):
     def data(self) -> ReportData:
         """Return what the page is made of."""
         fields = {name: getattr(self, name) for name in RunRecord.model_fields}
-        gallery = None if self.gallery is None else self.gallery.gallery()
-        return ReportData(record=RunRecord(**fields), gallery=gallery)
+        return ReportData(record=RunRecord(**fields), gallery=self.gallery)
 
 
 def _with_totals(audit: dict[str, Any], totals: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +95,7 @@ def save_record(path: Path, data: ReportData) -> None:
         for name in TRUNCATED & audit.keys():
             audit[name] = audit[name]["items"] if isinstance(audit[name], dict) else audit[name]
     if kept.gallery is not None:
-        record["gallery"] = GalleryRecord.model_validate(kept.gallery).model_dump(mode="json")
+        record["gallery"] = _GALLERY.dump_python(kept.gallery, mode="json")
     version = ReportFile.model_fields["format_version"].default
     content = {"format_version": version, **record}
     text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))

@@ -12,9 +12,7 @@ from frostline.stats.caveats import (
     NoBetterThanBaseline,
     NotJudged,
 )
-
-#: classes that one sentence names
-_NAMED = 3
+from frostline.wording.numbers import listed
 
 
 def caveat_sentence(caveat: Caveat) -> str:
@@ -29,7 +27,7 @@ def caveat_sentence(caveat: Caveat) -> str:
             return _no_better(caveat)
         case NeverRight(classes):
             named = [f"'{name}' ({support:,} judged)" for name, support in classes]
-            return f"No image was recognised of {_listed(named)}."
+            return f"No image was recognised of {listed(named)}."
         case NotJudged(classes):
             return (
                 f"How well it recognises {_quoted(classes)} is unknown: no image of that was "
@@ -75,10 +73,4 @@ def _no_better(found: NoBetterThanBaseline) -> str:
 
 
 def _quoted(names: Sequence[str]) -> str:
-    return _listed([f"'{name}'" for name in names])
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) > _NAMED:
-        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED:,} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    return listed([f"'{name}'" for name in names])

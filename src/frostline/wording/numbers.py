@@ -76,7 +76,7 @@ def plural(count: int, one: str, many: str = "") -> str:
 def listed(names: Sequence[str], most: int = 3) -> str:
     """``["a", "b", "c"]`` becomes ``"a, b and c"``; of more names the first few."""
     if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
+        return f"{', '.join(names[:most])} and {len(names) - most:,} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frostline.explain.gallery import Gallery, Tile
+from frostline.explain.gallery import Gallery, Tile, sides
 from frostline.report.depth import Depths
-from frostline.report.pictures import address, sides
+from frostline.report.pictures import address
 
 #: tiles that are open at once; the others wait behind a line
 FIRST = 12

@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 # modules are compiled when they are first used, not all 16,000 at the installation
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test lint types docs bench clean
+.PHONY: install demo test soak lint types docs bench clean
 
 install: $(STAMP)
 
@@ -27,6 +27,10 @@ demo: install
 test: install
 	$(MAKE) --jobs 3 lint types docs
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses 2 --dist worksteal
+
+# attacks on each promise that take hours: kills, full disks, hostile files, fuzzing, abuse
+soak: install
+	$(BIN)/pytest --timeout 3600 -m soak tests/soak
 
 lint: install
 	$(BIN)/ruff check .

@@ -134,7 +134,7 @@ def _split(task: Any, rows: Any, seed: int) -> Any:
         return Split("cross-validation", rows, nothing, nothing)
     digests = [task.store.catalog.digests[row] for row in rows]
     rest, held = stratified_holdout(
-        task.labels[rows], task.groups[rows], digests, fraction=0.2, seed=seed
+        task.problem.labels[rows], task.problem.groups[rows], digests, fraction=0.2, seed=seed
     )
     return Split("held-out", rows[rest], nothing, rows[held])
 

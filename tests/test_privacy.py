@@ -49,17 +49,21 @@ def proxy() -> Iterator[tuple[int, list[bytes]]]:
         yield server.getsockname()[1], asked
 
 
-def run(code: str, home: Path, port: int, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with a home and a proxy of its own."""
-    home.mkdir(exist_ok=True)
+def proxied(home: Path, port: int) -> dict[str, str]:
+    """The environment of a process with a home and a proxy of its own."""
     names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
     kept = {k: v for k, v in os.environ.items() if k not in ("NO_PROXY", "no_proxy")}
     kept.pop("ORT_DISABLE_TELEMETRY", None)
     kept.pop("XDG_CACHE_HOME", None)
-    environment = kept | dict.fromkeys(names, f"http://127.0.0.1:{port}") | {"HOME": str(home)}
+    return kept | dict.fromkeys(names, f"http://127.0.0.1:{port}") | {"HOME": str(home)}
+
+
+def run(code: str, home: Path, port: int, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with a home and a proxy of its own."""
+    home.mkdir(exist_ok=True)
     return subprocess.run(
         [sys.executable, "-c", _HOOK + code],
-        env=environment | more,
+        env=proxied(home, port) | more,
         capture_output=True,
         text=True,
         timeout=120,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from frostline.data.decoding.image_refs import digest_of
 from frostline.data.naming import encodable, printable, visible
 from frostline.data.sources import table_parquet, table_text
 from frostline.data.sources.open_source import open_source, source_name
+from tests.data.bombs import chunk, encoded, large_tile, many_scans, png_with
 
 LIMIT = 1_000_000
 
@@ -29,39 +29,6 @@ def reason(content: bytes | Path) -> str:
     with pytest.raises(UnreadableImageError) as caught:
         decode(content, max_pixels=LIMIT)
     return caught.value.reason
-
-
-def encoded(kind: str, mode: str = "RGB", **options: object) -> bytes:
-    stream = io.BytesIO()
-    Image.linear_gradient("L").resize((32, 32)).convert(mode).save(stream, kind, **options)
-    return stream.getvalue()
-
-
-def png_with(chunks: bytes) -> bytes:
-    whole = encoded("PNG")
-    return whole[:33] + chunks + whole[33:]
-
-
-def chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-def large_tile() -> bytes:
-    """A picture of 16 x 16 pixels that lies in one tile of 30,000 x 30,000."""
-    entries = {256: 16, 257: 16, 258: 8, 259: 8, 262: 1, 277: 1, 322: 30_000, 323: 30_000}
-    entries |= {324: 8 + 2 + 12 * 10 + 4, 325: 9}
-    directory = b"".join(struct.pack("<HHII", tag, 4, 1, v) for tag, v in sorted(entries.items()))
-    start = b"II*\0" + struct.pack("<IH", 8, len(entries))
-    return start + directory + bytes(4) + zlib.compress(bytes(9))
-
-
-def many_scans(*, hidden: bool = False) -> bytes:
-    """A progressive JPEG that refines its picture again and again, perhaps behind a false end."""
-    content = encoded("JPEG", "L", progressive=True)
-    scan = content.index(b"\xff\xda", content.index(b"\xff\xda") + 2)
-    end = next(at for at in range(scan + 2, len(content)) if content[at : at + 2] == b"\xff\xc4")
-    comment = b"\xff\xfe\0\4\xff\xd9" if hidden else b""
-    return content[:scan] + comment + content[scan:end] * 501 + content[end:]
 
 
 @pytest.mark.parametrize(

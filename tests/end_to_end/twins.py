@@ -21,15 +21,17 @@ _OF_THE_MACHINE = {
 
 
 def outcome(run: Path) -> dict[str, str]:
-    """Every file that decides something, by name: digests, or JSON without times."""
-    found = {}
-    for name in ("plan.json", "metrics.json", "audit.json", "model/model.json"):
-        content = json.loads((run / name).read_text())
-        found[name] = json.dumps(timeless(content), sort_keys=True)
-    for path in (run / "predictions.csv", run / "catalog.csv", *sorted((run / "model").iterdir())):
-        if path.name != "model.json":
-            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    """Every file that decides something, by name."""
+    names = ("plan.json", "metrics.json", "audit.json", "predictions.csv", "catalog.csv")
+    files = [*(run / name for name in names), *sorted((run / "model").iterdir())]
+    return {str(path.relative_to(run)): fingerprint(path) for path in files}
+
+
+def fingerprint(path: Path) -> str:
+    """The digest of a file; of JSON its text without times."""
+    if path.suffix == ".json":
+        return json.dumps(timeless(json.loads(path.read_text())), sort_keys=True)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def timeless(value: Any) -> Any:

@@ -76,6 +76,7 @@ def search(
     from frostline.stats.calibration import fit_temperature, softmax
     from frostline.stats.label_issues import doubtful_labels
     from frostline.stats.ridge import ridge_loo
+    from frostline.targets.single_label import SingleLabel
 
     random = np.random.default_rng([seed, 7])
     n, n_classes = len(truth), int(truth.max()) + 1
@@ -83,7 +84,7 @@ def search(
     labels = truth.copy()
     labels[moved] = (truth[moved] + random.integers(1, n_classes, len(moved))) % n_classes
     wrong = labels != truth
-    fit = ridge_loo(features, labels, n_classes=n_classes, blocks=blocks)
+    fit = ridge_loo(features, SingleLabel(n_classes).matrix(labels), blocks=blocks)
     doubts = doubtful_labels(softmax(fit.loo, fit_temperature(fit.loo, labels)), labels)
     found = doubts.positions
     return {

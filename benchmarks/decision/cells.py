@@ -122,7 +122,7 @@ def prepared(
 
 def training_rows(task: Task, pool: IntArray, cell: Cell) -> IntArray:
     """Draw the training images of a cell from those that may teach."""
-    labels, n_classes = task.problem.labels[pool], task.problem.n_classes
+    labels, n_classes = task.problem.labels[pool], task.problem.target.n_outputs
     largest = SETS[cell.target].largest
     if cell.size == "all" and largest >= len(pool):
         return pool

@@ -55,7 +55,7 @@ def fine_tune(task: Task, rows: IntArray, test: IntArray, *, epochs: int, flip: 
     torch.manual_seed(seed)
     network = task.store.network.copy()
     body = network.feature_module.to(memory_format=torch.channels_last)
-    head = FastaiHead(network.last.channels, task.problem.n_classes)
+    head = FastaiHead(network.last.channels, task.problem.target.n_outputs)
     tensors = list(body.parameters())
     norms = {
         p

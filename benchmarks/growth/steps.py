@@ -95,13 +95,14 @@ def ridge(n: int, folder: Path) -> Call:
     """One ridge on all taps with leave-one-group-out, at 13 strengths."""
     from frostline.stats.probe_accuracy import loo_accuracy
     from frostline.stats.ridge import ridge_loo
+    from frostline.targets.single_label import SingleLabel
 
     del folder
     store, labels, groups = _store(n), simulated.labels_of(n), simulated.groups_of(n)
     features = store.table(list(store.slices), np.arange(n))
 
     def run() -> Found:
-        fit = ridge_loo(features, labels, n_classes=simulated.N_CLASSES, groups=groups)
+        fit = ridge_loo(features, SingleLabel(simulated.N_CLASSES).matrix(labels), groups=groups)
         return {"accuracy": loo_accuracy(fit, labels, groups=groups).accuracy}
 
     return run
@@ -111,13 +112,14 @@ def ridge_of_ten_groups(n: int, folder: Path) -> Call:
     """The same where the images come in ten groups (ten cameras, say)."""
     from frostline.stats.probe_accuracy import loo_accuracy
     from frostline.stats.ridge import ridge_loo
+    from frostline.targets.single_label import SingleLabel
 
     del folder
     store, labels = _store(n), simulated.labels_of(n)
     features, groups = store.table(list(store.slices), np.arange(n)), np.arange(n) % 10
 
     def run() -> Found:
-        fit = ridge_loo(features, labels, n_classes=simulated.N_CLASSES, groups=groups)
+        fit = ridge_loo(features, SingleLabel(simulated.N_CLASSES).matrix(labels), groups=groups)
         return {"accuracy": loo_accuracy(fit, labels, groups=groups).accuracy}
 
     return run

@@ -62,13 +62,13 @@ def test_kept_layers_are_found_under_their_names(kind: str, network: Network) ->
 
 
 def test_one_leads_the_race_and_another_keeps_the_features(network: Network) -> None:
-    module = empty_classifier(actions()["blend"], network.copy, n_classes=3)
+    module = empty_classifier(actions()["blend"], network.copy, n_outputs=3)
     members = [one for one, _ in module.averaged]
     assert module.leader is members[0]
     assert module.frozen_leader is members[1]
     low, middle, high = (network.cut(f"layer{i}").name for i in (2, 3, 4))
     assert [one.cuts for one in members] == [(high,), (low, high), (middle,)]
-    trained = empty_classifier(actions()["trained"], network.copy, n_classes=3)
+    trained = empty_classifier(actions()["trained"], network.copy, n_outputs=3)
     assert trained.frozen_leader is trained.leader
 
 

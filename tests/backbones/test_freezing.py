@@ -104,7 +104,7 @@ def test_a_pattern_that_matches_nothing_is_an_error_with_a_guess() -> None:
 @pytest.mark.parametrize("new_block", [False, True])
 def test_groups_hold_every_trainable_parameter_once_with_decaying_rates(new_block: bool) -> None:
     network = Network.load("resnet18", pretrained=False)
-    model = build_classifier(network, keep_to="layer3", n_classes=3, new_block=new_block)
+    model = build_classifier(network, keep_to="layer3", n_outputs=3, new_block=new_block)
     assert not [n for n, _ in model.named_parameters() if "layer4" in n]
     freeze(model, ["kept.conv1", "kept.bn1", "kept.layer1"])
     groups = param_groups(

@@ -20,8 +20,8 @@ def network() -> Network:
 
 def make(kind: str, network: Network) -> Classifier:
     if kind == "taps":
-        return TapsClassifier(network, list(network.taps), n_classes=3).eval()
-    trained = build_classifier(network, keep_to=None, n_classes=3, new_block=kind == "new block")
+        return TapsClassifier(network, list(network.taps), n_outputs=3).eval()
+    trained = build_classifier(network, keep_to=None, n_outputs=3, new_block=kind == "new block")
     if kind == "blend":
         return BlendClassifier([trained, make("taps", network).leader], [1.0, 2.0]).eval()
     return trained.eval()

@@ -12,12 +12,13 @@ import pytest
 
 import frostline
 from frostline.core.rng import Stream, generator, keyed_bytes, keyed_number
-from frostline.data.problem import Targets
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.flips import check_flips, rows_to_mirror
 from frostline.evidence.probes import ALL, probe
 from frostline.evidence.reference import shift_from_reference
 from frostline.stats.intervals import stratified_bootstrap
+from frostline.targets.labelled import Labelled
+from frostline.targets.single_label import SingleLabel
 
 ROOT = Path(str(frostline.__file__)).parent
 #: rooms that draw from the seed of a run
@@ -36,16 +37,14 @@ def test_streams_of_one_run_are_pairwise_different(monkeypatch: pytest.MonkeyPat
 
     features = plain(1).normal(size=(2000, 3))
     labels, groups = np.arange(2000) % 3, np.arange(2000)
-    whole = probe(ALL, features, labels, n_classes=3, groups=groups)
+    labelled = Labelled(SingleLabel(3), labels, groups)
+    whole = probe(ALL, features, labelled)
     blocks = [slice(0, 3)]
     monkeypatch.setattr(np.random, "default_rng", default_rng)
-    last_doubling(
-        *(features, labels), n_classes=3, groups=groups, blocks=blocks, seed=0, whole=whole.evidence
-    )
+    last_doubling(features, labelled, blocks=blocks, seed=0, whole=whole.evidence)
     positions = rows_to_mirror(labels, groups, seed=0)
     mirrored = features[positions]
-    targets = Targets(labels, ("a", "b", "c"))
-    check_flips(features, targets, groups, mirrored, positions, seed=0)
+    check_flips(features, labelled, mirrored, positions, seed=0)
     shift_from_reference(features, mirrored, {"tap": blocks[0]}, seed=0)
     stratified_bootstrap(labels > 0, labels, seed=0)
     assert len(started) >= 12

@@ -17,13 +17,14 @@ from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow
-from frostline.data.problem import ClassWeighting, Problem
+from frostline.data.problem import Problem
 from frostline.evidence import collect
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.evidence import FAR
 from frostline.evidence.probes import probe
-from frostline.stats.neighbours import knn_loo
 from frostline.stats.selection import Selection
+from frostline.targets.protocol import Weighting
+from tests.stats.on_labels import knn_loo
 
 Float32 = npt.NDArray[np.float32]
 
@@ -45,7 +46,7 @@ def problem_of(
     groups: IntArray | None = None,
     classes: tuple[str, ...] = tuple("0123456789"),
     digests: Sequence[str] | None = None,
-    weights: ClassWeighting = "none",
+    weights: Weighting = "none",
     seed: int = 0,
 ) -> Problem:
     """Labels of images that nobody opens."""
@@ -121,7 +122,7 @@ def test_fits_apply_to_raw_taps(store: PixelStore, labels: npt.NDArray[np.int64]
     assert (everything.argmax(axis=1) == labels[fresh]).mean() > 0.8
     np.testing.assert_allclose(
         found.ridge["late"].loo,
-        probe("late", store.tap(["late"], rows), labels[rows], n_classes=10).fit.loo,
+        probe("late", store.tap(["late"], rows), problem_of(labels).labelled(rows)).fit.loo,
         atol=1e-10,
     )
     np.testing.assert_array_equal(

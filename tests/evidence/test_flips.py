@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.datasets import load_digits
 
-from frostline.data.problem import Targets
 from frostline.evidence.flips import check_flips, rows_to_mirror
-
-TEN = tuple("0123456789")
+from frostline.targets.labelled import Labelled
+from frostline.targets.single_label import SingleLabel
 
 
 def test_mirrored_digits_are_found_out() -> None:
@@ -20,8 +19,7 @@ def test_mirrored_digits_are_found_out() -> None:
     assert (np.bincount(labels[positions], minlength=10) >= 6).all()
     found = check_flips(
         images.reshape(600, 64),
-        Targets(labels, TEN),
-        groups,
+        Labelled(SingleLabel(10), labels, groups),
         images[positions][:, :, ::-1].reshape(-1, 64),
         positions,
     )
@@ -37,7 +35,7 @@ def test_features_that_do_not_see_the_side_are_safe() -> None:
     both = np.concatenate([images.mean(axis=2), images.max(axis=2)], axis=1)
     groups = np.arange(300)
     positions = rows_to_mirror(labels, groups, seed=0)
-    found = check_flips(both, Targets(labels, TEN), groups, both[positions], positions)
+    found = check_flips(both, Labelled(SingleLabel(10), labels, groups), both[positions], positions)
     assert found.safe
     assert (found.fall, found.standard_error) == (0.0, 0.0)
 
@@ -50,8 +48,7 @@ def test_an_image_never_vouches_for_its_own_mirror_image() -> None:
     positions = rows_to_mirror(labels, np.arange(200), seed=0)
     found = check_flips(
         features,
-        Targets(labels, TEN[:2]),
-        np.arange(200),
+        Labelled(SingleLabel(2), labels, np.arange(200)),
         rng.normal(size=(len(positions), 400)),
         positions,
     )
@@ -62,6 +59,7 @@ def test_an_image_never_vouches_for_its_own_mirror_image() -> None:
 def test_too_few_images_say_nothing_against_flips() -> None:
     labels, groups = np.array([0, 1]), np.array([0, 0])
     features = np.eye(2)
-    found = check_flips(features, Targets(labels, TEN[:2]), groups, features, np.array([0, 1]))
+    labelled = Labelled(SingleLabel(2), labels, groups)
+    found = check_flips(features, labelled, features, np.array([0, 1]))
     assert found.safe
     assert found.n_images == 0

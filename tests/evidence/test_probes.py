@@ -17,6 +17,8 @@ from frostline.evidence.curve import last_doubling
 from frostline.evidence.halves import half_of
 from frostline.evidence.probes import Probe, best_tap, probe
 from frostline.stats.ridge import RidgeLOO
+from frostline.targets.labelled import Labelled
+from frostline.targets.single_label import SingleLabel
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -42,10 +44,17 @@ def refit_without(features: Float, labels: Int, left_out: BoolArray, penalty: fl
     return outputs
 
 
+def labelled(
+    labels: npt.NDArray[np.int64], groups: npt.NDArray[np.int64] | None = None
+) -> Labelled:
+    """Ten classes; every image is a group of its own if none are given."""
+    return Labelled(SingleLabel(10), labels, np.arange(len(labels)) if groups is None else groups)
+
+
 @pytest.mark.parametrize("n", [50, 150])
 def test_every_number_equals_that_of_explicit_leave_one_out(n: int) -> None:
     features, labels = digits(n)
-    found = probe("bn2", features, labels, n_classes=10)
+    found = probe("bn2", features, labelled(labels))
     outputs = np.concatenate(
         [refit_without(features, labels, np.arange(n) == i, found.fit.penalty) for i in range(n)]
     )
@@ -67,8 +76,8 @@ def test_groups_are_left_out_together_and_counted_once() -> None:
     # every image three times with a trace of noise: left out alone it would be recognised
     copies = np.repeat(features, 3, axis=0) + rng.normal(size=(180, 64)) * 0.01
     labels3, groups = np.repeat(labels, 3), np.repeat(np.arange(60), 3)
-    naive = probe("t", copies, labels3, n_classes=10)
-    honest = probe("t", copies, labels3, n_classes=10, groups=groups)
+    naive = probe("t", copies, labelled(labels3))
+    honest = probe("t", copies, labelled(labels3, groups))
     assert naive.evidence.accuracy > honest.evidence.accuracy + 0.1
     outputs = np.concatenate(
         [refit_without(copies, labels3, groups == g, honest.fit.penalty) for g in range(60)]
@@ -141,12 +150,10 @@ def test_the_last_doubling_is_what_scikit_learn_gains_by_it() -> None:
         own, theirs = x[seed * n :][:n], y[seed * n :][:n]
         found = last_doubling(
             own,
-            theirs,
-            n_classes=10,
-            groups=np.arange(n),
+            labelled(theirs),
             blocks=[slice(0, 64)],
             seed=seed,
-            whole=probe("all", own, theirs, n_classes=10).evidence,
+            whole=probe("all", own, labelled(theirs)).evidence,
         )
         assert found is not None
         return found
@@ -157,12 +164,10 @@ def test_the_last_doubling_is_what_scikit_learn_gains_by_it() -> None:
         found = [gained(n, seed) for seed in runs]
         assert np.mean(truth) > 0.01
         assert abs(np.mean(found) - np.mean(truth)) < 0.03
-    whole = probe("all", features[:2], labels[:2], n_classes=10).evidence
+    whole = probe("all", features[:2], labelled(labels[:2])).evidence
     with_few = last_doubling(
         features[:2],
-        labels[:2],
-        n_classes=10,
-        groups=np.arange(2),
+        labelled(labels[:2]),
         blocks=[slice(0, 64)],
         seed=0,
         whole=whole,

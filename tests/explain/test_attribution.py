@@ -20,8 +20,8 @@ from frostline.backbones.network import Network
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import InputError
 from frostline.explain.attribution import GRID, attribute, draw_heat, occlude
-from frostline.stats.ridge import ridge_loo
 from frostline.training.result import Trained
+from tests.stats.on_labels import ridge_loo
 
 Action = TapsHead | SuffixTraining | FullTraining
 
@@ -175,7 +175,7 @@ def test_a_transformer_is_asked_by_covering_parts(
     images, labels, corner = draw_corners(48)
     pixels = np.stack([np.asarray(one.resize((160, 160))) for one in images])
     x = torch.from_numpy(transformer.preprocessing.normalise(pixels))
-    module = build_classifier(transformer, keep_to=None, n_classes=4, new_block=False).eval()
+    module = build_classifier(transformer, keep_to=None, n_outputs=4, new_block=False).eval()
     with torch.no_grad():
         maps = module.kept(x)
         features = torch.cat([maps.mean(1), maps.std(1, correction=0)], dim=1).numpy()
@@ -241,7 +241,7 @@ def test_heat_is_drawn_in_orange_where_it_is() -> None:
 
 
 def test_a_blend_with_tokens_is_covered(transformer: Network) -> None:
-    member = build_classifier(transformer, keep_to=None, n_classes=4, new_block=False)
+    member = build_classifier(transformer, keep_to=None, n_outputs=4, new_block=False)
     blend = BlendClassifier([member, member], [1.0, 2.0]).eval()
     images = torch.randn(1, 3, 160, 160)
     found = attribute(blend, images, [1], cells=2)

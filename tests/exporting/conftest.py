@@ -173,7 +173,7 @@ def _familiarity(module: nn.Module, x: torch.Tensor) -> Familiarity:
 def _classifier(action: Single, network: Network, x: torch.Tensor) -> SingleClassifier:
     """A classifier whose statistics are those of the images, and whose head tells them apart."""
     own = network.copy()
-    module = empty_classifier(action, lambda: own, n_classes=len(CLASSES)).leader
+    module = empty_classifier(action, lambda: own, n_outputs=len(CLASSES)).leader
     module.train()
     with torch.no_grad():
         for _ in range(20):

@@ -145,7 +145,7 @@ def test_networks_of_torchvision(tmp_path: Path, photo_files: tuple[Path, ...]) 
     torch.manual_seed(2)
     recipe = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)
     network = Network.load("torchvision:resnet18", pretrained=False)
-    module = build_classifier(network, keep_to=None, n_classes=3, new_block=False).eval()
+    module = build_classifier(network, keep_to=None, n_outputs=3, new_block=False).eval()
     assert isinstance(module.head, nn.Linear)
     with torch.no_grad():
         # a head that was taught to read the mean alone

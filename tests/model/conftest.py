@@ -60,7 +60,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory, photos: list[Image.Image]) -
     torch.manual_seed(0)
     network = Network.load("efficientnet_lite0")
     taps = [network.taps[-2], network.taps[-1]]
-    module = TapsClassifier(network, taps, n_classes=len(CLASSES)).eval()
+    module = TapsClassifier(network, taps, n_outputs=len(CLASSES)).eval()
     prepared = np.stack([network.preprocessing.apply(photo) for photo in photos])
     with torch.no_grad():
         features = module.body(torch.from_numpy(network.preprocessing.normalise(prepared)))

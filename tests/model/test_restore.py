@@ -46,7 +46,7 @@ def test_trained_networks_come_back(
     assert callable(make)
     action = make(network.taps[-2])
     module = build_classifier(
-        network, keep_to=action.keep_to, n_classes=3, new_block=action.new_block
+        network, keep_to=action.keep_to, n_outputs=3, new_block=action.new_block
     ).train()
     preprocessing = Preprocessing(size=96)
     prepared = np.stack([preprocessing.apply(photo) for photo in photos])
@@ -81,7 +81,7 @@ def test_trained_networks_come_back(
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, network: Network) -> None:
     action = FullTraining(recipe=RECIPE)
-    module = build_classifier(network, keep_to=None, n_classes=3, new_block=False)
+    module = build_classifier(network, keep_to=None, n_outputs=3, new_block=False)
     card = ModelCard(
         frostline="0.1.0",
         classes=("b", "a", "c"),
@@ -101,7 +101,7 @@ def test_a_saved_model_is_a_backbone_again(
 ) -> None:
     copied = network.copy()
     keep = network.taps[-2]
-    module = build_classifier(copied, keep_to=keep, n_classes=3, new_block=False)
+    module = build_classifier(copied, keep_to=keep, n_outputs=3, new_block=False)
     with torch.no_grad():
         for parameter in module.kept.parameters():
             parameter.mul_(1.01)
@@ -138,8 +138,8 @@ def test_an_average_comes_back_and_its_leader_is_a_backbone_again(
     tmp_path: Path, network: Network, photos: list[Image.Image]
 ) -> None:
     keep = network.taps[-2]
-    trained = build_classifier(network.copy(), keep_to=keep, n_classes=3, new_block=False)
-    head = TapsClassifier(network, list(network.taps[-2:]), n_classes=3)
+    trained = build_classifier(network.copy(), keep_to=keep, n_outputs=3, new_block=False)
+    head = TapsClassifier(network, list(network.taps[-2:]), n_outputs=3)
     with torch.no_grad():
         for parameter in trained.kept.parameters():
             parameter.mul_(1.01)

@@ -15,7 +15,7 @@ from frostline.core.errors import InputError
 from frostline.stats.calibration import fit_temperature, softmax
 from frostline.stats.label_issues import doubtful_labels, likely_label_errors
 from frostline.stats.out_of_fold import OutOfFold
-from frostline.stats.ridge import ridge_loo
+from tests.stats.on_labels import ridge_loo
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from frostline.core.errors import InputError
-from frostline.stats.neighbours import knn_loo
+from tests.stats.on_labels import knn_loo
 
 Array = npt.NDArray[Any]
 

@@ -13,8 +13,9 @@ from sklearn.linear_model import Ridge
 from frostline.core.errors import InputError
 from frostline.stats.inputs import CHUNK_ROWS
 from frostline.stats.probe_accuracy import loo_accuracy
-from frostline.stats.ridge import RidgeLOO, ridge_loo, ridge_without
+from frostline.stats.ridge import RidgeLOO
 from frostline.stats.spectrum import Spectrum
+from tests.stats.on_labels import ridge_loo, ridge_without
 
 Array = npt.NDArray[Any]
 
@@ -298,7 +299,7 @@ def test_standard_errors_count_groups_and_are_never_zero() -> None:
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"labels": [0, 1, 2]}, "4 rows"),
+        ({"labels": [0, 1, 0]}, "4 rows"),
         ({"labels": [0, 1, 2, 0]}, "0 to 1"),
         ({"labels": [0.0, 1.0, 1.0, 0.0]}, "whole numbers"),
         ({"groups": [1, 1, 1, 1]}, "one group"),

@@ -10,8 +10,8 @@ import pytest
 
 from frostline.core.errors import InputError
 from frostline.stats.inputs import CHUNK_ROWS, linear_outputs
-from frostline.stats.ridge import ridge_loo, ridge_without
 from frostline.stats.selection import Selection, part_of
+from tests.stats.on_labels import ridge_loo, ridge_without
 
 Float32 = npt.NDArray[np.float32]
 COLUMNS = [slice(6, 9), slice(0, 4), slice(4, 6)]

@@ -11,6 +11,7 @@ from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, 
 from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import Entry, Judged, Standing
+from frostline.targets.single_label import SingleLabel
 from frostline.training.layers import Layers
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.1, head_learning_rate=0.1)
@@ -30,7 +31,9 @@ def standing(name: str, strength: float, *, seconds: float = 1.0, head: bool = F
     entry = Entry(Proposal(name, "head" if head else "cut", action, None, seconds), action, 0.0)
     seed = sum(map(ord, name))
     judged = {
-        fold: Judged.of(guesses(seed + fold, strength), TRUTH, np.arange(30) + 30 * fold)
+        fold: Judged.of(
+            SingleLabel(3), guesses(seed + fold, strength), TRUTH, np.arange(30) + 30 * fold
+        )
         for fold in (0, 1, 2)
     }
     return Standing(entry, entry, judged)

@@ -13,6 +13,7 @@ from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.gates import simplest_of_the_best
 from frostline.strategy.race import Entry, Judged, Standing
 from frostline.strategy.verdict import choose, results
+from frostline.targets.single_label import SingleLabel
 
 Float = npt.NDArray[np.float64]
 
@@ -43,7 +44,7 @@ def standing(name: str, p_true: Float, groups: npt.NDArray[np.int64]) -> Standin
     entry = Entry(Proposal(name, "finetune", action, None, 0.0), action, 1.0)
     both = np.column_stack([1 - p_true, p_true])
     both[TRUTH == 0] = both[TRUTH == 0][:, ::-1]
-    return Standing(entry, entry, {0: Judged.of(both, TRUTH, groups)})
+    return Standing(entry, entry, {0: Judged.of(SingleLabel(2), both, TRUTH, groups)})
 
 
 def race(groups: npt.NDArray[np.int64], *, lead: float) -> list[Standing]:

@@ -129,7 +129,7 @@ def test_groups_cover_each_trainable_parameter_once(
         action = SuffixTraining(
             keep_to="blocks.3", freeze_to=freeze_to, new_block=True, recipe=recipe()
         )
-    assembly = assemble(action, digits_store.network, n_classes=3, seed=0, compute=CPU)
+    assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=CPU)
     grouped = [n for group in assembly.groups(action) for n in group["param_names"]]
     trainable = {n for n, p in assembly.classifier.named_parameters() if p.requires_grad}
     assert len(grouped) == len(set(grouped))
@@ -141,7 +141,7 @@ def test_groups_cover_each_trainable_parameter_once(
 
 def test_rates_fall_once_a_stage(digits_store: FeatureStore) -> None:
     action = FullTraining(recipe=recipe(learning_rate=0.5, head_learning_rate=2.0))
-    assembly = assemble(action, digits_store.network, n_classes=3, seed=0, compute=CPU)
+    assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=CPU)
     rates = {n: g["lr"] for g in assembly.groups(action) for n in g["param_names"]}
     assert rates["head.weight"] == rates["head.bias"] == 2.0
     # the last stage is the final convolution and its norm layer, the first one the stem
@@ -164,7 +164,7 @@ def test_gradients_of_the_suffix_equal_those_of_the_uncut_network(
     labels = torch.arange(16) % 3
     gradients = []
     for uncut in (False, True):
-        assembly = assemble(action, digits_store.network, n_classes=3, seed=0, compute=CPU)
+        assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=CPU)
         above = Above(assembly.between, assembly.classifier)
         assembly.classifier.train()
         above.train()

@@ -16,9 +16,10 @@ from frostline.core.settings import Settings
 from frostline.data.problem import Problem
 from frostline.evidence.probes import ALL
 from frostline.fitting.procedure import Task, gather
+from frostline.stats import ridge
 from frostline.stats.class_weights import class_weights
-from frostline.stats.ridge import ridge_loo
 from frostline.training.result import Trained
+from tests.stats.on_labels import ridge_loo
 
 Fit = Callable[..., Trained]
 
@@ -118,7 +119,7 @@ def test_a_fitting_probe_is_taken_and_another_is_not(
 
     def counting(*args: object, **kwargs: object) -> object:
         calls.append(1)
-        return ridge_loo(*args, **kwargs)  # type: ignore[arg-type]
+        return ridge.ridge_loo(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr("frostline.training.taps_head.ridge_loo", counting)
     taken = fit(action, probe={"blocks.2": probe})
@@ -162,6 +163,9 @@ def test_probe_and_head_weigh_the_classes_of_a_fold_alike(
     probe = gather(task, rows, Runtime()).ridge[ALL]
     head = fit(TapsHead(taps=list(digits_store.slices), class_weights="balanced"), rows=rows)
     np.testing.assert_array_equal(head.out_of_fold_logits, probe.loo)
+    by_class = class_weights(labels[rows], n_classes=3, choice="balanced")
+    assert by_class is not None
     np.testing.assert_array_equal(
-        problem.class_weights(rows), class_weights(labels[rows], n_classes=3, choice="balanced")
+        problem.labelled(rows).weights,
+        by_class[labels[rows]],
     )

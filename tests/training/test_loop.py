@@ -17,12 +17,12 @@ from frostline.core.actions import Adapters, FullTraining, Recipe, SuffixTrainin
 from frostline.core.errors import PlanError
 from frostline.core.runtime import Runtime
 from frostline.stats.calibration import fit_temperature
-from frostline.stats.ridge import ridge_loo
 from frostline.training.assembly import Above, assemble
 from frostline.training.image_batches import ImageBatches
 from frostline.training.losses import mean_nll
 from frostline.training.result import Trained
 from frostline.training.sources import Sources
+from tests.stats.on_labels import ridge_loo
 
 Fit = Callable[..., Trained]
 
@@ -341,7 +341,7 @@ def test_above_shares_its_weights_with_the_classifier(digits_store: FeatureStore
     from frostline.compute.engines.torch_runtime import Compute
 
     compute = Compute(torch.device("cpu"), half=False)
-    assembly = assemble(suffix(), digits_store.network, n_classes=3, seed=0, compute=compute)
+    assembly = assemble(suffix(), digits_store.network, n_outputs=3, seed=0, compute=compute)
     above = Above(assembly.between, assembly.classifier)
     assert assembly.between is not None
     mine = {id(p) for p in above.parameters()}

@@ -192,7 +192,7 @@ def test_the_first_step_sees_the_pretrained_network(architecture: str) -> None:
     size = network.preprocessing.size
     images = torch.randn(2, 3, size, size).contiguous(memory_format=torch.channels_last)
     with_adapters, plain = (
-        assemble(action, network, n_classes=3, seed=0, compute=CPU)
+        assemble(action, network, n_outputs=3, seed=0, compute=CPU)
         for action in (ACTION, FullTraining(recipe=RECIPE))
     )
     for training in (False, True):

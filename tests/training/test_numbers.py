@@ -63,7 +63,7 @@ def test_loss_with_weights_and_smoothing_is_what_numpy_says() -> None:
     labels = np.repeat([0, 1, 2], [6, 4, 2])
     weights = class_weights(labels, n_classes=3, choice="balanced")
     assert weights is not None
-    loss = training_loss(weights, label_smoothing=0.1, device=torch.device("cpu"))
+    loss = training_loss("cross_entropy", weights, label_smoothing=0.1, device=torch.device("cpu"))
     found = float(loss(torch.tensor(logits, dtype=torch.float32), torch.tensor(labels)))
     log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     targets = 0.9 * np.eye(3)[labels] + 0.1 / 3

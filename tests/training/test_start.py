@@ -56,7 +56,7 @@ def test_a_new_norm_layer_starts_with_the_statistics_of_the_images(
     compute = Compute(torch.device("cpu"), half=False)
     parts = make_parts(Problem.of(digits_store.catalog), np.arange(60), fraction=0.0)
     action = SuffixTraining(keep_to="blocks.3", freeze_to="blocks.2", new_block=True, recipe=RECIPE)
-    assembly = assemble(action, digits_store.network, n_classes=3, seed=0, compute=compute)
+    assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=compute)
     stored = digits_store.materialise(
         "blocks.2", parts.train, Runtime(), views=1, level="none", flip=False, seed=0
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,33 +11,11 @@ import numpy.typing as npt
 from frostline.core.errors import InputError
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.stratified import stratified_folds
-from frostline.stats.class_weights import class_weights
+from frostline.targets.labelled import Labelled
+from frostline.targets.protocol import Target, Weighting
+from frostline.targets.single_label import SingleLabel
 
 IntArray = npt.NDArray[np.int64]
-ClassWeighting = Literal["none", "balanced"]
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What is predicted: one class for each image.
-
-    Attributes
-    ----------
-    labels : int64 ndarray of shape (n,)
-        Positions in ``classes``.
-    classes : tuple of str
-    """
-
-    labels: IntArray
-    classes: tuple[str, ...]
-
-    @property
-    def n_classes(self) -> int:
-        return len(self.classes)
-
-    def only(self, rows: IntArray) -> Targets:
-        """Return the targets of some rows."""
-        return Targets(self.labels[rows], self.classes)
 
 
 @dataclass(frozen=True)
@@ -49,7 +26,10 @@ class Problem:
     ----------
     catalog : Catalog
         The readable images; every array here has one entry for each.
-    targets : Targets
+    target : Target
+        What kind of thing is predicted.
+    labels : int64 ndarray of shape (n,)
+        The truth about every image, as the target encodes it.
     groups : int64 ndarray of shape (n,)
         Images of one group are never split apart.
     weights : {"none", "balanced"}, default="none"
@@ -59,13 +39,14 @@ class Problem:
     """
 
     catalog: Catalog
-    targets: Targets
+    target: Target
+    labels: IntArray
     groups: IntArray
-    weights: ClassWeighting = "none"
+    weights: Weighting = "none"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, values in (("labels", self.targets.labels), ("groups", self.groups)):
+        for name, values in (("labels", self.labels), ("groups", self.groups)):
             if values.shape != (len(self.catalog),):
                 raise InputError(
                     f"There are {len(self.catalog)} images in the catalog, "
@@ -79,36 +60,35 @@ class Problem:
         *,
         labels: npt.ArrayLike | None = None,
         groups: npt.ArrayLike | None = None,
-        weights: ClassWeighting = "none",
+        weights: Weighting = "none",
         seed: int = 0,
     ) -> Problem:
         """Take the labels from a catalog, and every image for a group of its own, if not given."""
         own = catalog.labels if labels is None else labels
         grouping = np.arange(len(catalog)) if groups is None else groups
-        targets = Targets(np.asarray(own, dtype=np.int64), catalog.classes)
-        return cls(catalog, targets, np.asarray(grouping, dtype=np.int64), weights, seed)
+        truth = np.asarray(own, dtype=np.int64)
+        target = SingleLabel(len(catalog.classes))
+        return cls(catalog, target, truth, np.asarray(grouping, dtype=np.int64), weights, seed)
 
     @property
-    def labels(self) -> IntArray:
-        """Labels of all images, shape (n,)."""
-        return self.targets.labels
+    def classes(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return self.catalog.classes
 
-    @property
-    def n_classes(self) -> int:
-        return self.targets.n_classes
+    def labelled(self, rows: IntArray) -> Labelled:
+        """Return the truth about some rows, each as heavy as its class makes it among them."""
+        truth = self.labels[rows]
+        weights = self.target.row_weights(truth, self.target.output_weights(truth, self.weights))
+        return Labelled(self.target, truth, self.groups[rows], weights)
 
     def digests(self, rows: Sequence[int] | IntArray) -> list[str]:
         """Return the digests of some rows."""
         return [self.catalog.digests[int(row)] for row in rows]
 
-    def class_weights(self, rows: IntArray) -> npt.NDArray[np.float64] | None:
-        """Return one weight a class for fits to ``rows``; None where all images count alike."""
-        return class_weights(self.labels[rows], n_classes=self.n_classes, choice=self.weights)
-
     def folds(self, rows: IntArray, n_folds: int) -> list[tuple[IntArray, IntArray]]:
         """Return positions in ``rows`` that train and that judge, for each fold."""
         return stratified_folds(
-            self.labels[rows],
+            self.target.strata(self.labels[rows]),
             self.groups[rows],
             self.digests(rows),
             n_folds=n_folds,

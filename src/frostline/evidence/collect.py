@@ -77,10 +77,10 @@ def collect_evidence(
         If there are fewer than two rows or only one group among them.
     """
     chosen = np.asarray(rows, dtype=np.int64)
-    y, g, seed = problem.labels[chosen], problem.groups[chosen], problem.seed
+    labelled, seed = problem.labelled(chosen), problem.seed
+    y, g = labelled.truth, labelled.groups
     if len(np.unique(g)) < 2:
         raise InputError("Evidence needs at least two training images that are no duplicates.")
-    n_classes, class_weights = problem.n_classes, problem.class_weights(chosen)
     names = list(store.slices)
     everything = store.table(names, chosen)
     blocks = _side_by_side(store.slices)
@@ -89,10 +89,7 @@ def collect_evidence(
         name: probe(
             name,
             everything.only(block)[compared],
-            y[compared],
-            n_classes=n_classes,
-            groups=g[compared],
-            class_weights=class_weights,
+            labelled[compared],
             second_opinion=known is None and len(compared) <= _MOST_NEIGHBOURS,
         )
         for name, block in zip(names, blocks, strict=True)
@@ -100,22 +97,16 @@ def collect_evidence(
     whole = probe(
         ALL,
         everything,
-        y,
-        n_classes=n_classes,
-        groups=g,
+        labelled,
         blocks=blocks,
-        class_weights=class_weights,
     )
     if known is None:
         gained = last_doubling(
             everything,
-            y,
-            n_classes=n_classes,
-            groups=g,
+            labelled,
             blocks=blocks,
             seed=seed,
             whole=whole.evidence,
-            class_weights=class_weights,
         )
         card = load_card(store.network.name, weights_id=store.network.weights_id)
         moments = store.moments(chosen, runtime)
@@ -132,11 +123,8 @@ def collect_evidence(
         adapted = probe(
             ADAPTED,
             store.adapted(chosen, runtime).table(names, chosen),
-            y,
-            n_classes=n_classes,
-            groups=g,
+            labelled,
             blocks=blocks,
-            class_weights=class_weights,
         )
     adapted_gain = (0.0, 0.0)
     if adapted is not None:
@@ -148,7 +136,7 @@ def collect_evidence(
         taps[best].correct, taps[names[-1]].correct, groups=g[compared]
     )
     summary = EvidenceSummary(
-        size=measure_size(y, n_classes=n_classes),
+        size=measure_size(y, n_classes=problem.target.n_outputs),
         shift=shift,
         probes=[p.evidence for p in in_depth],
         all_taps=whole.evidence,
@@ -163,10 +151,10 @@ def collect_evidence(
         agreement=_agreement([p.evidence for p in in_depth]),
         adapted_gain=adapted_gain[0],
         adapted_gain_error=adapted_gain[1],
-        chance=float(np.bincount(y).max() / len(y)),
+        chance=problem.target.chance(y),
         lookalikes=known.lookalikes
         if known is not None
-        else _lookalikes(everything.only(blocks[-1]), y, problem.targets.classes, source),
+        else _lookalikes(everything.only(blocks[-1]), y, problem.classes, source),
     )
     at_full = {p.evidence.tap: p for p in (whole, *also)}
     fits = {**taps, **at_full} if len(compared) == len(chosen) else at_full

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 import numpy as np
 
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import IntArray
 from frostline.core.plan import ProbeEvidence
 from frostline.core.rng import generator
 from frostline.data.splitting.stratified import stratified_folds
@@ -15,6 +14,7 @@ from frostline.evidence.halves import half_of
 from frostline.evidence.probes import ALL, probe
 from frostline.stats.ridge import ridge_without
 from frostline.stats.selection import Features, part_of
+from frostline.targets.labelled import Labelled
 
 #: divisions of the rows that are averaged
 _HALVES = 3
@@ -26,22 +26,13 @@ _FEWEST_FOLDS, _MOST_FOLDS = 3, 10
 _ONE_HALF_FROM = 5000
 
 
-class _Shared(TypedDict):
-    n_classes: int
-    blocks: Sequence[slice]
-    class_weights: FloatArray | None
-
-
 def last_doubling(
     features: Features,
-    labels: IntArray,
+    labelled: Labelled,
     *,
-    n_classes: int,
-    groups: IntArray,
     blocks: Sequence[slice],
     seed: int,
     whole: ProbeEvidence,
-    class_weights: FloatArray | None = None,
 ) -> float | None:
     """Return the accuracy that the last doubling of the rows brought to a head on ``features``.
 
@@ -52,13 +43,10 @@ def last_doubling(
     is compared with that on all rows, which is ``whole``; its strength serves the folds. None if
     there are too few rows or groups for halves.
     """
-    shared: _Shared = {
-        "n_classes": n_classes,
-        "blocks": blocks,
-        "class_weights": class_weights,
-    }
+    target, groups = labelled.target, labelled.groups
+    labels = target.strata(labelled.truth)
     if len(labels) >= _FOLDS_BELOW:
-        half = _on_halves(features, labels, groups, seed, shared)
+        half = _on_halves(features, labelled, blocks, seed)
         return None if half is None else whole.accuracy - half
     smallest = int(np.bincount(labels)[np.unique(labels)].min())
     if len(np.unique(groups)) < 2 * _FEWEST_FOLDS:
@@ -66,8 +54,15 @@ def last_doubling(
     n_folds = min(max(smallest, _FEWEST_FOLDS), _MOST_FOLDS)
     draws = range(_HALVES if len(labels) < _ONE_DIVISION_FROM else 1)
     divisions = [_folds(labels, groups, k, draw, seed) for k in (n_folds, 2) for draw in draws]
-    outputs = ridge_without(features, labels, divisions, strength=whole.strength, **shared)
-    right = [float((output.argmax(axis=1) == labels).mean()) for output in outputs]
+    outputs = ridge_without(
+        features,
+        labelled.matrix,
+        divisions,
+        strength=whole.strength,
+        weights=labelled.weights,
+        blocks=blocks,
+    )
+    right = [float(target.right(output, labelled.truth).mean()) for output in outputs]
     many, few = np.mean(right[: len(draws)]), np.mean(right[len(draws) :])
     return float(many - few) / float(np.log2(2.0 * (n_folds - 1) / n_folds))
 
@@ -83,19 +78,16 @@ def _folds(labels: IntArray, groups: IntArray, n_folds: int, draw: int, seed: in
 
 
 def _on_halves(
-    features: Features,
-    labels: IntArray,
-    groups: IntArray,
-    seed: int,
-    shared: _Shared,
+    features: Features, labelled: Labelled, blocks: Sequence[slice], seed: int
 ) -> float | None:
     """Mean leave-one-out accuracy on halves of the rows."""
     found = []
+    labels, groups = labelled.target.strata(labelled.truth), labelled.groups
     for draw in range(_HALVES if len(labels) < _ONE_HALF_FROM else 1):
         half = half_of(labels, groups, rng=generator("halves of the curve", seed, draw))
         if len(np.unique(groups[half])) < 2:
             continue
         kept = part_of(features, np.flatnonzero(half))
-        fitted = probe(ALL, kept, labels[half], groups=groups[half], **shared)
+        fitted = probe(ALL, kept, labelled[half], blocks=blocks)
         found.append(fitted.evidence.accuracy)
     return float(np.mean(found)) if found else None

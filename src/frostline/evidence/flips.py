@@ -12,13 +12,14 @@ import numpy.typing as npt
 from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.rng import generator
 from frostline.core.runtime import Runtime
-from frostline.data.problem import Problem, Targets
+from frostline.data.problem import Problem
 from frostline.evidence.evidence import Evidence
 from frostline.evidence.halves import half_of, halved_to
 from frostline.evidence.probes import ALL
 from frostline.stats.intervals import paired_difference
 from frostline.stats.ridge import ridge_loo
 from frostline.stats.selection import Features
+from frostline.targets.labelled import Labelled
 
 if TYPE_CHECKING:
     from frostline.compute.passes import FeatureStore
@@ -63,8 +64,7 @@ def flip_is_safe(
     mirrored = np.ascontiguousarray(store.pixels(rows[positions])[:, :, ::-1])
     return check_flips(
         store.table(list(store.slices), rows),
-        problem.targets.only(rows),
-        problem.groups[rows],
+        problem.labelled(rows),
         store.features_of(mirrored, runtime),
         positions,
         blocks=list(store.slices.values()),
@@ -75,8 +75,7 @@ def flip_is_safe(
 
 def check_flips(
     plain: Features,
-    targets: Targets,
-    groups: IntArray,
+    labelled: Labelled,
     mirrored: npt.NDArray[np.floating],
     positions: IntArray,
     *,
@@ -93,9 +92,8 @@ def check_flips(
     ----------
     plain : array of shape (n, d)
         Features of the training images.
-    targets : Targets
+    labelled : Labelled
         Of the n images.
-    groups : int array of shape (n,)
     mirrored : array of shape (k, d)
         Features of the mirrored images of ``positions``.
     positions : int array of shape (k,)
@@ -111,7 +109,8 @@ def check_flips(
     FlipCheck
         Safe as well when there are too few images to fit on: nothing then speaks against it.
     """
-    labels = targets.labels
+    target, groups = labelled.target, labelled.groups
+    labels = target.strata(labelled.truth)
     split = generator("flip halves", seed)
     first = half_of(labels[positions], groups[positions], rng=split)
     rng = generator("flip fits", seed)
@@ -124,14 +123,14 @@ def check_flips(
             continue
         fit = ridge_loo(
             plain[others],
-            labels[others],
-            n_classes=targets.n_classes,
+            labelled[others].matrix,
             groups=groups[others],
             blocks=blocks,
             strengths=None if strength is None else np.array([strength]),
         )
         for column, features in enumerate((plain[positions[half]], mirrored[half])):
-            right[half, column] = fit.predict(features).argmax(axis=1) == labels[positions[half]]
+            truth = labelled.truth[positions[half]]
+            right[half, column] = target.right(fit.predict(features), truth)
         judged |= half
     if not judged.any():
         return FlipCheck(True, 0.0, 0.0, 0.0, 0.0, 0)

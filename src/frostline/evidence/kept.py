@@ -49,12 +49,12 @@ def evidence_key(
     _, first, same = np.unique(problem.groups[rows], return_index=True, return_inverse=True)
     for values in (problem.labels[rows], first[same].astype(np.int64)):
         content.update(np.ascontiguousarray(values).tobytes())
-    weights = problem.class_weights(rows)
+    weights = problem.target.output_weights(problem.labels[rows], problem.weights)
     return key_of(
         taps_key,
         content.hexdigest(),
         "" if weights is None else weights.tobytes().hex(),
-        *problem.targets.classes,
+        *problem.classes,
         "",
         str(problem.seed),
         *options,

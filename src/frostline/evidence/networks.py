@@ -12,6 +12,7 @@ from frostline.core.plan import NetworkResult
 from frostline.data.problem import Problem
 from frostline.evidence.probes import ALL, probe
 from frostline.stats.intervals import paired_difference
+from frostline.targets.labelled import Labelled
 
 if TYPE_CHECKING:
     from frostline.compute.passes import FeatureStore
@@ -45,9 +46,7 @@ def best_network(
         probe(
             ALL,
             store.table(list(store.slices), rows),
-            problem.labels[rows],
-            n_classes=problem.n_classes,
-            groups=groups,
+            Labelled(problem.target, problem.labels[rows], groups),
             blocks=list(store.slices.values()),
         )
         for store in stores

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frostline.core.arrays import BoolArray, FloatArray, IntArray
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.plan import ProbeEvidence
 from frostline.stats.intervals import paired_difference
 from frostline.stats.neighbours import knn_loo
 from frostline.stats.probe_accuracy import loo_accuracy
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Features
+from frostline.targets.labelled import Labelled
 
 #: name of the probe on all taps side by side
 ALL = "all"
@@ -33,12 +34,9 @@ class Probe:
 def probe(
     name: str,
     features: Features,
-    labels: IntArray,
+    labelled: Labelled,
     *,
-    n_classes: int,
-    groups: IntArray | None = None,
     blocks: Sequence[slice] | None = None,
-    class_weights: FloatArray | None = None,
     second_opinion: bool = False,
 ) -> Probe:
     """Fit ridge on one tap and score its leave-one-out (leave-one-group-out) outputs.
@@ -48,31 +46,27 @@ def probe(
     name : str
         Of the tap.
     features : array of shape (n, d)
-    labels : int array of shape (n,)
-    n_classes : int
-    groups : int array of shape (n,) or None
-        Rows that are left out together, and that standard errors count as one.
+    labelled : Labelled
+        Of the n rows.
     blocks : sequence of slice or None
         Columns of each tap, which are divided by the root of their number. A single tap is one
         block, so strengths mean the same at every width.
-    class_weights : array of shape (n_classes,) or None
     second_opinion : bool, default=False
         Also let the nearest neighbours vote.
     """
     width = features.shape[1]
     fit = ridge_loo(
         features,
-        labels,
-        n_classes=n_classes,
-        groups=groups,
+        labelled.matrix,
+        groups=labelled.groups,
         blocks=[slice(0, width)] if blocks is None else blocks,
-        class_weights=class_weights,
+        weights=labelled.weights,
     )
-    scores = loo_accuracy(fit, labels, groups=groups)
+    scores = loo_accuracy(fit, labelled.truth, groups=labelled.groups)
     neighbours = None
     if second_opinion:
-        votes = knn_loo(features, labels, n_classes=n_classes, groups=groups)
-        neighbours = float((votes.argmax(axis=1) == labels).mean())
+        votes = knn_loo(features, labelled.matrix, groups=labelled.groups)
+        neighbours = float(labelled.target.right(votes, labelled.truth).mean())
     return Probe(
         fit=fit,
         correct=scores.correct,

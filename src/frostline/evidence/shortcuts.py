@@ -74,7 +74,7 @@ def find_shortcuts(
     list of Shortcut
         At most one for each place, the surest first; none beyond 50 classes.
     """
-    classes = problem.targets.classes
+    classes = problem.classes
     taught = np.asarray(rows, dtype=np.int64)
     # one of each group: copies of what is left out would tell its class
     _, first = np.unique(problem.groups[taught], return_index=True)

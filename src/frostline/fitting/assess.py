@@ -14,7 +14,6 @@ from frostline.core.runtime import Runtime
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.data.splitting.split import Split
 from frostline.fitting.procedure import Fitted, Task, fit_once
-from frostline.stats.calibration import softmax
 from frostline.stats.expected import Expected, expected_accuracy
 from frostline.stats.intervals import effective_count
 from frostline.training.familiar import unfamiliarity_of
@@ -35,7 +34,7 @@ _MOST_SCORED = 2000
 class Assessed:
     """Probabilities for images that did not teach the model that gave them.
 
-    ``rows`` are catalog rows, ``probabilities`` has shape (len(rows), n_classes);
+    ``rows`` are catalog rows, ``probabilities`` has shape (len(rows), k);
     ``frozen_verified`` tells whether every fit left its frozen part as it was. ``expected`` is
     what the delivered model should reach, which learned from more images than those judged.
     ``uncalibrated`` are the probabilities without the temperature; ``unknown_share`` is the share
@@ -69,13 +68,14 @@ def assess(
     if split.method == "cross-validation":
         return _cross_validate(task, split.train, fitted, runtime, checkpoint_dir)
     logits = fitted.logits(task.store, split.test)
-    probabilities = softmax(logits, fitted.temperature)
-    right = probabilities.argmax(axis=1) == task.problem.labels[split.test]
+    target = task.problem.target
+    probabilities = target.link(logits, fitted.temperature)
+    right = target.right(probabilities, task.problem.labels[split.test])
     return Assessed(
         method=split.method,
         rows=split.test,
         probabilities=probabilities,
-        uncalibrated=softmax(logits),
+        uncalibrated=target.link(logits),
         folds=1,
         frozen_verified=fitted.trained.frozen_verified,
         expected=expected_accuracy(
@@ -108,7 +108,8 @@ def _cross_validate(
     """
     problem = task.problem
     closed = fitted.plan.action.closed_form
-    smallest = int(np.bincount(problem.labels[rows], minlength=problem.n_classes).min())
+    target = problem.target
+    smallest = int(target.matrix(problem.labels[rows]).weighted_sum(np.ones(len(rows))).min())
     fewest, most = _CLOSED_FORM_FOLDS
     n_folds = min(max(smallest, fewest), most) if closed else TRAINED_FOLDS
     known = fitted.plan.evidence
@@ -123,7 +124,7 @@ def _cross_validate(
         settings = replace(settings, effort="fast", budget=None)
     inner = replace(task, settings=settings)
     folds = problem.folds(rows, n_folds)
-    probabilities = np.zeros((len(rows), problem.n_classes))
+    probabilities = np.zeros((len(rows), target.n_outputs))
     uncalibrated = np.zeros_like(probabilities)
     verified = fitted.trained.frozen_verified
     with runtime.progress.task("cross-validation", len(folds)) as bar:
@@ -137,12 +138,12 @@ def _cross_validate(
                 checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / str(number),
             )
             logits = fold.logits(task.store, rows[judge])
-            probabilities[judge] = softmax(logits, fold.temperature)
-            uncalibrated[judge] = softmax(logits)
+            probabilities[judge] = target.link(logits, fold.temperature)
+            uncalibrated[judge] = target.link(logits)
             verified = verified and fold.trained.frozen_verified
             bar.advance()
             runtime.cancel.check()
-    right = probabilities.argmax(axis=1) == problem.labels[rows]
+    right = target.right(probabilities, problem.labels[rows])
     expected = expected_accuracy(
         int(right.sum()),
         len(rows),

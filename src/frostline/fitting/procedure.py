@@ -21,7 +21,6 @@ from frostline.evidence.flips import flip_is_safe
 from frostline.evidence.kept import evidence_key, kept_or
 from frostline.evidence.probes import ALL
 from frostline.evidence.reference import reference_crops
-from frostline.stats.calibration import fit_temperature, softmax
 from frostline.stats.inputs import linear_outputs
 from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.context import Context
@@ -74,18 +73,19 @@ class Fitted:
     familiar: Familiar | None = None
 
     def logits(self, store: FeatureStore, rows: IntArray) -> FloatArray:
-        """Logits of shape (len(rows), n_classes) for rows of the store, not calibrated."""
+        """Logits of shape (len(rows), k) for rows of the store, not calibrated."""
         return logits_of(self.trained, store, rows)
 
     def probabilities(self, store: FeatureStore, rows: IntArray) -> FloatArray:
-        """Calibrated probabilities of shape (len(rows), n_classes) for rows of the store."""
-        return softmax(self.logits(store, rows), self.temperature)
+        """Calibrated probabilities of shape (len(rows), k) for rows of the store."""
+        return self.trained.target.link(self.logits(store, rows), self.temperature)
 
     @property
     def out_of_fold(self) -> list[OutOfFold]:
         """Probabilities of training rows by fits without them, the most trusted first."""
         rows, logits = self.trained.out_of_fold_rows, self.trained.out_of_fold_logits
-        own = [OutOfFold(rows, softmax(logits, self.temperature))] if len(rows) else []
+        prediction = self.trained.target.link(logits, self.temperature)
+        own = [OutOfFold(rows, prediction)] if len(rows) else []
         return own if self.left_out is None else [*own, self.left_out]
 
 
@@ -239,29 +239,32 @@ def _raced(
 def judge_by(problem: Problem, store: FeatureStore, trained: Trained, rows: IntArray) -> Judged:
     """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
     logits = logits_of(trained, store, rows)
-    probabilities = softmax(logits, temperature_of(problem, trained))
-    return Judged.of(probabilities, problem.labels[rows], problem.groups[rows])
+    target, truth = problem.target, problem.labels[rows]
+    prediction = target.link(logits, temperature_of(problem, trained))
+    return Judged.of(target, prediction, truth, problem.groups[rows])
 
 
 def _left_out(problem: Problem, trained: Trained, evidence: Evidence) -> OutOfFold | None:
     if len(trained.out_of_fold_rows) == len(evidence.rows):
         return None
     outputs = evidence.ridge[ALL].loo
-    temperature = fit_temperature(outputs, problem.labels[evidence.rows])
-    return OutOfFold(evidence.rows, softmax(outputs, temperature))
+    temperature = problem.target.calibrate(outputs, problem.labels[evidence.rows])
+    return OutOfFold(evidence.rows, problem.target.link(outputs, temperature))
 
 
 def temperature_of(problem: Problem, trained: Trained) -> float:
     """Return what calibrates the logits, by images that did not teach; 1 where there are none."""
     if not len(trained.out_of_fold_rows):
         return 1.0
-    return fit_temperature(trained.out_of_fold_logits, problem.labels[trained.out_of_fold_rows])
+    truth = problem.labels[trained.out_of_fold_rows]
+    return problem.target.calibrate(trained.out_of_fold_logits, truth)
 
 
 def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:
     """Logits for rows of the store; a head on taps needs no image again."""
     if trained.members:
-        return blended_logits(trained, [logits_of(m, store, rows) for m in trained.members])
+        each = [logits_of(member, store, rows) for member in trained.members]
+        return blended_logits(trained, each)
     if trained.action.closed_form and not trained.action.adapts_statistics:
         head = trained.module.leader.head
         weight = head.weight.detach().double().numpy()

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from frostline.core.errors import InputError
 from frostline.stats.selection import Features, Selection
+from frostline.stats.target_matrix import TargetMatrix
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -55,30 +56,38 @@ def check_labels(labels: npt.ArrayLike, *, n_rows: int, n_classes: int) -> IntAr
     return found.astype(np.int64, copy=False)
 
 
-def row_weights(
-    labels: IntArray, class_weights: npt.ArrayLike | None, *, n_classes: int
-) -> FloatArray:
-    """Return one weight a row, with mean 1, from one weight a class.
+def check_targets(targets: TargetMatrix, *, n_rows: int) -> None:
+    """Refuse targets of another number of rows.
+
+    Raises
+    ------
+    InputError
+    """
+    if len(targets) != n_rows:
+        raise InputError(f"There are {n_rows} rows of features but labels for {len(targets)}.")
+
+
+def normalised_weights(weights: npt.ArrayLike | None, *, n_rows: int) -> FloatArray:
+    """Return one weight a row, with mean 1.
 
     Parameters
     ----------
-    labels : int array of shape (n,)
-    class_weights : array of shape (n_classes,) or None
-        Positive and finite for every class that occurs; None weighs all rows alike.
+    weights : array of shape (n_rows,) or None
+        Positive and finite; None weighs all rows alike.
 
-    Returns
-    -------
-    ndarray of shape (n,), float64
+    Raises
+    ------
+    InputError
+        If the length or a value is wrong.
     """
-    if class_weights is None:
-        return np.ones(len(labels))
-    weights = np.asarray(class_weights, dtype=np.float64)
-    if weights.shape != (n_classes,):
-        raise InputError(f"Expected {n_classes} class weights, not shape {weights.shape}.")
-    chosen = weights[labels]
+    if weights is None:
+        return np.ones(n_rows)
+    chosen = np.asarray(weights, dtype=np.float64)
+    if chosen.shape != (n_rows,):
+        raise InputError(f"Expected {n_rows} weights, not shape {chosen.shape}.")
     if not np.all(np.isfinite(chosen)) or np.any(chosen <= 0):
-        raise InputError("Class weights must be positive and finite for every class that occurs.")
-    scaled: FloatArray = chosen * (len(labels) / chosen.sum())
+        raise InputError("Weights must be positive and finite for every row.")
+    scaled: FloatArray = chosen * (n_rows / chosen.sum())
     return scaled
 
 

@@ -16,9 +16,7 @@ from frostline.stats.inputs import FloatArray, IntArray, row_chunks
 from frostline.stats.spectrum import Spectrum
 
 
-def large_group_errors(
-    spectrum: Spectrum, rows: IntArray, labels: IntArray, penalties: FloatArray
-) -> FloatArray:
+def large_group_errors(spectrum: Spectrum, rows: IntArray, penalties: FloatArray) -> FloatArray:
     """Return the sum of squared left-out residuals of one group at every penalty, shape (k,).
 
     Parameters
@@ -26,12 +24,11 @@ def large_group_errors(
     spectrum : Spectrum
     rows : int array of shape (m,)
         The group.
-    labels : int array of shape (m,)
     penalties : array of shape (k,)
     """
 
     def observed(part: slice) -> FloatArray:
-        return spectrum.scaled_targets(rows[part], labels[part])
+        return spectrum.scaled_targets(rows[part])
 
     scatter, products = _sums(spectrum, rows, observed)
     r = len(spectrum.eigenvalues)

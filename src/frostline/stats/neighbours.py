@@ -9,10 +9,11 @@ from frostline.core.errors import InputError
 from frostline.stats.inputs import (
     FloatArray,
     check_features,
-    check_labels,
+    check_targets,
     group_codes,
     row_chunks,
 )
+from frostline.stats.target_matrix import TargetMatrix
 
 # temperature of the votes, as in the k-NN evaluation of Wu et al. 2018 (arXiv 1805.01978)
 _TEMPERATURE = 0.07
@@ -21,30 +22,29 @@ _MOST_NEIGHBOURS = 20
 
 def knn_loo(
     X: npt.ArrayLike,
-    labels: npt.ArrayLike,
+    targets: TargetMatrix,
     *,
-    n_classes: int,
     k: int | None = None,
     groups: npt.ArrayLike | None = None,
 ) -> FloatArray:
-    """Let the nearest other rows vote for the class of every row.
+    """Let the nearest other rows vote for the targets of every row.
 
     Rows are centred and compared by cosine; a neighbour's vote is ``exp(cosine / 0.07)``.
 
     Parameters
     ----------
     X : array of shape (n, d)
-    labels : int array of shape (n,)
-    n_classes : int
+    targets : TargetMatrix of shape (n, C)
+        Shares, so that every row sums to 1.
     k : int or None
-        Neighbours that vote; None takes 20, or one less than the smallest class if that is fewer
-        (at least 1).
+        Neighbours that vote; None takes 20, or one less than the smallest column sum if
+        that is fewer (at least 1).
     groups : array of shape (n,) or None
         Rows of one group never vote for each other.
 
     Returns
     -------
-    ndarray of shape (n, n_classes), float64
+    ndarray of shape (n, C), float64
         Shares of the votes; every row sums to 1.
 
     Raises
@@ -54,16 +54,16 @@ def knn_loo(
     """
     features = np.asarray(check_features(X))
     n = len(features)
-    targets = check_labels(labels, n_rows=n, n_classes=n_classes)
+    check_targets(targets, n_rows=n)
     codes = group_codes(groups, n_rows=n)
-    counts = np.bincount(targets)
+    counts = targets.weighted_sum(np.ones(n))
     if k is None:
         k = max(1, min(_MOST_NEIGHBOURS, int(counts[counts > 0].min()) - 1))
     if k < 1:
         raise InputError(f"The number of neighbours must be at least 1, not {k}.")
     k = min(k, n - 1)
     directions = _unit_rows(features)
-    votes = np.zeros((n, n_classes))
+    votes = np.zeros((n, targets.n_columns))
     for rows in row_chunks(n):
         cosine = directions[rows] @ directions.T
         cosine[codes[rows, None] == codes[None, :]] = -np.inf
@@ -71,8 +71,9 @@ def knn_loo(
         closeness = np.take_along_axis(cosine, nearest, axis=1).astype(np.float64)
         # relative to the nearest one, which is finite: every row has a row outside its group
         weight = np.exp((closeness - closeness.max(axis=1, keepdims=True)) / _TEMPERATURE)
-        positions = np.broadcast_to(np.arange(rows.start, rows.stop)[:, None], nearest.shape)
-        np.add.at(votes, (positions, targets[nearest]), weight)
+        # one neighbour at a time: a chunk of all of them would be k times as large
+        for place in range(k):
+            votes[rows] += weight[:, place, None] * targets.rows(nearest[:, place])
     shares: FloatArray = votes / votes.sum(axis=1, keepdims=True)
     return shares
 

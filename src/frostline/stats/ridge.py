@@ -1,4 +1,4 @@
-"""Ridge regression on one-hot targets with exact leave-one-out outputs."""
+"""Ridge regression with exact leave-one-out outputs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy.typing as npt
 
 from frostline.stats.inputs import (
     FloatArray,
-    IntArray,
     check_features,
-    check_labels,
     check_strengths,
+    check_targets,
     group_codes,
     linear_outputs,
-    row_weights,
+    normalised_weights,
 )
 from frostline.stats.large_groups import large_group_errors, large_group_residuals
 from frostline.stats.leave_out import LeaveOut, leave_out_chunks, left_out_residuals
 from frostline.stats.spectrum import Spectrum, decompose
 from frostline.stats.standardise import fit_standardiser
+from frostline.stats.target_matrix import TargetMatrix
 
 #: strengths tried by default, as multiples of the mean eigenvalue
 STRENGTHS: tuple[float, ...] = tuple(10.0 ** (step / 2) for step in range(-8, 5))
@@ -29,7 +29,7 @@ STRENGTHS: tuple[float, ...] = tuple(10.0 ** (step / 2) for step in range(-8, 5)
 
 @dataclass(frozen=True)
 class RidgeLOO:
-    """A ridge classifier with its leave-one-out outputs for the rows it was fitted on.
+    """A ridge fit with its leave-one-out outputs for the rows it was fitted on.
 
     Attributes
     ----------
@@ -48,8 +48,8 @@ class RidgeLOO:
     fitted : ndarray of shape (n, C)
         Output for every row from the fit on all rows.
     loo_mse : ndarray of shape (k,)
-        Mean squared leave-out error over rows and classes at every strength, weighted by the
-        class weights where those were given.
+        Mean squared leave-out error over rows and outputs at every strength, weighted by the
+        weights of the rows where those were given.
     """
 
     weight: FloatArray
@@ -68,16 +68,15 @@ class RidgeLOO:
 
 def ridge_loo(
     X: npt.ArrayLike,
-    labels: npt.ArrayLike,
+    targets: TargetMatrix,
     *,
-    n_classes: int,
     strengths: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
-    class_weights: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
     standardise: bool = True,
     blocks: Sequence[slice] | None = None,
 ) -> RidgeLOO:
-    """Fit ridge regression on one-hot targets; choose the strength by leave-one-out error.
+    """Fit ridge regression; choose the strength by leave-one-out error.
 
     Minimises ``sum_i w_i |y_i - W'z_i - b|^2 + penalty * |W|^2`` over the standardised features
     ``z`` with an unpenalised intercept. One eigendecomposition serves every strength: of the
@@ -94,15 +93,14 @@ def ridge_loo(
     ----------
     X : array of shape (n, d)
         Raw features, any floating type; computed in float64 a chunk of rows at a time.
-    labels : int array of shape (n,)
-        In [0, n_classes); a class may be absent.
-    n_classes : int
+    targets : TargetMatrix of shape (n, C)
     strengths : array of shape (k,) or None
         Multiples of the mean eigenvalue (trace divided by min(n, d)); 13 values from 1e-4 to
         1e2 for None.
     groups : array of shape (n,) or None
         Rows with equal values are left out together (near-duplicates, patients, bursts).
-    class_weights : array of shape (n_classes,) or None
+    weights : array of shape (n,) or None
+        Positive; None weighs all rows alike.
     standardise : bool, default=True
         Divide every channel by its standard deviation.
     blocks : sequence of slice or None
@@ -115,16 +113,16 @@ def ridge_loo(
     """
     features = check_features(X)
     n = len(features)
-    targets = check_labels(labels, n_rows=n, n_classes=n_classes)
+    check_targets(targets, n_rows=n)
     grid = check_strengths(STRENGTHS if strengths is None else strengths)
     chunks = leave_out_chunks(group_codes(groups, n_rows=n))
-    weights = row_weights(targets, class_weights, n_classes=n_classes)
+    scaled = normalised_weights(weights, n_rows=n)
     standardiser = fit_standardiser(
-        features, weights=weights, blocks=blocks, standardise=standardise
+        features, weights=scaled, blocks=blocks, standardise=standardise
     )
-    spectrum = decompose(features, targets, weights, standardiser, n_classes=n_classes)
+    spectrum = decompose(features, targets, scaled, standardiser)
     penalties = grid * spectrum.mean_eigenvalue
-    mse, leverage = _leave_out_errors(spectrum, chunks, targets, penalties)
+    mse, leverage = _leave_out_errors(spectrum, chunks, penalties)
     # the strongest of equals: nothing speaks for a more flexible fit
     order = np.argsort(-grid, kind="stable")
     best = int(order[np.argmin(mse[order])])
@@ -136,7 +134,7 @@ def ridge_loo(
         strength=float(grid[best]),
         penalty=penalty,
         strengths=grid,
-        loo=np.empty((n, n_classes)),
+        loo=np.empty((n, targets.n_columns)),
         fitted=linear_outputs(features, weight, bias),
         loo_mse=mse,
     )
@@ -145,12 +143,11 @@ def ridge_loo(
 
 def ridge_without(
     X: npt.ArrayLike,
-    labels: npt.ArrayLike,
+    targets: TargetMatrix,
     divisions: Sequence[npt.ArrayLike],
     *,
-    n_classes: int,
     strength: float,
-    class_weights: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
     blocks: Sequence[slice] | None = None,
 ) -> list[FloatArray]:
     """Return the outputs of fits without each part of several divisions, at one strength.
@@ -160,13 +157,12 @@ def ridge_without(
     Parameters
     ----------
     X : array of shape (n, d)
-    labels : int array of shape (n,)
+    targets : TargetMatrix of shape (n, C)
     divisions : sequence of arrays of shape (n,)
         Rows with equal values are left out together.
-    n_classes : int
     strength : float
         A multiple of the mean eigenvalue.
-    class_weights, blocks
+    weights, blocks
         As for :func:`ridge_loo`.
 
     Returns
@@ -176,10 +172,10 @@ def ridge_without(
     """
     features = check_features(X)
     n = len(features)
-    targets = check_labels(labels, n_rows=n, n_classes=n_classes)
-    weights = row_weights(targets, class_weights, n_classes=n_classes)
-    standardiser = fit_standardiser(features, weights=weights, blocks=blocks)
-    spectrum = decompose(features, targets, weights, standardiser, n_classes=n_classes)
+    check_targets(targets, n_rows=n)
+    scaled = normalised_weights(weights, n_rows=n)
+    standardiser = fit_standardiser(features, weights=scaled, blocks=blocks)
+    spectrum = decompose(features, targets, scaled, standardiser)
     penalty = strength * spectrum.mean_eigenvalue
     weight, bias = standardiser.to_raw(spectrum.weight(penalty), spectrum.target_mean)
     fit = RidgeLOO(
@@ -188,7 +184,7 @@ def ridge_without(
         strength=strength,
         penalty=penalty,
         strengths=np.array([strength]),
-        loo=np.empty((0, n_classes)),
+        loo=np.empty((0, targets.n_columns)),
         fitted=linear_outputs(features, weight, bias),
         loo_mse=np.empty(0),
     )
@@ -196,29 +192,29 @@ def ridge_without(
     found = []
     for division in divisions:
         chunks = leave_out_chunks(group_codes(division, n_rows=n))
-        _, leverage = _leave_out_errors(spectrum, chunks, targets, penalties)
+        _, leverage = _leave_out_errors(spectrum, chunks, penalties)
         found.append(_leave_out_outputs(fit, spectrum, chunks, targets, leverage[:, 0]))
     return found
 
 
 def _leave_out_errors(
-    spectrum: Spectrum, chunks: Sequence[LeaveOut], labels: IntArray, penalties: FloatArray
+    spectrum: Spectrum, chunks: Sequence[LeaveOut], penalties: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return leave-out mean squared errors (k,) and, for rows left out alone, leverages (n, k)."""
     squared = np.zeros(len(penalties))
-    leverage = np.zeros((len(labels), len(penalties)))
-    n_classes = len(spectrum.target_mean)
+    n = len(spectrum.root_weights)
+    leverage = np.zeros((n, len(penalties)))
     for chunk in chunks:
         if chunk.size > len(spectrum.eigenvalues):
             for group in chunk.groups():
-                squared += large_group_errors(spectrum, group, labels[group], penalties)
+                squared += large_group_errors(spectrum, group, penalties)
             continue
         rotated = spectrum.rotated(chunk.rows)
         root = spectrum.root_weights[chunk.rows]
-        observed = spectrum.scaled_targets(chunk.rows, labels[chunk.rows])
+        observed = spectrum.scaled_targets(chunk.rows)
         inverse = 1.0 / (spectrum.eigenvalues[:, None] + penalties)
         if chunk.size == 1:
-            leverage[chunk.rows] = (rotated**2) @ inverse + (root**2 / len(labels))[:, None]
+            leverage[chunk.rows] = (rotated**2) @ inverse + (root**2 / n)[:, None]
         for j in range(len(penalties)):
             residual = observed - rotated @ (spectrum.rotated_targets * inverse[:, j, None])
             squared[j] += np.sum(
@@ -228,27 +224,26 @@ def _leave_out_errors(
                     leverage=leverage[chunk.rows, j],
                     rotated=rotated,
                     inverse=inverse[:, j],
-                    root=root / np.sqrt(len(labels)),
+                    root=root / np.sqrt(n),
                 )
                 ** 2
             )
-    return squared / (len(labels) * n_classes), leverage
+    return squared / (n * len(spectrum.target_mean)), leverage
 
 
 def _leave_out_outputs(
     fit: RidgeLOO,
     spectrum: Spectrum,
     chunks: Sequence[LeaveOut],
-    labels: IntArray,
+    targets: TargetMatrix,
     leverage: FloatArray,
 ) -> FloatArray:
     """Return the (n, C) leave-out outputs at the chosen penalty."""
     outputs = np.empty_like(fit.fitted)
     inverse = 1.0 / (spectrum.eigenvalues + fit.penalty)
-    identity = np.eye(fit.fitted.shape[1])
     for chunk in chunks:
         root = spectrum.root_weights[chunk.rows]
-        observed = identity[labels[chunk.rows]]
+        observed = targets.rows(chunk.rows)
         residual = (observed - fit.fitted[chunk.rows]) * root[:, None]
         if chunk.size > len(spectrum.eigenvalues):
             for k, group in enumerate(chunk.groups()):
@@ -262,7 +257,7 @@ def _leave_out_outputs(
                 # rows that are left out alone need only their leverage, which is known
                 rotated=spectrum.rotated(chunk.rows) if chunk.size > 1 else None,
                 inverse=inverse,
-                root=root / np.sqrt(len(labels)),
+                root=root / np.sqrt(len(targets)),
             )
         outputs[chunk.rows] = observed - residual / root[:, None]
     return outputs

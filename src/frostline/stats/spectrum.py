@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
-import scipy.sparse
 
 from frostline.stats.inputs import FloatArray, IntArray, row_chunks
 from frostline.stats.selection import Features
 from frostline.stats.standardise import Standardiser
+from frostline.stats.target_matrix import TargetMatrix
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Spectrum:
     mean_eigenvalue : float
         Trace divided by min(n, varying channels); 1 if every channel is constant.
     rotated_targets : ndarray of shape (r, C)
-        ``(ZV)'Y`` for the centred, weighted one-hot targets Y.
+        ``(ZV)'Y`` for the centred, weighted targets Y.
     target_mean : ndarray of shape (C,)
-        Weighted mean of the one-hot targets.
+        Weighted mean of the targets.
     root_weights : ndarray of shape (n,)
         Root of the row weights (their mean square is 1).
     """
@@ -39,6 +39,7 @@ class Spectrum:
     rotated_targets: FloatArray
     target_mean: FloatArray
     root_weights: FloatArray
+    _targets: TargetMatrix
     _features: Features
     _standardiser: Standardiser
     _basis: FloatArray
@@ -52,9 +53,9 @@ class Spectrum:
         scaled *= self.root_weights[rows, None]
         return scaled @ self._basis
 
-    def scaled_targets(self, rows: slice | IntArray, labels: IntArray) -> FloatArray:
-        """Return centred one-hot targets of those rows, times the root of their weights."""
-        return _scaled_targets(labels, self.target_mean, self.root_weights[rows])
+    def scaled_targets(self, rows: slice | IntArray) -> FloatArray:
+        """Return centred targets of those rows, times the root of their weights."""
+        return (self._targets.rows(rows) - self.target_mean) * self.root_weights[rows, None]
 
     def weight(self, penalty: float) -> FloatArray:
         """Return the (d, C) weights on standardised features at one penalty."""
@@ -71,26 +72,23 @@ class Spectrum:
 
 def decompose(
     X: Features,
-    labels: IntArray,
+    targets: TargetMatrix,
     weights: FloatArray,
     standardiser: Standardiser,
-    *,
-    n_classes: int,
 ) -> Spectrum:
     """Decompose the scatter of standardised rows, in the smaller of its two forms.
 
     Parameters
     ----------
     X : array of shape (n, d)
-    labels : int array of shape (n,)
+    targets : TargetMatrix of shape (n, C)
     weights : array of shape (n,)
         Row weights with mean 1, those that ``standardiser`` was fitted with.
     standardiser : Standardiser
-    n_classes : int
     """
     n, d = X.shape
     root = np.sqrt(weights)
-    target_mean = np.bincount(labels, weights=weights, minlength=n_classes) / n
+    target_mean = targets.weighted_sum(weights) / n
     dual = n <= d
     if dual:
         scaled = standardiser.apply(X, slice(0, n))
@@ -99,13 +97,13 @@ def decompose(
         del scaled
         sums = np.zeros((0, 0))
     else:
-        one_hot = scipy.sparse.csr_array((weights, (np.arange(n), labels)), shape=(n, n_classes))
+        weighted = targets.weighted(weights)
         scatter = np.zeros((d, d))
-        sums = np.zeros((d, n_classes))
+        sums = np.zeros((d, targets.n_columns))
         for rows in row_chunks(n):
             chunk = standardiser.apply(X, rows)
-            # weights already sit in the one-hot matrix; centred rows make its mean drop out
-            sums += (one_hot[rows].T @ chunk).T
+            # weights already sit in the targets; centred rows make their mean drop out
+            sums += (weighted[rows].T @ chunk).T
             chunk *= root[rows, None]
             scatter += chunk.T @ chunk
     trace = float(np.trace(scatter))
@@ -113,8 +111,10 @@ def decompose(
         scatter, driver="evd", overwrite_a=True, check_finite=False
     )
     eigenvalues = np.maximum(eigenvalues, 0.0)
-    dual_targets = basis.T @ _scaled_targets(labels, target_mean, root) if dual else None
-    if dual_targets is not None:
+    dual_targets = None
+    if dual:
+        scaled_targets = (targets.rows(slice(0, n)) - target_mean) * root[:, None]
+        dual_targets = basis.T @ scaled_targets
         rotated_targets = np.sqrt(eigenvalues)[:, None] * dual_targets
     else:
         rotated_targets = basis.T @ sums
@@ -124,16 +124,9 @@ def decompose(
         rotated_targets=rotated_targets,
         target_mean=target_mean,
         root_weights=root,
+        _targets=targets,
         _features=X,
         _standardiser=standardiser,
         _basis=basis,
         _dual_targets=dual_targets,
     )
-
-
-def _scaled_targets(labels: IntArray, target_mean: FloatArray, root: FloatArray) -> FloatArray:
-    """Return ``root * (one-hot - target_mean)`` of shape (m, C)."""
-    targets = np.repeat(-target_mean[None, :], len(labels), axis=0)
-    targets[np.arange(len(labels)), labels] += 1.0
-    targets *= root[:, None]
-    return targets

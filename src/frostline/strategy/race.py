@@ -14,6 +14,7 @@ from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
 from frostline.strategy.growth import FITTED_GROWTH, Growth, promise
+from frostline.targets.protocol import Target
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -100,10 +101,12 @@ class Judged:
     probabilities: FloatArray | None = None
 
     @classmethod
-    def of(cls, probabilities: FloatArray, truth: IntArray, groups: IntArray) -> Judged:
-        """Judge probabilities of shape (n, C) by the true classes (n,)."""
-        right = np.asarray(probabilities.argmax(axis=1) == truth, dtype=np.bool_)
-        return cls(right, probabilities[np.arange(len(truth)), truth], groups, probabilities)
+    def of(
+        cls, target: Target, prediction: FloatArray, truth: IntArray, groups: IntArray
+    ) -> Judged:
+        """Judge predictions of shape (n, k) by the truth (n,)."""
+        right, sure = target.right(prediction, truth), target.certainty(prediction, truth)
+        return cls(right, sure, groups, prediction)
 
 
 @dataclass

@@ -194,7 +194,7 @@ def assemble(
     action: LayerTraining,
     source: Network,
     *,
-    n_classes: int,
+    n_outputs: int,
     seed: int,
     compute: Compute,
 ) -> Assembly:
@@ -224,7 +224,7 @@ def assemble(
     network.feature_module.to(memory_format=torch.channels_last)
     torch.manual_seed(keyed_number("new layers", seed))
     classifier = build_classifier(
-        network, keep_to=keep.name, n_classes=n_classes, new_block=action.new_block
+        network, keep_to=keep.name, n_outputs=n_outputs, new_block=action.new_block
     )
     classifier.to(compute.device)
     classifier.requires_grad_(True)

@@ -10,14 +10,14 @@ import numpy.typing as npt
 from frostline.backbones.heads.classifier import OF_MEMBER
 from frostline.backbones.heads.classifiers import BlendClassifier
 from frostline.core.actions import Blend
-from frostline.stats.calibration import fit_temperature, softmax
+from frostline.data.problem import Problem
 from frostline.training.result import Trained
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-def blend(action: Blend, members: Sequence[Trained], labels: IntArray) -> Trained:
+def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Trained:
     """Put trained members together.
 
     Every member is calibrated on its own out-of-fold images first. Those that are so for all
@@ -28,20 +28,22 @@ def blend(action: Blend, members: Sequence[Trained], labels: IntArray) -> Traine
     action : Blend
     members : sequence of Trained
         One for each of the action's, in its order.
-    labels : int array of shape (len(catalog),)
-        Of all catalog rows.
+    problem : Problem
     """
-    temperatures = [_temperature(member, labels) for member in members]
+    temperatures = [_temperature(member, problem) for member in members]
     shared = members[0].out_of_fold_rows
     for member in members[1:]:
         shared = np.intersect1d(shared, member.out_of_fold_rows)
     each = [
-        softmax(member.out_of_fold_logits[_places(member.out_of_fold_rows, shared)], temperature)
+        problem.target.link(
+            member.out_of_fold_logits[_places(member.out_of_fold_rows, shared)], temperature
+        )
         for member, temperature in zip(members, temperatures, strict=True)
     ]
     module = BlendClassifier([member.module.leader for member in members], temperatures)
     return Trained(
         action=action,
+        target=problem.target,
         module=module.eval(),
         out_of_fold_logits=log_mean(each),
         out_of_fold_rows=shared,
@@ -61,7 +63,7 @@ def blend(action: Blend, members: Sequence[Trained], labels: IntArray) -> Traine
 def blended_logits(trained: Trained, each: Sequence[FloatArray]) -> FloatArray:
     """Return the blend's logits (n, C) from those of its members, as its module does."""
     temperatures = trained.module.get_buffer("temperatures").tolist()
-    return log_mean([softmax(z, t) for z, t in zip(each, temperatures, strict=True)])
+    return log_mean([trained.target.link(z, t) for z, t in zip(each, temperatures, strict=True)])
 
 
 def log_mean(each: Sequence[FloatArray]) -> FloatArray:
@@ -70,10 +72,11 @@ def log_mean(each: Sequence[FloatArray]) -> FloatArray:
     return np.asarray(np.log(np.maximum(mean, np.finfo(np.float64).tiny)), dtype=np.float64)
 
 
-def _temperature(member: Trained, labels: IntArray) -> float:
+def _temperature(member: Trained, problem: Problem) -> float:
     if not len(member.out_of_fold_rows):
         return 1.0
-    return fit_temperature(member.out_of_fold_logits, labels[member.out_of_fold_rows])
+    truth = problem.labels[member.out_of_fold_rows]
+    return problem.target.calibrate(member.out_of_fold_logits, truth)
 
 
 def _places(rows: IntArray, wanted: IntArray) -> IntArray:

@@ -19,7 +19,6 @@ from frostline.core.aliases import as_kept_in_files
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
-from frostline.stats.class_weights import class_weights
 from frostline.training.accelerate.accelerated import accelerated
 from frostline.training.assembly import Above, Assembly, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
@@ -85,7 +84,7 @@ def finetune(
     compute, seed = Compute.of(runtime), problem.seed
     with torch_runtime(runtime):
         assembly = assemble(
-            action, store.network, n_classes=parts.n_classes, seed=seed, compute=compute
+            action, store.network, n_outputs=parts.target.n_outputs, seed=seed, compute=compute
         )
         recipe = action.recipe
         drop = SMALLEST_NORM_BATCH if assembly.norms_learn else 0
@@ -99,9 +98,7 @@ def finetune(
                 batching=Batching(parts, recipe.batch_size, drop, seed, compute),
                 recipe=recipe,
             ),
-            weights=class_weights(
-                parts.train_labels, n_classes=parts.n_classes, choice=recipe.class_weights
-            ),
+            weights=parts.target.output_weights(parts.train_labels, recipe.class_weights),
             seed=seed,
             compute=compute,
         )
@@ -229,6 +226,7 @@ def _result(job: _Job, loop: Loop) -> Trained:
     module = assembly.classifier.eval().cpu().to(memory_format=torch.contiguous_format)
     return Trained(
         action=job.action,
+        target=job.parts.target,
         module=module,
         out_of_fold_logits=loop.best_logits,
         out_of_fold_rows=job.parts.validation,
@@ -259,7 +257,7 @@ def _identity(job: _Job, store: FeatureStore, runtime: Runtime) -> dict[str, Any
         "seed": job.seed,
         "backbone": store.network.name,
         "weights": store.network.weights_id,
-        "n_classes": job.parts.n_classes,
+        "n_outputs": job.parts.target.n_outputs,
         "precision": runtime.precision,
         **as_kept_in_files({"activation_dtype": runtime.activation_dtype}),
         "rows": rows.hexdigest(),

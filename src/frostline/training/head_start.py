@@ -12,7 +12,6 @@ from frostline.backbones.freeze.eval_mode import is_locked
 from frostline.backbones.heads.linear import set_linear
 from frostline.backbones.heads.pooling import pooled
 from frostline.compute.passes import FeatureStore
-from frostline.stats.calibration import fit_temperature
 from frostline.stats.ridge import ridge_loo
 from frostline.training.assembly import Above, Assembly
 from frostline.training.loaders import Batches
@@ -50,7 +49,7 @@ def probe_head(
         layers have other statistics than the stored taps were computed with.
     groups : int array of shape (len(catalog),)
     weights : array of shape (C,) or None
-        Class weights.
+        One weight an output.
     """
     if assembly.keep_to in store.slices and not assembly.norms_learn:
         features: npt.ArrayLike = store.table([assembly.keep_to], parts.train)
@@ -61,12 +60,11 @@ def probe_head(
         features = np.concatenate(found)
     probe = ridge_loo(
         features,
-        parts.train_labels,
-        n_classes=parts.n_classes,
+        parts.target.matrix(parts.train_labels),
         groups=groups[parts.train],
-        class_weights=weights,
+        weights=parts.target.row_weights(parts.train_labels, weights),
     )
-    temperature = fit_temperature(probe.loo, parts.train_labels)
+    temperature = parts.target.calibrate(probe.loo, parts.train_labels)
     set_linear(assembly.classifier.head, probe.weight / temperature, probe.bias / temperature)
     return probe.strength
 

@@ -18,7 +18,6 @@ from frostline.compute.engines.torch_runtime import Compute
 from frostline.core.actions import Recipe
 from frostline.core.rng import keyed_number
 from frostline.core.runtime import Runtime
-from frostline.stats.calibration import fit_temperature
 from frostline.training.assembly import Above, Assembly
 from frostline.training.checkpoints import (
     Checkpoints,
@@ -119,7 +118,10 @@ class Loop:
             else {}
         )
         self._loss = training_loss(
-            weights, label_smoothing=recipe.label_smoothing, device=compute.device
+            parts.target.loss,
+            weights,
+            label_smoothing=recipe.label_smoothing,
+            device=compute.device,
         )
 
     def begin(self, stage: Stage) -> None:
@@ -280,7 +282,7 @@ class Loop:
         nll = accuracy = None
         if len(labels):
             nll = self._validation_nll(logits)
-            accuracy = float(np.mean(np.argmax(logits, axis=1) == labels))
+            accuracy = float(self._parts.target.right(logits, labels).mean())
         state.last = _copies(self._assembly.changing())
         state.history.append(
             {
@@ -301,7 +303,7 @@ class Loop:
     def _validation_logits(self, stage: Stage) -> FloatArray:
         self._assembly.classifier.eval()
         stage.above.eval()
-        found = [np.zeros((0, self._parts.n_classes))]
+        found = [np.zeros((0, self._parts.target.n_outputs))]
         with torch.no_grad():
             for inputs in stage.batches.validation():
                 with self._compute.autocast():
@@ -318,7 +320,7 @@ class Loop:
         if not np.isfinite(logits).all():
             return None
         labels = self._parts.validation_labels
-        temperature = fit_temperature(logits, labels)
+        temperature = self._parts.target.calibrate(logits, labels)
         nll = mean_nll(logits / temperature, labels, self._weights)
         return nll if math.isfinite(nll) else None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -13,11 +15,33 @@ IntArray = npt.NDArray[np.int64]
 
 
 def training_loss(
-    weights: FloatArray | None, *, label_smoothing: float, device: torch.device
-) -> nn.CrossEntropyLoss:
+    name: str, weights: FloatArray | None, *, label_smoothing: float, device: torch.device
+) -> nn.Module:
+    """Return the loss that a target names, as :data:`LOSSES` has it.
+
+    Parameters
+    ----------
+    name : str
+    weights : array of shape (k,) or None
+        One weight an output.
+    label_smoothing : float
+    device : torch.device
+    """
+    return LOSSES[name](weights, label_smoothing, device)
+
+
+def _cross_entropy(
+    weights: FloatArray | None, label_smoothing: float, device: torch.device
+) -> nn.Module:
     """Return weighted cross-entropy with smoothed labels (Szegedy et al. 2016)."""
     tensor = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
     return nn.CrossEntropyLoss(weight=tensor, label_smoothing=label_smoothing)
+
+
+#: by the name that a target gives
+LOSSES: dict[str, Callable[[FloatArray | None, float, torch.device], nn.Module]] = {
+    "cross_entropy": _cross_entropy
+}
 
 
 def mean_nll(logits: FloatArray, labels: IntArray, weights: FloatArray | None = None) -> float:

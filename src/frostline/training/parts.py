@@ -10,6 +10,7 @@ import numpy.typing as npt
 from frostline.core.errors import PlanError
 from frostline.data.problem import Problem
 from frostline.data.splitting.stratified import stratified_holdout
+from frostline.targets.protocol import Target
 
 IntArray = npt.NDArray[np.int64]
 
@@ -25,7 +26,7 @@ class Parts:
     train_labels, validation_labels : ndarray of int64
     digests : tuple of str
         Of the training rows' files.
-    n_classes : int
+    target : Target
     """
 
     train: IntArray
@@ -33,7 +34,7 @@ class Parts:
     validation: IntArray
     validation_labels: IntArray
     digests: tuple[str, ...]
-    n_classes: int
+    target: Target
 
 
 def make_parts(
@@ -71,7 +72,7 @@ def make_parts(
             )
     elif fraction > 0:
         rest, drawn = stratified_holdout(
-            problem.labels[rows],
+            problem.target.strata(problem.labels[rows]),
             problem.groups[rows],
             problem.digests(rows),
             fraction=fraction,
@@ -85,5 +86,5 @@ def make_parts(
         validation=held,
         validation_labels=problem.labels[held],
         digests=tuple(problem.digests(rows)),
-        n_classes=problem.n_classes,
+        target=problem.target,
     )

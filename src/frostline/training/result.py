@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from frostline.backbones.heads.classifier import Classifier
 from frostline.core.actions import Action
+from frostline.targets.protocol import Target
 
 
 @dataclass
@@ -20,6 +21,8 @@ class Trained:
     ----------
     action : Action
         What was carried out.
+    target : Target
+        What its outputs mean.
     module : Classifier
         Normalised images (n, 3, size, size), float32, to logits (n, C); in eval mode, on the
         CPU.
@@ -51,6 +54,7 @@ class Trained:
     """
 
     action: Action
+    target: Target
     module: Classifier
     out_of_fold_logits: npt.NDArray[np.float64]
     out_of_fold_rows: npt.NDArray[np.int64]

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.actions import LayerTraining, Recipe
-from frostline.stats.class_weights import class_weights
 from frostline.training.losses import mean_nll
 from frostline.training.parts import Parts
 from frostline.training.result import Trained
@@ -37,10 +36,9 @@ def learned_nothing(trained: Trained, recipe: Recipe, parts: Parts) -> bool:
     losses = [e["train_loss"] for e in trained.history if e["train_loss"] is not None]
     if len(losses) < _ENOUGH_EPOCHS:
         return False
-    weights = class_weights(
-        parts.train_labels, n_classes=parts.n_classes, choice=recipe.class_weights
-    )
-    shares = np.bincount(parts.train_labels, minlength=parts.n_classes).astype(np.float64)
+    target, truth = parts.target, parts.train_labels
+    weights = target.output_weights(truth, recipe.class_weights)
+    shares = target.matrix(truth).weighted_sum(np.ones(len(truth)))
     if weights is not None:
         shares *= weights
     shares /= shares.sum()

@@ -15,7 +15,6 @@ from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
-from frostline.stats.class_weights import class_weights
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Selection
 from frostline.training.result import Trained
@@ -67,14 +66,14 @@ def train_taps_head(
         )
     if action.statistics == "target":
         store = store.adapted(rows, runtime)
-    labels, groups, n_classes = problem.labels[rows], problem.groups[rows], problem.n_classes
-    weights = class_weights(labels, n_classes=n_classes, choice=action.class_weights)
+    target, truth = problem.target, problem.labels[rows]
+    weights = target.output_weights(truth, action.class_weights)
     network = store.network
     cuts = sorted(
         {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.position
     )
     taps = [cut.name for cut in cuts]
-    module = TapsClassifier(network, taps, n_classes=n_classes)
+    module = TapsClassifier(network, taps, n_outputs=target.n_outputs)
     features = store.table(taps, rows)
     strengths = None if action.strength is None else [action.strength]
     key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
@@ -85,11 +84,10 @@ def train_taps_head(
     else:
         fit = ridge_loo(
             features,
-            labels,
-            n_classes=n_classes,
+            target.matrix(truth),
             strengths=strengths,
-            groups=groups,
-            class_weights=weights,
+            groups=problem.groups[rows],
+            weights=target.row_weights(truth, weights),
             blocks=module.blocks,
         )
     set_linear(module.head, fit.weight, fit.bias)
@@ -98,6 +96,7 @@ def train_taps_head(
     names = list(module.state_dict())
     return Trained(
         action=action,
+        target=target,
         module=module.eval(),
         out_of_fold_logits=fit.loo,
         out_of_fold_rows=rows,

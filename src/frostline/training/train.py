@@ -119,6 +119,6 @@ def train(
             train(problem, store, member, chosen, runtime, given.inside(f"member-{i}"))
             for i, member in enumerate(action.members)
         ]
-        return blend(action, members, problem.labels)
+        return blend(action, members, problem)
 
     return action.dispatch(head=of_head, layers=of_layers, blend=of_blend)

@@ -20,7 +20,7 @@ OF_MEMBER = "members.{}."
 
 
 class Classifier(nn.Module, ABC):
-    """Normalised images (n, 3, size, size) to logits (n, n_classes)."""
+    """Normalised images (n, 3, size, size) to logits (n, n_outputs)."""
 
     @property
     @abstractmethod

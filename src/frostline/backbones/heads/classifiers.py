@@ -42,7 +42,7 @@ class CutClassifier(SingleClassifier):
     tensor_prefix = OF_CUT
 
     def __init__(
-        self, kept: nn.Module, cut: Cut, *, n_classes: int, new_block: bool = False
+        self, kept: nn.Module, cut: Cut, *, n_outputs: int, new_block: bool = False
     ) -> None:
         super().__init__()
         self.kept = kept
@@ -62,14 +62,14 @@ class CutClassifier(SingleClassifier):
                 nn.Conv2d(channels, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()
             )
             channels = wide
-        self.head = new_linear(pooled_width(channels, cut.layout), n_classes)
+        self.head = new_linear(pooled_width(channels, cut.layout), n_outputs)
 
     @property
     def kept_layers(self) -> nn.Module:
         return self.kept
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of shape (n, n_classes) for normalised images (n, 3, size, size)."""
+        """Logits of shape (n, n_outputs) for normalised images (n, 3, size, size)."""
         return self.classify(self.kept(x))
 
     def classify(self, activations: torch.Tensor) -> torch.Tensor:
@@ -89,20 +89,20 @@ class TapsClassifier(SingleClassifier):
     tensor_prefix = OF_TAPS
     frozen = True
 
-    def __init__(self, network: Network, taps: list[str], *, n_classes: int) -> None:
+    def __init__(self, network: Network, taps: list[str], *, n_outputs: int) -> None:
         super().__init__()
         self.body = network.body(taps)
         self.cuts = tuple(self.body.slices)
         self.layouts = self.body.layouts
         self.blocks = list(self.body.slices.values())
-        self.head = nn.Linear(self.body.width, n_classes)
+        self.head = nn.Linear(self.body.width, n_outputs)
 
     @property
     def kept_layers(self) -> nn.Module:
         return self.body.graph
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of shape (n, n_classes) for normalised images (n, 3, size, size)."""
+        """Logits of shape (n, n_outputs) for normalised images (n, 3, size, size)."""
         logits: torch.Tensor = self.head(self.body(x))
         return logits
 
@@ -146,14 +146,14 @@ class BlendClassifier(Classifier):
 
 
 def build_classifier(
-    network: Network, *, keep_to: str | None, n_classes: int, new_block: bool
+    network: Network, *, keep_to: str | None, n_outputs: int, new_block: bool
 ) -> CutClassifier:
     """Put a new classifier on ``network``, kept up to ``keep_to`` (None keeps every layer)."""
     cut = network.last if keep_to is None else network.cut(keep_to)
-    return CutClassifier(network.prefix(cut.name), cut, n_classes=n_classes, new_block=new_block)
+    return CutClassifier(network.prefix(cut.name), cut, n_outputs=n_outputs, new_block=new_block)
 
 
-def empty_classifier(action: Action, load: Callable[[], Network], *, n_classes: int) -> Classifier:
+def empty_classifier(action: Action, load: Callable[[], Network], *, n_outputs: int) -> Classifier:
     """Build what an action gives, with weights yet to be loaded.
 
     Parameters
@@ -161,19 +161,19 @@ def empty_classifier(action: Action, load: Callable[[], Network], *, n_classes: 
     action : Action
     load : callable
         Gives a network of its own to each member of a blend.
-    n_classes : int
+    n_outputs : int
     """
 
     def taps(action: TapsHead) -> Classifier:
-        return TapsClassifier(load(), action.taps, n_classes=n_classes)
+        return TapsClassifier(load(), action.taps, n_outputs=n_outputs)
 
     def cut(action: LayerTraining) -> Classifier:
         return build_classifier(
-            load(), keep_to=action.cut, n_classes=n_classes, new_block=action.new_block
+            load(), keep_to=action.cut, n_outputs=n_outputs, new_block=action.new_block
         )
 
     def blend(action: Blend) -> Classifier:
-        members = [empty_classifier(one, load, n_classes=n_classes) for one in action.members]
+        members = [empty_classifier(one, load, n_outputs=n_outputs) for one in action.members]
         return BlendClassifier([member.leader for member in members], [1.0] * len(members))
 
     return action.dispatch(head=taps, layers=cut, blend=blend)

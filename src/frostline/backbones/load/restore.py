@@ -46,7 +46,7 @@ def restore_module(folder: str | Path) -> Classifier:
     for size in (card.preprocessing.size, None):
         try:
             module = empty_classifier(
-                card.action, partial(_network, card.backbone, size), n_classes=len(card.classes)
+                card.action, partial(_network, card.backbone, size), n_outputs=len(card.classes)
             )
             module.load_state_dict(weights, strict=True)
             return module.eval()

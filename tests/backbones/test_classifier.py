@@ -38,7 +38,7 @@ def test_logits_and_the_input_of_the_head_are_those_of_the_pieces(
     kind: str, network: Network
 ) -> None:
     torch.manual_seed(1)
-    module = empty_classifier(actions()[kind], network.copy, n_classes=3).eval()
+    module = empty_classifier(actions()[kind], network.copy, n_outputs=3).eval()
     x = torch.randn(2, 3, 64, 64)
     head = head_of(module)
     assert head is not None
@@ -54,7 +54,7 @@ def test_logits_and_the_input_of_the_head_are_those_of_the_pieces(
 @pytest.mark.parametrize("kind", actions())
 def test_kept_layers_are_found_under_their_names(kind: str, network: Network) -> None:
     action = actions()[kind]
-    module = empty_classifier(action, network.copy, n_classes=3)
+    module = empty_classifier(action, network.copy, n_outputs=3)
     assert tensor_prefix(action) == module.tensor_prefix
     names = module.network_names(module.state_dict())
     assert names == set(module.leader.kept_layers.state_dict())

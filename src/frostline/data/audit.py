@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.audit_record import (
     AuditRecord,
     LabelConflict,
@@ -69,8 +69,8 @@ class Audit:
     label_conflicts: list[dict[str, Any]]
     leaks: list[dict[str, Any]]
     shared_groups: list[dict[str, Any]]
-    leaked: npt.NDArray[np.bool_]
-    groups: npt.NDArray[np.int64]
+    leaked: BoolArray
+    groups: IntArray
     searched: Searched = "complete"
     altered_copies: list[list[str]] = field(default_factory=list)
     values: SetValues = field(default_factory=SetValues)
@@ -165,9 +165,7 @@ def _conflicts(catalog: Catalog, groups: Iterable[list[int]], kind: str) -> list
     return found
 
 
-def _leaks(
-    catalog: Catalog, copies: Iterable[list[int]]
-) -> tuple[list[dict[str, Any]], npt.NDArray[np.bool_]]:
+def _leaks(catalog: Catalog, copies: Iterable[list[int]]) -> tuple[list[dict[str, Any]], BoolArray]:
     leaked = np.zeros(len(catalog), dtype=bool)
     leaks = []
     for members in copies:

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.data.decoding.image_refs import Held
 from frostline.data.notes import Combinations, Lookalikes, Note, names_hint
 from frostline.data.sources.left_out import LeftOut
 
 Part = Literal["train", "val", "test"]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.targets.labelled import Labelled
 from frostline.targets.protocol import Target, Weighting
 from frostline.targets.single_label import SingleLabel
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,11 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.data.catalog import Catalog
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 #: paths that a finding names
 _EXAMPLES = 5

@@ -16,6 +16,7 @@ import frostline.stats
 from frostline.compute.cache.fits import code_of, kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
+from frostline.core.arrays import IntArray
 from frostline.core.plan import EvidenceSummary
 from frostline.data.problem import Problem
 from frostline.evidence.evidence import Evidence
@@ -27,9 +28,7 @@ _FIT = ("weight", "bias", "strengths", "loo", "fitted", "loo_mse")
 _SUMMARY, _GROUPS, _COMPARED, _FLIP_SAFE = "summary", "groups", "compared", "flip_safe"
 
 
-def evidence_key(
-    problem: Problem, rows: npt.NDArray[np.int64], *, taps_key: str, options: Sequence[str]
-) -> str:
+def evidence_key(problem: Problem, rows: IntArray, *, taps_key: str, options: Sequence[str]) -> str:
     """Return the key of the evidence on some rows; equal keys mean equal evidence.
 
     Parameters
@@ -62,7 +61,7 @@ def evidence_key(
     )
 
 
-def kept_or(key: str, collect: Callable[[], Evidence], rows: npt.NDArray[np.int64]) -> Evidence:
+def kept_or(key: str, collect: Callable[[], Evidence], rows: IntArray) -> Evidence:
     """Return the evidence under ``key``, or collect it and keep it for later runs.
 
     Parameters
@@ -92,7 +91,7 @@ def _arrays(evidence: Evidence) -> Arrays:
     return arrays
 
 
-def _evidence(arrays: Arrays, rows: npt.NDArray[np.int64]) -> Evidence | None:
+def _evidence(arrays: Arrays, rows: IntArray) -> Evidence | None:
     # a ValidationError is a ValueError
     summary = EvidenceSummary.model_validate_json(arrays[_SUMMARY].tobytes())
     if len(arrays[_GROUPS]) != len(rows):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.plan import NetworkResult
 from frostline.data.problem import Problem
 from frostline.evidence.probes import ALL, probe
@@ -16,8 +14,6 @@ from frostline.targets.labelled import Labelled
 
 if TYPE_CHECKING:
     from frostline.compute.passes import FeatureStore
-
-IntArray = npt.NDArray[np.int64]
 
 
 def best_network(
@@ -71,8 +67,8 @@ def best_network(
 
 
 def _hardly_loses(
-    best: npt.NDArray[np.bool_],
-    this: npt.NDArray[np.bool_],
+    best: BoolArray,
+    this: BoolArray,
     groups: IntArray,
     tie: float,
 ) -> bool:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from frostline.core.arrays import FloatArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.plan import LayerShift, ShiftEvidence
 from frostline.core.rng import generator
 from frostline.evidence.cards import ReferenceCard
@@ -103,7 +102,7 @@ def measure_shift(
     )
 
 
-def resamples(n: int, *, seed: int) -> npt.NDArray[np.int64]:
+def resamples(n: int, *, seed: int) -> IntArray:
     """Return how often each of ``n`` images is drawn in each resample of a bootstrap."""
     rng = generator("shift", seed, n)
     return rng.multinomial(n, np.full(n, 1.0 / n), size=N_RESAMPLES)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.run_record import PLACES, Shortcut
 from frostline.data.problem import Problem
 from frostline.data.splitting.sampling import chosen_rows
@@ -16,8 +17,6 @@ from frostline.stats.ranks import average_ranks
 if TYPE_CHECKING:
     from frostline.compute.passes import FeatureStore
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 UInt8Array = npt.NDArray[np.uint8]
 
 #: images that are looked at, at most
@@ -101,7 +100,7 @@ def places_of(thumbnails: UInt8Array) -> FloatArray:
     return np.concatenate([pixels.reshape(PLACES * PLACES, n, -1), spread], axis=2)
 
 
-def _inside(seen: FloatArray) -> npt.NDArray[np.bool_]:
+def _inside(seen: FloatArray) -> BoolArray:
     """Return which places the model sees, by the shares (n, 2) of width and height: (8, 8)."""
     edges = np.arange(PLACES + 1) / PLACES
     low, high = 0.5 - seen[..., None] / 2, 0.5 + seen[..., None] / 2
@@ -140,7 +139,7 @@ def _left_out(places: FloatArray, targets: FloatArray) -> FloatArray:
 
 
 def _standing_out(
-    tells: FloatArray, asked: Sequence[int], classes: Sequence[str], seen: npt.NDArray[np.bool_]
+    tells: FloatArray, asked: Sequence[int], classes: Sequence[str], seen: BoolArray
 ) -> list[Shortcut]:
     """Keep the best place of each class if it is good and all others are not; join by place."""
     found: dict[tuple[int, bool], list[tuple[str, float, float]]] = {}
@@ -173,7 +172,7 @@ def _standing_out(
     return sorted(shortcuts, key=lambda one: (-len(one.labels), -one.tells))
 
 
-def _with_neighbours(mark: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _with_neighbours(mark: BoolArray) -> BoolArray:
     """The marked places and those that touch them."""
     wide = np.pad(mark, 1)
     moved = [wide[i : i + PLACES, j : j + PLACES] for i in range(3) for j in range(3)]

@@ -13,12 +13,11 @@ from torch.nn import functional
 
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore
+from frostline.core.arrays import IntArray
 from frostline.core.cuts import Cut
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array, grid
 from frostline.explain.responses import as_maps, depths
-
-IntArray = npt.NDArray[np.int64]
 
 #: channels that are drawn, one a row, and patches of each
 ROWS = 4

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from frostline.core.arrays import FloatArray
+
 UInt8Array = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float64]
 
 BACKGROUND = (255, 255, 255)
 # between pieces of a picture that is shown on a page: right on a light one and on a dark one

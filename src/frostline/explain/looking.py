@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch.func import functional_call
@@ -16,6 +15,7 @@ from frostline.backbones.heads.classifier import Classifier, SingleClassifier
 from frostline.backbones.network import Network
 from frostline.backbones.run_module import to_input
 from frostline.backbones.taps import TapsBody
+from frostline.core.arrays import IntArray
 from frostline.explain.attribution import attribute, attribute_maps
 from frostline.explain.depths import DepthPlan, Responses
 from frostline.explain.drawing import FloatArray, UInt8Array
@@ -53,7 +53,7 @@ def look(
     wanted: Sequence[Wanted],
     plans: Sequence[DepthPlan],
     *,
-    labels: npt.NDArray[np.int64],
+    labels: IntArray,
     covering: float,
 ) -> Seen:
     """Run images through a classifier once; find heat maps and what depths respond to.

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore
+from frostline.core.arrays import IntArray
 from frostline.core.errors import BackboneError, UnreadableImageError
 from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
@@ -196,7 +196,7 @@ def draw_first_filters(network: Network, module: Classifier) -> bytes:
         most //= 2
 
 
-def _mistakes(assessed: OutOfFold, labels: npt.NDArray[np.int64], most: int) -> list[Doubt]:
+def _mistakes(assessed: OutOfFold, labels: IntArray, most: int) -> list[Doubt]:
     p, given = assessed.probabilities, labels[assessed.rows]
     found = worst_mistakes(p, given, most=most)
     return [Doubt(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i]) for i in found]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import EngineError
 
-Probabilities = npt.NDArray[np.float64]
+Probabilities = FloatArray
 
 #: largest accepted difference of a probability for images of the network's own size
 EXACT = 1e-4

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import torch
 from onnx import TensorProto, helper
@@ -18,6 +17,7 @@ from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.heads.head_input import WithHeadInput, head_of
 from frostline.backbones.run_module import to_input
 from frostline.backbones.to_onnx import to_onnx
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import EngineError
 from frostline.core.files import replacing
 from frostline.core.onnx_runtime import open_session
@@ -242,7 +242,7 @@ def _watched(module: nn.Module, familiarity: Familiarity | None) -> nn.Module:
     return WithHeadInput(module, head)
 
 
-def _compare(given: Answers, expected: npt.NDArray[np.float64]) -> None:
+def _compare(given: Answers, expected: FloatArray) -> None:
     """Raise if the exported file finds other images unfamiliar than PyTorch does."""
     found = given.unfamiliarity
     if found is None or found.shape != expected.shape:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError, UnreadableImageError
 from frostline.core.files import JSON_BYTES, UnfitFileError, is_file, open_regular, read_regular
 from frostline.core.machine import available_cores
@@ -22,8 +22,6 @@ from frostline.data.sources.open_source import open_for_evaluation
 from frostline.data.sources.scanning import files_below
 from frostline.model.model import Model
 from frostline.run.run_folder import PREDICTIONS, SETTINGS
-
-IntArray = npt.NDArray[np.int64]
 
 #: enough to see a loss of half a point, few enough for a minute
 LIMIT = 512

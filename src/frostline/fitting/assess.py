@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.compute.passes import FeatureStore
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.runtime import Runtime
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.data.splitting.split import Split
@@ -17,9 +17,6 @@ from frostline.fitting.procedure import Fitted, Task, fit_once
 from frostline.stats.expected import Expected, expected_accuracy
 from frostline.stats.intervals import effective_count
 from frostline.training.familiar import unfamiliarity_of
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 #: closed-form fits are cheap, so they have many folds, but never more than a class has images:
 #: a fold that holds more than its share of a class is judged by a model that knows too few of it

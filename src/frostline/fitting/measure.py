@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.core.run_record import (
     Baseline,
     Calibration,
@@ -24,8 +24,6 @@ from frostline.stats.caveats import Caveat, caveats, largest_class
 from frostline.stats.rejection import ACCEPTED
 from frostline.stats.reliability import chance_calibration_error
 from frostline.stats.scores import Scores, score
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

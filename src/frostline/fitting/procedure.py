@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.backbones.heads.source_classifier import source_classifier
 from frostline.backbones.run_module import run_module
 from frostline.compute.passes import FeatureStore
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.plan import EvidenceSummary, NetworkResult, Plan
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
@@ -33,10 +33,6 @@ from frostline.training.layers import with_layers
 from frostline.training.result import Trained
 from frostline.training.train import Given, train
 from frostline.wording.decision import with_sentences
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-
 
 #: effort "fast" looks at fewer images than this a second time, through adapted norm layers
 _SECOND_PASS_BELOW = 1000

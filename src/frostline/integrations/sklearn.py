@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from frostline.core.aliases import under_current_names
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import InputError, SettingsError, did_you_mean
 from frostline.core.machine import available_cores
 from frostline.core.settings import ModelSettings, Settings, setting_names
@@ -220,7 +221,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return chosen
 
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> FloatArray:
         """Return calibrated probabilities, shape (n, n_classes), in the order of ``classes_``.
 
         Runs without PyTorch.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import EngineError, InputError, RunFolderError, UnreadableImageError
 from frostline.core.machine import available_cores
 from frostline.core.onnx_runtime import open_session
@@ -25,7 +25,7 @@ from frostline.onnx_graph.checks import check_ends, check_graph, may_need_others
 from frostline.onnx_graph.prepared import on_canvas
 from frostline.onnx_graph.session import Answers, answers
 
-Probabilities = npt.NDArray[np.float64]
+Probabilities = FloatArray
 
 # enough to keep two cores busy, few enough for little memory
 _BATCH = 16

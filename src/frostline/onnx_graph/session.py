@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import EngineError, first_line
 from frostline.core.onnx_runtime import failures
 from frostline.core.preprocessing import UInt8Array
@@ -28,10 +28,10 @@ class Answers:
         Above 1 an image is unlike those of training; None for a model that does not tell.
     """
 
-    probabilities: npt.NDArray[np.float64]
-    unfamiliarity: npt.NDArray[np.float64] | None = None
+    probabilities: FloatArray
+    unfamiliarity: FloatArray | None = None
 
-    def each(self) -> Iterator[tuple[npt.NDArray[np.float64], float | None]]:
+    def each(self) -> Iterator[tuple[FloatArray, float | None]]:
         """Yield probabilities (C,) and unfamiliarity of one image after the other."""
         for place, row in enumerate(self.probabilities):
             yield row, None if self.unfamiliarity is None else float(self.unfamiliarity[place])

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
-
-FloatArray = npt.NDArray[np.float64]
 
 #: classes of a group take each other for one another at this rate on average, at least
 _RATE = 0.05

@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.files import replacing
 from frostline.data.catalog import Catalog
 
@@ -17,8 +17,8 @@ COLUMNS = ("path", "label", "prediction", "confidence")
 def write_predictions(
     path: Path,
     catalog: Catalog,
-    rows: npt.NDArray[np.int64],
-    probabilities: npt.NDArray[np.float64],
+    rows: IntArray,
+    probabilities: FloatArray,
 ) -> None:
     """Write ``predictions.csv`` line by line, whole or not at all.
 

@@ -6,9 +6,9 @@ import base64
 import io
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from frostline.core.arrays import FloatArray
 from frostline.core.preprocessing import UInt8Array
 
 # orange and blue stay apart for colour-blind people, on dark images and on light ones
@@ -16,7 +16,7 @@ _FOR, _AGAINST = (255, 112, 0), (0, 112, 255)
 _OPAQUE = 0.8
 
 
-def overlay(heat: npt.NDArray[np.float64]) -> str:
+def overlay(heat: FloatArray) -> str:
     """Return a heat map as the data URI of a PNG.
 
     Parameters

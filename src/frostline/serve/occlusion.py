@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from frostline.core.arrays import FloatArray
 from frostline.core.preprocessing import UInt8Array
 
-Array = npt.NDArray[np.float64]
+Array = FloatArray
 
 #: places of the window along each side
 CELLS = 12

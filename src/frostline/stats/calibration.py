@@ -7,9 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
-
-FloatArray = npt.NDArray[np.float64]
 
 #: temperatures that may be chosen; outputs of ridge lie between 0 and 1 and need small ones
 TEMPERATURES: tuple[float, float] = (1e-3, 1e2)
@@ -107,9 +106,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     return min(max(math.exp(float(found.x)), low), high)
 
 
-def _checked(
-    logits: npt.ArrayLike, labels: npt.ArrayLike
-) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+def _checked(logits: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
     values = np.asarray(logits, dtype=np.float64)
     targets = np.asarray(labels)
     if values.ndim != 2 or 0 in values.shape or targets.shape != values.shape[:1]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
+
+from frostline.core.arrays import FloatArray, IntArray
 
 
 def class_weights(
-    labels: npt.NDArray[np.int64], *, n_classes: int, choice: Literal["none", "balanced"]
-) -> npt.NDArray[np.float64] | None:
+    labels: IntArray, *, n_classes: int, choice: Literal["none", "balanced"]
+) -> FloatArray | None:
     """Return one weight a class, or None when all images count alike.
 
     A balanced weight is ``n / (C n_c)`` over the C classes that occur (King and Zeng 2001), so

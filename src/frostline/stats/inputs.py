@@ -7,12 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.stats.selection import Features, Selection
 from frostline.stats.target_matrix import TargetMatrix
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 #: rows that are held in float64 at a time; 2048 x 4200 is 69 MB
 CHUNK_ROWS = 2048

@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.core.rng import generator
 
@@ -195,7 +196,7 @@ def share_error(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
     return math.sqrt(share * (1.0 - share) / effective_count(correct, groups))
 
 
-def clustered_error(contributions: npt.NDArray[np.float64], codes: npt.NDArray[np.int64]) -> float:
+def clustered_error(contributions: FloatArray, codes: IntArray) -> float:
     """Return the standard error of a sum whose terms are independent between groups only.
 
     Parameters

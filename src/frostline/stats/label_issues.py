@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.stats.out_of_fold import OutOfFold
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

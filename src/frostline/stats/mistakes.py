@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
+from frostline.core.arrays import IntArray
 
 
 def worst_mistakes(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, most: int) -> IntArray:

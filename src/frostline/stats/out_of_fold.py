@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from frostline.core.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -20,5 +19,5 @@ class OutOfFold:
         Held-out, out-of-fold or leave-one-out, and calibrated.
     """
 
-    rows: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float64]
+    rows: IntArray
+    probabilities: FloatArray

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import BoolArray
 from frostline.stats.inputs import check_labels, group_codes
 from frostline.stats.intervals import clustered_error
 from frostline.stats.ridge import RidgeLOO
@@ -30,7 +31,7 @@ class LOOAccuracy:
         Of ``balanced_accuracy``, with the same floor within each class.
     """
 
-    correct: npt.NDArray[np.bool_]
+    correct: BoolArray
     accuracy: float
     standard_error: float
     balanced_accuracy: float

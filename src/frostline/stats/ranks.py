@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from frostline.core.arrays import FloatArray
 
 
 def average_ranks(values: npt.ArrayLike, *, axis: int = 0) -> FloatArray:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.core.run_record import Bin
 from frostline.stats.intervals import wilson
@@ -75,7 +76,7 @@ def chance_calibration_error(confidence: npt.ArrayLike, *, bins: int = BINS) -> 
     return float(np.sqrt(2.0 / math.pi * np.maximum(variances, 0.0)).sum()) / len(p)
 
 
-def _places(p: npt.NDArray[np.float64], bins: int) -> npt.NDArray[np.int64]:
+def _places(p: FloatArray, bins: int) -> IntArray:
     """Return the number of the bin of each confidence, after checking them."""
     if p.ndim != 1 or not len(p):
         raise InputError(f"Expected one confidence for each image, not shape {p.shape}.")
@@ -88,7 +89,7 @@ def _places(p: npt.NDArray[np.float64], bins: int) -> npt.NDArray[np.int64]:
     return np.searchsorted(edges, p, side="right").astype(np.int64)
 
 
-def _bin(p: npt.NDArray[np.float64], hit: npt.NDArray[np.bool_]) -> Bin:
+def _bin(p: FloatArray, hit: BoolArray) -> Bin:
     k, n = int(hit.sum()), len(p)
     return Bin(
         n=n,

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.core.run_record import Bin
 from frostline.stats.intervals import effective_count, stratified_bootstrap, wilson
 from frostline.stats.reliability import BINS, calibration_error, reliability
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 # probabilities are kept this far from 0 in logarithms, as scikit-learn does
 _TINY = float(np.finfo(np.float64).eps)
@@ -148,7 +146,7 @@ def score(
 
 
 def expected_calibration_error(
-    confidence: FloatArray, right: npt.NDArray[np.bool_], *, bins: int = BINS
+    confidence: FloatArray, right: BoolArray, *, bins: int = BINS
 ) -> float:
     """Return the mean gap between confidence and accuracy over bins of equal mass."""
     return calibration_error(reliability(confidence, right, bins=bins))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
+
 Floating = npt.NDArray[np.floating]
-IntArray = npt.NDArray[np.int64]
 
 
 class Selection:

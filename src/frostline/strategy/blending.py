@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.core.actions import Blend
+from frostline.core.arrays import BoolArray
 from frostline.core.plan import CandidateResult
 from frostline.core.reasons import Averaged, Fate
 from frostline.stats.intervals import share_error
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import Standing
-
-BoolArray = npt.NDArray[np.bool_]
 
 #: so many options are averaged: all that reach the final
 MEMBERS = 4

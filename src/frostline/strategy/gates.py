@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.plan import EvidenceSummary
 from frostline.core.reasons import FewPerClass, LittleToGain
 from frostline.stats.intervals import paired_difference
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import counts_as_large
 from frostline.strategy.thresholds import FITTED, Thresholds
-
-BoolArray = npt.NDArray[np.bool_]
 
 _FEW_PER_CLASS = 10.0
 #: a loss is often one error exactly, as where one row is lost and none won: no rounding decides
@@ -51,7 +49,7 @@ def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool
 
 def simplest_of_the_best(
     correct: Sequence[BoolArray],
-    groups: npt.NDArray[np.int64],
+    groups: IntArray,
     thresholds: Thresholds = FITTED,
 ) -> int:
     """Return the position of the first head that hardly loses to the best one.

@@ -6,19 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.core.actions import Action
+from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.reasons import Fate
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
 from frostline.strategy.growth import FITTED_GROWTH, Growth, promise
 from frostline.targets.protocol import Target
-
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 #: of the training images, this many folds are made; one is judged at a time
 FOLDS = 3

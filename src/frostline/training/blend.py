@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.backbones.heads.classifier import OF_MEMBER
 from frostline.backbones.heads.classifiers import BlendClassifier
 from frostline.core.actions import Blend
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.data.problem import Problem
 from frostline.training.result import Trained
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Trained:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.core.rng import keyed_number
-
-IntArray = npt.NDArray[np.int64]
 
 
 def epoch_order(digests: Sequence[str], *, seed: int, epoch: int) -> IntArray:

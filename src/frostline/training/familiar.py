@@ -15,6 +15,7 @@ from frostline.compute.cache.fits import code_of, content_of, kept
 from frostline.compute.cache.locations import key_of
 from frostline.compute.cache.store import Arrays
 from frostline.compute.passes import FeatureStore
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
@@ -23,9 +24,6 @@ from frostline.stats.ood import Familiarity, fit_familiarity
 from frostline.stats.rejection import FEW_SCORES, acceptance_threshold
 from frostline.stats.selection import Features
 from frostline.training.result import Trained
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 #: images that what is familiar is learned from; where they pass through the network again, fewer
 _MOST, _MOST_COMPUTED = 1000, 500

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from frostline.backbones.freeze.freezing import verify_frozen
@@ -16,6 +14,7 @@ from frostline.compute.engines.torch_runtime import Compute, torch_runtime
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import LayerTraining
 from frostline.core.aliases import as_kept_in_files
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
@@ -29,8 +28,6 @@ from frostline.training.parts import Parts
 from frostline.training.result import Trained
 from frostline.training.sources import Sources
 
-IntArray = npt.NDArray[np.int64]
-
 #: epochs in which a new block trains alone, on stored activations, before the layers below join
 NEW_LAYER_EPOCHS = 5
 
@@ -43,7 +40,7 @@ class _Job:
     assembly: Assembly
     parts: Parts
     sources: Sources
-    weights: npt.NDArray[np.float64] | None
+    weights: FloatArray | None
     seed: int
     compute: Compute
 

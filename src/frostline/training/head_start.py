@@ -12,12 +12,11 @@ from frostline.backbones.freeze.eval_mode import is_locked
 from frostline.backbones.heads.linear import set_linear
 from frostline.backbones.heads.pooling import pooled
 from frostline.compute.passes import FeatureStore
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.ridge import ridge_loo
 from frostline.training.assembly import Above, Assembly
 from frostline.training.loaders import Batches
 from frostline.training.parts import Parts
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def probe_head(
@@ -27,7 +26,7 @@ def probe_head(
     above: Above,
     batches: Batches,
     *,
-    groups: npt.NDArray[np.int64],
+    groups: IntArray,
     weights: FloatArray | None,
 ) -> float:
     """Set the linear head to a ridge probe on the last kept layer; return its strength.

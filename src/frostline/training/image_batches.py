@@ -6,19 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from frostline.compute.pictures import Pictures
 from frostline.core.actions import Recipe
+from frostline.core.arrays import IntArray
 from frostline.core.preprocessing import UInt8Array
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.views import training_view
 from frostline.training.epochs import epoch_views
 from frostline.training.loaders import Batching, look_bounds
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ import torch
 
 from frostline.compute.activations import Activations
 from frostline.compute.engines.torch_runtime import Compute
+from frostline.core.arrays import IntArray
 from frostline.training.epochs import epoch_order, epoch_views
 from frostline.training.parts import Parts
-
-IntArray = npt.NDArray[np.int64]
 
 #: norm layers learn only from batches of at least this many images
 SMALLEST_NORM_BATCH = 16

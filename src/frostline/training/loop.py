@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from frostline.backbones.freeze.param_groups import optimizer_state, restore_optimizer
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.core.actions import Recipe
+from frostline.core.arrays import FloatArray
 from frostline.core.rng import keyed_number
 from frostline.core.runtime import Runtime
 from frostline.training.assembly import Above, Assembly
@@ -28,8 +28,6 @@ from frostline.training.losses import mean_nll, training_loss
 from frostline.training.mixing import Mixed, mixed
 from frostline.training.parts import Parts
 from frostline.training.schedule import rate_factor, set_rates, warmup_steps
-
-FloatArray = npt.NDArray[np.float64]
 
 #: gradients are scaled down to this norm
 MAX_GRADIENT = 1.0

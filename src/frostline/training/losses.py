@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy.special import log_softmax
 from torch import nn
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from frostline.core.arrays import FloatArray, IntArray
 
 
 def training_loss(

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.core.errors import PlanError
 from frostline.data.problem import Problem
 from frostline.data.splitting.stratified import stratified_holdout
 from frostline.targets.protocol import Target
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

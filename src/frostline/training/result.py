@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from frostline.backbones.heads.classifier import Classifier
 from frostline.core.actions import Action
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.targets.protocol import Target
 
 
@@ -56,8 +54,8 @@ class Trained:
     action: Action
     target: Target
     module: Classifier
-    out_of_fold_logits: npt.NDArray[np.float64]
-    out_of_fold_rows: npt.NDArray[np.int64]
+    out_of_fold_logits: FloatArray
+    out_of_fold_rows: IntArray
     frozen_verified: bool
     history: list[dict[str, Any]] = field(default_factory=list)
     epochs_done: int = 0

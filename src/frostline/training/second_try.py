@@ -7,9 +7,9 @@ more, and the classifier names the shares of the classes whatever it sees.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.core.actions import LayerTraining, Recipe
+from frostline.core.arrays import FloatArray
 from frostline.training.losses import mean_nll
 from frostline.training.parts import Parts
 from frostline.training.result import Trained
@@ -79,6 +79,6 @@ def _best(trained: Trained) -> float:
     return float(losses[-1])
 
 
-def _entropy(shares: npt.NDArray[np.float64]) -> float:
+def _entropy(shares: FloatArray) -> float:
     there = shares[shares > 0]
     return float(-(there * np.log(there)).sum())

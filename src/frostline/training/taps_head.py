@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.backbones.heads.linear import set_linear
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import TapsHead
+from frostline.core.arrays import IntArray
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Selection
 from frostline.training.result import Trained
-
-IntArray = npt.NDArray[np.int64]
 
 # rows on which a given probe must agree with its own fitted outputs
 _COMPARED = 64

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from frostline.compute.passes import FeatureStore
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
+from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
@@ -21,8 +22,6 @@ from frostline.training.parts import make_parts
 from frostline.training.result import Trained
 from frostline.training.second_try import better, learned_nothing, slower
 from frostline.training.taps_head import train_taps_head
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

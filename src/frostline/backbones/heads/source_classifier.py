@@ -13,8 +13,7 @@ from torch import nn
 from frostline.backbones.graph.ends import get_module, output_layers
 from frostline.backbones.heads.pooling import pooled_mean
 from frostline.backbones.network import Network
-
-FloatArray = npt.NDArray[np.float64]
+from frostline.core.arrays import FloatArray
 
 _IMAGENET = 1000
 _TOLERANCE = 1e-3

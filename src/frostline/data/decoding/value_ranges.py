@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from frostline.core.arrays import FloatArray
 from frostline.core.reading_rules import DEFAULT_RULES, ReadingRules, ValueRange
 from frostline.data.decoding.greys import has_16_bits, is_deep, is_white_is_zero
 from frostline.data.decoding.rgb import has_alpha
@@ -73,12 +74,12 @@ class Values:
     between: float = 0.0
     levels: int = 0
 
-    def to_row(self) -> npt.NDArray[np.float64]:
+    def to_row(self) -> FloatArray:
         """Return all of it as numbers, shape (:data:`N_NUMBERS`,)."""
         return np.array([float(value) for value in astuple(self)])
 
     @classmethod
-    def from_row(cls, row: npt.NDArray[np.float64]) -> Values:
+    def from_row(cls, row: FloatArray) -> Values:
         """Return what :meth:`to_row` wrote down."""
         kind, lowest, highest, low, high, sixteen, white_is_zero, between, levels = row.tolist()
         return cls(

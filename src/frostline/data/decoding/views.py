@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from frostline.core.arrays import FloatArray
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.rng import keyed_bytes
 
@@ -78,7 +79,7 @@ def _generator(seed: int, epoch: int, key: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=number))
 
 
-def _light_box(size: tuple[int, int], draws: npt.NDArray[np.float64]) -> Box:
+def _light_box(size: tuple[int, int], draws: FloatArray) -> Box:
     width, height = size
     short = min(width, height)
     side = short * math.sqrt(0.8 + 0.2 * draws[4])
@@ -87,7 +88,7 @@ def _light_box(size: tuple[int, int], draws: npt.NDArray[np.float64]) -> Box:
     return _inside(left, top, side, side, size)
 
 
-def _standard_box(size: tuple[int, int], draws: npt.NDArray[np.float64]) -> Box:
+def _standard_box(size: tuple[int, int], draws: FloatArray) -> Box:
     """Random resized crop; the largest window of a fair shape if five tries do not fit."""
     width, height = size
     low, high = math.log(3 / 4), math.log(4 / 3)
@@ -111,9 +112,7 @@ def _inside(left: float, top: float, w: float, h: float, size: tuple[int, int]) 
     return left, top, min(left + w, float(size[0])), min(top + h, float(size[1]))
 
 
-def _jittered(
-    pixels: npt.NDArray[np.uint8], draws: npt.NDArray[np.float64]
-) -> npt.NDArray[np.uint8]:
+def _jittered(pixels: npt.NDArray[np.uint8], draws: FloatArray) -> npt.NDArray[np.uint8]:
     """Change brightness, then contrast around the mean grey, then saturation around each grey."""
     brightness, contrast, saturation = (1.0 + _JITTER * (2.0 * draws - 1.0)).astype(np.float32)
     values = pixels.astype(np.float32) * brightness

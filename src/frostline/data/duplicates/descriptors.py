@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.data.decoding.thumbnails import SIDE
 
 Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+Float64 = FloatArray
 Flat = npt.NDArray[np.uint8]
 
 _PIXELS = SIDE * SIDE

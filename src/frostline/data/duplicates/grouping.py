@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
-Float64 = npt.NDArray[np.float64]
+from frostline.core.arrays import FloatArray, IntArray
+
+Float64 = FloatArray
 
 
 def joined(n: int, sets: Iterable[Sequence[int]]) -> IntArray:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from frostline.core.arrays import BoolArray
 from frostline.data.duplicates.descriptors import Float32, IntArray, squared_distances
 
 #: trees; a pair is missed only if each of them divides it
@@ -26,7 +26,7 @@ _SHARE = (0.35, 0.65)
 _SAMPLE = 256
 
 
-def have_a_near_one(points: Float32, *, bound: float) -> npt.NDArray[np.bool_]:
+def have_a_near_one(points: Float32, *, bound: float) -> BoolArray:
     """Say which vectors have another one within a squared distance of ``bound``.
 
     Parameters

@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.data.decoding.thumbnails import SIDE
 
 Float32 = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
 
 #: blur in pixels, steps, and every how many pixels are looked at
 _LEVELS = ((3.0, 6, 2), (1.5, 5, 2), (0.7, 5, 1))
@@ -58,7 +58,7 @@ def registered_distances(first: npt.NDArray[np.uint8], second: npt.NDArray[np.ui
     return found
 
 
-def _grid(stride: int) -> tuple[Float32, Float32, npt.NDArray[np.int64]]:
+def _grid(stride: int) -> tuple[Float32, Float32, IntArray]:
     """Coordinates from -1 to 1 of every ``stride``-th pixel, and where these are."""
     down, across = np.mgrid[0:SIDE:stride, 0:SIDE:stride].reshape(2, -1)
     x, y = ((2 * at + 1) / SIDE - 1 for at in (across, down))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+
+from frostline.core.arrays import IntArray
 
 
-def chosen_rows(
-    digests: Sequence[str], rows: npt.NDArray[np.int64], limit: int
-) -> npt.NDArray[np.int64]:
+def chosen_rows(digests: Sequence[str], rows: IntArray, limit: int) -> IntArray:
     """Return at most ``limit`` of ``rows``: different images, those with the smallest digests.
 
     Digests are as good as random numbers, so this is a fair sample, the same one for the same

@@ -12,13 +12,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.stratified import separable, stratified_folds, stratified_holdout
 
 __all__ = ["Split", "make_split", "stratified_folds", "stratified_holdout"]
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.rng import keyed_bytes
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.heads.classifier import Classifier, Maps, SingleClassifier
+from frostline.core.arrays import FloatArray
 from frostline.core.cuts import Layout
 from frostline.core.errors import InputError
-from frostline.explain.drawing import FloatArray, UInt8Array
+from frostline.explain.drawing import UInt8Array
 
 #: side of a heat map
 GRID = 28

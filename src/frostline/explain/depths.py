@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.cuts import Cut
 from frostline.data.splitting.sampling import chosen_rows
-from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array, grid
+from frostline.explain.drawing import BETWEEN, UInt8Array, grid
 from frostline.explain.responses import as_maps, depths
 
 #: channels that are drawn, one a row, and patches of each

@@ -11,16 +11,9 @@ from torch import nn
 
 from frostline.backbones.graph.ends import input_layers
 from frostline.backbones.network import Network
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import BackboneError
-from frostline.explain.drawing import (
-    BACKGROUND,
-    FloatArray,
-    UInt8Array,
-    coloured,
-    grid,
-    stretched,
-    with_text,
-)
+from frostline.explain.drawing import BACKGROUND, UInt8Array, coloured, grid, stretched, with_text
 
 #: side of one drawn filter, in pixels
 _TILE = 56

@@ -15,10 +15,10 @@ from frostline.backbones.heads.classifier import Classifier, SingleClassifier
 from frostline.backbones.network import Network
 from frostline.backbones.run_module import to_input
 from frostline.backbones.taps import TapsBody
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.explain.attribution import attribute, attribute_maps
 from frostline.explain.depths import DepthPlan, Responses
-from frostline.explain.drawing import FloatArray, UInt8Array
+from frostline.explain.drawing import UInt8Array
 
 _BATCH = 16
 #: cells a side, where parts of an image are covered one by one

@@ -11,7 +11,7 @@ from PIL import Image
 from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.network import Network
 from frostline.compute.passes import FeatureStore
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import BackboneError, UnreadableImageError
 from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
@@ -19,7 +19,7 @@ from frostline.data.problem import Problem
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import DepthPlan, plan_depths, worth_seeing
-from frostline.explain.drawing import BETWEEN, FloatArray, UInt8Array
+from frostline.explain.drawing import BETWEEN, UInt8Array
 from frostline.explain.encoding import TILE, jpeg, png, tile
 from frostline.explain.filters import filter_grid, network_filters
 from frostline.explain.findings import list_findings

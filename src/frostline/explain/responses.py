@@ -11,16 +11,9 @@ from PIL import Image
 from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.network import Network
 from frostline.backbones.run_module import to_input
+from frostline.core.arrays import FloatArray
 from frostline.core.cuts import Cut
-from frostline.explain.drawing import (
-    FloatArray,
-    UInt8Array,
-    coloured,
-    grid,
-    stacked,
-    stretched,
-    with_text,
-)
+from frostline.explain.drawing import UInt8Array, coloured, grid, stacked, stretched, with_text
 
 _TILE = 128
 _CHANNELS = 8

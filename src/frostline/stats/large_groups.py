@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from frostline.stats.inputs import FloatArray, IntArray, row_chunks
+from frostline.core.arrays import FloatArray, IntArray
+from frostline.stats.inputs import row_chunks
 from frostline.stats.spectrum import Spectrum
 
 

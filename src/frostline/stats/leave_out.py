@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
-from frostline.stats.inputs import CHUNK_ROWS, FloatArray, IntArray, row_chunks
+from frostline.stats.inputs import CHUNK_ROWS, row_chunks
 
 # 1 - h cannot be resolved below this; it is far smaller for the default strengths
 _FLOOR = 1e-12

@@ -5,14 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import InputError
-from frostline.stats.inputs import (
-    FloatArray,
-    check_features,
-    check_targets,
-    group_codes,
-    row_chunks,
-)
+from frostline.stats.inputs import check_features, check_targets, group_codes, row_chunks
 from frostline.stats.target_matrix import TargetMatrix
 
 # temperature of the votes, as in the k-NN evaluation of Wu et al. 2018 (arXiv 1805.01978)

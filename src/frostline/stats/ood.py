@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import InputError
-from frostline.stats.inputs import FloatArray, check_blocks, check_features, row_chunks
+from frostline.stats.inputs import check_blocks, check_features, row_chunks
 from frostline.stats.standardise import fit_standardiser
 
 Float32Array = npt.NDArray[np.float32]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import FloatArray
 from frostline.stats.inputs import (
-    FloatArray,
     check_features,
     check_strengths,
     check_targets,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from frostline.stats.inputs import FloatArray, IntArray, row_chunks
+from frostline.core.arrays import FloatArray, IntArray
+from frostline.stats.inputs import row_chunks
 from frostline.stats.selection import Features
 from frostline.stats.standardise import Standardiser
 from frostline.stats.target_matrix import TargetMatrix

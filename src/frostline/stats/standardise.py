@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
-from frostline.stats.inputs import FloatArray, IntArray, check_blocks, row_chunks
+from frostline.stats.inputs import check_blocks, row_chunks
 from frostline.stats.selection import Features
 
 # float32 features of a constant channel scatter by about 1e-7 of their size

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from frostline.core.arrays import BoolArray
-from frostline.data.duplicates.descriptors import Float32, IntArray, squared_distances
+from frostline.core.arrays import BoolArray, IntArray
+from frostline.data.duplicates.descriptors import Float32, squared_distances
 
 #: trees; a pair is missed only if each of them divides it
 TREES = 8

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.data.decoding.thumbnails import SIDE
 from frostline.data.duplicates.descriptors import (
     Float32,
     Float64,
-    IntArray,
     Sketches,
     full_distances,
     principal_axes,

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.data.decoding.thumbnails import SIDE
 from frostline.data.duplicates.descriptors import (
     Flat,
     Float32,
     Float64,
-    IntArray,
     Sketches,
     squared_distances,
 )

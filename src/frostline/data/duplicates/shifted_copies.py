@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from frostline.data.duplicates.descriptors import Float32, Float64, IntArray, squared_distances
+from frostline.core.arrays import IntArray
+from frostline.data.duplicates.descriptors import Float32, Float64, squared_distances
 from frostline.data.duplicates.registration import registered_distances
 
 #: largest distance of two pictures that were laid over each other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import sys
 from collections.abc import Callable
@@ -93,3 +94,21 @@ def test_a_fit_decides_and_reports_the_same_in_other_words(
     carried = frostline.fit(tmp_path / "images", tmp_path / "given", plan=again, **options)
     assert carried.plan.given
     assert carried.plan.action == before.plan.action
+
+
+#: attributes that hold sentences
+_SAID = {"explanation", "prior", "stopped", "caveats"}
+
+
+def test_nothing_compares_or_takes_apart_a_sentence() -> None:
+    wrong = []
+    for file in Path(str(frostline.__file__)).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            read: list[ast.AST] = []
+            if isinstance(node, ast.Compare):
+                read = [node.left, *node.comparators]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                read = [node.func.value]
+            said = (one.attr for one in read if isinstance(one, ast.Attribute))
+            wrong += [f"{file.name}:{node.lineno}: {name}" for name in said if name in _SAID]
+    assert not wrong

@@ -127,7 +127,7 @@ def fit_by_name(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str)
         )
     usable = {n: t for n, t in named.tensors.items() if n in own and own[n].shape == t.shape}
     net.load_state_dict(versioned(net, usable), strict=False)
-    notes = [f"{what}: {note}" if not note.startswith(what) else note for note in named.notes]
+    notes = [f"{what}: {note}" for note in named.notes]
     notes += _said_of_types(usable, what)
     left = [n for n in own if n not in usable and within(n, classifier)]
     if left:

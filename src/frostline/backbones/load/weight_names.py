@@ -133,7 +133,7 @@ def _chosen(fitting: list[str], what: str, notes: list[str]) -> str:
                 f"if name.startswith({ranked[0]!r})}}.",
             )
         others = ", ".join(repr(prefix) for prefix in ranked[1:])
-        notes.append(f"{what} holds {len(ranked)} networks: {ranked[0]!r} was taken, not {others}")
+        notes.append(f"it holds {len(ranked)} networks: {ranked[0]!r} was taken, not {others}")
     return ranked[0]
 
 

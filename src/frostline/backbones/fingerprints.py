@@ -15,10 +15,7 @@ from frostline.core.errors import BackboneError
 def fit_in_order(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str) -> None:
     """Load ``state`` entry by entry, for weights whose names differ but whose order is equal.
 
-    Raises
-    ------
-    BackboneError
-        If the number of entries or any shape differs.
+    Raises BackboneError if the number of entries or any shape differs.
     """
     own = net.state_dict()
     if len(own) != len(state):

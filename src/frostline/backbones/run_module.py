@@ -24,7 +24,6 @@ def to_input(
     Parameters
     ----------
     pixels : ndarray of shape (n, size, size, 3), uint8
-    preprocessing : Preprocessing
     device : device or None, default=None
         None is the CPU.
     channels_last : bool, default=True
@@ -46,10 +45,8 @@ def run_module(
 
     Parameters
     ----------
-    module : Module
     batches : iterable of ndarrays of shape (n, size, size, 3), uint8
         The size of a batch may change the last digits of the result.
-    preprocessing : Preprocessing
     function : callable or None, default=None
         What to call with each batch, such as a method of the module; None calls the module.
     channels_last : bool, default=True

@@ -36,6 +36,9 @@ def to_onnx(
 ) -> bytes:
     """Write what a module computes in eval mode as an ONNX model; the batch stays free.
 
+    Raises NotExportableError if the module has an operation that ONNX lacks; EngineError if it is
+    too large for one file.
+
     Parameters
     ----------
     module : nn.Module
@@ -50,17 +53,6 @@ def to_onnx(
         Of the operators of ONNX itself.
     weights : bool, default=True
         False leaves them out, and layers unmerged: quick, to see whether it can be done at all.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    NotExportableError
-        If the module has an operation that ONNX lacks.
-    EngineError
-        If it is too large for one file.
     """
     held = sum(t.numel() * t.element_size() for t in module.state_dict().values())
     if weights and held > MAX_BYTES:

@@ -54,10 +54,8 @@ def verify() -> None:
 def make_room(*, to: str | None, older: str | None, everything: bool) -> None:
     """Remove what was asked for, and say how much that was.
 
-    Raises
-    ------
-    InputError, SettingsError
-        If nothing was asked for, or an age or size cannot be understood.
+    Raises InputError or SettingsError if nothing was asked for, or an age or size cannot be
+    understood.
     """
     if not everything and to is None and older is None:
         raise InputError(

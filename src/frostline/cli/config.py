@@ -24,10 +24,8 @@ _SOURCE, _PLAN = "source", "plan"
 def read_config(path: Path) -> dict[str, Any]:
     """Return the settings that a file names, under their names of today.
 
-    Raises
-    ------
-    SettingsError
-        If it cannot be read, is no table of settings, or names one that does not exist.
+    Raises SettingsError if it cannot be read, is no table of settings, or names one that does not
+    exist.
     """
     try:
         text = read_regular(path, at_most=JSON_BYTES).decode("utf-8")

@@ -21,10 +21,7 @@ _LEVELS = {0.0: "0 sound", 1 / 3: "1 possibly damaged", 2 / 3: "2 likely damaged
 def write_table(folder: Path) -> Path:
     """Write a table of the 2,624 images that the package ``elpv-dataset`` carries.
 
-    Raises
-    ------
-    InputError
-        If the package is not installed.
+    Raises InputError if the package is not installed.
     """
     try:
         import elpv_dataset

@@ -32,10 +32,7 @@ def list_models(
 ) -> None:
     """Print the table of ``frostline models``.
 
-    Raises
-    ------
-    InputError
-        If nothing fits.
+    Raises InputError if nothing fits.
     """
     found = listed(pattern, local=local)
     if max_macs is not None:

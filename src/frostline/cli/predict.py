@@ -23,10 +23,8 @@ def predict_images(
 ) -> None:
     """Print labels and probabilities; images that cannot be read are named, never skipped.
 
-    Raises
-    ------
-    InputError
-        If both formats are asked for, a folder has no image, or no image could be read.
+    Raises InputError if both formats are asked for, a folder has no image, or no image could be
+    read.
     """
     if as_json and as_csv:
         raise InputError("Ask for --json or --csv, not both.")

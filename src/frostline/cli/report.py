@@ -17,10 +17,8 @@ _ENDINGS = (".html", ".htm")
 def rebuild_report(run: Path, output: Path | None) -> None:
     """Write the page of ``frostline report`` from what the run folder keeps.
 
-    Raises
-    ------
-    RunFolderError
-        If there is no finished run, its file is damaged or newer, or the page cannot be written.
+    Raises RunFolderError if there is no finished run, its file is damaged or newer, or the page
+    cannot be written.
     """
     if not run.is_dir():
         said = "is a file, not a run folder" if run.exists() else "does not exist"

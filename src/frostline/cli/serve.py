@@ -39,11 +39,13 @@ def serve_run(
 ) -> None:
     """Serve until Ctrl-C.
 
+    Raises RunFolderError if there is no model; SettingsError if a limit, the key or a site cannot
+    be used; InputError if the port is taken.
+
     Parameters
     ----------
     folder : Path
         Of a finished run.
-    host, port : str, int
     api_key : str or None
         None looks into the environment.
     cors, allow_host : list of str
@@ -52,15 +54,6 @@ def serve_run(
         Threads that compute.
     limits : dict
         Fields of :class:`~frostline.serve.limits.Limits`, None for defaults; sizes as text.
-
-    Raises
-    ------
-    RunFolderError
-        If there is no model.
-    SettingsError
-        If a limit, the key or a site cannot be used.
-    InputError
-        If the port is taken.
     """
     sizes = {k: parse_size(v, _option(k)) for k, v in limits.items() if k in _SIZES and v}
     bounds = make_limits(**{**limits, **sizes})

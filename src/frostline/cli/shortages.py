@@ -24,9 +24,7 @@ _GOES_ON = "the same command goes on from there."
 def clear_shortages() -> Iterator[None]:
     """Turn what Python and libraries raise for lack of memory or disk into one clear error.
 
-    Raises
-    ------
-    ShortageError
+    Raises ShortageError.
     """
     try:
         yield

@@ -74,10 +74,7 @@ def drop_lines(stream: TextIO) -> None:
 def write_json(value: Any) -> None:
     """Write JSON to standard output.
 
-    Raises
-    ------
-    InputError
-        If there is no standard output.
+    Raises InputError if there is no standard output.
     """
     with _data() as stream:
         stream.write(json.dumps(value, indent=2) + "\n")

@@ -41,18 +41,14 @@ def under_current_names(
 ) -> dict[str, Any]:
     """Return values under the names of today; old ones are taken with a DeprecationWarning.
 
+    Raises SettingsError if something is given under both of its names.
+
     Parameters
     ----------
-    values : mapping of str to object
     names : mapping of str to str
         Old names and those of today.
     quiet : bool, default=False
         Without a warning: what a file says, nobody has to write anew.
-
-    Raises
-    ------
-    SettingsError
-        If something is given under both of its names.
     """
     current: dict[str, Any] = {}
     for name, value in values.items():

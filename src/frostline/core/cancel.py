@@ -44,9 +44,7 @@ class CancelToken:
     def check(self) -> None:
         """End here if somebody asked.
 
-        Raises
-        ------
-        Cancelled
+        Raises Cancelled.
         """
         if self._asked.is_set():
             raise Cancelled(self._signal)

@@ -47,10 +47,7 @@ class Read:
 def parse_budget(text: str) -> float:
     """Return seconds for ``"90"``, ``"90s"``, ``"5m"`` or ``"1h"``.
 
-    Raises
-    ------
-    ValueError
-        If the text has another form or is not positive.
+    Raises ValueError if the text has another form or is not positive.
     """
     match = _BUDGET.match(text)
     if match is None or float(match.group(1)) <= 0:
@@ -119,17 +116,15 @@ def _is_size(text: str) -> bool:
 def check(declared: type[DataclassInstance], values: dict[str, Any]) -> dict[str, Any]:
     """Return a value of the declared type for every field of a dataclass, in their order.
 
+    Raises SettingsError if a name is unknown, or a value is not what is declared: the first such
+    one is told.
+
     Parameters
     ----------
     declared : type
         A dataclass whose fields all have defaults.
     values : dict
         By field; those that are missing take their default.
-
-    Raises
-    ------
-    SettingsError
-        If a name is unknown, or a value is not what is declared: the first such one is told.
     """
     from pydantic import ValidationError
 

@@ -83,7 +83,6 @@ class NetworkSummary:
 
     Attributes
     ----------
-    name : str
     input_size : int
         Side of the square images, in pixels.
     cuts : tuple of Cut

@@ -62,7 +62,7 @@ def open_regular(path: Path, *, at_most: int) -> IO[bytes]:
     """Open a regular file to read it.
 
     Pipes and devices, which might wait or go on forever, are refused, also where one takes the
-    file's place at the last moment.
+    file's place at the last moment. Raises UnfitFileError.
 
     Parameters
     ----------
@@ -70,10 +70,6 @@ def open_regular(path: Path, *, at_most: int) -> IO[bytes]:
         Links are followed.
     at_most : int
         Bytes; larger files are refused before anything is read.
-
-    Raises
-    ------
-    UnfitFileError
     """
     try:
         _check(path.stat(), at_most)
@@ -191,18 +187,13 @@ def replacing(
     """Give a temporary path beside ``path``; it takes the place of ``path`` when all went well.
 
     A process that dies halfway leaves the old file, if any, as it was; what it had written is
-    removed by the next one that writes here.
+    removed by the next one that writes here. Raises RunFolderError if the folder cannot be written,
+    or the disk is full.
 
     Parameters
     ----------
-    path : Path
     failure : callable, default=RunFolderError
         Makes the error from a message.
-
-    Raises
-    ------
-    RunFolderError
-        If the folder cannot be written, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +229,6 @@ def abandoned(folder: Path, name: str | None = None) -> list[Path]:
 
     Parameters
     ----------
-    folder : Path
     name : str or None, default=None
         Only what was to become this file: whatever a process left that has ended. None for all
         files that were not touched for a day, as processes of other machines cannot be asked for.

@@ -62,13 +62,8 @@ def lives(process: int) -> bool:
 def lock_alone(handle: int) -> None:
     """Hold an open folder against other processes until it is closed.
 
-    Without such locks, as on Windows and on some file systems, two processes are not told from
-    each other.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process holds it.
+    Without such locks, as on Windows and on some file systems, two processes are not told from each
+    other. Raises BlockingIOError if another process holds it.
     """
     try:
         import fcntl
@@ -111,7 +106,6 @@ def _groups(root: Path, controller: str, place: str) -> Iterator[Path]:
 
     Parameters
     ----------
-    root : Path
     controller : str
         Of version 1, such as ``"cpu"``; empty for version 2, which has one tree for all.
     place : str

@@ -31,10 +31,7 @@ def be_silent() -> None:
 def onnxruntime() -> ModuleType:
     """Import ONNX Runtime with telemetry off.
 
-    Raises
-    ------
-    ImportError
-        If it is not installed, or does not run on this machine.
+    Raises ImportError if it is not installed, or does not run on this machine.
     """
     be_silent()
     runtime = importlib.import_module("onnxruntime")
@@ -68,6 +65,8 @@ def failures() -> tuple[type[Exception], ...]:
 def open_session(model: Path | bytes, *, threads: int, log_level: int = 3) -> Any:
     """Open a model for the CPU.
 
+    Raises EngineError if ONNX Runtime is missing, or cannot run the file.
+
     Parameters
     ----------
     model : Path or bytes
@@ -76,11 +75,6 @@ def open_session(model: Path | bytes, *, threads: int, log_level: int = 3) -> An
         Threads within one operator; operators run one after the other.
     log_level : int, default=3
         What is told on standard error: from 3 errors, from 4 nothing but the end of the process.
-
-    Raises
-    ------
-    EngineError
-        If ONNX Runtime is missing, or cannot run the file.
     """
     try:
         ort = onnxruntime()

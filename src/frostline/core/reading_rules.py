@@ -8,12 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class ValueRange(BaseModel):
-    """The values that become black and white; what lies beyond is clipped.
-
-    Attributes
-    ----------
-    low, high : float
-    """
+    """The values that become black and white; what lies beyond is clipped."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

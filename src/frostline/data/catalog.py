@@ -72,7 +72,6 @@ class Catalog:
         The folder or table, as it was given; a description of anything else.
     classes : tuple of str
         In natural order; a label is a position in it.
-    rows : tuple of ImageRow
     digests : tuple of str
         SHA-256 of each row's content, in hexadecimal.
     left_out : tuple of LeftOut
@@ -156,11 +155,8 @@ class Catalog:
     def check(self) -> None:
         """Make sure that a classifier can be fitted to these images.
 
-        Raises
-        ------
-        InputError
-            If no image is left, there is only one class, there are parts but no training part,
-            or a class has fewer than two images to learn from.
+        Raises InputError if no image is left, there is only one class, there are parts but no
+        training part, or a class has fewer than two images to learn from.
         """
         if not self.rows:
             raise InputError(f"No readable image in {self.source}.", hint=self._first_reason())

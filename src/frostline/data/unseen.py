@@ -58,7 +58,6 @@ class CropLoss:
 
     Attributes
     ----------
-    images : int
     mean : float
         Share of a picture's area that is cut off, on average.
     square : float
@@ -112,7 +111,6 @@ class BlankPictures:
         Those of them whose files have several pages.
     images : int
         Of the catalog.
-    examples : tuple of str
     """
 
     count: int
@@ -134,14 +132,7 @@ class SeveralPages:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """All of it; None where there is nothing of a kind.
-
-    Attributes
-    ----------
-    crop : CropLoss
-    blank : BlankPictures or None
-    pages : SeveralPages or None
-    """
+    """All of it; None where there is nothing of a kind."""
 
     crop: CropLoss
     blank: BlankPictures | None = None
@@ -161,7 +152,6 @@ def blankness(image: Image.Image, pixels: UInt8Array) -> Blank:
 
     Parameters
     ----------
-    image : PIL.Image.Image
     pixels : ndarray of shape (size, size, 3), uint8
         What the model sees.
     """
@@ -193,7 +183,6 @@ def find_unseen(catalog: Catalog, facts: PictureFacts, preprocessing: Preprocess
         Readable rows only.
     facts : PictureFacts
         Of its rows.
-    preprocessing : Preprocessing
     """
     blank = np.flatnonzero(facts.blank != Blank.NO)
     several = np.flatnonzero(facts.pages > 1)

@@ -37,12 +37,10 @@ class ReferenceCard(BaseModel):
 
     Attributes
     ----------
-    network : str
     weights_id : str
         sha256 of the weights that the card belongs to.
     distance : float
         Mean of the ordinary photo sets' distances.
-    similar_below, different_from : float
     sets : list of CardSet
         Every set that was measured.
     """

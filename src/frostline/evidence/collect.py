@@ -52,14 +52,14 @@ def collect_evidence(
 ) -> Evidence:
     """Measure size, shift by depth and probes by depth on some rows of a store.
 
+    Raises InputError if there are fewer than two rows or only one group among them.
+
     Parameters
     ----------
     problem : Problem
         Its class weights are for the ridge fits; accuracies are not weighted.
-    store : FeatureStore
     rows : int array of shape (n,)
         Training rows only: nothing else is looked at. Rows of one group are left out together.
-    runtime : Runtime
     known : EvidenceSummary or None, default=None
         Of all training rows, when ``rows`` is a fold of them: the shift, which uses no label, and
         the slope, which decides nothing, are taken from it instead of being measured again.
@@ -70,11 +70,6 @@ def collect_evidence(
     adapt_when : collection of str, default=("moderate", "different")
         Labels of the shift at which the effect of re-estimated norm statistics is measured, which
         takes a second pass over the rows.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two rows or only one group among them.
     """
     chosen = np.asarray(rows, dtype=np.int64)
     labelled, seed = problem.labelled(chosen), problem.seed

@@ -102,7 +102,6 @@ def check_flips(
         Columns of each tap.
     strength : float or None
         Ridge strength already chosen on these features; None chooses it anew.
-    seed : int, default=0
 
     Returns
     -------

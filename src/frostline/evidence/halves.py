@@ -15,7 +15,6 @@ def half_of(labels: IntArray, groups: IntArray, *, rng: np.random.Generator) -> 
     ----------
     labels, groups : int arrays of shape (n,)
         A group belongs to the class of its first row.
-    rng : Generator
 
     Returns
     -------

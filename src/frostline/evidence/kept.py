@@ -66,8 +66,6 @@ def kept_or(key: str, collect: Callable[[], Evidence], rows: IntArray) -> Eviden
 
     Parameters
     ----------
-    key : str
-    collect : callable
     rows : int array of shape (n,)
         The catalog rows that the evidence rests on; another catalog may number them otherwise.
     """

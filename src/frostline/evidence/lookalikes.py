@@ -33,8 +33,6 @@ def find_lookalikes(
     means : array_like of shape (n, channels)
         Pooled means of the deepest feature map.
     labels : array_like of shape (n,), int
-    classes : sequence of str
-    source : SourceClassifier
     """
     features = means if isinstance(means, Selection) else np.asarray(means)
     y = np.asarray(labels)

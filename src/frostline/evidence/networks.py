@@ -29,7 +29,6 @@ def best_network(
 
     Parameters
     ----------
-    problem : Problem
     stores : sequence of FeatureStore
         Of the same catalog.
     rows : int array of shape (n,)

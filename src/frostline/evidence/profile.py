@@ -24,7 +24,6 @@ class LayerProfile:
 
     Attributes
     ----------
-    name : str
     shift : float
         Mean over channels of the debiased squared shift of mean and spread.
     shift_median : float
@@ -53,21 +52,15 @@ def profile_layer(layer: LayerMoments, weights: FloatArray) -> LayerProfile:
 
     With channel mean ``mu`` and variance ``v`` (stored: ``mu_s``, ``v_s``), a channel's shift is
     ``(mu - mu_s)^2 / (v_s + eps) + (sqrt(v / (v_s + eps)) - 1)^2``, the squared 2-Wasserstein
-    distance of two Gaussians in source standard deviations (per layer as in Schneider et al.
-    2020). Both terms are curved functions of estimates, so with few images each comes out too
-    large; to second order that excess follows from the variance over images, and is subtracted.
-    A debiased shift may therefore fall slightly below 0.
+    distance of two Gaussians in source standard deviations (per layer as in Schneider et al. 2020).
+    Both terms are curved functions of estimates, so with few images each comes out too large; to
+    second order that excess follows from the variance over images, and is subtracted. A debiased
+    shift may therefore fall slightly below 0. Raises InputError if there are fewer than two images.
 
     Parameters
     ----------
-    layer : LayerMoments
     weights : ndarray of shape (n_resamples, m)
         How often each resample holds each image; every row sums to m.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two images.
     """
     if len(layer.mean) < 2:
         raise InputError("Shift needs at least two images.")

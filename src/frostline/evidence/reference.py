@@ -64,8 +64,9 @@ def shift_from_reference(
 ) -> ShiftEvidence:
     """Compare pooled taps of the images with those of ordinary photos.
 
-    A channel's shift is the squared difference of means, less what sampling adds to it, in units
-    of the summed variances; a tap's is the mean over its channels, the distance that over taps.
+    A channel's shift is the squared difference of means, less what sampling adds to it, in units of
+    the summed variances; a tap's is the mean over its channels, the distance that over taps. Raises
+    InputError if there are fewer than two images.
 
     Parameters
     ----------
@@ -77,11 +78,6 @@ def shift_from_reference(
         Columns of every tap, by depth.
     seed : int, default=0
         For the bootstrap over images.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two images.
     """
     if len(target) < 2:
         raise InputError("Shift needs at least two images.")

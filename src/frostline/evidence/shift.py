@@ -50,6 +50,8 @@ def measure_shift(
 ) -> ShiftEvidence:
     """Compare the images at every BatchNorm with the statistics stored there.
 
+    Raises InputError if there are fewer than two images.
+
     Parameters
     ----------
     moments : BatchNormMoments
@@ -67,11 +69,6 @@ def measure_shift(
         percentiles would lie too high: resampling adds its own noise to every square). Without
         BatchNorm ``measure`` is ``"none"``, label and kind are ``"unknown"``, the distance is 0
         and a warning says so.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than two images.
     """
     if not moments.layers:
         return _unmeasured()

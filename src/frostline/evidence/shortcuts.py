@@ -60,8 +60,6 @@ def find_shortcuts(
 
     Parameters
     ----------
-    problem : Problem
-    store : FeatureStore
     rows : int array
         Training rows; one image of each group is looked at, at most 1,000 in all.
     seen : float array of shape (n, 2) or None, default=None

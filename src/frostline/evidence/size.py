@@ -23,21 +23,14 @@ LARGE_PER_CLASS = 100.0
 def measure_size(labels: npt.ArrayLike, *, n_classes: int) -> SizeEvidence:
     """Count images and classes, and call the set small, medium or large.
 
+    Raises InputError if there is no image, or a label lies outside [0, n_classes).
+
     Parameters
     ----------
     labels : int array of shape (n,)
         In [0, n_classes), of the training images only.
     n_classes : int
         Classes without an image count as classes of size 0.
-
-    Returns
-    -------
-    SizeEvidence
-
-    Raises
-    ------
-    InputError
-        If there is no image, or a label lies outside [0, n_classes).
     """
     found = np.asarray(labels)
     if found.ndim != 1 or found.size == 0:

@@ -59,23 +59,17 @@ def attribute(
     head would stay unseen. A head on several taps sums over them; a blend takes the mean of its
     members' maps, each divided by its member's temperature.
 
-    Tokens and vectors have no such place in space; there, parts of the image are covered one by
-    one (:func:`occlude`).
+    Tokens and vectors have no such place in space; there, parts of the image are covered one by one
+    (:func:`occlude`). Raises InputError if there is not one class for each image.
 
     Parameters
     ----------
-    module : Classifier
     images : Tensor of shape (n, 3, size, size)
         Normalised.
     targets : int array of shape (n,)
         The class to speak for, of each image.
     cells : int, default=6
         Cells a side where parts are covered.
-
-    Raises
-    ------
-    InputError
-        If there is not one class for each image.
     """
     classes = _classes(targets, len(images))
     if not module.in_space:
@@ -123,10 +117,8 @@ def occlude(
 
     Parameters
     ----------
-    module : Module
     images : Tensor of shape (n, 3, size, size)
     targets : int array of shape (n,)
-    cells : int, default=6
     """
     classes = _classes(targets, len(images))
     edges = [

@@ -41,7 +41,6 @@ class DepthPlan:
 
     Attributes
     ----------
-    cut : Cut
     frozen : bool
         Whether the layers since the depth before were left as pretrained.
     channels : list of int or None
@@ -63,12 +62,10 @@ def plan_depths(
 
     Parameters
     ----------
-    store : FeatureStore
     upto : str
         The last cut that the classifier reads from.
     frozen : collection of str
         Tensors left as pretrained, by the network's own names.
-    count : int, default=4
     """
     network = store.network
     found = depths(network, upto=upto, most=len(network.taps))
@@ -114,7 +111,6 @@ def telling_channels(strengths: FloatArray, labels: IntArray, count: int = ROWS)
     strengths : ndarray of shape (n, C)
         How strongly every channel responds to every image.
     labels : int array of shape (n,)
-    count : int, default=4
     """
     deviations = strengths - strengths.mean(axis=0)
     total = np.square(deviations).sum(axis=0)
@@ -148,12 +144,7 @@ def telling_channels(strengths: FloatArray, labels: IntArray, count: int = ROWS)
 
 
 class Responses:
-    """How strongly every channel responds to every image, and where most.
-
-    Parameters
-    ----------
-    plan : DepthPlan
-    """
+    """How strongly every channel responds to every image, and where most."""
 
     def __init__(self, plan: DepthPlan) -> None:
         self.plan = plan

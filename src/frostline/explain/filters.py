@@ -24,10 +24,7 @@ _MOST = 256
 def draw_filters(network: Network) -> Image.Image:
     """Draw every filter of the first convolution with a line about them.
 
-    Raises
-    ------
-    BackboneError
-        If the first layer is no convolution.
+    Raises BackboneError if the first layer is no convolution.
     """
     name, filters = network_filters(network)
     count, channels, height, width = filters.shape
@@ -65,16 +62,12 @@ def network_filters(
 ) -> tuple[str, FloatArray]:
     """Return the path of the first convolution and its filters (out, channels, kh, kw).
 
+    Raises BackboneError if the first layer is no convolution.
+
     Parameters
     ----------
-    network : Network
     tensors : mapping of str to Tensor or None, default=None
         The weights of a trained copy, by the network's own names.
-
-    Raises
-    ------
-    BackboneError
-        If the first layer is no convolution.
     """
     names = input_layers(network.module, network.graph)
     layer = network.module.get_submodule(names[0]) if names else None

@@ -24,7 +24,6 @@ def list_findings(audit: Audit, *, most: int) -> list[Finding]:
 
     Parameters
     ----------
-    audit : Audit
     most : int
         How many images are listed at most; a group is listed with two images or not at all.
     """

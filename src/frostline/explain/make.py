@@ -113,20 +113,11 @@ def make_gallery(
 
     Parameters
     ----------
-    problem : Problem
-    store : FeatureStore
-    subject : Subject
     judged : sequence of OutOfFold
         The predictions that the score rests on, from which alone mistakes are taken; then further
         out-of-fold predictions, the most trusted first, that label errors are searched by, too.
-    audit : Audit
-    runtime : Runtime
     limits : Limits or None, default=None
         Those of effort ``balanced`` for None.
-
-    Returns
-    -------
-    Drawn
     """
     bounds = LIMITS["balanced"] if limits is None else limits
     catalog, labels, module = problem.catalog, problem.labels, subject.module

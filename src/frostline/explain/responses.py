@@ -31,7 +31,6 @@ def draw_responses(network: Network, image: Image.Image) -> Image.Image:
 
     Parameters
     ----------
-    network : Network
     image : PIL image
         RGB, of any size; prepared as the weights want it.
     """

@@ -49,18 +49,14 @@ def compare(
 ) -> Agreement:
     """Compare probabilities (n, C) of the same images.
 
+    Raises EngineError if the shapes differ, or a probability is no number.
+
     Parameters
     ----------
     expected, found : arrays of shape (n, C)
         Of the model, and of the export.
-    real : bool
     tie : float, default=0.0
         Classes whose probabilities differ by no more than this are alike.
-
-    Raises
-    ------
-    EngineError
-        If the shapes differ, or a probability is no number.
     """
     if found.shape != expected.shape:
         raise EngineError(f"The export gives {found.shape} probabilities, not {expected.shape}.")
@@ -83,10 +79,7 @@ def compare(
 def require(agreement: Agreement, tolerance: float) -> Agreement:
     """Return the agreement if it is close enough.
 
-    Raises
-    ------
-    EngineError
-        If a probability differs by more than ``tolerance``, or a clear winner does.
+    Raises EngineError if a probability differs by more than ``tolerance``, or a clear winner does.
     """
     others = agreement.n - agreement.same - agreement.ties
     if agreement.largest > tolerance or others:

@@ -20,7 +20,6 @@ def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None
 
     Parameters
     ----------
-    card : ModelCard
     form : str
         ``classifier``, ``features`` or ``program``.
     how : str

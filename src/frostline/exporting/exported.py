@@ -24,7 +24,6 @@ class Loss(BaseModel):
         Images that set the ranges.
     judged_on : int
         Images of the next figures; others than the former if ``apart``.
-    apart : bool
     same_class : int
         Images that both files put into the same class.
     labelled : int

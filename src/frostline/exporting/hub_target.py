@@ -41,21 +41,14 @@ def export_hub_folder(origin: Origin, path: Path, *, samples: Samples | None) ->
     Where timm or torchvision has a network that computes the same, ``model.safetensors`` has its
     names, and ``config.json`` is what timm reads. Where timm can hold all but the head, that lies
     in ``head.safetensors``. Otherwise ``model.safetensors`` has Frostline's own names, and
-    ``model.pt2`` is the program for PyTorch.
+    ``model.pt2`` is the program for PyTorch. Raises InputError if the folder holds something else,
+    or there are no weights for PyTorch; EngineError if a file does not give the model's
+    probabilities.
 
     Parameters
     ----------
-    origin : Origin
-    path : Path
     samples : Samples or None
         Real images for the check.
-
-    Raises
-    ------
-    InputError
-        If the folder holds something else, or there are no weights for PyTorch.
-    EngineError
-        If a file does not give the model's probabilities.
     """
     images = samples or made_up_samples(origin.model)
     expected = predicted(origin.model, images)

@@ -76,21 +76,15 @@ def quantise(
 ) -> onnx.ModelProto:
     """Return the model with 8-bit weights and activations; its metadata are kept.
 
+    Raises InputError if the model has no network of the form that Frostline exports; EngineError if
+    ONNX Runtime cannot do it.
+
     Parameters
     ----------
     model : ModelProto
         As Frostline exports it.
     images : ndarray of shape (n, size, size, 3), uint8
         Prepared images that set the range of every activation.
-    preprocessing : Preprocessing
-    recipe : Recipe
-
-    Raises
-    ------
-    InputError
-        If the model has no network of the form that Frostline exports.
-    EngineError
-        If ONNX Runtime cannot do it.
     """
     tools = quantization()
     before, network = _split(model, preprocessing.size)

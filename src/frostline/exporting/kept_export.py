@@ -33,10 +33,8 @@ def export_key(
     ----------
     origin : str
         Stands for how the module was made: what its tensors do not tell.
-    module : nn.Module
     card : ModelCard
         Its classes, preprocessing and temperature count.
-    familiarity : Familiarity or None
     images : ndarray of shape (n, size, size, 3), uint8
         That the export is checked on.
     """

@@ -20,7 +20,6 @@ class Architecture:
     Attributes
     ----------
     library : {"timm", "torchvision"}
-    name : str
     """
 
     library: str
@@ -29,12 +28,8 @@ class Architecture:
     def build(self, n_classes: int) -> nn.Module:
         """Return the network with random weights and ``n_classes`` outputs.
 
-        With 0, a network of timm gives its deepest feature map.
-
-        Raises
-        ------
-        RuntimeError, TypeError, ValueError
-            If the library cannot.
+        With 0, a network of timm gives its deepest feature map. Raises RuntimeError or TypeError or
+        ValueError if the library cannot.
         """
         if self.library == TORCHVISION:
             from torchvision import models

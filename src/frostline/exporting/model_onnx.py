@@ -89,15 +89,16 @@ def export_onnx(
     normalising, temperature and softmax are part of the graph. The metadata of the file hold
     ``classes`` and ``preprocessing`` as JSON.
 
-    Resizing differs from Pillow's by one grey level at few pixels, so probabilities for raw
-    images may differ from :class:`~frostline.model.model.Model` by some ten-thousandths.
+    Resizing differs from Pillow's by one grey level at few pixels, so probabilities for raw images
+    may differ from :class:`~frostline.model.model.Model` by some ten-thousandths. Raises
+    EngineError if the module has an operation that ONNX lacks, is too large for one file, has
+    another number of outputs than there are ``classes``, or no head for ``familiarity``.
 
     Parameters
     ----------
     module : nn.Module
         Normalised float32 images (N, 3, size, size) to logits (N, C). Exported as in eval mode,
         and left in the mode it was in.
-    preprocessing : Preprocessing
     temperature : float
         Positive; logits are divided by it.
     path : Path
@@ -106,12 +107,6 @@ def export_onnx(
         Names of the C classes, for the metadata.
     familiarity : Familiarity or None, default=None
         On the input of the module's head, see :func:`frostline.backbones.heads.head_input.head_of`.
-
-    Raises
-    ------
-    EngineError
-        If the module has an operation that ONNX lacks, is too large for one file, has another
-        number of outputs than there are ``classes``, or no head for ``familiarity``.
     """
     before, after = GraphBuilder("before"), GraphBuilder("after")
     add_preprocessing(before, INPUT, preprocessing, "before/normalised")
@@ -162,26 +157,20 @@ def verify_onnx(
 ) -> float:
     """Compare an exported file with the module it came from.
 
+    Raises ExportDifferenceError if the difference is larger; EngineError if an unfamiliarity
+    differs by more than half a percent, or the file cannot be run.
+
     Parameters
     ----------
-    path : Path
     module, preprocessing, temperature, familiarity
         As given to :func:`export_onnx`.
     images : ndarray of shape (n, size, size, 3), uint8
         Prepared images; at least two show that the batch is free.
-    threads : int, default=1
 
     Returns
     -------
     float
         Largest absolute difference of a probability, at most what :func:`tolerance_for` allows.
-
-    Raises
-    ------
-    ExportDifferenceError
-        If the difference is larger.
-    EngineError
-        If an unfamiliarity differs by more than half a percent, or the file cannot be run.
     """
     session = open_session(path, threads=threads)
     given = answers(session, on_canvas(images, preprocessing))

@@ -50,9 +50,11 @@ def export_onnx_file(
 ) -> Exported:
     """Write one ONNX file, and check it against the model.
 
+    Raises InputError if the path has another suffix, or it cannot be quantised; EngineError if the
+    file does not give the model's probabilities.
+
     Parameters
     ----------
-    origin : Origin
     path : Path
         With the suffix ``.onnx``.
     samples : Samples or None
@@ -61,13 +63,6 @@ def export_onnx_file(
         Whether to make it 8 bits wide.
     opset : int or None, default=None
         Operator set of the file; None leaves the model's own.
-
-    Raises
-    ------
-    InputError
-        If the path has another suffix, or it cannot be quantised.
-    EngineError
-        If the file does not give the model's probabilities.
     """
     if path.suffix.lower() != SUFFIX:
         raise InputError(f"{path} does not end in {SUFFIX}.", hint=f"Give {path}{SUFFIX}.")
@@ -98,10 +93,8 @@ def stamp(graph: onnx.ModelProto, card: ModelCard, loss: Loss | None) -> None:
 def check_onnx(model: Model, path: Path, samples: Samples | None, *, exact: bool) -> Agreement:
     """Load a written file as a user would, and compare it with the model.
 
-    Raises
-    ------
-    EngineError
-        If it does not give the model's probabilities (with ``exact``), or cannot be run.
+    Raises EngineError if it does not give the model's probabilities (with ``exact``), or cannot be
+    run.
     """
     images = samples or made_up_samples(model)
     written = reopened(path)

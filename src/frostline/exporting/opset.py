@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 def check_opset(opset: int | None) -> None:
     """Refuse operator sets that no exported file can have.
 
-    Raises
-    ------
-    SettingsError
-        If it is older than resizing inside the file needs, or newer than this installation knows.
+    Raises SettingsError if it is older than resizing inside the file needs, or newer than this
+    installation knows.
     """
     from onnx.defs import onnx_opset_version
 
@@ -38,10 +36,7 @@ def check_opset(opset: int | None) -> None:
 def converted(graph: onnx.ModelProto, opset: int | None) -> onnx.ModelProto:
     """Return a graph in another operator set; what it gives is checked by the caller.
 
-    Raises
-    ------
-    EngineError
-        If onnx cannot convert one of its operators.
+    Raises EngineError if onnx cannot convert one of its operators.
     """
     from onnx import version_converter
 

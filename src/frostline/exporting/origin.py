@@ -35,10 +35,7 @@ class Origin:
     def open(cls, run: str | Path, *, threads: int | None = None) -> Origin:
         """Load a run or an exported file.
 
-        Raises
-        ------
-        RunFolderError, InputError
-            If there is no model.
+        Raises RunFolderError or InputError if there is no model.
         """
         return cls(Path(run), Model.load(run, threads=threads))
 
@@ -61,10 +58,7 @@ class Origin:
     def folder(self) -> Path:
         """Return the model folder, which has the weights for PyTorch.
 
-        Raises
-        ------
-        InputError
-            If the model is an ONNX file, which has none.
+        Raises InputError if the model is an ONNX file, which has none.
         """
         if is_onnx_file(self.model.folder):
             raise InputError(

@@ -25,10 +25,7 @@ _HERE, _EXCHANGE = -100, 2
 def check_free(path: Path, *, overwrite: bool, source: Path) -> None:
     """Refuse a target that exists already, or that would destroy what it is made from.
 
-    Raises
-    ------
-    InputError
-        If it exists (without ``overwrite``), or is a file of the run.
+    Raises InputError if it exists (without ``overwrite``), or is a file of the run.
     """
     target, origin = path.absolute().resolve(), source.absolute().resolve()
     if target == origin or target in origin.parents:
@@ -45,12 +42,7 @@ def check_free(path: Path, *, overwrite: bool, source: Path) -> None:
 def placing_file(path: Path) -> Iterator[Path]:
     """Give a temporary path that becomes ``path`` when the block ends well.
 
-    Raises
-    ------
-    InputError
-        If ``path`` is a folder.
-    RunFolderError
-        If it cannot be written.
+    Raises InputError if ``path`` is a folder; RunFolderError if it cannot be written.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder; this export is one file.", hint=_ANOTHER)
@@ -62,17 +54,13 @@ def placing_file(path: Path) -> Iterator[Path]:
 def placing_folder(path: Path, *, ours: str) -> Iterator[Path]:
     """Give a temporary folder that becomes ``path`` when the block ends well.
 
+    Raises InputError if ``path`` is a file, or a folder of something else; RunFolderError if it
+    cannot be written.
+
     Parameters
     ----------
     path : Path
         What was there is removed, if it is empty or has a file called ``ours``.
-
-    Raises
-    ------
-    InputError
-        If ``path`` is a file, or a folder of something else.
-    RunFolderError
-        If it cannot be written.
     """
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is a file; this export is a folder.", hint=_ANOTHER)

@@ -39,15 +39,12 @@ def write_program(
 ) -> bool:
     """Write a program that takes normalised images (n, 3, size, size) and gives logits (n, C).
 
+    Raises EngineError if torch.export does not understand the network.
+
     Returns
     -------
     bool
         Whether it takes any number of images; else it takes one at a time.
-
-    Raises
-    ------
-    EngineError
-        If torch.export does not understand the network.
     """
     whole = Calibrated(module, temperature).eval()
     with _quiet():

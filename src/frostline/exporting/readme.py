@@ -35,7 +35,6 @@ def readme(card: ModelCard, *, name: str, plain: Plain | None, reason: str) -> s
 
     Parameters
     ----------
-    card : ModelCard
     name : str
         Of the folder.
     plain : Plain or None

@@ -62,9 +62,10 @@ def find_samples(
 ) -> Samples | None:
     """Prepare images of the run, or of a folder or table that the user names.
 
+    Raises InputError if ``images`` has no image that can be read.
+
     Parameters
     ----------
-    model : Model
     source : Path
         The run folder, or the exported file.
     images : Path or None
@@ -76,11 +77,6 @@ def find_samples(
     -------
     Samples or None
         None if the run's images cannot be found any more.
-
-    Raises
-    ------
-    InputError
-        If ``images`` has no image that can be read.
     """
     if images is not None:
         found = _given(images, model.classes)

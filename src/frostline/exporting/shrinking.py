@@ -51,19 +51,15 @@ def shrink(
 ) -> tuple[onnx.ModelProto, Loss]:
     """Return the fastest 8-bit form that loses little, or else the one that loses least.
 
+    Raises InputError if the model is 8 bits wide already, there is no real image, or every form
+    changes the class of more than a fifth of the images.
+
     Parameters
     ----------
-    origin : Origin
     graph : ModelProto
         Its ONNX model.
     samples : Samples or None
         Real images; from 40 on, those that set the ranges are others than those that judge.
-
-    Raises
-    ------
-    InputError
-        If the model is 8 bits wide already, there is no real image, or every form changes the
-        class of more than a fifth of the images.
     """
     if is_quantised(graph):
         raise InputError(

@@ -33,7 +33,6 @@ class Plain:
 
     Attributes
     ----------
-    architecture : Architecture
     form : {"classifier", "features"}
         ``classifier``: everything is in ``state``. ``features``: ``state`` has the network
         without classifier, and ``head`` reads mean and spread of its feature map.
@@ -75,16 +74,12 @@ class MeanAndSpread(nn.Module):
 def as_plain(module: Classifier, card: ModelCard) -> Plain:
     """Put a model's weights into the form of its library; the temperature goes into the head.
 
+    Raises UnsuitableError if the library has no network that computes the same.
+
     Parameters
     ----------
     module : Classifier
         Restored from the model folder.
-    card : ModelCard
-
-    Raises
-    ------
-    UnsuitableError
-        If the library has no network that computes the same.
     """
     architecture = architecture_of(card.backbone)
     if architecture is None:

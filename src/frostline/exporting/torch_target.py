@@ -34,22 +34,16 @@ def export_torch_file(
 ) -> Exported:
     """Write weights or a program, and check it against the model.
 
+    Raises InputError if the file exists, or there are no weights for PyTorch; EngineError if
+    PyTorch cannot write the network, or it gives other probabilities.
+
     Parameters
     ----------
-    origin : Origin
     path : Path
         A name that ends in ``.pt2`` asks for a program, one in ``.safetensors`` for weights in
         whatever form is possible; any other gets the suffix of what fits.
     samples : Samples or None
         Real images for the check.
-    overwrite : bool
-
-    Raises
-    ------
-    InputError
-        If the file exists, or there are no weights for PyTorch.
-    EngineError
-        If PyTorch cannot write the network, or it gives other probabilities.
     """
     images = samples or made_up_samples(origin.model)
     module = restore_module(origin.folder())
@@ -94,10 +88,7 @@ def export_torch_file(
 def agreeing(module: Classifier, model: Model, images: Samples, expected: Probabilities) -> Plain:
     """Return the model as a network of its library, if that gives the same probabilities.
 
-    Raises
-    ------
-    UnsuitableError
-        If it cannot be held by one, or gives others.
+    Raises UnsuitableError if it cannot be held by one, or gives others.
     """
     plain = as_plain(module, model.card)
     few = slice(0, _BATCH)
@@ -158,10 +149,7 @@ def agreement_of(
 ) -> Agreement:
     """Compare a module with the model.
 
-    Raises
-    ------
-    EngineError
-        If it gives other probabilities.
+    Raises EngineError if it gives other probabilities.
     """
     found = run(module, images.prepared, model, one=one)
     return require(compare(expected, found, real=images.real, tie=2 * EXACT), EXACT)

@@ -23,7 +23,6 @@ def narrow_weights(network: onnx.ModelProto, names: Iterable[str]) -> onnx.Model
 
     Parameters
     ----------
-    network : ModelProto
     names : iterable of str
         Nodes: convolutions and matrix products.
     """

@@ -27,7 +27,6 @@ def check_writable(network: Network, *, cut: str | None = None) -> None:
 
     Parameters
     ----------
-    network : Network
     cut : str or None, default=None
         Where it will end; None is the deepest feature map.
 

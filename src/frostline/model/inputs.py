@@ -29,10 +29,7 @@ _ACCEPTED = (
 def as_sequence(images: ImageLike | Iterable[ImageLike]) -> Sequence[ImageLike]:
     """Return a sequence of images for one image, several, or an array of shape (N, H, W, 3).
 
-    Raises
-    ------
-    InputError
-        If it is no image and nothing to iterate over, or an array of another shape.
+    Raises InputError if it is no image and nothing to iterate over, or an array of another shape.
     """
     if isinstance(images, (str, Path, bytes, Image.Image, Held)):
         return [images]
@@ -62,14 +59,9 @@ def to_rgb(
 ) -> Image.Image:
     """Return any accepted image as a Pillow image of mode RGB, as training would have read it.
 
-    ``at_least`` and ``rules`` are those of :func:`~frostline.data.decoding.decode.decode`.
-
-    Raises
-    ------
-    UnreadableImageError
-        If a file or a Pillow image cannot be decoded or has over ``max_pixels`` pixels.
-    InputError
-        If it is nothing that :data:`ImageLike` names.
+    ``at_least`` and ``rules`` are those of :func:`~frostline.data.decoding.decode.decode`. Raises
+    UnreadableImageError if a file or a Pillow image cannot be decoded or has over ``max_pixels``
+    pixels; InputError if it is nothing that :data:`ImageLike` names.
     """
     if isinstance(image, (str, Path, bytes)):
         source = image if isinstance(image, bytes) else Path(image)

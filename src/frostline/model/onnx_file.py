@@ -33,7 +33,6 @@ class OnnxFile:
 
     Attributes
     ----------
-    card : ModelCard
     session : InferenceSession
         Of ONNX Runtime.
     quantised : str
@@ -53,16 +52,10 @@ def is_onnx_file(path: Path) -> bool:
 def open_onnx_file(path: Path, *, threads: int) -> OnnxFile:
     """Check a file that ``frostline export --to onnx`` wrote, and open it.
 
-    Nothing outside of the file is read, whatever it names. It can only compute; a file of
-    somebody whom you do not trust may still take much time or memory when it runs.
-
-    Raises
-    ------
-    InputError
-        If it is missing, too large, no ONNX file, written by something else, or needs newer
-        operators.
-    RunFolderError
-        If its model card is damaged or of a newer version.
+    Nothing outside of the file is read, whatever it names. It can only compute; a file of somebody
+    whom you do not trust may still take much time or memory when it runs. Raises InputError if it
+    is missing, too large, no ONNX file, written by something else, or needs newer operators;
+    RunFolderError if its model card is damaged or of a newer version.
     """
     content = _read(path)
     model = _parse(path, content)
@@ -81,10 +74,7 @@ def open_onnx_file(path: Path, *, threads: int) -> OnnxFile:
 def read_model(path: Path) -> onnx.ModelProto:
     """Parse an ONNX file whose size is checked first; other files that it names are not read.
 
-    Raises
-    ------
-    InputError
-        If it is missing, too large or no ONNX file.
+    Raises InputError if it is missing, too large or no ONNX file.
     """
     return _parse(path, _read(path))
 
@@ -97,12 +87,7 @@ def metadata(model: onnx.ModelProto) -> dict[str, str]:
 def card_of(path: Path, model: onnx.ModelProto) -> ModelCard:
     """Read the model card from the metadata.
 
-    Raises
-    ------
-    InputError
-        If there is none.
-    RunFolderError
-        If it is damaged or of a newer version.
+    Raises InputError if there is none; RunFolderError if it is damaged or of a newer version.
     """
     text = metadata(model).get(CARD_KEY)
     if text is None:

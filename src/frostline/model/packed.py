@@ -42,10 +42,7 @@ class PackedModel:
     def read(cls, folder: Path) -> PackedModel:
         """Read a model folder whole.
 
-        Raises
-        ------
-        RunFolderError
-            If one of its files cannot be read.
+        Raises RunFolderError if one of its files cannot be read.
         """
         try:
             there = [name for name in _FILES if name not in _PERHAPS or (folder / name).exists()]

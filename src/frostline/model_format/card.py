@@ -93,7 +93,6 @@ class ModelCard(BaseModel):
         Logits are divided by it before the softmax; 1 when not calibrated.
     familiar : FamiliarImages or None
         None for a model that cannot tell which images are unlike those of training.
-    fingerprints : Fingerprints
     n_train : int
         Images that the weights were fitted on.
     test : ScoreSummary

@@ -48,10 +48,7 @@ def model_home(folder: Path) -> Path | None:
 def find_model_folder(folder: Path) -> Path:
     """Return the model folder that ``folder`` is or, being a run folder, has.
 
-    Raises
-    ------
-    RunFolderError
-        If it is neither, or the run has no model yet.
+    Raises RunFolderError if it is neither, or the run has no model yet.
     """
     found = model_home(folder)
     if found is not None:
@@ -78,10 +75,7 @@ def find_model_folder(folder: Path) -> Path:
 def load_card(folder: Path) -> ModelCard:
     """Read ``model.json`` of a run folder or model folder.
 
-    Raises
-    ------
-    RunFolderError
-        If there is no model, or the card is damaged or of another version.
+    Raises RunFolderError if there is no model, or the card is damaged or of another version.
     """
     path = find_model_folder(folder) / CARD
     try:
@@ -94,10 +88,7 @@ def load_card(folder: Path) -> ModelCard:
 def parse_card(content: bytes, *, where: str, hint: str) -> ModelCard:
     """Check the JSON of a model card; ``where`` is what to call it in errors.
 
-    Raises
-    ------
-    RunFolderError
-        If it is damaged or of another version.
+    Raises RunFolderError if it is damaged or of another version.
     """
     try:
         card = ModelCard.model_validate_json(content)
@@ -133,15 +124,12 @@ def _check_version(where: str, content: bytes) -> None:
 def load_familiarity(folder: Path) -> Familiarity | None:
     """Read what is familiar to the model of a run folder or model folder; needs no PyTorch.
 
+    Raises RunFolderError if there is no model, or its file is missing or damaged.
+
     Returns
     -------
     Familiarity or None
         None for a model that does not know.
-
-    Raises
-    ------
-    RunFolderError
-        If there is no model, or its file is missing or damaged.
     """
     from frostline.model_format.ood_file import read_familiarity
 
@@ -155,10 +143,7 @@ def load_familiarity(folder: Path) -> Familiarity | None:
 def checked_file(folder: Path, name: str, fingerprint: str) -> Path:
     """Return ``folder / name`` after comparing its bytes with the card's fingerprint.
 
-    Raises
-    ------
-    RunFolderError
-        If the file is missing, unreadable or other than when it was written.
+    Raises RunFolderError if the file is missing, unreadable or other than when it was written.
     """
     path = folder / name
     try:

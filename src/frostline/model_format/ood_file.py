@@ -23,10 +23,7 @@ def save_familiarity(path: Path, familiarity: Familiarity) -> None:
 def read_familiarity(path: Path) -> Familiarity:
     """Read the file again.
 
-    Raises
-    ------
-    RunFolderError
-        If it is none of these files.
+    Raises RunFolderError if it is none of these files.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

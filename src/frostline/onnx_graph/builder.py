@@ -17,7 +17,6 @@ class GraphBuilder:
     ----------
     nodes : list of NodeProto
         In the order they were added, which is a valid order to run them.
-    constants : list of TensorProto
     """
 
     def __init__(self, scope: str) -> None:

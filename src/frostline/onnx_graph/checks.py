@@ -24,9 +24,7 @@ _ELSEWHERE = b"location"
 def check_graph(path: Path, model: onnx.ModelProto) -> None:
     """Refuse operators that are unknown or newer than this installation, and other files.
 
-    Raises
-    ------
-    InputError
+    Raises InputError.
     """
     import onnx
 
@@ -87,9 +85,7 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 def check_ends(path: Path, session: Any, n_classes: int) -> None:
     """Refuse a file with other inputs and outputs than an exported one.
 
-    Raises
-    ------
-    InputError
+    Raises InputError.
     """
     try:
         inputs = {value.name: value.type for value in session.get_inputs()}

@@ -17,7 +17,6 @@ def add_lanczos(graph: GraphBuilder, planes: str, sides: str, target: str) -> st
 
     Parameters
     ----------
-    graph : GraphBuilder
     planes : str
         Name of a uint8 tensor N x 3 x H x W.
     sides, target : str

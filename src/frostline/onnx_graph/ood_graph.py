@@ -15,10 +15,8 @@ def add_unfamiliarity(
 
     Parameters
     ----------
-    graph : GraphBuilder
     features : str
         Name of a float32 tensor, N x d: the input of the classifier's head.
-    familiarity : Familiarity
     output : str
         Name for the result, float32 of shape (N,).
     """

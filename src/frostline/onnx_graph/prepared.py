@@ -21,7 +21,6 @@ def on_canvas(
     ----------
     images : n arrays of shape (size, size, 3), uint8
         As :meth:`Preprocessing.apply` gives them.
-    preprocessing : Preprocessing
 
     Returns
     -------

@@ -27,10 +27,8 @@ def add_preprocessing(
 
     Parameters
     ----------
-    graph : GraphBuilder
     image : str
         Name of a uint8 RGB tensor, H x W x 3 or N x H x W x 3.
-    preprocessing : Preprocessing
     output : str
         Name for the float32 result, N x 3 x size x size.
     """

@@ -40,10 +40,7 @@ class Answers:
 def answers(session: Any, batch: UInt8Array) -> Answers:
     """Run uint8 images (n, H, W, 3) through an open session.
 
-    Raises
-    ------
-    EngineError
-        If ONNX Runtime stops halfway.
+    Raises EngineError if ONNX Runtime stops halfway.
     """
     tells = any(output.name == UNFAMILIARITY for output in session.get_outputs())
     try:

@@ -29,7 +29,6 @@ class Depths:
     ----------
     old : tuple of Layer
         As an image meets them; what was removed comes last.
-    new : tuple of Layer
     scattered : bool
         Whether parts train within frozen layers, such as norm layers or adapters: then no line
         divides frozen and trained.

@@ -25,10 +25,7 @@ _KINDS = {b"\xff\xd8\xff": "jpeg", b"\x89PNG\r\n\x1a\n": "png"}
 def kind_of(picture: bytes) -> str:
     """Return ``jpeg`` or ``png``.
 
-    Raises
-    ------
-    InputError
-        If the bytes are neither.
+    Raises InputError if the bytes are neither.
     """
     for start, kind in _KINDS.items():
         if picture.startswith(start):

@@ -79,10 +79,7 @@ def _with_totals(audit: dict[str, Any], totals: dict[str, Any]) -> dict[str, Any
 def save_record(path: Path, data: ReportData) -> None:
     """Write what a report is made of, whole or not at all.
 
-    Raises
-    ------
-    RunFolderError
-        If the file cannot be written.
+    Raises RunFolderError if the file cannot be written.
     """
     kept = bounded(data)
     record = kept.record.to_json()
@@ -105,10 +102,7 @@ def save_record(path: Path, data: ReportData) -> None:
 def load_record(path: Path) -> ReportData:
     """Read what a report is made of.
 
-    Raises
-    ------
-    RunFolderError
-        If the file is missing, too large, damaged or of a newer version.
+    Raises RunFolderError if the file is missing, too large, damaged or of a newer version.
     """
     try:
         text = read_regular(path, at_most=_MOST_BYTES)

@@ -46,7 +46,6 @@ def provenance(
 
     Parameters
     ----------
-    settings : Settings
     source, run : str
         Images and run folder, as the user named them.
     plan_given : bool

@@ -23,16 +23,12 @@ _SCRIPTS = ("tips", "tables", "matrix", "page")
 def write_report(path: Path, *, data: ReportData) -> None:
     """Write ``report.html``: nothing is loaded from elsewhere, and it reads without scripts.
 
+    Raises RunFolderError if the file cannot be written.
+
     Parameters
     ----------
     path : Path
         Replaced as a whole.
-    data : ReportData
-
-    Raises
-    ------
-    RunFolderError
-        If the file cannot be written.
     """
     write_text(path, render(data))
 

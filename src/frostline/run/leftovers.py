@@ -18,7 +18,6 @@ def leftovers(folder: Path, names: Iterable[str] | None = None) -> list[Path]:
 
     Parameters
     ----------
-    folder : Path
     names : iterable of str or None, default=None
         Only those that would have become one of these files; None for all.
     """

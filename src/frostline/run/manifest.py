@@ -52,17 +52,12 @@ class Manifest:
 def write_manifest(path: Path, catalog: Catalog, split: Split) -> None:
     """Write a row for every image that a run used, in the order of its catalog.
 
+    Raises RunFolderError if the file cannot be written.
+
     Parameters
     ----------
-    path : Path
-    catalog : Catalog
     split : Split
         For cross-validation every image is a training image: all of them taught the final model.
-
-    Raises
-    ------
-    RunFolderError
-        If the file cannot be written.
     """
     part_of: dict[int, Part] = {}
     part_of |= dict.fromkeys(map(int, split.test), "test")
@@ -98,12 +93,7 @@ def manifest_of(model: Path, *, n_train: int) -> Manifest | None:
 
 
 def read_manifest(run: Path) -> Manifest | None:
-    """Read the manifest of a run folder; None if it has none, or one that is damaged.
-
-    Parameters
-    ----------
-    run : Path
-    """
+    """Read the manifest of a run folder; None if it has none, or one that is damaged."""
     parts: dict[str, Part] = {}
     counts: Counter[Part] = Counter()
     rank = {part: place for place, part in enumerate(get_args(Part))}

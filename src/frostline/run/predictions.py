@@ -22,18 +22,13 @@ def write_predictions(
 ) -> None:
     """Write ``predictions.csv`` line by line, whole or not at all.
 
+    Raises RunFolderError if the file cannot be written.
+
     Parameters
     ----------
-    path : Path
-    catalog : Catalog
     rows : int array of shape (n,)
         Rows of the catalog.
     probabilities : array of shape (n, n_classes)
-
-    Raises
-    ------
-    RunFolderError
-        If the file cannot be written.
     """
     winners = probabilities.argmax(axis=1)
     confidences = probabilities[np.arange(len(rows)), winners]

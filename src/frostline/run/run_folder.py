@@ -42,7 +42,6 @@ class RunFolder:
 
     Attributes
     ----------
-    path : Path
     resumed : bool
         Whether an unfinished run with the same settings was found here.
     """
@@ -56,21 +55,17 @@ class RunFolder:
     def open(cls, path: Path, *, settings: dict[str, Any], overwrite: bool) -> Iterator[RunFolder]:
         """Make the folder ready for a run with these settings, and keep others out meanwhile.
 
+        Raises RunFolderError if the folder holds a finished run or one with other settings (without
+        ``overwrite``), belongs to something else or to a run that is going on, leads elsewhere by a
+        link, or cannot be written.
+
         Parameters
         ----------
-        path : Path
         settings : dict
             Everything that decides the result, as JSON types.
         overwrite : bool
             Remove what an earlier run left. One that was interrupted goes on if its settings are
             the same.
-
-        Raises
-        ------
-        RunFolderError
-            If the folder holds a finished run or one with other settings (without
-            ``overwrite``), belongs to something else or to a run that is going on, leads elsewhere
-            by a link, or cannot be written.
         """
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} is a file, not a folder.", hint="Give another -o.")

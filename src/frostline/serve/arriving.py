@@ -33,25 +33,18 @@ async def arrive(
 ) -> Form:
     """Read the form of a request, unless it is plain from the start that it will be refused.
 
+    Raises RequestError as :func:`~frostline.serve.uploads.read_form` does; 408 if the request comes
+    too slowly, 503 if the queue is full already or the service is stopping; ClientDisconnect if the
+    client left.
+
     Parameters
     ----------
-    request : Request
-    service : Service
     share : Share
         Of the memory for uploads.
     until : float
         From :func:`deadline`.
     texts : collection of str, default=()
         Fields besides ``files`` that may occur.
-
-    Raises
-    ------
-    RequestError
-        As :func:`~frostline.serve.uploads.read_form` does; 408 if the request comes too slowly,
-        503 if the queue is full already or
-        the service is stopping.
-    ClientDisconnect
-        If the client left.
     """
     limits = service.limits
     service.check_open()
@@ -78,12 +71,7 @@ async def in_time(
 ) -> T:
     """Return what ``work`` returns; stop it when its time is over or the client has left.
 
-    Raises
-    ------
-    RequestError
-        With status 503 when time is over.
-    ClientDisconnect
-        If the client left.
+    Raises RequestError with status 503 when time is over; ClientDisconnect if the client left.
     """
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_gone(request))
@@ -112,10 +100,7 @@ async def in_time(
 def check_query(request: Request, known: Collection[str]) -> None:
     """Refuse query parameters that would be ignored.
 
-    Raises
-    ------
-    RequestError
-        With status 422.
+    Raises RequestError with status 422.
     """
     for name in request.query_params:
         if name not in known:

@@ -31,10 +31,8 @@ class Front:
 
     Parameters
     ----------
-    app : ASGI application
     limits : Limits
         Twice ``max_seconds`` and a little ends a request whatever it does.
-    metrics : Metrics
     paths : collection of str
         Those that are counted by name.
     """

@@ -16,11 +16,8 @@ class Gate:
 
     Parameters
     ----------
-    app : ASGI application
-    guard : Guard
     limits : Limits
         ``max_queue`` requests may be in progress.
-    metrics : Metrics
     """
 
     def __init__(self, app: ASGIApp, *, guard: Guard, limits: Limits, metrics: Metrics) -> None:

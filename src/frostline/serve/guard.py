@@ -37,10 +37,8 @@ class Guard:
     def check(self, method: str, path: str, headers: Headers) -> None:
         """Let a request pass.
 
-        Raises
-        ------
-        RequestError
-            With status 400 for a foreign host, 403 for a foreign page, 401 without the key.
+        Raises RequestError with status 400 for a foreign host, 403 for a foreign page, 401 without
+        the key.
         """
         host = headers.get("host", "")
         name = urlsplit(f"//{host}").hostname if _is_plain(host) else None

@@ -76,12 +76,8 @@ def make_limits(**values: Any) -> Limits:
     """Build :class:`Limits` from what was chosen; None stands for the default.
 
     A default that is too small for something chosen grows with it: who allows larger files also
-    allows larger requests.
-
-    Raises
-    ------
-    SettingsError
-        For a value outside its range, or two that contradict each other.
+    allows larger requests. Raises SettingsError for a value outside its range, or two that
+    contradict each other.
     """
     chosen = {name: value for name, value in values.items() if value is not None}
     for larger, smaller in _NESTED:

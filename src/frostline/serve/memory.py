@@ -9,12 +9,7 @@ from frostline.serve.problems import busy
 
 
 class Memory:
-    """A number of bytes that requests share. For one event loop: not for several threads.
-
-    Parameters
-    ----------
-    limit : int
-    """
+    """A number of bytes that requests share. For one event loop: not for several threads."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -40,10 +35,7 @@ class Share:
     def take(self, n_bytes: int) -> None:
         """Count bytes that are kept from now on.
 
-        Raises
-        ------
-        RequestError
-            With status 503 if all requests together would hold too much.
+        Raises RequestError with status 503 if all requests together would hold too much.
         """
         memory = self._memory
         if memory.held + n_bytes > memory.limit:

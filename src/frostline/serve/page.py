@@ -21,7 +21,6 @@ class Page:
 
     Attributes
     ----------
-    html : str
     policy : str
         For the header ``Content-Security-Policy``: nothing but the page's own script, style,
         pictures and endpoints.

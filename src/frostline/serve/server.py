@@ -22,17 +22,14 @@ from frostline.core.errors import InputError
 def listen(host: str, port: int) -> socket.socket:
     """Take a port before anything slow happens.
 
+    Raises InputError if the port is taken or may not be used, or the host is not this machine.
+
     Parameters
     ----------
     host : str
         Name or address to listen on.
     port : int
         0 takes any that is free.
-
-    Raises
-    ------
-    InputError
-        If the port is taken or may not be used, or the host is not this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -78,7 +75,6 @@ def run(
 
     Parameters
     ----------
-    app : ASGI application
     taken : socket
         From :func:`listen`.
     max_seconds : float

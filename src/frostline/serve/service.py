@@ -36,16 +36,10 @@ _ON_THEIR_WAY = 1.0
 class Service:
     """One model that many requests share.
 
-    Parameters
-    ----------
-    model : Model
-    limits : Limits
-
     Attributes
     ----------
     memory : Memory
         Bytes of uploads that are held.
-    metrics : Metrics
     queue : int
         Images that wait or are worked on.
     """
@@ -85,10 +79,7 @@ class Service:
     def warm_up(self) -> None:
         """Open the model and run it once, so that the first request is as fast as any.
 
-        Raises
-        ------
-        EngineError
-            If ONNX Runtime cannot run the model.
+        Raises EngineError if ONNX Runtime cannot run the model.
         """
         size = self.model.card.preprocessing.size
         self.model.predict_prepared([np.zeros((size, size, 3), dtype=np.uint8)])
@@ -108,10 +99,7 @@ class Service:
     def check_open(self) -> None:
         """Refuse a request that comes while the service stops.
 
-        Raises
-        ------
-        RequestError
-            With status 503 and the seconds after which to try again.
+        Raises RequestError with status 503 and the seconds after which to try again.
         """
         if self.stopping and (self._broken or time.monotonic() >= self._refuse_from):
             raise _ended()
@@ -119,10 +107,7 @@ class Service:
     def check_room(self, n_images: int) -> None:
         """Refuse what would not fit into the queue.
 
-        Raises
-        ------
-        RequestError
-            With status 503 and the seconds after which to try again.
+        Raises RequestError with status 503 and the seconds after which to try again.
         """
         # not while it merely drains: a request whose images are here by now came before that
         if self._broken:
@@ -138,6 +123,9 @@ class Service:
     ) -> list[Classified | Unclassified]:
         """Return one result for each file, in order.
 
+        Raises RequestError with status 503 if the queue is full; FrostlineError if the model itself
+        fails.
+
         Parameters
         ----------
         files : sequence of Upload
@@ -146,13 +134,6 @@ class Service:
             From which the content's bytes are handed back then.
         top : int or None, default=None
             How many classes to list for each; all when None.
-
-        Raises
-        ------
-        RequestError
-            With status 503 if the queue is full.
-        FrostlineError
-            If the model itself fails.
         """
         # images of one large request must not keep those of others waiting
         turns = asyncio.Semaphore(2 * self.limits.batch)
@@ -174,18 +155,13 @@ class Service:
     async def explain(self, file: Upload, share: Share, *, label: str | None) -> Explanation:
         """Return where the evidence for a class lies in one image.
 
+        Raises RequestError with status 422 for an unknown class or an image that cannot be decoded,
+        503 if too many heat maps are being made.
+
         Parameters
         ----------
-        file : Upload
-        share : Share
         label : str or None
             The class to explain; the likeliest when None.
-
-        Raises
-        ------
-        RequestError
-            With status 422 for an unknown class or an image that cannot be decoded, 503 if too
-            many heat maps are being made.
         """
         classes = self.model.classes
         if label is not None and label not in classes:

@@ -55,23 +55,19 @@ async def read_form(
 ) -> Form:
     """Read a form whose files are in the field ``files``.
 
+    Raises RequestError with status 400 for what is no form, 413 beyond a limit, 415 for another
+    content type, 422 for another field or no file, 503 when memory for uploads is used up.
+
     Parameters
     ----------
     content_type : str
         Header of the request.
     chunks : async iterator of bytes
         Its body.
-    limits : Limits
     share : Share
         Of the memory for uploads; grows with what is kept.
     texts : collection of str, default=()
         Names of other fields that may occur, with short texts.
-
-    Raises
-    ------
-    RequestError
-        With status 400 for what is no form, 413 beyond a limit, 415 for another content type, 422
-        for another field or no file, 503 when memory for uploads is used up.
     """
     kind, options = parse_options_header(content_type)
     if kind != _FORM.encode():

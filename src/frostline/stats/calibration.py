@@ -18,20 +18,16 @@ _CHUNK_ROWS = 8192
 def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
     """Return ``softmax(logits / temperature)`` over the last axis, safe for any finite logits.
 
+    Raises InputError if the temperature is not a positive number.
+
     Parameters
     ----------
     logits : array of shape (..., C)
-    temperature : float, above 0
 
     Returns
     -------
     ndarray of the same shape, float64
         Every row sums to 1.
-
-    Raises
-    ------
-    InputError
-        If the temperature is not a positive number.
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise InputError(f"The temperature must be a positive number, not {temperature}.")
@@ -48,10 +44,10 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """Choose the temperature whose probabilities suit held-out labels best (Guo et al. 2017).
 
     The log-likelihood is convex in the inverse temperature, so one bounded search over the
-    logarithm finds the optimum. Labels are softened by the share that a virtual further image
-    would have (Platt 1999): where every image is right, the bare likelihood would ask for
-    boundless confidence however few images there are. If that would make the bare likelihood
-    worse than no change, 1 is returned.
+    logarithm finds the optimum. Labels are softened by the share that a virtual further image would
+    have (Platt 1999): where every image is right, the bare likelihood would ask for boundless
+    confidence however few images there are. If that would make the bare likelihood worse than no
+    change, 1 is returned. Raises InputError if there is no image, or shapes or values are wrong.
 
     Parameters
     ----------
@@ -59,15 +55,6 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         Outputs for images that the model was not fitted on (leave-one-out or held-out).
     labels : int array of shape (n,)
         In [0, C).
-
-    Returns
-    -------
-    float in [0.001, 100]
-
-    Raises
-    ------
-    InputError
-        If there is no image, or shapes or values are wrong.
     """
     # prediction needs softmax only and should not pay for this import
     from scipy.optimize import minimize_scalar

@@ -97,10 +97,7 @@ Caveat = AllLeaked | NoBetterThanBaseline | NeverRight | NotJudged | HardlyJudge
 def largest_class(taught: npt.ArrayLike, judged: npt.ArrayLike) -> Baseline:
     """Return the baseline for images with labels ``judged``, by the labels that taught.
 
-    Raises
-    ------
-    InputError
-        If there is no label.
+    Raises InputError if there is no label.
     """
     training, truth = np.asarray(taught), np.asarray(judged)
     if not len(training) or not len(truth):
@@ -121,10 +118,8 @@ def caveats(
 
     Parameters
     ----------
-    scores : Scores
     baseline : Baseline
         Of the same images.
-    classes : sequence of str
     leaked : float, default=0
         Share of the judged images that also trained the model.
     blank : float, default=0

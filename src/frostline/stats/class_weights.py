@@ -20,7 +20,6 @@ def class_weights(
     Parameters
     ----------
     labels : int array of shape (n,)
-    n_classes : int
     choice : {"none", "balanced"}
 
     Returns

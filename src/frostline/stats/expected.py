@@ -37,24 +37,19 @@ def expected_accuracy(
     Accuracy grows about evenly with the logarithm of the number of images, so the way from
     ``share`` of them to all is ``slope * log2(1 / share)``. The interval is that of Wilson (1927)
     around the measured accuracy, moved by the correction; for cross-validation it is 1.2 times as
-    wide, and half of the correction is added to its standard error.
+    wide, and half of the correction is added to its standard error. Raises InputError if a number
+    is out of range.
 
     Parameters
     ----------
     right : int in [0, n]
         Images that models which had not seen them classified rightly.
-    n : int, at least 1
     share : float in (0, 1], default=1
         Share of the images that those models learned from; 1 for a held-out part.
     slope : float, default=0
         Accuracy that the last doubling of the images brought. One that is negative is noise.
     count : float or None, default=None
         Independent images that these are worth, as some belong together; ``n`` for None.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
     """
     if not 0.0 < share <= 1.0:
         raise InputError(f"The share of the images must lie above 0 and at most at 1, not {share}.")

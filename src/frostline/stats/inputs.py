@@ -19,10 +19,7 @@ CHUNK_ROWS = 2048
 def check_features(X: npt.ArrayLike) -> Features:
     """Return ``X`` as a floating (n, d) table, without a copy where it already is one.
 
-    Raises
-    ------
-    InputError
-        If ``X`` is not two-dimensional, or has fewer than two rows or no column.
+    Raises InputError if ``X`` is not two-dimensional, or has fewer than two rows or no column.
     """
     features = X if isinstance(X, Selection) else np.asarray(X)
     if features.ndim != 2 or features.shape[0] < 2 or features.shape[1] < 1:
@@ -37,10 +34,7 @@ def check_features(X: npt.ArrayLike) -> Features:
 def check_labels(labels: npt.ArrayLike, *, n_rows: int, n_classes: int) -> IntArray:
     """Return ``labels`` as int64 of shape (n_rows,), every value in [0, n_classes).
 
-    Raises
-    ------
-    InputError
-        If the length, the type or a value is wrong.
+    Raises InputError if the length, the type or a value is wrong.
     """
     found = np.asarray(labels)
     if found.shape != (n_rows,):
@@ -57,9 +51,7 @@ def check_labels(labels: npt.ArrayLike, *, n_rows: int, n_classes: int) -> IntAr
 def check_targets(targets: TargetMatrix, *, n_rows: int) -> None:
     """Refuse targets of another number of rows.
 
-    Raises
-    ------
-    InputError
+    Raises InputError.
     """
     if len(targets) != n_rows:
         raise InputError(f"There are {n_rows} rows of features but labels for {len(targets)}.")
@@ -68,15 +60,12 @@ def check_targets(targets: TargetMatrix, *, n_rows: int) -> None:
 def normalised_weights(weights: npt.ArrayLike | None, *, n_rows: int) -> FloatArray:
     """Return one weight a row, with mean 1.
 
+    Raises InputError if the length or a value is wrong.
+
     Parameters
     ----------
     weights : array of shape (n_rows,) or None
         Positive and finite; None weighs all rows alike.
-
-    Raises
-    ------
-    InputError
-        If the length or a value is wrong.
     """
     if weights is None:
         return np.ones(n_rows)
@@ -92,10 +81,8 @@ def normalised_weights(weights: npt.ArrayLike | None, *, n_rows: int) -> FloatAr
 def group_codes(groups: npt.ArrayLike | None, *, n_rows: int) -> IntArray:
     """Return group numbers 0, 1, ... of shape (n_rows,); every row is its own group for None.
 
-    Raises
-    ------
-    InputError
-        If the length is wrong or all rows are in one group (nothing would be left to fit on).
+    Raises InputError if the length is wrong or all rows are in one group (nothing would be left to
+    fit on).
     """
     if groups is None:
         return np.arange(n_rows)
@@ -144,10 +131,7 @@ def row_chunks(n_rows: int) -> Iterator[slice]:
 def linear_outputs(X: npt.ArrayLike, weight: FloatArray, bias: FloatArray) -> FloatArray:
     """Return ``X @ weight + bias`` in float64, converting a chunk of rows at a time.
 
-    Raises
-    ------
-    InputError
-        If ``X`` does not have as many columns as ``weight`` has rows.
+    Raises InputError if ``X`` does not have as many columns as ``weight`` has rows.
     """
     features = X if isinstance(X, Selection) else np.asarray(X)
     if features.ndim != 2 or features.shape[1] != weight.shape[0]:

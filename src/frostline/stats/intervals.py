@@ -18,17 +18,13 @@ _Z95 = 1.959963984540054
 def wilson(k: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Return the score interval of Wilson (1927) for ``k`` successes in ``n`` trials.
 
+    Raises InputError if a number is out of range.
+
     Parameters
     ----------
-    k : float in [0, n]
     n : float, at least 1
         Not whole where trials are worth less than one each (:func:`effective_count`).
     level : float in (0, 1), default=0.95
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
     """
     if n < 1 or not 0 <= k <= n:
         raise InputError(f"Cannot give an interval for {k} successes in {n} trials.")
@@ -49,8 +45,8 @@ def effective_count(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
     Images of one group succeed and fail together: ten frames of one film are no ten images. The
     variance of the accuracy is that of group totals; as many independent images as have the same
     variance are the effective number (Kish 1965), reduced for the few groups that it rests on as
-    Korn and Graubard (1998) do. Where all are right, or none, nothing tells how alike the images
-    of a group are, and groups are counted.
+    Korn and Graubard (1998) do. Where all are right, or none, nothing tells how alike the images of
+    a group are, and groups are counted. Raises InputError if shapes differ or there is no image.
 
     Parameters
     ----------
@@ -61,11 +57,6 @@ def effective_count(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
     -------
     float
         In [1, n]; n exactly if every image is a group of its own.
-
-    Raises
-    ------
-    InputError
-        If shapes differ or there is no image.
     """
     outcome = np.asarray(correct).astype(np.float64)
     share, error = paired_difference(outcome, np.zeros_like(outcome), groups=groups)
@@ -98,23 +89,17 @@ def stratified_bootstrap(
     """Return a percentile interval for balanced accuracy, resampling images within classes.
 
     The number of hits in a resample of one class is binomial, so it is drawn as such: the same
-    distribution as drawing images with replacement, without touching the images. A class that
-    is all right or all wrong cannot vary, be it of two images or of a thousand. Its Wilson limits
-    are added instead (Zou and Donner 2008): they do not pretend to certainty.
+    distribution as drawing images with replacement, without touching the images. A class that is
+    all right or all wrong cannot vary, be it of two images or of a thousand. Its Wilson limits are
+    added instead (Zou and Donner 2008): they do not pretend to certainty. Raises InputError if
+    there is no image, shapes differ or a number is out of range.
 
     Parameters
     ----------
     correct : bool array of shape (n,)
     labels : int array of shape (n,)
         True classes, at least 0; those that do not occur play no part.
-    n_resamples : int, default=2000
     level : float in (0, 1), default=0.95
-    seed : int, default=0
-
-    Raises
-    ------
-    InputError
-        If there is no image, shapes differ or a number is out of range.
     """
     outcome = np.asarray(correct).astype(bool)
     targets = np.asarray(labels)
@@ -149,7 +134,8 @@ def paired_difference(
 ) -> tuple[float, float]:
     """Return the mean of ``a - b`` over the same images, and its standard error.
 
-    One image (or one group) tells nothing about the error, which is then infinite.
+    One image (or one group) tells nothing about the error, which is then infinite. Raises
+    InputError if shapes differ or there is no image.
 
     Parameters
     ----------
@@ -157,11 +143,6 @@ def paired_difference(
         Correctness (or any score) of two models on the same images, in the same order.
     groups : array of shape (n,) or None
         Images of one group succeed and fail together: the error then counts groups, not images.
-
-    Raises
-    ------
-    InputError
-        If shapes differ or there is no image.
     """
     a = np.asarray(correct_a, dtype=np.float64)
     b = np.asarray(correct_b, dtype=np.float64)
@@ -180,17 +161,13 @@ def paired_difference(
 def share_error(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
     """Return the standard error of the share of images that are right.
 
-    That of a binomial law, of as many images as these are worth (:func:`effective_count`).
+    That of a binomial law, of as many images as these are worth (:func:`effective_count`). Raises
+    InputError if shapes differ or there is no image.
 
     Parameters
     ----------
     correct : bool array of shape (n,)
     groups : array of shape (n,)
-
-    Raises
-    ------
-    InputError
-        If shapes differ or there is no image.
     """
     share = float(np.mean(np.asarray(correct, dtype=bool)))
     return math.sqrt(share * (1.0 - share) / effective_count(correct, groups))

@@ -41,11 +41,12 @@ class Doubts:
 def doubtful_labels(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Doubts:
     """Find likely label errors (Northcutt, Jiang and Chuang 2021).
 
-    Class ``j`` has a threshold of its own: the mean probability that images labelled ``j`` get
-    for ``j``. So classes that the model is rarely sure of are not suspected more than others. An
-    image is counted under the likeliest class whose threshold it reaches. Counted elsewhere than
-    under its label, and predicted as something else, its label is in doubt. The order is by
-    margin: probability of the label less that of the likeliest other class.
+    Class ``j`` has a threshold of its own: the mean probability that images labelled ``j`` get for
+    ``j``. So classes that the model is rarely sure of are not suspected more than others. An image
+    is counted under the likeliest class whose threshold it reaches. Counted elsewhere than under
+    its label, and predicted as something else, its label is in doubt. The order is by margin:
+    probability of the label less that of the likeliest other class. Raises InputError if shapes do
+    not fit.
 
     Parameters
     ----------
@@ -53,11 +54,6 @@ def doubtful_labels(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Doub
         Of images that the model was not trained on: one that has learned a wrong label repeats it.
     labels : int array of shape (n,)
         As given, in [0, C).
-
-    Raises
-    ------
-    InputError
-        If shapes do not fit.
     """
     p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     if p.ndim != 2 or y.shape != p.shape[:1]:

@@ -22,7 +22,6 @@ def large_group_errors(spectrum: Spectrum, rows: IntArray, penalties: FloatArray
 
     Parameters
     ----------
-    spectrum : Spectrum
     rows : int array of shape (m,)
         The group.
     penalties : array of shape (k,)

@@ -24,7 +24,8 @@ def knn_loo(
 ) -> FloatArray:
     """Let the nearest other rows vote for the targets of every row.
 
-    Rows are centred and compared by cosine; a neighbour's vote is ``exp(cosine / 0.07)``.
+    Rows are centred and compared by cosine; a neighbour's vote is ``exp(cosine / 0.07)``. Raises
+    InputError if shapes or values are wrong, a feature is not finite, or ``k`` is below 1.
 
     Parameters
     ----------
@@ -41,11 +42,6 @@ def knn_loo(
     -------
     ndarray of shape (n, C), float64
         Shares of the votes; every row sums to 1.
-
-    Raises
-    ------
-    InputError
-        If shapes or values are wrong, a feature is not finite, or ``k`` is below 1.
     """
     features = np.asarray(check_features(X))
     n = len(features)

@@ -131,10 +131,7 @@ class Familiarity:
     def of_arrays(cls, values: Mapping[str, npt.NDArray[Any]]) -> Familiarity:
         """Return what :meth:`arrays` was asked of.
 
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            If they are other arrays.
+        Raises KeyError or TypeError or ValueError if they are other arrays.
         """
         n_regions = len({name.split(".")[1] for name in values if name.startswith("regions.")})
         regions = []
@@ -153,10 +150,7 @@ class Familiarity:
     def distances(self, X: npt.ArrayLike) -> FloatArray:
         """Return the squared distances, shape (n, 2 * n_blocks), of raw features (n, d).
 
-        Raises
-        ------
-        InputError
-            If the number of columns is another one.
+        Raises InputError if the number of columns is another one.
         """
         features = np.asarray(X)
         if features.ndim != 2 or features.shape[1] != self.width:
@@ -203,7 +197,8 @@ def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) 
     Several blocks are compared by the logarithm of their features, a single one by its direction
     alone: it is all that tells in the last layer. What a network does not know excites few of its
     channels there, above all in layers that were trained, so foreign images lie near the middle of
-    all others, and only their direction gives them away.
+    all others, and only their direction gives them away. Raises InputError if there are too few
+    rows, a feature is not finite, or none of a block varies.
 
     Parameters
     ----------
@@ -211,11 +206,6 @@ def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) 
         Raw features, at least 2 rows; a thousand say all there is to say.
     blocks : sequence of slice or None, default=None
         Columns that belong together (taps); one block for None.
-
-    Raises
-    ------
-    InputError
-        If there are too few rows, a feature is not finite, or none of a block varies.
     """
     features = np.asarray(check_features(X))
     n, d = features.shape

@@ -46,7 +46,6 @@ def loo_accuracy(
 
     Parameters
     ----------
-    fit : RidgeLOO
     labels : int array of shape (n,)
         Those that the fit was given.
     groups : array of shape (n,) or None

@@ -17,7 +17,6 @@ def average_ranks(values: npt.ArrayLike, *, axis: int = 0) -> FloatArray:
     ----------
     values : array_like
         Finite numbers.
-    axis : int, default=0
 
     Returns
     -------
@@ -37,10 +36,6 @@ def average_ranks(values: npt.ArrayLike, *, axis: int = 0) -> FloatArray:
 
 def kendall_tau(first: Sequence[float], second: Sequence[float | None]) -> float | None:
     """Return Kendall's tau-b of two orders (Kendall 1945, "The treatment of ties").
-
-    Parameters
-    ----------
-    first, second : sequences of the same length
 
     Returns
     -------

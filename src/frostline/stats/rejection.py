@@ -21,18 +21,14 @@ def acceptance_threshold(scores: npt.ArrayLike, *, accepted: float = ACCEPTED) -
     It is the ``ceil(accepted * (n + 1))``-th smallest of ``n`` scores, so that the promise holds
     for one further image, not for the ``n`` images themselves (split conformal prediction; Vovk,
     Gammerman and Shafer 2005; Papadopoulos et al. 2002). With fewer than ``accepted / (1 -
-    accepted)`` scores (19 for 0.95) nothing can promise so much, and the largest is taken.
+    accepted)`` scores (19 for 0.95) nothing can promise so much, and the largest is taken. Raises
+    InputError if there is no score, one is not finite, or ``accepted`` is out of range.
 
     Parameters
     ----------
     scores : array of shape (n,)
         Of images that did not teach what gives the scores; higher is less familiar.
     accepted : float in (0, 1), default=0.95
-
-    Raises
-    ------
-    InputError
-        If there is no score, one is not finite, or ``accepted`` is out of range.
     """
     values = np.sort(np.asarray(scores, dtype=np.float64).ravel())
     if not len(values) or not np.all(np.isfinite(values)):

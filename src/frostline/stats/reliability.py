@@ -20,7 +20,8 @@ def reliability(confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = 
     """Sort predictions into bins of equal mass by their confidence, the least sure first.
 
     Equal confidences share a bin, so there may be fewer bins than asked for, and the order of the
-    images does not matter.
+    images does not matter. Raises InputError if there is no prediction, the shapes differ or a
+    number is out of range.
 
     Parameters
     ----------
@@ -28,12 +29,6 @@ def reliability(confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = 
         Probability of the predicted class, in [0, 1].
     right : bool array of shape (n,)
         Whether the predicted class is the true one.
-    bins : int, at least 1, default=15
-
-    Raises
-    ------
-    InputError
-        If there is no prediction, the shapes differ or a number is out of range.
     """
     p = np.asarray(confidence, dtype=np.float64)
     hit = np.asarray(right).astype(bool)
@@ -56,19 +51,14 @@ def chance_calibration_error(confidence: npt.ArrayLike, *, bins: int = BINS) -> 
     """Return the calibration error to expect of confidences that are exactly right.
 
     Whether an image is classified rightly is chance, so the accuracy of a bin scatters around its
-    confidence: by a binomial law, whose mean absolute deviation is that of a normal law of the
-    same variance. A measured error of about this size shows no fault; only more images could.
+    confidence: by a binomial law, whose mean absolute deviation is that of a normal law of the same
+    variance. A measured error of about this size shows no fault; only more images could. Raises
+    InputError if there is no prediction or a number is out of range.
 
     Parameters
     ----------
     confidence : array of shape (n,)
         Probability of the predicted class, in [0, 1].
-    bins : int, at least 1, default=15
-
-    Raises
-    ------
-    InputError
-        If there is no prediction or a number is out of range.
     """
     p = np.asarray(confidence, dtype=np.float64)
     places = _places(p, bins)

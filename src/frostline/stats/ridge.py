@@ -82,12 +82,13 @@ def ridge_loo(
     ``z`` with an unpenalised intercept. One eigendecomposition serves every strength: of the
     (n, n) Gram matrix for n <= d, of the (d, d) scatter matrix otherwise.
 
-    Leave-one-out outputs are exact, not approximate, by the identity
-    ``y - loo = (y - fitted) / (1 - h)`` with leverage ``h`` (Allen 1974; Golub, Heath and Wahba
-    1979); rows of one group are left out together by ``(I - H_gg)^-1 (y_g - fitted_g)``.
-    Centring belongs to the intercept and is inside the loop. The division by the standard
-    deviation and the absolute penalty stay fixed at their values on all rows: they use no label,
-    and one row in n moves them by a share of about 1/n.
+    Leave-one-out outputs are exact, not approximate, by the identity ``y - loo = (y - fitted) / (1
+    - h)`` with leverage ``h`` (Allen 1974; Golub, Heath and Wahba 1979); rows of one group are left
+    out together by ``(I - H_gg)^-1 (y_g - fitted_g)``. Centring belongs to the intercept and is
+    inside the loop. The division by the standard deviation and the absolute penalty stay fixed at
+    their values on all rows: they use no label, and one row in n moves them by a share of about
+    1/n. Raises InputError if shapes or values are wrong, a feature is not finite, or all rows are
+    in one group.
 
     Parameters
     ----------
@@ -105,11 +106,6 @@ def ridge_loo(
         Divide every channel by its standard deviation.
     blocks : sequence of slice or None
         Columns that belong together (taps); each block is divided by the root of its width.
-
-    Raises
-    ------
-    InputError
-        If shapes or values are wrong, a feature is not finite, or all rows are in one group.
     """
     features = check_features(X)
     n = len(features)

@@ -25,8 +25,6 @@ class Scores:
 
     Attributes
     ----------
-    n : int
-    accuracy : float
     accuracy_interval : tuple of two floats
         Wilson, 95 %; wider where images belong together.
     balanced_accuracy : float
@@ -65,10 +63,7 @@ class Scores:
     def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return plain JSON types, classes by name.
 
-        Raises
-        ------
-        InputError
-            If the number of names is not the number of classes.
+        Raises InputError if the number of names is not the number of classes.
         """
         if len(classes) != len(self.per_class):
             raise InputError(
@@ -100,6 +95,9 @@ def score(
 ) -> Scores:
     """Score probabilities of shape (n, C) against labels of shape (n,).
 
+    Raises InputError if there is no row, the shapes do not fit, a label is out of range, or rows
+    are not probabilities (to 0.001; they are rescaled to sum to 1 in float64).
+
     Parameters
     ----------
     probabilities : array of shape (n, C)
@@ -108,12 +106,6 @@ def score(
         Of the bootstrap.
     groups : int array of shape (n,) or None, default=None
         Images of one group succeed and fail together, so they count for less.
-
-    Raises
-    ------
-    InputError
-        If there is no row, the shapes do not fit, a label is out of range, or rows are not
-        probabilities (to 0.001; they are rescaled to sum to 1 in float64).
     """
     p, y = _checked(probabilities, labels)
     n, n_classes = p.shape

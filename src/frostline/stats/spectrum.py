@@ -85,7 +85,6 @@ def decompose(
     targets : TargetMatrix of shape (n, C)
     weights : array of shape (n,)
         Row weights with mean 1, those that ``standardiser`` was fitted with.
-    standardiser : Standardiser
     """
     n, d = X.shape
     root = np.sqrt(weights)

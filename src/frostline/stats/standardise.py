@@ -58,6 +58,8 @@ def fit_standardiser(
 ) -> Standardiser:
     """Measure mean and spread of every channel.
 
+    Raises InputError if a feature is not finite, or the blocks do not cover every column once.
+
     Parameters
     ----------
     X : array of shape (n, d)
@@ -68,11 +70,6 @@ def fit_standardiser(
         channels that vary, so that a wide tap does not outweigh a narrow one.
     standardise : bool, default=True
         Divide every channel by its standard deviation; False only centres (and scales blocks).
-
-    Raises
-    ------
-    InputError
-        If a feature is not finite, or the blocks do not cover every column once.
     """
     n, d = X.shape
     spans = check_blocks(blocks, n_columns=d)

@@ -42,7 +42,6 @@ class OneHot:
     ----------
     labels : int64 ndarray of shape (n,)
         In [0, n_columns).
-    n_columns : int
     """
 
     labels: IntArray

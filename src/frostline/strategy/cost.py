@@ -67,7 +67,6 @@ def plan_work(
 
     Parameters
     ----------
-    network : NetworkSummary
     n_images : int
         Training images.
     refits : float

@@ -62,10 +62,8 @@ def promise(sure: float, action: Action, per_class: float, growth: Growth = FITT
     ----------
     sure : float
         Mean probability that it gave to the true class in the heat.
-    action : Action
     per_class : float
         Training images in the median class.
-    growth : Growth
     """
     return float(expit(logit(sure) + growth[kind_of_action(action)][bucket(per_class)]))
 

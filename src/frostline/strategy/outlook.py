@@ -17,7 +17,6 @@ def runner_up(summary: EvidenceSummary, name: str, behind: float) -> RunnerUp:
 
     Parameters
     ----------
-    summary : EvidenceSummary
     name : str
         Of the option.
     behind : float

@@ -15,7 +15,6 @@ class Labelled:
 
     Attributes
     ----------
-    target : Target
     truth : int64 ndarray of shape (n,)
     groups : int64 ndarray of shape (n,)
         Images of one number are left out together, and succeed and fail together.

@@ -37,10 +37,7 @@ class Target(Protocol):
     def encode(self, labels: npt.ArrayLike) -> IntArray:
         """Return labels as they are kept, shape (n,).
 
-        Raises
-        ------
-        InputError
-            If they are none of this target's.
+        Raises InputError if they are none of this target's.
         """
         ...
 

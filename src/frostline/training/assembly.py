@@ -34,7 +34,6 @@ class Above(nn.Module):
     ----------
     kept : Module or None
         Kept layers between the activations and the new layers; None when there are none.
-    classifier : CutClassifier
     """
 
     def __init__(self, kept: nn.Module | None, classifier: CutClassifier) -> None:
@@ -55,10 +54,7 @@ class Above(nn.Module):
 def forget(module: nn.Module) -> None:
     """Draw all weights anew, as the layers themselves do when they are built.
 
-    Raises
-    ------
-    PlanError
-        If a layer with weights of its own does not know how.
+    Raises PlanError if a layer with weights of its own does not know how.
     """
     for name, layer in module.named_modules():
         reset = getattr(layer, "reset_parameters", None)
@@ -200,12 +196,7 @@ def assemble(
 ) -> Assembly:
     """Build the classifier of ``action`` on a copy of ``source``.
 
-    Raises
-    ------
-    PlanError
-        If ``freeze_to`` lies above ``keep_to``.
-    CutError
-        If a cut does not exist.
+    Raises PlanError if ``freeze_to`` lies above ``keep_to``; CutError if a cut does not exist.
     """
     network = source.copy()
     if action.from_scratch:

@@ -22,10 +22,8 @@ def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Traine
 
     Parameters
     ----------
-    action : Blend
     members : sequence of Trained
         One for each of the action's, in its order.
-    problem : Problem
     """
     temperatures = [_temperature(member, problem) for member in members]
     shared = members[0].out_of_fold_rows

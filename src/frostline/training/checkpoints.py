@@ -45,13 +45,10 @@ class TrainingState:
         The stage that the next epoch belongs to, or that was stopped last.
     finished : bool
         Whether no epoch is left to do.
-    best_epoch : int
     best_nll : float or None
         None as long as no epoch had a finite one.
-    history : list of dict
     strength : float or None
         Penalty of the probe that initialised the head.
-    notes : list of str
     last, best : dict of str to Tensor
         What can change in training, by name. ``best`` also holds the validation logits.
     start : dict of str to Tensor
@@ -97,10 +94,7 @@ class Checkpoints:
     def save(self, state: TrainingState) -> None:
         """Write ``state``; the one before stays valid until this one is complete.
 
-        Raises
-        ------
-        RunFolderError
-            If the folder cannot be written, or the disk is full.
+        Raises RunFolderError if the folder cannot be written, or the disk is full.
         """
         # a point between start and best takes the place of the best epoch, under its number
         between = "-between" if state.finished and state.start else ""
@@ -170,10 +164,7 @@ def _signed(content: dict[str, Any]) -> bytes:
 def _verified(signed: bytes) -> dict[str, Any]:
     """Return what :func:`_signed` was given.
 
-    Raises
-    ------
-    ValueError
-        If it is something else.
+    Raises ValueError if it is something else.
     """
     content: dict[str, Any] = json.loads(signed)
     if content.pop(_CHECKSUM) != _checksum(content):

@@ -20,7 +20,6 @@ def epoch_order(digests: Sequence[str], *, seed: int, epoch: int) -> IntArray:
     ----------
     digests : sequence of str
         One for each image.
-    seed, epoch : int
     """
     numbers = [keyed_number("order", seed, epoch, digest) for digest in digests]
     return np.argsort(np.array(numbers, dtype=np.int64), kind="stable").astype(np.int64)

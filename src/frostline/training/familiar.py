@@ -72,12 +72,8 @@ def learn_familiar(
 
     Parameters
     ----------
-    problem : Problem
-    store : FeatureStore
-    trained : Trained
     rows : int array of shape (n,)
         Training rows of the catalog.
-    runtime : Runtime
 
     Returns
     -------
@@ -131,7 +127,8 @@ def described_once(
 ) -> tuple[Familiarity, FloatArray]:
     """Describe where images lie, and how far every one lies from those of the other folds.
 
-    Both are read back where the same features were described before.
+    Both are read back where the same features were described before. Raises InputError if all
+    images look the same.
 
     Parameters
     ----------
@@ -147,11 +144,6 @@ def described_once(
         Of all images.
     ndarray of shape (judged, 2 * n_blocks)
         Squared distances, fold by fold.
-
-    Raises
-    ------
-    InputError
-        If all images look the same.
     """
     spans = [(span.start, span.stop) for span in blocks or ()]
     content = content_of(features, np.array(spans), *(part for fold in folds for part in fold))

@@ -57,7 +57,9 @@ def finetune(
     """Train as ``action`` says; the best epoch on the validation part is kept.
 
     The state before the first step is a candidate too, so training never ends worse on the
-    validation part than it began. Without a validation part the last epoch is kept.
+    validation part than it began. Without a validation part the last epoch is kept. Raises
+    FrozenChangedError if something frozen is not bit-identical at the end; PlanError or CutError if
+    the action does not fit the network.
 
     Parameters
     ----------
@@ -65,18 +67,8 @@ def finetune(
         Rows of one group are left out together when the head's probe is fitted.
     store : FeatureStore
         Its network is copied, never changed.
-    action : LayerTraining
-    parts : Parts
-    runtime : Runtime
     checkpoint_dir : Path or None
         Where every epoch's state goes, and where an earlier run is continued from.
-
-    Raises
-    ------
-    FrozenChangedError
-        If something frozen is not bit-identical at the end.
-    PlanError, CutError
-        If the action does not fit the network.
     """
     compute, seed = Compute.of(runtime), problem.seed
     with torch_runtime(runtime):

@@ -40,9 +40,6 @@ def probe_head(
     ----------
     assembly : Assembly
         Without a new block.
-    store : FeatureStore
-    parts : Parts
-    above : Above
     batches : Batches
         Inputs of ``above``; looked at when the last kept layer is no tap, or when its norm
         layers have other statistics than the stored taps were computed with.

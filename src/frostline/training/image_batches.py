@@ -25,8 +25,6 @@ class ImageBatches:
 
     Attributes
     ----------
-    batching : Batching
-    catalog : Catalog
     pictures : Pictures
         Where decoded images come from; its workers draw the views.
     recipe : Recipe

@@ -27,10 +27,7 @@ class Layers:
     def of(cls, network: Network, action: Action) -> Layers:
         """Work out the layers from the network's cuts.
 
-        Raises
-        ------
-        CutError, PlanError
-            If a layer does not exist or lies on the wrong side.
+        Raises CutError or PlanError if a layer does not exist or lies on the wrong side.
         """
         return action.dispatch(
             head=lambda one: cls._of_one(network, one),
@@ -88,10 +85,7 @@ def _in_any(lists: Iterable[list[str]]) -> list[str]:
 def with_layers(plan: Plan, network: Network) -> Plan:
     """Name in a plan the layers that its action removes, freezes, trains and adds.
 
-    Raises
-    ------
-    CutError, PlanError
-        If a layer does not exist or lies on the wrong side.
+    Raises CutError or PlanError if a layer does not exist or lies on the wrong side.
     """
     layers = Layers.of(network, plan.action)
     return plan.model_copy(
@@ -102,12 +96,8 @@ def with_layers(plan: Plan, network: Network) -> Plan:
 def redescribe(plan: Plan, network: Network) -> Plan:
     """Bring the layer lists of an edited plan in line with its action.
 
-    Raises
-    ------
-    PlanError
-        If the plan was made for another network.
-    CutError
-        If it names a layer that does not exist.
+    Raises PlanError if the plan was made for another network; CutError if it names a layer that
+    does not exist.
     """
     if plan.backbone != network.name:
         raise PlanError(

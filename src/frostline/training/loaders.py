@@ -46,13 +46,10 @@ class Batching:
 
     Attributes
     ----------
-    parts : Parts
     size : int
         Images a batch.
     drop_below : int
         A last batch with fewer images is left out, unless it is the only one.
-    seed : int
-    compute : Compute
     """
 
     parts: Parts
@@ -83,7 +80,6 @@ class ActivationBatches:
 
     Attributes
     ----------
-    batching : Batching
     train : Activations
         Every image goes round all its views.
     held : Activations

@@ -49,10 +49,8 @@ class Stage:
         What the progress bar says.
     name : str
         What the history says.
-    epochs : int
     patience : int
         Epochs without a better one after which the stage ends.
-    batches : Batches
     above : Above
         From those batches to logits.
     groups : list of dict
@@ -73,14 +71,8 @@ class Loop:
 
     Parameters
     ----------
-    assembly : Assembly
-    parts : Parts
-    recipe : Recipe
     weights : array of shape (C,) or None
         Class weights.
-    seed : int
-    compute : Compute
-    checkpoints : Checkpoints or None
     state : TrainingState
         A fresh one, or where an earlier run stopped.
     """

@@ -19,11 +19,8 @@ def training_loss(
 
     Parameters
     ----------
-    name : str
     weights : array of shape (k,) or None
         One weight an output.
-    label_smoothing : float
-    device : torch.device
     """
     return LOSSES[name](weights, label_smoothing, device)
 

@@ -29,7 +29,6 @@ class LowRankUpdate(nn.Module):
         What is adapted; it is looked at, not kept.
     rank : int
         At most the rank that the weight can have.
-    alpha : float
     """
 
     def __init__(self, weight: torch.Tensor, *, rank: int, alpha: float) -> None:
@@ -69,10 +68,7 @@ def adaptable_layers(module: nn.Module) -> list[str]:
 def add_adapters(module: nn.Module, adapters: Adapters, *, seed: int) -> None:
     """Freeze every parameter of ``module``, and put an adapter on each layer that takes one.
 
-    Raises
-    ------
-    PlanError
-        If no layer takes one.
+    Raises PlanError if no layer takes one.
     """
     names = adaptable_layers(module)
     if not names:

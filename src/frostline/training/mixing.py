@@ -42,7 +42,6 @@ def mixed(
     labels : Tensor of shape (n,)
     recipe : Recipe
         ``mixup`` and ``noise``; with both at 0 the batch is returned as it is.
-    seed, epoch, step : int
     """
     if not recipe.mixup and not recipe.noise:
         return Mixed(inputs, labels, labels, 1.0)

@@ -21,10 +21,8 @@ class Parts:
     ----------
     train, validation : ndarray of int64
         Catalog rows; ``validation`` may be empty.
-    train_labels, validation_labels : ndarray of int64
     digests : tuple of str
         Of the training rows' files.
-    target : Target
     """
 
     train: IntArray
@@ -44,20 +42,16 @@ def make_parts(
 ) -> Parts:
     """Draw a stratified validation part from ``rows`` that splits no group, or take a given one.
 
+    Raises PlanError if a given validation part overlaps ``rows``.
+
     Parameters
     ----------
-    problem : Problem
     rows : int array of shape (n,)
         Catalog rows that may be learned from.
     fraction : float in [0, 0.5]
         Share of ``rows`` to draw; 0 draws none.
     validation_rows : int array or None
         A given validation part, then nothing is drawn.
-
-    Raises
-    ------
-    PlanError
-        If a given validation part overlaps ``rows``.
     """
     held = np.zeros(0, dtype=np.int64)
     if validation_rows is not None:

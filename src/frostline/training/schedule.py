@@ -15,10 +15,8 @@ def rate_factor(step: int, *, total: int, warmup: int) -> float:
 
     Parameters
     ----------
-    step : int in [0, total)
     total : int
         Number of steps.
-    warmup : int in [0, total]
 
     Returns
     -------

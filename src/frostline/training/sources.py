@@ -26,11 +26,8 @@ class Sources:
 
     Attributes
     ----------
-    store : FeatureStore
     network : Network
         The copy that is trained; its frozen layers equal those of the store's network.
-    batching : Batching
-    recipe : Recipe
     """
 
     store: FeatureStore

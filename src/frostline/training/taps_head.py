@@ -34,14 +34,13 @@ def train_taps_head(
 ) -> Trained:
     """Fit a ridge head on all ``rows``.
 
+    Raises PlanError if a tap is none of the network's, or the head is of a kind that is no longer
+    trained.
+
     Parameters
     ----------
-    problem : Problem
-    store : FeatureStore
-    action : TapsHead
     rows : int array of shape (n,)
         Catalog rows.
-    runtime : Runtime
     probe : mapping of str to RidgeLOO or None
         Unweighted ridge fits on exactly these rows, by tap or ``"all"``; one that fits the
         action is taken instead of fitting it again.
@@ -51,11 +50,6 @@ def train_taps_head(
     Trained
         ``module`` shares the store's network; ridge outputs serve as logits. The out-of-fold logits
         are leave-one(-group)-out.
-
-    Raises
-    ------
-    PlanError
-        If a tap is none of the network's, or the head is of a kind that is no longer trained.
     """
     if action.head != "ridge":
         raise PlanError(

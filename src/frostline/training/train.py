@@ -67,29 +67,15 @@ def train(
 ) -> Trained:
     """Train the classifier that ``action`` describes, on ``rows`` of the catalog.
 
+    Raises InputError if there is no row; PlanError or CutError if the action does not fit the
+    network; FrozenChangedError if something frozen did not stay bit-identical.
+
     Parameters
     ----------
-    problem : Problem
     store : FeatureStore
         Network, pooled taps, and activations on demand.
-    action : Action
     rows : int array of shape (n,)
         Catalog rows that may be learned from.
-    runtime : Runtime
-    given : Given
-
-    Returns
-    -------
-    Trained
-
-    Raises
-    ------
-    InputError
-        If there is no row.
-    PlanError, CutError
-        If the action does not fit the network.
-    FrozenChangedError
-        If something frozen did not stay bit-identical.
     """
     chosen = np.asarray(rows, dtype=np.int64)
     if not len(chosen):

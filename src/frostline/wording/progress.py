@@ -10,12 +10,7 @@ from frostline.wording.notes import note_sentence
 
 
 class WordedProgress:
-    """Hands everything on to somebody who takes text only.
-
-    Parameters
-    ----------
-    listener : Progress
-    """
+    """Hands everything on to somebody who takes text only."""
 
     def __init__(self, listener: Progress) -> None:
         self._listener = listener

@@ -17,18 +17,14 @@ Selector = str | re.Pattern[str] | Callable[[str, nn.Parameter], bool]
 def select(module: nn.Module, what: Selector | Sequence[Selector] | None) -> set[str]:
     """Return the names of the chosen parameters.
 
+    Raises PatternError if one of them chooses nothing; guesses what was meant.
+
     Parameters
     ----------
-    module : Module
     what : str, compiled regular expression, callable, sequence of these, or None
         Shell patterns (``*``, ``?``, ``[...]``) match names of modules or parameters, where a
         module stands for everything below it; regular expressions are searched for in parameter
         names; callables get a name and a parameter. None chooses all.
-
-    Raises
-    ------
-    PatternError
-        If one of them chooses nothing; guesses what was meant.
     """
     parameters = dict(module.named_parameters(remove_duplicate=False))
     if what is None:

@@ -29,7 +29,6 @@ class Carver:
     ----------
     module : Module
         The network itself.
-    traced : Traced
     sizes : mapping of str to Size
         Sizes by node name that a part can find again when they come from before its start.
     steps : sequence of Step
@@ -54,10 +53,7 @@ class Carver:
     ) -> Part:
         """Return the part from the image, or the value of ``start``, to the values of ``ends``.
 
-        Raises
-        ------
-        CutError
-            If the part still reads values from before its start.
+        Raises CutError if the part still reads values from before its start.
         """
         stretch = self._cut_out(self._traced.graph, start, ends, as_tuple)
         training = None

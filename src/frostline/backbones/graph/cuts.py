@@ -56,7 +56,6 @@ def find_cuts(
 
     Parameters
     ----------
-    net : Module
     steps : sequence of Step
         The image-dependent steps, in order of execution.
     sides : tuple of int

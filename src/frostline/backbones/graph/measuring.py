@@ -51,12 +51,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Size:
-    """A number or shape that follows from the image's size alone.
-
-    Attributes
-    ----------
-    value : int, float, bool, str, None, slice, PerImage, or tuple or list of these
-    """
+    """A number or shape that follows from the image's size alone."""
 
     value: Any
 

@@ -10,10 +10,7 @@ from frostline.core.errors import BackboneError
 def merge(plain: nn.Module, prefix: nn.Module, suffix: nn.Module, *, name: str) -> nn.Module:
     """Load the tensors of two parts into a plain copy of their network, and return it.
 
-    Raises
-    ------
-    BackboneError
-        If the two do not have every tensor, or disagree on one that both have.
+    Raises BackboneError if the two do not have every tensor, or disagree on one that both have.
     """
     state = dict(prefix.state_dict())
     for key, tensor in suffix.state_dict().items():

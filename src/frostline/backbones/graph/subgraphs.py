@@ -90,6 +90,8 @@ def cut_out(
 ) -> Stretch:
     """Copy the nodes that ``ends`` need, from the image or from the value of ``start``.
 
+    Raises CutError if the part still reads the image, or values from before ``start``.
+
     Parameters
     ----------
     sizes : mapping of str to Size
@@ -99,11 +101,6 @@ def cut_out(
     overwritten : container of str
         Names of nodes whose values later operations write into: inputs and ends among them are
         copied first.
-
-    Raises
-    ------
-    CutError
-        If the part still reads the image, or values from before ``start``.
     """
     live = moving_nodes(graph, sizes)
     place = {node: i for i, node in enumerate(graph.nodes)}

@@ -122,7 +122,6 @@ class Tracer(fx.Tracer):
         Module classes that are recorded as one operation.
     whole : set of str
         Paths of modules that are recorded as one operation.
-
     """
 
     # what is computed from buffers must follow them when other weights are loaded
@@ -213,9 +212,7 @@ class Tracer(fx.Tracer):
     def record(self, net: nn.Module) -> tuple[fx.Graph, nn.Module]:
         """Trace ``net`` and return the graph with the wrapper that owns its constants.
 
-        Raises
-        ------
-        BlockedError
+        Raises BlockedError.
         """
         wrapper = OnlyImage(net)
         wrapper.training = net.training

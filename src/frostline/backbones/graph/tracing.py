@@ -81,6 +81,9 @@ class Traced:
 def trace(net: nn.Module, name: str, example: torch.Tensor) -> Traced:
     """Trace ``net``; modules that cannot be traced become single operations.
 
+    Raises BackboneError if neither a trace nor the sequence of the children computes what the
+    network computes; names the operation and the module.
+
     Parameters
     ----------
     net : Module
@@ -88,12 +91,6 @@ def trace(net: nn.Module, name: str, example: torch.Tensor) -> Traced:
     name : str
         For messages.
     example : Tensor of shape (n, channels, height, width)
-
-    Raises
-    ------
-    BackboneError
-        If neither a trace nor the sequence of the children computes what the network computes;
-        names the operation and the module.
     """
     if not wants_only_an_image(net):
         raise BackboneError(

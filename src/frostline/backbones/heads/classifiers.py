@@ -115,7 +115,6 @@ class BlendClassifier(Classifier):
 
     Parameters
     ----------
-    members : sequence of SingleClassifier
     temperatures : sequence of float
         The logits of each member are divided by its own before they become probabilities.
     """
@@ -158,10 +157,8 @@ def empty_classifier(action: Action, load: Callable[[], Network], *, n_outputs: 
 
     Parameters
     ----------
-    action : Action
     load : callable
         Gives a network of its own to each member of a blend.
-    n_outputs : int
     """
 
     def taps(action: TapsHead) -> Classifier:

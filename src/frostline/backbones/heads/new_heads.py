@@ -30,7 +30,6 @@ class Head(nn.Module):
     ----------
     cut : Cut
         Where the head sits.
-    n_classes : int
     """
 
     def __init__(self, cut: Cut, n_classes: int) -> None:
@@ -52,15 +51,12 @@ class Head(nn.Module):
     def load_probe(self, weight: npt.ArrayLike, bias: npt.ArrayLike) -> None:
         """Start from a linear probe on :meth:`features`.
 
+        Raises BackboneError if the shapes do not fit.
+
         Parameters
         ----------
         weight : array of shape (width, n_classes)
         bias : array of shape (n_classes,)
-
-        Raises
-        ------
-        BackboneError
-            If the shapes do not fit.
         """
         weight, bias = np.asarray(weight), np.asarray(bias)
         wanted = (self.width, self.linear.out_features)

@@ -32,10 +32,8 @@ class Bundled:
     def weights_file(self) -> Path:
         """Return the path of the weights.
 
-        Raises
-        ------
-        BackboneError
-            If the package is not installed, or its weights are other ones; says what to do.
+        Raises BackboneError if the package is not installed, or its weights are other ones; says
+        what to do.
         """
         spec = importlib.util.find_spec(self.module)
         if spec is None or not spec.submodule_search_locations:

@@ -54,7 +54,6 @@ class Checkpoint:
 
     Attributes
     ----------
-    tensors : dict of str to Tensor
     notes : tuple of str
         Empty where there was nothing else that could have been meant.
     """
@@ -66,8 +65,9 @@ class Checkpoint:
 def weights_in(loaded: object, *, what: str) -> Checkpoint:
     """Find the state dict in what a file holds.
 
-    Running averages (EMA) come before raw weights, a teacher before its student; that something
-    was chosen is said.
+    Running averages (EMA) come before raw weights, a teacher before its student; that something was
+    chosen is said. Raises BackboneError if it holds no tensors with names, or several state dicts
+    of which none is known to be the one.
 
     Parameters
     ----------
@@ -75,12 +75,6 @@ def weights_in(loaded: object, *, what: str) -> Checkpoint:
         As a reader gave it.
     what : str
         For messages.
-
-    Raises
-    ------
-    BackboneError
-        If it holds no tensors with names, or several state dicts of which none is known to be
-        the one.
     """
     notes: list[str] = []
     path: list[str] = []

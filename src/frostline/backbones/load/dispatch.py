@@ -47,14 +47,10 @@ def load_source(
 ) -> LoadedNetwork:
     """Find a network; see :meth:`frostline.Network.load`.
 
-    Without ``folders`` a name is one of a library, even where a folder is called so: for names
-    that come out of a file. ``size`` is the side of the square images that it will get; a network
-    that was found by name is brought to it, a module is taken as it is.
-
-    Raises
-    ------
-    BackboneError
-        If the name is unknown (with a guess), or its weights cannot be had or do not fit.
+    Without ``folders`` a name is one of a library, even where a folder is called so: for names that
+    come out of a file. ``size`` is the side of the square images that it will get; a network that
+    was found by name is brought to it, a module is taken as it is. Raises BackboneError if the name
+    is unknown (with a guess), or its weights cannot be had or do not fit.
     """
     if isinstance(source, nn.Module):
         if weights is not None:

@@ -69,15 +69,13 @@ class _Found:
 def load_weights_file(net: nn.Module, path: Path) -> tuple[str, ...]:
     """Load a file of weights into a network.
 
+    Raises BackboneError if the file cannot be read as weights, or they are not those of this
+    network.
+
     Returns
     -------
     tuple of str
         What was chosen, left or changed, a sentence each.
-
-    Raises
-    ------
-    BackboneError
-        If the file cannot be read as weights, or they are not those of this network.
     """
     what = f"Weights file {path}"
     found = read_checkpoint(path)

@@ -23,7 +23,6 @@ class LoadedNetwork:
     ----------
     name : str
         As it can be given again; for modules the architecture or the name of the class.
-    net : Module
     preprocessing : Preprocessing
         What belongs to the weights.
     licence : str
@@ -74,10 +73,7 @@ def example_images(size: int, *, channels: int = 3, width: int | None = None) ->
 def checked_batch(example: Any) -> torch.Tensor:
     """Return an example batch without its gradient.
 
-    Raises
-    ------
-    BackboneError
-        If it is no batch of images.
+    Raises BackboneError if it is no batch of images.
     """
     # one image without its batch would take its channels for images
     if not isinstance(example, torch.Tensor) or example.ndim in (0, 1, 3) or not len(example):

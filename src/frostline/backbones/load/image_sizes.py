@@ -34,12 +34,8 @@ def take_size(net: nn.Module, size: int, *, name: str) -> None:
     """Bring a network that knows its image size to squares of ``size`` pixels, in place.
 
     Embeddings of positions are resampled once, here, rather than for every image: so the network
-    can be written as ONNX. Networks that take any size as they are stay untouched.
-
-    Raises
-    ------
-    BackboneError
-        If the network has no form for that size; says which it has.
+    can be written as ONNX. Networks that take any size as they are stay untouched. Raises
+    BackboneError if the network has no form for that size; says which it has.
     """
     resize: Any = getattr(net, "set_input_size", None)
     if not callable(resize) or side_of(net) == size:
@@ -87,7 +83,6 @@ def built_at(
         Makes the network for a size, or for its own.
     load : callable
         Gives it weights.
-    size : int
     move : callable
         Takes weights from the network of its own size to the one of ``size``.
     """

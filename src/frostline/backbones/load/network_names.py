@@ -41,10 +41,7 @@ class Called:
 def called(given: str) -> Called:
     """Read a name; nothing is asked from anywhere.
 
-    Raises
-    ------
-    BackboneError
-        If nobody knows the name; with a guess.
+    Raises BackboneError if nobody knows the name; with a guess.
     """
     name = given.strip()
     lower = name.lower()

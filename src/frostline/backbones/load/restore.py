@@ -18,7 +18,9 @@ def restore_module(folder: str | Path) -> Classifier:
     """Return the module that was saved: normalised images (N, 3, S, S) to logits (N, C).
 
     The pretrained weights are not needed: every weight comes from the model folder. Logits are
-    before the temperature of the card.
+    before the temperature of the card. Raises RunFolderError if there is no model, its weights are
+    damaged, or they do not fit what the card says; BackboneError if this installation does not know
+    the backbone.
 
     Parameters
     ----------
@@ -29,13 +31,6 @@ def restore_module(folder: str | Path) -> Classifier:
     -------
     Classifier
         In eval mode, on the CPU.
-
-    Raises
-    ------
-    RunFolderError
-        If there is no model, its weights are damaged, or they do not fit what the card says.
-    BackboneError
-        If this installation does not know the backbone.
     """
     found = find_model_folder(Path(folder))
     card = load_card(found)

@@ -32,18 +32,14 @@ def has_model(folder: Path) -> bool:
 def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> LoadedNetwork:
     """Take the backbone out of a model folder (or of a run folder that has one).
 
+    Raises BackboneError if the folder is no model, or its files do not belong together.
+
     Parameters
     ----------
-    folder : Path
     weights : Path or None
         Must be None: the folder has its own.
     load : callable
         Builds the named architecture.
-
-    Raises
-    ------
-    BackboneError
-        If the folder is no model, or its files do not belong together.
     """
     if weights is not None:
         raise BackboneError(f"{folder} has its own weights; weights= cannot be given with it.")

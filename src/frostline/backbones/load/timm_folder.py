@@ -40,9 +40,10 @@ def is_timm_folder(folder: Path) -> bool:
 def from_timm_folder(folder: Path, *, weights: Path | None, size: int | None) -> LoadedNetwork:
     """Build the network that ``config.json`` names, with the weights beside it.
 
+    Raises BackboneError if the folder is no such folder, or its files do not belong together.
+
     Parameters
     ----------
-    folder : Path
     weights : Path or None
         Must be None: the folder has its own.
     size : int or None
@@ -52,11 +53,6 @@ def from_timm_folder(folder: Path, *, weights: Path | None, size: int | None) ->
     -------
     LoadedNetwork
         Under the architecture's own name, so that a model made of it needs no folder.
-
-    Raises
-    ------
-    BackboneError
-        If the folder is no such folder, or its files do not belong together.
     """
     if weights is not None:
         raise BackboneError(f"{folder} has its own weights; weights= cannot be given with it.")

@@ -26,20 +26,16 @@ def from_timm(
 ) -> LoadedNetwork:
     """Build a bundled network, or any that timm knows.
 
+    Raises BackboneError if the name is unknown (with a guess), or its weights cannot be had or do
+    not fit.
+
     Parameters
     ----------
-    name : str
     weights : Path or None
         Own weights in place of the pretrained ones.
-    pretrained : bool
     size : int or None, default=None
         Of the square images that it will get, in pixels, where that is not its own; networks that
         depend on it are brought to it.
-
-    Raises
-    ------
-    BackboneError
-        If the name is unknown (with a guess), or its weights cannot be had or do not fit.
     """
     name = called(name).name
     bundled = BUNDLED.get(name)
@@ -69,10 +65,7 @@ def from_timm(
 def preprocessing_of(net: nn.Module) -> Preprocessing:
     """Return the preprocessing that timm keeps beside its weights.
 
-    Raises
-    ------
-    BackboneError
-        If the network does not take square three-channel images.
+    Raises BackboneError if the network does not take square three-channel images.
     """
     config: dict[str, Any] = resolve_data_config({}, model=net)
     interpolation = config["interpolation"]

@@ -25,10 +25,7 @@ def names() -> list[str]:
 def weights_entry(architecture: str, tag: str = "") -> Any:
     """Return the entry of torchvision's weights enumeration.
 
-    Raises
-    ------
-    BackboneError
-        If there is no such tag.
+    Raises BackboneError if there is no such tag.
     """
     kinds: Any = models.get_model_weights(architecture)
     if not tag:

@@ -29,19 +29,15 @@ def from_torchvision(
 ) -> LoadedNetwork:
     """Build a network of torchvision.
 
+    Raises BackboneError if the name or tag is unknown (with a guess), or its weights cannot be had
+    or do not fit.
+
     Parameters
     ----------
-    name : str
     weights : Path or None
         Own weights in place of the pretrained ones.
-    pretrained : bool
     size : int or None, default=None
         Of the square images that it will get, where that is not its own.
-
-    Raises
-    ------
-    BackboneError
-        If the name or tag is unknown (with a guess), or its weights cannot be had or do not fit.
     """
     architecture, _, tag = name.removeprefix(PREFIX).partition(".")
     if architecture not in names():

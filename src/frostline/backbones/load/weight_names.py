@@ -35,7 +35,6 @@ class Named:
 
     Attributes
     ----------
-    tensors : dict of str to Tensor
     outside : tuple of str
         Names in the file that lie beside the network.
     notes : tuple of str
@@ -52,19 +51,15 @@ def bring_home(
 ) -> Named:
     """Find where in ``state`` the network lies, by what fits its own names.
 
+    Raises BackboneError if several networks in ``state`` fit, and their names do not say which is
+    meant.
+
     Parameters
     ----------
-    state : mapping of str to Tensor
-    net : Module
     names : collection of str
         Those of the network that count; its old classifier is not among them.
     what : str
         For messages.
-
-    Raises
-    ------
-    BackboneError
-        If several networks in ``state`` fit, and their names do not say which is meant.
     """
     own = frozenset(names)
     tensors, notes = _unwrapped(state, own)

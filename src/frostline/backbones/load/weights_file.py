@@ -69,11 +69,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read weights as people have them: a file of any kind that is data, its parts, or a folder.
 
-    Raises
-    ------
-    BackboneError
-        If the file is missing, too large, damaged, of another kind, holds code, holds no
-        tensors, holds several networks, or asks for more memory than it has bytes.
+    Raises BackboneError if the file is missing, too large, damaged, of another kind, holds code,
+    holds no tensors, holds several networks, or asks for more memory than it has bytes.
     """
     if path.is_dir():
         return _in_folder(path)
@@ -96,10 +93,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def weights_in_folder(folder: Path) -> Path:
     """Return the file of weights in a folder.
 
-    Raises
-    ------
-    BackboneError
-        If there is none, or several of them and none that is named as the one.
+    Raises BackboneError if there is none, or several of them and none that is named as the one.
     """
     for name in _IN_FOLDERS:
         if is_file(folder / name):

@@ -93,10 +93,7 @@ _PROTOCOL, _READ_UP_TO = 0x80, 2
 def kind_of(path: Path, head: bytes) -> str:
     """Return ``"safetensors"``, ``"numpy"`` or ``"torch"``, by the first bytes of a file.
 
-    Raises
-    ------
-    BackboneError
-        If it is a file of another kind; names the kind.
+    Raises BackboneError if it is a file of another kind; names the kind.
     """
     for start, what, hint in _FOREIGN:
         if head.startswith(start):

@@ -21,7 +21,6 @@ class Measured:
 
     Attributes
     ----------
-    family : str
     parameters : int
         With the source classifier.
     macs : int
@@ -46,7 +45,6 @@ class Listed:
     name : str
         As it is given to ``--backbone``.
     origin : {"bundled", "timm", "torchvision"}
-    measured : Measured
     licence : str
         Of the weights; "unknown" where the library does not say.
     source_accuracy : float or None
@@ -71,10 +69,7 @@ class Listed:
 def measured(name: str) -> Measured:
     """Return size and work of a network by its name, tag or not, without building it.
 
-    Raises
-    ------
-    BackboneError
-        If the name is unknown.
+    Raises BackboneError if the name is unknown.
     """
     if name in BUNDLED:
         name = BUNDLED[name].architecture

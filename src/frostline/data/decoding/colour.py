@@ -25,16 +25,13 @@ _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 def to_srgb(image: Image.Image) -> Image.Image:
     """Return an image of mode RGB in sRGB.
 
+    Raises DamageError if there is a profile, and this Pillow was built without LittleCMS.
+
     Parameters
     ----------
     image : Image
         Of any mode that converts to RGB. Without a profile, or with one that cannot be used, it
         is taken for sRGB, as every viewer does.
-
-    Raises
-    ------
-    DamageError
-        If there is a profile, and this Pillow was built without LittleCMS.
     """
     profile = image.info.get("icc_profile")
     if not profile or not isinstance(profile, bytes) or len(profile) > _PROFILE_BYTES:

@@ -23,17 +23,14 @@ ANY_SIZE = 2**62
 def rgb_from_array(array: npt.NDArray[Any], *, name: str) -> Image.Image:
     """Return an array as a Pillow image of mode RGB.
 
+    Raises InputError for another shape or type; the message says how to convert it.
+
     Parameters
     ----------
     array : ndarray of shape (H, W, 3), (H, W, 1) or (H, W), uint8
         Red, green, blue; or grey.
     name : str
         What to call it in errors.
-
-    Raises
-    ------
-    InputError
-        For another shape or type; the message says how to convert it.
     """
     check_pixels(array.dtype, array.shape, name=name)
     if array.ndim == 3 and array.shape[2] == 1:
@@ -44,17 +41,14 @@ def rgb_from_array(array: npt.NDArray[Any], *, name: str) -> Image.Image:
 def check_pixels(dtype: np.dtype[Any], shape: tuple[int, ...], *, name: str) -> None:
     """Refuse what is no picture of 8-bit grey or RGB values.
 
+    Raises InputError.
+
     Parameters
     ----------
-    dtype : dtype
     shape : tuple of int
         Of one image.
     name : str
         What to call it in errors.
-
-    Raises
-    ------
-    InputError
     """
     if dtype != np.uint8:
         raise InputError(
@@ -91,11 +85,8 @@ def rgb_from_pillow(
 ) -> Image.Image:
     """Return a Pillow image in mode RGB, as if it had been read from its file.
 
-    Raises
-    ------
-    UnreadableImageError
-        If it has over ``max_pixels`` pixels, its values mean nothing under the rules, or a file
-        that was not read yet is damaged.
+    Raises UnreadableImageError if it has over ``max_pixels`` pixels, its values mean nothing under
+    the rules, or a file that was not read yet is damaged.
     """
     if image.width * image.height > max_pixels:
         limit = f"{image.width} x {image.height} pixels, the limit is {max_pixels:,}"
@@ -113,12 +104,8 @@ def upright_or_file(image: Image.Image, *, name: str) -> Image.Image | bytes:
     """Return a Pillow image the right way up, or as the file that holds all that it says.
 
     Transparency and greys of more than 8 bits mean what the rules of a set make of them, so they
-    pass through the decoder.
-
-    Raises
-    ------
-    UnreadableImageError
-        If a file that was not read yet is damaged.
+    pass through the decoder. Raises UnreadableImageError if a file that was not read yet is
+    damaged.
     """
     try:
         # a file that Pillow opened but did not read yet is read here

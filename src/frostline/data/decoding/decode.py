@@ -128,8 +128,9 @@ def decode(
 
     Orientation is applied, by EXIF or, where that says nothing, by XMP. Transparency is laid over
     white, colour profiles become sRGB, animations give their first frame, and nothing is ever
-    filled in for missing data.
-    Safe to call from many threads; no global state of Pillow is touched.
+    filled in for missing data. Safe to call from many threads; no global state of Pillow is
+    touched. Raises UnreadableImageError with a short ``reason`` such as ``"truncated"``, ``"not an
+    image"`` or ``"623 megapixels, the limit is 100"``.
 
     Parameters
     ----------
@@ -151,12 +152,6 @@ def decode(
     PIL.Image.Image
         Mode ``"RGB"``, detached from the file; ``info[N_PIXELS]`` is the number of
         pixels in the file, ``info[N_PAGES]`` that of pages as large as the one that is shown.
-
-    Raises
-    ------
-    UnreadableImageError
-        With a short ``reason`` such as ``"truncated"``, ``"not an image"`` or
-        ``"623 megapixels, the limit is 100"``.
     """
 
     def rgb(image: ImageFile.ImageFile, deep_colour: bool) -> Image.Image:

@@ -40,10 +40,7 @@ def has_16_bits(image: Image.Image) -> bool:
 def deep_to_rgb(image: Image.Image, rules: ReadingRules) -> Image.Image:
     """Return a deep image in mode RGB.
 
-    Raises
-    ------
-    DamageError
-        If the rules do not say what its values mean, or none of them is a number.
+    Raises DamageError if the rules do not say what its values mean, or none of them is a number.
     """
     values = np.asarray(image)
     if image.mode == "F":

@@ -18,11 +18,7 @@ def describe_planes(image: ImageFile.ImageFile) -> None:
     It takes one letter of the name of all colours for each plane, which means 8 bits: values of 16
     bits would be read as two pixels each. Where a tile reaches beyond the image, it takes a fourth
     band that no tag explains for wider rows. Compressed planes are read by libtiff, which knows.
-
-    Raises
-    ------
-    DamageError
-        If Pillow has no reader for such planes.
+    Raises DamageError if Pillow has no reader for such planes.
     """
     tags: Any = getattr(image, "tag_v2", {})
     if tags.get(_PLANAR) != _SEPARATE or not image.tile or image.tile[0].codec_name != "raw":

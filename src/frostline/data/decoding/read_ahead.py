@@ -28,7 +28,6 @@ def read_in_order(
 
     Parameters
     ----------
-    items : sequence
     load : callable
         Called once for each item; with workers it runs in their threads.
     workers : int
@@ -40,7 +39,6 @@ def read_in_order(
     Yields
     ------
     The return value of ``load``, or the :class:`~frostline.core.errors.UnreadableImageError` it
-    raised.
     """
     if workers <= 0:
         for item in items:

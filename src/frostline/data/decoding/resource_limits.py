@@ -38,11 +38,7 @@ _TILE_WIDTH, _TILE_LENGTH = 322, 323
 def check_chunks(stream: IO[bytes]) -> None:
     """Refuse a PNG file of too many chunks.
 
-    Pillow looks at each of them before it knows the picture.
-
-    Raises
-    ------
-    DamageError
+    Pillow looks at each of them before it knows the picture. Raises DamageError.
     """
     size = stream.seek(0, os.SEEK_END)
     if size <= _SMALL:
@@ -63,6 +59,8 @@ def check_chunks(stream: IO[bytes]) -> None:
 def check_file(image: ImageFile.ImageFile, stream: IO[bytes], max_pixels: int) -> None:
     """Refuse a file whose header was read and that wants too much besides.
 
+    Raises DamageError.
+
     Parameters
     ----------
     image : ImageFile
@@ -71,10 +69,6 @@ def check_file(image: ImageFile.ImageFile, stream: IO[bytes], max_pixels: int) -
         The image's own; where it stood it stands again.
     max_pixels : int
         What an image, and so a tile of it, may have.
-
-    Raises
-    ------
-    DamageError
     """
     if image.format in ("JPEG", "MPO") and _has_more_scans(stream, MOST_SCANS):
         raise DamageError(f"more than {MOST_SCANS:,} scans")

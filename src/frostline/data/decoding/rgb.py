@@ -19,10 +19,7 @@ _FOUR_BANDS = ("RGBA", "LA")
 def to_rgb(image: Image.Image, rules: ReadingRules) -> Image.Image:
     """Return a loaded image in mode RGB, detached from its file.
 
-    Raises
-    ------
-    DamageError
-        If its values mean nothing under these rules.
+    Raises DamageError if its values mean nothing under these rules.
     """
     if rules.version == 1:
         return rgb_by_first_rules(image)

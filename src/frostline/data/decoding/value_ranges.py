@@ -50,14 +50,12 @@ class Values:
 
     Attributes
     ----------
-    kind : Kind
     lowest, highest : float
         Of finite pixels; of an alpha channel where the file is transparent.
     low, high : float
         Values that one pixel in a thousand lies below, and above.
     sixteen : bool
         Whether integers have 16 bits without sign by definition.
-    white_is_zero : bool
     between : float
         Share of an alpha channel that is neither clear nor solid.
     levels : int
@@ -102,7 +100,6 @@ class SetValues:
 
     Attributes
     ----------
-    rules : ReadingRules
     integers, floats, transparent : int
         Files of each kind that were measured.
     white_is_zero : int

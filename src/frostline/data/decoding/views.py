@@ -50,7 +50,6 @@ def training_view(
         and saturation by at most 20 %.
     flip : bool
         Mirror every second view, at levels other than ``none``.
-    seed, epoch : int
     key : str
         Identity of the image, such as its content digest.
 

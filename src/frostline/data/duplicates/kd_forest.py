@@ -33,7 +33,6 @@ def have_a_near_one(points: Float32, *, bound: float) -> BoolArray:
     ----------
     points : ndarray of shape (n, d), float32
         Along axes of unequal spread, such as principal ones.
-    bound : float
 
     Returns
     -------
@@ -57,7 +56,6 @@ def nearest_in_leaves(points: Float32, rows: IntArray, rank: int) -> tuple[IntAr
     points : ndarray of shape (n, d), float32
     rows : int array of shape (r,)
         Ascending.
-    rank : int
 
     Returns
     -------

@@ -106,10 +106,6 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
     ----------
     thumbnails : ndarray of shape (n, 32, 32, 3), uint8
 
-    Returns
-    -------
-    NearDuplicates
-
     Notes
     -----
     Up to 10,000 distinct images every pair is looked at, in blocks of matrix products. Above

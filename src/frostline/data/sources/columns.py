@@ -81,20 +81,15 @@ class Roles:
 def roles_of(title: str, table: Table, group_by: str | None) -> Roles:
     """Choose the columns that are needed; the others may be whatever they are.
 
+    Raises InputError if a column is missing, there twice, or could be one of two; SettingsError if
+    the column ``group_by`` does not exist.
+
     Parameters
     ----------
     title : str
         What to call the table in messages, such as ``"Table a.csv"``.
-    table : Table
     group_by : str or None
         Column that holds groups; ``group``, if there is one, when None.
-
-    Raises
-    ------
-    InputError
-        If a column is missing, there twice, or could be one of two.
-    SettingsError
-        If the column ``group_by`` does not exist.
     """
     names = [comparable(name) for name in table.names]
     path, label = (position_of(title, names, role) for role in ("path", "label"))
@@ -135,10 +130,7 @@ def is_headed(names: Sequence[str]) -> bool:
 def labels_of_marks(title: str, table: Table, marks: Sequence[int]) -> tuple[list[str], list[Note]]:
     """Return the name of the one column that is marked in every row.
 
-    Raises
-    ------
-    InputError
-        If a row marks none or several.
+    Raises InputError if a row marks none or several.
     """
     names = [table.names[i].strip() for i in marks]
     found = []
@@ -157,10 +149,7 @@ def labels_of_marks(title: str, table: Table, marks: Sequence[int]) -> tuple[lis
 def position_of(title: str, names: Sequence[str], role: str, *, aliases: bool = True) -> int | None:
     """Return where the column of a role is, by its own name or else by another one.
 
-    Raises
-    ------
-    InputError
-        If there are several.
+    Raises InputError if there are several.
     """
     for group in ((role,), *(_ALIASES[role] if aliases else ())):
         found = [i for i, name in enumerate(names) if name in group]

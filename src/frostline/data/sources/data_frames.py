@@ -29,6 +29,9 @@ def is_frame(source: object) -> bool:
 def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
     """List the images of a DataFrame, by the rules for tables; opens no image.
 
+    Raises InputError for wrong columns, blank cells, unknown split values, repeated or missing
+    files; SettingsError if the column ``group_by`` does not exist.
+
     Parameters
     ----------
     frame : DataFrame
@@ -37,13 +40,6 @@ def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
         from the current folder.
     group_by : str or None, default=None
         Column that holds groups; ``group``, if there is one, when None.
-
-    Raises
-    ------
-    InputError
-        For wrong columns, blank cells, unknown split values, repeated or missing files.
-    SettingsError
-        If the column ``group_by`` does not exist.
     """
     # the columns of a table of pyarrow are not names
     given = list(getattr(frame, "column_names", frame.columns))

@@ -42,6 +42,9 @@ def list_folder(
 ) -> Listing:
     """List the images below ``root`` by class folder and part; opens no image.
 
+    Raises InputError if the folder is empty, has another layout, or can be read in two ways;
+    SettingsError if a given folder does not exist, or is given twice.
+
     Parameters
     ----------
     root : Path
@@ -58,13 +61,6 @@ def list_folder(
     -------
     Listing
         In natural order of part, class and name.
-
-    Raises
-    ------
-    InputError
-        If the folder is empty, has another layout, or can be read in two ways.
-    SettingsError
-        If a given folder does not exist, or is given twice.
     """
     return _Reader(root, known).read(given or {})
 

@@ -30,6 +30,9 @@ def is_hugging_face(source: object) -> bool:
 def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
     """List the images of a dataset; reads labels, but no image.
 
+    Raises InputError if it is streamed, has no such columns or several of them, or labels are
+    missing; SettingsError if the column ``group_by`` does not exist.
+
     Parameters
     ----------
     dataset : datasets.Dataset
@@ -39,13 +42,6 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
         of the same bytes.
     group_by : str or None, default=None
         Column that holds groups.
-
-    Raises
-    ------
-    InputError
-        If it is streamed, has no such columns or several of them, or labels are missing.
-    SettingsError
-        If the column ``group_by`` does not exist.
     """
     if not hasattr(dataset, "__len__"):
         raise InputError(

@@ -35,18 +35,14 @@ def is_pair(source: object) -> bool:
 def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listing:
     """List images that come with their labels.
 
+    Raises InputError if the lengths differ, a label is missing, or something is no image;
+    SettingsError if ``group_by`` is given: there are no columns or paths to look in.
+
     Parameters
     ----------
     source : (images, labels) or (images, labels, groups)
         ``images`` as for :func:`images_of`; labels and groups one each, of any kind that has a
         text, or labels as vectors with a single 1. Groups may be None.
-
-    Raises
-    ------
-    InputError
-        If the lengths differ, a label is missing, or something is no image.
-    SettingsError
-        If ``group_by`` is given: there are no columns or paths to look in.
     """
     if group_by is not None:
         raise SettingsError(
@@ -77,10 +73,7 @@ def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listin
 def texts(values: Any, n: int, what: str) -> list[str]:
     """Return ``n`` labels or groups as text; missing ones are blank.
 
-    Raises
-    ------
-    InputError
-        If there is another number of them.
+    Raises InputError if there is another number of them.
     """
     if values is None:
         return [""] * n
@@ -111,6 +104,8 @@ def images_of(
 ) -> list[Path | Held]:
     """Return images one by one, unread; refuse whatever would have to be guessed.
 
+    Raises InputError for anything else; the message says how to convert it.
+
     Parameters
     ----------
     images : array or sequence
@@ -123,11 +118,6 @@ def images_of(
         to 0 to 255. None: arrays hold 8-bit values already.
     clip : bool, default=False
         Whether values beyond the range are clipped instead of refused.
-
-    Raises
-    ------
-    InputError
-        For anything else; the message says how to convert it.
     """
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OUS":
         return _rows(images, pixel_range, clip=clip)
@@ -147,10 +137,7 @@ def images_of(
 def range_of(images: Any) -> Range:
     """Return the lowest and the highest value of arrays of images.
 
-    Raises
-    ------
-    InputError
-        If there is no array, or it holds anything but finite numbers.
+    Raises InputError if there is no array, or it holds anything but finite numbers.
     """
     whole = isinstance(images, np.ndarray) and images.dtype.kind not in "OUS"
     lows, highs = [], []
@@ -173,19 +160,16 @@ def as_pixels(
 ) -> npt.NDArray[np.uint8]:
     """Return numbers as 8-bit values, whatever the shape.
 
+    Raises InputError.
+
     Parameters
     ----------
-    array : ndarray
     pixel_range : (float, float) or None
         What becomes 0 and 255; None: the array must be uint8 already.
     name : str
         What to call it in errors.
     clip : bool, default=False
         Whether values beyond the range are clipped instead of refused.
-
-    Raises
-    ------
-    InputError
     """
     if pixel_range is None:
         if array.dtype != np.uint8:
@@ -289,9 +273,7 @@ def _scaled(array: npt.NDArray[Any], pixel_range: Range) -> npt.NDArray[np.uint8
 def check_range(pixel_range: Any) -> Range:
     """Return a range of pixel values, made sure that it is one.
 
-    Raises
-    ------
-    SettingsError
+    Raises SettingsError.
     """
     try:
         low, high = (float(value) for value in pixel_range)

@@ -35,6 +35,8 @@ def read_labels(
 ) -> tuple[list[str], list[Note]]:
     """Return labels as text, and what should be said about them; missing ones are blank.
 
+    Raises InputError for several labels of one image, and for what is no label.
+
     Parameters
     ----------
     values : sequence
@@ -44,11 +46,6 @@ def read_labels(
         Names the place of a label in messages: ``"row 3"``.
     classes : sequence or None, default=None
         Names of the classes, where numbers are positions among them; a negative one is missing.
-
-    Raises
-    ------
-    InputError
-        For several labels of one image, and for what is no label.
     """
     plain = [value if isinstance(value, str) else _plain(value) for value in values]
     notes: list[Note] = []

@@ -17,8 +17,6 @@ class LeftOut:
 
     Attributes
     ----------
-    kind : LeftOutKind
-    count : int
     example : str
         The first of them, by its name in the source.
     ending : str

@@ -30,6 +30,8 @@ def images_of_rows(
 ) -> npt.NDArray[np.uint8]:
     """Turn every row of a table into an image.
 
+    Raises InputError if the rows have another length, or values that are no pixels.
+
     Parameters
     ----------
     table : ndarray of shape (n, d)
@@ -44,11 +46,6 @@ def images_of_rows(
     Returns
     -------
     ndarray of shape (n, H, W) or (n, H, W, 3), uint8
-
-    Raises
-    ------
-    InputError
-        If the rows have another length, or values that are no pixels.
     """
     n, d = table.shape
     if image_shape == TILES:
@@ -64,9 +61,7 @@ def images_of_rows(
 def check_image_shape(image_shape: Any) -> ImageShape:
     """Return what says how rows become images, made sure that it does.
 
-    Raises
-    ------
-    SettingsError
+    Raises SettingsError.
     """
     if isinstance(image_shape, str) and image_shape == TILES:
         return image_shape

@@ -100,6 +100,10 @@ def open_source(
 ) -> Catalog:
     """List the labelled images of a source, and read each once for its digest.
 
+    Raises InputError if the source does not exist, has another layout, or is too small;
+    SettingsError if ``group_by`` is no valid regular expression or names no column, or ``folders``
+    names no sub-folder.
+
     Parameters
     ----------
     source : path, DataFrame, dataset, (images, labels) or dict
@@ -121,14 +125,6 @@ def open_source(
     Catalog
         Checked: at least two classes, each with at least two images to learn from. Nothing has
         been decoded yet.
-
-    Raises
-    ------
-    InputError
-        If the source does not exist, has another layout, or is too small.
-    SettingsError
-        If ``group_by`` is no valid regular expression or names no column, or ``folders`` names no
-        sub-folder.
     """
     runtime = runtime or Runtime()
     progress = runtime.progress
@@ -151,17 +147,14 @@ def open_for_evaluation(
 ) -> Catalog:
     """List labelled images for a model that knows ``classes`` already.
 
+    Raises InputError if the source has a class that the model does not know, or no readable image.
+
     Parameters
     ----------
     source : path, DataFrame, dataset, (images, labels) or dict
         As for :func:`open_source`; a training part is not needed.
     classes : sequence of str
         The model's classes; labels become positions in it. Some may be absent from the source.
-
-    Raises
-    ------
-    InputError
-        If the source has a class that the model does not know, or no readable image.
     """
     runtime = runtime or Runtime()
     progress = runtime.progress

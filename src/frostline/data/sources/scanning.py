@@ -78,7 +78,6 @@ class Scan:
 
     Attributes
     ----------
-    root : Folder
     taken : set of (int, int)
         Identities of folders that are passed over wherever they are met.
     """
@@ -105,7 +104,6 @@ class Scan:
 
         Parameters
         ----------
-        top : Folder
         seen : set of (int, int)
             Identities; grows by what is entered.
         links : Tally or None, default=None
@@ -143,12 +141,7 @@ def files_below(root: Path, *, every_picture: bool = False) -> tuple[list[File],
     """Return everything that is called an image at or below a folder, and what was left out.
 
     With ``every_picture`` files of kinds that are not read, such as HEIC, are called images too:
-    for callers who have a word for every single one.
-
-    Raises
-    ------
-    InputError
-        If a folder cannot be read.
+    for callers who have a word for every single one. Raises InputError if a folder cannot be read.
     """
     files: list[File] = []
     left_out = Tally()

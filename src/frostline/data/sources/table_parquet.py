@@ -22,16 +22,12 @@ _ROWS_AT_A_TIME = 65_536
 def open_parquet(title: str, path: Path) -> Table:
     """Read which columns a Parquet file has; cells are read when they are asked for.
 
+    Raises InputError if it is no such file, or has too many rows.
+
     Parameters
     ----------
     title : str
         What to call the table in messages, such as ``"Table a.parquet"``.
-    path : Path
-
-    Raises
-    ------
-    InputError
-        If it is no such file, or has too many rows.
     """
     with _opened(title, path) as file:
         names = [str(name) for name in file.schema_arrow.names]

@@ -30,19 +30,14 @@ _OTHER_KINDS = (
 def read_text(title: str, content: bytes) -> tuple[Table, list[Note]]:
     """Read a table of text, and say which lines are no rows.
 
-    The first line names the columns. Blank lines, comments before it, and delimiters at the end
-    of a row are no cells.
+    The first line names the columns. Blank lines, comments before it, and delimiters at the end of
+    a row are no cells. Raises InputError if it is no text, too long, or a row has another number of
+    cells.
 
     Parameters
     ----------
     title : str
         What to call the table in messages, such as ``"Table a.csv"``.
-    content : bytes
-
-    Raises
-    ------
-    InputError
-        If it is no text, too long, or a row has another number of cells.
     """
     lines = content.count(b"\n")
     if lines > MOST_ROWS:

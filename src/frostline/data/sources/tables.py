@@ -30,8 +30,10 @@ _LOOKED_AT = 100
 def list_table(table: Path, *, group_by: str | None = None) -> Listing:
     """List the images of a table; opens no image.
 
-    Column names may have any case. Relative paths are relative to the table's folder. In
-    ``split``, train, val and test are understood, and their other spellings.
+    Column names may have any case. Relative paths are relative to the table's folder. In ``split``,
+    train, val and test are understood, and their other spellings. Raises InputError for wrong
+    columns, blank cells, unknown split values, repeated or missing files; SettingsError if the
+    column ``group_by`` does not exist.
 
     Parameters
     ----------
@@ -39,13 +41,6 @@ def list_table(table: Path, *, group_by: str | None = None) -> Listing:
         An existing ``.csv``, ``.tsv`` or ``.parquet`` file.
     group_by : str or None, default=None
         Column that holds groups; ``group``, if there is one, when None.
-
-    Raises
-    ------
-    InputError
-        For wrong columns, blank cells, unknown split values, repeated or missing files.
-    SettingsError
-        If the column ``group_by`` does not exist.
     """
     title = f"Table {table}"
     if table.suffix.lower() == ".parquet":
@@ -73,8 +68,6 @@ def list_rows(title: str, folder: Path, table: Table, *, group_by: str | None = 
         What to call the table in messages, such as ``"Table a.csv"``.
     folder : Path
         Where relative paths start.
-    table : Table
-    group_by : str or None, default=None
     """
     roles = roles_of(title, table, group_by)
     if not table.length:
@@ -134,10 +127,8 @@ def _files(
 def _roles_without_header(title: str, folder: Path, table: Table) -> tuple[str, ...]:
     """Return what two columns hold that have no names, since the first line names an image.
 
-    Raises
-    ------
-    InputError
-        If the first line names an image, and it cannot be told what the other columns hold.
+    Raises InputError if the first line names an image, and it cannot be told what the other columns
+    hold.
     """
     names = table.names[:_LOOKED_AT]
     if any(comparable(name) in ("path", "label") for name in names):

@@ -33,6 +33,9 @@ def is_torch_dataset(source: object) -> bool:
 def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
     """List the images of a dataset.
 
+    Raises InputError if it is empty or its items are something else, such as tensors; SettingsError
+    if ``group_by`` is given.
+
     Parameters
     ----------
     dataset : torchvision dataset or a ``Subset`` of one
@@ -42,13 +45,6 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
         without transforms are read by Frostline's own decoder.
     group_by : str or None, default=None
         Not possible here.
-
-    Raises
-    ------
-    InputError
-        If it is empty or its items are something else, such as tensors.
-    SettingsError
-        If ``group_by`` is given.
     """
     if group_by is not None:
         raise SettingsError(

@@ -49,16 +49,12 @@ class PathFinder:
     def find(self, text: str, *, at: str) -> Path | None:
         """Return the file that a path names, or None.
 
+        Raises InputError if several files fit a path that is not one of them.
+
         Parameters
         ----------
-        text : str
         at : str
             Its place in the table, for messages.
-
-        Raises
-        ------
-        InputError
-            If several files fit a path that is not one of them.
         """
         path = self.written(text)
         if is_file(path):

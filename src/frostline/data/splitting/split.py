@@ -28,7 +28,6 @@ class Split:
     ----------
     method : {"given", "held-out", "cross-validation", "none"}
         How the test images come about.
-    train : int64 ndarray
     validation : int64 ndarray
         Only a validation part given by the user; may be empty.
     test : int64 ndarray
@@ -57,24 +56,16 @@ def make_split(
 ) -> Split:
     """Choose how a catalog is evaluated, and on which rows.
 
-    A given test part always wins and is never altered. Otherwise the test images come from the
-    rows that are not given as validation: held out, or cross-validated if there are fewer than
-    ``cross_validate_below``.
+    A given test part always wins and is never altered. Otherwise the test images come from the rows
+    that are not given as validation: held out, or cross-validated if there are fewer than
+    ``cross_validate_below``. Raises InputError if no class has images in two groups, so that
+    nothing can be held out, or if all images are in one.
 
     Parameters
     ----------
-    catalog : Catalog
     groups : array_like of shape (n,), int
         Rows with one number stay together (``Audit.groups``).
     test_size : float in (0, 1)
-    seed : int
-    cross_validate_below : int, default=500
-
-    Raises
-    ------
-    InputError
-        If no class has images in two groups, so that nothing can be held out, or if all images
-        are in one.
     """
     grouping = np.asarray(groups, dtype=np.int64)
     empty = np.empty(0, dtype=np.int64)

@@ -44,7 +44,6 @@ def stratified_holdout(
     digests : sequence of n str
         Content digests of the rows.
     fraction : float in (0, 1)
-    seed : int
 
     Returns
     -------
@@ -73,23 +72,17 @@ def stratified_folds(
     """Divide rows into folds for cross-validation; each row is tested exactly once.
 
     Groups stay whole, classes are spread evenly, and a class that has at least two groups is in
-    every training part.
+    every training part. Raises InputError if all rows form one group.
 
     Parameters
     ----------
     labels, groups, digests, seed
         As for :func:`stratified_holdout`.
-    n_folds : int, at least 2
 
     Returns
     -------
     list of (train, test)
         Ascending positions; fewer than ``n_folds`` if there are fewer groups.
-
-    Raises
-    ------
-    InputError
-        If all rows form one group.
     """
     if n_folds < 2:
         raise ValueError(f"n_folds must be at least 2, not {n_folds}")

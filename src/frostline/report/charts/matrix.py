@@ -27,7 +27,6 @@ class Matrix:
 
     Attributes
     ----------
-    chart : Chart
     left, top, cell : float
         Corner of the first cell and side of every cell, in the chart's units.
     cells : str

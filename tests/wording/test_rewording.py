@@ -109,6 +109,6 @@ def test_nothing_compares_or_takes_apart_a_sentence() -> None:
                 read = [node.left, *node.comparators]
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 read = [node.func.value]
-            said = (one.attr for one in read if isinstance(one, ast.Attribute))
-            wrong += [f"{file.name}:{node.lineno}: {name}" for name in said if name in _SAID]
+            said = (one for one in read if isinstance(one, ast.Attribute) and one.attr in _SAID)
+            wrong += [f"{file.name}:{one.lineno}: {one.attr}" for one in said]
     assert not wrong

@@ -92,7 +92,7 @@ def folds(n: int, folder: Path) -> Call:
 
 
 def ridge(n: int, folder: Path) -> Call:
-    """One ridge on all taps with leave-one-group-out, at 13 strengths."""
+    """One ridge on all taps with leave-one-group-out, at 13 alphas."""
     from frostline.stats.probe_accuracy import loo_accuracy
     from frostline.stats.ridge import ridge_loo
     from frostline.targets.single_label import SingleLabel

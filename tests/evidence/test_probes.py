@@ -101,7 +101,7 @@ def with_accuracy(correct: BoolArray) -> Probe:
             balanced_accuracy=accuracy,
             mse=0.0,
             train_accuracy=1.0,
-            strength=1.0,
+            alpha=1.0,
         ),
     )
 

@@ -39,7 +39,7 @@ SHORT = Recipe.model_validate(
 )
 ACTIONS: dict[str, Action] = {
     "head on all taps": TapsHead(
-        taps=["bn1", *(f"blocks.{i}" for i in range(7)), "bn2"], strength=0.1
+        taps=["bn1", *(f"blocks.{i}" for i in range(7)), "bn2"], alpha=0.1
     ),
     "head on the last tap": TapsHead(taps=["bn2"]),
     "adapted statistics": TapsHead(taps=["blocks.4", "bn2"], statistics="target"),

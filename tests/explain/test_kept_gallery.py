@@ -44,7 +44,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
 
 @pytest.fixture
 def given(corners: Any, learn: Train) -> dict[str, Any]:
-    store, trained = corners.store, learn(TapsHead(taps=["blocks.2", "bn2"], strength=0.1))
+    store, trained = corners.store, learn(TapsHead(taps=["blocks.2", "bn2"], alpha=0.1))
     labels = store.catalog.labels.copy()
     # one label is wrong, so that there is something to show
     labels[5] = 2

@@ -73,7 +73,7 @@ def opened(picture: bytes) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def head(learn: Train) -> Trained:
-    return learn(TapsHead(taps=["blocks.2", "bn2"], strength=0.1))
+    return learn(TapsHead(taps=["blocks.2", "bn2"], alpha=0.1))
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def probe(tap: str, accuracy: float) -> ProbeEvidence:
         balanced_accuracy=accuracy - 0.02,
         mse=0.1,
         train_accuracy=min(1.0, accuracy + 0.1),
-        strength=10.0,
+        alpha=10.0,
         neighbours=accuracy - 0.05,
     )
 

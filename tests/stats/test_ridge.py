@@ -76,10 +76,10 @@ def _relative(found: Array, expected: Array) -> float:
 
 
 @pytest.mark.parametrize("n, d", [(40, 90), (90, 40), (60, 60)])
-@pytest.mark.parametrize("strength", [1e-3, 1.0])
-def test_leaving_one_out_equals_refitting(n: int, d: int, strength: float) -> None:
+@pytest.mark.parametrize("alpha", [1e-3, 1.0])
+def test_leaving_one_out_equals_refitting(n: int, d: int, alpha: float) -> None:
     X, labels = _data(n, d, 4)
-    fit = ridge_loo(X, labels, n_classes=4, strengths=[strength])
+    fit = ridge_loo(X, labels, n_classes=4, alphas=[alpha])
     expected = _refits(X, labels, fit, groups=np.arange(n))
     assert _relative(fit.loo, expected) < 1e-8
 
@@ -127,7 +127,7 @@ def test_large_groups_take_small_systems_and_few_rows_at_a_time(
 
     monkeypatch.setattr(np.linalg, "solve", solving)
     monkeypatch.setattr(Spectrum, "rotated", rotating)
-    ridge_loo(X, labels, n_classes=2, groups=np.arange(n) % 2, strengths=[0.1, 1.0])
+    ridge_loo(X, labels, n_classes=2, groups=np.arange(n) % 2, alphas=[0.1, 1.0])
     assert set(solved) == {d + 1}
     assert max(gathered) <= CHUNK_ROWS
 
@@ -145,7 +145,7 @@ def test_weights_and_blocks_equal_refitting(
         "blocks": [slice(0, 7), slice(7, d)],
         "standardise": standardise,
     }
-    fit = ridge_loo(X, labels, n_classes=3, groups=groups, strengths=[0.01], **options)
+    fit = ridge_loo(X, labels, n_classes=3, groups=groups, alphas=[0.01], **options)
     expected = _refits(X, labels, fit, groups=groups, **options)
     assert _relative(fit.loo, expected) < 1e-8
 
@@ -162,30 +162,30 @@ def test_weights_apply_to_raw_features(n: int, d: int) -> None:
 
 def test_whole_class_weights_equal_repeated_rows() -> None:
     X, labels = _data(30, 12, 2)
-    weighted = ridge_loo(X, labels, n_classes=2, class_weights=[1.0, 3.0], strengths=[0.1])
+    weighted = ridge_loo(X, labels, n_classes=2, class_weights=[1.0, 3.0], alphas=[0.1])
     copies = np.repeat(np.arange(30), np.where(labels == 1, 3, 1))
-    repeated = ridge_loo(X[copies], labels[copies], n_classes=2, groups=copies, strengths=[0.1])
+    repeated = ridge_loo(X[copies], labels[copies], n_classes=2, groups=copies, alphas=[0.1])
     # leaving out an image with its copies is leaving out one heavy image
     first = np.unique(copies, return_index=True)[1]
     np.testing.assert_allclose(weighted.loo, repeated.loo[first], rtol=1e-8, atol=1e-10)
 
 
-def test_strength_has_the_lowest_refitted_error() -> None:
+def test_alpha_has_the_lowest_refitted_error() -> None:
     X, labels = _data(50, 30, 3, seed=5)
     grid = np.array([1e-4, 1e-2, 1.0, 100.0])
-    fit = ridge_loo(X, labels, n_classes=3, strengths=grid)
+    fit = ridge_loo(X, labels, n_classes=3, alphas=grid)
     errors = []
-    for strength in grid:
-        alone = ridge_loo(X, labels, n_classes=3, strengths=[strength])
+    for alpha in grid:
+        alone = ridge_loo(X, labels, n_classes=3, alphas=[alpha])
         expected = _refits(X, labels, alone, groups=np.arange(50))
         errors.append(np.mean((expected - np.eye(3)[labels]) ** 2))
     np.testing.assert_allclose(fit.loo_mse, errors, rtol=1e-7)
-    assert fit.strength == grid[int(np.argmin(errors))]
+    assert fit.alpha == grid[int(np.argmin(errors))]
 
 
-def test_strength_is_relative_to_the_mean_eigenvalue() -> None:
+def test_alpha_is_relative_to_the_mean_eigenvalue() -> None:
     X, labels = _data(50, 30, 3)
-    fit = ridge_loo(X, labels, n_classes=3, strengths=[0.5])
+    fit = ridge_loo(X, labels, n_classes=3, alphas=[0.5])
     Z = _standardised(X, np.ones(50), blocks=None, standardise=True)
     assert fit.penalty == pytest.approx(0.5 * np.linalg.eigvalsh(Z.T @ Z).mean(), rel=1e-9)
 
@@ -227,7 +227,7 @@ def test_only_constant_features_give_the_share_of_the_other_rows() -> None:
 def test_hardly_any_penalty_stays_finite() -> None:
     X, labels = _data(20, 60, 3)
     for groups in (None, np.arange(20) // 2):
-        fit = ridge_loo(X, labels, n_classes=3, strengths=[1e-14], groups=groups)
+        fit = ridge_loo(X, labels, n_classes=3, alphas=[1e-14], groups=groups)
         assert np.all(np.isfinite(fit.loo))
 
 
@@ -304,8 +304,8 @@ def test_standard_errors_count_groups_and_are_never_zero() -> None:
         ({"labels": [0.0, 1.0, 1.0, 0.0]}, "whole numbers"),
         ({"groups": [1, 1, 1, 1]}, "one group"),
         ({"groups": [1, 2]}, "groups"),
-        ({"strengths": [0.0]}, "positive"),
-        ({"strengths": []}, "at least one"),
+        ({"alphas": [0.0]}, "positive"),
+        ({"alphas": []}, "at least one"),
         ({"class_weights": [1.0, 0.0]}, "positive"),
         ({"class_weights": [1.0]}, "class weights"),
         ({"blocks": [slice(0, 1)]}, "column 1"),
@@ -333,7 +333,7 @@ def test_several_divisions_at_once_equal_one_at_a_time(n: int, d: int) -> None:
     features = rng.normal(size=(n, d))
     labels = rng.integers(0, 3, n)
     divisions = [np.arange(n) % k for k in (2, 5)]
-    found = ridge_without(features, labels, divisions, n_classes=3, strength=0.3)
+    found = ridge_without(features, labels, divisions, n_classes=3, alpha=0.3)
     for outputs, groups in zip(found, divisions, strict=True):
-        alone = ridge_loo(features, labels, n_classes=3, strengths=[0.3], groups=groups)
+        alone = ridge_loo(features, labels, n_classes=3, alphas=[0.3], groups=groups)
         np.testing.assert_array_equal(outputs, alone.loo)

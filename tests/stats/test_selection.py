@@ -85,8 +85,8 @@ def test_models_fit_alike_and_gather_a_chunk_at_a_time(
     for name in ("weight", "bias", "loo", "fitted", "loo_mse"):
         np.testing.assert_array_equal(getattr(lazy, name), getattr(eager, name))
     halves = np.arange(len(rows)) % 2
-    (lazily,) = ridge_without(selection, labels, [halves], strength=0.1, **options)
-    (eagerly,) = ridge_without(array, labels, [halves], strength=0.1, **options)
+    (lazily,) = ridge_without(selection, labels, [halves], alpha=0.1, **options)
+    (eagerly,) = ridge_without(array, labels, [halves], alpha=0.1, **options)
     np.testing.assert_array_equal(lazily, eagerly)
     np.testing.assert_array_equal(
         linear_outputs(selection, eager.weight, eager.bias), eager.predict(array)

@@ -89,7 +89,7 @@ def probe(tap: str, accuracy: float) -> ProbeEvidence:
         balanced_accuracy=accuracy,
         mse=0.1,
         train_accuracy=0.95,
-        strength=1.0,
+        alpha=1.0,
     )
 
 

@@ -77,7 +77,7 @@ def test_a_fit_needs_nothing_but_the_protocol(given: object) -> None:
     assert callable(given)
     target, features, labels = given()
     labelled = Labelled(target, target.encode(labels), np.arange(len(labels)))
-    fit = ridge_loo(features, labelled.matrix, groups=labelled.groups, strengths=[0.1])
+    fit = ridge_loo(features, labelled.matrix, groups=labelled.groups, alphas=[0.1])
     # an independent implementation, row by row for a few of them
     dense = labelled.matrix.rows(slice(0, len(labels)))
     scaled = StandardScaler().fit_transform(features)

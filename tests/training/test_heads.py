@@ -51,7 +51,7 @@ def test_module_is_body_and_ridge(fit: Fit, digits_store: FeatureStore) -> None:
     np.testing.assert_allclose(
         outputs(trained, digits_store, some), expected.predict(features[some]), atol=2e-4
     )
-    assert trained.strength == expected.strength
+    assert trained.alpha == expected.alpha
     assert not trained.module.training
 
 
@@ -81,7 +81,7 @@ def test_honest_logits_are_those_of_a_fit_without_the_row(
     fit: Fit, digits_store: FeatureStore
 ) -> None:
     rows = np.arange(0, 60, 2)
-    trained = fit(TapsHead(taps=["blocks.2"], strength=1.0), rows=rows)
+    trained = fit(TapsHead(taps=["blocks.2"], alpha=1.0), rows=rows)
     np.testing.assert_array_equal(trained.out_of_fold_rows, rows)
     features = digits_store.tap(["blocks.2"], rows).astype(np.float64)
     targets = np.eye(3)[digits_store.catalog.labels[rows]]
@@ -99,7 +99,7 @@ def test_honest_logits_are_those_of_a_fit_without_the_row(
 
 def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: FeatureStore) -> None:
     labels = digits_store.catalog.labels
-    action = TapsHead(taps=["blocks.2"], strength=1e-3)
+    action = TapsHead(taps=["blocks.2"], alpha=1e-3)
     targets = np.eye(3)[labels]
     alone = np.square(fit(action).out_of_fold_logits - targets).mean()
     grouped = fit(action, groups=labels).out_of_fold_logits
@@ -126,7 +126,7 @@ def test_a_fitting_probe_is_taken_and_another_is_not(
     assert calls == []
     np.testing.assert_array_equal(taken.out_of_fold_logits, fresh.out_of_fold_logits)
     fit(action, probe={"blocks.2": probe}, rows=rows[5:])
-    fit(TapsHead(taps=["blocks.2"], strength=0.77), probe={"blocks.2": probe})
+    fit(TapsHead(taps=["blocks.2"], alpha=0.77), probe={"blocks.2": probe})
     fit(TapsHead(taps=["blocks.2"], class_weights="balanced"), probe={"blocks.2": probe})
     assert len(calls) == 3
 

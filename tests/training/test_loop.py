@@ -203,7 +203,7 @@ def test_the_start_reproduces_the_calibrated_probe(fit: Fit, digits_store: Featu
     expected = probe.predict(digits_store.tap(["blocks.3"], trained.out_of_fold_rows)) / temperature
     # activations are stored in half precision
     np.testing.assert_allclose(trained.out_of_fold_logits, expected, atol=0.05)
-    assert trained.strength == probe.strength
+    assert trained.alpha == probe.alpha
 
 
 def test_the_best_epoch_is_kept(fit: Fit, digits_store: FeatureStore) -> None:

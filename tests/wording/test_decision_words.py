@@ -22,7 +22,7 @@ def probe(tap: str, accuracy: float, neighbours: float | None = None) -> ProbeEv
         balanced_accuracy=accuracy,
         mse=0.1,
         train_accuracy=1.0,
-        strength=1.0,
+        alpha=1.0,
         neighbours=neighbours,
     )
 

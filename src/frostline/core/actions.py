@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from frostline.core.aliases import key_in_files
+
 _T = TypeVar("_T")
 
 
@@ -99,15 +101,22 @@ class TapsHead(_Single):
     """A closed-form head on pooled activations; the network stays frozen.
 
     ``taps`` are cut names in order of depth; layers above the deepest one are not needed.
-    ``strength`` None means: chosen by leave-one-out on the training rows. With ``statistics``
+    ``alpha`` None means: chosen by leave-one-out on the training rows. With ``statistics``
     "target" the BatchNorm statistics are first re-estimated on the training images, and then
     frozen like everything else. A ``head`` "logistic" is read in older files, not trained.
     """
 
+    model_config = ConfigDict(
+        alias_generator=key_in_files,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
     kind: Literal["taps_head"] = "taps_head"
     taps: list[str] = Field(min_length=1)
     head: Literal["ridge", "logistic"] = "ridge"
-    strength: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    alpha: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     class_weights: Literal["none", "balanced"] = "none"
     statistics: Literal["source", "target"] = "source"
 

@@ -25,6 +25,8 @@ SETTINGS = {
 }
 #: keywords of :func:`frostline.nn.param_groups`
 PARAM_GROUPS = {"decay": "layer_decay"}
+#: what scales the penalty of a ridge, and its key in files
+_KEYS = {"alpha": "strength"}
 #: values that were called otherwise, by the name of today of what they belong to
 _VALUES = {"activation_dtype": {"half": "float16", "8bit": "uint8"}}
 #: the release that knows the old names no more
@@ -71,6 +73,11 @@ def as_kept_in_files(values: Mapping[str, Any]) -> dict[str, Any]:
         old_values = {new: old for old, new in _VALUES.get(name, {}).items()}
         kept[old_names.get(name, name)] = old_values.get(value, value)
     return kept
+
+
+def key_in_files(name: str) -> str:
+    """Return the key that files have for a value of a ridge."""
+    return _KEYS.get(name, name)
 
 
 def takes_old_names(names: Mapping[str, str]) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from frostline.core.actions import Action
+from frostline.core.aliases import key_in_files
 from frostline.core.errors import PlanError
 from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular, stated
 from frostline.core.notebook import card, columns, sentences, strip
@@ -75,6 +76,13 @@ class ProbeEvidence(_Data):
     (None where it was not asked).
     """
 
+    model_config = ConfigDict(
+        alias_generator=key_in_files,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
     tap: str
     dimensions: int
     accuracy: float
@@ -82,7 +90,7 @@ class ProbeEvidence(_Data):
     balanced_accuracy: float
     mse: float
     train_accuracy: float
-    strength: float
+    alpha: float
     neighbours: float | None = None
 
 

@@ -40,7 +40,7 @@ def last_doubling(
     folds, both exact and balanced over classes, and scaled to a doubling. Leaving single rows out
     would tell less than the truth there: the class of the left-out row is always short of one, and
     the fewer rows a class has the more that hurts. From 2000 on leave-one-out accuracy on halves
-    is compared with that on all rows, which is ``whole``; its strength serves the folds. None if
+    is compared with that on all rows, which is ``whole``; its alpha serves the folds. None if
     there are too few rows or groups for halves.
     """
     target, groups = labelled.target, labelled.groups
@@ -58,7 +58,7 @@ def last_doubling(
         features,
         labelled.matrix,
         divisions,
-        strength=whole.strength,
+        alpha=whole.alpha,
         weights=labelled.weights,
         blocks=blocks,
     )

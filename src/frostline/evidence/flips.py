@@ -68,7 +68,7 @@ def flip_is_safe(
         store.features_of(mirrored, runtime),
         positions,
         blocks=list(store.slices.values()),
-        strength=evidence.ridge[ALL].strength,
+        alpha=evidence.ridge[ALL].alpha,
         seed=problem.seed,
     ).safe
 
@@ -80,7 +80,7 @@ def check_flips(
     positions: IntArray,
     *,
     blocks: Sequence[slice] | None = None,
-    strength: float | None = None,
+    alpha: float | None = None,
     seed: int = 0,
 ) -> FlipCheck:
     """Compare predictions for images and their mirror images.
@@ -100,8 +100,8 @@ def check_flips(
         Which rows were mirrored, as :func:`rows_to_mirror` gives them.
     blocks : sequence of slice or None
         Columns of each tap.
-    strength : float or None
-        Ridge strength already chosen on these features; None chooses it anew.
+    alpha : float or None
+        Ridge alpha already chosen on these features; None chooses it anew.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def check_flips(
             labelled[others].matrix,
             groups=groups[others],
             blocks=blocks,
-            strengths=None if strength is None else np.array([strength]),
+            alphas=None if alpha is None else np.array([alpha]),
         )
         for column, features in enumerate((plain[positions[half]], mirrored[half])):
             truth = labelled.truth[positions[half]]

@@ -24,7 +24,7 @@ from frostline.stats.ridge import RidgeLOO
 
 #: what collects evidence: what changes there changes the key
 _ROOMS = (frostline.backbones, frostline.stats, frostline.compute, frostline.evidence)
-_FIT = ("weight", "bias", "strengths", "loo", "fitted", "loo_mse")
+_FIT = ("weight", "bias", "alphas", "loo", "fitted", "loo_mse")
 _SUMMARY, _GROUPS, _COMPARED, _FLIP_SAFE = "summary", "groups", "compared", "flip_safe"
 
 
@@ -83,7 +83,7 @@ def _arrays(evidence: Evidence) -> Arrays:
     for tap, right in evidence.correct.items():
         arrays[f"correct/{tap}"] = np.asarray(right, dtype=np.uint8)
     for tap, fit in evidence.ridge.items():
-        arrays[f"fit/{tap}/numbers"] = np.array([fit.strength, fit.penalty])
+        arrays[f"fit/{tap}/numbers"] = np.array([fit.alpha, fit.penalty])
         for name in _FIT:
             arrays[f"fit/{tap}/{name}"] = np.ascontiguousarray(getattr(fit, name))
     return arrays
@@ -112,6 +112,6 @@ def _below(arrays: Mapping[str, npt.NDArray[Any]], start: str) -> dict[str, npt.
 
 
 def _fit(arrays: Mapping[str, npt.NDArray[Any]], tap: str) -> RidgeLOO:
-    strength, penalty = (float(value) for value in arrays[f"fit/{tap}/numbers"])
+    alpha, penalty = (float(value) for value in arrays[f"fit/{tap}/numbers"])
     parts = {name: arrays[f"fit/{tap}/{name}"] for name in _FIT}
-    return RidgeLOO(strength=strength, penalty=penalty, **parts)
+    return RidgeLOO(alpha=alpha, penalty=penalty, **parts)

@@ -50,7 +50,7 @@ def probe(
         Of the n rows.
     blocks : sequence of slice or None
         Columns of each tap, which are divided by the root of their number. A single tap is one
-        block, so strengths mean the same at every width.
+        block, so alphas mean the same at every width.
     second_opinion : bool, default=False
         Also let the nearest neighbours vote.
     """
@@ -78,7 +78,7 @@ def probe(
             balanced_accuracy=scores.balanced_accuracy,
             mse=float(np.min(fit.loo_mse)),
             train_accuracy=scores.train_accuracy,
-            strength=fit.strength,
+            alpha=fit.alpha,
             neighbours=neighbours,
         ),
     )

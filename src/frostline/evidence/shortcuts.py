@@ -121,7 +121,7 @@ def _areas(places: FloatArray, labels: IntArray, asked: Sequence[int]) -> FloatA
 def _left_out(places: FloatArray, targets: FloatArray) -> FloatArray:
     """Ridge outputs for every row from the fit without it, at every place: (64, n, k).
 
-    With one fixed strength for all places; exact by the leverage of each row (Allen 1974).
+    With one fixed alpha for all places; exact by the leverage of each row (Allen 1974).
     """
     n = len(targets)
     centred = places - places.mean(axis=1, keepdims=True)

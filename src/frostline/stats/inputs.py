@@ -98,9 +98,9 @@ def group_codes(groups: npt.ArrayLike | None, *, n_rows: int) -> IntArray:
     return codes
 
 
-def check_strengths(strengths: npt.ArrayLike) -> FloatArray:
-    """Return penalty strengths as a float64 array of shape (k,), all positive and finite."""
-    found = np.atleast_1d(np.asarray(strengths, dtype=np.float64))
+def check_alphas(alphas: npt.ArrayLike) -> FloatArray:
+    """Return what scales penalties as a float64 array of shape (k,), all positive and finite."""
+    found = np.atleast_1d(np.asarray(alphas, dtype=np.float64))
     if found.ndim != 1 or not len(found) or not np.all(np.isfinite(found)) or np.any(found <= 0):
         raise InputError("Strengths must be positive, finite numbers, at least one of them.")
     return found

@@ -10,7 +10,7 @@ from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.stats.inputs import CHUNK_ROWS, row_chunks
 
-# 1 - h cannot be resolved below this; it is far smaller for the default strengths
+# 1 - h cannot be resolved below this; it is far smaller for the default alphas
 _FLOOR = 1e-12
 
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from frostline.core.arrays import FloatArray
 from frostline.stats.inputs import (
+    check_alphas,
     check_features,
-    check_strengths,
     check_targets,
     group_codes,
     linear_outputs,
@@ -23,8 +23,8 @@ from frostline.stats.spectrum import Spectrum, decompose
 from frostline.stats.standardise import fit_standardiser
 from frostline.stats.target_matrix import TargetMatrix
 
-#: strengths tried by default, as multiples of the mean eigenvalue
-STRENGTHS: tuple[float, ...] = tuple(10.0 ** (step / 2) for step in range(-8, 5))
+#: alphas tried by default, as multiples of the mean eigenvalue
+ALPHAS: tuple[float, ...] = tuple(10.0 ** (step / 2) for step in range(-8, 5))
 
 
 @dataclass(frozen=True)
@@ -36,27 +36,27 @@ class RidgeLOO:
     weight : ndarray of shape (d, C), float64
         Applies to raw features; rows of constant channels are 0.
     bias : ndarray of shape (C,), float64
-    strength : float
-        The chosen strength, a multiple of the mean eigenvalue, so that it carries over to
+    alpha : float
+        The chosen alpha, a multiple of the mean eigenvalue, so that it carries over to
         another number of rows or channels.
     penalty : float
         The same in absolute terms: the factor of the squared weights on standardised features.
-    strengths : ndarray of shape (k,)
-        The strengths that were tried.
+    alphas : ndarray of shape (k,)
+        The alphas that were tried.
     loo : ndarray of shape (n, C)
         Output for every row from the fit without that row (or without its group).
     fitted : ndarray of shape (n, C)
         Output for every row from the fit on all rows.
     loo_mse : ndarray of shape (k,)
-        Mean squared leave-out error over rows and outputs at every strength, weighted by the
+        Mean squared leave-out error over rows and outputs at every alpha, weighted by the
         weights of the rows where those were given.
     """
 
     weight: FloatArray
     bias: FloatArray
-    strength: float
+    alpha: float
     penalty: float
-    strengths: FloatArray
+    alphas: FloatArray
     loo: FloatArray
     fitted: FloatArray
     loo_mse: FloatArray
@@ -70,16 +70,16 @@ def ridge_loo(
     X: npt.ArrayLike,
     targets: TargetMatrix,
     *,
-    strengths: npt.ArrayLike | None = None,
+    alphas: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
     weights: npt.ArrayLike | None = None,
     standardise: bool = True,
     blocks: Sequence[slice] | None = None,
 ) -> RidgeLOO:
-    """Fit ridge regression; choose the strength by leave-one-out error.
+    """Fit ridge regression; choose the alpha by leave-one-out error.
 
     Minimises ``sum_i w_i |y_i - W'z_i - b|^2 + penalty * |W|^2`` over the standardised features
-    ``z`` with an unpenalised intercept. One eigendecomposition serves every strength: of the
+    ``z`` with an unpenalised intercept. One eigendecomposition serves every alpha: of the
     (n, n) Gram matrix for n <= d, of the (d, d) scatter matrix otherwise.
 
     Leave-one-out outputs are exact, not approximate, by the identity ``y - loo = (y - fitted) / (1
@@ -95,7 +95,7 @@ def ridge_loo(
     X : array of shape (n, d)
         Raw features, any floating type; computed in float64 a chunk of rows at a time.
     targets : TargetMatrix of shape (n, C)
-    strengths : array of shape (k,) or None
+    alphas : array of shape (k,) or None
         Multiples of the mean eigenvalue (trace divided by min(n, d)); 13 values from 1e-4 to
         1e2 for None.
     groups : array of shape (n,) or None
@@ -110,7 +110,7 @@ def ridge_loo(
     features = check_features(X)
     n = len(features)
     check_targets(targets, n_rows=n)
-    grid = check_strengths(STRENGTHS if strengths is None else strengths)
+    grid = check_alphas(ALPHAS if alphas is None else alphas)
     chunks = leave_out_chunks(group_codes(groups, n_rows=n))
     scaled = normalised_weights(weights, n_rows=n)
     standardiser = fit_standardiser(
@@ -127,9 +127,9 @@ def ridge_loo(
     fit = RidgeLOO(
         weight=weight,
         bias=bias,
-        strength=float(grid[best]),
+        alpha=float(grid[best]),
         penalty=penalty,
-        strengths=grid,
+        alphas=grid,
         loo=np.empty((n, targets.n_columns)),
         fitted=linear_outputs(features, weight, bias),
         loo_mse=mse,
@@ -142,11 +142,11 @@ def ridge_without(
     targets: TargetMatrix,
     divisions: Sequence[npt.ArrayLike],
     *,
-    strength: float,
+    alpha: float,
     weights: npt.ArrayLike | None = None,
     blocks: Sequence[slice] | None = None,
 ) -> list[FloatArray]:
-    """Return the outputs of fits without each part of several divisions, at one strength.
+    """Return the outputs of fits without each part of several divisions, at one alpha.
 
     As :func:`ridge_loo` with ``groups`` for every division, but decomposed once.
 
@@ -156,7 +156,7 @@ def ridge_without(
     targets : TargetMatrix of shape (n, C)
     divisions : sequence of arrays of shape (n,)
         Rows with equal values are left out together.
-    strength : float
+    alpha : float
         A multiple of the mean eigenvalue.
     weights, blocks
         As for :func:`ridge_loo`.
@@ -172,14 +172,14 @@ def ridge_without(
     scaled = normalised_weights(weights, n_rows=n)
     standardiser = fit_standardiser(features, weights=scaled, blocks=blocks)
     spectrum = decompose(features, targets, scaled, standardiser)
-    penalty = strength * spectrum.mean_eigenvalue
+    penalty = alpha * spectrum.mean_eigenvalue
     weight, bias = standardiser.to_raw(spectrum.weight(penalty), spectrum.target_mean)
     fit = RidgeLOO(
         weight=weight,
         bias=bias,
-        strength=strength,
+        alpha=alpha,
         penalty=penalty,
-        strengths=np.array([strength]),
+        alphas=np.array([alpha]),
         loo=np.empty((0, targets.n_columns)),
         fitted=linear_outputs(features, weight, bias),
         loo_mse=np.empty(0),

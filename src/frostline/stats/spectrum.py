@@ -1,4 +1,4 @@
-"""The one eigendecomposition behind ridge regression at every strength."""
+"""The one eigendecomposition behind ridge regression at every alpha."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Traine
         history=[entry for member in members for entry in member.history],
         epochs_done=sum(member.epochs_done for member in members),
         best_epoch=members[0].best_epoch,
-        strength=members[0].strength,
+        alpha=members[0].alpha,
         frozen=_names(members, "frozen"),
         trained=_names(members, "trained"),
         new_layers=_names(members, "new_layers"),

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 
+from frostline.core.aliases import key_in_files
 from frostline.core.files import JSON_BYTES, WEIGHTS_BYTES, UnfitFileError, read_regular, replacing
 
 Tensors = dict[str, torch.Tensor]
@@ -47,7 +48,7 @@ class TrainingState:
         Whether no epoch is left to do.
     best_nll : float or None
         None as long as no epoch had a finite one.
-    strength : float or None
+    alpha : float or None
         Penalty of the probe that initialised the head.
     last, best : dict of str to Tensor
         What can change in training, by name. ``best`` also holds the validation logits.
@@ -63,7 +64,7 @@ class TrainingState:
     best_epoch: int = 0
     best_nll: float | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
-    strength: float | None = None
+    alpha: float | None = None
     notes: list[str] = field(default_factory=list)
     last: Tensors = field(default_factory=dict)
     best: Tensors = field(default_factory=dict)
@@ -108,7 +109,7 @@ class Checkpoints:
             kind: self._write_tensors(f"{name}.safetensors", getattr(state, kind))
             for kind, name in names.items()
         }
-        plain = {k: v for k, v in _fields(state).items() if k not in files}
+        plain = {key_in_files(k): v for k, v in _fields(state).items() if k not in files}
         content = {"identity": self._identity, "files": files, **plain}
         self._replace(_STATE, _signed(content))
         for path in (*self._folder.glob("*.safetensors"), *self._folder.glob(".*.tmp")):
@@ -129,7 +130,8 @@ class Checkpoints:
                 return None, "The checkpoint belongs to another training and was not used."
             files = content.pop("files")
             content |= {kind: self._read_tensors(entry) for kind, entry in files.items()}
-            return TrainingState(**content), ""
+            known = {key_in_files(name): name for name in TrainingState.__dataclass_fields__}
+            return TrainingState(**{known[key]: value for key, value in content.items()}), ""
         except _DAMAGE as error:
             return None, f"The checkpoint is damaged ({error}) and was not used."
 

@@ -130,7 +130,7 @@ def _run(
             settle_learning_norms(first.above, first.batches)
         settle_new_norms(first.above, first.batches)
         if job.action.head_init == "probe" and not job.action.new_block:
-            state.strength = probe_head(
+            state.alpha = probe_head(
                 assembly,
                 store,
                 job.parts,
@@ -223,7 +223,7 @@ def _result(job: _Job, loop: Loop) -> Trained:
         history=state.history,
         epochs_done=sum(entry["train_loss"] is not None for entry in state.history),
         best_epoch=state.best_epoch,
-        strength=state.strength,
+        alpha=state.alpha,
         frozen=assembly.frozen,
         trained=assembly.trained,
         new_layers=assembly.new,

@@ -29,7 +29,7 @@ def probe_head(
     groups: IntArray,
     weights: FloatArray | None,
 ) -> float:
-    """Set the linear head to a ridge probe on the last kept layer; return its strength.
+    """Set the linear head to a ridge probe on the last kept layer; return its alpha.
 
     Fine-tuning from a fitted head distorts the pretrained layers less than from a random one
     (Kumar et al. 2022). The probe sees the training part only, so the validation part judges
@@ -62,7 +62,7 @@ def probe_head(
     )
     temperature = parts.target.calibrate(probe.loo, parts.train_labels)
     set_linear(assembly.classifier.head, probe.weight / temperature, probe.bias / temperature)
-    return probe.strength
+    return probe.alpha
 
 
 def settle_learning_norms(above: Above, batches: Batches) -> None:

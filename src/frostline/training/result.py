@@ -39,7 +39,7 @@ class Trained:
         0 for a closed-form head.
     best_epoch : int
         The epoch whose weights were kept.
-    strength : float or None
+    alpha : float or None
         Penalty of a closed-form head or of the probe that initialised the head.
     frozen, trained, new_layers : list of str
         Names of tensors of ``module``: those that had to stay bit-identical (running
@@ -60,7 +60,7 @@ class Trained:
     history: list[dict[str, Any]] = field(default_factory=list)
     epochs_done: int = 0
     best_epoch: int = 0
-    strength: float | None = None
+    alpha: float | None = None
     frozen: list[str] = field(default_factory=list)
     trained: list[str] = field(default_factory=list)
     new_layers: list[str] = field(default_factory=list)

@@ -67,7 +67,7 @@ def train_taps_head(
     taps = [cut.name for cut in cuts]
     module = TapsClassifier(network, taps, n_outputs=target.n_outputs)
     features = store.table(taps, rows)
-    strengths = None if action.strength is None else [action.strength]
+    alphas = None if action.alpha is None else [action.alpha]
     key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
     key = "adapted" if action.statistics == "target" else key
     given = (probe or {}).get(key)
@@ -77,7 +77,7 @@ def train_taps_head(
         fit = ridge_loo(
             features,
             target.matrix(truth),
-            strengths=strengths,
+            alphas=alphas,
             groups=problem.groups[rows],
             weights=target.row_weights(truth, weights),
             blocks=module.blocks,
@@ -93,7 +93,7 @@ def train_taps_head(
         out_of_fold_logits=fit.loo,
         out_of_fold_rows=rows,
         frozen_verified=True,
-        strength=fit.strength,
+        alpha=fit.alpha,
         frozen=[name for name in names if not name.startswith("head.")],
         new_layers=[name for name in names if name.startswith("head.")],
     )
@@ -111,10 +111,10 @@ def _known(name: str, store: FeatureStore) -> str:
 
 
 def _belongs(fit: RidgeLOO, action: TapsHead, features: Selection) -> bool:
-    """Whether a fit was made on these features, at the strength that is asked for."""
+    """Whether a fit was made on these features, at the alpha that is asked for."""
     if fit.weight.shape[0] != features.shape[1] or len(fit.fitted) != len(features):
         return False
-    if action.strength is not None and not np.isclose(fit.strength, action.strength):
+    if action.alpha is not None and not np.isclose(fit.alpha, action.alpha):
         return False
     some = slice(0, _COMPARED)
     return bool(np.allclose(fit.predict(features[some]), fit.fitted[some], atol=1e-6))

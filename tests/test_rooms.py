@@ -166,9 +166,10 @@ def test_progress_and_cancellation_are_passed_on_and_never_stored() -> None:
                 arguments = [*method.args.args, *method.args.kwonlyargs]
                 given = {one.arg for one in arguments if names(one.annotation) & told}
                 for line in ast.walk(method):
-                    kept = isinstance(line, ast.Assign) and isinstance(line.value, ast.Name)
-                    if kept and line.value.id in given:  # type: ignore[union-attr]
-                        stored += [ast.unparse(line)] if "self." in ast.unparse(line) else []
+                    if not (isinstance(line, ast.Assign) and isinstance(line.value, ast.Name)):
+                        continue
+                    if line.value.id in given and "self." in ast.unparse(line):
+                        stored.append(ast.unparse(line))
             wrong += [
                 f"{module}.{owner.name}: {one}" for one in stored if owner.name not in carriers
             ]

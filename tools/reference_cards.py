@@ -16,7 +16,6 @@ import argparse
 import json
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +30,7 @@ import frostline.evidence
 from benchmarks.accuracy_and_time import PHOTO_CLASSES
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.network import Network
+from frostline.compute.moments import BatchNormMoments, LayerMoments
 from frostline.core.errors import BackboneError
 from frostline.core.plan import ShiftEvidence
 from frostline.evidence.cards import CardSet, ReferenceCard
@@ -43,26 +43,9 @@ DIFFERENT_FROM = 2.85
 ORDINARY = ("photos, cut out on white", "photos, full frame")
 
 
-@dataclass(frozen=True)
-class LayerMoments:
-    """Moments of one BatchNorm input; see :class:`frostline.evidence.needs.LayerMoments`."""
-
-    name: str
-    source_mean: npt.NDArray[np.float64]
-    source_var: npt.NDArray[np.float64]
-    eps: float
-    mean: npt.NDArray[np.float64]
-    square: npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Of every BatchNorm, in the order of execution."""
-
-    layers: list[LayerMoments]
-
-
-def measure_moments(network: Network, images: list[Image.Image], batch: int = 16) -> Moments:
+def measure_moments(
+    network: Network, images: list[Image.Image], batch: int = 16
+) -> BatchNormMoments:
     """Run the unfolded network and keep each image's moments at every BatchNorm input."""
     norms: dict[str, nn.BatchNorm2d] = {}
     found: dict[str, list[npt.NDArray[np.float64]]] = {}
@@ -91,7 +74,7 @@ def measure_moments(network: Network, images: list[Image.Image], batch: int = 16
             continue
         stored = (norm.running_mean.double().numpy(), norm.running_var.double().numpy())
         layers.append(LayerMoments(name, *stored, norm.eps, mean, square))
-    return Moments(layers)
+    return BatchNormMoments(layers, np.arange(len(images)))
 
 
 def on_white(image: Image.Image) -> Image.Image:

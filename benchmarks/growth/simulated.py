@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from frostline.compute.moments import LayerMoments
+from frostline.compute.moments import BatchNormMoments, LayerMoments
 from frostline.core.arrays import FloatArray
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow, Part
@@ -23,6 +23,7 @@ IntArray = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
 
 N_CLASSES = 20
+CLASSES = tuple(f"class {label}" for label in range(N_CLASSES))
 SLICES = {f"blocks.{i}": slice(64 * i, 64 * (i + 1)) for i in range(4)}
 WIDTH = 256
 #: one row in so many is an exact copy of the row before it
@@ -61,8 +62,7 @@ def catalog_of(n: int, *, parts: bool = False) -> Catalog:
         )
         for i in range(n)
     )
-    classes = tuple(f"class {label}" for label in range(N_CLASSES))
-    return Catalog("simulated", classes, rows, digests)
+    return Catalog("simulated", CLASSES, rows, digests)
 
 
 def groups_of(n: int) -> IntArray:
@@ -138,29 +138,9 @@ def _cosines() -> Float32:
 
 
 @dataclass(frozen=True)
-class _Layer:
-    name: str
-    source_mean: FloatArray
-    source_var: FloatArray
-    eps: float
-    mean: FloatArray
-    square: FloatArray
-
-
-@dataclass(frozen=True)
-class _Moments:
-    layers: Sequence[LayerMoments]
-
-
-@dataclass(frozen=True)
 class _Named:
     name: str = "simulated"
     weights_id: str = "0"
-
-
-@dataclass(frozen=True)
-class _Classes:
-    classes: tuple[str, ...] = tuple(f"class {label}" for label in range(N_CLASSES))
 
 
 @dataclass(frozen=True)
@@ -170,22 +150,21 @@ class SimulatedStore:
     taps: Float32
     slices: Mapping[str, slice] = field(default_factory=lambda: dict(SLICES))
     network: _Named = field(default_factory=_Named)
-    catalog: _Classes = field(default_factory=_Classes)
 
     def table(self, names: Sequence[str], rows: IntArray) -> Selection:
         """Columns of some taps, not copied."""
         return Selection(self.taps, rows, [self.slices[name] for name in names])
 
-    def moments(self, rows: IntArray, runtime: Runtime, limit: int = 64) -> _Moments:
+    def moments(self, rows: IntArray, runtime: Runtime, limit: int = 64) -> BatchNormMoments:
         """Statistics of at most ``limit`` images, as the real store gives them."""
         del runtime
         rng = np.random.default_rng(len(rows))
         mean = rng.normal(size=(limit, 32))
         layers = [
-            _Layer(f"bn{i}", np.zeros(32), np.ones(32), 1e-5, mean, mean**2 + 1.0)
+            LayerMoments(f"bn{i}", np.zeros(32), np.ones(32), 1e-5, mean, mean**2 + 1.0)
             for i in range(20)
         ]
-        return _Moments(layers)
+        return BatchNormMoments(layers, rows[:limit])
 
     def adapted(self, rows: IntArray, runtime: Runtime) -> SimulatedStore:
         """No norm layers, no change."""

@@ -10,10 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from benchmarks.growth import simulated
+
+if TYPE_CHECKING:
+    from frostline.compute.passes import FeatureStore
 
 Found = dict[str, float]
 Call = Callable[[], Found]
@@ -133,9 +137,7 @@ def evidence(n: int, folder: Path) -> Call:
 
     del folder
     store = _store(n)
-    problem = Problem.of(
-        store.catalog, labels=simulated.labels_of(n), groups=simulated.groups_of(n)
-    )
+    problem = Problem.of(simulated.catalog_of(n), groups=simulated.groups_of(n))
     source = simulated.source_classifier()
 
     def run() -> Found:
@@ -250,8 +252,8 @@ def store_of_features(n: int, folder: Path) -> Call:
     return run
 
 
-def _store(n: int) -> simulated.SimulatedStore:
-    return simulated.SimulatedStore(simulated.taps_of(n))
+def _store(n: int) -> FeatureStore:
+    return cast("FeatureStore", simulated.SimulatedStore(simulated.taps_of(n)))
 
 
 STEPS: dict[str, Callable[[int, Path], Call]] = {

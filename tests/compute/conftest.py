@@ -42,8 +42,8 @@ class Heard:
         self.totals[label] = total
         return _silent()
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def note(self, fact: object, /) -> None:
+        self.notes.append(str(fact))
 
 
 class _Silent:

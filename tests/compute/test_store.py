@@ -30,8 +30,8 @@ class Notes(NullProgress):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def note(self, text: str) -> None:
-        self.texts.append(text)
+    def note(self, fact: object, /) -> None:
+        self.texts.append(str(fact))
 
 
 def digest(number: int) -> str:

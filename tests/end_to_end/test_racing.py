@@ -14,6 +14,7 @@ import frostline
 from frostline.core.actions import Blend
 from frostline.core.reasons import Fate
 from frostline.fitting import procedure
+from frostline.training.train import train
 from tests.end_to_end.twins import OneBar
 
 Rows = set[int]
@@ -65,7 +66,7 @@ def test_options_race_and_the_plan_says_how_each_fared(
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rows, Rows]]:
     """Note which rows taught each option that races, and which judged it."""
-    train, judge = procedure.train, procedure.judge_by
+    judge = procedure.judge_by
     learned: list[Rows] = []
     seen: list[tuple[Rows, Rows]] = []
 
@@ -77,6 +78,6 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rows, Rows]]:
         seen.append((learned[-1], {int(row) for row in rows}))
         return judge(problem, store, trained, rows)
 
-    monkeypatch.setattr(procedure, "train", training)
+    monkeypatch.setattr("frostline.fitting.procedure.train", training)
     monkeypatch.setattr(procedure, "judge_by", judging)
     return seen

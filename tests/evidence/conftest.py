@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,28 +11,12 @@ import torch
 from torch import nn
 
 from frostline.backbones.network import Network
+from frostline.compute.moments import BatchNormMoments, LayerMoments
 
 FloatArray = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class FakeLayer:
-    """What one BatchNorm stores and what m images gave."""
-
-    name: str
-    source_mean: FloatArray
-    source_var: FloatArray
-    eps: float
-    mean: FloatArray
-    square: FloatArray
-
-
-@dataclass(frozen=True)
-class FakeMoments:
-    layers: list[FakeLayer]
-
-
-MakeLayer = Callable[..., FakeLayer]
+MakeLayer = Callable[..., LayerMoments]
 
 
 @pytest.fixture
@@ -52,13 +35,13 @@ def drawn_layer() -> MakeLayer:
         spread: float = 1.0,
         name: str = "bn",
         positions: int = 49,
-    ) -> FakeLayer:
+    ) -> LayerMoments:
         mu = rng.normal(size=channels) * 3.0
         sd = rng.uniform(0.5, 2.0, size=channels)
         shared = rng.normal(size=(m, channels, 1)) * np.sqrt(0.3)
         local = rng.normal(size=(m, channels, positions)) * np.sqrt(0.7)
         x = mu[:, None] + sd[:, None] * (offset + spread * (shared + local))
-        return FakeLayer(name, mu, sd**2, 1e-5, x.mean(axis=2), (x**2).mean(axis=2))
+        return LayerMoments(name, mu, sd**2, 1e-5, x.mean(axis=2), (x**2).mean(axis=2))
 
     return make
 
@@ -69,10 +52,10 @@ def lite0() -> Network:
 
 
 @pytest.fixture(scope="session")
-def real_moments(lite0: Network) -> Callable[[npt.NDArray[np.float32]], FakeMoments]:
+def real_moments(lite0: Network) -> Callable[[npt.NDArray[np.float32]], BatchNormMoments]:
     """BatchNorm input moments of normalised images (n, 3, S, S) in the bundled network."""
 
-    def measure(x: npt.NDArray[np.float32]) -> FakeMoments:
+    def measure(x: npt.NDArray[np.float32]) -> BatchNormMoments:
         found: dict[str, tuple[nn.BatchNorm2d, list[FloatArray]]] = {}
         handles = []
         for name, module in lite0.feature_module.named_modules():
@@ -96,7 +79,7 @@ def real_moments(lite0: Network) -> Callable[[npt.NDArray[np.float32]], FakeMome
             assert norm.running_var is not None
             mean, square = np.concatenate(parts, axis=1)
             stored = norm.running_mean.double().numpy(), norm.running_var.double().numpy()
-            layers.append(FakeLayer(name, *stored, norm.eps, mean, square))
-        return FakeMoments(layers)
+            layers.append(LayerMoments(name, *stored, norm.eps, mean, square))
+        return BatchNormMoments(layers, np.arange(len(x)))
 
     return measure

@@ -17,7 +17,7 @@ from frostline.core.runtime import Runtime
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.evidence import Evidence
 from frostline.evidence.kept import evidence_key, kept_or
-from tests.evidence.test_collect import PixelStore, problem_of
+from tests.evidence.test_collect import pixel_store, problem_of
 
 N = 40
 LABELS = np.arange(N) % 3
@@ -35,7 +35,7 @@ def collect() -> Callable[[], Evidence]:
     rng = np.random.default_rng(0)
     taps = rng.normal(size=(N, 6)).astype(np.float32)
     taps[:, 0] += LABELS
-    store = PixelStore(taps, {"early": slice(0, 3), "late": slice(3, 6)})
+    store = pixel_store(taps, {"early": slice(0, 3), "late": slice(3, 6)})
     problem = problem_of(LABELS, classes=("a", "b", "c"))
     return lambda: collect_evidence(problem, store, np.arange(N), Runtime())
 

@@ -24,7 +24,7 @@ UInt8Array = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Pictures:
-    """Thumbnails with labels, in the shape of a store."""
+    """Thumbnails with labels."""
 
     thumbnails: UInt8Array
     labels: npt.NDArray[np.int64]
@@ -39,7 +39,9 @@ class Pictures:
         return Catalog("x", classes, rows, tuple(f"{i:064x}" for i in range(len(rows))))
 
     def shortcuts(self) -> list[Shortcut]:
-        return find_shortcuts(Problem.of(self.catalog), self, np.arange(len(self.labels)))
+        return find_shortcuts(
+            Problem.of(self.catalog), self.thumbnails, np.arange(len(self.labels))
+        )
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +128,7 @@ def test_a_mark_that_the_model_cannot_see_is_not_named(digits: Pictures) -> None
     def found(width: float) -> list[Shortcut]:
         seen = np.tile([width, 1.0], (len(marked), 1))
         problem = Problem.of(pictures.catalog)
-        return find_shortcuts(problem, pictures, np.arange(len(marked)), seen=seen)
+        return find_shortcuts(problem, pictures.thumbnails, np.arange(len(marked)), seen=seen)
 
     assert [(one.row, one.column) for one in found(0.875)] == [(1, 7)]
     assert found(0.75) == []

@@ -311,8 +311,8 @@ class Notes(NullProgress):
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def note(self, text: str) -> None:
-        self.said.append(text)
+    def note(self, fact: object, /) -> None:
+        self.said.append(str(fact))
 
 
 def test_an_image_that_is_gone_is_named_and_left_out(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw
 
-from frostline.compute.passes import FeatureStore
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.problem import Problem
@@ -22,12 +19,6 @@ from tests.soak.pictures import SETS
 
 pytestmark = pytest.mark.soak
 Mark = Callable[[Image.Image, int], Image.Image]
-
-
-@dataclass(frozen=True)
-class _Store:
-    catalog: Catalog
-    thumbnails: npt.NDArray[np.uint8]
 
 
 def _stamped(side: float, opacity: float) -> Mark:
@@ -100,9 +91,8 @@ def test_a_mark_on_a_class_is_named_and_nothing_else(name: str, mark: str | None
         for i, label in enumerate(labels)
     )
     digests = tuple(f"{i:064x}" for i in range(len(rows)))
-    store = _Store(Catalog("marked", classes, rows, digests), thumbnails)
-    everything = np.arange(len(rows))
-    shortcuts = find_shortcuts(Problem.of(store.catalog), cast(FeatureStore, store), everything)
+    problem = Problem.of(Catalog("marked", classes, rows, digests))
+    shortcuts = find_shortcuts(problem, thumbnails, np.arange(len(rows)))
     named = {label for one in shortcuts for label in one.labels}
     if mark is None:
         assert not named

@@ -42,8 +42,8 @@ class Notes(NullProgress):
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def note(self, text: str) -> None:
-        self.said.append(text)
+    def note(self, fact: object, /) -> None:
+        self.said.append(str(fact))
 
 
 def store(name: str, *, macs: int, noise: float) -> FeatureStore:

@@ -28,6 +28,8 @@ N_CLASSES = 3
 PER_CLASS = 20
 #: what a test may change of how to compute
 _TOLD = ("precision", "progress", "activation_dtype")
+#: what a test may change of what is learned
+_ASKED = ("labels", "groups", "seed")
 
 
 class Fit(Protocol):
@@ -102,8 +104,9 @@ def fit(digits_store: FeatureStore) -> Fit:
         store = changes.pop("store", digits_store)
         told = {name: changes.pop(name) for name in _TOLD if name in changes}
         rows = changes.pop("rows", np.arange(len(store.catalog)))
-        asked = {name: changes.pop(name) for name in ("labels", "groups") if name in changes}
-        problem = Problem.of(store.catalog, **{"seed": changes.pop("seed", 3), **asked})
+        changes.setdefault("seed", 3)
+        asked = {name: changes.pop(name) for name in _ASKED if name in changes}
+        problem = Problem.of(store.catalog, **asked)
         return train(problem, store, action, rows, Runtime(**told), Given(**changes))
 
     return fit_digits

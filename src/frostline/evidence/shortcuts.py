@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +12,6 @@ from frostline.core.run_record import PLACES, Shortcut
 from frostline.data.problem import Problem
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.stats.ranks import average_ranks
-
-if TYPE_CHECKING:
-    from frostline.compute.passes import FeatureStore
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -45,7 +41,7 @@ _BORDER = np.pad(np.zeros((PLACES - 2, PLACES - 2), dtype=bool), 1, constant_val
 
 def find_shortcuts(
     problem: Problem,
-    store: FeatureStore,
+    thumbnails: UInt8Array,
     rows: npt.ArrayLike,
     *,
     seen: FloatArray | None = None,
@@ -60,6 +56,7 @@ def find_shortcuts(
 
     Parameters
     ----------
+    thumbnails : uint8 array of shape (n, 32, 32, 3)
     rows : int array
         Training rows; one image of each group is looked at, at most 1,000 in all.
     seen : float array of shape (n, 2) or None, default=None
@@ -84,7 +81,7 @@ def find_shortcuts(
         asked = asked[:1]
     if len(classes) > MOST_CLASSES or not asked:
         return []
-    tells = _areas(places_of(store.thumbnails[chosen]), y, asked)
+    tells = _areas(places_of(thumbnails[chosen]), y, asked)
     inside = np.ones((PLACES, PLACES), dtype=bool) if seen is None else _inside(seen[chosen])
     return _standing_out(tells, asked, classes, inside)
 

@@ -77,7 +77,7 @@ def publish(
     with clock.phase("looking for shortcuts"):
         shortcuts = find_shortcuts(
             task.problem,
-            task.store,
+            task.store.thumbnails,
             split.train,
             seen=shares_seen(task.store.facts.sizes, task.store.network.preprocessing),
         )

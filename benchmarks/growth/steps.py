@@ -183,7 +183,9 @@ def predictions(n: int, folder: Path) -> Call:
     path = folder / "predictions.csv"
 
     def run() -> Found:
-        write_predictions(path, catalog, np.arange(n), probabilities)
+        from frostline.data.problem import Problem
+
+        write_predictions(path, Problem.of(catalog), np.arange(n), probabilities)
         return {"bytes": path.stat().st_size}
 
     return run

@@ -11,6 +11,7 @@ import pytest
 
 from frostline.core.errors import RunFolderError
 from frostline.data.catalog import Catalog, ImageRow
+from frostline.data.problem import Problem
 from frostline.run.predictions import write_predictions
 
 CLASSES = ("one, two", "größer")
@@ -21,9 +22,13 @@ def catalog_of(n: int) -> Catalog:
     return Catalog("x", CLASSES, rows, tuple(f"{i:064x}" for i in range(n)))
 
 
+def problem_of(n: int) -> Problem:
+    return Problem.of(catalog_of(n))
+
+
 def test_every_evaluated_image_has_a_line(tmp_path: Path) -> None:
     probabilities = np.array([[0.25, 0.75], [0.5, 0.5], [0.9, 0.1]])
-    write_predictions(tmp_path / "p.csv", catalog_of(9), np.array([4, 1, 7]), probabilities)
+    write_predictions(tmp_path / "p.csv", problem_of(9), np.array([4, 1, 7]), probabilities)
     with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == ['4 "a".png', '1 "a".png', '7 "a".png']
@@ -37,8 +42,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     n = 20_000
     catalog, rows = catalog_of(n), np.arange(n)
     probabilities = np.full((n, 2), 0.5)
+    problem = Problem.of(catalog)
     tracemalloc.start()
-    write_predictions(tmp_path / "p.csv", catalog, rows, probabilities)
+    write_predictions(tmp_path / "p.csv", problem, rows, probabilities)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # the winners and their probabilities take 16 bytes an image
@@ -49,8 +55,11 @@ def test_nothing_is_left_of_a_table_that_could_not_be_written(tmp_path: Path) ->
     (tmp_path / "folder").write_text("a file")
     with pytest.raises(RunFolderError, match="cannot be written"):
         write_predictions(
-            tmp_path / "folder" / "p.csv", catalog_of(2), np.arange(2), np.full((2, 2), 0.5)
+            tmp_path / "folder" / "p.csv",
+            problem_of(2),
+            np.arange(2),
+            np.full((2, 2), 0.5),
         )
     with pytest.raises(IndexError):
-        write_predictions(tmp_path / "p.csv", catalog_of(1), np.arange(2), np.full((2, 2), 0.5))
+        write_predictions(tmp_path / "p.csv", problem_of(1), np.arange(2), np.full((2, 2), 0.5))
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]

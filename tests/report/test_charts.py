@@ -141,7 +141,7 @@ def test_shift_bars_stand_on_zero(plan: Plan) -> None:
 
 
 def test_the_frost_line_runs_below_the_last_frozen_layer(plan: Plan) -> None:
-    chart = column_chart(depths(plan), n_classes=4)
+    chart = column_chart(depths(plan), n_outputs=4)
     inside(chart)
     (frost,) = (m for m in chart.marks if isinstance(m, Path) and m.kind == "frost")
     line = min(y for _, y in frost.points)
@@ -167,7 +167,7 @@ def test_a_network_that_trains_as_a_whole_has_its_line_on_top(plan: Plan) -> Non
     whole = plan.model_copy(
         update={"frozen": [], "trained": layers, "action": FullTraining(recipe=recipe)}
     )
-    chart = column_chart(depths(whole), n_classes=4)
+    chart = column_chart(depths(whole), n_outputs=4)
     assert "above the first layer" in chart.summary
     norms = plan.model_copy(
         update={
@@ -176,7 +176,7 @@ def test_a_network_that_trains_as_a_whole_has_its_line_on_top(plan: Plan) -> Non
             "action": FullTraining(part="norms", recipe=recipe),
         }
     )
-    chart = column_chart(depths(norms), n_classes=4)
+    chart = column_chart(depths(norms), n_outputs=4)
     assert not [m for m in chart.marks if isinstance(m, Path) and m.kind == "frost"]
     assert "no frost line" in chart.summary
     assert ("blocks.0", "partly trained", "") in chart.rows
@@ -186,7 +186,7 @@ def test_a_network_that_trains_as_a_whole_has_its_line_on_top(plan: Plan) -> Non
 def test_very_deep_networks_are_folded(plan: Plan) -> None:
     names = [f"layer.{i}" for i in range(200)]
     deep = plan.model_copy(update={"frozen": names})
-    chart = column_chart(depths(deep), n_classes=4)
+    chart = column_chart(depths(deep), n_outputs=4)
     assert chart.height < 1200
     assert any("182 more" in m.text for m in chart.marks if isinstance(m, Text))
     assert len(chart.rows) == 200 + 2 + 2 + 3
@@ -194,7 +194,7 @@ def test_very_deep_networks_are_folded(plan: Plan) -> None:
 
 def test_the_head_is_tied_to_the_layers_it_reads(make_data: MakeData) -> None:
     found = depths(make_data(("a", "b"), head=True).record.plan)
-    chart = column_chart(found, n_classes=2)
+    chart = column_chart(found, n_outputs=2)
     inside(chart)
     assert [layer.name for layer in found.old if layer.read] == ["blocks.2", "blocks.4", "blocks.6"]
     assert len(dots(chart, "tap")) == 3

@@ -127,7 +127,9 @@ def make_gallery(
     findings = [
         (row_of[found.name], found.note) for found in list_findings(audit, most=bounds.findings)
     ]
-    wanted = [(said.row, int(said.probabilities.argmax())) for said in (*wrong, *doubts)]
+    told = (*wrong, *doubts)
+    decided = [int(problem.target.decide(said.probabilities[None])[0]) for said in told]
+    wanted = [(said.row, said_class) for said, said_class in zip(told, decided, strict=True)]
     wanted = list(dict.fromkeys(wanted))[: bounds.heats]
     plans = plan_depths(
         store, upto=module.leader.cuts[-1], frozen=module.network_names(subject.frozen)
@@ -147,7 +149,7 @@ def make_gallery(
     )
 
     def tiles(said: Sequence[Doubt], note: str) -> tuple[Tile, ...]:
-        return tuple(_tile(store, one, note, pixels, seen) for one in said if one.row in pixels)
+        return tuple(_tile(problem, one, note, pixels, seen) for one in said if one.row in pixels)
 
     gallery = Gallery(
         mistakes=tiles(wrong, "{own} for its own label."),
@@ -220,11 +222,15 @@ def _readable(
 
 
 def _tile(
-    store: FeatureStore, said: Doubt, note: str, pixels: Mapping[int, UInt8Array], seen: Seen
+    problem: Problem,
+    said: Doubt,
+    note: str,
+    pixels: Mapping[int, UInt8Array],
+    seen: Seen,
 ) -> Tile:
-    catalog = store.catalog
+    catalog = problem.catalog
     image = catalog.rows[said.row]
-    predicted = int(said.probabilities.argmax())
+    predicted = int(problem.target.decide(said.probabilities[None])[0])
     heat = seen.heats.get((said.row, predicted))
     own = _percent(float(said.probabilities[image.label]))
     text = note.format(own=own, how=_strength(said.margin))

@@ -52,14 +52,14 @@ def as_json(description: dict[str, Any]) -> str:
     return json.dumps(description, indent=1, ensure_ascii=False)
 
 
-def loading(plain: Plain, file: str, n_classes: int) -> str:
+def loading(plain: Plain, file: str, n_outputs: int) -> str:
     """Return code that loads the weights from ``file`` without Frostline."""
     library = plain.architecture.library
     if plain.form == "classifier":
         return (
             f"import {library}\n"
             "from safetensors.torch import load_file\n\n"
-            f"model = {plain.architecture.code(n_classes)}\n"
+            f"model = {plain.architecture.code(n_outputs)}\n"
             f'model.load_state_dict(load_file("{file}"))\n'
             "model.eval()\n"
             "probabilities = model(images).softmax(dim=1)"

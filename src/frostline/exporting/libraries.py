@@ -25,8 +25,8 @@ class Architecture:
     library: str
     name: str
 
-    def build(self, n_classes: int) -> nn.Module:
-        """Return the network with random weights and ``n_classes`` outputs.
+    def build(self, n_outputs: int) -> nn.Module:
+        """Return the network with random weights and ``n_outputs`` outputs.
 
         With 0, a network of timm gives its deepest feature map. Raises RuntimeError or TypeError or
         ValueError if the library cannot.
@@ -34,19 +34,19 @@ class Architecture:
         if self.library == TORCHVISION:
             from torchvision import models
 
-            net: nn.Module = models.get_model(self.name, weights=None, num_classes=n_classes)
-        elif n_classes:
-            net = timm.create_model(self.name, pretrained=False, num_classes=n_classes)
+            net: nn.Module = models.get_model(self.name, weights=None, num_classes=n_outputs)
+        elif n_outputs:
+            net = timm.create_model(self.name, pretrained=False, num_classes=n_outputs)
         else:
             net = timm.create_model(self.name, pretrained=False, num_classes=0, global_pool="")
         return net.eval()
 
-    def code(self, n_classes: int) -> str:
+    def code(self, n_outputs: int) -> str:
         """Return :meth:`build` as a user writes it."""
         if self.library == TORCHVISION:
-            return f'torchvision.models.get_model("{self.name}", num_classes={n_classes})'
-        pool = "" if n_classes else ', global_pool=""'
-        return f'timm.create_model("{self.name}", num_classes={n_classes}{pool})'
+            return f'torchvision.models.get_model("{self.name}", num_classes={n_outputs})'
+        pool = "" if n_outputs else ', global_pool=""'
+        return f'timm.create_model("{self.name}", num_classes={n_outputs}{pool})'
 
 
 def architecture_of(backbone: str) -> Architecture | None:

@@ -47,9 +47,9 @@ class Plain:
     state: dict[str, torch.Tensor]
     head: dict[str, torch.Tensor]
 
-    def module(self, n_classes: int) -> nn.Module:
+    def module(self, n_outputs: int) -> nn.Module:
         """Build the network anew, as a user would, and load the weights strictly."""
-        net = self.architecture.build(n_classes if self.form == "classifier" else 0)
+        net = self.architecture.build(n_outputs if self.form == "classifier" else 0)
         net.load_state_dict(self.state, strict=True)
         return net if self.form == "classifier" else MeanAndSpread(net, self.head)
 
@@ -165,9 +165,9 @@ def _classifier(
     return Plain(architecture, "classifier", filled, {})
 
 
-def _built(architecture: Architecture, n_classes: int) -> nn.Module:
+def _built(architecture: Architecture, n_outputs: int) -> nn.Module:
     try:
-        return architecture.build(n_classes)
+        return architecture.build(n_outputs)
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         raise UnsuitableError(f"{architecture.library} cannot build {architecture.name}") from error
 

@@ -126,11 +126,11 @@ def write_module(path: Path, module: nn.Module, origin: Origin, *, file: str) ->
     )
 
 
-def read_weights_file(files: Sequence[Path], plain: Plain, n_classes: int) -> nn.Module:
+def read_weights_file(files: Sequence[Path], plain: Plain, n_outputs: int) -> nn.Module:
     """Load written weights into the network that the library builds."""
     state = {name: tensor for file in files for name, tensor in load_file(file).items()}
     head = {name: state.pop(name) for name in (HEAD_WEIGHT, HEAD_BIAS) if name in plain.head}
-    return Plain(plain.architecture, plain.form, state, head).module(n_classes)
+    return Plain(plain.architecture, plain.form, state, head).module(n_outputs)
 
 
 def run(
@@ -172,9 +172,9 @@ def _checked(
     return agreement_of(module, model, images, expected, one=one)
 
 
-def _said(plain: Plain, n_classes: int) -> str:
+def _said(plain: Plain, n_outputs: int) -> str:
     if plain.form == "classifier":
-        return f"Weights of {plain.architecture.code(n_classes)}."
+        return f"Weights of {plain.architecture.code(n_outputs)}."
     return (
         f"Weights of {plain.architecture.code(0)}, and head.weight and head.bias for the mean "
         "and the spread of its feature map."

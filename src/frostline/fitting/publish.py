@@ -101,7 +101,7 @@ def publish(
         warnings.append(onnx_sentence(card.onnx_difference, len(checked)))
     with clock.phase("drawing pictures"):
         gallery = _gallery(task, audit, fitted, assessed, runtime)
-    write_predictions(run.path / PREDICTIONS, catalog, assessed.rows, assessed.probabilities)
+    write_predictions(run.path / PREDICTIONS, task.problem, assessed.rows, assessed.probabilities)
     write_manifest(run.path / MANIFEST, catalog, split)
     metrics = Metrics(
         test=measured.record,

@@ -95,7 +95,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
+    classes_ : ndarray of shape (n_outputs,)
         Sorted, as they were given.
     plan_ : Plan
         What was decided and carried out, with evidence and explanation.
@@ -222,7 +222,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return chosen
 
     def predict_proba(self, X: Any) -> FloatArray:
-        """Return calibrated probabilities, shape (n, n_classes), in the order of ``classes_``.
+        """Return calibrated probabilities, shape (n, n_outputs), in the order of ``classes_``.
 
         Runs without PyTorch.
 

@@ -193,10 +193,10 @@ class Model:
         InputError
             For something that is no image.
         """
-        return [self.classes[i] for i in self.predict_proba(images).argmax(axis=1)]
+        return [self.classes[i] for i in self.card.target.decide(self.predict_proba(images))]
 
     def predict_proba(self, images: ImageLike | Iterable[ImageLike]) -> Probabilities:
-        """Return calibrated probabilities, float64 of shape (n_images, n_classes).
+        """Return calibrated probabilities, float64 of shape (n_images, n_outputs).
 
         Takes and raises what :meth:`predict` does.
         """
@@ -331,7 +331,7 @@ class Model:
                 yield image
                 continue
             row, score = next(answered)
-            best = int(row.argmax())
+            best = int(self.card.target.decide(row[None])[0])
             yield Prediction(name, self.classes[best], float(row[best]), row, self.classes, score)
 
 

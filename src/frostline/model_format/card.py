@@ -13,6 +13,8 @@ from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import FIRST_RULES
 from frostline.core.run_record import ScoreSummary
 from frostline.stats.rejection import ACCEPTED, FEW_SCORES
+from frostline.targets.protocol import Target
+from frostline.targets.single_label import SingleLabel
 
 _FIRST_WITH_CHECKSUM = 3
 _FIRST_WITH_READING = 4
@@ -153,6 +155,11 @@ class ModelCard(BaseModel):
         if len(set(value)) != len(value):
             raise ValueError("two classes have the same name")
         return value
+
+    @property
+    def target(self) -> Target:
+        """What the model's outputs mean."""
+        return SingleLabel(len(self.classes))
 
     def sealed(self) -> Self:
         """Return the card with the checksum of what it says now, if its format has one."""

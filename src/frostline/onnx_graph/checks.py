@@ -82,7 +82,7 @@ def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
             graphs += [attribute.g, *attribute.graphs]
 
 
-def check_ends(path: Path, session: Any, n_classes: int) -> None:
+def check_ends(path: Path, session: Any, n_outputs: int) -> None:
     """Refuse a file with other inputs and outputs than an exported one.
 
     Raises InputError.
@@ -103,10 +103,10 @@ def check_ends(path: Path, session: Any, n_classes: int) -> None:
     if score is not None and score.type != "tensor(float)":
         raise InputError(f"{path} gives an {UNFAMILIARITY} that is no number.", hint=EXPORT)
     last = found.shape[-1] if found.shape else None
-    if isinstance(last, int) and last != n_classes:
+    if isinstance(last, int) and last != n_outputs:
         raise InputError(
             f"{path} gives {last} probabilities an image, but its model card names "
-            f"{n_classes} classes."
+            f"{n_outputs} classes."
         )
 
 

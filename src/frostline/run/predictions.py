@@ -9,14 +9,14 @@ import numpy as np
 
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.files import replacing
-from frostline.data.catalog import Catalog
+from frostline.data.problem import Problem
 
 COLUMNS = ("path", "label", "prediction", "confidence")
 
 
 def write_predictions(
     path: Path,
-    catalog: Catalog,
+    problem: Problem,
     rows: IntArray,
     probabilities: FloatArray,
 ) -> None:
@@ -28,9 +28,10 @@ def write_predictions(
     ----------
     rows : int array of shape (n,)
         Rows of the catalog.
-    probabilities : array of shape (n, n_classes)
+    probabilities : array of shape (n, n_outputs)
     """
-    winners = probabilities.argmax(axis=1)
+    catalog = problem.catalog
+    winners = problem.target.decide(probabilities)
     confidences = probabilities[np.arange(len(rows)), winners]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.sparse
 
 from frostline.core.arrays import FloatArray, IntArray
 
@@ -61,6 +60,9 @@ class OneHot:
         return np.asarray(found, dtype=np.float64)
 
     def weighted(self, weights: FloatArray) -> Any:
+        # prediction asks a target too, and should not pay for this import
+        import scipy.sparse
+
         places = (np.arange(len(self)), self.labels)
         return scipy.sparse.csr_array((weights, places), shape=(len(self), self.n_columns))
 

@@ -34,7 +34,7 @@ FATES = {
 }
 
 
-def column_chart(depths: Depths, *, n_classes: int) -> Chart:
+def column_chart(depths: Depths, *, n_outputs: int) -> Chart:
     """Lay out the layers from the image down to the classes; what was removed comes last."""
     old = list(depths.old)
     frozen = old[: depths.line] if not depths.scattered else []
@@ -57,7 +57,7 @@ def column_chart(depths: Depths, *, n_classes: int) -> Chart:
         y = _group(marks, y, "new", list(depths.new), [])
         if bus:
             _read(marks, bus, y - _ROW / 2 - 2)
-    y = _pill(marks, y + 6, plural(n_classes, "class", "classes"), "pill")
+    y = _pill(marks, y + 6, plural(n_outputs, "class", "classes"), "pill")
     if removed:
         y = _group(marks, y + 8, "removed", removed, [])
     return Chart(

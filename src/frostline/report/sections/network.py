@@ -36,7 +36,7 @@ class NetworkView:
     input_size: int | None
 
 
-def network(record: RunRecord, depths: Depths, n_classes: int) -> NetworkView:
+def network(record: RunRecord, depths: Depths, n_outputs: int) -> NetworkView:
     """Arrange the layers."""
     plan = record.plan
     every = {
@@ -47,7 +47,7 @@ def network(record: RunRecord, depths: Depths, n_classes: int) -> NetworkView:
     }
     words = CASES[plan.case]
     return NetworkView(
-        chart=column_chart(depths, n_classes=n_classes),
+        chart=column_chart(depths, n_outputs=n_outputs),
         parts=[Part(fate, *FATES[fate], layers) for fate, layers in every.items() if layers],
         verified=record.metrics.frozen_verified and bool(plan.frozen),
         case=plan.case,

@@ -1,0 +1,80 @@
+"""Who speaks of classes, softmax and argmax: the target, and a few who have their reasons."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import frostline
+
+ROOT = Path(str(frostline.__file__)).parent
+WORDS = ("n_classes", "softmax", "argmax")
+
+#: files where the words are at home; a new one needs a reason as good
+ALLOWED = {
+    "targets/single_label.py": "the kind of target that is one class",
+    **dict.fromkeys(
+        (
+            *("stats/calibration.py", "stats/class_weights.py", "stats/inputs.py"),
+            *("stats/scores.py", "stats/probe_accuracy.py", "stats/label_issues.py"),
+            *("stats/mistakes.py", "stats/caveats.py"),
+        ),
+        "statistics of classes, which the target calls",
+    ),
+    **dict.fromkeys(
+        ("evidence/size.py", "evidence/collect.py", "core/plan.py", "cli/advise.py"),
+        "a key of plan.json",
+    ),
+    **dict.fromkeys(("wording/decision.py", "wording/why.py"), "sentences about that key"),
+    **dict.fromkeys(
+        ("backbones/load/surgery.py", "backbones/heads/new_heads.py"),
+        "public parameters of the toolkit for networks",
+    ),
+    "integrations/sklearn.py": "a classifier as scikit-learn has them",
+    "training/losses.py": "the losses that targets name",
+    "backbones/heads/classifiers.py": "the average of several classifiers is one of probabilities",
+    "onnx_graph/preprocessing_graph.py": "the operator that a target's link names",
+    **dict.fromkeys(
+        ("exporting/model_onnx.py", "exporting/torch_target.py", "exporting/int8.py"),
+        "the link in PyTorch and in the graph",
+    ),
+    **dict.fromkeys(
+        ("exporting/agreement.py", "exporting/shrinking.py"),
+        "comparing probabilities with those of another form of the model",
+    ),
+    # the largest of something that is no prediction
+    **dict.fromkeys(
+        (
+            *("data/unseen.py", "data/duplicates/descriptors.py", "explain/depths.py"),
+            *("evidence/lookalikes.py", "evidence/probes.py", "evidence/shortcuts.py"),
+        ),
+        "the place of a largest value",
+    ),
+}
+
+
+def names_in(file: Path) -> set[str]:
+    """Return every name, attribute, argument and operator word that a file's code uses."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.keyword):
+            found.add(node.arg or "")
+        elif isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+    return found
+
+
+def test_only_the_target_and_a_few_others_speak_of_classes() -> None:
+    speakers = {
+        str(file.relative_to(ROOT))
+        for file in ROOT.rglob("*.py")
+        if any(word in name for name in names_in(file) for word in WORDS)
+    }
+    assert speakers - ALLOWED.keys() == set()
+    assert ALLOWED.keys() - speakers == set()

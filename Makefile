@@ -1,13 +1,16 @@
-# Frostline: set-up and everyday commands. `make demo` and `make test` work on a fresh clone.
+# Frostline: set-up and everyday commands. `make demo`, `make check` and `make test` work on a fresh
+# clone.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# a process that has no tests left takes some from the other
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses 2 --dist worksteal
 
 # modules are compiled when they are first used, not all 16,000 at the installation
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test soak lint types docs bench clean
+.PHONY: install demo check test soak lint types types-of-src fast docs bench clean
 
 install: $(STAMP)
 
@@ -22,11 +25,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/frostline demo --output .demo
 
-# what reads the code runs side by side; then the tests, where a process that has none left takes
-# some from the other
+# while a change is made: about a minute
+check: install
+	$(MAKE) --jobs 3 --output-sync lint types-of-src fast
+
+# before it is handed in: everything but the long tests. What reads the code runs side by side
 test: install
 	$(MAKE) --jobs 3 lint types docs
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(PYTEST)
 
 # attacks on each promise that take hours: kills, full disks, hostile files, fuzzing, abuse
 soak: install
@@ -38,6 +44,12 @@ lint: install
 
 types: install
 	$(BIN)/mypy
+
+types-of-src: install
+	$(BIN)/mypy src
+
+fast: install
+	$(PYTEST) -m 'not slow and not soak'
 
 docs: install
 	$(BIN)/mkdocs build --strict --quiet

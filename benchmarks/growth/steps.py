@@ -231,7 +231,7 @@ def report(n: int, folder: Path) -> Call:
 def store_of_features(n: int, folder: Path) -> Call:
     """Write all taps to the store in shards, under a limit that holds half, and look them up."""
     from frostline.compute.cache.eviction import Watch, keep_within_limit
-    from frostline.compute.cache.locations import arrays_folder
+    from frostline.compute.cache.locations import images_folder
     from frostline.compute.cache.store import SHARD_ROWS, Field, ImageStore
 
     del folder
@@ -239,7 +239,7 @@ def store_of_features(n: int, folder: Path) -> Call:
     taps, digests = simulated.taps_of(n), [f"{i:064x}" for i in range(n)]
 
     def run() -> Found:
-        kept = ImageStore(arrays_folder("simulated"), fields)
+        kept = ImageStore(images_folder("simulated"), fields)
         watch = Watch()
         for start in range(0, n, SHARD_ROWS):
             rows = slice(start, start + SHARD_ROWS)

@@ -26,7 +26,7 @@ from frostline.compute.engines.base import (
     through,
 )
 from frostline.compute.engines.choose import EngineKind, _seconds, agreement, open_engine
-from frostline.compute.engines.onnx_engine import OnnxEngine, engine_file, exported
+from frostline.compute.engines.onnx_engine import ENGINE, OnnxEngine, engine_key, exported
 from frostline.compute.engines.openvino_engine import installed
 from frostline.compute.engines.torch_engine import TorchEngine
 from frostline.core.errors import EngineError
@@ -162,7 +162,7 @@ def test_for_very_few_images_nothing_is_exported(lite0: Network, images: UInt8Ar
     engine, reason = open_engine(part, check=images, threads=1, n_images=10)
     assert engine.name == "torch-cpu-fp32"
     assert "so few images" in reason
-    assert not engine_file(part).exists()
+    assert not ENGINE.path(engine_key(part)).exists()
     asked, _ = open_engine(part, check=images, threads=1, n_images=10, kind="onnx")
     assert asked.name == "onnxruntime-fp32"
 
@@ -270,7 +270,7 @@ def test_an_exported_part_is_reused_and_a_damaged_one_exported_again(
 ) -> None:
     part = taps_part(lite0, lite0.taps[:2])
     first, _ = open_engine(part, check=images, threads=1)
-    path = engine_file(part)
+    path = ENGINE.path(engine_key(part))
     whole = path.read_bytes()
     written = path.stat().st_ino
     open_engine(part, check=images, threads=1)
@@ -291,7 +291,7 @@ def test_a_weight_that_changed_too_little_for_any_check_is_found(
 ) -> None:
     part = taps_part(lite0, lite0.taps[:2])
     expected = open_engine(part, check=images, threads=1)[0].run(images[:2])
-    path = engine_file(part)
+    path = ENGINE.path(engine_key(part))
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
@@ -403,7 +403,7 @@ def test_opening_and_running_says_nothing(
     cache: Path,
 ) -> None:
     part = taps_part(lite0, lite0.taps[:1])
-    path = engine_file(part)
+    path = ENGINE.path(engine_key(part))
     assert path.is_relative_to(cache)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no model at all")

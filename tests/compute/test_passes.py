@@ -16,6 +16,8 @@ from PIL import Image
 from frostline.backbones.network import Network
 from frostline.compute import pictures as pictures_module
 from frostline.compute import taps_pass
+from frostline.compute.cache import fact
+from frostline.compute.cache import store as store_module
 from frostline.compute.cache.store import ImageStore
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.compute.pictures import Pictures
@@ -78,6 +80,28 @@ def test_every_image_gets_its_own_taps_and_thumbnail(
     np.testing.assert_array_equal(chosen, expected[[4, 2, 4]])
 
 
+@pytest.mark.parametrize("library", ["pillow", "torch", "timm"])
+def test_after_an_upgrade_nothing_from_before_is_mixed_in(
+    run: Run, pictures: Catalog, library: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.arange(len(pictures))
+    run(pictures).moments(rows, Runtime())
+    before = set((cache / "images").iterdir())
+    again = run(pictures)
+    again.moments(rows, Runtime())
+    assert again.computed == 0
+    assert set((cache / "images").iterdir()) == before
+    installed = fact.version_of
+    monkeypatch.setattr(
+        fact, "version_of", lambda name: "99.0" if name == library else installed(name)
+    )
+    upgraded = run(pictures)
+    upgraded.moments(rows, Runtime())
+    assert upgraded.computed == len(set(pictures.digests))
+    assert upgraded.key != again.key, "evidence and pictures rest on it"
+    assert len(set((cache / "images").iterdir()) - before) == len(before) >= 2
+
+
 def test_taps_are_held_once(run: Run, folder: Path) -> None:
     store = run(open_source(folder))
     assert len(store.known) == len(store.catalog)
@@ -98,7 +122,7 @@ def test_the_store_is_put_in_order_once_however_many_images_there_are(
     run: Run, pictures: Catalog, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]
 ) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(taps_pass, "keep_within_limit", lambda: looks.append("limit"))
+    monkeypatch.setattr(store_module, "keep_within_limit", lambda: looks.append("limit"))
     monkeypatch.setattr(ImageStore, "compact", lambda *_: looks.append("compact"))
     for rows in (2, 5, 1000):
         looks.clear()

@@ -18,7 +18,8 @@ import pytest
 
 from frostline.compute.cache import locations
 from frostline.compute.cache import store as store_module
-from frostline.compute.cache.store import Field, ImageStore, packed, unpacked
+from frostline.compute.cache.array_file import dumps, load
+from frostline.compute.cache.store import Field, ImageStore
 from frostline.core.errors import StoreError
 from frostline.core.files import LEFTOVER_AGE, temporary_path
 from frostline.core.progress import NullProgress
@@ -83,13 +84,13 @@ def test_bytes_that_would_be_read_as_other_numbers_are_damage(tmp_path: Path) ->
     path = tmp_path / "kept.shard"
     # one letter of the header makes integers of floats, or other rows of the same numbers
     for changed in (b'"I64"', b'"U64"'):
-        path.write_bytes(packed({"values": np.arange(6.0).reshape(2, 3)}))
-        assert unpacked(path) is not None
+        path.write_bytes(dumps({"values": np.arange(6.0).reshape(2, 3)}))
+        assert load(path) is not None
         path.write_bytes(path.read_bytes().replace(b'"F64"', changed))
-        assert unpacked(path) is None
+        assert load(path) is None
         assert not path.exists()
-    path.write_bytes(packed({"values": np.arange(6.0).reshape(2, 3)}).replace(b"[2,3]", b"[3,2]"))
-    assert unpacked(path) is None
+    path.write_bytes(dumps({"values": np.arange(6.0).reshape(2, 3)}).replace(b"[2,3]", b"[3,2]"))
+    assert load(path) is None
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "other"])

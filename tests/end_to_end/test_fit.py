@@ -20,14 +20,14 @@ import frostline
 from frostline.backbones.load.restore import restore_module
 from frostline.backbones.network import Network
 from frostline.cli.main import app
-from frostline.compute import kept_copies
+from frostline.compute import memoized_copies
 from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.errors import CutError, EngineError, PlanError, RunFolderError
 from frostline.core.plan import Plan
-from frostline.explain import kept_gallery
+from frostline.explain import memoized_gallery
 from frostline.exporting import save_model as export
 from frostline.fitting.run_result import RunResult
-from frostline.training import familiar
+from frostline.training import memoized_ood
 
 #: enough to see what changes; quality is measured by the benchmarks
 TINY: dict[str, Any] = {"epochs": 1, "batch_size": 16, "seed": 3, "input_size": "64"}
@@ -379,10 +379,10 @@ def test_a_second_run_computes_nothing_again(
         raise AssertionError("worked out again")
 
     work = (
-        (kept_copies, "find_copies"),
-        (familiar, "_left_out"),
+        (memoized_copies, "find_copies"),
+        (memoized_ood, "_left_out"),
         (export, "export_onnx"),
-        (kept_gallery, "make_gallery"),
+        (memoized_gallery, "make_gallery"),
     )
     for module, name in work:
         monkeypatch.setattr(module, name, never)

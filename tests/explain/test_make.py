@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -38,11 +39,13 @@ from frostline.explain.make import (
     DEPTH_BYTES,
     FILTER_BYTES,
     LIMITS,
+    Drawn,
     Limits,
     Subject,
     draw_first_filters,
     make_gallery,
 )
+from frostline.explain.memoized_gallery import memoized_gallery
 from frostline.fitting import pipeline
 from frostline.fitting.procedure import Fitted, Task, _left_out, gather
 from frostline.report import ReportData, write_report
@@ -361,3 +364,58 @@ def test_a_run_hands_its_gallery_to_the_report(
     assert gallery.mistakes and all(tile.heat for tile in gallery.mistakes)
     assert len(gallery.depths) == 4
     assert result.metrics["seconds"]["drawing pictures"] >= 0
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Drawn]:
+    """Every gallery that was asked for, none of which shows anything."""
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path))
+    asked: list[Drawn] = []
+
+    def make(*_: Any, **__: Any) -> Drawn:
+        # of the first an image was missing
+        asked.append(Drawn(Gallery(filters=b"png"), complete=bool(asked)))
+        return asked[-1]
+
+    monkeypatch.setattr("frostline.explain.memoized_gallery.make_gallery", make)
+    return asked
+
+
+def test_pictures_are_kept_for_one_classifier_and_its_images(
+    corners: Any, head: Trained, made: list[Drawn]
+) -> None:
+    store, labels = corners.store, corners.store.catalog.labels
+    honest = left_out(head, labels)
+    subject = Subject(copy.deepcopy(head.module), head.frozen, "taps")
+    given: dict[str, Any] = {
+        "problem": Problem.of(store.catalog),
+        "store": store,
+        "subject": subject,
+        "judged": [honest],
+        "audit": audit(store.catalog, None),
+        "runtime": Runtime(),
+        "limits": LIMITS["fast"],
+    }
+
+    def once(**changes: Any) -> None:
+        memoized_gallery(**{**given, **changes})
+
+    once()
+    once()
+    assert len(made) == 2, "what is not complete is not kept"
+    once()
+    assert len(made) == 2
+    once(subject=replace(subject, origin="another"))
+    once(subject=replace(subject, frozen=()))
+    once(problem=Problem.of(store.catalog, labels=np.roll(labels, 1)))
+    digests = ("0" * 64, *store.catalog.digests[1:])
+    once(problem=Problem.of(replace(store.catalog, digests=digests)))
+    once(judged=[OutOfFold(honest.rows[:-1], honest.probabilities[:-1])])
+    once(judged=[honest, honest])
+    once(limits=LIMITS["balanced"])
+    once(store=replace(store, key="another"))
+    once(runtime=Runtime(threads=2))
+    with torch.no_grad():
+        subject.module.get_parameter("head.bias")[0] += 1.0
+    once()
+    assert len(made) == 12

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from frostline.core.actions import TapsHead
 from frostline.core.errors import BackboneError, EngineError, RunFolderError
 from frostline.core.preprocessing import Preprocessing
 from frostline.exporting import model_onnx as export
+from frostline.exporting.model_onnx import verify_onnx
 from frostline.exporting.save_model import save_model
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
@@ -264,3 +266,36 @@ def test_what_was_trained_is_kept_when_the_file_is_wrong(
         _Off(patch, 30.0)
         save_model(tmp_path, small_net, small_card(small_preprocessing))
     assert Model.load(tmp_path).card == saved
+
+
+def test_an_export_is_made_and_checked_once_for_the_same_model(
+    saved: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
+    checks: list[Path] = []
+    verify = verify_onnx
+
+    def check(path: Path, *args: Any, **more: Any) -> float:
+        checks.append(path)
+        return verify(path, *args, **more)
+
+    monkeypatch.setattr("frostline.exporting.save_model.verify_onnx", check)
+    images = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+    module = deepcopy(saved.module)
+
+    def save(name: str, origin: str = "a network", **changes: Any) -> bytes:
+        card = saved.card.model_copy(update=changes)
+        save_model(tmp_path / name, module, card, images=images, origin=origin)
+        return (tmp_path / name / "model.onnx").read_bytes()
+
+    # without an origin nothing is kept
+    first = save("a", origin="")
+    assert save("b") == save("c") == first
+    assert len(checks) == 2
+    assert save("d", temperature=3.0) != first
+    assert save("e", classes=("w", "x", "y", "z")) != first
+    assert save("f", origin="another network") == first
+    with torch.no_grad():
+        module.get_parameter("head.bias")[0] += 1.0
+    assert save("g") != first
+    assert len(checks) == 6

@@ -15,8 +15,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from frostline.compute.cache.locations import checked
-from frostline.compute.cache.store import SHARD_SUFFIX, whole
+from frostline.compute.cache.array_file import SHARD_SUFFIX, is_whole
 from tests.end_to_end import twins
 from tests.soak import commands
 from tests.soak.commands import Job
@@ -169,9 +168,7 @@ def broken(run: Path, cache: Path, reference: dict[str, str]) -> list[str]:
             path = state.parent / entry["name"]
             if not path.exists() or _digest(path) != entry["sha256"]:
                 found.append(str(path.relative_to(run)))
-    stored = [*cache.glob("engines/*.onnx"), *cache.glob("choices/*.json")]
-    damaged = [path for path in stored if checked(path.read_bytes()) is None]
-    damaged += [path for path in cache.rglob(f"*{SHARD_SUFFIX}") if not whole(path)]
+    damaged = [path for path in cache.rglob(f"*{SHARD_SUFFIX}") if not is_whole(path)]
     return [*found, *(str(path.relative_to(cache)) for path in damaged)]
 
 

@@ -20,6 +20,7 @@ _WORDS = {
     "images": "features of images",
     "engines": "exported networks",
     "fits": "fits, exports, pictures",
+    "choices": "measured engines",
 }
 
 

@@ -12,14 +12,15 @@ from frostline.backbones.batchnorm_statistics import with_statistics_of
 from frostline.backbones.network import Network
 from frostline.backbones.run_module import to_input
 from frostline.compute.activations import Activations, Shelf, Slots, ViewPlan, fill
-from frostline.compute.cache.locations import arrays_folder, key_of
-from frostline.compute.cache.store import Field, ImageStore
+from frostline.compute.cache.fact import NETWORKS, Fact, digest_of
+from frostline.compute.cache.locations import images_folder
+from frostline.compute.cache.store import Field, ImageStore, keep
 from frostline.compute.engines.base import Engine, PassTimes, prefix_part, through
 from frostline.compute.engines.choose import CHECK_IMAGES, open_engine
 from frostline.compute.engines.torch_engine import TorchEngine
 from frostline.compute.moments import BatchNormMoments, MomentsBody, moments_part
 from frostline.compute.pictures import Pictures, stacked
-from frostline.compute.taps_pass import TapsPass, keep, open_taps
+from frostline.compute.taps_pass import TapsPass, open_taps
 from frostline.core.preprocessing import FloatArray, UInt8Array
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
@@ -40,6 +41,9 @@ ACTIVATION_BYTES = 16 * 10**9
 #: views that room is made for: the clean one and four augmented ones
 MOST_STORED_VIEWS = 5
 _STORED = "stored"
+
+#: what reaches every BatchNorm, computed by PyTorch alone
+MOMENTS = Fact(name="moments", version=1, libraries=NETWORKS)
 
 
 @dataclass
@@ -69,7 +73,8 @@ class FeatureStore:
     times : PassTimes
         Where the seconds of the pass went.
     key : str
-        Stands for weights, preprocessing, taps and precision: equal keys mean equal taps.
+        Stands for weights, preprocessing, taps and precision: equal keys mean equal taps and, with
+        the same ``numerics_id``, equal moments.
     """
 
     network: Network
@@ -251,7 +256,7 @@ class FeatureStore:
         """Look moments up by image content, compute and store those that are new."""
         part = moments_part(self.network, body)
         kept = ImageStore(
-            arrays_folder(key_of(part.key, runtime.numerics_id)),
+            images_folder(MOMENTS.key({"part": part.key, "numerics": runtime.numerics_id})),
             {"moments": Field("float32", (body.width,))},
         )
         digests = [self.catalog.digests[row] for row in rows]
@@ -326,7 +331,7 @@ def run_passes(
         engine_reason=one_pass.reason,
         computed=one_pass.computed,
         times=one_pass.times,
-        key=one_pass.key,
+        key=digest_of([one_pass.key, MOMENTS.key({})]),
         _opened=one_pass.engine,
     )
 

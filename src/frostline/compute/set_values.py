@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import PIL
 
-from frostline.compute.cache.locations import arrays_folder, key_of
-from frostline.compute.cache.store import Field, ImageStore
-from frostline.compute.taps_pass import keep
+from frostline.compute.cache.fact import IMAGES, Fact
+from frostline.compute.cache.locations import images_folder
+from frostline.compute.cache.store import Field, ImageStore, keep
 from frostline.core.errors import UnreadableImageError
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
@@ -15,8 +14,8 @@ from frostline.data.decoding.image_refs import measure_origin
 from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.decoding.value_ranges import N_NUMBERS, SetValues, Values, rules_for
 
-#: another way of measuring gets another number
-_VERSION = 2
+#: the range of an image's values and what its transparency hides
+VALUES = Fact(name="values", version=3, libraries=IMAGES)
 #: special files that are measured: enough for a range that one image in a hundred may leave
 MOST_MEASURED = 2_000
 
@@ -41,8 +40,7 @@ def measure_set(catalog: Catalog, runtime: Runtime) -> SetValues:
         return rules_for([])
     # by content, so that the order of a folder changes nothing
     chosen = sorted(rows)[:MOST_MEASURED]
-    key = key_of("values", str(_VERSION), PIL.__version__)
-    store = ImageStore(arrays_folder(key), {"values": Field("float64", (N_NUMBERS,))})
+    store = ImageStore(images_folder(VALUES.key({})), {"values": Field("float64", (N_NUMBERS,))})
     arrays, found = store.get(chosen, runtime.progress)
     values = arrays["values"]
     missing = [i for i, there in enumerate(found) if not there]

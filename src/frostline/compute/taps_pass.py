@@ -7,18 +7,23 @@ from collections.abc import Iterator
 import numpy as np
 
 from frostline.backbones.network import Network
-from frostline.compute.cache.eviction import Watch, keep_within_limit
-from frostline.compute.cache.locations import arrays_folder
-from frostline.compute.cache.store import SHARD_ROWS, Arrays, Field, ImageStore
+from frostline.compute.cache.array_file import Arrays
+from frostline.compute.cache.eviction import Watch
+from frostline.compute.cache.fact import NETWORKS, Fact
+from frostline.compute.cache.locations import images_folder
+from frostline.compute.cache.store import SHARD_ROWS, Field, ImageStore, keep
 from frostline.compute.engines.base import Engine, PassTimes, part_key, taps_part, through
 from frostline.compute.engines.choose import CHECK_IMAGES, open_engine
 from frostline.compute.pictures import Pictures, Prepared
-from frostline.core.errors import StoreError, UnreadableImageError
+from frostline.core.errors import UnreadableImageError
 from frostline.core.preprocessing import FloatArray, UInt8Array
 from frostline.core.progress import Progress
 from frostline.core.runtime import Precision, Runtime
 
 _THUMBNAIL = (32, 32, 3)
+
+#: pooled activations, and what was seen of an image while it was decoded
+TAPS = Fact(name="taps", version=1, libraries=NETWORKS)
 
 
 class TapsPass:
@@ -51,9 +56,10 @@ class TapsPass:
         self.reason = "every image was found in the store"
         self.computed = 0
         self.times = PassTimes()
-        self.key = part_key(network, "taps, sizes and pages", [*network.taps, precision])
+        part = part_key(network, "taps", network.taps)
+        self.key = TAPS.key({"part": part, "precision": precision})
         self._store = ImageStore(
-            arrays_folder(self.key),
+            images_folder(self.key),
             {
                 "taps": Field("float32", (body.width,)),
                 "thumbnail": Field("uint8", _THUMBNAIL),
@@ -126,28 +132,6 @@ class TapsPass:
                 self.unreadable[digest] = result.reason
             else:
                 yield result
-
-
-def keep(
-    store: ImageStore,
-    digests: list[str],
-    arrays: Arrays,
-    progress: Progress,
-    watch: Watch | None = None,
-) -> None:
-    """Write to the store; a disk that is full or read-only costs time later, not this run.
-
-    With a ``watch`` more is to come: the store is put in order when the last is written.
-    """
-    try:
-        store.add(digests, arrays)
-        if watch is not None:
-            watch.wrote(sum(values.nbytes for values in arrays.values()))
-            return
-        store.compact(progress)
-        keep_within_limit()
-    except StoreError as error:
-        progress.note(f"What was computed could not be kept for later runs: {error}")
 
 
 def open_taps(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from frostline.backbones.fingerprints import fingerprint
+from frostline.compute.cache.fact import NETWORKS
+from frostline.compute.cache.memoize import Memo, memoize
 from frostline.core.errors import EngineError, RunFolderError
 from frostline.core.files import is_file, replacing, sha256_of, system_errors, write_text
 from frostline.core.preprocessing import UInt8Array
-from frostline.exporting.kept_export import export_key, worth_keeping, written_once
 from frostline.exporting.model_onnx import (
     MOST_DELIVERED,
     ExportDifferenceError,
@@ -25,6 +28,14 @@ if TYPE_CHECKING:
     from torch import nn
 
     from frostline.stats.ood import Familiarity
+
+#: an ONNX file that passed the check
+EXPORT = Memo(
+    name="export",
+    version=1,
+    libraries=NETWORKS,
+    result=bytes,
+)
 
 
 def save_model(
@@ -83,31 +94,23 @@ def save_model(
     # both files are complete and checked before either takes its place
     with replacing(folder / WEIGHTS) as weights, replacing(folder / ONNX) as onnx:
         _write_weights(weights, module)
-        preprocessing, temperature = card.preprocessing, card.temperature
-
-        def write() -> None:
-            export_onnx(
-                module,
-                preprocessing,
-                temperature,
-                onnx,
-                classes=card.classes,
-                familiarity=familiarity,
-            )
-            verify_onnx(
-                onnx,
-                module,
-                preprocessing,
-                temperature,
-                images,
-                familiarity=familiarity,
-                threads=threads,
-            )
-
         difference = 0.0
+        write = partial(
+            _export, onnx, module, card, familiarity=familiarity, images=images, threads=threads
+        )
         try:
-            if origin and worth_keeping(module):
-                written_once(export_key(origin, module, card, familiarity, images), onnx, write)
+            if origin and _nbytes(module) < EXPORT.max_bytes:
+                inputs = {
+                    "module": [origin, fingerprint(module)],
+                    "preprocessing": card.preprocessing,
+                    "temperature": card.temperature,
+                    "classes": card.classes,
+                    "familiarity": familiarity,
+                    "images": images,
+                }
+                content = memoize(EXPORT, inputs, write)
+                if not onnx.exists():
+                    onnx.write_bytes(content)
             else:
                 write()
         except ExportDifferenceError as error:
@@ -138,6 +141,36 @@ def save_model(
     ).sealed()
     write_text(folder / CARD, complete.to_json())
     return complete
+
+
+def _export(
+    path: Path,
+    module: nn.Module,
+    card: ModelCard,
+    *,
+    familiarity: Familiarity | None,
+    images: UInt8Array,
+    threads: int,
+) -> bytes:
+    """Write the ONNX file, check it, and return its content."""
+    preprocessing, temperature = card.preprocessing, card.temperature
+    export_onnx(
+        module, preprocessing, temperature, path, classes=card.classes, familiarity=familiarity
+    )
+    verify_onnx(
+        path,
+        module,
+        preprocessing,
+        temperature,
+        images,
+        familiarity=familiarity,
+        threads=threads,
+    )
+    return path.read_bytes()
+
+
+def _nbytes(module: nn.Module) -> int:
+    return sum(t.numel() * t.element_size() for t in module.state_dict().values())
 
 
 def _keep_weights(folder: Path, module: nn.Module, error: EngineError) -> None:

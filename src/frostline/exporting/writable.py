@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
-import numpy as np
 import torch
 
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.network import Network
 from frostline.backbones.to_onnx import MAX_BYTES, NotExportableError, to_onnx
-from frostline.compute.cache.fits import kept
-from frostline.compute.cache.locations import key_of
-from frostline.compute.cache.store import Arrays
+from frostline.compute.cache.fact import NETWORKS
+from frostline.compute.cache.memoize import Memo, memoize
 from frostline.core.errors import BackboneError
 from frostline.onnx_graph.preprocessing_graph import OPSET
 
-_REASON = "reason"
+WRITABLE = Memo(
+    name="writable as ONNX",
+    version=1,
+    libraries=NETWORKS,
+    result=str,
+)
 
 
 def check_writable(network: Network, *, cut: str | None = None) -> None:
@@ -45,15 +46,13 @@ def check_writable(network: Network, *, cut: str | None = None) -> None:
             "which holds at most 2.",
             hint="Use a smaller network.",
         )
-    key = key_of(
-        "writable as ONNX",
-        str(network.graph),
-        str(network.example_shape),
-        str(part),
-        str(OPSET),
-        *(version(package) for package in ("torch", "timm", "torchvision")),
-    )
-    reason = kept(key, lambda: _obstacle(part, network.example_shape), pack=_packed, unpack=_text)
+    inputs = {
+        "graph": str(network.graph),
+        "shape": network.example_shape,
+        "part": str(part),
+        "opset": OPSET,
+    }
+    reason = memoize(WRITABLE, inputs, lambda: _obstacle(part, network.example_shape))
     if reason:
         raise BackboneError(
             f"{network.name} for images of {network.example_shape[-1]} pixels cannot be written "
@@ -71,11 +70,3 @@ def _obstacle(part: torch.nn.Module, shape: tuple[int, ...]) -> str:
     except NotExportableError as error:
         return error.reason
     return ""
-
-
-def _packed(reason: str) -> Arrays:
-    return {_REASON: np.frombuffer(reason.encode(), dtype=np.uint8)}
-
-
-def _text(arrays: Arrays) -> str:
-    return arrays[_REASON].tobytes().decode()

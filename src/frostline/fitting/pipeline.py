@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from frostline.compute.engines.torch_runtime import accelerators, torch_runtime
-from frostline.compute.kept_copies import copies_of
+from frostline.compute.memoized_copies import copies_of
 from frostline.compute.passes import FeatureStore, run_passes
 from frostline.compute.pictures import PREPARED_BYTES
 from frostline.compute.set_values import measure_set

@@ -15,12 +15,9 @@ from frostline.core.plan import EvidenceSummary, NetworkResult, Plan
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.data.problem import Problem
-from frostline.evidence.collect import collect_evidence
 from frostline.evidence.evidence import FAR, Evidence
-from frostline.evidence.flips import flip_is_safe
-from frostline.evidence.kept import evidence_key, kept_or
+from frostline.evidence.memoized import gather_evidence
 from frostline.evidence.probes import ALL
-from frostline.evidence.reference import reference_crops
 from frostline.stats.inputs import linear_outputs
 from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.context import Context
@@ -89,30 +86,17 @@ def gather(
     task: Task, rows: IntArray, runtime: Runtime, *, known: EvidenceSummary | None = None
 ) -> Evidence:
     """Collect the evidence on ``rows``; ``known`` is that of all rows, when these are a fold."""
-    problem, store = task.problem, task.store
     adapt_when = _adapt_when(task, rows, known)
-    mirrored = task.settings.may_train
-
-    def collect() -> Evidence:
-        found = collect_evidence(
-            problem,
-            store,
-            rows,
-            runtime,
-            known=known,
-            source=source_classifier(store.network) if known is None else None,
-            adapt_when=adapt_when,
-            reference=lambda: store.features_of(
-                reference_crops(store.network.preprocessing), runtime
-            ),
-        )
-        safe = flip_is_safe(problem, store, found, runtime) if mirrored else True
-        return replace(found, flip_safe=safe)
-
-    if known is not None:
-        return collect()
-    options = (" ".join(adapt_when), f"mirrored: {mirrored}", runtime.numerics_id)
-    return kept_or(evidence_key(problem, rows, taps_key=store.key, options=options), collect, rows)
+    return gather_evidence(
+        task.problem,
+        task.store,
+        rows,
+        runtime,
+        source=source_classifier(task.store.network) if known is None else None,
+        adapt_when=adapt_when,
+        mirrored=task.settings.may_train,
+        known=known,
+    )
 
 
 def _adapt_when(task: Task, rows: IntArray, known: EvidenceSummary | None) -> tuple[str, ...]:

@@ -28,8 +28,8 @@ from frostline.data.splitting.split import Split
 from frostline.data.unseen import shares_seen
 from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
-from frostline.explain.kept_gallery import gallery_once
 from frostline.explain.make import LIMITS, Subject
+from frostline.explain.memoized_gallery import memoized_gallery
 from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.measure import measure, unknown_images
@@ -204,7 +204,7 @@ def _gallery(
     judged = [OutOfFold(assessed.rows, assessed.probabilities), *fitted.out_of_fold]
     subject = Subject(fitted.trained.module, fitted.trained.frozen, _origin(task, fitted))
     limits = LIMITS[task.settings.effort]
-    return gallery_once(task.problem, task.store, subject, judged, audit, runtime, limits)
+    return memoized_gallery(task.problem, task.store, subject, judged, audit, runtime, limits)
 
 
 def _origin(task: Task, fitted: Fitted) -> str:

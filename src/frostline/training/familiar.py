@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-import frostline.stats
-import frostline.training
 from frostline.backbones.run_module import run_module
-from frostline.compute.cache.fits import code_of, content_of, kept
-from frostline.compute.cache.locations import key_of
-from frostline.compute.cache.store import Arrays
 from frostline.compute.passes import FeatureStore
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
@@ -23,6 +16,7 @@ from frostline.data.splitting.sampling import chosen_rows
 from frostline.stats.ood import Familiarity, fit_familiarity
 from frostline.stats.rejection import FEW_SCORES, acceptance_threshold
 from frostline.stats.selection import Features
+from frostline.training.memoized_ood import memoized_ood
 from frostline.training.result import Trained
 
 #: images that what is familiar is learned from; where they pass through the network again, fewer
@@ -33,7 +27,6 @@ _FEWEST = 10
 _FEWEST_HELD = 20
 #: few images have more folds: each fold's fit should lack little of what the last one has
 _FOLDS, _MANY_FOLDS, _FEW_IMAGES = 5, 10, 300
-_DISTANCES = "distances"
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,8 @@ def learn_familiar(
             )
         else:
             folds = problem.folds(some, _FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS)
-            found, distances = described_once(features, folds, blocks)
+            fitted = memoized_ood(features, folds, blocks)
+            found, distances = fitted.familiarity, fitted.distances
     except InputError:
         return None
     found = found.in_units_of(distances)
@@ -118,67 +112,6 @@ def unfamiliarity_of(
     return familiar.familiarity.scores(
         np.asarray(_head_input(lead, store, rows, runtime, taught=None))
     )
-
-
-def described_once(
-    features: npt.NDArray[np.floating],
-    folds: Sequence[tuple[IntArray, IntArray]],
-    blocks: Sequence[slice] | None,
-) -> tuple[Familiarity, FloatArray]:
-    """Describe where images lie, and how far every one lies from those of the other folds.
-
-    Both are read back where the same features were described before. Raises InputError if all
-    images look the same.
-
-    Parameters
-    ----------
-    features : array of shape (n, d)
-    folds : sequence of (learn, judge)
-        Positions of the images of each.
-    blocks : sequence of slice or None
-        See :func:`frostline.stats.ood.fit_familiarity`.
-
-    Returns
-    -------
-    Familiarity
-        Of all images.
-    ndarray of shape (judged, 2 * n_blocks)
-        Squared distances, fold by fold.
-    """
-    spans = [(span.start, span.stop) for span in blocks or ()]
-    content = content_of(features, np.array(spans), *(part for fold in folds for part in fold))
-    shape = (sum(len(judge) for _, judge in folds), 2 * max(1, len(spans)))
-
-    def packed(described: tuple[Familiarity, FloatArray]) -> Arrays:
-        return {**described[0].arrays(), _DISTANCES: described[1]}
-
-    def unpacked(arrays: Arrays) -> tuple[Familiarity, FloatArray] | None:
-        found, distances = Familiarity.of_arrays(arrays), arrays[_DISTANCES]
-        fits = distances.shape == shape and found.width == features.shape[1]
-        return (found, distances) if fits else None
-
-    return kept(
-        key_of("familiar", content, code_of(frostline.stats, frostline.training)),
-        lambda: (
-            fit_familiarity(features, blocks=blocks),
-            _left_out(features, folds, blocks),
-        ),
-        pack=packed,
-        unpack=unpacked,
-    )
-
-
-def _left_out(
-    features: npt.NDArray[np.floating],
-    folds: Sequence[tuple[IntArray, IntArray]],
-    blocks: Sequence[slice] | None,
-) -> FloatArray:
-    each = [
-        fit_familiarity(features[learn], blocks=blocks).distances(features[judge])
-        for learn, judge in folds
-        if len(judge) and len(learn) > 1
-    ]
-    return np.concatenate(each)
 
 
 def _head_input(

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
-from frostline.compute.cache.locations import cache_root, checked
-from frostline.compute.cache.store import SHARD_SUFFIX, whole
+from frostline.compute.cache.array_file import SHARD_SUFFIX, is_whole, remove
+from frostline.compute.cache.locations import Kind, activations_folder, cache_root, kind_folder
 from frostline.core.errors import SettingsError
 from frostline.core.files import sweep
 from frostline.core.progress import NullProgress, Progress
 
-Kind = Literal["images", "engines", "fits"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 #: what the cache may take unless FROSTLINE_CACHE_LIMIT says otherwise ...
 DEFAULT_LIMIT = 20 * 10**9
@@ -28,7 +29,7 @@ _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "B": 1}
 
 @dataclass(frozen=True)
 class Item:
-    """One file of the cache: features of up to 1024 images, or an exported network.
+    """One file of the cache: features of up to 1024 images, an exported network, a result.
 
     ``used`` is when somebody last read or wrote it, in seconds since 1970.
     """
@@ -40,13 +41,8 @@ class Item:
 
 
 def items() -> list[Item]:
-    """List what the cache holds, the least recently used first."""
-    root = cache_root()
-    found = [
-        *_files("images", (root / "images").glob(f"*/*{SHARD_SUFFIX}")),
-        *_files("engines", (root / "engines").glob("*.onnx")),
-        *_files("fits", (root / "fits").glob(f"*{SHARD_SUFFIX}")),
-    ]
+    """List what the cache holds, also of earlier versions, the least recently used first."""
+    found = [item for kind in KINDS for item in _files(kind)]
     return sorted(found, key=lambda item: (item.used, item.path))
 
 
@@ -57,21 +53,12 @@ def damaged(progress: Progress | None = None) -> list[Path]:
     everything = items()
     with shown.task("verifying", len(everything)) as bar:
         for item in everything:
-            if not _is_whole(item):
-                _remove(item.path)
+            # earlier versions had other files, too, which nobody reads any more
+            if item.path.suffix == SHARD_SUFFIX and not is_whole(item.path):
+                remove(item.path)
                 wrong.append(item.path)
             bar.advance()
     return wrong
-
-
-def _is_whole(item: Item) -> bool:
-    """Whether a file is what was once written; one that is gone or unreadable counts as whole."""
-    if item.path.suffix == SHARD_SUFFIX:
-        return whole(item.path)
-    try:
-        return checked(item.path.read_bytes()) is not None
-    except OSError:
-        return True
 
 
 def prune(*, to: int | None = None, older_than: float | None = None) -> list[Item]:
@@ -106,7 +93,7 @@ def prune(*, to: int | None = None, older_than: float | None = None) -> list[Ite
             removed.append(item)
             total -= item.size
     for item in removed:
-        _remove(item.path)
+        remove(item.path)
     _tidy()
     return removed
 
@@ -172,24 +159,19 @@ def parse_size(text: str, what: str) -> int:
     return int(value)
 
 
-def _files(kind: Kind, paths: Iterable[Path]) -> list[Item]:
-    found = []
-    for path in paths:
+def _files(kind: Kind) -> Iterator[Item]:
+    """Yield the files of one kind; those that nobody has finished are hidden."""
+    for path in kind_folder(kind).glob("*/*" if kind == "images" else "*"):
         with contextlib.suppress(OSError):
             status = path.stat()
-            found.append(Item(kind, path, status.st_size, status.st_mtime))
-    return found
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+            if stat.S_ISREG(status.st_mode) and not path.name.startswith("."):
+                yield Item(kind, path, status.st_size, status.st_mtime)
 
 
 def _tidy() -> None:
     """Remove leftovers of killed processes, and folders that became empty."""
-    root = cache_root()
-    for folder in (*(root / "images").glob("*"), root / "activations", root / "fits"):
+    folders = [*kind_folder("images").glob("*"), *map(kind_folder, KINDS), activations_folder()]
+    for folder in folders:
         sweep(folder)
         # only an empty folder can be removed like this
         with contextlib.suppress(OSError):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from frostline.core.errors import SettingsError, StoreError
-from frostline.core.files import ONNX_BYTES, UnfitFileError, read_regular, replacing
+from frostline.core.files import replacing
+
+#: features of images, networks exported for an engine, results, measured engines
+Kind = Literal["images", "engines", "fits", "choices"]
 
 #: no folder can be made below a file
 _NOWHERE = Path(os.devnull) / "frostline"
-_CHECKSUM_BYTES = 32
 
 
 def cache_root() -> Path:
@@ -51,29 +52,19 @@ def _absolute(own: str) -> Path:
         ) from None
 
 
-def engines_folder() -> Path:
-    """Return the folder of exported networks."""
-    return cache_root() / "engines"
+def kind_folder(kind: Kind) -> Path:
+    """Return the folder of one kind of entry."""
+    return cache_root() / kind
 
 
-def arrays_folder(key: str) -> Path:
+def images_folder(key: str) -> Path:
     """Return the folder of what was computed for every image under ``key``."""
-    return cache_root() / "images" / key
-
-
-def fits_folder() -> Path:
-    """Return the folder of results: fits to frozen features, exports, pictures."""
-    return cache_root() / "fits"
+    return kind_folder("images") / key
 
 
 def activations_folder() -> Path:
     """Return the folder of stored activations, which live as long as the run that made them."""
     return cache_root() / "activations"
-
-
-def key_of(*parts: str) -> str:
-    """Return 32 hex digits that stand for ``parts``."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -87,27 +78,3 @@ def write_whole(path: Path, content: bytes) -> None:
     failure = partial(StoreError, hint="Free some space, or set FROSTLINE_CACHE to another folder.")
     with replacing(path, failure=failure) as temporary:
         temporary.write_bytes(content)
-
-
-def write_checked(path: Path, content: bytes) -> None:
-    """Write a file with a checksum behind its content; takes and raises what write_whole does."""
-    write_whole(path, content + hashlib.sha256(content).digest())
-
-
-def read_checked(path: Path) -> bytes | None:
-    """Read what :func:`write_checked` wrote; None if it is not there, and removed if damaged."""
-    try:
-        whole = read_regular(path, at_most=ONNX_BYTES)
-    except UnfitFileError:
-        return None
-    content = checked(whole)
-    if content is None:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-    return content
-
-
-def checked(whole: bytes) -> bytes | None:
-    """Return the content of a file that :func:`write_checked` wrote; None if it is damaged."""
-    content, checksum = whole[:-_CHECKSUM_BYTES], whole[-_CHECKSUM_BYTES:]
-    return content if hashlib.sha256(content).digest() == checksum else None

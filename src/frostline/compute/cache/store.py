@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +12,29 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors import safe_open
 
+from frostline.compute.cache.array_file import (
+    DAMAGE,
+    SHARD_SUFFIX,
+    Arrays,
+    DamagedArraysError,
+    dumps,
+    read_checked,
+    remove,
+)
+from frostline.compute.cache.eviction import Watch, keep_within_limit
 from frostline.compute.cache.locations import write_whole
+from frostline.core.errors import StoreError
 from frostline.core.files import sweep
 from frostline.core.progress import Progress
 
-#: ending of the files
-SHARD_SUFFIX = ".shard"
 _DIGEST_BYTES = 32
-_FORMAT = "frostline-arrays-2"
 
 #: rows that a full shard holds
 SHARD_ROWS = 1024
 #: more small shards than this are merged
 MAX_SMALL_SHARDS = 64
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,6 @@ class Field:
 
     dtype: str
     shape: tuple[int, ...] = ()
-
-
-class _DamagedShardError(Exception):
-    """A shard that is not what was once written."""
 
 
 class ImageStore:
@@ -121,7 +121,7 @@ class ImageStore:
         }
         names = np.frombuffer(bytes.fromhex("".join(digests)), dtype=np.uint8)
         tensors["digests"] = names.reshape(len(digests), _DIGEST_BYTES)
-        write_whole(self.folder / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", packed(tensors))
+        write_whole(self.folder / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", dumps(tensors))
 
     def compact(self, progress: Progress | None = None) -> None:
         """Merge small shards when there are many; other processes notice nothing.
@@ -185,7 +185,7 @@ class ImageStore:
                 digests, {name: np.stack([rows[d][name] for d in digests]) for name in self._fields}
             )
         for path in merged:
-            _remove(path)
+            remove(path)
 
     def _shards(self) -> list[Path]:
         try:
@@ -198,10 +198,10 @@ class ImageStore:
 
     def _read(self, shard: Any, name: str) -> npt.NDArray[Any]:
         """Return one checked array of an open shard."""
-        values = _read_checked(shard, name)
+        values = read_checked(shard, name)
         field = self._fields[name]
         if values.dtype != np.dtype(field.dtype) or values.shape[1:] != field.shape:
-            raise _DamagedShardError(name)
+            raise DamagedArraysError(name)
         return values
 
     @contextlib.contextmanager
@@ -209,74 +209,45 @@ class ImageStore:
         """Skip a shard that is gone or cannot be opened; note and remove one that is damaged."""
         try:
             yield
-        except (_DamagedShardError, SafetensorError, KeyError, ValueError, TypeError):
+        except DAMAGE:
             if progress is not None:
                 progress.note(
                     "A stored file was damaged and is computed again: "
                     f"{path.name} in {self.folder}."
                 )
-            _remove(path)
+            remove(path)
         except OSError:
             # another process has just merged it, or it belongs to somebody else
             return
 
 
-def packed(arrays: Arrays) -> bytes:
-    """Return arrays as one safetensors file with a checksum for each."""
-    # the library writes other arrays as they happen to lie in memory
-    rowwise = {name: np.asarray(values, order="C") for name, values in arrays.items()}
-    checksums = {name: _checksum(values) for name, values in rowwise.items()}
-    content: bytes = save(rowwise, metadata={"format": _FORMAT, **checksums})
-    return content
+def keep(
+    store: ImageStore,
+    digests: list[str],
+    arrays: Arrays,
+    progress: Progress,
+    watch: Watch | None = None,
+) -> None:
+    """Write to the store; a disk that is full or read-only costs time later, not this run.
 
-
-def unpacked(path: Path) -> Arrays | None:
-    """Read what :func:`packed` gave; None if it is not there, and removed if it is damaged."""
+    With a ``watch`` more is to come: the store is put in order when the last is written.
+    """
     try:
-        with safe_open(path, framework="numpy") as shard:
-            # not the metadata of a shard but a method of the file's handle
-            return {name: _read_checked(shard, name) for name in list(shard.keys())}
-    except (_DamagedShardError, SafetensorError, KeyError, ValueError, TypeError):
-        _remove(path)
-    except OSError:
-        pass
-    return None
-
-
-def whole(path: Path) -> bool:
-    """Whether a shard is what was once written; one that is gone or unreadable counts as whole."""
-    try:
-        with safe_open(path, framework="numpy") as shard:
-            # not the metadata of a shard but a method of the file's handle
-            for name in list(shard.keys()):
-                _read_checked(shard, name)
-    except (_DamagedShardError, SafetensorError, KeyError, ValueError, TypeError):
-        return False
-    except OSError:
-        return True
-    return True
+        store.add(digests, arrays)
+        if watch is not None:
+            watch.wrote(sum(values.nbytes for values in arrays.values()))
+            return
+        store.compact(progress)
+        keep_within_limit()
+    except StoreError as error:
+        progress.note(f"What was computed could not be kept for later runs: {error}")
 
 
 def _read_digests(shard: Any) -> list[str]:
-    values = _read_checked(shard, "digests")
+    values = read_checked(shard, "digests")
     if values.dtype != np.uint8 or values.shape[1:] != (_DIGEST_BYTES,):
-        raise _DamagedShardError("digests")
+        raise DamagedArraysError("digests")
     return [row.tobytes().hex() for row in values]
-
-
-def _read_checked(shard: Any, name: str) -> npt.NDArray[Any]:
-    values: npt.NDArray[Any] = shard.get_tensor(name)
-    metadata = shard.metadata() or {}
-    if metadata.get("format") != _FORMAT or metadata.get(name) != _checksum(values):
-        raise _DamagedShardError(name)
-    return values
-
-
-def _checksum(values: npt.NDArray[Any]) -> str:
-    """Stand for the bytes, and for what they mean."""
-    meaning = zlib.crc32(f"{values.dtype.str} {values.shape}".encode())
-    content = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-    return f"{zlib.crc32(content.data, meaning):08x}"
 
 
 def _bytes(field: Field) -> int:
@@ -288,8 +259,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _remove(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)

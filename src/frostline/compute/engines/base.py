@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,13 +14,10 @@ import numpy as np
 from torch import nn
 
 from frostline.backbones.network import Network
-from frostline.compute.cache.locations import key_of
+from frostline.compute.cache.fact import digest_of
 from frostline.core.preprocessing import FloatArray, Preprocessing, UInt8Array
 
 T = TypeVar("T")
-
-#: how files become pixels; another way gets another key
-_DECODING = "jpeg scaled to twice the size"
 
 
 class Engine(Protocol):
@@ -70,9 +66,8 @@ class FrozenPart:
 
 
 def part_key(network: Network, what: str, names: Sequence[str]) -> str:
-    """Return the key of a part: equal keys mean equal numbers."""
-    preprocessing = json.dumps(network.preprocessing.model_dump(mode="json"), sort_keys=True)
-    return key_of(network.weights_id, preprocessing, _DECODING, what, *names)
+    """Return what stands for a part's weights, its preprocessing and what it computes."""
+    return digest_of([network.weights_id, network.preprocessing, what, list(names)])
 
 
 def taps_part(network: Network, taps: Sequence[str]) -> FrozenPart:

@@ -12,7 +12,7 @@ import numpy as np
 from frostline.compute.engines import openvino_engine
 from frostline.compute.engines.base import Engine, FrozenPart, through
 from frostline.compute.engines.onnx_engine import OnnxEngine, exported
-from frostline.compute.engines.remembered import recall, remember
+from frostline.compute.engines.remembered import Choice, recall_choice, remember_choice
 from frostline.compute.engines.torch_engine import TorchEngine
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import FloatArray, UInt8Array
@@ -161,7 +161,7 @@ def open_engine(
         few = TorchEngine(part, threads=threads, precision=precision)
         return few, "PyTorch has so few images done before another engine is ready"
     names = tuple(name for name in names if name != "openvino" or openvino_engine.installed())
-    known = recall(part.key, threads, precision, names)
+    known = recall_choice(part.key, threads, precision, names)
     if known is None and (n_images or 0) >= TIMING_PAYS_FROM and len(names) > 1 and len(check):
         return _fastest(opener, names)
     order = (known, *names) if known else names
@@ -246,7 +246,8 @@ def _fastest(opener: _Opener, names: tuple[str, ...]) -> tuple[Engine, str]:
     if seconds[best] > _CLEARLY_FASTER * seconds[usual]:
         best = usual
     rates = {name: opened[name][0].batch / seconds[name] for name in seconds}
-    remember(opener.part.key, opener.threads, opener.precision, best, seconds)
+    choice = Choice(best, seconds)
+    remember_choice(opener.part.key, opener.threads, opener.precision, choice)
     others = ", ".join(f"{_NAMES[n]} {rate:.0f}" for n, rate in rates.items() if n != best)
     engine, found = opened[best]
     return engine, (

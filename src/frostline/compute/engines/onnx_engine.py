@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from pathlib import Path
-
 import numpy as np
 import torch
 
 from frostline.backbones.to_onnx import to_onnx
-from frostline.compute.cache.locations import (
-    engines_folder,
-    key_of,
-    read_checked,
-    write_checked,
-)
+from frostline.compute.cache.fact import NETWORKS
+from frostline.compute.cache.memoize import Memo, recall, remember
 from frostline.compute.engines.base import FrozenPart
 from frostline.compute.engines.module import UInt8Input
-from frostline.core.errors import EngineError, StoreError, first_line
-from frostline.core.files import sweep
+from frostline.core.errors import EngineError, first_line
 from frostline.core.onnx_runtime import failures, open_session
 from frostline.core.preprocessing import FloatArray, UInt8Array
 
 _OPSET = 17
 _INPUT, _OUTPUT = "images", "result"
+
+ENGINE = Memo(
+    name="engine",
+    version=1,
+    libraries=NETWORKS,
+    result=bytes,
+    folder="engines",
+    max_bytes=2**31,
+)
 
 # only errors that nothing else reports; ours carry the message anyway
 _FATAL = 4
@@ -68,10 +68,9 @@ class OnnxEngine:
         return np.ascontiguousarray(result, dtype=np.float32)
 
 
-def engine_file(part: FrozenPart) -> Path:
-    """Return where the exported part is kept; another exporter gets another file."""
-    key = key_of(part.key, f"opset {_OPSET}", f"torch {torch.__version__}")
-    return engines_folder() / f"{key}.onnx"
+def engine_key(part: FrozenPart) -> str:
+    """Return the key of the exported part."""
+    return ENGINE.key({"part": part.key, "opset": _OPSET})
 
 
 def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
@@ -94,18 +93,13 @@ def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
     EngineError
         If the part cannot be exported. A cache that cannot be written is no error.
     """
-    path = engine_file(part)
-    if not fresh:
-        kept = read_checked(path)
-        if kept is not None:
-            with contextlib.suppress(OSError):
-                os.utime(path)
-            return kept, True
+    key = engine_key(part)
+    found = None if fresh else recall(ENGINE, key)
+    if found is not None:
+        return found, True
     model = export(part)
-    sweep(path.parent)
     # without the file every run spends a second on the export, nothing else
-    with contextlib.suppress(StoreError):
-        write_checked(path, model)
+    remember(ENGINE, key, model)
     return model, False
 
 

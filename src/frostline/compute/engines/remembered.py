@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import platform
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from frostline.compute.cache.locations import cache_root, key_of, read_checked, write_checked
-from frostline.core.errors import StoreError
-
-_PACKAGES = ("torch", "onnxruntime", "openvino")
+from frostline.compute.cache.fact import NETWORKS
+from frostline.compute.cache.memoize import Memo, recall, remember
 
 
-def recall(part_key: str, threads: int, precision: str, names: Sequence[str]) -> str | None:
+@dataclass(frozen=True)
+class Choice:
+    """The engine that was fastest, and the seconds that each took for a batch."""
+
+    fastest: str
+    seconds: Mapping[str, float]
+
+
+CHOICE = Memo(
+    name="engine choice",
+    version=1,
+    libraries=NETWORKS,
+    result=Choice,
+    folder="choices",
+)
+
+
+def recall_choice(part_key: str, threads: int, precision: str, names: Sequence[str]) -> str | None:
     """Return the engine that was fastest, if it is still among ``names``."""
-    kept = read_checked(_file(part_key, threads, precision))
-    if kept is None:
-        return None
-    found = json.loads(kept)
-    name = found.get("fastest") if isinstance(found, dict) else None
-    return name if name in names else None
+    found = recall(CHOICE, _key(part_key, threads, precision))
+    return found.fastest if found is not None and found.fastest in names else None
 
 
-def remember(
-    part_key: str, threads: int, precision: str, fastest: str, seconds: dict[str, float]
-) -> None:
-    """Keep the seconds of a batch; where nothing can be written they are measured again."""
-    content = json.dumps({"fastest": fastest, "seconds": seconds}).encode()
-    with contextlib.suppress(StoreError):
-        write_checked(_file(part_key, threads, precision), content)
+def remember_choice(part_key: str, threads: int, precision: str, choice: Choice) -> None:
+    """Keep what was measured; where nothing can be written it is measured again."""
+    remember(CHOICE, _key(part_key, threads, precision), choice)
 
 
-def _file(part_key: str, threads: int, precision: str) -> Path:
+def _key(part_key: str, threads: int, precision: str) -> str:
     machine = (platform.machine(), platform.processor(), _processor())
-    key = key_of(part_key, str(threads), precision, *machine, *map(_version, _PACKAGES))
-    return cache_root() / "choices" / f"{key}.json"
+    return CHOICE.key(
+        {"part": part_key, "threads": threads, "precision": precision, "machine": machine}
+    )
 
 
 def _processor() -> str:
@@ -47,10 +53,3 @@ def _processor() -> str:
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"

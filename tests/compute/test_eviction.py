@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 from typer.testing import CliRunner
 
 from frostline.cli.main import app
-from frostline.compute.cache import eviction as shelf_life
+from frostline.compute.cache import eviction
+from frostline.compute.cache.array_file import load
 from frostline.compute.cache.eviction import (
     Item,
     Watch,
@@ -24,8 +26,9 @@ from frostline.compute.cache.eviction import (
     parse_size,
     prune,
 )
-from frostline.compute.cache.locations import arrays_folder, engines_folder, write_whole
+from frostline.compute.cache.locations import images_folder, kind_folder, write_whole
 from frostline.compute.cache.store import Field, ImageStore
+from frostline.compute.engines.remembered import Choice, recall_choice, remember_choice
 from frostline.core.errors import SettingsError
 
 FIELDS = {"taps": Field("float32", (250,))}
@@ -37,7 +40,7 @@ def digest(number: int) -> str:
 
 def filled(key: str, number: int, *, age: float) -> Path:
     """Store one shard of 100 images that was last used ``age`` seconds ago."""
-    folder = arrays_folder(key)
+    folder = images_folder(key)
     before = set(folder.glob("*")) if folder.exists() else set()
     values = np.full((100, 250), number, dtype=np.float32)
     names = [digest(100 * number + i) for i in range(100)]
@@ -63,14 +66,14 @@ def test_the_least_recently_used_goes_first(three: list[Path]) -> None:
 
 
 def test_reading_is_using(three: list[Path]) -> None:
-    ImageStore(arrays_folder("a"), FIELDS).get([digest(100)])
+    ImageStore(images_folder("a"), FIELDS).get([digest(100)])
     assert [item.path for item in items()] == [three[1], three[2], three[0]]
 
 
 def test_old_files_and_empty_folders_go(three: list[Path]) -> None:
-    write_whole(engines_folder() / "network.onnx", b"exported")
+    write_whole(kind_folder("engines") / "network.onnx", b"exported")
     assert [item.path for item in prune(older_than=1500)] == three[:2]
-    assert not arrays_folder("a").exists()
+    assert not images_folder("a").exists()
     assert [item.kind for item in items()] == ["images", "engines"]
     assert len(prune(to=0)) == 2
     assert items() == []
@@ -94,14 +97,14 @@ def test_a_long_pass_stays_within_the_limit_and_rarely_looks(
     del cache
     monkeypatch.setenv("FROSTLINE_CACHE_LIMIT", "6400 kB")
     looks = 0
-    plain = shelf_life.keep_within_limit
+    plain = eviction.keep_within_limit
 
     def counting() -> list[Item]:
         nonlocal looks
         looks += 1
         return plain()
 
-    monkeypatch.setattr(shelf_life, "keep_within_limit", counting)
+    monkeypatch.setattr(eviction, "keep_within_limit", counting)
     watch = Watch()
     largest = 0
     for number in range(200):
@@ -155,3 +158,38 @@ def test_the_command_shows_verifies_and_prunes(three: list[Path]) -> None:
     assert refused.exit_code != 0
     wrong = CliRunner().invoke(app, ["cache", "prune", "--older", "soon"])
     assert wrong.exit_code != 0
+
+
+def test_what_the_first_version_kept_is_counted_and_pruned_but_never_read(cache: Path) -> None:
+    names = ["images/key/a.shard", "fits/a.shard", "engines/a.onnx", "choices/a.json"]
+    for name in names:
+        path = cache / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".shard"):
+            metadata = {"format": "frostline-arrays-2", "tree": "00000000"}
+            path.write_bytes(save({"tree": np.zeros(3)}, metadata=metadata))
+        else:
+            path.write_bytes(b"content" + hashlib.sha256(b"content").digest())
+    told = CliRunner().invoke(app, ["cache", "show", "--json"]).output
+    counts = {name.partition("/")[0]: 1 for name in names}
+    shown = json.loads(told)
+    assert {kind: shown[kind]["files"] for kind in counts} == counts
+    assert damaged() == []
+    assert len(items()) == 4
+    assert load(cache / names[0]) is None
+    said = CliRunner().invoke(app, ["cache", "prune", "--all"]).output
+    assert "3 files removed" in said
+    assert not list(cache.rglob("*")), "nothing is left, no folder either"
+
+
+def test_the_engine_that_was_measured_is_counted_verified_and_pruned(cache: Path) -> None:
+    remember_choice("part", 1, "fp32", Choice("onnx", {"onnx": 0.1, "torch": 0.4}))
+    assert recall_choice("part", 1, "fp32", ["onnx"]) == "onnx"
+    assert recall_choice("part", 1, "fp32", ["torch"]) is None
+    (item,) = items()
+    assert item.kind == "choices"
+    item.path.write_bytes(item.path.read_bytes()[:-1])
+    assert damaged() == [item.path]
+    remember_choice("part", 1, "fp32", Choice("onnx", {}))
+    assert "1 files removed" in CliRunner().invoke(app, ["cache", "prune", "--all"]).output
+    assert not list(cache.rglob("*"))

@@ -1,0 +1,104 @@
+"""Evidence that was collected before, on the same images by the same code, is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from frostline.compute.cache.fact import NETWORKS
+from frostline.compute.cache.memoize import Memo, memoize
+from frostline.core.arrays import IntArray
+from frostline.core.plan import EvidenceSummary
+from frostline.core.runtime import Runtime
+from frostline.data.problem import Problem
+from frostline.evidence.collect import collect_evidence
+from frostline.evidence.evidence import Evidence
+from frostline.evidence.flips import flip_is_safe
+from frostline.evidence.reference import reference_crops
+
+if TYPE_CHECKING:
+    from frostline.backbones.heads.source_classifier import SourceClassifier
+    from frostline.compute.passes import FeatureStore
+
+
+EVIDENCE = Memo(
+    name="evidence",
+    version=1,
+    libraries=(*NETWORKS, "scikit-learn"),
+    result=Evidence,
+)
+
+
+def gather_evidence(
+    problem: Problem,
+    store: FeatureStore,
+    rows: IntArray,
+    runtime: Runtime,
+    *,
+    source: SourceClassifier | None,
+    adapt_when: Collection[str],
+    mirrored: bool,
+    known: EvidenceSummary | None = None,
+) -> Evidence:
+    """Collect the evidence on some rows, or read back what was collected on the same before.
+
+    Parameters
+    ----------
+    problem : Problem
+    store : FeatureStore
+    rows : int array of shape (n,)
+    runtime : Runtime
+    source : SourceClassifier or None
+        The network's old classifier, to name what the classes look like.
+    adapt_when : collection of str
+        Labels of the shift at which re-estimated norm statistics are tried.
+    mirrored : bool
+        Whether to ask if mirroring is harmless.
+    known : EvidenceSummary or None, default=None
+        Of all rows, when these are a fold of them. Nothing is kept then.
+    """
+
+    def collect() -> Evidence:
+        found = collect_evidence(
+            problem,
+            store,
+            rows,
+            runtime,
+            known=known,
+            source=source,
+            adapt_when=adapt_when,
+            reference=lambda: store.features_of(
+                reference_crops(store.network.preprocessing), runtime
+            ),
+        )
+        safe = flip_is_safe(problem, store, found, runtime) if mirrored else True
+        return replace(found, flip_safe=safe)
+
+    if known is not None:
+        return collect()
+    inputs = {
+        **evidence_inputs(problem, rows),
+        "store": [store.key, runtime.numerics_id],
+        "source": source,
+        "adapt_when": sorted(adapt_when),
+        "mirrored": mirrored,
+    }
+    # another catalog may number the same images otherwise
+    return replace(memoize(EVIDENCE, inputs, collect), rows=rows)
+
+
+def evidence_inputs(problem: Problem, rows: IntArray) -> dict[str, object]:
+    """Return all of a problem that the evidence on some rows turns on."""
+    # only which rows share a group counts, not the group's number
+    _, first, same = np.unique(problem.groups[rows], return_index=True, return_inverse=True)
+    return {
+        "digests": problem.digests(rows),
+        "classes": problem.classes,
+        "labels": problem.labels[rows],
+        "groups": first[same],
+        "weights": problem.target.output_weights(problem.labels[rows], problem.weights),
+        "seed": problem.seed,
+    }

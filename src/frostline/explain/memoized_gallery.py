@@ -1,0 +1,56 @@
+"""The pictures of a report, drawn once for the same classifier and the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from frostline.backbones.fingerprints import fingerprint
+from frostline.compute.cache.fact import NETWORKS
+from frostline.compute.cache.memoize import Memo, memoize
+from frostline.compute.passes import FeatureStore
+from frostline.core.runtime import Runtime
+from frostline.data.audit import Audit
+from frostline.data.problem import Problem
+from frostline.explain.gallery import Gallery
+from frostline.explain.make import Drawn, Limits, Subject, make_gallery
+from frostline.stats.out_of_fold import OutOfFold
+
+GALLERY = Memo(
+    name="gallery",
+    version=1,
+    libraries=NETWORKS,
+    result=Drawn,
+)
+
+
+def memoized_gallery(
+    problem: Problem,
+    store: FeatureStore,
+    subject: Subject,
+    judged: Sequence[OutOfFold],
+    audit: Audit,
+    runtime: Runtime,
+    limits: Limits,
+) -> Gallery:
+    """Make what :func:`frostline.explain.make.make_gallery` makes, or read it back.
+
+    Takes what that function does. Pictures among which an unreadable image is missing are made
+    again.
+    """
+    catalog = problem.catalog
+    inputs = {
+        "store": [store.key, runtime.numerics_id],
+        "subject": [subject.origin, fingerprint(subject.module), sorted(subject.frozen)],
+        "labels": problem.labels,
+        "judged": list(judged),
+        "audit": audit.record(catalog).to_json(),
+        "limits": limits,
+        "classes": catalog.classes,
+        "names": [row.name for row in catalog.rows],
+        "digests": catalog.digests,
+    }
+
+    def draw() -> Drawn:
+        return make_gallery(problem, store, subject, judged, audit, runtime, limits)
+
+    return memoize(GALLERY, inputs, draw, keep_if=lambda drawn: drawn.complete).gallery

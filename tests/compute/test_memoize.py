@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
-from tools.fact_digests import Code
 
 from frostline.compute.cache import fact as fact_module
 from frostline.compute.cache.array_file import dumps, load
@@ -42,6 +41,7 @@ from frostline.exporting.save_model import EXPORT
 from frostline.exporting.writable import WRITABLE
 from frostline.stats.selection import Selection
 from frostline.training.memoized_ood import OOD, memoized_ood
+from tools.fact_digests import Code
 
 N = 60
 PIXELS: npt.NDArray[np.float32] = load_digits().data[:N].astype(np.float32)

@@ -15,7 +15,8 @@ from torch import nn
 from torch.nn import functional
 from torchvision import models
 
-from frostline.backbones.conformance import PROMISES, check, shake
+from frostline.backbones.conformance import check
+from tests.backbones.shaken import shake
 
 DROPS = {"drop_rate": 0.2, "drop_path_rate": 0.2}
 
@@ -93,7 +94,6 @@ class Broken(nn.Module):
 def test_the_checks_can_fail() -> None:
     result = check(Broken().eval(), torch.randn(2, 3, 16, 16))
     assert not result.passed
-    assert set(result.failures) <= set(PROMISES)
 
 
 def test_two_streams_have_no_cut_and_say_so() -> None:

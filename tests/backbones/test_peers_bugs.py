@@ -14,10 +14,10 @@ from torch import nn
 from torch.nn import functional
 
 import frostline
-from frostline.backbones.conformance import shake
 from frostline.backbones.freeze.eval_mode import is_locked
 from frostline.backbones.freeze.freezing import frozen_fingerprints, verify_frozen
 from frostline.core.errors import PatternError
+from tests.backbones.shaken import shake
 
 X = torch.randn(4, 3, 64, 64)
 EXAMPLE = X[:2]

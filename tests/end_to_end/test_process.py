@@ -85,7 +85,7 @@ class CancelIn(NullProgress):
             def advance(self, n: int = 1) -> None:
                 nonlocal done
                 done += n
-                assert not token.cancelled
+                token.check()
                 if label == "Training" and done > total // 3:
                     token.cancel()
 

@@ -17,7 +17,7 @@ import frostline
 from frostline.cli.main import app
 from frostline.fitting.run_result import RunResult
 from frostline.model.model import Prediction
-from frostline.model_format.model_folder import load_familiarity
+from tests.model.kept_familiarity import load_familiarity
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from starlette.testclient import TestClient
 
 import frostline
 from frostline.model.model import Model, Prediction
-from frostline.model_format.model_folder import load_familiarity
 from frostline.serve.app import create_app
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service
+from tests.model.kept_familiarity import load_familiarity
 
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run

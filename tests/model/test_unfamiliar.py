@@ -22,11 +22,12 @@ from frostline.exporting.model_onnx import export_onnx, verify_onnx
 from frostline.exporting.save_model import save_model
 from frostline.model.model import Model, Prediction
 from frostline.model_format.card import FamiliarImages, ModelCard
-from frostline.model_format.model_folder import load_card, load_familiarity
+from frostline.model_format.model_folder import load_card
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.ood_graph import add_unfamiliarity
 from frostline.onnx_graph.preprocessing_graph import OPSET
 from frostline.stats.ood import Familiarity, Region, fit_familiarity
+from tests.model.kept_familiarity import load_familiarity
 
 if TYPE_CHECKING:
     from tests.model.conftest import Saved

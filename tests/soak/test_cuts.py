@@ -13,9 +13,10 @@ import timm
 import torch
 from timm.models._registry import _model_to_module
 
-from frostline.backbones.conformance import check, shake
+from frostline.backbones.conformance import check
 from frostline.backbones.graph.tracer import FORWARD_ERRORS
 from frostline.backbones.load import torchvision_names, torchvision_source, zoo
+from tests.backbones.shaken import shake
 
 pytestmark = [pytest.mark.soak, pytest.mark.filterwarnings("ignore")]
 _USUAL_SIZE = 224

@@ -14,10 +14,37 @@ from sklearn.preprocessing import StandardScaler
 from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.stats.ridge import ridge_loo
-from frostline.stats.target_matrix import Dense
 from frostline.targets.labelled import Labelled
 from frostline.targets.protocol import Target, Weighting
 from frostline.targets.single_label import SingleLabel
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Numbers as they are.
+
+    Parameters
+    ----------
+    values : float64 ndarray of shape (n, k)
+    """
+
+    values: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def n_columns(self) -> int:
+        return int(self.values.shape[1])
+
+    def rows(self, rows: slice | IntArray) -> FloatArray:
+        return self.values[rows]
+
+    def weighted_sum(self, weights: FloatArray) -> FloatArray:
+        return weights @ self.values
+
+    def weighted(self, weights: FloatArray) -> FloatArray:
+        return weights[:, None] * self.values
 
 
 @dataclass(frozen=True)
@@ -26,7 +53,6 @@ class Number:
 
     n_outputs: int = 1
     loss: str = "squared_error"
-    link_name: str = "identity"
 
     def encode(self, labels: npt.ArrayLike) -> IntArray:
         return np.asarray(labels, dtype=np.int64)

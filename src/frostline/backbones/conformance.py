@@ -89,29 +89,6 @@ def chosen_cuts(network: Network) -> tuple[Cut, Cut, Cut]:
     return network.cuts[0], middle, network.last
 
 
-def shake(module: nn.Module, seed: int = 0) -> None:
-    """Move constant weights off their start: a branch that begins at zero hides a wrong cut."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def noise(like: torch.Tensor) -> torch.Tensor:
-        return torch.randn(like.shape, generator=generator, dtype=like.dtype)
-
-    with torch.no_grad():
-        for parameter in module.parameters():
-            if _is_constant(parameter):
-                parameter.add_(noise(parameter), alpha=0.1)
-        for child in module.modules():
-            if isinstance(child, nn.modules.batchnorm._NormBase) and child.running_mean is not None:
-                child.running_mean.add_(noise(child.running_mean), alpha=0.1)
-                if child.running_var is not None:
-                    child.running_var.mul_(torch.exp(0.2 * noise(child.running_var)))
-
-
-def _is_constant(parameter: torch.Tensor) -> bool:
-    values = parameter.is_floating_point() and parameter.numel() > 0
-    return values and bool(parameter.min() == parameter.max())
-
-
 def _split_is_exact(module: nn.Module, x: torch.Tensor, cuts: Sequence[Cut]) -> str:
     network = Network.load(module, example=x)
     with eval_mode(module), torch.no_grad():
@@ -302,7 +279,6 @@ _PROMISES: tuple[tuple[str, Promise, bool], ...] = (
     ("dropout lives in the suffix", _dropout_lives, False),
     ("new head trains", _new_head_trains, False),
 )
-PROMISES = ("enough cuts", *(name for name, _, _ in _PROMISES))
 
 
 def _loss(output: Any) -> torch.Tensor:

@@ -36,11 +36,6 @@ class CancelToken:
         self._signal = signal
         self._asked.set()
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether somebody asked."""
-        return self._asked.is_set()
-
     def check(self) -> None:
         """End here if somebody asked.
 

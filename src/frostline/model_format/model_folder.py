@@ -29,7 +29,7 @@ from frostline.core.files import (
 from frostline.model_format.card import ModelCard
 
 if TYPE_CHECKING:
-    from frostline.stats.ood import Familiarity
+    pass
 
 WEIGHTS, ONNX, CARD = "weights.safetensors", "model.onnx", "model.json"
 FAMILIAR = "familiar.safetensors"
@@ -119,25 +119,6 @@ def _check_version(where: str, content: bytes) -> None:
         f"back to {FORMATS[0]}.",
         hint="Update Frostline." if found > known else _FIT_AGAIN,
     )
-
-
-def load_familiarity(folder: Path) -> Familiarity | None:
-    """Read what is familiar to the model of a run folder or model folder; needs no PyTorch.
-
-    Raises RunFolderError if there is no model, or its file is missing or damaged.
-
-    Returns
-    -------
-    Familiarity or None
-        None for a model that does not know.
-    """
-    from frostline.model_format.ood_file import read_familiarity
-
-    found = find_model_folder(folder)
-    card = load_card(found)
-    if card.familiar is None:
-        return None
-    return read_familiarity(checked_file(found, FAMILIAR, card.fingerprints.familiar))
 
 
 def checked_file(folder: Path, name: str, fingerprint: str) -> Path:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.arrays import BoolArray, FloatArray, IntArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.core.run_record import Bin
 from frostline.stats.intervals import effective_count, stratified_bootstrap, wilson
-from frostline.stats.reliability import BINS, calibration_error, reliability
+from frostline.stats.reliability import calibration_error, reliability
 
 # probabilities are kept this far from 0 in logarithms, as scikit-learn does
 _TINY = float(np.finfo(np.float64).eps)
@@ -135,13 +135,6 @@ def score(
         confusion=confusion,
         per_class=per_class,
     )
-
-
-def expected_calibration_error(
-    confidence: FloatArray, right: BoolArray, *, bins: int = BINS
-) -> float:
-    """Return the mean gap between confidence and accuracy over bins of equal mass."""
-    return calibration_error(reliability(confidence, right, bins=bins))
 
 
 def _one_class(confusion: IntArray, c: int) -> dict[str, Any]:

@@ -65,31 +65,3 @@ class OneHot:
 
         places = (np.arange(len(self)), self.labels)
         return scipy.sparse.csr_array((weights, places), shape=(len(self), self.n_columns))
-
-
-@dataclass(frozen=True)
-class Dense:
-    """Numbers as they are.
-
-    Parameters
-    ----------
-    values : float64 ndarray of shape (n, k)
-    """
-
-    values: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def n_columns(self) -> int:
-        return int(self.values.shape[1])
-
-    def rows(self, rows: slice | IntArray) -> FloatArray:
-        return self.values[rows]
-
-    def weighted_sum(self, weights: FloatArray) -> FloatArray:
-        return weights @ self.values
-
-    def weighted(self, weights: FloatArray) -> Any:
-        return weights[:, None] * self.values

@@ -29,11 +29,6 @@ class Target(Protocol):
         """Name of the loss that gradient training lowers."""
         ...
 
-    @property
-    def link_name(self) -> str:
-        """Name of what turns outputs into a prediction, as exported graphs know it."""
-        ...
-
     def encode(self, labels: npt.ArrayLike) -> IntArray:
         """Return labels as they are kept, shape (n,).
 

@@ -32,10 +32,6 @@ class SingleLabel:
     def loss(self) -> str:
         return "cross_entropy"
 
-    @property
-    def link_name(self) -> str:
-        return "softmax"
-
     def encode(self, labels: npt.ArrayLike) -> IntArray:
         return check_labels(labels, n_rows=len(np.asarray(labels)), n_classes=self.n_outputs)
 

@@ -20,17 +20,7 @@ from frostline.data.notes import (
     groups_words,
     names_hint,
 )
-from frostline.data.sources.folder_notes import (
-    FlatFolder,
-    InnerFolder,
-    LikeMasks,
-    Masks,
-    OddEndings,
-    OnlyFolders,
-    PartsInside,
-    SameFolders,
-    TablesBeside,
-)
+from frostline.data.sources.folder_notes import FolderNote
 from frostline.wording.folder_notes import folder_sentence
 
 #: names that a sentence shows
@@ -39,19 +29,9 @@ _NAMES = 5
 
 def note_sentence(note: Note) -> str:
     """Return what a note says, for people."""
+    if isinstance(note, FolderNote):
+        return folder_sentence(note)
     match note:
-        case (
-            InnerFolder()
-            | FlatFolder()
-            | OnlyFolders()
-            | SameFolders()
-            | PartsInside()
-            | Masks()
-            | LikeMasks()
-            | OddEndings()
-            | TablesBeside()
-        ):
-            return folder_sentence(note)
         case Lookalikes() | Combinations():
             return names_hint(note)
         case Respelled(groups):

@@ -61,10 +61,6 @@ class NearDuplicates:
         Positions of images that are copies of each other; disjoint, each of size 2 or more.
     complete : bool
         False if the set was so large that only likely neighbours were compared.
-    dimension : float
-        Intrinsic dimension of the set, from its nearest-neighbour distances (NaN if too small).
-    max_ratio : float
-        Ratio to the background neighbour that was asked for.
     turned : tuple of tuple of int
         Groups in which at least one picture is a mirrored or turned copy of another; they may
         hold some of ``groups``. Empty for sets that were not compared completely.
@@ -72,8 +68,6 @@ class NearDuplicates:
 
     groups: tuple[tuple[int, ...], ...]
     complete: bool
-    dimension: float
-    max_ratio: float
     turned: tuple[tuple[int, ...], ...] = ()
 
 
@@ -166,7 +160,7 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
     seen = set(distinct.tolist())
     groups += [tuple(m) for i, m in copies.items() if i in seen and i not in in_cluster]
     turned_groups = tuple(sorted(everyone(cluster) for cluster in turned))
-    return NearDuplicates(tuple(sorted(groups)), complete, dimension, ratio, turned_groups)
+    return NearDuplicates(tuple(sorted(groups)), complete, turned_groups)
 
 
 def _collapse(flat: npt.NDArray[np.uint8]) -> tuple[IntArray, dict[int, list[int]]]:

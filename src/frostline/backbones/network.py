@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,17 @@ from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.freeze.eval_mode import unlock_all
 from frostline.backbones.graph.carving import Carver
 from frostline.backbones.graph.cuts import TracedCut, choose_taps, find_cuts, stage_paths
-from frostline.backbones.graph.ends import output_layers
+from frostline.backbones.graph.layers import (
+    acts_by_mode,
+    among,
+    count_parameters,
+    deepest_map,
+    layers_between,
+)
 from frostline.backbones.graph.measuring import Step, find_sizes, measure
 from frostline.backbones.graph.merging import merge
-from frostline.backbones.graph.subgraphs import Part, cut_out, matching_node
-from frostline.backbones.graph.tracing import ExampleError, Traced, first_difference, trace
+from frostline.backbones.graph.subgraphs import Part
+from frostline.backbones.graph.tracing import ExampleError, Traced, trace
 from frostline.backbones.layer_kinds import is_norm
 from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.found import LoadedNetwork, at_size
@@ -79,7 +85,7 @@ class Network:
                 f"{name} has no place where a single tensor passes.",
                 hint="frostline.freeze(module, patterns) still works by names.",
             )
-        self.last = self._find_last()
+        self.last = deepest_map(self.module, self._traced, self.cuts, self._steps)
         self.taps = choose_taps(self.feature_cuts)
         self.macs = self.last.macs_before
         self.feature_module = self._parts.between(None, [self.last.node])
@@ -311,36 +317,17 @@ class Network:
         """
         start = 0 if after is None else self._place(self.cut(after).node) + 1
         stop = self._place((self.last if to is None else self.cut(to)).node) + 1
-        inside = self._steps[start:stop]
-        outside = {p for s in (*self._steps[:start], *self._steps[stop:]) for p in s.scopes}
-        stages = set(stage_paths(self.module, self._steps))
-        names: dict[str, None] = {}
-        for step in inside:
-            # the outermost module, from its stage down, that lies wholly inside
-            paths = [p for p in step.scopes if _at_or_below(p, stages) and p not in outside]
-            if paths:
-                names[paths[0]] = None
-        return list(names)
+        return layers_between(self.module, self._steps, start, stop)
 
     def norm_layers(self, to: str | None = None) -> list[str]:
         """Names of all norm layers with weights, up to a cut."""
-        inside = tuple(self.layers(to=to))
-        return [
-            name
-            for name, layer in self.module.named_modules()
-            if is_norm(layer)
-            and list(layer.parameters(recurse=False))
-            and any(name == one or name.startswith(f"{one}.") for one in inside)
-        ]
+        norms = (n for n, m in self.module.named_modules() if is_norm(m))
+        own = (n for n in norms if list(self.module.get_submodule(n).parameters(recurse=False)))
+        return among(own, self.layers(to=to))
 
     def parameter_names(self, after: str | None = None, to: str | None = None) -> list[str]:
         """Names of all parameters and buffers between two cuts (as for :meth:`layers`)."""
-        inside = tuple(self.layers(after, to))
-        return [
-            name
-            for name in self.feature_module.state_dict()
-            if any(name == layer or name.startswith(layer + ".") for layer in inside)
-        ]
+        return among(self.feature_module.state_dict(), self.layers(after, to))
 
     def stages(self) -> list[str]:
         """Names of the stages: top-level modules, the trunk replaced by its children."""
@@ -365,18 +352,7 @@ class Network:
 
     def acts_by_mode_before(self, cut: str) -> bool:
         """Whether a module that ``cut`` divides acts by its own mode before it."""
-        whole = self._traced.training
-        if whole is None:
-            return False
-        node = self.cut(cut).node
-        other = matching_node(self._traced, node)
-        if other is None:
-            return True
-        parts = (
-            cut_out(graph, None, [end], sizes={}).graph
-            for graph, end in ((self._traced.graph, node), (whole, other))
-        )
-        return first_difference(*parts) is not None
+        return acts_by_mode(self._traced, self.cut(cut).node)
 
     def _place(self, node: fx.Node) -> int:
         return self._places[node]
@@ -390,36 +366,9 @@ class Network:
             self.module,
             self._steps,
             sides=(self.example_shape[-2], self.example_shape[-1]),
-            parameters=self._count,
+            parameters=partial(count_parameters, self.module, self._traced.constants),
             everywhere=everywhere,
         )
-
-    def _count(self, names: Iterable[str]) -> int:
-        """Number of different parameters behind some targets of the graph."""
-        found: dict[int, int] = {}
-        for name in names:
-            if name in self._traced.constants:
-                continue
-            value: Any = self.module
-            for part in name.split("."):
-                value = getattr(value, part)
-            if isinstance(value, nn.Module):
-                found |= {id(p): p.numel() for p in value.parameters()}
-            elif isinstance(value, nn.Parameter):
-                found[id(value)] = value.numel()
-        return sum(found.values())
-
-    def _find_last(self) -> TracedCut:
-        """The deepest map before pooling: by ``forward_features``, else by its shape."""
-        marked = self._traced.features
-        if marked is not None and marked in self._places:
-            reached = [c for c in self.cuts if self._place(c.node) <= self._place(marked)]
-            if reached:
-                return reached[-1]
-        top = output_layers(self.module, self._traced.graph)
-        above = {i for i, s in enumerate(self._steps) if any(_reads(s, name) for name in top)}
-        maps = [c for c in self.cuts if c.is_map and self._place(c.node) < min(above, default=1e9)]
-        return maps[-1] if maps else self.cuts[-1]
 
     def _end_at(self, name: str) -> None:
         """Let the network end at ``name``: nothing above it is left to be used."""
@@ -446,11 +395,3 @@ def _structure(net: nn.Module) -> list[tuple[Any, ...]]:
         (name, type(module), *(tuple(p.shape) for p in module.parameters(recurse=False)))
         for name, module in net.named_modules(remove_duplicate=False)
     ]
-
-
-def _reads(step: Step, path: str) -> bool:
-    return any(target == path or target.startswith(f"{path}.") for target in step.tensors)
-
-
-def _at_or_below(path: str, stages: set[str]) -> bool:
-    return any(path == stage or path.startswith(stage + ".") for stage in stages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
@@ -35,6 +34,7 @@ from frostline.data.sources.hugging_face import is_hugging_face, list_hugging_fa
 from frostline.data.sources.in_memory import is_pair, list_pair
 from frostline.data.sources.odd_endings import told
 from frostline.data.sources.part_folders import PART_NAMES, differently_spelled, part_of
+from frostline.data.sources.path_groups import compiled, grouped
 from frostline.data.sources.tables import list_table
 from frostline.data.sources.torch_datasets import is_torch_dataset, list_items
 
@@ -283,10 +283,10 @@ def _list_path(
         raise InputError(f"{given} cannot be read: {reason}.") from None
     if is_folder:
         # compile first: a wrong setting should not have to wait for a long listing
-        pattern = _compiled(group_by)
+        pattern = compiled(group_by)
         listing = list_folder(path, given=folders, known=known)
         listing.notes += respelled_folders(path, listing.found)
-        return listing if pattern is None else _grouped(listing, pattern, progress)
+        return listing if pattern is None else grouped(listing, pattern, progress)
     if folders and path.is_file():
         raise _no_folder(str(given), folders)
     if path.is_file():
@@ -312,42 +312,6 @@ def _similar_beside(path: Path) -> str:
         return did_you_mean(path.name, (entry.name for entry in path.parent.iterdir()))
     except OSError:
         return ""
-
-
-def _compiled(group_by: str | None) -> re.Pattern[str] | None:
-    if group_by is None:
-        return None
-    try:
-        return re.compile(group_by)
-    except re.error as error:
-        raise SettingsError(
-            f"groups={group_by!r} is no regular expression: {error}.",
-            hint="For a folder it is searched in each relative path, for instance 'patient(\\d+)'.",
-        ) from None
-
-
-def _grouped(listing: Listing, pattern: re.Pattern[str], progress: TypedProgress) -> Listing:
-    found = [replace(item, group=_group(item.name, pattern)) for item in listing.found]
-    alone = sum(item.group is None for item in found)
-    if alone == len(found):
-        raise InputError(
-            f"groups={pattern.pattern!r} matches none of {alone:,} paths, "
-            f"the first of which is {found[0].name!r}."
-        )
-    if alone:
-        progress.note(
-            f"groups matches {len(found) - alone:,} of {len(found):,} images; "
-            "each of the others is a group of its own."
-        )
-    return replace(listing, found=found)
-
-
-def _group(name: str, pattern: re.Pattern[str]) -> str | None:
-    match = pattern.search(name)
-    if match is None:
-        return None
-    # an empty name would tie together images that have nothing in common
-    return (match.group(1) if pattern.groups else match.group()) or None
 
 
 def _classes(source: str, listing: Listing) -> tuple[str, ...]:

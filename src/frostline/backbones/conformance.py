@@ -31,14 +31,9 @@ _STEPS = 3
 class Conformance:
     """Which promises hold for one network.
 
-    Attributes
-    ----------
-    cuts : int
-        Number of cuts at ends of stages and blocks.
-    failures : dict of str to str
-        Broken promises, each with what was found; empty when all hold.
-    error : str
-        Why the network could not be cut at all; empty otherwise.
+    ``cuts``: number of cuts at ends of stages and blocks. ``failures``: broken promises, each with
+    what was found; empty when all hold. ``error``: why the network could not be cut at all; empty
+    otherwise.
     """
 
     cuts: int = 0

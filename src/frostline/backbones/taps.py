@@ -16,14 +16,8 @@ from frostline.core.cuts import Cut
 class TapsBody(nn.Module):
     """Pooled activations at several cuts, concatenated.
 
-    Attributes
-    ----------
-    slices : dict of str to slice
-        Which columns belong to which tap.
-    width : int
-        Number of columns.
-    layouts : tuple of str
-        How the map at each cut is laid out, by depth.
+    ``slices``: which columns belong to which tap. ``width``: number of columns. ``layouts``: how
+    the map at each cut is laid out, by depth.
     """
 
     def __init__(self, graph: Part, cuts: Sequence[Cut]) -> None:

@@ -12,16 +12,10 @@ from rich.console import Console
 class Letters:
     """What plots are made of.
 
-    Attributes
-    ----------
-    bar, parts : str
-        A full cell, and partly filled ones from empty upwards.
-    levels : str
-        Heights from low to high.
-    dot, reach, ground : str
-        A value, its interval, and the empty axis.
-    frozen, trained, new, removed, line : str
-        One layer by its fate, and the frost line.
+    ``bar`` and ``parts``: a full cell, and partly filled ones from empty upwards. ``levels``:
+    heights from low to high. ``dot`` and ``reach`` and ``ground``: a value, its interval, and the
+    empty axis. ``frozen`` and ``trained`` and ``new`` and ``removed`` and ``line``: one layer by
+    its fate, and the frost line.
     """
 
     bar: str

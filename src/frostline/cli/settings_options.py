@@ -23,12 +23,8 @@ Command = TypeVar("Command", bound=Callable[..., None])
 def takes_settings(*names: str, **defaults: Any) -> Callable[[Command], Command]:
     """Give a command, in place of its ``**settings``, an option for every setting.
 
-    Parameters
-    ----------
-    *names : str
-        Which settings; all where none is named. Then their old names are taken too.
-    **defaults
-        Where this command's default is not that of the settings.
+    ``*names``: which settings; all where none is named. Then their old names are taken too.
+    ``**defaults``: where this command's default is not that of the settings.
     """
 
     def decorate(command: Command) -> Command:
@@ -53,14 +49,8 @@ def chosen(
 ) -> dict[str, Any]:
     """Return the settings that were given, under the names of today; the rest have their defaults.
 
-    Parameters
-    ----------
-    context : Context
-        Of the command.
-    values : mapping of str to object
-        What the command got for its ``**settings``.
-    config : Path or None, default=None
-        A file with settings; what the command line says wins.
+    ``context``: of the command. ``values``: what the command got for its ``**settings``.
+    ``config``: a file with settings; what the command line says wins.
     """
     given = {
         name: str(value) if isinstance(value, StrEnum) else value

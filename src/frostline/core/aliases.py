@@ -45,12 +45,8 @@ def under_current_names(
 
     Raises SettingsError if something is given under both of its names.
 
-    Parameters
-    ----------
-    names : mapping of str to str
-        Old names and those of today.
-    quiet : bool, default=False
-        Without a warning: what a file says, nobody has to write anew.
+    ``names``: old names and those of today. ``quiet``: without a warning: what a file says, nobody
+    has to write anew.
     """
     current: dict[str, Any] = {}
     for name, value in values.items():

@@ -10,10 +10,7 @@ class Cancelled(KeyboardInterrupt):
 
     A ``KeyboardInterrupt``, so that nothing takes it for a fault of one image or one option.
 
-    Attributes
-    ----------
-    signal : int or None
-        The signal that asked, where one did.
+    ``signal``: the signal that asked, where one did.
     """
 
     def __init__(self, signal: int | None = None) -> None:

@@ -119,12 +119,8 @@ def check(declared: type[DataclassInstance], values: dict[str, Any]) -> dict[str
     Raises SettingsError if a name is unknown, or a value is not what is declared: the first such
     one is told.
 
-    Parameters
-    ----------
-    declared : type
-        A dataclass whose fields all have defaults.
-    values : dict
-        By field; those that are missing take their default.
+    ``declared``: a dataclass whose fields all have defaults. ``values``: by field; those that are
+    missing take their default.
     """
     from pydantic import ValidationError
 

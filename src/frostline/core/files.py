@@ -64,12 +64,8 @@ def open_regular(path: Path, *, at_most: int) -> IO[bytes]:
     Pipes and devices, which might wait or go on forever, are refused, also where one takes the
     file's place at the last moment. Raises UnfitFileError.
 
-    Parameters
-    ----------
-    path : Path
-        Links are followed.
-    at_most : int
-        Bytes; larger files are refused before anything is read.
+    ``path``: links are followed. ``at_most``: bytes; larger files are refused before anything is
+    read.
     """
     try:
         _check(path.stat(), at_most)

@@ -16,10 +16,7 @@ _NO_LIMIT = 2**60
 def available_cores(root: Path = _ROOT) -> int:
     """Return the cores that this process may use: its affinity, and the quotas of containers.
 
-    Parameters
-    ----------
-    root : Path, default=Path("/")
-        Where ``proc`` and ``sys`` are looked for.
+    ``root``: where ``proc`` and ``sys`` are looked for.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     shares = [cores or 1, *_cpu_quotas(root)]
@@ -104,12 +101,8 @@ def _memory_limits(root: Path) -> Iterator[int]:
 def _groups(root: Path, controller: str, place: str) -> Iterator[Path]:
     """Yield the folders of this process's control group and of all above it.
 
-    Parameters
-    ----------
-    controller : str
-        Of version 1, such as ``"cpu"``; empty for version 2, which has one tree for all.
-    place : str
-        Where the tree is mounted, below ``root``.
+    ``controller``: of version 1, such as ``"cpu"``; empty for version 2, which has one tree for
+    all. ``place``: where the tree is mounted, below ``root``.
     """
     mounted = root / place
     try:

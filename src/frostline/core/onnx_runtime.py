@@ -67,14 +67,9 @@ def open_session(model: Path | bytes, *, threads: int, log_level: int = 3) -> An
 
     Raises EngineError if ONNX Runtime is missing, or cannot run the file.
 
-    Parameters
-    ----------
-    model : Path or bytes
-        An ONNX file, or its content.
-    threads : int
-        Threads within one operator; operators run one after the other.
-    log_level : int, default=3
-        What is told on standard error: from 3 errors, from 4 nothing but the end of the process.
+    ``model``: an ONNX file, or its content. ``threads``: threads within one operator; operators run
+    one after the other. ``log_level``: what is told on standard error: from 3 errors, from 4
+    nothing but the end of the process.
     """
     try:
         ort = onnxruntime()

@@ -10,10 +10,8 @@ from contextlib import contextmanager
 class Stopwatch:
     """Wall-clock seconds by phase. Only reported: no decision reads it.
 
-    Parameters
-    ----------
-    started : float or None, default=None
-        ``time.perf_counter()`` when the process began, so that imports count; now when None.
+    ``started``: ``time.perf_counter()`` when the process began, so that imports count; now when
+    None.
     """
 
     def __init__(self, started: float | None = None) -> None:

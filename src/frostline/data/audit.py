@@ -101,16 +101,9 @@ class Audit:
 def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None = None) -> Audit:
     """Say what copies mean: conflicting labels, leaks, images that must stay together.
 
-    Parameters
-    ----------
-    catalog : Catalog
-        Readable rows only.
-    copies : Copies or None
-        What :func:`frostline.data.duplicates.copies.find_copies` found among its rows; None where
-        nobody
-        looked.
-    values : SetValues or None, default=None
-        What was measured of their values; None where nobody did.
+    ``catalog``: readable rows only. ``copies``: what
+    :func:`frostline.data.duplicates.copies.find_copies` found among its rows; None where nobody
+    looked. ``values``: what was measured of their values; None where nobody did.
     """
     n = len(catalog)
     exact = same(enumerate(catalog.digests))

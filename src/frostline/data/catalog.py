@@ -125,10 +125,7 @@ class Catalog:
     def without(self, unreadable: Mapping[int, str]) -> Catalog:
         """Return a catalog without some rows, which it remembers by name.
 
-        Parameters
-        ----------
-        unreadable : mapping of int to str
-            Row position to reason.
+        ``unreadable``: row position to reason.
         """
         if not unreadable:
             return self

@@ -177,12 +177,7 @@ def shares_seen(sizes: IntArray, preprocessing: Preprocessing) -> FloatArray:
 def find_unseen(catalog: Catalog, facts: PictureFacts, preprocessing: Preprocessing) -> Unseen:
     """Find what of the pictures of a catalog never reaches the model.
 
-    Parameters
-    ----------
-    catalog : Catalog
-        Readable rows only.
-    facts : PictureFacts
-        Of its rows.
+    ``catalog``: readable rows only. ``facts``: of its rows.
     """
     blank = np.flatnonzero(facts.blank != Blank.NO)
     several = np.flatnonzero(facts.pages > 1)

@@ -35,14 +35,8 @@ class ReferenceCard(BaseModel):
     sets are few, and a narrow set of photos (one kind of fruit on white) reaches 2.1: the label
     is a prior for a decision, not a measurement.
 
-    Attributes
-    ----------
-    weights_id : str
-        sha256 of the weights that the card belongs to.
-    distance : float
-        Mean of the ordinary photo sets' distances.
-    sets : list of CardSet
-        Every set that was measured.
+    ``weights_id``: sha256 of the weights that the card belongs to. ``distance``: mean of the
+    ordinary photo sets' distances. ``sets``: every set that was measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,12 +53,8 @@ class ReferenceCard(BaseModel):
 def load_card(network: str, *, weights_id: str | None = None) -> ReferenceCard | None:
     """Return the bundled card of ``network``, or None.
 
-    Parameters
-    ----------
-    network : str
-        Such as ``"efficientnet_lite0"``.
-    weights_id : str or None
-        When given, a card of other weights under the same name is not returned.
+    ``network``: such as ``"efficientnet_lite0"``. ``weights_id``: when given, a card of other
+    weights under the same name is not returned.
     """
     # a network name may come from a user: only names of bundled files are ever opened
     for entry in (resources.files("frostline.evidence") / "cards").iterdir():

@@ -60,12 +60,8 @@ def plan_depths(
 ) -> list[DepthPlan]:
     """Choose depths, and for frozen ones the channels and images, from stored features alone.
 
-    Parameters
-    ----------
-    upto : str
-        The last cut that the classifier reads from.
-    frozen : collection of str
-        Tensors left as pretrained, by the network's own names.
+    ``upto``: the last cut that the classifier reads from. ``frozen``: tensors left as pretrained,
+    by the network's own names.
     """
     network = store.network
     found = depths(network, upto=upto, most=len(network.taps))

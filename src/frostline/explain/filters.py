@@ -64,10 +64,7 @@ def network_filters(
 
     Raises BackboneError if the first layer is no convolution.
 
-    Parameters
-    ----------
-    tensors : mapping of str to Tensor or None, default=None
-        The weights of a trained copy, by the network's own names.
+    ``tensors``: the weights of a trained copy, by the network's own names.
     """
     names = input_layers(network.module, network.graph)
     layer = network.module.get_submodule(names[0]) if names else None

@@ -22,10 +22,7 @@ class Finding:
 def list_findings(audit: Audit, *, most: int) -> list[Finding]:
     """List images of leaks, contradictions, near-duplicates and copies, in this order.
 
-    Parameters
-    ----------
-    most : int
-        How many images are listed at most; a group is listed with two images or not at all.
+    ``most``: how many images are listed at most; a group is listed with two images or not at all.
     """
     found: list[Finding] = []
     shown: list[set[str]] = []

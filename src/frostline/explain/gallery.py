@@ -76,14 +76,8 @@ class Tile:
 class Depth:
     """What one depth of the network responds to in the user's own images.
 
-    Attributes
-    ----------
-    layer : str
-        Name of the cut.
-    picture : bytes
-        A JPEG: the images' patches that a few channels respond to most, a row a channel.
-    frozen : bool
-        Whether the layer was left as pretrained.
+    ``layer``: name of the cut. ``picture``: a JPEG: the images' patches that a few channels respond
+    to most, a row a channel. ``frozen``: whether the layer was left as pretrained.
     """
 
     layer: str

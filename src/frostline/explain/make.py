@@ -41,16 +41,10 @@ _FILTER_SIDE = 40
 class Limits:
     """How much is shown and computed.
 
-    Attributes
-    ----------
-    mistakes, doubtful, findings : int
-        Tiles of each kind, at most.
-    heats : int
-        Heat maps, mistakes first.
-    looked : int
-        Images that run through the trained network, those with heat maps among them.
-    covering : float
-        Multiply-accumulates that covering parts of images may take, where that is the only way.
+    ``mistakes`` and ``doubtful`` and ``findings``: tiles of each kind, at most. ``heats``: heat
+    maps, mistakes first. ``looked``: images that run through the trained network, those with heat
+    maps among them. ``covering``: multiply-accumulates that covering parts of images may take,
+    where that is the only way.
     """
 
     mistakes: int = 24
@@ -73,14 +67,9 @@ LIMITS: Mapping[str, Limits] = {
 class Subject:
     """The classifier that pictures are about.
 
-    Attributes
-    ----------
-    module : Classifier
-        On the CPU: normalised images to logits.
-    frozen : collection of str
-        Names of the tensors of ``module`` that were left as pretrained.
-    origin : str
-        Stands for how the module was made: what its tensors do not tell.
+    ``module``: on the CPU: normalised images to logits. ``frozen``: names of the tensors of
+    ``module`` that were left as pretrained. ``origin``: stands for how the module was made: what
+    its tensors do not tell.
     """
 
     module: Classifier

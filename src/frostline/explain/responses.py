@@ -29,10 +29,7 @@ _ALIKE = 0.8
 def draw_responses(network: Network, image: Image.Image) -> Image.Image:
     """Draw the strongest, most different channels at successive depths, over the image.
 
-    Parameters
-    ----------
-    image : PIL image
-        RGB, of any size; prepared as the weights want it.
+    ``image``: RGB, of any size; prepared as the weights want it.
     """
     pixels = network.preprocessing.apply(image.convert("RGB"))
     cuts = depths(network)

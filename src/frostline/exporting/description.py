@@ -18,14 +18,8 @@ _INPUT = (
 def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None) -> dict[str, Any]:
     """Return what a PyTorch user must know, as JSON types.
 
-    Parameters
-    ----------
-    form : str
-        ``classifier``, ``features`` or ``program``.
-    how : str
-        Code that loads the file.
-    plain : Plain or None, default=None
-        For weights of a library's network.
+    ``form``: ``classifier``, ``features`` or ``program``. ``how``: code that loads the file.
+    ``plain``: for weights of a library's network.
     """
     preprocessing = card.preprocessing
     return {

@@ -45,10 +45,7 @@ def export_hub_folder(origin: Origin, path: Path, *, samples: Samples | None) ->
     or there are no weights for PyTorch; EngineError if a file does not give the model's
     probabilities.
 
-    Parameters
-    ----------
-    samples : Samples or None
-        Real images for the check.
+    ``samples``: real images for the check.
     """
     images = samples or made_up_samples(origin.model)
     expected = predicted(origin.model, images)

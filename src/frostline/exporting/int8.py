@@ -38,16 +38,9 @@ _QUANTISED = (*_WITH_WEIGHTS, "Add", "Relu", "Clip", "MaxPool", "Pad")
 class Recipe:
     """What is made 8 bits wide.
 
-    Attributes
-    ----------
-    name : str
-        For people.
-    narrow : bool
-        7-bit weights: on processors without 8-bit dot products, sums of two 8-bit products
-        overflow.
-    activations : bool
-        Whether activations are 8 bits wide as well. Otherwise the file is as small, exact to the
-        rounding of its weights, and as fast as in float32.
+    ``name``: for people. ``narrow``: 7-bit weights: on processors without 8-bit dot products, sums
+    of two 8-bit products overflow. ``activations``: whether activations are 8 bits wide as well.
+    Otherwise the file is as small, exact to the rounding of its weights, and as fast as in float32.
     """
 
     name: str

@@ -53,12 +53,8 @@ _FEATURES = "network/features"
 class ExportDifferenceError(EngineError):
     """An exported file that computes other probabilities than PyTorch.
 
-    Attributes
-    ----------
-    difference : float
-        Largest absolute one of a probability.
-    same_classes : bool
-        Whether the likeliest class is the same for every image.
+    ``difference``: largest absolute one of a probability. ``same_classes``: whether the likeliest
+    class is the same for every image.
     """
 
     def __init__(self, difference: float, accepted: float, *, same_classes: bool) -> None:

@@ -53,16 +53,9 @@ def export_onnx_file(
     Raises InputError if the path has another suffix, or it cannot be quantised; EngineError if the
     file does not give the model's probabilities.
 
-    Parameters
-    ----------
-    path : Path
-        With the suffix ``.onnx``.
-    samples : Samples or None
-        Real images; needed to quantise.
-    quantise : bool
-        Whether to make it 8 bits wide.
-    opset : int or None, default=None
-        Operator set of the file; None leaves the model's own.
+    ``path``: with the suffix ``.onnx``. ``samples``: real images; needed to quantise. ``quantise``:
+    whether to make it 8 bits wide. ``opset``: operator set of the file; None leaves the model's
+    own.
     """
     if path.suffix.lower() != SUFFIX:
         raise InputError(f"{path} does not end in {SUFFIX}.", hint=f"Give {path}{SUFFIX}.")

@@ -20,12 +20,8 @@ if TYPE_CHECKING:
 class Origin:
     """A model to export.
 
-    Attributes
-    ----------
-    given : Path
-        The run folder or the file, as the user named it.
-    model : Model
-        The reference that every export is compared with.
+    ``given``: the run folder or the file, as the user named it. ``model``: the reference that every
+    export is compared with.
     """
 
     given: Path

@@ -57,10 +57,7 @@ def placing_folder(path: Path, *, ours: str) -> Iterator[Path]:
     Raises InputError if ``path`` is a file, or a folder of something else; RunFolderError if it
     cannot be written.
 
-    Parameters
-    ----------
-    path : Path
-        What was there is removed, if it is empty or has a file called ``ours``.
+    ``path``: what was there is removed, if it is empty or has a file called ``ours``.
     """
     if path.exists() and not path.is_dir():
         raise InputError(f"{path} is a file; this export is a folder.", hint=_ANOTHER)

@@ -33,14 +33,8 @@ _METHODS = {
 def readme(card: ModelCard, *, name: str, plain: Plain | None, reason: str) -> str:
     """Return the README as Markdown, with the header that hubs read.
 
-    Parameters
-    ----------
-    name : str
-        Of the folder.
-    plain : Plain or None
-        What ``model.safetensors`` is, in a library's terms.
-    reason : str
-        Why it is nothing of a library's; a clause.
+    ``name``: of the folder. ``plain``: what ``model.safetensors`` is, in a library's terms.
+    ``reason``: why it is nothing of a library's; a clause.
     """
     parts = [
         _header(card, plain),

@@ -54,12 +54,8 @@ def shrink(
     Raises InputError if the model is 8 bits wide already, there is no real image, or every form
     changes the class of more than a fifth of the images.
 
-    Parameters
-    ----------
-    graph : ModelProto
-        Its ONNX model.
-    samples : Samples or None
-        Real images; from 40 on, those that set the ranges are others than those that judge.
+    ``graph``: its ONNX model. ``samples``: real images; from 40 on, those that set the ranges are
+    others than those that judge.
     """
     if is_quantised(graph):
         raise InputError(

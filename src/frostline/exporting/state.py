@@ -76,10 +76,7 @@ def as_plain(module: Classifier, card: ModelCard) -> Plain:
 
     Raises UnsuitableError if the library has no network that computes the same.
 
-    Parameters
-    ----------
-    module : Classifier
-        Restored from the model folder.
+    ``module``: restored from the model folder.
     """
     architecture = architecture_of(card.backbone)
     if architecture is None:

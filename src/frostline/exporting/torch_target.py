@@ -37,13 +37,9 @@ def export_torch_file(
     Raises InputError if the file exists, or there are no weights for PyTorch; EngineError if
     PyTorch cannot write the network, or it gives other probabilities.
 
-    Parameters
-    ----------
-    path : Path
-        A name that ends in ``.pt2`` asks for a program, one in ``.safetensors`` for weights in
-        whatever form is possible; any other gets the suffix of what fits.
-    samples : Samples or None
-        Real images for the check.
+    ``path``: a name that ends in ``.pt2`` asks for a program, one in ``.safetensors`` for weights
+    in whatever form is possible; any other gets the suffix of what fits. ``samples``: real images
+    for the check.
     """
     images = samples or made_up_samples(origin.model)
     module = restore_module(origin.folder())

@@ -21,10 +21,7 @@ def narrow_weights(network: onnx.ModelProto, names: Iterable[str]) -> onnx.Model
     Casting and scaling them are plain operators on constants, so ONNX Runtime computes them once,
     when it opens the file; DequantizeLinear it would repeat for every image.
 
-    Parameters
-    ----------
-    names : iterable of str
-        Nodes: convolutions and matrix products.
+    ``names``: nodes: convolutions and matrix products.
     """
     wanted = set(names)
     small = onnx.ModelProto()

@@ -31,12 +31,8 @@ CARD_KEY, QUANTISATION_KEY = "frostline", "frostline_quantization"
 class OnnxFile:
     """An exported file, ready to run.
 
-    Attributes
-    ----------
-    session : InferenceSession
-        Of ONNX Runtime.
-    quantised : str
-        How it was made smaller, as JSON; empty for plain float32.
+    ``session``: of ONNX Runtime. ``quantised``: how it was made smaller, as JSON; empty for plain
+    float32.
     """
 
     card: ModelCard

@@ -27,11 +27,8 @@ class PackedModel:
     Copies and pickles hold the bytes alone: safetensors, ONNX and JSON, nothing that runs when it
     is loaded.
 
-    Parameters
-    ----------
-    files : mapping of str to bytes
-        ``weights.safetensors``, ``model.onnx``, ``model.json`` and perhaps
-        ``familiar.safetensors``.
+    ``files``: ``weights.safetensors``, ``model.onnx``, ``model.json`` and perhaps
+    ``familiar.safetensors``.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:

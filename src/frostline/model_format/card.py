@@ -23,13 +23,9 @@ _FIRST_WITH_READING = 4
 class Fingerprints(BaseModel):
     """SHA-256, as hex digits, of what belongs to a model; empty where there is nothing.
 
-    Attributes
-    ----------
-    weights, onnx, familiar : str
-        Of the files ``weights.safetensors``, ``model.onnx`` and ``familiar.safetensors``; set
-        when they are written.
-    frozen : str
-        Of the frozen parameters and buffers, taken after training.
+    ``weights`` and ``onnx`` and ``familiar``: of the files ``weights.safetensors``, ``model.onnx``
+    and ``familiar.safetensors``; set when they are written. ``frozen``: of the frozen parameters
+    and buffers, taken after training.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,16 +39,10 @@ class Fingerprints(BaseModel):
 class FamiliarImages(BaseModel):
     """How a model tells images that are unlike everything in training.
 
-    Attributes
-    ----------
-    n_fitted : int
-        Training images that it rests on.
-    n_threshold : int
-        Images that set the threshold; none of them taught what scored it.
-    accepted : float
-        Share of images like those of training that should stay at or below an unfamiliarity of 1.
-    rough : bool
-        Whether so few images set the threshold that it may lie elsewhere.
+    ``n_fitted``: training images that it rests on. ``n_threshold``: images that set the threshold;
+    none of them taught what scored it. ``accepted``: share of images like those of training that
+    should stay at or below an unfamiliarity of 1. ``rough``: whether so few images set the
+    threshold that it may lie elsewhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -13,10 +13,7 @@ from onnx import helper, numpy_helper
 class GraphBuilder:
     """Collects nodes and constants whose names start with ``scope``.
 
-    Attributes
-    ----------
-    nodes : list of NodeProto
-        In the order they were added, which is a valid order to run them.
+    ``nodes``: in the order they were added, which is a valid order to run them.
     """
 
     def __init__(self, scope: str) -> None:

@@ -13,12 +13,8 @@ def add_unfamiliarity(
 ) -> None:
     """Add what :meth:`Familiarity.scores` does.
 
-    Parameters
-    ----------
-    features : str
-        Name of a float32 tensor, N x d: the input of the classifier's head.
-    output : str
-        Name for the result, float32 of shape (N,).
+    ``features``: name of a float32 tensor, N x d: the input of the classifier's head. ``output``:
+    name for the result, float32 of shape (N,).
     """
     each = [_add_region(graph, features, r, familiarity.neighbours) for r in familiarity.regions]
     distances = graph.add("Concat", *(name for pair in each for name in pair), axis=1)

@@ -25,12 +25,8 @@ def add_preprocessing(
 ) -> None:
     """Add what :meth:`Preprocessing.apply` and :meth:`Preprocessing.normalise` do.
 
-    Parameters
-    ----------
-    image : str
-        Name of a uint8 RGB tensor, H x W x 3 or N x H x W x 3.
-    output : str
-        Name for the float32 result, N x 3 x size x size.
+    ``image``: name of a uint8 RGB tensor, H x W x 3 or N x H x W x 3. ``output``: name for the
+    float32 result, N x 3 x size x size.
     """
     # the last three dimensions are the same for one image and for a batch
     shape = graph.add("Shape", image, start=-3)

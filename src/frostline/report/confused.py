@@ -61,10 +61,7 @@ def group(confusion: Sequence[Sequence[int]]) -> Grouping:
     Average linkage over the mean of both error rates of a pair; groups are cut where that falls
     below 5 %. Without any mistake the order stays as it is.
 
-    Parameters
-    ----------
-    confusion : C x C counts
-        Rows are the truth.
+    ``confusion``: rows are the truth.
     """
     counts = np.asarray(confusion, dtype=np.float64)
     n = len(counts)

@@ -12,12 +12,7 @@ from frostline.explain.gallery import Gallery
 class ReportData:
     """Everything on the page; nothing else is read or computed.
 
-    Attributes
-    ----------
-    record : RunRecord
-        What the run found.
-    gallery : Gallery or None, default=None
-        The pictures; without them the page does without.
+    ``record``: what the run found. ``gallery``: the pictures; without them the page does without.
     """
 
     record: RunRecord

@@ -25,13 +25,8 @@ class Layer:
 class Depths:
     """The layers of a plan, first to last: those of the old network, and the new ones.
 
-    Attributes
-    ----------
-    old : tuple of Layer
-        As an image meets them; what was removed comes last.
-    scattered : bool
-        Whether parts train within frozen layers, such as norm layers or adapters: then no line
-        divides frozen and trained.
+    ``old``: as an image meets them; what was removed comes last. ``scattered``: whether parts train
+    within frozen layers, such as norm layers or adapters: then no line divides frozen and trained.
     """
 
     old: tuple[Layer, ...]

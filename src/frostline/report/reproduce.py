@@ -44,16 +44,10 @@ def provenance(
 ) -> Provenance:
     """Return how to make the same model again.
 
-    Parameters
-    ----------
-    source, run : str
-        Images and run folder, as the user named them.
-    plan_given : bool
-        Whether a plan was carried out instead of deciding.
-    on_disk : bool, default=True
-        Whether ``source`` is a path; anything else only Python can be given.
-    fingerprints : mapping of str to str or None
-        By what they belong to; those that are None are left out.
+    ``source`` and ``run``: images and run folder, as the user named them. ``plan_given``: whether a
+    plan was carried out instead of deciding. ``on_disk``: whether ``source`` is a path; anything
+    else only Python can be given. ``fingerprints``: by what they belong to; those that are None are
+    left out.
     """
     say = command if on_disk else call
     return Provenance(

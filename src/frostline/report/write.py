@@ -25,10 +25,7 @@ def write_report(path: Path, *, data: ReportData) -> None:
 
     Raises RunFolderError if the file cannot be written.
 
-    Parameters
-    ----------
-    path : Path
-        Replaced as a whole.
+    ``path``: replaced as a whole.
     """
     write_text(path, render(data))
 

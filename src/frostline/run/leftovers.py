@@ -16,10 +16,7 @@ _OF_SAFETENSORS = re.compile(r"\.tmp\w{6}")
 def leftovers(folder: Path, names: Iterable[str] | None = None) -> list[Path]:
     """List the unfinished files of a folder that nobody writes to at this moment.
 
-    Parameters
-    ----------
-    names : iterable of str or None, default=None
-        Only those that would have become one of these files; None for all.
+    ``names``: only those that would have become one of these files; None for all.
     """
     wanted = None if names is None else set(names)
     if not folder.is_dir():

@@ -54,10 +54,8 @@ def write_manifest(path: Path, catalog: Catalog, split: Split) -> None:
 
     Raises RunFolderError if the file cannot be written.
 
-    Parameters
-    ----------
-    split : Split
-        For cross-validation every image is a training image: all of them taught the final model.
+    ``split``: for cross-validation every image is a training image: all of them taught the final
+    model.
     """
     part_of: dict[int, Part] = {}
     part_of |= dict.fromkeys(map(int, split.test), "test")
@@ -76,13 +74,8 @@ def write_manifest(path: Path, catalog: Catalog, split: Split) -> None:
 def manifest_of(model: Path, *, n_train: int) -> Manifest | None:
     """Return the manifest of the run that a model folder lies in; None where that is unknown.
 
-    Parameters
-    ----------
-    model : Path
-        A model folder, or an exported file, which belongs to no run.
-    n_train : int
-        What the model says of itself: a folder that was moved may lie beside the manifest of
-        another run.
+    ``model``: a model folder, or an exported file, which belongs to no run. ``n_train``: what the
+    model says of itself: a folder that was moved may lie beside the manifest of another run.
     """
     # a link, or the name '.', may hide what the folder is called
     folder = model.resolve()

@@ -40,10 +40,7 @@ OURS = (
 class RunFolder:
     """One run's folder. ``metrics.json`` is written last: with it, the run is finished.
 
-    Attributes
-    ----------
-    resumed : bool
-        Whether an unfinished run with the same settings was found here.
+    ``resumed``: whether an unfinished run with the same settings was found here.
     """
 
     def __init__(self, path: Path, *, resumed: bool) -> None:
@@ -59,13 +56,8 @@ class RunFolder:
         ``overwrite``), belongs to something else or to a run that is going on, leads elsewhere by a
         link, or cannot be written.
 
-        Parameters
-        ----------
-        settings : dict
-            Everything that decides the result, as JSON types.
-        overwrite : bool
-            Remove what an earlier run left. One that was interrupted goes on if its settings are
-            the same.
+        ``settings``: everything that decides the result, as JSON types. ``overwrite``: remove what
+        an earlier run left. One that was interrupted goes on if its settings are the same.
         """
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} is a file, not a folder.", hint="Give another -o.")

@@ -32,12 +32,7 @@ _PATHS = ("/", "/predict", "/explain", "/model", "/health", "/metrics", "/openap
 def create_app(service: Service, guard: Guard | None = None) -> ASGIApp:
     """Return the ASGI application of one service.
 
-    Parameters
-    ----------
-    service : Service
-        Closed when the application shuts down.
-    guard : Guard or None, default=None
-        Who may ask; anybody when None.
+    ``service``: closed when the application shuts down. ``guard``: who may ask; anybody when None.
     """
     guard = guard or Guard()
 

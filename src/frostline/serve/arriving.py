@@ -37,14 +37,8 @@ async def arrive(
     too slowly, 503 if the queue is full already or the service is stopping; ClientDisconnect if the
     client left.
 
-    Parameters
-    ----------
-    share : Share
-        Of the memory for uploads.
-    until : float
-        From :func:`deadline`.
-    texts : collection of str, default=()
-        Fields besides ``files`` that may occur.
+    ``share``: of the memory for uploads. ``until``: from :func:`deadline`. ``texts``: fields
+    besides ``files`` that may occur.
     """
     limits = service.limits
     service.check_open()

@@ -29,12 +29,8 @@ _HEADERS = {
 class Front:
     """ASGI middleware around everything else.
 
-    Parameters
-    ----------
-    limits : Limits
-        Twice ``max_seconds`` and a little ends a request whatever it does.
-    paths : collection of str
-        Those that are counted by name.
+    ``limits``: twice ``max_seconds`` and a little ends a request whatever it does. ``paths``: those
+    that are counted by name.
     """
 
     def __init__(

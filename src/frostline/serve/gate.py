@@ -14,10 +14,7 @@ from frostline.serve.problems import RequestError, busy
 class Gate:
     """ASGI middleware that asks a guard, and lets only so many in at a time.
 
-    Parameters
-    ----------
-    limits : Limits
-        ``max_queue`` requests may be in progress.
+    ``limits``: ``max_queue`` requests may be in progress.
     """
 
     def __init__(self, app: ASGIApp, *, guard: Guard, limits: Limits, metrics: Metrics) -> None:

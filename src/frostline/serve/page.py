@@ -19,11 +19,8 @@ _SCRIPTS = ("service.js", "cards.js", "sources.js")
 class Page:
     """The page and what a browser may do on it.
 
-    Attributes
-    ----------
-    policy : str
-        For the header ``Content-Security-Policy``: nothing but the page's own script, style,
-        pictures and endpoints.
+    ``policy``: for the header ``Content-Security-Policy``: nothing but the page's own script,
+    style, pictures and endpoints.
     """
 
     html: str
@@ -33,12 +30,8 @@ class Page:
 def render(limits: Limits, *, asks_for_key: bool) -> Page:
     """Return the page; it is the same for everybody and learns of the model from ``/model``.
 
-    Parameters
-    ----------
-    limits : Limits
-        What the page itself refuses before it sends anything.
-    asks_for_key : bool
-        Whether the page has a place for the service's key.
+    ``limits``: what the page itself refuses before it sends anything. ``asks_for_key``: whether the
+    page has a place for the service's key.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("frostline.serve"),

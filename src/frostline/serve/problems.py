@@ -40,14 +40,8 @@ class ProblemAnswer(BaseModel):
 class RequestError(FrostlineError, ValueError):
     """A request that is refused as a whole.
 
-    Parameters
-    ----------
-    status : int
-        HTTP status.
-    kind, name, what, expected : str
-        As in :class:`Problem`.
-    retry_after : int or None, default=None
-        Seconds after which trying again makes sense.
+    ``status``: HTTP status. ``kind`` and ``name`` and ``what`` and ``expected``: as in
+    :class:`Problem`. ``retry_after``: seconds after which trying again makes sense.
     """
 
     def __init__(
@@ -80,12 +74,7 @@ class RequestError(FrostlineError, ValueError):
 def busy(what: str, *, retry_after: int) -> RequestError:
     """Return the error for what could be done at another time.
 
-    Parameters
-    ----------
-    what : str
-        What keeps the service from it.
-    retry_after : int
-        Seconds.
+    ``what``: what keeps the service from it. ``retry_after``: seconds.
     """
     return RequestError(
         503,

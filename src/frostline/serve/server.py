@@ -24,12 +24,7 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises InputError if the port is taken or may not be used, or the host is not this machine.
 
-    Parameters
-    ----------
-    host : str
-        Name or address to listen on.
-    port : int
-        0 takes any that is free.
+    ``host``: name or address to listen on. ``port``: 0 takes any that is free.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

@@ -36,12 +36,7 @@ _ON_THEIR_WAY = 1.0
 class Service:
     """One model that many requests share.
 
-    Attributes
-    ----------
-    memory : Memory
-        Bytes of uploads that are held.
-    queue : int
-        Images that wait or are worked on.
+    ``memory``: bytes of uploads that are held. ``queue``: images that wait or are worked on.
     """
 
     def __init__(self, model: Model, limits: Limits) -> None:
@@ -126,14 +121,9 @@ class Service:
         Raises RequestError with status 503 if the queue is full; FrostlineError if the model itself
         fails.
 
-        Parameters
-        ----------
-        files : sequence of Upload
-            Their content is dropped as soon as it is decoded.
-        share : Share
-            From which the content's bytes are handed back then.
-        top : int or None, default=None
-            How many classes to list for each; all when None.
+        ``files``: their content is dropped as soon as it is decoded. ``share``: from which the
+        content's bytes are handed back then. ``top``: how many classes to list for each; all when
+        None.
         """
         # images of one large request must not keep those of others waiting
         turns = asyncio.Semaphore(2 * self.limits.batch)
@@ -158,10 +148,7 @@ class Service:
         Raises RequestError with status 422 for an unknown class or an image that cannot be decoded,
         503 if too many heat maps are being made.
 
-        Parameters
-        ----------
-        label : str or None
-            The class to explain; the likeliest when None.
+        ``label``: the class to explain; the likeliest when None.
         """
         classes = self.model.classes
         if label is not None and label not in classes:

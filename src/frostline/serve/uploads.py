@@ -25,12 +25,8 @@ _MAX_NAME = 200
 class Upload:
     """One file as it arrived.
 
-    Attributes
-    ----------
-    name : str
-        As the client called it, or ``"file 3"`` by its place.
-    content : bytes or None
-        None when it has more than ``max_bytes``: then nothing of it is kept.
+    ``name``: as the client called it, or ``"file 3"`` by its place. ``content``: None when it has
+    more than ``max_bytes``: then nothing of it is kept.
     """
 
     name: str
@@ -58,16 +54,9 @@ async def read_form(
     Raises RequestError with status 400 for what is no form, 413 beyond a limit, 415 for another
     content type, 422 for another field or no file, 503 when memory for uploads is used up.
 
-    Parameters
-    ----------
-    content_type : str
-        Header of the request.
-    chunks : async iterator of bytes
-        Its body.
-    share : Share
-        Of the memory for uploads; grows with what is kept.
-    texts : collection of str, default=()
-        Names of other fields that may occur, with short texts.
+    ``content_type``: header of the request. ``chunks``: its body. ``share``: of the memory for
+    uploads; grows with what is kept. ``texts``: names of other fields that may occur, with short
+    texts.
     """
     kind, options = parse_options_header(content_type)
     if kind != _FORM.encode():

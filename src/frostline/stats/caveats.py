@@ -26,12 +26,7 @@ _MOSTLY_BLANK = 0.5
 class Baseline:
     """What needs no picture: always naming the class that is largest in training.
 
-    Attributes
-    ----------
-    label : int
-        That class.
-    accuracy : float
-        Share of the judged images that belong to it, in [0, 1].
+    ``label``: that class. ``accuracy``: share of the judged images that belong to it, in [0, 1].
     """
 
     label: int
@@ -116,14 +111,8 @@ def caveats(
 ) -> list[Caveat]:
     """Find what is wrong with these scores, or with what they rest on; nothing where all is well.
 
-    Parameters
-    ----------
-    baseline : Baseline
-        Of the same images.
-    leaked : float, default=0
-        Share of the judged images that also trained the model.
-    blank : float, default=0
-        Share of all images that are of one colour where the model looks.
+    ``baseline``: of the same images. ``leaked``: share of the judged images that also trained the
+    model. ``blank``: share of all images that are of one colour where the model looks.
     """
     return [
         *([AllLeaked()] if leaked == 1.0 else []),

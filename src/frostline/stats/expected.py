@@ -40,16 +40,10 @@ def expected_accuracy(
     wide, and half of the correction is added to its standard error. Raises InputError if a number
     is out of range.
 
-    Parameters
-    ----------
-    right : int in [0, n]
-        Images that models which had not seen them classified rightly.
-    share : float in (0, 1], default=1
-        Share of the images that those models learned from; 1 for a held-out part.
-    slope : float, default=0
-        Accuracy that the last doubling of the images brought. One that is negative is noise.
-    count : float or None, default=None
-        Independent images that these are worth, as some belong together; ``n`` for None.
+    ``right``: images that models which had not seen them classified rightly. ``share``: share of
+    the images that those models learned from; 1 for a held-out part. ``slope``: accuracy that the
+    last doubling of the images brought. One that is negative is noise. ``count``: independent
+    images that these are worth, as some belong together; ``n`` for None.
     """
     if not 0.0 < share <= 1.0:
         raise InputError(f"The share of the images must lie above 0 and at most at 1, not {share}.")

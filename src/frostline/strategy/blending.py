@@ -43,14 +43,8 @@ def blend_of(
 ) -> Blended | None:
     """Return the average of the options that did best in the final, or None.
 
-    Parameters
-    ----------
-    standings : sequence of Standing
-        After the race.
-    n_images : int
-        Training images.
-    seconds : float, default=inf
-        Nominal seconds that training all members may take; one that goes beyond is passed over.
+    ``standings``: after the race. ``n_images``: training images. ``seconds``: nominal seconds that
+    training all members may take; one that goes beyond is passed over.
     """
     if n_images >= FEW_IMAGES:
         return None

@@ -24,16 +24,9 @@ from frostline.strategy.verdict import choose, results
 class Decision:
     """A plan, and what may race against it.
 
-    Attributes
-    ----------
-    plan : Plan
-        To be carried out if there is no race, or if ``head`` wins it.
-    head : Proposal
-        The best head on frozen features.
-    entrants : tuple of Proposal
-        Options that train layers, for a race against ``head``; empty when nothing is to be raced.
-    candidates : tuple of CandidateResult
-        Every head with its leave-one-out score.
+    ``plan``: to be carried out if there is no race, or if ``head`` wins it. ``head``: the best head
+    on frozen features. ``entrants``: options that train layers, for a race against ``head``; empty
+    when nothing is to be raced. ``candidates``: every head with its leave-one-out score.
     """
 
     plan: Plan

@@ -58,12 +58,8 @@ def bucket(per_class: float) -> int:
 def promise(sure: float, action: Action, per_class: float, growth: Growth = FITTED_GROWTH) -> float:
     """Return the accuracy that an option promises after its heat, in (0, 1).
 
-    Parameters
-    ----------
-    sure : float
-        Mean probability that it gave to the true class in the heat.
-    per_class : float
-        Training images in the median class.
+    ``sure``: mean probability that it gave to the true class in the heat. ``per_class``: training
+    images in the median class.
     """
     return float(expit(logit(sure) + growth[kind_of_action(action)][bucket(per_class)]))
 

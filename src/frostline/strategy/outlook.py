@@ -15,12 +15,7 @@ _LEAST_DOUBLINGS = 0.3
 def runner_up(summary: EvidenceSummary, name: str, behind: float) -> RunnerUp:
     """Return how far an option that trains layers is from paying.
 
-    Parameters
-    ----------
-    name : str
-        Of the option.
-    behind : float
-        Accuracy that it lost to the head that won.
+    ``name``: of the option. ``behind``: accuracy that it lost to the head that won.
     """
     gain = GAIN_PER_DOUBLING[summary.shift.label]
     doublings = max(behind, 0.0) / gain

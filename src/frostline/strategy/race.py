@@ -34,14 +34,8 @@ _ENOUGH_TO_JUDGE = 500
 class Entry:
     """One option in the race.
 
-    Attributes
-    ----------
-    proposal : Proposal
-        What would be carried out on all training images.
-    action : Action
-        What runs on a fold: the same, for a share of its epochs.
-    seconds : float
-        Nominal seconds of one fold.
+    ``proposal``: what would be carried out on all training images. ``action``: what runs on a fold:
+    the same, for a share of its epochs. ``seconds``: nominal seconds of one fold.
     """
 
     proposal: Proposal

@@ -30,10 +30,7 @@ _NORM_MOMENTUM = 0.1
 class Above(nn.Module):
     """The part of a classifier that runs on stored activations; it shares all weights.
 
-    Parameters
-    ----------
-    kept : Module or None
-        Kept layers between the activations and the new layers; None when there are none.
+    ``kept``: kept layers between the activations and the new layers; None when there are none.
     """
 
     def __init__(self, kept: nn.Module | None, classifier: CutClassifier) -> None:

@@ -20,10 +20,7 @@ def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Traine
     Every member is calibrated on its own out-of-fold images first. Those that are so for all
     members calibrate the average: it is less sure of itself than its members are.
 
-    Parameters
-    ----------
-    members : sequence of Trained
-        One for each of the action's, in its order.
+    ``members``: one for each of the action's, in its order.
     """
     temperatures = [_temperature(member, problem) for member in members]
     shared = members[0].out_of_fold_rows

@@ -78,12 +78,8 @@ class Checkpoints:
     ``state.json`` names the tensor files that belong to it, and is replaced last and in one
     step; so there is always one whole checkpoint, whenever the process dies.
 
-    Parameters
-    ----------
-    folder : Path
-        Made when first needed.
-    identity : dict
-        Everything that must be equal for a checkpoint to be continued: plain JSON data.
+    ``folder``: made when first needed. ``identity``: everything that must be equal for a checkpoint
+    to be continued: plain JSON data.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any]) -> None:

@@ -16,10 +16,7 @@ def epoch_order(digests: Sequence[str], *, seed: int, epoch: int) -> IntArray:
     Every image draws its own number, so the order of two images stays the same when others are
     added or removed. Images of equal content keep their order.
 
-    Parameters
-    ----------
-    digests : sequence of str
-        One for each image.
+    ``digests``: one for each image.
     """
     numbers = [keyed_number("order", seed, epoch, digest) for digest in digests]
     return np.argsort(np.array(numbers, dtype=np.int64), kind="stable").astype(np.int64)

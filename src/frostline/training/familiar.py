@@ -33,14 +33,9 @@ _FOLDS, _MANY_FOLDS, _FEW_IMAGES = 5, 10, 300
 class Familiar:
     """What is familiar to a classifier, and how well that is known.
 
-    Attributes
-    ----------
-    familiarity : Familiarity
-        On the input of the classifier's head; a score of 1 is the threshold.
-    n_fitted : int
-        Images that it rests on.
-    n_threshold : int
-        Images that set the threshold, none of which taught what scored it.
+    ``familiarity``: on the input of the classifier's head; a score of 1 is the threshold.
+    ``n_fitted``: images that it rests on. ``n_threshold``: images that set the threshold, none of
+    which taught what scored it.
     """
 
     familiarity: Familiarity

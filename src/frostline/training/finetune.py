@@ -61,14 +61,9 @@ def finetune(
     FrozenChangedError if something frozen is not bit-identical at the end; PlanError or CutError if
     the action does not fit the network.
 
-    Parameters
-    ----------
-    problem : Problem
-        Rows of one group are left out together when the head's probe is fitted.
-    store : FeatureStore
-        Its network is copied, never changed.
-    checkpoint_dir : Path or None
-        Where every epoch's state goes, and where an earlier run is continued from.
+    ``problem``: rows of one group are left out together when the head's probe is fitted. ``store``:
+    its network is copied, never changed. ``checkpoint_dir``: where every epoch's state goes, and
+    where an earlier run is continued from.
     """
     compute, seed = Compute.of(runtime), problem.seed
     with torch_runtime(runtime):

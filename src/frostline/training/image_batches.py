@@ -23,17 +23,10 @@ from frostline.training.loaders import Batching, look_bounds
 class ImageBatches:
     """Batches of images, or of what a frozen prefix makes of them.
 
-    Attributes
-    ----------
-    pictures : Pictures
-        Where decoded images come from; its workers draw the views.
-    recipe : Recipe
-        Says how views are drawn.
-    prefix : Module or None
-        Frozen layers that run on every batch without gradient; None gives normalised images.
-    views : int, default=0
-        Every image goes round so many views, the first of them clean, as stored activations do;
-        0 draws a new one in every epoch.
+    ``pictures``: where decoded images come from; its workers draw the views. ``recipe``: says how
+    views are drawn. ``prefix``: frozen layers that run on every batch without gradient; None gives
+    normalised images. ``views``: every image goes round so many views, the first of them clean, as
+    stored activations do; 0 draws a new one in every epoch.
     """
 
     batching: Batching

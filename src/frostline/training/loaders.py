@@ -44,12 +44,8 @@ class Batches(Protocol):
 class Batching:
     """How training rows become batches.
 
-    Attributes
-    ----------
-    size : int
-        Images a batch.
-    drop_below : int
-        A last batch with fewer images is left out, unless it is the only one.
+    ``size``: images a batch. ``drop_below``: a last batch with fewer images is left out, unless it
+    is the only one.
     """
 
     parts: Parts
@@ -78,12 +74,8 @@ class Batching:
 class ActivationBatches:
     """Batches of stored activations; no image is opened and no frozen layer runs.
 
-    Attributes
-    ----------
-    train : Activations
-        Every image goes round all its views.
-    held : Activations
-        The clean view of the validation part.
+    ``train``: every image goes round all its views. ``held``: the clean view of the validation
+    part.
     """
 
     batching: Batching

@@ -24,14 +24,7 @@ _ENOUGH_EPOCHS = 5
 def learned_nothing(trained: Trained, recipe: Recipe, parts: Parts) -> bool:
     """Whether neither training nor validation loss ever fell below that of naming shares.
 
-    Parameters
-    ----------
-    trained : Trained
-        By gradients.
-    recipe : Recipe
-        How it was trained.
-    parts : Parts
-        What it was trained on.
+    ``trained``: by gradients. ``recipe``: how it was trained. ``parts``: what it was trained on.
     """
     losses = [e["train_loss"] for e in trained.history if e["train_loss"] is not None]
     if len(losses) < _ENOUGH_EPOCHS:

@@ -24,10 +24,7 @@ MOST_VIEWS = 4
 class Sources:
     """Opens batches for stages of one training.
 
-    Attributes
-    ----------
-    network : Network
-        The copy that is trained; its frozen layers equal those of the store's network.
+    ``network``: the copy that is trained; its frozen layers equal those of the store's network.
     """
 
     store: FeatureStore

@@ -25,14 +25,8 @@ from frostline.core.errors import CutError
 class Carver:
     """Makes parts of one network; they share its layers.
 
-    Parameters
-    ----------
-    module : Module
-        The network itself.
-    sizes : mapping of str to Size
-        Sizes by node name that a part can find again when they come from before its start.
-    steps : sequence of Step
-        What the network does, in order.
+    ``module``: the network itself. ``sizes``: sizes by node name that a part can find again when
+    they come from before its start. ``steps``: what the network does, in order.
     """
 
     def __init__(

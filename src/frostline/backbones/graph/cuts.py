@@ -28,12 +28,8 @@ MAX_TAPS = 10
 class TracedCut(Cut):
     """A cut of a traced network.
 
-    Attributes
-    ----------
-    overwritten : bool
-        Whether a later operation changes the passing tensor in place.
-    node : fx.Node
-        What gives the passing tensor.
+    ``overwritten``: whether a later operation changes the passing tensor in place. ``node``: what
+    gives the passing tensor.
     """
 
     overwritten: bool

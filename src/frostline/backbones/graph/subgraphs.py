@@ -92,15 +92,9 @@ def cut_out(
 
     Raises CutError if the part still reads the image, or values from before ``start``.
 
-    Parameters
-    ----------
-    sizes : mapping of str to Size
-        Sizes by node name that a part can find again when they come from before its start.
-    as_tuple : bool, default=False
-        Return a tuple even for one end.
-    overwritten : container of str
-        Names of nodes whose values later operations write into: inputs and ends among them are
-        copied first.
+    ``sizes``: sizes by node name that a part can find again when they come from before its start.
+    ``as_tuple``: return a tuple even for one end. ``overwritten``: names of nodes whose values
+    later operations write into: inputs and ends among them are copied first.
     """
     live = moving_nodes(graph, sizes)
     place = {node: i for i, node in enumerate(graph.nodes)}

@@ -75,14 +75,8 @@ class OnlyImage(nn.Module):
 class BlockedError(Exception):
     """Tracing met something that a graph cannot hold.
 
-    Attributes
-    ----------
-    scope : str
-        Path of the innermost module that was running; empty for the network itself.
-    operation : str
-        What it did.
-    by_pixels : bool
-        Whether it decided by what the image shows.
+    ``scope``: path of the innermost module that was running; empty for the network itself.
+    ``operation``: what it did. ``by_pixels``: whether it decided by what the image shows.
     """
 
     def __init__(self, scope: str, operation: str) -> None:

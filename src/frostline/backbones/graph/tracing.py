@@ -130,14 +130,8 @@ def _trace(net: nn.Module, name: str, example: torch.Tensor) -> Traced:
 class GraphRunner(fx.Interpreter):
     """Interprets a graph of dotted targets on the live layers of a module.
 
-    Attributes
-    ----------
-    sizes : dict of Node to Any
-        Values that are no tensors.
-    leads : dict of Node to int
-        First dimensions of tensors.
-    masks : set of Node
-        Tensors of truth values.
+    ``sizes``: values that are no tensors. ``leads``: first dimensions of tensors. ``masks``:
+    tensors of truth values.
     """
 
     def __init__(self, net: nn.Module, graph: fx.Graph, constants: dict[str, Any]) -> None:

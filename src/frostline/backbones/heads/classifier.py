@@ -54,10 +54,7 @@ class Classifier(nn.Module, ABC):
     def network_names(self, names: Collection[str]) -> set[str]:
         """Return those of some tensors that are the leader's kept ones, as its network calls them.
 
-        Parameters
-        ----------
-        names : collection of str
-            Names in the state dict of this classifier.
+        ``names``: names in the state dict of this classifier.
         """
         prefix = self.tensor_prefix
         return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}

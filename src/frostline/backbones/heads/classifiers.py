@@ -31,12 +31,8 @@ _NEW_CHANNELS = 256
 class CutClassifier(SingleClassifier):
     """Kept layers, perhaps a new block, pooling (mean and spread) and a new linear head.
 
-    Attributes
-    ----------
-    kept : Module
-        Image to the activations at the cut.
-    new : Module
-        A new 1x1 convolution block, or Identity.
+    ``kept``: image to the activations at the cut. ``new``: a new 1x1 convolution block, or
+    Identity.
     """
 
     tensor_prefix = OF_CUT
@@ -113,10 +109,8 @@ class TapsClassifier(SingleClassifier):
 class BlendClassifier(Classifier):
     """The mean of several classifiers' calibrated probabilities, as logits.
 
-    Parameters
-    ----------
-    temperatures : sequence of float
-        The logits of each member are divided by its own before they become probabilities.
+    ``temperatures``: the logits of each member are divided by its own before they become
+    probabilities.
     """
 
     def __init__(self, members: Sequence[SingleClassifier], temperatures: Sequence[float]) -> None:

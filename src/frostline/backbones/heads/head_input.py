@@ -16,12 +16,8 @@ def head_of(module: nn.Module) -> nn.Linear | None:
 class WithHeadInput(nn.Module):
     """A classifier that also gives what its head was given; its logits are the same bits.
 
-    Parameters
-    ----------
-    module : Module
-        Normalised images (n, 3, size, size) to logits (n, C).
-    head : Linear
-        Its own, see :func:`head_of`.
+    ``module``: normalised images (n, 3, size, size) to logits (n, C). ``head``: its own, see
+    :func:`head_of`.
     """
 
     def __init__(self, module: nn.Module, head: nn.Linear) -> None:

@@ -26,10 +26,7 @@ class Head(nn.Module):
     ``linear`` reads the pooled activations (mean and spread over space), so a closed-form probe
     on them can start every head; further branches add to it and begin at zero.
 
-    Parameters
-    ----------
-    cut : Cut
-        Where the head sits.
+    ``cut``: where the head sits.
     """
 
     def __init__(self, cut: Cut, n_classes: int) -> None:

@@ -52,10 +52,7 @@ _DEEPEST = 5
 class Checkpoint:
     """Weights by name, and what was chosen or left in their file.
 
-    Attributes
-    ----------
-    notes : tuple of str
-        Empty where there was nothing else that could have been meant.
+    ``notes``: empty where there was nothing else that could have been meant.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -69,12 +66,7 @@ def weights_in(loaded: object, *, what: str) -> Checkpoint:
     chosen is said. Raises BackboneError if it holds no tensors with names, or several state dicts
     of which none is known to be the one.
 
-    Parameters
-    ----------
-    loaded : object
-        As a reader gave it.
-    what : str
-        For messages.
+    ``loaded``: as a reader gave it. ``what``: for messages.
     """
     notes: list[str] = []
     path: list[str] = []

@@ -26,12 +26,8 @@ _ENUM = re.compile(r"^(?P<name>\w+)_Weights\.(?P<tag>\w+)$")
 class Called:
     """A network by the name that its library has for it.
 
-    Attributes
-    ----------
-    name : str
-        A bundled network, one of timm, ``torchvision:NAME`` or ``hf-hub:OWNER/NAME``.
-    folder : Path or None
-        A folder of timm that holds the network, for ``local-dir:PATH``.
+    ``name``: a bundled network, one of timm, ``torchvision:NAME`` or ``hf-hub:OWNER/NAME``.
+    ``folder``: a folder of timm that holds the network, for ``local-dir:PATH``.
     """
 
     name: str

@@ -21,12 +21,8 @@ _EXTRA_TOKENS = (0, 1, 2, 4, 5, 8, 9)
 class Changed:
     """Tensors whose shape a translation changed.
 
-    Attributes
-    ----------
-    notes : tuple of str
-        What became of embeddings of positions.
-    others : tuple of str
-        Tensors of any other kind: their change is no matter of image size.
+    ``notes``: what became of embeddings of positions. ``others``: tensors of any other kind: their
+    change is no matter of image size.
     """
 
     notes: tuple[str, ...]

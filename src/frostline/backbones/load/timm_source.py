@@ -29,13 +29,8 @@ def from_timm(
     Raises BackboneError if the name is unknown (with a guess), or its weights cannot be had or do
     not fit.
 
-    Parameters
-    ----------
-    weights : Path or None
-        Own weights in place of the pretrained ones.
-    size : int or None, default=None
-        Of the square images that it will get, in pixels, where that is not its own; networks that
-        depend on it are brought to it.
+    ``weights``: own weights in place of the pretrained ones. ``size``: of the square images that it
+    will get, in pixels, where that is not its own; networks that depend on it are brought to it.
     """
     name = called(name).name
     bundled = BUNDLED.get(name)

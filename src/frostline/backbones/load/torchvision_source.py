@@ -32,12 +32,8 @@ def from_torchvision(
     Raises BackboneError if the name or tag is unknown (with a guess), or its weights cannot be had
     or do not fit.
 
-    Parameters
-    ----------
-    weights : Path or None
-        Own weights in place of the pretrained ones.
-    size : int or None, default=None
-        Of the square images that it will get, where that is not its own.
+    ``weights``: own weights in place of the pretrained ones. ``size``: of the square images that it
+    will get, where that is not its own.
     """
     architecture, _, tag = name.removeprefix(PREFIX).partition(".")
     if architecture not in names():

@@ -33,12 +33,8 @@ _OLD_DENSE = re.compile(
 class Named:
     """Tensors under the names of a network.
 
-    Attributes
-    ----------
-    outside : tuple of str
-        Names in the file that lie beside the network.
-    notes : tuple of str
-        What was done to the names.
+    ``outside``: names in the file that lie beside the network. ``notes``: what was done to the
+    names.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -54,12 +50,8 @@ def bring_home(
     Raises BackboneError if several networks in ``state`` fit, and their names do not say which is
     meant.
 
-    Parameters
-    ----------
-    names : collection of str
-        Those of the network that count; its old classifier is not among them.
-    what : str
-        For messages.
+    ``names``: those of the network that count; its old classifier is not among them. ``what``: for
+    messages.
     """
     own = frozenset(names)
     tensors, notes = _unwrapped(state, own)

@@ -19,14 +19,9 @@ from frostline.core.errors import BackboneError, did_you_mean
 class Measured:
     """Size and work of an architecture.
 
-    Attributes
-    ----------
-    parameters : int
-        With the source classifier.
-    macs : int
-        Multiply-accumulates for one image of the usual size.
-    channels, size : int
-        Of the image: colour channels, and the side of the square in pixels.
+    ``parameters``: with the source classifier. ``macs``: multiply-accumulates for one image of the
+    usual size. ``channels`` and ``size``: of the image: colour channels, and the side of the square
+    in pixels.
     """
 
     family: str
@@ -86,12 +81,8 @@ def measured(name: str) -> Measured:
 def listed(pattern: str = "", *, local: bool = False) -> list[Listed]:
     """List networks: bundled ones first, then torchvision's, then timm's.
 
-    Parameters
-    ----------
-    pattern : str, default=""
-        A shell pattern for names, or a piece of them.
-    local : bool, default=False
-        Only networks whose weights are on this machine.
+    ``pattern``: a shell pattern for names, or a piece of them. ``local``: only networks whose
+    weights are on this machine.
     """
     wanted = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
     found: list[Listed] = []

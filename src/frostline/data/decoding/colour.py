@@ -27,11 +27,8 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
     Raises DamageError if there is a profile, and this Pillow was built without LittleCMS.
 
-    Parameters
-    ----------
-    image : Image
-        Of any mode that converts to RGB. Without a profile, or with one that cannot be used, it
-        is taken for sRGB, as every viewer does.
+    ``image``: of any mode that converts to RGB. Without a profile, or with one that cannot be used,
+    it is taken for sRGB, as every viewer does.
     """
     profile = image.info.get("icc_profile")
     if not profile or not isinstance(profile, bytes) or len(profile) > _PROFILE_BYTES:

@@ -43,12 +43,7 @@ def check_pixels(dtype: np.dtype[Any], shape: tuple[int, ...], *, name: str) -> 
 
     Raises InputError.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Of one image.
-    name : str
-        What to call it in errors.
+    ``shape``: of one image. ``name``: what to call it in errors.
     """
     if dtype != np.uint8:
         raise InputError(

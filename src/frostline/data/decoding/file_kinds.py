@@ -13,16 +13,9 @@ HEAD_BYTES = 1024
 class Kind:
     """A kind of file.
 
-    Attributes
-    ----------
-    name : str
-        In plain words, such as ``"an HTML page"``.
-    remedy : str
-        What to do, without a full stop; empty where nothing is to be done.
-    picture : bool
-        Whether files of the kind hold pictures, which somebody will miss.
-    extra : str
-        The extra of Frostline that reads it; empty for none.
+    ``name``: in plain words, such as ``"an HTML page"``. ``remedy``: what to do, without a full
+    stop; empty where nothing is to be done. ``picture``: whether files of the kind hold pictures,
+    which somebody will miss. ``extra``: the extra of Frostline that reads it; empty for none.
     """
 
     name: str

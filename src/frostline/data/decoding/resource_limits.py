@@ -61,14 +61,8 @@ def check_file(image: ImageFile.ImageFile, stream: IO[bytes], max_pixels: int) -
 
     Raises DamageError.
 
-    Parameters
-    ----------
-    image : ImageFile
-        Not loaded yet.
-    stream : binary file
-        The image's own; where it stood it stands again.
-    max_pixels : int
-        What an image, and so a tile of it, may have.
+    ``image``: not loaded yet. ``stream``: the image's own; where it stood it stands again.
+    ``max_pixels``: what an image, and so a tile of it, may have.
     """
     if image.format in ("JPEG", "MPO") and _has_more_scans(stream, MOST_SCANS):
         raise DamageError(f"more than {MOST_SCANS:,} scans")

@@ -19,14 +19,9 @@ Groups = list[list[int]]
 class Copies:
     """Groups of positions, each of two or more.
 
-    Attributes
-    ----------
-    near : list of list of int
-        The same picture in other bytes (re-encoded, resized, brightened), with exact copies of it.
-    altered : list of list of int
-        One shows another mirrored, turned, shifted or cropped; no group is one of ``near``.
-    complete : bool
-        Whether all pairs were compared.
+    ``near``: the same picture in other bytes (re-encoded, resized, brightened), with exact copies
+    of it. ``altered``: one shows another mirrored, turned, shifted or cropped; no group is one of
+    ``near``. ``complete``: whether all pairs were compared.
     """
 
     near: Groups

@@ -29,10 +29,7 @@ _DIGITS = 24
 def class_notes(counts: Mapping[str, int]) -> list[Note]:
     """Return what should be said about the names of classes.
 
-    Parameters
-    ----------
-    counts : mapping of str to int
-        Images of every class.
+    ``counts``: images of every class.
     """
     notes: list[Note] = []
     alike: defaultdict[str, list[str]] = defaultdict(list)

@@ -84,12 +84,8 @@ def roles_of(title: str, table: Table, group_by: str | None) -> Roles:
     Raises InputError if a column is missing, there twice, or could be one of two; SettingsError if
     the column ``group_by`` does not exist.
 
-    Parameters
-    ----------
-    title : str
-        What to call the table in messages, such as ``"Table a.csv"``.
-    group_by : str or None
-        Column that holds groups; ``group``, if there is one, when None.
+    ``title``: what to call the table in messages, such as ``"Table a.csv"``. ``group_by``: column
+    that holds groups; ``group``, if there is one, when None.
     """
     names = [comparable(name) for name in table.names]
     path, label = (position_of(title, names, role) for role in ("path", "label"))

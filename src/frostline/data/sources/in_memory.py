@@ -38,11 +38,8 @@ def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listin
     Raises InputError if the lengths differ, a label is missing, or something is no image;
     SettingsError if ``group_by`` is given: there are no columns or paths to look in.
 
-    Parameters
-    ----------
-    source : (images, labels) or (images, labels, groups)
-        ``images`` as for :func:`images_of`; labels and groups one each, of any kind that has a
-        text, or labels as vectors with a single 1. Groups may be None.
+    ``source``: ``images`` as for :func:`images_of`; labels and groups one each, of any kind that
+    has a text, or labels as vectors with a single 1. Groups may be None.
     """
     if group_by is not None:
         raise SettingsError(
@@ -162,14 +159,8 @@ def as_pixels(
 
     Raises InputError.
 
-    Parameters
-    ----------
-    pixel_range : (float, float) or None
-        What becomes 0 and 255; None: the array must be uint8 already.
-    name : str
-        What to call it in errors.
-    clip : bool, default=False
-        Whether values beyond the range are clipped instead of refused.
+    ``pixel_range``: what becomes 0 and 255; None: the array must be uint8 already. ``name``: what
+    to call it in errors. ``clip``: whether values beyond the range are clipped instead of refused.
     """
     if pixel_range is None:
         if array.dtype != np.uint8:

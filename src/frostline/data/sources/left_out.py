@@ -15,17 +15,10 @@ _KEPT = 200
 class LeftOut:
     """Entries that were left out for one reason.
 
-    Attributes
-    ----------
-    example : str
-        The first of them, by its name in the source.
-    ending : str
-        Of files that are not read as images, their file name ending in lower case; "" for those
-        without one, and for anything else.
-    files : tuple of (str, str)
-        The first few hundred such files: name in the source, and path on disk.
-    really : str
-        What the first of them is by its bytes, and what to do, where somebody may miss it.
+    ``example``: the first of them, by its name in the source. ``ending``: of files that are not
+    read as images, their file name ending in lower case; "" for those without one, and for anything
+    else. ``files``: the first few hundred such files: name in the source, and path on disk.
+    ``really``: what the first of them is by its bytes, and what to do, where somebody may miss it.
     """
 
     kind: LeftOutKind

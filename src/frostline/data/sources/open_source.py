@@ -149,12 +149,8 @@ def open_for_evaluation(
 
     Raises InputError if the source has a class that the model does not know, or no readable image.
 
-    Parameters
-    ----------
-    source : path, DataFrame, dataset, (images, labels) or dict
-        As for :func:`open_source`; a training part is not needed.
-    classes : sequence of str
-        The model's classes; labels become positions in it. Some may be absent from the source.
+    ``source``: as for :func:`open_source`; a training part is not needed. ``classes``: the model's
+    classes; labels become positions in it. Some may be absent from the source.
     """
     runtime = runtime or Runtime()
     progress = runtime.progress

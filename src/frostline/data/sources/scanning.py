@@ -76,10 +76,7 @@ class Entries:
 class Scan:
     """One walk through a folder; every folder is read once, whoever asks.
 
-    Attributes
-    ----------
-    taken : set of (int, int)
-        Identities of folders that are passed over wherever they are met.
+    ``taken``: identities of folders that are passed over wherever they are met.
     """
 
     def __init__(self, root: Path) -> None:
@@ -102,12 +99,8 @@ class Scan:
     ) -> Iterator[tuple[Folder, Entries]]:
         """Yield every folder from ``top`` down, once each: those in ``seen`` are not entered.
 
-        Parameters
-        ----------
-        seen : set of (int, int)
-            Identities; grows by what is entered.
-        links : Tally or None, default=None
-            Where folders that were reached again, by a link, are counted.
+        ``seen``: identities; grows by what is entered. ``links``: where folders that were reached
+        again, by a link, are counted.
         """
         waiting = [top]
         while waiting:

@@ -24,10 +24,7 @@ def open_parquet(title: str, path: Path) -> Table:
 
     Raises InputError if it is no such file, or has too many rows.
 
-    Parameters
-    ----------
-    title : str
-        What to call the table in messages, such as ``"Table a.parquet"``.
+    ``title``: what to call the table in messages, such as ``"Table a.parquet"``.
     """
     with _opened(title, path) as file:
         names = [str(name) for name in file.schema_arrow.names]

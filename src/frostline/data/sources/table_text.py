@@ -34,10 +34,7 @@ def read_text(title: str, content: bytes) -> tuple[Table, list[Note]]:
     a row are no cells. Raises InputError if it is no text, too long, or a row has another number of
     cells.
 
-    Parameters
-    ----------
-    title : str
-        What to call the table in messages, such as ``"Table a.csv"``.
+    ``title``: what to call the table in messages, such as ``"Table a.csv"``.
     """
     lines = content.count(b"\n")
     if lines > MOST_ROWS:

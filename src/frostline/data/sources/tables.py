@@ -35,12 +35,8 @@ def list_table(table: Path, *, group_by: str | None = None) -> Listing:
     columns, blank cells, unknown split values, repeated or missing files; SettingsError if the
     column ``group_by`` does not exist.
 
-    Parameters
-    ----------
-    table : Path
-        An existing ``.csv``, ``.tsv`` or ``.parquet`` file.
-    group_by : str or None, default=None
-        Column that holds groups; ``group``, if there is one, when None.
+    ``table``: an existing ``.csv``, ``.tsv`` or ``.parquet`` file. ``group_by``: column that holds
+    groups; ``group``, if there is one, when None.
     """
     title = f"Table {table}"
     if table.suffix.lower() == ".parquet":
@@ -62,12 +58,8 @@ def list_table(table: Path, *, group_by: str | None = None) -> Listing:
 def list_rows(title: str, folder: Path, table: Table, *, group_by: str | None = None) -> Listing:
     """List the images that rows name; takes and raises what :func:`list_table` does.
 
-    Parameters
-    ----------
-    title : str
-        What to call the table in messages, such as ``"Table a.csv"``.
-    folder : Path
-        Where relative paths start.
+    ``title``: what to call the table in messages, such as ``"Table a.csv"``. ``folder``: where
+    relative paths start.
     """
     roles = roles_of(title, table, group_by)
     if not table.length:

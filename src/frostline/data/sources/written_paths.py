@@ -51,10 +51,7 @@ class PathFinder:
 
         Raises InputError if several files fit a path that is not one of them.
 
-        Parameters
-        ----------
-        at : str
-            Its place in the table, for messages.
+        ``at``: its place in the table, for messages.
         """
         path = self.written(text)
         if is_file(path):

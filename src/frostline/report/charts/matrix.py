@@ -25,16 +25,9 @@ _AXIS = 20.0
 class Matrix:
     """The drawing, and what is needed to name the pair below the pointer.
 
-    Attributes
-    ----------
-    left, top, cell : float
-        Corner of the first cell and side of every cell, in the chart's units.
-    cells : str
-        ``true,predicted,count,level`` of every cell drawn, semicolons between them.
-    order : tuple of int
-        Classes by row, as drawn.
-    left_out : int
-        Kinds of mistakes that were not drawn.
+    ``left`` and ``top`` and ``cell``: corner of the first cell and side of every cell, in the
+    chart's units. ``cells``: ``true,predicted,count,level`` of every cell drawn, semicolons between
+    them. ``order``: classes by row, as drawn. ``left_out``: kinds of mistakes that were not drawn.
     """
 
     chart: Chart

@@ -25,12 +25,8 @@ def accelerated(network: Network, classifier: nn.Module) -> Iterator[bool]:
     their gradients in pieces, and glibc keeps what a step frees. Nothing of it is done, and False
     given, where the environment says ``FROSTLINE_PLAIN=1``.
 
-    Parameters
-    ----------
-    network : Network
-        Whose frozen norm layers are folded.
-    classifier : Module
-        What trains, layers of the network among it.
+    ``network``: whose frozen norm layers are folded. ``classifier``: what trains, layers of the
+    network among it.
     """
     if os.environ.get(SWITCH) == "1":
         yield False

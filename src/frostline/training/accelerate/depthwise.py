@@ -141,10 +141,7 @@ def fast_depthwise_backward(net: nn.Module) -> Iterator[int]:
 
     Weights and state dict stay as they are. On other machines than x86 nothing changes.
 
-    Parameters
-    ----------
-    net : Module
-        Layers whose ``forward`` somebody replaced already are left alone.
+    ``net``: layers whose ``forward`` somebody replaced already are left alone.
     """
     changed = []
     for layer in net.modules():

@@ -27,11 +27,8 @@ _FORWARD = "forward"
 def folded_norms(network: Network) -> Iterator[int]:
     """Fold inside, and undo it on leaving; gives the number of folded norm layers.
 
-    Parameters
-    ----------
-    network : Network
-        Weights, statistics and state dict stay as they are; only what its layers compute is
-        arranged otherwise.
+    ``network``: weights, statistics and state dict stay as they are; only what its layers compute
+    is arranged otherwise.
     """
     pairs = _pairs(network)
     in_place = []

@@ -19,17 +19,9 @@ def with_statistics_of(network: Network, batches: Iterable[torch.Tensor]) -> Net
     one pass sets all layers (Li et al., arXiv 1603.04779). Undoes what a sensor, contrast or
     noise does to all images alike; it also takes away what the old averages knew.
 
-    Parameters
-    ----------
-    network : Network
-        Left as it is.
-    batches : iterable of tensors of shape (n, 3, size, size)
-        Normalised images; at least two images a batch.
-
-    Returns
-    -------
-    Network
-        With a ``weights_id`` of its own. Without BatchNorm it equals the given one.
+    ``network``: left as it is. ``batches``, shape (n, 3, size, size): normalised images; at least
+    two images a batch. The result: with a ``weights_id`` of its own. Without BatchNorm it equals
+    the given one.
     """
     adapted = network.copy()
     norms = [

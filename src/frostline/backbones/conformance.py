@@ -49,11 +49,7 @@ class Conformance:
 def check(module: nn.Module, example: torch.Tensor) -> Conformance:
     """Cut, freeze and train copies of ``module`` and compare each with the uncut network.
 
-    Parameters
-    ----------
-    module : Module
-        Stays as it is.
-    example : Tensor of shape (n, channels, height, width), n >= 2
+    ``module``: stays as it is. ``example``: shape (n, channels, height, width).
     """
     before = fingerprint(module)
     modes = [child.training for child in module.modules()]

@@ -21,13 +21,8 @@ def to_input(
 ) -> torch.Tensor:
     """Return what a network takes, (n, 3, size, size), for prepared images.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (n, size, size, 3), uint8
-    device : device or None, default=None
-        None is the CPU.
-    channels_last : bool, default=True
-        Convolutions run faster so, and give other last digits.
+    ``pixels``: shape (n, size, size, 3). ``device``: None is the CPU. ``channels_last``:
+    convolutions run faster so, and give other last digits.
     """
     batch = torch.from_numpy(preprocessing.normalise(pixels)).to(device)
     return batch.contiguous(memory_format=torch.channels_last) if channels_last else batch
@@ -43,19 +38,12 @@ def run_module(
 ) -> npt.NDArray[np.float32]:
     """Run batches of prepared images through a module, in the mode and on the device that it is on.
 
-    Parameters
-    ----------
-    batches : iterable of ndarrays of shape (n, size, size, 3), uint8
-        The size of a batch may change the last digits of the result.
-    function : callable or None, default=None
-        What to call with each batch, such as a method of the module; None calls the module.
-    channels_last : bool, default=True
-        See :func:`to_input`.
-
-    Returns
-    -------
-    ndarray of shape (n, ...), float32
-        Of all batches; (0, 0) if there is none.
+    - ``batches``, shape (n, size, size, 3): the size of a batch may change the last digits of the
+      result.
+    - ``function``: what to call with each batch, such as a method of the module; None calls the
+      module.
+    - ``channels_last``: see :func:`to_input`.
+    - The result, shape (n, ...): of all batches; (0, 0) if there is none.
     """
     device = next((tensor.device for tensor in module.parameters()), None)
     found = []

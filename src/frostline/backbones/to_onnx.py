@@ -39,20 +39,14 @@ def to_onnx(
     Raises NotExportableError if the module has an operation that ONNX lacks; EngineError if it is
     too large for one file.
 
-    Parameters
-    ----------
-    module : nn.Module
-        Left in the mode it was in.
-    example : Tensor of shape (2, ...)
-        Two inputs: with a single one, operations that squeeze would fix the batch.
-    source : str
-        Name of the input.
-    targets : sequence of str
-        Names of the outputs.
-    opset : int
-        Of the operators of ONNX itself.
-    weights : bool, default=True
-        False leaves them out, and layers unmerged: quick, to see whether it can be done at all.
+    - ``module``: left in the mode it was in.
+    - ``example``, shape (2, ...): two inputs: with a single one, operations that squeeze would fix
+      the batch.
+    - ``source``: name of the input.
+    - ``targets``: names of the outputs.
+    - ``opset``: of the operators of ONNX itself.
+    - ``weights``: False leaves them out, and layers unmerged: quick, to see whether it can be done
+      at all.
     """
     held = sum(t.numel() * t.element_size() for t in module.state_dict().values())
     if weights and held > MAX_BYTES:

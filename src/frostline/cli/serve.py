@@ -42,18 +42,12 @@ def serve_run(
     Raises RunFolderError if there is no model; SettingsError if a limit, the key or a site cannot
     be used; InputError if the port is taken.
 
-    Parameters
-    ----------
-    folder : Path
-        Of a finished run.
-    api_key : str or None
-        None looks into the environment.
-    cors, allow_host : list of str
-        Sites and names besides the service's own.
-    threads : int or None
-        Threads that compute.
-    limits : dict
-        Fields of :class:`~frostline.serve.limits.Limits`, None for defaults; sizes as text.
+    - ``folder``: of a finished run.
+    - ``api_key``: None looks into the environment.
+    - ``cors`` and ``allow_host``: sites and names besides the service's own.
+    - ``threads``: threads that compute.
+    - ``limits``: fields of :class:`~frostline.serve.limits.Limits`, None for defaults; sizes as
+      text.
     """
     sizes = {k: parse_size(v, _option(k)) for k, v in limits.items() if k in _SIZES and v}
     bounds = make_limits(**{**limits, **sizes})

@@ -88,18 +88,13 @@ class SharedGroup(JsonRecord):
 class AuditRecord(JsonRecord):
     """The content of ``audit.json``.
 
-    Attributes
-    ----------
-    exact_duplicates, near_duplicates, altered_copies : Truncated of Truncated of str
-        Paths of files with the same bytes; that show the same in other bytes; of which one shows
-        another mirrored, turned, shifted or cropped.
-    near_duplicate_search : {"complete", "partial", "no"}
-        Whether near-duplicates were looked for among all pairs.
-    values, unseen : dict
-        How values that are not plain 8 bits are read, and what of the pictures never reaches the
-        model.
-    notes : tuple of str
-        For people.
+    - ``exact_duplicates`` and ``near_duplicates`` and ``altered_copies``: paths of files with the
+      same bytes; that show the same in other bytes; of which one shows another mirrored, turned,
+      shifted or cropped.
+    - ``near_duplicate_search``: whether near-duplicates were looked for among all pairs.
+    - ``values`` and ``unseen``: how values that are not plain 8 bits are read, and what of the
+      pictures never reaches the model.
+    - ``notes``: for people.
     """
 
     source: str = ""

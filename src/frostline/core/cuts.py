@@ -81,18 +81,11 @@ class Cut:
 class NetworkSummary:
     """What decisions about a network rest on: its name and its cuts.
 
-    Attributes
-    ----------
-    input_size : int
-        Side of the square images, in pixels.
-    cuts : tuple of Cut
-        Ends of stages and blocks, by depth.
-    last : Cut
-        The deepest that a new head can sit on.
-    taps : tuple of str
-        Names of the cuts whose pooled activations are stored.
-    inner : tuple of Cut, default=()
-        Cuts inside of blocks that somebody asked for.
+    - ``input_size``: side of the square images, in pixels.
+    - ``cuts``: ends of stages and blocks, by depth.
+    - ``last``: the deepest that a new head can sit on.
+    - ``taps``: names of the cuts whose pooled activations are stored.
+    - ``inner``: cuts inside of blocks that somebody asked for.
     """
 
     name: str

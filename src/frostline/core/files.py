@@ -186,10 +186,7 @@ def replacing(
     removed by the next one that writes here. Raises RunFolderError if the folder cannot be written,
     or the disk is full.
 
-    Parameters
-    ----------
-    failure : callable, default=RunFolderError
-        Makes the error from a message.
+    ``failure``: makes the error from a message.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -223,11 +220,8 @@ def temporary_path(path: Path) -> Path:
 def abandoned(folder: Path, name: str | None = None) -> list[Path]:
     """List the unfinished files of a folder that nobody writes any more.
 
-    Parameters
-    ----------
-    name : str or None, default=None
-        Only what was to become this file: whatever a process left that has ended. None for all
-        files that were not touched for a day, as processes of other machines cannot be asked for.
+    ``name``: only what was to become this file: whatever a process left that has ended. None for
+    all files that were not touched for a day, as processes of other machines cannot be asked for.
     """
     try:
         entries = sorted(folder.iterdir())

@@ -47,18 +47,12 @@ class Preprocessing(BaseModel):
     The shorter side is resized to ``round(size / crop_pct)``, then the centre
     ``size`` x ``size`` is kept, then channels are normalised as ``(x / 255 - mean) / std``.
 
-    Attributes
-    ----------
-    size : int
-        Side of the square network input, in pixels.
-    crop_pct : float
-        Share of the resized shorter side that the centre crop keeps, in (0, 1].
-    interpolation : {"bilinear", "bicubic", "lanczos"}
-        Pillow resampling, always antialiased.
-    mean, std : tuple of 3 floats
-        Per channel, on values scaled to [0, 1].
-    reading : ReadingRules
-        How a file becomes the RGB image; equal files read by other rules are other images.
+    - ``size``: side of the square network input, in pixels.
+    - ``crop_pct``: share of the resized shorter side that the centre crop keeps, in (0, 1].
+    - ``interpolation``: Pillow resampling, always antialiased.
+    - ``mean`` and ``std``: per channel, on values scaled to [0, 1].
+    - ``reading``: how a file becomes the RGB image; equal files read by other rules are other
+      images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,9 +101,7 @@ class Preprocessing(BaseModel):
     def apply(self, image: Image.Image) -> UInt8Array:
         """Resize and crop an RGB image.
 
-        Returns
-        -------
-        ndarray of shape (size, size, 3), uint8
+        The result has shape (size, size, 3).
         """
         resized = self.resized(image)
         left = (resized.width - self.size) // 2
@@ -120,13 +112,7 @@ class Preprocessing(BaseModel):
     def normalise(self, batch: UInt8Array) -> FloatArray:
         """Turn uint8 images into network input.
 
-        Parameters
-        ----------
-        batch : ndarray of shape (n, size, size, 3), uint8
-
-        Returns
-        -------
-        ndarray of shape (n, 3, size, size), float32
+        ``batch``: shape (n, size, size, 3). The result has shape (n, 3, size, size).
         """
         scale = 1.0 / (255.0 * np.asarray(self.std, dtype=np.float32))
         shift = np.asarray(self.mean, dtype=np.float32) / np.asarray(self.std, dtype=np.float32)

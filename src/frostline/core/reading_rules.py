@@ -28,19 +28,13 @@ class ReadingRules(BaseModel):
     A model predicts by the rules that it was fitted by, so that a value means then what it meant
     in training.
 
-    Attributes
-    ----------
-    version : {1, 2}
-        1: models of formats 1 to 3, which stretch 32-bit values image by image, take every fourth
-        band for transparency and ignore colour profiles. 2: the rules below.
-    integers : ValueRange or None
-        Of greys with more than 8 bits, measured over the images of training. None: 16 bits count
-        from 0 to 65535, and 32-bit values are refused, as nobody knows what they mean.
-    floats : ValueRange or None
-        Of floating-point greys; None: they are refused.
-    fourth_band : {"transparency", "ignored"}
-        What a fourth band is that a file calls transparency; ``"ignored"`` where it varies over
-        whole images of training as a measured band does.
+    - ``version``: 1: models of formats 1 to 3, which stretch 32-bit values image by image, take
+      every fourth band for transparency and ignore colour profiles. 2: the rules below.
+    - ``integers``: of greys with more than 8 bits, measured over the images of training. None: 16
+      bits count from 0 to 65535, and 32-bit values are refused, as nobody knows what they mean.
+    - ``floats``: of floating-point greys; None: they are refused.
+    - ``fourth_band``: what a fourth band is that a file calls transparency; ``"ignored"`` where it
+      varies over whole images of training as a measured band does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

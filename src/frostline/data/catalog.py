@@ -24,21 +24,13 @@ Part = Literal["train", "val", "test"]
 class ImageRow:
     """One labelled image.
 
-    Attributes
-    ----------
-    path : Path
-        Absolute; just the name for an image that is in no file of its own.
-    name : str
-        What people see: the path below the source, with forward slashes, or the image's place in
-        it. Unique in a catalog.
-    label : int
-        Position in ``Catalog.classes``.
-    part : {"train", "val", "test"} or None
-        Given by the source; None when the source has no parts.
-    group : str or None
-        Images of one group are never split apart; None: a group of its own.
-    held : Held or None
-        The image itself, where it is in no file of its own.
+    - ``path``: absolute; just the name for an image that is in no file of its own.
+    - ``name``: what people see: the path below the source, with forward slashes, or the image's
+      place in it. Unique in a catalog.
+    - ``label``: position in ``Catalog.classes``.
+    - ``part``: given by the source; None when the source has no parts.
+    - ``group``: images of one group are never split apart; None: a group of its own.
+    - ``held``: the image itself, where it is in no file of its own.
     """
 
     path: Path

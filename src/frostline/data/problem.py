@@ -21,20 +21,12 @@ from frostline.targets.single_label import SingleLabel
 class Problem:
     """What is to be learned, never how.
 
-    Attributes
-    ----------
-    catalog : Catalog
-        The readable images; every array here has one entry for each.
-    target : Target
-        What kind of thing is predicted.
-    labels : int64 ndarray of shape (n,)
-        The truth about every image, as the target encodes it.
-    groups : int64 ndarray of shape (n,)
-        Images of one group are never split apart.
-    weights : {"none", "balanced"}, default="none"
-        Whether images or classes count alike in fits in closed form.
-    seed : int, default=0
-        With the content of the images it decides all randomness.
+    - ``catalog``: the readable images; every array here has one entry for each.
+    - ``target``: what kind of thing is predicted.
+    - ``labels``, shape (n,): the truth about every image, as the target encodes it.
+    - ``groups``, shape (n,): images of one group are never split apart.
+    - ``weights``: whether images or classes count alike in fits in closed form.
+    - ``seed``: with the content of the images it decides all randomness.
     """
 
     catalog: Catalog

@@ -38,13 +38,8 @@ class Blank(IntEnum):
 class PictureFacts:
     """What was measured of every image of a catalog, in its order.
 
-    Attributes
-    ----------
-    sizes : ndarray of shape (n, 2), int64
-        Width and height, upright.
-    pages : ndarray of shape (n,), int64
-    blank : ndarray of shape (n,), int64
-        Values of :class:`Blank`.
+    ``sizes``, shape (n, 2): width and height, upright. ``pages``: shape (n,). ``blank``, shape
+    (n,): values of :class:`Blank`.
     """
 
     sizes: IntArray
@@ -56,22 +51,13 @@ class PictureFacts:
 class CropLoss:
     """What the centre crop cuts off.
 
-    Attributes
-    ----------
-    mean : float
-        Share of a picture's area that is cut off, on average.
-    square : float
-        The same for a square picture.
-    much : int
-        Images that lose over a third of their area more than a square one.
-    half : int
-        Images that lose more than half of their area to their shape.
-    longest : str
-        The image that loses most.
-    width, height : int
-        Its size.
-    most : float
-        Its share that is cut off.
+    - ``mean``: share of a picture's area that is cut off, on average.
+    - ``square``: the same for a square picture.
+    - ``much``: images that lose over a third of their area more than a square one.
+    - ``half``: images that lose more than half of their area to their shape.
+    - ``longest``: the image that loses most.
+    - ``width`` and ``height``: its size.
+    - ``most``: its share that is cut off.
     """
 
     images: int
@@ -99,18 +85,11 @@ class CropLoss:
 class BlankPictures:
     """Pictures of one colour.
 
-    Attributes
-    ----------
-    count : int
-        Those that are blank where the model looks.
-    middle : int
-        Those of them that are not blank elsewhere.
-    white : int
-        Those of them that are white throughout.
-    pages : int
-        Those of them whose files have several pages.
-    images : int
-        Of the catalog.
+    - ``count``: those that are blank where the model looks.
+    - ``middle``: those of them that are not blank elsewhere.
+    - ``white``: those of them that are white throughout.
+    - ``pages``: those of them whose files have several pages.
+    - ``images``: of the catalog.
     """
 
     count: int
@@ -150,10 +129,7 @@ def _with_lists(values: list[tuple[str, Any]]) -> dict[str, Any]:
 def blankness(image: Image.Image, pixels: UInt8Array) -> Blank:
     """Return whether a whole RGB image, or what a model sees of it, is of one colour.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (size, size, 3), uint8
-        What the model sees.
+    ``pixels``, shape (size, size, 3): what the model sees.
     """
     colour = pixels[0, 0]
     # the first row tells for nearly all pictures

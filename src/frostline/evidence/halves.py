@@ -11,14 +11,8 @@ from frostline.core.rng import Stream, generator
 def half_of(labels: IntArray, groups: IntArray, *, rng: np.random.Generator) -> BoolArray:
     """Draw half of the rows, stratified by class, with whole groups.
 
-    Parameters
-    ----------
-    labels, groups : int arrays of shape (n,)
-        A group belongs to the class of its first row.
-
-    Returns
-    -------
-    bool ndarray of shape (n,)
+    ``labels`` and ``groups``, shape (n,): a group belongs to the class of its first row. The result
+    has shape (n,).
     """
     _, first, codes = np.unique(groups, return_index=True, return_inverse=True)
     class_of_group = labels[first]

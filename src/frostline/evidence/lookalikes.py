@@ -28,11 +28,7 @@ def find_lookalikes(
 ) -> list[Lookalike]:
     """Name for every class the old class with the highest mean probability.
 
-    Parameters
-    ----------
-    means : array_like of shape (n, channels)
-        Pooled means of the deepest feature map.
-    labels : array_like of shape (n,), int
+    ``means``, shape (n, channels): pooled means of the deepest feature map. ``labels``: shape (n,).
     """
     features = means if isinstance(means, Selection) else np.asarray(means)
     y = np.asarray(labels)

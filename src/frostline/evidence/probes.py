@@ -41,18 +41,12 @@ def probe(
 ) -> Probe:
     """Fit ridge on one tap and score its leave-one-out (leave-one-group-out) outputs.
 
-    Parameters
-    ----------
-    name : str
-        Of the tap.
-    features : array of shape (n, d)
-    labelled : Labelled
-        Of the n rows.
-    blocks : sequence of slice or None
-        Columns of each tap, which are divided by the root of their number. A single tap is one
-        block, so alphas mean the same at every width.
-    second_opinion : bool, default=False
-        Also let the nearest neighbours vote.
+    - ``name``: of the tap.
+    - ``features``: shape (n, d).
+    - ``labelled``: of the n rows.
+    - ``blocks``: columns of each tap, which are divided by the root of their number. A single tap
+      is one block, so alphas mean the same at every width.
+    - ``second_opinion``: also let the nearest neighbours vote.
     """
     width = features.shape[1]
     fit = ridge_loo(
@@ -87,16 +81,8 @@ def probe(
 def best_tap(probes: Sequence[Probe], groups: IntArray | None = None) -> int:
     """Return the position of the best tap, preferring a deeper one unless it is clearly worse.
 
-    Parameters
-    ----------
-    probes : sequence of Probe
-        In order of depth, on the same rows.
-
-    Returns
-    -------
-    int
-        The deepest tap whose paired loss against the most accurate one is at most one standard
-        error: removing layers needs a reason.
+    ``probes``: in order of depth, on the same rows. The result: the deepest tap whose paired loss
+    against the most accurate one is at most one standard error: removing layers needs a reason.
     """
     top = int(np.argmax([p.evidence.accuracy for p in probes]))
     for i in range(len(probes) - 1, top, -1):

@@ -22,20 +22,12 @@ _RATIO_RANGE = (1e-4, 1e4)
 class LayerProfile:
     """Shift at one BatchNorm input, and its first factors.
 
-    Attributes
-    ----------
-    shift : float
-        Mean over channels of the debiased squared shift of mean and spread.
-    shift_median : float
-        Median over channels of the same.
-    kl : float
-        Mean over channels of the Gaussian Kullback-Leibler divergence, in nats.
-    resampled : ndarray of shape (n_resamples,)
-        ``shift`` of every resample.
-    gain : float
-        Median over channels of target divided by source standard deviation.
-    gain_spread : float
-        Interquartile range over channels of the logarithm of the variance ratio.
+    - ``shift``: mean over channels of the debiased squared shift of mean and spread.
+    - ``shift_median``: median over channels of the same.
+    - ``kl``: mean over channels of the Gaussian Kullback-Leibler divergence, in nats.
+    - ``resampled``, shape (n_resamples,): ``shift`` of every resample.
+    - ``gain``: median over channels of target divided by source standard deviation.
+    - ``gain_spread``: interquartile range over channels of the logarithm of the variance ratio.
     """
 
     name: str
@@ -57,10 +49,8 @@ def profile_layer(layer: LayerMoments, weights: FloatArray) -> LayerProfile:
     second order that excess follows from the variance over images, and is subtracted. A debiased
     shift may therefore fall slightly below 0. Raises InputError if there are fewer than two images.
 
-    Parameters
-    ----------
-    weights : ndarray of shape (n_resamples, m)
-        How often each resample holds each image; every row sums to m.
+    ``weights``, shape (n_resamples, m): how often each resample holds each image; every row sums to
+    m.
     """
     if len(layer.mean) < 2:
         raise InputError("Shift needs at least two images.")

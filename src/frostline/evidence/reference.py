@@ -68,16 +68,11 @@ def shift_from_reference(
     the summed variances; a tap's is the mean over its channels, the distance that over taps. Raises
     InputError if there are fewer than two images.
 
-    Parameters
-    ----------
-    target : array of shape (m, D)
-        Taps of training images; at least two. Beyond 4,096 a sample of them is compared.
-    reference : array of shape (r, D)
-        Taps of :func:`reference_crops`.
-    slices : mapping of str to slice
-        Columns of every tap, by depth.
-    seed : int, default=0
-        For the bootstrap over images.
+    - ``target``, shape (m, D): taps of training images; at least two. Beyond 4,096 a sample of them
+      is compared.
+    - ``reference``, shape (r, D): taps of :func:`reference_crops`.
+    - ``slices``: columns of every tap, by depth.
+    - ``seed``: for the bootstrap over images.
     """
     if len(target) < 2:
         raise InputError("Shift needs at least two images.")

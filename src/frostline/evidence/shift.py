@@ -52,23 +52,15 @@ def measure_shift(
 
     Raises InputError if there are fewer than two images.
 
-    Parameters
-    ----------
-    moments : BatchNormMoments
-        Of a few hundred training images at most; 30 are enough, two are needed.
-    card : ReferenceCard or None
-        What ordinary photos give on this very network; sets ``relative`` and the thresholds.
-    seed : int, default=0
-        For the bootstrap over images.
-
-    Returns
-    -------
-    ShiftEvidence
-        ``distance`` and all shifts are in squared source standard deviations. The 95 % interval
-        holds the error of sampling images, with the resamples centred on the estimate (plain
-        percentiles would lie too high: resampling adds its own noise to every square). Without
-        BatchNorm ``measure`` is ``"none"``, label and kind are ``"unknown"``, the distance is 0
-        and a warning says so.
+    - ``moments``: of a few hundred training images at most; 30 are enough, two are needed.
+    - ``card``: what ordinary photos give on this very network; sets ``relative`` and the
+      thresholds.
+    - ``seed``: for the bootstrap over images.
+    - The result: ``distance`` and all shifts are in squared source standard deviations. The 95 %
+      interval holds the error of sampling images, with the resamples centred on the estimate (plain
+      percentiles would lie too high: resampling adds its own noise to every square). Without
+      BatchNorm ``measure`` is ``"none"``, label and kind are ``"unknown"``, the distance is 0 and a
+      warning says so.
     """
     if not moments.layers:
         return _unmeasured()

@@ -25,12 +25,8 @@ def measure_size(labels: npt.ArrayLike, *, n_classes: int) -> SizeEvidence:
 
     Raises InputError if there is no image, or a label lies outside [0, n_classes).
 
-    Parameters
-    ----------
-    labels : int array of shape (n,)
-        In [0, n_classes), of the training images only.
-    n_classes : int
-        Classes without an image count as classes of size 0.
+    ``labels``, shape (n,): in [0, n_classes), of the training images only. ``n_classes``: classes
+    without an image count as classes of size 0.
     """
     found = np.asarray(labels)
     if found.ndim != 1 or found.size == 0:

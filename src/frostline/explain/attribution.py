@@ -30,16 +30,13 @@ _STRENGTH = 0.85
 class Attribution:
     """Heat maps of some images, each for one class.
 
-    Attributes
-    ----------
-    heat : ndarray of shape (n, 28, 28), float64
-        In units of the logit; positive where a place spoke for the class.
-    complete : bool
-        True if every map adds up to what the image adds to the class's logit (less the mean logit
-        of all classes, which changes no probability), which is that logit without its bias. For a
-        blend these are the means over members of their logits divided by their temperatures.
-    note : str
-        How it was found, when the usual way was closed; empty otherwise.
+    - ``heat``, shape (n, 28, 28): in units of the logit; positive where a place spoke for the
+      class.
+    - ``complete``: True if every map adds up to what the image adds to the class's logit (less the
+      mean logit of all classes, which changes no probability), which is that logit without its
+      bias. For a blend these are the means over members of their logits divided by their
+      temperatures.
+    - ``note``: how it was found, when the usual way was closed; empty otherwise.
     """
 
     heat: FloatArray
@@ -62,14 +59,8 @@ def attribute(
     Tokens and vectors have no such place in space; there, parts of the image are covered one by one
     (:func:`occlude`). Raises InputError if there is not one class for each image.
 
-    Parameters
-    ----------
-    images : Tensor of shape (n, 3, size, size)
-        Normalised.
-    targets : int array of shape (n,)
-        The class to speak for, of each image.
-    cells : int, default=6
-        Cells a side where parts are covered.
+    ``images``, shape (n, 3, size, size): normalised. ``targets``, shape (n,): the class to speak
+    for, of each image. ``cells``: cells a side where parts are covered.
     """
     classes = _classes(targets, len(images))
     if not module.in_space:
@@ -86,13 +77,7 @@ def attribute(
 def attribute_maps(module: SingleClassifier, maps: Maps, targets: npt.ArrayLike) -> Attribution:
     """As :func:`attribute`, for maps that are known already.
 
-    Parameters
-    ----------
-    module : SingleClassifier
-        In eval mode, with maps in space.
-    maps : sequence of Tensor
-        At its cuts.
-    targets : int array of shape (n,)
+    ``module``: in eval mode, with maps in space. ``maps``: at its cuts. ``targets``: shape (n,).
     """
     classes = _classes(targets, len(maps[0]))
     with torch.no_grad():
@@ -115,10 +100,7 @@ def occlude(
     The heat of a cell is what the class's logit (less the mean of all) loses by it
     (Zeiler and Fergus 2014). It takes ``cells ** 2 + 1`` runs for each image.
 
-    Parameters
-    ----------
-    images : Tensor of shape (n, 3, size, size)
-    targets : int array of shape (n,)
+    ``images``: shape (n, 3, size, size). ``targets``: shape (n,).
     """
     classes = _classes(targets, len(images))
     edges = [
@@ -147,13 +129,8 @@ def draw_heat(pixels: UInt8Array, heat: FloatArray, *, side: int) -> Image.Image
 
     Only what lies above the image's own mean is drawn, at the image's own full contrast.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (size, size, 3), uint8
-        The prepared image.
-    heat : ndarray of shape (h, w)
-    side : int
-        Of the picture, in pixels.
+    ``pixels``, shape (size, size, 3): the prepared image. ``heat``: shape (h, w). ``side``: of the
+    picture, in pixels.
     """
     small = Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS)
     grey = np.asarray(small.convert("L"), dtype=np.float64)[..., None]

@@ -45,22 +45,14 @@ Picture = Annotated[
 class Tile:
     """One image with what is to be said about it.
 
-    Attributes
-    ----------
-    path : str
-        The image's name in the catalog.
-    label : str
-        Its class as given.
-    prediction : str
-        The likeliest class; empty where nothing was predicted.
-    confidence : float
-        Probability of the prediction, in [0, 1].
-    thumbnail : bytes
-        A small JPEG.
-    heat : bytes
-        The same image with what spoke for the prediction drawn over it, as JPEG; empty without one.
-    note : str
-        A short sentence, for instance why it is shown.
+    - ``path``: the image's name in the catalog.
+    - ``label``: its class as given.
+    - ``prediction``: the likeliest class; empty where nothing was predicted.
+    - ``confidence``: probability of the prediction, in [0, 1].
+    - ``thumbnail``: a small JPEG.
+    - ``heat``: the same image with what spoke for the prediction drawn over it, as JPEG; empty
+      without one.
+    - ``note``: a short sentence, for instance why it is shown.
     """
 
     path: str
@@ -89,18 +81,11 @@ class Depth:
 class Gallery:
     """All pictures of a report.
 
-    Attributes
-    ----------
-    mistakes : tuple of Tile
-        The most confident wrong predictions, the worst first.
-    doubtful : tuple of Tile
-        Likely label errors, the likeliest first.
-    findings : tuple of Tile
-        What the audit found: copies, near-duplicates, leaks.
-    filters : bytes
-        A PNG of the first convolution's filters; empty where there are none to draw.
-    depths : tuple of Depth
-        By depth, the first layer first.
+    - ``mistakes``: the most confident wrong predictions, the worst first.
+    - ``doubtful``: likely label errors, the likeliest first.
+    - ``findings``: what the audit found: copies, near-duplicates, leaks.
+    - ``filters``: a PNG of the first convolution's filters; empty where there are none to draw.
+    - ``depths``: by depth, the first layer first.
     """
 
     mistakes: tuple[Tile, ...] = ()

@@ -32,13 +32,9 @@ Wanted = tuple[int, int]
 class Seen:
     """What a look at some images has shown.
 
-    Attributes
-    ----------
-    heats : dict of (row, class) to ndarray of shape (28, 28)
-    note : str
-        How the heat maps were found, when the usual way was closed.
-    depths : list of PIL images
-        What excites each planned depth; empty when the classifier's layers are not the network's.
+    ``heats``: shape (28, 28). ``note``: how the heat maps were found, when the usual way was
+    closed. ``depths``: what excites each planned depth; empty when the classifier's layers are not
+    the network's.
     """
 
     heats: dict[Wanted, FloatArray] = field(default_factory=dict)

@@ -21,19 +21,12 @@ RESIZED = 0.02
 class Agreement:
     """Of an export with the model.
 
-    Attributes
-    ----------
-    n : int
-        Images compared.
-    real : bool
-        Whether they were the user's, not made up.
-    largest, mean : float
-        Absolute difference of a probability.
-    same : int
-        Images with the same likeliest class.
-    ties : int
-        Images with another one, which the model itself gives as much to within twice the largest
-        accepted difference.
+    - ``n``: images compared.
+    - ``real``: whether they were the user's, not made up.
+    - ``largest`` and ``mean``: absolute difference of a probability.
+    - ``same``: images with the same likeliest class.
+    - ``ties``: images with another one, which the model itself gives as much to within twice the
+      largest accepted difference.
     """
 
     n: int
@@ -51,12 +44,8 @@ def compare(
 
     Raises EngineError if the shapes differ, or a probability is no number.
 
-    Parameters
-    ----------
-    expected, found : arrays of shape (n, C)
-        Of the model, and of the export.
-    tie : float, default=0.0
-        Classes whose probabilities differ by no more than this are alike.
+    ``expected`` and ``found``, shape (n, C): of the model, and of the export. ``tie``: classes
+    whose probabilities differ by no more than this are alike.
     """
     if found.shape != expected.shape:
         raise EngineError(f"The export gives {found.shape} probabilities, not {expected.shape}.")

@@ -72,12 +72,8 @@ def quantise(
     Raises InputError if the model has no network of the form that Frostline exports; EngineError if
     ONNX Runtime cannot do it.
 
-    Parameters
-    ----------
-    model : ModelProto
-        As Frostline exports it.
-    images : ndarray of shape (n, size, size, 3), uint8
-        Prepared images that set the range of every activation.
+    ``model``: as Frostline exports it. ``images``, shape (n, size, size, 3): prepared images that
+    set the range of every activation.
     """
     tools = quantization()
     before, network = _split(model, preprocessing.size)

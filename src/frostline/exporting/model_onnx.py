@@ -90,19 +90,13 @@ def export_onnx(
     EngineError if the module has an operation that ONNX lacks, is too large for one file, has
     another number of outputs than there are ``classes``, or no head for ``familiarity``.
 
-    Parameters
-    ----------
-    module : nn.Module
-        Normalised float32 images (N, 3, size, size) to logits (N, C). Exported as in eval mode,
-        and left in the mode it was in.
-    temperature : float
-        Positive; logits are divided by it.
-    path : Path
-        Replaced when the export has succeeded.
-    classes : sequence of str, default=()
-        Names of the C classes, for the metadata.
-    familiarity : Familiarity or None, default=None
-        On the input of the module's head, see :func:`frostline.backbones.heads.head_input.head_of`.
+    - ``module``: normalised float32 images (N, 3, size, size) to logits (N, C). Exported as in eval
+      mode, and left in the mode it was in.
+    - ``temperature``: positive; logits are divided by it.
+    - ``path``: replaced when the export has succeeded.
+    - ``classes``: names of the C classes, for the metadata.
+    - ``familiarity``: on the input of the module's head, see
+      :func:`frostline.backbones.heads.head_input.head_of`.
     """
     before, after = GraphBuilder("before"), GraphBuilder("after")
     add_preprocessing(before, INPUT, preprocessing, "before/normalised")
@@ -156,17 +150,10 @@ def verify_onnx(
     Raises ExportDifferenceError if the difference is larger; EngineError if an unfamiliarity
     differs by more than half a percent, or the file cannot be run.
 
-    Parameters
-    ----------
-    module, preprocessing, temperature, familiarity
-        As given to :func:`export_onnx`.
-    images : ndarray of shape (n, size, size, 3), uint8
-        Prepared images; at least two show that the batch is free.
-
-    Returns
-    -------
-    float
-        Largest absolute difference of a probability, at most what :func:`tolerance_for` allows.
+    ``module`` and ``preprocessing`` and ``temperature`` and ``familiarity``: as given to
+    :func:`export_onnx`. ``images``, shape (n, size, size, 3): prepared images; at least two show
+    that the batch is free. The result: largest absolute difference of a probability, at most what
+    :func:`tolerance_for` allows.
     """
     session = open_session(path, threads=threads)
     given = answers(session, on_canvas(images, preprocessing))
@@ -200,17 +187,8 @@ def tolerance_for(largest_logit: float, temperature: float) -> float:
     row of its Jacobian, diag(p) - p p^T, adds up to 2 p (1 - p) <= 1/2. So a probability is off by
     up to k eps ``|z|`` / (2 T), with k = 256 for the chains of layers in use.
 
-    Parameters
-    ----------
-    largest_logit : float
-        Largest absolute one, before the temperature.
-    temperature : float
-        Positive.
-
-    Returns
-    -------
-    float
-        Between :data:`TOLERANCE` and :data:`MOST_TOLERANCE`.
+    ``largest_logit``: largest absolute one, before the temperature. ``temperature``: positive. The
+    result: between :data:`TOLERANCE` and :data:`MOST_TOLERANCE`.
     """
     eps = float(np.finfo(np.float32).eps)
     bound = _ROUNDINGS * eps * largest_logit / (2 * temperature)

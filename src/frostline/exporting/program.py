@@ -41,10 +41,7 @@ def write_program(
 
     Raises EngineError if torch.export does not understand the network.
 
-    Returns
-    -------
-    bool
-        Whether it takes any number of images; else it takes one at a time.
+    The result: whether it takes any number of images; else it takes one at a time.
     """
     whole = Calibrated(module, temperature).eval()
     with _quiet():

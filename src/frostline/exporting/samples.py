@@ -35,13 +35,8 @@ _SIDES = ((48, 48), (300, 200), (90, 700), (1, 40), (513, 512), (1024, 768))
 class Samples:
     """Images as they enter the network.
 
-    Attributes
-    ----------
-    prepared : uint8 array of shape (n, size, size, 3)
-    labels : int array of shape (n,)
-        Positions among the classes; -1 where no label is known.
-    paths : tuple of Path
-        The files; none for made-up images.
+    ``prepared``: shape (n, size, size, 3). ``labels``, shape (n,): positions among the classes; -1
+    where no label is known. ``paths``: the files; none for made-up images.
     """
 
     prepared: UInt8Array
@@ -64,19 +59,10 @@ def find_samples(
 
     Raises InputError if ``images`` has no image that can be read.
 
-    Parameters
-    ----------
-    source : Path
-        The run folder, or the exported file.
-    images : Path or None
-        Labelled as for a fit, or a folder of images without labels.
-    limit : int, default=512
-        At most so many, drawn by their names.
-
-    Returns
-    -------
-    Samples or None
-        None if the run's images cannot be found any more.
+    - ``source``: the run folder, or the exported file.
+    - ``images``: labelled as for a fit, or a folder of images without labels.
+    - ``limit``: at most so many, drawn by their names.
+    - The result: None if the run's images cannot be found any more.
     """
     if images is not None:
         found = _given(images, model.classes)

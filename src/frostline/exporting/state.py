@@ -31,15 +31,10 @@ class UnsuitableError(Exception):
 class Plain:
     """A model as a library's own network.
 
-    Attributes
-    ----------
-    form : {"classifier", "features"}
-        ``classifier``: everything is in ``state``. ``features``: ``state`` has the network
-        without classifier, and ``head`` reads mean and spread of its feature map.
-    state : dict of str to Tensor
-        Loads strictly into the network that :meth:`Architecture.build` gives.
-    head : dict of str to Tensor
-        ``head.weight`` (C, 2 channels) and ``head.bias`` (C,); empty for a classifier.
+    ``form``: ``classifier``: everything is in ``state``. ``features``: ``state`` has the network
+    without classifier, and ``head`` reads mean and spread of its feature map. ``state``: loads
+    strictly into the network that :meth:`Architecture.build` gives. ``head``: ``head.weight`` (C, 2
+    channels) and ``head.bias`` (C,); empty for a classifier.
     """
 
     architecture: Architecture

@@ -52,10 +52,7 @@ class PackedModel:
 
         Files of an earlier model in it are replaced.
 
-        Returns
-        -------
-        Path
-            The folder.
+        The result: the folder.
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)

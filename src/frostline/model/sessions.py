@@ -17,12 +17,7 @@ _OPENING = threading.RLock()
 class Sessions:
     """A session that is opened late, once in each process that uses it.
 
-    Parameters
-    ----------
-    opening : callable
-        Opens one.
-    opened : object or None, default=None
-        What this process has already.
+    ``opening``: opens one. ``opened``: what this process has already.
     """
 
     def __init__(self, opening: Callable[[], Any], opened: Any = None) -> None:

@@ -15,17 +15,8 @@ _LOBES = 3.0
 def add_lanczos(graph: GraphBuilder, planes: str, sides: str, target: str) -> str:
     """Add an antialiased Lanczos-3 resize that rounds where Pillow rounds.
 
-    Parameters
-    ----------
-    planes : str
-        Name of a uint8 tensor N x 3 x H x W.
-    sides, target : str
-        Names of int64 vectors: (H, W) now and afterwards.
-
-    Returns
-    -------
-    str
-        Name of the uint8 result.
+    ``planes``: name of a uint8 tensor N x 3 x H x W. ``sides`` and ``target``: names of int64
+    vectors: (H, W) now and afterwards. The result: name of the uint8 result.
     """
     columns = _weights(graph, sides, target, axis=1)
     rows = _weights(graph, sides, target, axis=0)

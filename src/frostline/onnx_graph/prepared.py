@@ -17,14 +17,8 @@ def on_canvas(
     The graph leaves an image alone whose shorter side is ``resize_to``, and then keeps its
     centre. So an image in the middle of such a square reaches the network pixel by pixel.
 
-    Parameters
-    ----------
-    images : n arrays of shape (size, size, 3), uint8
-        As :meth:`Preprocessing.apply` gives them.
-
-    Returns
-    -------
-    ndarray of shape (n, resize_to, resize_to, 3), uint8
+    ``images``, shape (size, size, 3): as :meth:`Preprocessing.apply` gives them. The result has
+    shape (n, resize_to, resize_to, 3).
     """
     side, size = preprocessing.resize_to, preprocessing.size
     start = (side - size) // 2

@@ -21,11 +21,8 @@ INPUT, OUTPUT, UNFAMILIARITY = "image", "probabilities", "unfamiliarity"
 class Answers:
     """What a model says about n images.
 
-    Attributes
-    ----------
-    probabilities : ndarray of shape (n, C), float64
-    unfamiliarity : ndarray of shape (n,), float64, or None
-        Above 1 an image is unlike those of training; None for a model that does not tell.
+    ``probabilities``: shape (n, C). ``unfamiliarity``, shape (n,): above 1 an image is unlike those
+    of training; None for a model that does not tell.
     """
 
     probabilities: FloatArray

@@ -31,13 +31,9 @@ _BYTES = 2**32
 class Manifest:
     """What the images of a run were used for.
 
-    Attributes
-    ----------
-    parts : dict of str to {"train", "validation", "test"}
-        By the digest of an image's content. What lies in several parts counts where it taught
-        most: the training part, then the validation part.
-    n_train : int
-        Rows of the training part, copies included.
+    ``parts``: by the digest of an image's content. What lies in several parts counts where it
+    taught most: the training part, then the validation part. ``n_train``: rows of the training
+    part, copies included.
     """
 
     parts: dict[str, Part]

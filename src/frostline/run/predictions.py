@@ -24,11 +24,7 @@ def write_predictions(
 
     Raises RunFolderError if the file cannot be written.
 
-    Parameters
-    ----------
-    rows : int array of shape (n,)
-        Rows of the catalog.
-    probabilities : array of shape (n, n_outputs)
+    ``rows``, shape (n,): rows of the catalog. ``probabilities``: shape (n, n_outputs).
     """
     catalog = problem.catalog
     winners = problem.target.decide(probabilities)

@@ -19,16 +19,10 @@ _Item = tuple[UInt8Array, Future[Said]]
 class Batcher(Generic[Said]):
     """One batch computes at a time; whoever comes meanwhile shares the next one.
 
-    Parameters
-    ----------
-    run : callable
-        Takes at most ``size`` prepared images and returns what is said about each.
-    size : int
-        Images in one batch at most.
-    wait : float
-        How long the first image of a batch waits for others, in seconds.
-    on_batch : callable, default=None
-        Told the number of images and the seconds of every batch that was computed.
+    - ``run``: takes at most ``size`` prepared images and returns what is said about each.
+    - ``size``: images in one batch at most.
+    - ``wait``: how long the first image of a batch waits for others, in seconds.
+    - ``on_batch``: told the number of images and the seconds of every batch that was computed.
     """
 
     def __init__(

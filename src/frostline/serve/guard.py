@@ -19,15 +19,11 @@ _OPEN = {"/", "/health", "/openapi.json"}
 class Guard:
     """What is checked before anything of a request is read.
 
-    Attributes
-    ----------
-    api_key : str or None, default=None
-        Asked for in ``X-API-Key`` or as a bearer token; None asks for nothing.
-    origins : sequence of str, default=()
-        Other sites whose pages may ask, such as ``"https://example.org"``; ``"*"`` for all.
-    hosts : sequence of str, default=()
-        Names under which the service may be addressed, without port; any when empty. Under a
-        foreign name, a foreign page could make browsers believe that the service is its own.
+    - ``api_key``: asked for in ``X-API-Key`` or as a bearer token; None asks for nothing.
+    - ``origins``: other sites whose pages may ask, such as ``"https://example.org"``; ``"*"`` for
+      all.
+    - ``hosts``: names under which the service may be addressed, without port; any when empty. Under
+      a foreign name, a foreign page could make browsers believe that the service is its own.
     """
 
     api_key: str | None = None

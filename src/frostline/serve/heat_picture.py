@@ -19,11 +19,8 @@ _OPAQUE = 0.8
 def overlay(heat: FloatArray) -> str:
     """Return a heat map as the data URI of a PNG.
 
-    Parameters
-    ----------
-    heat : ndarray of shape (h, w)
-        Above zero is drawn in orange, below in blue; the farthest from zero is nearly opaque,
-        zero is clear.
+    ``heat``, shape (h, w): above zero is drawn in orange, below in blue; the farthest from zero is
+    nearly opaque, zero is clear.
     """
     strongest = float(np.abs(heat).max(initial=0.0))
     share = heat / strongest if strongest > 0 else np.zeros_like(heat)

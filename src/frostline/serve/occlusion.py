@@ -32,11 +32,7 @@ _SMALLEST = 1e-6
 class Occlusion:
     """All variants of one image with one place blurred, and what their scores mean.
 
-    Attributes
-    ----------
-    image : ndarray of shape (size, size, 3), uint8
-    cells : int, default=12
-        The window takes ``cells * cells`` places.
+    ``image``: shape (size, size, 3). ``cells``: the window takes ``cells * cells`` places.
     """
 
     image: UInt8Array
@@ -60,18 +56,10 @@ class Occlusion:
     def heat(self, whole: float, covered: npt.ArrayLike) -> Array:
         """Return what each pixel contributes to a class.
 
-        Parameters
-        ----------
-        whole : float
-            Probability of the class for the image itself.
-        covered : array-like of shape (cells**2,)
-            Its probability for each of :meth:`variants`.
-
-        Returns
-        -------
-        ndarray of shape (size, size)
-            Log-odds that the class loses when the pixel's surroundings are blurred; below zero
-            where they speak against the class.
+        ``whole``: probability of the class for the image itself. ``covered``, shape (cells**2,):
+        its probability for each of :meth:`variants`. The result, shape (size, size): log-odds that
+        the class loses when the pixel's surroundings are blurred; below zero where they speak
+        against the class.
         """
         loss = (log_odds(whole) - log_odds(covered)).reshape(self.cells, self.cells)
         windows = self._windows()

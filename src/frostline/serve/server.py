@@ -68,14 +68,9 @@ def run(
     Until the last request in progress is answered the port stays open, so that whoever asks for
     the health, or comes too late, is told that the service stops.
 
-    Parameters
-    ----------
-    taken : socket
-        From :func:`listen`.
-    max_seconds : float
-        For the headers of a request to arrive, and for requests in progress at the end.
-    on_stop : callable
-        Called at the first signal; requests that come later must be refused from then on.
+    ``taken``: from :func:`listen`. ``max_seconds``: for the headers of a request to arrive, and for
+    requests in progress at the end. ``on_stop``: called at the first signal; requests that come
+    later must be refused from then on.
     """
     config = uvicorn.Config(
         app,

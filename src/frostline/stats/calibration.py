@@ -20,14 +20,7 @@ def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
 
     Raises InputError if the temperature is not a positive number.
 
-    Parameters
-    ----------
-    logits : array of shape (..., C)
-
-    Returns
-    -------
-    ndarray of the same shape, float64
-        Every row sums to 1.
+    ``logits``: shape (..., C). The result: every row sums to 1.
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise InputError(f"The temperature must be a positive number, not {temperature}.")
@@ -49,12 +42,8 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     confidence however few images there are. If that would make the bare likelihood worse than no
     change, 1 is returned. Raises InputError if there is no image, or shapes or values are wrong.
 
-    Parameters
-    ----------
-    logits : array of shape (n, C)
-        Outputs for images that the model was not fitted on (leave-one-out or held-out).
-    labels : int array of shape (n,)
-        In [0, C).
+    ``logits``, shape (n, C): outputs for images that the model was not fitted on (leave-one-out or
+    held-out). ``labels``, shape (n,): in [0, C).
     """
     # prediction needs softmax only and should not pay for this import
     from scipy.optimize import minimize_scalar

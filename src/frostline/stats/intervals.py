@@ -48,15 +48,8 @@ def effective_count(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
     Korn and Graubard (1998) do. Where all are right, or none, nothing tells how alike the images of
     a group are, and groups are counted. Raises InputError if shapes differ or there is no image.
 
-    Parameters
-    ----------
-    correct : bool array of shape (n,)
-    groups : array of shape (n,)
-
-    Returns
-    -------
-    float
-        In [1, n]; n exactly if every image is a group of its own.
+    ``correct``: shape (n,). ``groups``: shape (n,). The result: in [1, n]; n exactly if every image
+    is a group of its own.
     """
     outcome = np.asarray(correct).astype(np.float64)
     share, error = paired_difference(outcome, np.zeros_like(outcome), groups=groups)
@@ -164,10 +157,7 @@ def share_error(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
     That of a binomial law, of as many images as these are worth (:func:`effective_count`). Raises
     InputError if shapes differ or there is no image.
 
-    Parameters
-    ----------
-    correct : bool array of shape (n,)
-    groups : array of shape (n,)
+    ``correct``: shape (n,). ``groups``: shape (n,).
     """
     share = float(np.mean(np.asarray(correct, dtype=bool)))
     return math.sqrt(share * (1.0 - share) / effective_count(correct, groups))
@@ -176,17 +166,9 @@ def share_error(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
 def clustered_error(contributions: FloatArray, codes: IntArray) -> float:
     """Return the standard error of a sum whose terms are independent between groups only.
 
-    Parameters
-    ----------
-    contributions : array of shape (n,)
-        Deviations of the terms from their means.
-    codes : int array of shape (n,)
-        Number of each term's group: 0, 1, ...
-
-    Returns
-    -------
-    float
-        Infinite for a single group, which tells nothing.
+    ``contributions``, shape (n,): deviations of the terms from their means. ``codes``, shape (n,):
+    number of each term's group: 0, 1, ... The result: infinite for a single group, which tells
+    nothing.
     """
     per_group = np.bincount(codes, weights=contributions)
     n_groups = len(per_group)

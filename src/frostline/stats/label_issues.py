@@ -17,15 +17,10 @@ from frostline.stats.out_of_fold import OutOfFold
 class Doubts:
     """What confident learning says about given labels.
 
-    Attributes
-    ----------
-    positions : int64 ndarray of shape (k,)
-        Images whose label is in doubt, the likeliest error first.
-    margins : ndarray of shape (k,)
-        Probability of the label less that of the likeliest other class, in [-1, 0).
-    joint : ndarray of shape (C, C)
-        Estimated number of images by given (row) and likely true class (column); rows add up to
-        the class counts.
+    ``positions``, shape (k,): images whose label is in doubt, the likeliest error first.
+    ``margins``, shape (k,): probability of the label less that of the likeliest other class, in
+    [-1, 0). ``joint``, shape (C, C): estimated number of images by given (row) and likely true
+    class (column); rows add up to the class counts.
     """
 
     positions: IntArray
@@ -48,12 +43,8 @@ def doubtful_labels(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Doub
     probability of the label less that of the likeliest other class. Raises InputError if shapes do
     not fit.
 
-    Parameters
-    ----------
-    probabilities : array of shape (n, C)
-        Of images that the model was not trained on: one that has learned a wrong label repeats it.
-    labels : int array of shape (n,)
-        As given, in [0, C).
+    ``probabilities``, shape (n, C): of images that the model was not trained on: one that has
+    learned a wrong label repeats it. ``labels``, shape (n,): as given, in [0, C).
     """
     p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     if p.ndim != 2 or y.shape != p.shape[:1]:

@@ -20,11 +20,7 @@ from frostline.stats.spectrum import Spectrum
 def large_group_errors(spectrum: Spectrum, rows: IntArray, penalties: FloatArray) -> FloatArray:
     """Return the sum of squared left-out residuals of one group at every penalty, shape (k,).
 
-    Parameters
-    ----------
-    rows : int array of shape (m,)
-        The group.
-    penalties : array of shape (k,)
+    ``rows``, shape (m,): the group. ``penalties``: shape (k,).
     """
 
     def observed(part: slice) -> FloatArray:

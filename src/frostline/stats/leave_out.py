@@ -30,10 +30,8 @@ class LeaveOut:
 def leave_out_chunks(codes: IntArray) -> list[LeaveOut]:
     """Arrange rows so that a chunk holds whole groups of one size.
 
-    Parameters
-    ----------
-    codes : int array of shape (n,)
-        Group numbers 0, 1, ..., as :func:`frostline.stats.inputs.group_codes` gives them.
+    ``codes``, shape (n,): group numbers 0, 1, ..., as :func:`frostline.stats.inputs.group_codes`
+    gives them.
     """
     sizes = np.bincount(codes)
     if sizes.max() == 1:

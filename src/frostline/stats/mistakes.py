@@ -11,18 +11,10 @@ from frostline.core.arrays import IntArray
 def worst_mistakes(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, most: int) -> IntArray:
     """Return positions of wrong predictions, the most confident first.
 
-    Parameters
-    ----------
-    probabilities : array of shape (n, C)
-        For images that the model was not trained on.
-    labels : int array of shape (n,)
-    most : int
-        How many are returned at most.
-
-    Returns
-    -------
-    ndarray of int64
-        Predictions of equal confidence keep their order.
+    - ``probabilities``, shape (n, C): for images that the model was not trained on.
+    - ``labels``: shape (n,).
+    - ``most``: how many are returned at most.
+    - The result: predictions of equal confidence keep their order.
     """
     values, given = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
     predicted = values.argmax(axis=1)

@@ -42,19 +42,13 @@ _NUMBERS = {"start": int, "stop": int, "unit": float}
 class Region:
     """Where the training images lie in one block of features.
 
-    Attributes
-    ----------
-    start, stop : int
-        The block's columns.
-    unit : float
-        Features ``x`` become ``sign(x) log(1 + |x| / unit)``; positive. 0 takes their direction
-        instead, ``x / |x|``.
-    mean, scale : ndarray of shape (d,), float32
-        Those are standardised to ``z``; directions stay as they are.
-    axes : ndarray of shape (d, k), float32
-        Orthonormal columns: the principal axes of ``z``.
-    known : ndarray of shape (m, k), float32
-        The images, on the axes.
+    - ``start`` and ``stop``: the block's columns.
+    - ``unit``: features ``x`` become ``sign(x) log(1 + |x| / unit)``; positive. 0 takes their
+      direction instead, ``x / |x|``.
+    - ``mean`` and ``scale``, shape (d,): those are standardised to ``z``; directions stay as they
+      are.
+    - ``axes``, shape (d, k): orthonormal columns: the principal axes of ``z``.
+    - ``known``, shape (m, k): the images, on the axes.
     """
 
     start: int
@@ -89,17 +83,11 @@ class Familiarity:
     geometric mean of all of them, each in units of its usual size and with a weight that falls
     with its usual scatter, against the one at the threshold.
 
-    Attributes
-    ----------
-    regions : tuple of Region
-        One for each block.
-    neighbours : int
-        Which of the nearest images counts.
-    usual, weights : ndarray of shape (2 * n_blocks,), float32
-        Geometric means of the squared distances of left-out images, block by block, and weights
-        that sum to 1.
-    reach : float
-        What counts as 1; positive.
+    - ``regions``: one for each block.
+    - ``neighbours``: which of the nearest images counts.
+    - ``usual`` and ``weights``, shape (2 * n_blocks,): geometric means of the squared distances of
+      left-out images, block by block, and weights that sum to 1.
+    - ``reach``: what counts as 1; positive.
     """
 
     regions: tuple[Region, ...]
@@ -200,12 +188,8 @@ def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) 
     all others, and only their direction gives them away. Raises InputError if there are too few
     rows, a feature is not finite, or none of a block varies.
 
-    Parameters
-    ----------
-    X : array of shape (n, d)
-        Raw features, at least 2 rows; a thousand say all there is to say.
-    blocks : sequence of slice or None, default=None
-        Columns that belong together (taps); one block for None.
+    ``X``, shape (n, d): raw features, at least 2 rows; a thousand say all there is to say.
+    ``blocks``: columns that belong together (taps); one block for None.
     """
     features = np.asarray(check_features(X))
     n, d = features.shape

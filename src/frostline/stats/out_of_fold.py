@@ -11,12 +11,8 @@ from frostline.core.arrays import FloatArray, IntArray
 class OutOfFold:
     """Probabilities for images that the classifier behind them was not trained on.
 
-    Attributes
-    ----------
-    rows : int64 ndarray of shape (n,)
-        Catalog rows.
-    probabilities : ndarray of shape (n, C)
-        Held-out, out-of-fold or leave-one-out, and calibrated.
+    ``rows``, shape (n,): catalog rows. ``probabilities``, shape (n, C): held-out, out-of-fold or
+    leave-one-out, and calibrated.
     """
 
     rows: IntArray

@@ -17,18 +17,12 @@ from frostline.stats.ridge import RidgeLOO
 class LOOAccuracy:
     """Leave-one-out accuracy of a ridge fit.
 
-    Attributes
-    ----------
-    correct : bool ndarray of shape (n,)
-        Whether each row is classified rightly by the fit without it (or without its group).
-    accuracy, train_accuracy : float in [0, 1]
-        From ``fit.loo`` and ``fit.fitted``.
-    standard_error : float
-        Of ``accuracy``; never below what half a mistake would give, so never 0.
-    balanced_accuracy : float in [0, 1]
-        Mean recall over the classes that occur.
-    balanced_standard_error : float
-        Of ``balanced_accuracy``, with the same floor within each class.
+    - ``correct``, shape (n,): whether each row is classified rightly by the fit without it (or
+      without its group).
+    - ``accuracy`` and ``train_accuracy``: from ``fit.loo`` and ``fit.fitted``.
+    - ``standard_error``: of ``accuracy``; never below what half a mistake would give, so never 0.
+    - ``balanced_accuracy``: mean recall over the classes that occur.
+    - ``balanced_standard_error``: of ``balanced_accuracy``, with the same floor within each class.
     """
 
     correct: BoolArray

@@ -37,10 +37,7 @@ def average_ranks(values: npt.ArrayLike, *, axis: int = 0) -> FloatArray:
 def kendall_tau(first: Sequence[float], second: Sequence[float | None]) -> float | None:
     """Return Kendall's tau-b of two orders (Kendall 1945, "The treatment of ties").
 
-    Returns
-    -------
-    float or None
-        In [-1, 1]; None where one of the two does not order anything.
+    The result: in [-1, 1]; None where one of the two does not order anything.
     """
     one = np.sign(np.subtract.outer(np.asarray(first, float), np.asarray(first, float)))
     other = np.sign(np.subtract.outer(np.asarray(second, float), np.asarray(second, float)))

@@ -23,12 +23,8 @@ def reliability(confidence: npt.ArrayLike, right: npt.ArrayLike, *, bins: int = 
     images does not matter. Raises InputError if there is no prediction, the shapes differ or a
     number is out of range.
 
-    Parameters
-    ----------
-    confidence : array of shape (n,)
-        Probability of the predicted class, in [0, 1].
-    right : bool array of shape (n,)
-        Whether the predicted class is the true one.
+    ``confidence``, shape (n,): probability of the predicted class, in [0, 1]. ``right``, shape
+    (n,): whether the predicted class is the true one.
     """
     p = np.asarray(confidence, dtype=np.float64)
     hit = np.asarray(right).astype(bool)
@@ -55,10 +51,7 @@ def chance_calibration_error(confidence: npt.ArrayLike, *, bins: int = BINS) -> 
     variance. A measured error of about this size shows no fault; only more images could. Raises
     InputError if there is no prediction or a number is out of range.
 
-    Parameters
-    ----------
-    confidence : array of shape (n,)
-        Probability of the predicted class, in [0, 1].
+    ``confidence``, shape (n,): probability of the predicted class, in [0, 1].
     """
     p = np.asarray(confidence, dtype=np.float64)
     places = _places(p, bins)

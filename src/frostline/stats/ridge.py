@@ -150,21 +150,12 @@ def ridge_without(
 
     As :func:`ridge_loo` with ``groups`` for every division, but decomposed once.
 
-    Parameters
-    ----------
-    X : array of shape (n, d)
-    targets : TargetMatrix of shape (n, C)
-    divisions : sequence of arrays of shape (n,)
-        Rows with equal values are left out together.
-    alpha : float
-        A multiple of the mean eigenvalue.
-    weights, blocks
-        As for :func:`ridge_loo`.
-
-    Returns
-    -------
-    list of ndarray of shape (n, C)
-        Left-out outputs, one array for each division.
+    - ``X``: shape (n, d).
+    - ``targets``: shape (n, C).
+    - ``divisions``, shape (n,): rows with equal values are left out together.
+    - ``alpha``: a multiple of the mean eigenvalue.
+    - ``weights`` and ``blocks``: as for :func:`ridge_loo`.
+    - The result, shape (n, C): left-out outputs, one array for each division.
     """
     features = check_features(X)
     n = len(features)

@@ -18,14 +18,9 @@ class Selection:
 
     ``selection[rows]`` gathers rows into a new array; ``numpy.asarray`` gathers all of them.
 
-    Parameters
-    ----------
-    table : ndarray of shape (N, D)
-        Shared, never changed.
-    rows : int array of shape (n,)
-        Rows of the table; below 0 for a row that is not there, which reads as NaN.
-    columns : sequence of slice
-        Columns of the table, side by side in this order.
+    ``table``, shape (N, D): shared, never changed. ``rows``, shape (n,): rows of the table; below 0
+    for a row that is not there, which reads as NaN. ``columns``: columns of the table, side by side
+    in this order.
     """
 
     def __init__(self, table: Floating, rows: IntArray, columns: Sequence[slice]) -> None:

@@ -22,17 +22,12 @@ class Spectrum:
     and ``ZZ' = U diag(e) U'``; the rotated rows are ``ZV = U diag(sqrt(e))``. Nothing is ever
     divided by an eigenvalue alone, so small ones need no cut-off.
 
-    Attributes
-    ----------
-    eigenvalues : ndarray of shape (r,), at least 0
-    mean_eigenvalue : float
-        Trace divided by min(n, varying channels); 1 if every channel is constant.
-    rotated_targets : ndarray of shape (r, C)
-        ``(ZV)'Y`` for the centred, weighted targets Y.
-    target_mean : ndarray of shape (C,)
-        Weighted mean of the targets.
-    root_weights : ndarray of shape (n,)
-        Root of the row weights (their mean square is 1).
+    - ``eigenvalues``: shape (r,).
+    - ``mean_eigenvalue``: trace divided by min(n, varying channels); 1 if every channel is
+      constant.
+    - ``rotated_targets``, shape (r, C): ``(ZV)'Y`` for the centred, weighted targets Y.
+    - ``target_mean``, shape (C,): weighted mean of the targets.
+    - ``root_weights``, shape (n,): root of the row weights (their mean square is 1).
     """
 
     eigenvalues: FloatArray
@@ -79,12 +74,8 @@ def decompose(
 ) -> Spectrum:
     """Decompose the scatter of standardised rows, in the smaller of its two forms.
 
-    Parameters
-    ----------
-    X : array of shape (n, d)
-    targets : TargetMatrix of shape (n, C)
-    weights : array of shape (n,)
-        Row weights with mean 1, those that ``standardiser`` was fitted with.
+    ``X``: shape (n, d). ``targets``: shape (n, C). ``weights``, shape (n,): row weights with mean
+    1, those that ``standardiser`` was fitted with.
     """
     n, d = X.shape
     root = np.sqrt(weights)

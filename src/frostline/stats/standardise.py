@@ -20,12 +20,8 @@ _CONSTANT = 1e-6
 class Standardiser:
     """Maps raw features to ``(x - mean) * scale``.
 
-    Attributes
-    ----------
-    mean : ndarray of shape (d,), float64
-        Weighted mean of the rows it was fitted on.
-    scale : ndarray of shape (d,), float64
-        0 for a channel that is constant over those rows.
+    ``mean``, shape (d,): weighted mean of the rows it was fitted on. ``scale``, shape (d,): 0 for a
+    channel that is constant over those rows.
     """
 
     mean: FloatArray

@@ -37,10 +37,7 @@ class TargetMatrix(Protocol):
 class OneHot:
     """A 1 in the column of each row's class, 0 elsewhere.
 
-    Parameters
-    ----------
-    labels : int64 ndarray of shape (n,)
-        In [0, n_columns).
+    ``labels``, shape (n,): in [0, n_columns).
     """
 
     labels: IntArray

@@ -65,20 +65,13 @@ def plan_work(
 ) -> Work:
     """Turn a budget into a fixed number of epochs.
 
-    Parameters
-    ----------
-    n_images : int
-        Training images.
-    refits : float
-        How often the training runs, in multiples of ``n_images`` (cross-validation refits).
-    budget : float
-        Nominal seconds for everything.
-    most_epochs : int
-        Never more than this, whatever the budget.
-    freeze_to, keep_to : str or None
-        Cuts between which layers train.
-    device : str
-        As PyTorch names it.
+    - ``n_images``: training images.
+    - ``refits``: how often the training runs, in multiples of ``n_images`` (cross-validation
+      refits).
+    - ``budget``: nominal seconds for everything.
+    - ``most_epochs``: never more than this, whatever the budget.
+    - ``freeze_to`` and ``keep_to``: cuts between which layers train.
+    - ``device``: as PyTorch names it.
     """
 
     def cost(epochs: int) -> float:

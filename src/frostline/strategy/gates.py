@@ -54,12 +54,9 @@ def simplest_of_the_best(
 ) -> int:
     """Return the position of the first head that hardly loses to the best one.
 
-    Parameters
-    ----------
-    correct : sequence of bool arrays of shape (n,)
-        Which rows each head gets right when they are left out; the simplest head first.
-    groups : int array of shape (n,)
-        Rows of one group succeed and fail together, so errors count groups.
+    ``correct``, shape (n,): which rows each head gets right when they are left out; the simplest
+    head first. ``groups``, shape (n,): rows of one group succeed and fail together, so errors count
+    groups.
     """
     best = max(correct, key=lambda right: float(np.mean(right)))
     for i, right in enumerate(correct):

@@ -197,10 +197,7 @@ def run_race(
 ) -> list[Standing]:
     """Run the heats on the first fold; the most promising options meet the heads in the final.
 
-    Returns
-    -------
-    list of Standing
-        In the order of the entries: the simplest first.
+    The result: in the order of the entries: the simplest first.
     """
     pairs = zip(work.heats, work.finals, strict=True)
     standings = [Standing(heat, final) for heat, final in pairs]

@@ -9,21 +9,17 @@ from dataclasses import dataclass
 class Thresholds:
     """When an option is tried, dropped or preferred; shares and accuracies lie in [0, 1].
 
-    Attributes
-    ----------
-    good_enough : float
-        Frozen features that leave less than this to gain by leave-one-out are not raced.
-    fewest_per_class : float
-        With fewer training images in the median class nothing is trained by gradient.
-    head_tie : float
-        A simpler head is taken if it loses at most this, and less than one paired error.
-    errors : float
-        A simpler option is taken if it loses at most this many paired errors ...
-    most_lost : float
-        ... and at most this much of the probability that the best one gives to the truth.
-    network_tie : float
-        A cheaper network, or a smaller input, is taken if it loses at most this, and at most one
-        paired error.
+    - ``good_enough``: frozen features that leave less than this to gain by leave-one-out are not
+      raced.
+    - ``fewest_per_class``: with fewer training images in the median class nothing is trained by
+      gradient.
+    - ``head_tie``: a simpler head is taken if it loses at most this, and less than one paired
+      error.
+    - ``errors``: a simpler option is taken if it loses at most this many paired errors ...
+    - ``most_lost``: ... and at most this much of the probability that the best one gives to the
+      truth.
+    - ``network_tie``: a cheaper network, or a smaller input, is taken if it loses at most this, and
+      at most one paired error.
     """
 
     good_enough: float = 0.03

@@ -82,22 +82,13 @@ def _train_only_norms(classifier: CutClassifier) -> None:
 class Assembly:
     """A classifier on its own copy of the network, frozen as planned.
 
-    Attributes
-    ----------
-    network : Network
-        The copy; the classifier shares its weights.
-    classifier : CutClassifier
-        Image to logits.
-    keep_to : str
-        Name of the last kept cut.
-    freeze_to : str or None
-        Name of the last frozen cut.
-    between : Module or None
-        Kept layers above ``freeze_to``; None when everything kept is frozen.
-    fingerprints : dict of str to str
-        Of everything frozen, by tensor name, before anything ran.
-    norms_learn : bool
-        Whether norm layers above the frozen part update their statistics.
+    - ``network``: the copy; the classifier shares its weights.
+    - ``classifier``: image to logits.
+    - ``keep_to``: name of the last kept cut.
+    - ``freeze_to``: name of the last frozen cut.
+    - ``between``: kept layers above ``freeze_to``; None when everything kept is frozen.
+    - ``fingerprints``: of everything frozen, by tensor name, before anything ran.
+    - ``norms_learn``: whether norm layers above the frozen part update their statistics.
     """
 
     network: Network

@@ -43,18 +43,11 @@ _LOGITS = "validation logits"
 class Stage:
     """Epochs with one set of trainable layers and one source of batches.
 
-    Attributes
-    ----------
-    label : str
-        What the progress bar says.
-    name : str
-        What the history says.
-    patience : int
-        Epochs without a better one after which the stage ends.
-    above : Above
-        From those batches to logits.
-    groups : list of dict
-        Optimiser groups.
+    - ``label``: what the progress bar says.
+    - ``name``: what the history says.
+    - ``patience``: epochs without a better one after which the stage ends.
+    - ``above``: from those batches to logits.
+    - ``groups``: optimiser groups.
     """
 
     label: str

@@ -23,12 +23,8 @@ class LowRankUpdate(nn.Module):
     weight is put together before the layer runs: whatever the layer does with its weight, merging
     the two afterwards changes no bit.
 
-    Parameters
-    ----------
-    weight : Tensor of shape (out, in, ...)
-        What is adapted; it is looked at, not kept.
-    rank : int
-        At most the rank that the weight can have.
+    ``weight``, shape (out, in, ...): what is adapted; it is looked at, not kept. ``rank``: at most
+    the rank that the weight can have.
     """
 
     def __init__(self, weight: torch.Tensor, *, rank: int, alpha: float) -> None:

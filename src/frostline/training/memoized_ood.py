@@ -18,12 +18,8 @@ from frostline.stats.ood import Familiarity, fit_familiarity
 class OODFit:
     """Where images lie, and how far each lies from those of the other folds.
 
-    Attributes
-    ----------
-    familiarity : Familiarity
-        Of all images.
-    distances : ndarray of shape (judged, 2 * n_blocks)
-        Squared, fold by fold.
+    ``familiarity``: of all images. ``distances``, shape (judged, 2 * n_blocks): squared, fold by
+    fold.
     """
 
     familiarity: Familiarity

@@ -35,13 +35,9 @@ def mixed(
 ) -> Mixed:
     """Return the batch as the recipe wants it; equal keys give equal batches.
 
-    Parameters
-    ----------
-    inputs : Tensor of shape (n, ...)
-        Channels are dimension 1 of four dimensions, else the last one.
-    labels : Tensor of shape (n,)
-    recipe : Recipe
-        ``mixup`` and ``noise``; with both at 0 the batch is returned as it is.
+    ``inputs``, shape (n, ...): channels are dimension 1 of four dimensions, else the last one.
+    ``labels``: shape (n,). ``recipe``: ``mixup`` and ``noise``; with both at 0 the batch is
+    returned as it is.
     """
     if not recipe.mixup and not recipe.noise:
         return Mixed(inputs, labels, labels, 1.0)

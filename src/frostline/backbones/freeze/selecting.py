@@ -19,12 +19,9 @@ def select(module: nn.Module, what: Selector | Sequence[Selector] | None) -> set
 
     Raises PatternError if one of them chooses nothing; guesses what was meant.
 
-    Parameters
-    ----------
-    what : str, compiled regular expression, callable, sequence of these, or None
-        Shell patterns (``*``, ``?``, ``[...]``) match names of modules or parameters, where a
-        module stands for everything below it; regular expressions are searched for in parameter
-        names; callables get a name and a parameter. None chooses all.
+    ``what``: shell patterns (``*``, ``?``, ``[...]``) match names of modules or parameters, where a
+    module stands for everything below it; regular expressions are searched for in parameter names;
+    callables get a name and a parameter. None chooses all.
     """
     parameters = dict(module.named_parameters(remove_duplicate=False))
     if what is None:

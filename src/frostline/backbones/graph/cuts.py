@@ -50,16 +50,11 @@ def find_cuts(
 ) -> list[TracedCut]:
     """Return the cuts in order of depth; the network's output is none.
 
-    Parameters
-    ----------
-    steps : sequence of Step
-        The image-dependent steps, in order of execution.
-    sides : tuple of int
-        Height and width of the images, which tell how maps are laid out.
-    parameters : callable
-        Number of parameters behind some targets of the graph, each counted once.
-    everywhere : bool, default=False
-        True returns every place where one tensor passes; False only ends of stages and blocks.
+    - ``steps``: the image-dependent steps, in order of execution.
+    - ``sides``: height and width of the images, which tell how maps are laid out.
+    - ``parameters``: number of parameters behind some targets of the graph, each counted once.
+    - ``everywhere``: True returns every place where one tensor passes; False only ends of stages
+      and blocks.
     """
     single = _single_tensor_positions(steps)
     last_use = {path: i for i, step in enumerate(steps) for path in step.scopes}

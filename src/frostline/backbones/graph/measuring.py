@@ -23,21 +23,13 @@ from frostline.backbones.graph.tracing import GraphRunner, Traced, scopes_of
 class Step:
     """One node of the graph that depends on the image.
 
-    Attributes
-    ----------
-    scopes : tuple of str
-        Paths of the modules that were running, outermost first; the leaf itself included.
-    shape : tuple of int or None
-        Output shape without the batch; None when the output is not one tensor per image.
-    macs : int
-        Multiply-accumulates of this node alone, for one image: convolutions, matrix products
-        and attention.
-    tensors : frozenset of str
-        Targets of the graph (modules, parameters, buffers) that this step reads.
-    overwritten : bool
-        Whether a later step writes into this step's result.
-    field : ReceptiveField or None
-        None where it is not defined.
+    - ``scopes``: paths of the modules that were running, outermost first; the leaf itself included.
+    - ``shape``: output shape without the batch; None when the output is not one tensor per image.
+    - ``macs``: multiply-accumulates of this node alone, for one image: convolutions, matrix
+      products and attention.
+    - ``tensors``: targets of the graph (modules, parameters, buffers) that this step reads.
+    - ``overwritten``: whether a later step writes into this step's result.
+    - ``field``: None where it is not defined.
     """
 
     node: fx.Node

@@ -109,13 +109,8 @@ class _Value(fx.Proxy):
 class Tracer(fx.Tracer):
     """torch.fx with the leaves of timm and torchvision, and with sizes from an example.
 
-    Parameters
-    ----------
-    example : Tensor of shape (n, channels, height, width)
-    leaves : set of type
-        Module classes that are recorded as one operation.
-    whole : set of str
-        Paths of modules that are recorded as one operation.
+    ``example``: shape (n, channels, height, width). ``leaves``: module classes that are recorded as
+    one operation. ``whole``: paths of modules that are recorded as one operation.
     """
 
     # what is computed from buffers must follow them when other weights are loaded

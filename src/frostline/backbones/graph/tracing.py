@@ -84,13 +84,8 @@ def trace(net: nn.Module, name: str, example: torch.Tensor) -> Traced:
     Raises BackboneError if neither a trace nor the sequence of the children computes what the
     network computes; names the operation and the module.
 
-    Parameters
-    ----------
-    net : Module
-        Its weights, statistics and modes stay as they are.
-    name : str
-        For messages.
-    example : Tensor of shape (n, channels, height, width)
+    ``net``: its weights, statistics and modes stay as they are. ``name``: for messages.
+    ``example``: shape (n, channels, height, width).
     """
     if not wants_only_an_image(net):
         raise BackboneError(

@@ -65,20 +65,13 @@ class SingleClassifier(Classifier):
 
     ``read(behind_new_block(feature_maps(images)))`` are the logits.
 
-    Attributes
-    ----------
-    head : Linear
-        Pooled activations to one logit a class.
-    cuts : tuple of str
-        Where the head reads, by depth.
-    layouts : tuple of {"NCHW", "NHWC", "NLC", "NC"}
-        Of what is pooled.
-    frozen : bool
-        Whether all kept layers are those of the network it was made from.
-    new_block : bool
-        Whether new layers lie below the pooling.
-    blocks : list of slice or None
-        Which columns of the head's input belong to which cut; None if they are all of one.
+    - ``head``: pooled activations to one logit a class.
+    - ``cuts``: where the head reads, by depth.
+    - ``layouts``: of what is pooled.
+    - ``frozen``: whether all kept layers are those of the network it was made from.
+    - ``new_block``: whether new layers lie below the pooling.
+    - ``blocks``: which columns of the head's input belong to which cut; None if they are all of
+      one.
     """
 
     head: nn.Linear

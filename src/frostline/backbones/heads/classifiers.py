@@ -149,10 +149,7 @@ def build_classifier(
 def empty_classifier(action: Action, load: Callable[[], Network], *, n_outputs: int) -> Classifier:
     """Build what an action gives, with weights yet to be loaded.
 
-    Parameters
-    ----------
-    load : callable
-        Gives a network of its own to each member of a blend.
+    ``load``: gives a network of its own to each member of a blend.
     """
 
     def taps(action: TapsHead) -> Classifier:

@@ -50,10 +50,7 @@ class Head(nn.Module):
 
         Raises BackboneError if the shapes do not fit.
 
-        Parameters
-        ----------
-        weight : array of shape (width, n_classes)
-        bias : array of shape (n_classes,)
+        ``weight``: shape (width, n_classes). ``bias``: shape (n_classes,).
         """
         weight, bias = np.asarray(weight), np.asarray(bias)
         wanted = (self.width, self.linear.out_features)

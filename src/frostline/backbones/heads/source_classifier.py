@@ -23,12 +23,8 @@ _TOLERANCE = 1e-3
 class SourceClassifier:
     """Logits of the old classes as a linear function of the mean of the deepest feature map.
 
-    Attributes
-    ----------
-    weight : ndarray of shape (channels, K)
-    bias : ndarray of shape (K,)
-    names : tuple of str
-        Short names of the old classes.
+    ``weight``: shape (channels, K). ``bias``: shape (K,). ``names``: short names of the old
+    classes.
     """
 
     weight: FloatArray

@@ -72,10 +72,7 @@ def load_weights_file(net: nn.Module, path: Path) -> tuple[str, ...]:
     Raises BackboneError if the file cannot be read as weights, or they are not those of this
     network.
 
-    Returns
-    -------
-    tuple of str
-        What was chosen, left or changed, a sentence each.
+    The result: what was chosen, left or changed, a sentence each.
     """
     what = f"Weights file {path}"
     found = read_checkpoint(path)

@@ -77,14 +77,8 @@ def built_at(
     Where it has no form for ``size`` it keeps its own: some take other images all the same, and
     the others say so when they meet one.
 
-    Parameters
-    ----------
-    build : callable
-        Makes the network for a size, or for its own.
-    load : callable
-        Gives it weights.
-    move : callable
-        Takes weights from the network of its own size to the one of ``size``.
+    ``build``: makes the network for a size, or for its own. ``load``: gives it weights. ``move``:
+    takes weights from the network of its own size to the one of ``size``.
     """
     try:
         net = build(size)

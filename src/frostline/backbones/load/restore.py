@@ -22,15 +22,7 @@ def restore_module(folder: str | Path) -> Classifier:
     damaged, or they do not fit what the card says; BackboneError if this installation does not know
     the backbone.
 
-    Parameters
-    ----------
-    folder : str or Path
-        A run folder or a model folder.
-
-    Returns
-    -------
-    Classifier
-        In eval mode, on the CPU.
+    ``folder``: a run folder or a model folder. The result: in eval mode, on the CPU.
     """
     found = find_model_folder(Path(folder))
     card = load_card(found)

@@ -34,12 +34,7 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Load
 
     Raises BackboneError if the folder is no model, or its files do not belong together.
 
-    Parameters
-    ----------
-    weights : Path or None
-        Must be None: the folder has its own.
-    load : callable
-        Builds the named architecture.
+    ``weights``: must be None: the folder has its own. ``load``: builds the named architecture.
     """
     if weights is not None:
         raise BackboneError(f"{folder} has its own weights; weights= cannot be given with it.")

@@ -42,17 +42,9 @@ def from_timm_folder(folder: Path, *, weights: Path | None, size: int | None) ->
 
     Raises BackboneError if the folder is no such folder, or its files do not belong together.
 
-    Parameters
-    ----------
-    weights : Path or None
-        Must be None: the folder has its own.
-    size : int or None
-        Of the square images that it will get, in pixels.
-
-    Returns
-    -------
-    LoadedNetwork
-        Under the architecture's own name, so that a model made of it needs no folder.
+    ``weights``: must be None: the folder has its own. ``size``: of the square images that it will
+    get, in pixels. The result: under the architecture's own name, so that a model made of it needs
+    no folder.
     """
     if weights is not None:
         raise BackboneError(f"{folder} has its own weights; weights= cannot be given with it.")

@@ -132,26 +132,16 @@ def decode(
     touched. Raises UnreadableImageError with a short ``reason`` such as ``"truncated"``, ``"not an
     image"`` or ``"623 megapixels, the limit is 100"``.
 
-    Parameters
-    ----------
-    source : Path or bytes
-        A file, or its content.
-    max_pixels : int
-        Images with more pixels than this are refused from their header, before any decoding.
-    name : str or None, default=None
-        What to call the image in the error; the path itself when None.
-    at_least : int or None, default=None
-        A shorter side of this many pixels is enough: JPEG files are then decoded at 1/2, 1/4 or
-        1/8 of their size, several times faster. With twice the size that the image is resized
-        to, pixels move by under one grey level on average. None decodes every pixel.
-    rules : ReadingRules, default=DEFAULT_RULES
-        What values of more than 8 bits and a fourth band mean.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Mode ``"RGB"``, detached from the file; ``info[N_PIXELS]`` is the number of
-        pixels in the file, ``info[N_PAGES]`` that of pages as large as the one that is shown.
+    - ``source``: a file, or its content.
+    - ``max_pixels``: images with more pixels than this are refused from their header, before any
+      decoding.
+    - ``name``: what to call the image in the error; the path itself when None.
+    - ``at_least``: a shorter side of this many pixels is enough: JPEG files are then decoded at
+      1/2, 1/4 or 1/8 of their size, several times faster. With twice the size that the image is
+      resized to, pixels move by under one grey level on average. None decodes every pixel.
+    - ``rules``: what values of more than 8 bits and a fourth band mean.
+    - The result: mode ``"RGB"``, detached from the file; ``info[N_PIXELS]`` is the number of pixels
+      in the file, ``info[N_PAGES]`` that of pages as large as the one that is shown.
     """
 
     def rgb(image: ImageFile.ImageFile, deep_colour: bool) -> Image.Image:

@@ -137,15 +137,8 @@ _SVG = re.compile(rb"<svg[ >]", re.IGNORECASE)
 def kind_of(head: bytes) -> Kind | None:
     """Tell the kind of a file that no plugin of Pillow reads.
 
-    Parameters
-    ----------
-    head : bytes
-        Its first :data:`HEAD_BYTES`, or all of a shorter file.
-
-    Returns
-    -------
-    Kind or None
-        None where the bytes tell nothing.
+    ``head``: its first :data:`HEAD_BYTES`, or all of a shorter file. The result: None where the
+    bytes tell nothing.
     """
     # the length of the first box may look like another mark
     if head[4:8] == b"ftyp":

@@ -43,10 +43,7 @@ class Held(ABC):
 class HeldFile(Held):
     """The content of an image file.
 
-    Parameters
-    ----------
-    fetch : callable
-        Returns the bytes, each time the same.
+    ``fetch``: returns the bytes, each time the same.
     """
 
     def __init__(self, fetch: Callable[[], bytes]) -> None:
@@ -68,12 +65,8 @@ class HeldFile(Held):
 class HeldPixels(Held):
     """A Pillow image, or an array as :func:`rgb_from_array` takes it.
 
-    Parameters
-    ----------
-    fetch : callable
-        Returns the image, each time the same.
-    lock : context manager or None, default=None
-        Held while the image is fetched and converted, if that must not happen twice at a time.
+    ``fetch``: returns the image, each time the same. ``lock``: held while the image is fetched and
+    converted, if that must not happen twice at a time.
     """
 
     def __init__(

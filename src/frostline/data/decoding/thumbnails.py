@@ -16,14 +16,7 @@ def thumbnail(image: Image.Image) -> npt.NDArray[np.uint8]:
     Resampling is antialiased, so that copies of one picture at different sizes or JPEG
     qualities get nearly the same thumbnail.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Mode ``"RGB"``.
-
-    Returns
-    -------
-    ndarray of shape (32, 32, 3), uint8
+    ``image``: mode ``"RGB"``. The result has shape (32, 32, 3).
     """
     small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
     return np.asarray(small, dtype=np.uint8)

@@ -48,18 +48,12 @@ class Kind(IntEnum):
 class Values:
     """The values of one file.
 
-    Attributes
-    ----------
-    lowest, highest : float
-        Of finite pixels; of an alpha channel where the file is transparent.
-    low, high : float
-        Values that one pixel in a thousand lies below, and above.
-    sixteen : bool
-        Whether integers have 16 bits without sign by definition.
-    between : float
-        Share of an alpha channel that is neither clear nor solid.
-    levels : int
-        Different values of an alpha channel.
+    - ``lowest`` and ``highest``: of finite pixels; of an alpha channel where the file is
+      transparent.
+    - ``low`` and ``high``: values that one pixel in a thousand lies below, and above.
+    - ``sixteen``: whether integers have 16 bits without sign by definition.
+    - ``between``: share of an alpha channel that is neither clear nor solid.
+    - ``levels``: different values of an alpha channel.
     """
 
     kind: Kind
@@ -98,20 +92,13 @@ N_NUMBERS = len(fields(Values))
 class SetValues:
     """What was found among the values of a set, and the rules that follow.
 
-    Attributes
-    ----------
-    integers, floats, transparent : int
-        Files of each kind that were measured.
-    white_is_zero : int
-        Deep files that count from white to black.
-    hounsfield : bool
-        Whether integers were taken for Hounsfield units.
-    dark_colour : int
-        Files of 16-bit colour that use so few of their bits that they are read nearly black.
-    unexplained_bands : int
-        Files with a fourth band of which no tag says what it is.
-    measured, candidates : int
-        Files that were looked at, and that might be special.
+    - ``integers`` and ``floats`` and ``transparent``: files of each kind that were measured.
+    - ``white_is_zero``: deep files that count from white to black.
+    - ``hounsfield``: whether integers were taken for Hounsfield units.
+    - ``dark_colour``: files of 16-bit colour that use so few of their bits that they are read
+      nearly black.
+    - ``unexplained_bands``: files with a fourth band of which no tag says what it is.
+    - ``measured`` and ``candidates``: files that were looked at, and that might be special.
     """
 
     rules: ReadingRules = DEFAULT_RULES

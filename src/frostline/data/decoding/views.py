@@ -37,25 +37,15 @@ def training_view(
 ) -> npt.NDArray[np.uint8]:
     """Return one view of an RGB image; equal arguments give equal views, everywhere.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Mode ``"RGB"``.
-    preprocessing : Preprocessing
-        Gives size and interpolation.
-    level : {"none", "light", "standard"}
-        ``none`` is ``preprocessing.apply``. ``light`` crops a square of 80-100 % of the area of
-        the largest centred one, shifted by at most 10 % of the shorter side. ``standard`` crops
-        50-100 % of the image at an aspect ratio of 3/4 to 4/3 and changes brightness, contrast
-        and saturation by at most 20 %.
-    flip : bool
-        Mirror every second view, at levels other than ``none``.
-    key : str
-        Identity of the image, such as its content digest.
-
-    Returns
-    -------
-    ndarray of shape (size, size, 3), uint8
+    - ``image``: mode ``"RGB"``.
+    - ``preprocessing``: gives size and interpolation.
+    - ``level``: ``none`` is ``preprocessing.apply``. ``light`` crops a square of 80-100 % of the
+      area of the largest centred one, shifted by at most 10 % of the shorter side. ``standard``
+      crops 50-100 % of the image at an aspect ratio of 3/4 to 4/3 and changes brightness, contrast
+      and saturation by at most 20 %.
+    - ``flip``: mirror every second view, at levels other than ``none``.
+    - ``key``: identity of the image, such as its content digest.
+    - The result has shape (size, size, 3).
     """
     if level == "none":
         return preprocessing.apply(image)

@@ -28,14 +28,9 @@ class Sketches:
     A thumbnail stands for a vector of 3,072 values, centred per channel and scaled to length
     one, so that brightness and contrast do not matter.
 
-    Attributes
-    ----------
-    values : ndarray of shape (n, 96), float32
-        Orthogonal projections of these vectors: luma on 8 x 8, two colours on 4 x 4 blocks.
-    means : ndarray of shape (n, 3), float64
-        Mean of every channel.
-    lengths : ndarray of shape (n,), float64
-        Of the centred pixels, before they are scaled.
+    ``values``, shape (n, 96): orthogonal projections of these vectors: luma on 8 x 8, two colours
+    on 4 x 4 blocks. ``means``, shape (n, 3): mean of every channel. ``lengths``, shape (n,): of the
+    centred pixels, before they are scaled.
     """
 
     values: Float32
@@ -77,15 +72,10 @@ def full_distances(
 ) -> Float64:
     """Return distances of the whole vectors: of ``rows`` (m,) to each of ``others`` (m, k).
 
-    Parameters
-    ----------
-    flat : ndarray of shape (N, 3072), uint8
-    positions : int array of shape (n,)
-        Where in ``flat`` the sketched thumbnails are.
-    sketches : Sketches
-        Of those n.
-    rows, others : int arrays of shape (m,) and (m, k)
-        In [0, n).
+    - ``flat``: shape (N, 3072).
+    - ``positions``, shape (n,): where in ``flat`` the sketched thumbnails are.
+    - ``sketches``: of those n.
+    - ``rows`` and ``others``, shape (m,) and (m, k): in [0, n).
     """
     own = flat[positions[rows]].astype(np.float64)
     near = flat[positions[others]].astype(np.float64)

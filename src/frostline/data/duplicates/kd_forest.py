@@ -29,14 +29,8 @@ _SAMPLE = 256
 def have_a_near_one(points: Float32, *, bound: float) -> BoolArray:
     """Say which vectors have another one within a squared distance of ``bound``.
 
-    Parameters
-    ----------
-    points : ndarray of shape (n, d), float32
-        Along axes of unequal spread, such as principal ones.
-
-    Returns
-    -------
-    bool ndarray of shape (n,)
+    ``points``, shape (n, d): along axes of unequal spread, such as principal ones. The result has
+    shape (n,).
     """
     near = np.zeros(len(points), dtype=np.bool_)
     for tree in range(TREES):

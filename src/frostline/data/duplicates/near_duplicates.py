@@ -55,15 +55,11 @@ _BOUND = MAX_DISTANCE**2 + 1e-5
 class NearDuplicates:
     """What the search found.
 
-    Attributes
-    ----------
-    groups : tuple of tuple of int
-        Positions of images that are copies of each other; disjoint, each of size 2 or more.
-    complete : bool
-        False if the set was so large that only likely neighbours were compared.
-    turned : tuple of tuple of int
-        Groups in which at least one picture is a mirrored or turned copy of another; they may
-        hold some of ``groups``. Empty for sets that were not compared completely.
+    - ``groups``: positions of images that are copies of each other; disjoint, each of size 2 or
+      more.
+    - ``complete``: False if the set was so large that only likely neighbours were compared.
+    - ``turned``: groups in which at least one picture is a mirrored or turned copy of another; they
+      may hold some of ``groups``. Empty for sets that were not compared completely.
     """
 
     groups: tuple[tuple[int, ...], ...]

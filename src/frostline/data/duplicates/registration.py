@@ -29,15 +29,9 @@ _CHUNK = 128
 def registered_distances(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> Float32:
     """Return how far pictures are apart once the second of each pair lies best over the first.
 
-    Parameters
-    ----------
-    first, second : ndarrays of shape (m, 32, 32, 3), uint8
-
-    Returns
-    -------
-    ndarray of shape (m,), float32
-        Distance in [0, 2] of the parts that overlap, centred per channel and scaled to length
-        one; infinite where no good place was found.
+    ``first`` and ``second``: shape (m, 32, 32, 3). The result, shape (m,): distance in [0, 2] of
+    the parts that overlap, centred per channel and scaled to length one; infinite where no good
+    place was found.
     """
     found = np.full(len(first), np.inf, dtype=np.float32)
     for start in range(0, len(first), _CHUNK):

@@ -45,18 +45,11 @@ _NO_NAME = re.compile(r"unnamed: \d+(_level_\d+)?")
 class Table:
     """Named columns, whose cells are read when they are asked for.
 
-    Attributes
-    ----------
-    names : sequence of str
-        Of all columns, as they are written.
-    length : int
-        Number of rows.
-    cells : callable
-        Returns the cells of the column at a position.
-    place : callable
-        Names a row in messages: ``"line 7"``.
-    flat : callable
-        Whether the column at a position may hold text or numbers.
+    - ``names``: of all columns, as they are written.
+    - ``length``: number of rows.
+    - ``cells``: returns the cells of the column at a position.
+    - ``place``: names a row in messages: ``"line 7"``.
+    - ``flat``: whether the column at a position may hold text or numbers.
     """
 
     names: Sequence[str]

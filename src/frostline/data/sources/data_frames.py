@@ -32,14 +32,10 @@ def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
     Raises InputError for wrong columns, blank cells, unknown split values, repeated or missing
     files; SettingsError if the column ``group_by`` does not exist.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Of pandas or polars, or a table of pyarrow. Columns ``path``, ``label`` and, where wanted,
-        ``split`` and ``group``, in any case; no other column is looked at. Relative paths start
-        from the current folder.
-    group_by : str or None, default=None
-        Column that holds groups; ``group``, if there is one, when None.
+    ``frame``: of pandas or polars, or a table of pyarrow. Columns ``path``, ``label`` and, where
+    wanted, ``split`` and ``group``, in any case; no other column is looked at. Relative paths start
+    from the current folder. ``group_by``: column that holds groups; ``group``, if there is one,
+    when None.
     """
     # the columns of a table of pyarrow are not names
     given = list(getattr(frame, "column_names", frame.columns))

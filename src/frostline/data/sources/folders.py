@@ -45,22 +45,14 @@ def list_folder(
     Raises InputError if the folder is empty, has another layout, or can be read in two ways;
     SettingsError if a given folder does not exist, or is given twice.
 
-    Parameters
-    ----------
-    root : Path
-        An existing folder.
-    given : mapping of part to str or None, default=None
-        Sub-folders that are parts, as relative paths with forward slashes; "." is ``root``.
-        Beside a given training part, other parts are known by their names, and whatever else there
-        is is left out. Without one, the rest is read as if the given folders were not there.
-    known : collection of str or None, default=None
-        The classes of a model, for images that it is to be judged on: then no training part is
-        needed.
-
-    Returns
-    -------
-    Listing
-        In natural order of part, class and name.
+    - ``root``: an existing folder.
+    - ``given``: sub-folders that are parts, as relative paths with forward slashes; "." is
+      ``root``. Beside a given training part, other parts are known by their names, and whatever
+      else there is is left out. Without one, the rest is read as if the given folders were not
+      there.
+    - ``known``: the classes of a model, for images that it is to be judged on: then no training
+      part is needed.
+    - The result: in natural order of part, class and name.
     """
     return _Reader(root, known).read(given or {})
 

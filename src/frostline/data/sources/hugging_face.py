@@ -33,15 +33,10 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
     Raises InputError if it is streamed, has no such columns or several of them, or labels are
     missing; SettingsError if the column ``group_by`` does not exist.
 
-    Parameters
-    ----------
-    dataset : datasets.Dataset
-        With one ``Image`` column, and labels in one ``ClassLabel`` column or in a column named
-        ``label``, or by another of the names that tables may give to it. Images are read
-        undecoded, so they go through Frostline's own decoder and share what is stored for files
-        of the same bytes.
-    group_by : str or None, default=None
-        Column that holds groups.
+    ``dataset``: with one ``Image`` column, and labels in one ``ClassLabel`` column or in a column
+    named ``label``, or by another of the names that tables may give to it. Images are read
+    undecoded, so they go through Frostline's own decoder and share what is stored for files of the
+    same bytes. ``group_by``: column that holds groups.
     """
     if not hasattr(dataset, "__len__"):
         raise InputError(

@@ -37,15 +37,10 @@ def read_labels(
 
     Raises InputError for several labels of one image, and for what is no label.
 
-    Parameters
-    ----------
-    values : sequence
-        Text, numbers, bytes, truth values; arrays, tensors or lists of one of these; or vectors
-        of 0 with a single 1, whose place is the class. Anything may be missing.
-    place : callable
-        Names the place of a label in messages: ``"row 3"``.
-    classes : sequence or None, default=None
-        Names of the classes, where numbers are positions among them; a negative one is missing.
+    ``values``: text, numbers, bytes, truth values; arrays, tensors or lists of one of these; or
+    vectors of 0 with a single 1, whose place is the class. Anything may be missing. ``place``:
+    names the place of a label in messages: ``"row 3"``. ``classes``: names of the classes, where
+    numbers are positions among them; a negative one is missing.
     """
     plain = [value if isinstance(value, str) else _plain(value) for value in values]
     notes: list[Note] = []

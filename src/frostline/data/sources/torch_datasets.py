@@ -36,15 +36,11 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
     Raises InputError if it is empty or its items are something else, such as tensors; SettingsError
     if ``group_by`` is given.
 
-    Parameters
-    ----------
-    dataset : torchvision dataset or a ``Subset`` of one
-        Items are (Pillow image or uint8 array, label); a label is a number or text, perhaps in an
-        array or tensor of one, or a vector with a single 1. Names of numbered classes come from
-        ``classes``; without it classes are called by their number. Files of an ``ImageFolder``
-        without transforms are read by Frostline's own decoder.
-    group_by : str or None, default=None
-        Not possible here.
+    - ``dataset``: items are (Pillow image or uint8 array, label); a label is a number or text,
+      perhaps in an array or tensor of one, or a vector with a single 1. Names of numbered classes
+      come from ``classes``; without it classes are called by their number. Files of an
+      ``ImageFolder`` without transforms are read by Frostline's own decoder.
+    - ``group_by``: not possible here.
     """
     if group_by is not None:
         raise SettingsError(

@@ -74,15 +74,8 @@ def stratified_folds(
     Groups stay whole, classes are spread evenly, and a class that has at least two groups is in
     every training part. Raises InputError if all rows form one group.
 
-    Parameters
-    ----------
-    labels, groups, digests, seed
-        As for :func:`stratified_holdout`.
-
-    Returns
-    -------
-    list of (train, test)
-        Ascending positions; fewer than ``n_folds`` if there are fewer groups.
+    ``labels`` and ``groups`` and ``digests`` and ``seed``: as for :func:`stratified_holdout`. The
+    result: ascending positions; fewer than ``n_folds`` if there are fewer groups.
     """
     if n_folds < 2:
         raise ValueError(f"n_folds must be at least 2, not {n_folds}")

@@ -96,18 +96,11 @@ Mark = Rect | Line | Path | Cells | Dot | Text | Hit
 class Chart:
     """Marks in a box, with a name and a summary for those who cannot see it.
 
-    Attributes
-    ----------
-    name : str
-        What is drawn, a few words.
-    summary : str
-        What it shows, a sentence or two.
-    width, height : float
-        In the chart's own units.
-    marks : list of marks
-        In the order in which they are drawn.
-    columns, rows : sequences
-        The same as a table: names of the columns, and text for every row.
+    - ``name``: what is drawn, a few words.
+    - ``summary``: what it shows, a sentence or two.
+    - ``width`` and ``height``: in the chart's own units.
+    - ``marks``: in the order in which they are drawn.
+    - ``columns`` and ``rows``: the same as a table: names of the columns, and text for every row.
     """
 
     name: str

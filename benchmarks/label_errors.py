@@ -74,7 +74,7 @@ def search(
 ) -> dict[str, Any]:
     """Plant errors and search for them."""
     from frostline.stats.calibration import fit_temperature, softmax
-    from frostline.stats.label_issues import doubtful_labels
+    from frostline.stats.label_issues import find_label_issues
     from frostline.stats.ridge import ridge_loo
     from frostline.targets.single_label import SingleLabel
 
@@ -85,7 +85,7 @@ def search(
     labels[moved] = (truth[moved] + random.integers(1, n_classes, len(moved))) % n_classes
     wrong = labels != truth
     fit = ridge_loo(features, SingleLabel(n_classes).matrix(labels), blocks=blocks)
-    doubts = doubtful_labels(softmax(fit.loo, fit_temperature(fit.loo, labels)), labels)
+    doubts = find_label_issues(softmax(fit.loo, fit_temperature(fit.loo, labels)), labels)
     found = doubts.positions
     return {
         "seed": seed,

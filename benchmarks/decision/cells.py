@@ -284,7 +284,7 @@ def _scored(
         take(judged.probabilities)
     return {
         "right": _packed(judged.right),
-        "sure": bytes(np.round(judged.sure * 255).astype(np.uint8)).hex(),
+        "sure": bytes(np.round(judged.p_true * 255).astype(np.uint8)).hex(),
         "n": len(judge),
         "cpu": round(seconds[0], 2),
         "wall": round(seconds[1], 2),

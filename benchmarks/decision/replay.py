@@ -31,7 +31,7 @@ from frostline.strategy.growth import (
     kind_of_action,
     logit,
 )
-from frostline.strategy.race import LEADERS, Entry, Judged, Work, run_race
+from frostline.strategy.race import LEADERS, Entry, FoldResult, RaceSchedule, run_race
 from frostline.strategy.thresholds import FITTED, Thresholds
 from frostline.strategy.verdict import choose
 
@@ -151,16 +151,16 @@ class Recorded:
         ]
         spent = 0.0
 
-        def runner(entry: Entry, fold: int) -> Judged:
+        def runner(entry: Entry, fold: int) -> FoldResult:
             nonlocal spent
             option = self.options[entry.proposal.name]
             race = option["final"][fold - 1] if fold else option["heat"][0]
             spent += float(race["cpu"])
             right = unpacked(race["right"], race["n"])
-            return Judged(right, sureness(race["sure"]), np.arange(len(right)))
+            return FoldResult(right, sureness(race["sure"]), np.arange(len(right)))
 
         entries = tuple(self._entry(name) for name in (head, *names))
-        work = Work(entries, entries, {}, self.n_train, summary.size.per_class)
+        work = RaceSchedule(entries, entries, {}, self.n_train, summary.size.per_class)
         standings = run_race(work, runner, growth, places=places)
         winner, _ = choose(standings, thresholds)
         seconds = (1 - RACE_SHARE) * parse_budget(BUDGET)

@@ -10,7 +10,7 @@ from frostline.backbones.freeze.param_groups import (
     param_groups,
     restore_optimizer,
 )
-from frostline.backbones.graph.subgraphs import Part
+from frostline.backbones.graph.subgraphs import Subgraph
 from frostline.backbones.heads.new_heads import new_head
 from frostline.backbones.load.surgery import adapt_input, replace_classifier
 from frostline.backbones.network import Network, split
@@ -20,7 +20,7 @@ __all__ = [
     "Cut",
     "FreezeReport",
     "Network",
-    "Part",
+    "Subgraph",
     "adapt_input",
     "add_new_groups",
     "fingerprint",

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from frostline.cli.console import TerminalProgress, polite_exits
+from frostline.cli.console import TerminalProgress, cli_error_handler
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -16,7 +16,7 @@ def test_a_signal_ends_with_its_code_and_says_how_to_go_on(
     number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as ended, polite_exits():
+    with pytest.raises(SystemExit) as ended, cli_error_handler():
         os.kill(os.getpid(), number)
     assert ended.value.code == code
     assert "the same command goes on from there" in capsys.readouterr().err
@@ -31,7 +31,7 @@ def test_a_signal_that_a_library_swallows_ends_the_work_at_the_next_step(
     done = 0
     with (
         pytest.raises(SystemExit) as ended,
-        polite_exits() as cancel,
+        cli_error_handler() as cancel,
         TerminalProgress().task("work", 10) as bar,
     ):
         for _ in range(10):
@@ -48,5 +48,5 @@ def test_a_signal_that_a_library_swallows_ends_the_work_at_the_next_step(
 
 
 def test_the_next_command_starts_afresh() -> None:
-    with polite_exits() as cancel:
+    with cli_error_handler() as cancel:
         cancel.check()

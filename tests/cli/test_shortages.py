@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from frostline.cli.console import polite_exits
+from frostline.cli.console import cli_error_handler
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from frostline.cli.console import polite_exits
 def test_a_shortage_is_one_message(
     error: Exception, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended, polite_exits():
+    with pytest.raises(SystemExit) as ended, cli_error_handler():
         raise error
     assert ended.value.code == 1
     said = " ".join(capsys.readouterr().err.split())
@@ -42,5 +42,5 @@ def test_a_shortage_is_one_message(
     ],
 )
 def test_other_faults_are_not_hidden(error: Exception) -> None:
-    with pytest.raises(type(error), match=str(error.args[-1])), polite_exits():
+    with pytest.raises(type(error), match=str(error.args[-1])), cli_error_handler():
         raise error

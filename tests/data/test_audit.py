@@ -22,7 +22,7 @@ from frostline.data.decoding.decode import decode
 from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.duplicates import near_duplicates
 from frostline.data.duplicates.copies import find_copies
-from frostline.data.duplicates.grouping import joined, shared
+from frostline.data.duplicates.grouping import duplicated_groups, union_find
 from frostline.data.duplicates.near_duplicates import find_near_duplicates
 from frostline.data.sources.left_out import LeftOut
 from frostline.wording.audit import audit_notes
@@ -207,9 +207,9 @@ def test_solar_cells_that_look_alike_are_kept_apart() -> None:
 
 
 def test_joined() -> None:
-    assert joined(7, [[1, 4], [4, 6], [2, 3]]).tolist() == [0, 1, 2, 2, 1, 3, 1]
-    assert joined(3, []).tolist() == [0, 1, 2]
-    assert joined(0, []).tolist() == []
+    assert union_find(7, [[1, 4], [4, 6], [2, 3]]).tolist() == [0, 1, 2, 2, 1, 3, 1]
+    assert union_find(3, []).tolist() == [0, 1, 2]
+    assert union_find(0, []).tolist() == []
 
 
 def test_joined_and_shared_as_by_hand() -> None:
@@ -222,12 +222,12 @@ def test_joined_and_shared_as_by_hand() -> None:
                 least = min(expected[i] for i in members)
                 for i in members:
                     expected[i] = least
-        found = joined(n, sets)
+        found = union_find(n, sets)
         assert found.tolist() == [sorted(set(expected)).index(i) for i in expected]
         groups = [np.flatnonzero(found == g).tolist() for g in range(found.max() + 1)]
-        assert shared(found) == [group for group in groups if len(group) > 1]
-    assert shared(np.array([7, 3, 7, 1, 3, 7])) == [[0, 2, 5], [1, 4]]
-    assert shared(joined(0, [])) == []
+        assert duplicated_groups(found) == [group for group in groups if len(group) > 1]
+    assert duplicated_groups(np.array([7, 3, 7, 1, 3, 7])) == [[0, 2, 5], [1, 4]]
+    assert duplicated_groups(union_find(0, [])) == []
 
 
 def audited(catalog: Catalog, pictures: Thumbs) -> Audit:

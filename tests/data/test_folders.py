@@ -12,7 +12,7 @@ import pytest
 
 from frostline.core.errors import FrostlineError, InputError, SettingsError
 from frostline.data.catalog import Catalog, ImageRow
-from frostline.data.naming import natural_key, printable, some
+from frostline.data.naming import natural_key, printable, shorten
 from frostline.data.sources.open_source import open_for_evaluation, open_source
 
 Tree = Callable[[dict[str, int]], Path]
@@ -315,5 +315,5 @@ def test_natural_order() -> None:
 
 def test_text_for_people() -> None:
     assert printable("a/e\u0301.png") == "a/\u00e9.png"
-    assert some([1, 2, 3]) == "1, 2, 3"
-    assert some(list(range(2000)), limit=2) == "0, 1 and 1,998 more"
+    assert shorten([1, 2, 3]) == "1, 2, 3"
+    assert shorten(list(range(2000)), limit=2) == "0, 1 and 1,998 more"

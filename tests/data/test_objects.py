@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError
-from frostline.data.decoding.image_refs import Held, decode_unchanged
+from frostline.data.decoding.image_refs import ImageRef, decode_unchanged
 from frostline.data.sources.open_source import open_for_evaluation, open_source, source_name
 
 Tree = Callable[[dict[str, int]], Path]
@@ -145,7 +145,7 @@ def test_files_and_bytes_in_a_list(tree: Tree) -> None:
     assert by_path.digests == by_bytes.digests
     assert [row.name for row in by_path.rows] == [str(path) for path in paths]
     held = by_bytes.rows[0].origin
-    assert isinstance(held, Held)
+    assert isinstance(held, ImageRef)
     image = decode_unchanged(held, by_bytes.digests[0], name="x", max_pixels=10**6, at_least=None)
     with Image.open(paths[0]) as opened:
         np.testing.assert_array_equal(np.asarray(image), np.asarray(opened.convert("RGB")))

@@ -13,10 +13,10 @@ from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.duplicates import kd_forest as trees
 from frostline.data.duplicates import near_duplicates
 from frostline.data.duplicates.descriptors import (
+    describe,
     full_distances,
     principal_axes,
     rotate,
-    sketch,
     squared_distances,
 )
 from frostline.data.duplicates.kd_forest import (
@@ -56,7 +56,7 @@ def by_hand(pictures: Thumbs) -> npt.NDArray[np.float64]:
 def test_sketches_are_projections_of_unit_vectors(pictures: Thumbs) -> None:
     flat = pictures.reshape(len(pictures), -1)
     positions = np.arange(len(pictures))[::-1].copy()
-    found = sketch(flat, positions)
+    found = describe(flat, positions)
     units = by_hand(pictures)[positions]
     luma = units.reshape(-1, 8, 4, 8, 4, 3).sum(axis=(2, 4, 5)).reshape(-1, 64) / 4 / np.sqrt(3)
     np.testing.assert_allclose(found.values[:, :64], luma, atol=2e-6)
@@ -72,7 +72,7 @@ def test_full_distances_are_those_of_the_whole_vectors(pictures: Thumbs) -> None
     flat, units = pictures.reshape(len(pictures), -1), by_hand(pictures)
     positions = np.random.default_rng(0).permutation(len(pictures))[:80]
     rows, others = np.arange(5), np.arange(5, 75).reshape(5, 14)
-    found = full_distances(flat, positions, sketch(flat, positions), rows, others)
+    found = full_distances(flat, positions, describe(flat, positions), rows, others)
     chosen = units[positions]
     expected = np.linalg.norm(chosen[others] - chosen[rows][:, None], axis=2)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -153,7 +153,7 @@ def test_large_sets_are_searched_in_trees(photo: Photo, monkeypatch: pytest.Monk
 
 def test_principal_axes_keep_distances(pictures: Thumbs) -> None:
     flat = pictures.reshape(len(pictures), -1)
-    values = sketch(flat, np.arange(len(flat))).values
+    values = describe(flat, np.arange(len(flat))).values
     axes = principal_axes(values)
     np.testing.assert_allclose(axes.T @ axes, np.eye(96), atol=1e-9)
     turned = values.copy()

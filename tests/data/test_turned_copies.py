@@ -16,7 +16,7 @@ from frostline.data.audit import audit
 from frostline.data.catalog import Catalog, ImageRow, Part
 from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.duplicates.copies import find_copies
-from frostline.data.duplicates.descriptors import sketch
+from frostline.data.duplicates.descriptors import describe
 from frostline.data.duplicates.near_duplicates import find_near_duplicates
 from frostline.data.duplicates.rotated_copies import TURNS, turned_pairs, turned_sketches
 
@@ -56,10 +56,10 @@ def test_turned_copies_of_wide_pictures_are_found(change: str, photo: Photo) -> 
 
 def test_turning_a_sketch_is_turning_the_picture(photo: Photo) -> None:
     pixels = np.stack([thumbnail(photo(seed)) for seed in range(3)])
-    own = sketch(pixels.reshape(3, -1), np.arange(3)).values
+    own = describe(pixels.reshape(3, -1), np.arange(3)).values
     for turn in TURNS.values():
         turned = np.ascontiguousarray(turn(pixels)).reshape(3, -1)
-        expected = sketch(turned, np.arange(3)).values
+        expected = describe(turned, np.arange(3)).values
         np.testing.assert_allclose(turned_sketches(own, turn), expected, atol=1e-5)
 
 
@@ -73,7 +73,7 @@ def test_distances_are_those_of_single_pairs_where_all_are_alike(photo: Photo) -
     flat = pixels.reshape(600, -1)
     everything = np.arange(600)
     left, right, distance = turned_pairs(
-        flat, everything, sketch(flat, everything), np.full(600, 0.5)
+        flat, everything, describe(flat, everything), np.full(600, 0.5)
     )
     assert len(left) == 600 * 599 / 2
     vectors = pixels - pixels.mean(axis=(1, 2), keepdims=True)

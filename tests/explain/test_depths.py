@@ -15,9 +15,9 @@ from frostline.explain.depths import (
     COLUMNS,
     DepthPlan,
     Responses,
+    discriminative_channels,
+    most_informative,
     plan_depths,
-    telling_channels,
-    worth_seeing,
 )
 from frostline.explain.responses import depths
 
@@ -39,10 +39,10 @@ def test_channels_that_tell_classes_apart_are_chosen_one_for_each_class() -> Non
     values[:, 5] += 5.0 * (labels == 1)
     values[:, 6] += 3.0 * (labels == 2)
     values[:, 7] = 4.0
-    assert telling_channels(values, labels, 3) == [2, 5, 6]
+    assert discriminative_channels(values, labels, 3) == [2, 5, 6]
     # then the next best, but never one that says the same again
-    assert set(telling_channels(values, labels, 4)[:3]) == {2, 5, 6}
-    assert telling_channels(np.ones((5, 3)), labels[:5]) == [0]
+    assert set(discriminative_channels(values, labels, 4)[:3]) == {2, 5, 6}
+    assert discriminative_channels(np.ones((5, 3)), labels[:5]) == [0]
 
 
 def test_patches_come_from_where_a_channel_responds(lite0: Network) -> None:
@@ -85,7 +85,7 @@ def test_plans_rest_on_stored_features_of_frozen_layers(corners: Any) -> None:
     channel = (plans[0].channels or [0])[0]
     strength = mean[:, channel] + mean[:, plans[0].cut.channels + channel]
     assert first[0] == int(strength.argmax())
-    seen = worth_seeing(plans, most=10)
+    seen = most_informative(plans, most=10)
     assert len(seen) == len(set(seen)) == 10
     assert seen[0] == plans[2].rows[0, 0]
 
@@ -99,7 +99,7 @@ def test_trained_layers_are_not_judged_by_outdated_features(corners: Any) -> Non
     assert [plan.channels is None for plan in plans] == [False, False, True, True]
     nothing_frozen = plan_depths(corners.store, upto="bn2", frozen=set())
     assert all(plan.channels is None and not plan.frozen for plan in nothing_frozen)
-    assert worth_seeing(nothing_frozen, most=10) == []
+    assert most_informative(nothing_frozen, most=10) == []
 
 
 @pytest.mark.parametrize("layout", ["NLC", "NHWC"])

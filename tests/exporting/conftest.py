@@ -166,8 +166,8 @@ def _familiarity(module: nn.Module, x: torch.Tensor) -> Familiarity:
     with torch.inference_mode():
         seen = WithHeadInput(module, head)(x)[1].numpy()
     found = fit_familiarity(seen[:50])
-    found = found.in_units_of(found.distances(seen[50:]))
-    return found.reaching(float(found.score_of(found.distances(seen[50:])).max()))
+    found = found.normalised_by(found.distances(seen[50:]))
+    return found.with_threshold(float(found.score_of(found.distances(seen[50:])).max()))
 
 
 def _classifier(action: Single, network: Network, x: torch.Tensor) -> SingleClassifier:

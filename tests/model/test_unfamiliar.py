@@ -24,7 +24,7 @@ from frostline.model.model import Model, Prediction
 from frostline.model_format.card import FamiliarImages, ModelCard
 from frostline.model_format.model_folder import load_card
 from frostline.onnx_graph.builder import GraphBuilder
-from frostline.onnx_graph.ood_graph import add_unfamiliarity
+from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.preprocessing_graph import OPSET
 from frostline.stats.ood import Familiarity, Region, fit_familiarity
 from tests.model.kept_familiarity import load_familiarity
@@ -56,8 +56,8 @@ def familiarity(saved: Saved, prepared: UInt8Array, request: pytest.FixtureReque
     taps = list(saved.module.body.slices.values())
     found = fit_familiarity(features[:12], blocks=taps if request.param == "by tap" else None)
     distances = found.distances(features[12:])
-    found = found.in_units_of(distances)
-    return found.reaching(float(found.score_of(distances).max()))
+    found = found.normalised_by(distances)
+    return found.with_threshold(float(found.score_of(distances).max()))
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +101,9 @@ def test_the_file_scores_features_that_are_nearly_parallel() -> None:
     size = rng.uniform(0.5, 1.5, 128)
     features = (size * (1 + 1e-3 * rng.normal(size=(60, 128)))).astype(np.float32)
     familiarity = fit_familiarity(features[:40])
-    familiarity = familiarity.in_units_of(familiarity.distances(features[40:]))
+    familiarity = familiarity.normalised_by(familiarity.distances(features[40:]))
     nodes = GraphBuilder("test")
-    add_unfamiliarity(nodes, "features", familiarity, "score")
+    add_ood_score(nodes, "features", familiarity, "score")
     ends = [
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
         for name, shape in (("features", ["N", 128]), ("score", ["N"]))
@@ -186,7 +186,10 @@ def test_what_does_not_belong_together_is_refused(
     )
     with pytest.raises(EngineError, match="of an unfamiliarity"):
         verify_onnx(
-            tmp_path / "m.onnx", *arguments, prepared[:3], familiarity=familiarity.reaching(1.1)
+            tmp_path / "m.onnx",
+            *arguments,
+            prepared[:3],
+            familiarity=familiarity.with_threshold(1.1),
         )
 
 

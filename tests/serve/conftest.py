@@ -20,8 +20,8 @@ from starlette.types import ASGIApp
 
 from frostline.fitting.run_result import RunResult
 from frostline.model.model import Model
+from frostline.serve.access_control import Guard
 from frostline.serve.app import create_app
-from frostline.serve.guard import Guard
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service
 

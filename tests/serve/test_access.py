@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from frostline.core.errors import SettingsError
-from frostline.serve.guard import Guard
+from frostline.serve.access_control import Guard
 from frostline.serve.limits import make_limits
 
 if TYPE_CHECKING:

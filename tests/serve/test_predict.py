@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from frostline.core.errors import ImageFault, UnreadableImageError
 from frostline.model.model import Model
-from frostline.serve.problems import image_problem
+from frostline.serve.problem_details import image_problem
 
 if TYPE_CHECKING:
     from tests.serve.conftest import MakeParts, Serving

@@ -22,8 +22,8 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def settled(X: np.ndarray, held: np.ndarray) -> Familiarity:
     found = fit_familiarity(X)
     distances = found.distances(held)
-    found = found.in_units_of(distances)
-    return found.reaching(acceptance_threshold(found.score_of(distances)))
+    found = found.normalised_by(distances)
+    return found.with_threshold(acceptance_threshold(found.score_of(distances)))
 
 
 def test_the_threshold_is_one_and_strangers_lie_beyond() -> None:
@@ -79,7 +79,7 @@ def test_any_shape_gives_finite_scores_and_few_numbers(n: int, d: int) -> None:
     X = rng.normal(size=(n, d)).astype(np.float32)
     X[:, 0] = 3.0
     found = fit_familiarity(X)
-    found = found.in_units_of(found.distances(rng.normal(size=(20, d))))
+    found = found.normalised_by(found.distances(rng.normal(size=(20, d))))
     assert np.all(np.isfinite(found.scores(rng.normal(size=(5, d)))))
     axes = found.regions[0].axes
     assert axes.size <= 400_000

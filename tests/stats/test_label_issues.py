@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_predict
 
 from frostline.core.errors import InputError
 from frostline.stats.calibration import fit_temperature, softmax
-from frostline.stats.label_issues import doubtful_labels, likely_label_errors
+from frostline.stats.label_issues import find_label_issues, likely_label_errors
 from frostline.stats.out_of_fold import OutOfFold
 from tests.stats.on_labels import ridge_loo
 
@@ -66,14 +66,14 @@ def test_planted_errors_are_found_by_leave_one_out(
     pixels, labels, wrong = flipped
     fit = ridge_loo(pixels, labels, n_classes=10)
     p = softmax(fit.loo, fit_temperature(fit.loo, labels))
-    doubts = doubtful_labels(p, labels)
+    doubts = find_label_issues(p, labels)
     precision, recall = precision_and_recall(doubts.positions, wrong, shown=24)
     # ridge on bare pixels is right on 94 % only; on the network's features all 24 are planted
     assert precision >= 0.9
     assert recall >= 0.7
     assert 0.7 * wrong.sum() < doubts.expected < 1.5 * wrong.sum()
     # what it was fitted on is not honest: the errors have been learned, fewer are found
-    learned = doubtful_labels(softmax(fit.fitted, 0.1), labels)
+    learned = find_label_issues(softmax(fit.fitted, 0.1), labels)
     assert wrong[learned.positions].sum() <= wrong[doubts.positions].sum()
 
 
@@ -83,7 +83,7 @@ def test_planted_errors_are_found_out_of_fold(
     pixels, labels, wrong = flipped
     model = LogisticRegression(C=1.0, max_iter=500)
     p = cross_val_predict(model, pixels / 16, labels, cv=3, method="predict_proba")
-    found = doubtful_labels(p, labels).positions
+    found = find_label_issues(p, labels).positions
     assert found.tolist() == by_hand(p, labels)[0]
     precision, recall = precision_and_recall(found, wrong, shown=24)
     assert precision >= 0.9
@@ -96,7 +96,7 @@ def test_rules_agree_with_a_second_computation(seed: int, n_classes: int, n: int
     random = np.random.default_rng(seed)
     p = random.dirichlet(np.ones(n_classes), n)
     y = random.integers(0, n_classes, n)
-    doubts = doubtful_labels(p, y)
+    doubts = find_label_issues(p, y)
     found, counts = by_hand(p, y)
     assert doubts.positions.tolist() == found
     assert (np.diff(doubts.margins) >= 0).all()
@@ -111,7 +111,7 @@ def test_clean_labels_of_a_good_model_raise_no_doubt() -> None:
     y = np.arange(60) % 3
     p = np.full((60, 3), 0.02)
     p[np.arange(60), y] = 0.96
-    doubts = doubtful_labels(p, y)
+    doubts = find_label_issues(p, y)
     assert len(doubts.positions) == 0
     assert doubts.expected == 0.0
 
@@ -120,7 +120,7 @@ def test_a_class_that_is_rarely_sure_is_not_suspected_more() -> None:
     """Class 1 gets 0.4 for its own images; 0.5 for class 0 is then far below what 0 gets."""
     y = np.array([0] * 10 + [1] * 10)
     p = np.array([[0.95, 0.05]] * 10 + [[0.5, 0.5 - 1e-6]] * 9 + [[0.97, 0.03]])
-    assert doubtful_labels(p, y).positions.tolist() == [19]
+    assert find_label_issues(p, y).positions.tolist() == [19]
 
 
 def test_the_first_judge_counts_and_all_are_searched() -> None:
@@ -137,4 +137,4 @@ def test_the_first_judge_counts_and_all_are_searched() -> None:
 
 def test_shapes_are_checked() -> None:
     with pytest.raises(InputError, match=r"\(3, 2\) and \(2,\)"):
-        doubtful_labels(np.ones((3, 2)), [0, 1])
+        find_label_issues(np.ones((3, 2)), [0, 1])

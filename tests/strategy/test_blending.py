@@ -10,7 +10,7 @@ from frostline.backbones.network import Network
 from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.strategy.blending import FEW_IMAGES, blend_of
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.race import Entry, Judged, Standing
+from frostline.strategy.race import Entry, FoldResult, RaceEntryState
 from frostline.targets.single_label import SingleLabel
 from frostline.training.layers import Layers
 
@@ -26,28 +26,30 @@ def guesses(seed: int, strength: float) -> npt.NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def standing(name: str, strength: float, *, seconds: float = 1.0, head: bool = False) -> Standing:
+def standing(
+    name: str, strength: float, *, seconds: float = 1.0, head: bool = False
+) -> RaceEntryState:
     action = TapsHead(taps=["layer4"]) if head else FullTraining(recipe=RECIPE)
     entry = Entry(Proposal(name, "head" if head else "cut", action, None, seconds), action, 0.0)
     seed = sum(map(ord, name))
     judged = {
-        fold: Judged.of(
+        fold: FoldResult.of(
             SingleLabel(3), guesses(seed + fold, strength), TRUTH, np.arange(30) + 30 * fold
         )
         for fold in (0, 1, 2)
     }
-    return Standing(entry, entry, judged)
+    return RaceEntryState(entry, entry, judged)
 
 
 @pytest.fixture
-def race() -> list[Standing]:
+def race() -> list[RaceEntryState]:
     stopped = standing("behind", 9.0)
     stopped.judged.pop(1), stopped.judged.pop(2)
     stopped.behind = 0.1
     return [standing("head", 1.0, head=True), standing("a", 2.0), stopped, standing("b", 1.5)]
 
 
-def test_all_finalists_are_averaged_the_best_first(race: list[Standing]) -> None:
+def test_all_finalists_are_averaged_the_best_first(race: list[RaceEntryState]) -> None:
     blended = blend_of(race, n_images=FEW)
     assert blended is not None
     assert [member.name for member in blended.members] == ["a", "b", "head"]
@@ -59,7 +61,7 @@ def test_all_finalists_are_averaged_the_best_first(race: list[Standing]) -> None
     assert blended.proposal.seconds == 3.0
 
 
-def test_enough_images_need_no_average(race: list[Standing]) -> None:
+def test_enough_images_need_no_average(race: list[RaceEntryState]) -> None:
     assert blend_of(race, n_images=FEW_IMAGES) is None
 
 
@@ -72,7 +74,7 @@ def test_what_the_budget_does_not_pay_for_is_passed_over() -> None:
     assert blend_of(race[:2], n_images=FEW, seconds=7.0) is None
 
 
-def test_the_score_is_that_of_the_mean_probabilities(race: list[Standing]) -> None:
+def test_the_score_is_that_of_the_mean_probabilities(race: list[RaceEntryState]) -> None:
     blended = blend_of(race, n_images=FEW)
     assert blended is not None
     right, log_score, alone = [], [], []
@@ -81,7 +83,7 @@ def test_the_score_is_that_of_the_mean_probabilities(race: list[Standing]) -> No
         mean = np.mean([p for p in each if p is not None], axis=0)
         right.append(mean.argmax(axis=1) == TRUTH)
         log_score.append(np.log(mean[np.arange(30), TRUTH]))
-        alone.append(np.log(race[1].judged[fold].sure))
+        alone.append(np.log(race[1].judged[fold].p_true))
     accuracy = float(np.concatenate(right).mean())
     assert blended.result.score == pytest.approx(accuracy)
     error = np.sqrt(accuracy * (1 - accuracy) / 60)

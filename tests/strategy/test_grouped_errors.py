@@ -11,7 +11,7 @@ from frostline.core.reasons import SimplerOneTaken, WonRace
 from frostline.strategy.blending import blend_of
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.gates import simplest_of_the_best
-from frostline.strategy.race import Entry, Judged, Standing
+from frostline.strategy.race import Entry, FoldResult, RaceEntryState
 from frostline.strategy.verdict import choose, results
 from frostline.targets.single_label import SingleLabel
 
@@ -39,15 +39,15 @@ def cluster_robust_error(values: npt.ArrayLike, groups: npt.ArrayLike) -> float:
     return float(np.sqrt(correction * (bread @ meat @ bread)[0, 0]))
 
 
-def standing(name: str, p_true: Float, groups: npt.NDArray[np.int64]) -> Standing:
+def standing(name: str, p_true: Float, groups: npt.NDArray[np.int64]) -> RaceEntryState:
     action = TapsHead(taps=["layer4"]) if name == "head" else FullTraining(recipe=RECIPE)
     entry = Entry(Proposal(name, "finetune", action, None, 0.0), action, 1.0)
     both = np.column_stack([1 - p_true, p_true])
     both[TRUTH == 0] = both[TRUTH == 0][:, ::-1]
-    return Standing(entry, entry, {0: Judged.of(SingleLabel(2), both, TRUTH, groups)})
+    return RaceEntryState(entry, entry, {0: FoldResult.of(SingleLabel(2), both, TRUTH, groups)})
 
 
-def race(groups: npt.NDArray[np.int64], *, lead: float) -> list[Standing]:
+def race(groups: npt.NDArray[np.int64], *, lead: float) -> list[RaceEntryState]:
     """Let two options differ by patient: the frames of one are alike for both."""
     rng = np.random.default_rng(1)
     by_patient = rng.normal(size=PATIENTS)
@@ -64,7 +64,7 @@ def test_the_error_of_a_race_is_that_of_patients() -> None:
         pair = race(groups, lead=0.02)
         _, reason = choose(pair)
         assert isinstance(reason, WonRace)
-        difference = pair[1].sure([0]) - pair[0].sure([0])
+        difference = pair[1].p_true([0]) - pair[0].sure([0])
         assert reason.error == pytest.approx(cluster_robust_error(difference, groups))
         found[len(set(groups))] = reason.error
     assert 2.5 < found[PATIENTS] / found[PATIENTS * FRAMES] < 3.3

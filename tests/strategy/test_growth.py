@@ -12,9 +12,9 @@ from frostline.strategy.growth import (
     KINDS,
     Kind,
     bucket,
+    extrapolate,
     kind_of_action,
     logit,
-    promise,
 )
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.1, head_learning_rate=0.1, layer_decay=0.75)
@@ -40,22 +40,22 @@ def test_every_action_has_a_kind(action: Action, kind: Kind) -> None:
     assert kind_of_action(action) == kind
     for per_class, place in ((5.0, 0), (10.0, 1), (49.9, 1), (50.0, 2), (999.0, 2)):
         assert bucket(per_class) == place
-        shift = logit(promise(0.5, action, per_class))
+        shift = logit(extrapolate(0.5, action, per_class))
         assert shift == pytest.approx(FITTED_GROWTH[kind][place])
 
 
 def test_an_option_that_has_hardly_begun_promises_more_than_it_shows() -> None:
     whole = FullTraining(head_init="random", recipe=HOT)
     for per_class in (5.0, 20.0, 200.0):
-        promised = [promise(0.4, action, per_class) for action in (HEAD, whole)]
+        promised = [extrapolate(0.4, action, per_class) for action in (HEAD, whole)]
         assert 0.4 < promised[0] < promised[1] < 1.0
     flat = dict.fromkeys(KINDS, (0.0, 0.0, 0.0))
-    assert promise(0.4, whole, 20.0, flat) == pytest.approx(0.4)
+    assert extrapolate(0.4, whole, 20.0, flat) == pytest.approx(0.4)
     shifted = {**flat, "full": (0.0, math.log(3.0), 0.0)}
-    assert promise(0.5, whole, 20.0, shifted) == pytest.approx(0.75)
+    assert extrapolate(0.5, whole, 20.0, shifted) == pytest.approx(0.75)
 
 
 def test_certainty_promises_no_more_than_certainty() -> None:
-    assert 0.9 < promise(1.0, HEAD, 20.0) < 1.0
-    assert 0.0 < promise(0.0, HEAD, 20.0) < 0.2
+    assert 0.9 < extrapolate(1.0, HEAD, 20.0) < 1.0
+    assert 0.0 < extrapolate(0.0, HEAD, 20.0) < 0.2
     assert logit(0.5) == 0.0

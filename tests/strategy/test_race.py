@@ -12,7 +12,7 @@ import pytest
 from frostline.core.actions import FullTraining, Recipe, TapsHead
 from frostline.core.reasons import Fate, SimplerOneTaken, WonRace
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.race import Entry, Judged, Standing, Work, run_race
+from frostline.strategy.race import Entry, FoldResult, RaceEntryState, RaceSchedule, run_race
 from frostline.strategy.verdict import choose, results
 from frostline.wording.reasons import reason_sentence
 
@@ -25,14 +25,14 @@ def entry(name: str, *, trains: bool = True) -> Entry:
     return Entry(Proposal(name, "finetune", action, None, 10.0), action, 1.0 if trains else 0.0)
 
 
-def standing(name: str, sure: npt.NDArray[np.float64], *, trains: bool = True) -> Standing:
+def standing(name: str, sure: npt.NDArray[np.float64], *, trains: bool = True) -> RaceEntryState:
     one = entry(name, trains=trains)
-    return Standing(one, one, {0: Judged(sure > 0.5, sure, np.arange(len(sure)))})
+    return RaceEntryState(one, one, {0: FoldResult(sure > 0.5, sure, np.arange(len(sure)))})
 
 
 def race(
     scores: Mapping[str, float | tuple[float, ...]], seed: int = 0, n_images: int = 3 * N
-) -> tuple[list[Standing], list[tuple[str, int]]]:
+) -> tuple[list[RaceEntryState], list[tuple[str, int]]]:
     """Run a race in which every option gives the truth a mean probability; the first is the head.
 
     A tuple has one for each fold.
@@ -41,18 +41,18 @@ def race(
     difficulty = generator.uniform(-0.1, 0.1, (3, N))
     ran: list[tuple[str, int]] = []
 
-    def runner(one: Entry, fold: int) -> Judged:
+    def runner(one: Entry, fold: int) -> FoldResult:
         ran.append((one.proposal.name, fold))
         found = scores[one.proposal.name]
         level = found[fold] if isinstance(found, tuple) else found
         # the same images are hard for everybody, and a little luck is everybody's own
         sure = np.clip(level + difficulty[fold] + generator.normal(0, 0.02, N), 0, 1)
-        return Judged(sure > 0.5, sure, np.arange(len(sure)))
+        return FoldResult(sure > 0.5, sure, np.arange(len(sure)))
 
     first = next(iter(scores))
     entries = tuple(entry(name, trains=name != first) for name in scores)
     finals = tuple(replace(e, seconds=4 * e.seconds) for e in entries)
-    return run_race(Work(entries, finals, {}, n_images, 100.0), runner), ran
+    return run_race(RaceSchedule(entries, finals, {}, n_images, 100.0), runner), ran
 
 
 def test_a_clear_winner_is_chosen_and_the_reason_has_its_numbers() -> None:

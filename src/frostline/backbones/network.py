@@ -14,7 +14,7 @@ from torch import fx, nn
 
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.freeze.eval_mode import unlock_all
-from frostline.backbones.graph.carving import Carver
+from frostline.backbones.graph.carving import SubgraphExtractor
 from frostline.backbones.graph.cuts import TracedCut, choose_taps, find_cuts, stage_paths
 from frostline.backbones.graph.layers import (
     acts_by_mode,
@@ -25,7 +25,7 @@ from frostline.backbones.graph.layers import (
 )
 from frostline.backbones.graph.measuring import Step, find_sizes, measure
 from frostline.backbones.graph.merging import merge
-from frostline.backbones.graph.subgraphs import Part
+from frostline.backbones.graph.subgraphs import Subgraph
 from frostline.backbones.graph.tracing import ExampleError, Traced, trace
 from frostline.backbones.layer_kinds import is_norm
 from frostline.backbones.load.dispatch import load_source
@@ -78,7 +78,7 @@ class Network:
         self._traced: Traced = trace(source.net, name, source.example)
         sizes = find_sizes(self._traced, len(source.example))
         self._steps: list[Step] = measure(source.net, self._traced, source.example, sizes)
-        self._parts = Carver(source.net, self._traced, sizes, self._steps)
+        self._parts = SubgraphExtractor(source.net, self._traced, sizes, self._steps)
         self.cuts: tuple[TracedCut, ...] = tuple(self._find())
         if not self.cuts:
             raise CutError(
@@ -255,11 +255,11 @@ class Network:
             inner=tuple(cut.plain() for cut in found if cut not in self.cuts),
         )
 
-    def prefix(self, cut: str) -> Part:
+    def prefix(self, cut: str) -> Subgraph:
         """Return the part up to ``cut``: image to activations. Shares the network's layers."""
         return self._parts.between(None, [self.cut(cut).node])
 
-    def suffix(self, cut: str, to: str | None = None) -> Part:
+    def suffix(self, cut: str, to: str | None = None) -> Subgraph:
         """Return the part after ``cut``, up to ``to`` or the deepest feature map.
 
         Raises
@@ -272,7 +272,7 @@ class Network:
             raise CutError(f"{end.name!r} does not lie deeper than {start.name!r}.")
         return self._parts.between(start.node, [end.node])
 
-    def split(self, cut: str) -> tuple[Part, Part]:
+    def split(self, cut: str) -> tuple[Subgraph, Subgraph]:
         """Return the network in two parts; ``suffix(prefix(x))`` equals ``module(x)``.
 
         The suffix reaches to the network's output, its old classifier included. Both share the
@@ -384,7 +384,9 @@ class Network:
         self.weights_id = fingerprint(self.feature_module)
 
 
-def split(module: nn.Module, cut: str, *, example: torch.Tensor | None = None) -> tuple[Part, Part]:
+def split(
+    module: nn.Module, cut: str, *, example: torch.Tensor | None = None
+) -> tuple[Subgraph, Subgraph]:
     """Split any module at a cut; see :meth:`Network.split`."""
     return Network.load(module, example=example).split(cut)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from frostline.backbones.graph.subgraphs import Part
+from frostline.backbones.graph.subgraphs import Subgraph
 from frostline.backbones.heads.pooling import pooled, pooled_width
 from frostline.core.cuts import Cut
 
@@ -20,7 +20,7 @@ class TapsBody(nn.Module):
     the map at each cut is laid out, by depth.
     """
 
-    def __init__(self, graph: Part, cuts: Sequence[Cut]) -> None:
+    def __init__(self, graph: Subgraph, cuts: Sequence[Cut]) -> None:
         super().__init__()
         self.graph = graph
         self.layouts = tuple(cut.layout for cut in cuts)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from frostline.cli.shortages import clear_shortages
+from frostline.cli.resource_errors import clear_shortages
 from frostline.cli.streams import Written
 from frostline.core.cancel import CancelToken
 from frostline.core.errors import FrostlineError, InputError
@@ -98,7 +98,7 @@ def _be_somewhere() -> None:
 
 
 @contextmanager
-def polite_exits() -> Iterator[CancelToken]:
+def cli_error_handler() -> Iterator[CancelToken]:
     """Turn errors raised on purpose, lack of room and signals into messages and exit codes.
 
     Yields what long work must ask: the exception of a signal is lost when it strikes inside a

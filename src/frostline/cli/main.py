@@ -14,7 +14,7 @@ import typer
 
 from frostline._version import __version__
 from frostline.cli import options as opt
-from frostline.cli.console import TerminalProgress, out, polite_exits
+from frostline.cli.console import TerminalProgress, cli_error_handler, out
 from frostline.cli.settings_options import chosen, takes_settings
 
 _STARTED = time.perf_counter()
@@ -60,7 +60,7 @@ def fit(
     **settings: Any,
 ) -> None:
     """Fit a classifier to labelled images: decide, train, evaluate, save."""
-    with polite_exits() as cancel:
+    with cli_error_handler() as cancel:
         values = chosen(context, settings, config)
         from frostline.cli.track import check_trackers, track
 
@@ -94,7 +94,7 @@ def advise(
     **settings: Any,
 ) -> None:
     """Measure the images and say what fit would do, and why, without training."""
-    with polite_exits() as cancel:
+    with cli_error_handler() as cancel:
         values = chosen(context, settings, config)
         from frostline.cli.advise import show_advice
         from frostline.fitting.pipeline import advise as run_advise
@@ -116,7 +116,7 @@ def predict(
     **settings: Any,
 ) -> None:
     """Classify images with a fitted model."""
-    with polite_exits():
+    with cli_error_handler():
         from frostline.cli.predict import predict_images
 
         predict_images(run, images, as_json=as_json, as_csv=as_csv, top=top, **settings)
@@ -131,7 +131,7 @@ def evaluate(
     **settings: Any,
 ) -> None:
     """Score a fitted model on other labelled images."""
-    with polite_exits() as cancel:
+    with cli_error_handler() as cancel:
         from frostline.cli.evaluate import show_evaluation
 
         show_evaluation(run, source, as_json=as_json, cancel=cancel, **settings)
@@ -161,7 +161,7 @@ def export(
     ] = False,
 ) -> None:
     """Write a run as ONNX, for PyTorch or for a model hub, and check it against the model."""
-    with polite_exits():
+    with cli_error_handler():
         from frostline.cli.export import export_run
 
         export_run(
@@ -209,7 +209,7 @@ def inspect(
     **settings: Any,
 ) -> None:
     """Show a network's blocks and cuts, its filters, and what it responds to."""
-    with polite_exits():
+    with cli_error_handler():
         from frostline.cli.inspect import inspect_network
 
         inspect_network(
@@ -234,7 +234,7 @@ def report(
     ] = None,
 ) -> None:
     """Make the report of a run anew, from what its folder keeps."""
-    with polite_exits():
+    with cli_error_handler():
         from frostline.cli.report import rebuild_report
 
         rebuild_report(run, output)
@@ -255,7 +255,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the networks that can be loaded here and now."""
-    with polite_exits():
+    with cli_error_handler():
         from frostline.cli.models import list_models
 
         list_models(pattern, local=local, max_macs=max_macs, sort=sort, as_json=as_json)
@@ -270,7 +270,7 @@ def cache_show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say how much is kept, of what, and when it was last used."""
-    with polite_exits():
+    with cli_error_handler():
         from frostline.cli.cache import show
 
         show(as_json=as_json)
@@ -279,7 +279,7 @@ def cache_show(
 @cache.command("verify")
 def cache_verify() -> None:
     """Read everything that is kept; remove what is damaged."""
-    with polite_exits():
+    with cli_error_handler():
         from frostline.cli.cache import verify
 
         verify()
@@ -294,7 +294,7 @@ def cache_prune(
     everything: Annotated[bool, typer.Option("--all", help="Remove everything.")] = False,
 ) -> None:
     """Remove what was not used for longest; it is computed again when it is needed."""
-    with polite_exits():
+    with cli_error_handler():
         from frostline.cli.cache import make_room
 
         make_room(to=to, older=older, everything=everything)
@@ -322,7 +322,7 @@ def serve(
     threads: opt.ServeThreads = None,
 ) -> None:
     """Serve a fitted model: a page to drop images on, and an API."""
-    with polite_exits():
+    with cli_error_handler():
         from frostline.cli.serve import serve_run
 
         serve_run(
@@ -356,7 +356,7 @@ def demo(
     **settings: Any,
 ) -> None:
     """Fit 2,624 images of solar cells, from sound to broken (needs frostline\\[demo])."""
-    with polite_exits() as cancel:
+    with cli_error_handler() as cancel:
         from frostline.cli.demo import run_demo
 
         run_demo(output, cancel=cancel, started=_STARTED, **settings)

@@ -15,8 +15,8 @@ from frostline.cli.console import err, out
 from frostline.compute.cache.eviction import parse_size
 from frostline.core.errors import SettingsError
 from frostline.model.model import Model
+from frostline.serve.access_control import Guard
 from frostline.serve.app import create_app
-from frostline.serve.guard import Guard
 from frostline.serve.limits import make_limits
 from frostline.serve.server import listen, run
 from frostline.serve.service import Service

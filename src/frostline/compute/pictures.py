@@ -18,7 +18,7 @@ from frostline.core.machine import memory_bytes
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.decode import N_PAGES, N_PIXELS
-from frostline.data.decoding.image_refs import Held, decode_unchanged
+from frostline.data.decoding.image_refs import ImageRef, decode_unchanged
 from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.unseen import Blank, blankness
@@ -111,7 +111,7 @@ class Pictures:
         workers: int,
         prepared_bytes: int | None = None,
     ) -> None:
-        self._files: Mapping[str, tuple[Path | Held, str]] = {
+        self._files: Mapping[str, tuple[Path | ImageRef, str]] = {
             digest: (row.origin, row.name)
             # reversed, so that of equal images the first one speaks for all
             for digest, row in zip(reversed(catalog.digests), reversed(catalog.rows), strict=True)

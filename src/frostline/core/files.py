@@ -125,7 +125,7 @@ def digest_regular(path: Path, *, at_most: int) -> Digest:
     return Digest(digest.hexdigest(), size, head)
 
 
-def stated(content: bytes) -> dict[str, Any]:
+def peek_json(content: bytes) -> dict[str, Any]:
     """Return what a JSON file states, unchecked; nothing where it is damaged.
 
     For messages about files of another version alone.
@@ -143,7 +143,7 @@ def checksum(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
-def agrees(values: Mapping[str, Any]) -> bool:
+def checksum_matches(values: Mapping[str, Any]) -> bool:
     """Whether JSON values are those that their ``checksum`` was taken of; none binds nothing."""
     return not values.get(CHECKSUM) or values[CHECKSUM] == checksum(values)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from frostline.core.actions import Action
 from frostline.core.aliases import key_in_files
 from frostline.core.errors import PlanError
-from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular, stated
+from frostline.core.files import JSON_BYTES, UnfitFileError, peek_json, read_regular
 from frostline.core.notebook import card, columns, sentences, strip
 from frostline.core.reasons import Fate, Given, Reason, RunnerUp
 
@@ -277,7 +277,7 @@ class Plan(_Data):
 
 def _check_version(path: Path, content: bytes) -> None:
     """Say so if a plan is of another version than the one that is read."""
-    found, known = stated(content).get("version"), Plan.model_fields["version"].default
+    found, known = peek_json(content).get("version"), Plan.model_fields["version"].default
     if isinstance(found, int) and found != known:
         age = "newer" if found > known else "older"
         raise PlanError(

@@ -20,8 +20,8 @@ from frostline.core.audit_record import (
 from frostline.core.truncated import Truncated
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.value_ranges import SetValues
-from frostline.data.duplicates.copies import Copies, Groups, same
-from frostline.data.duplicates.grouping import joined, shared
+from frostline.data.duplicates.copies import Copies, Groups, group_by_key
+from frostline.data.duplicates.grouping import duplicated_groups, union_find
 from frostline.data.understood import source_read
 from frostline.data.unseen import Unseen
 
@@ -106,15 +106,17 @@ def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None =
     looked. ``values``: what was measured of their values; None where nobody did.
     """
     n = len(catalog)
-    exact = same(enumerate(catalog.digests))
+    exact = group_by_key(enumerate(catalog.digests))
     near: Groups = []
     altered: Groups = []
     searched: Searched = "no"
     if copies is not None:
         near, altered = copies.near, copies.altered
         searched = "complete" if copies.complete else "partial"
-    together = shared(joined(n, [*exact, *near, *altered]))
-    owners = same((i, row.group) for i, row in enumerate(catalog.rows) if row.group is not None)
+    together = duplicated_groups(union_find(n, [*exact, *near, *altered]))
+    owners = group_by_key(
+        (i, row.group) for i, row in enumerate(catalog.rows) if row.group is not None
+    )
     leaks, leaked = _leaks(catalog, together)
     return Audit(
         class_counts=_class_counts(catalog),
@@ -125,7 +127,7 @@ def audit(catalog: Catalog, copies: Copies | None, *, values: SetValues | None =
         leaks=leaks,
         shared_groups=_shared(catalog, owners),
         leaked=leaked,
-        groups=joined(n, [*owners, *together]),
+        groups=union_find(n, [*owners, *together]),
         searched=searched,
         values=values or SetValues(),
     )

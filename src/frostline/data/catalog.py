@@ -13,7 +13,7 @@ import numpy as np
 
 from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
-from frostline.data.decoding.image_refs import Held
+from frostline.data.decoding.image_refs import ImageRef
 from frostline.data.notes import Combinations, Lookalikes, Note, names_hint
 from frostline.data.sources.left_out import LeftOut
 
@@ -38,10 +38,10 @@ class ImageRow:
     label: int
     part: Part | None = None
     group: str | None = None
-    held: Held | None = None
+    held: ImageRef | None = None
 
     @property
-    def origin(self) -> Path | Held:
+    def origin(self) -> Path | ImageRef:
         """Where the image is read from."""
         return self.path if self.held is None else self.held
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from frostline.data.catalog import Part, Unreadable
-from frostline.data.decoding.image_refs import Held
+from frostline.data.decoding.image_refs import ImageRef
 from frostline.data.notes import Note
 from frostline.data.sources.left_out import Tally
 
@@ -15,7 +15,7 @@ from frostline.data.sources.left_out import Tally
 class Found:
     """One image of a source, with its class still by name."""
 
-    origin: Path | Held
+    origin: Path | ImageRef
     name: str
     class_name: str
     part: Part | None = None

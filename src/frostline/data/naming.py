@@ -56,7 +56,7 @@ def _spelled(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
 
 
-def some(names: Sequence[object], *, limit: int = 5) -> str:
+def shorten(names: Sequence[object], *, limit: int = 5) -> str:
     """Return the first few names, and how many more there are; long names lose their middle."""
     shown = ", ".join(_short(str(name)) for name in names[:limit])
     more = len(names) - limit

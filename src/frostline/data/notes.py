@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from frostline.data.naming import some
+from frostline.data.naming import shorten
 from frostline.data.sources.folder_notes import FolderNote
 
 #: groups of names and single names that a sentence shows
@@ -127,7 +127,7 @@ def names_hint(note: Lookalikes | Combinations) -> str:
             f"number is written: {groups_words(note.groups)}. Each is a class of its own; rename "
             "those that are meant to be one."
         )
-    shown = some([repr(name) for name in note.names], limit=_NAMES)
+    shown = shorten([repr(name) for name in note.names], limit=_NAMES)
     have = "image has a label" if note.images == 1 else "images have labels"
     return (
         f"{note.images:,} {have} that {'seems' if note.images == 1 else 'seem'} to list several "

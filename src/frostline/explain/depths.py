@@ -77,14 +77,14 @@ def plan_depths(
         channels, rows = None, np.zeros((0, 0), dtype=np.int64)
         if untouched:
             values = _strengths(store.tap([cut.name], searched), cut.channels)
-            channels = telling_channels(values, store.catalog.labels[searched])
+            channels = discriminative_channels(values, store.catalog.labels[searched])
             order = np.argsort(-values[:, channels], axis=0, kind="stable")[:COLUMNS]
             rows = searched[order.T]
         plans.append(DepthPlan(cut, left, channels, rows))
     return plans
 
 
-def worth_seeing(plans: Sequence[DepthPlan], *, most: int) -> list[int]:
+def most_informative(plans: Sequence[DepthPlan], *, most: int) -> list[int]:
     """Return rows to look at: for the deeper half, the images that excite its channels most.
 
     Edges and colours, which shallow channels respond to, are in any image.
@@ -96,7 +96,9 @@ def worth_seeing(plans: Sequence[DepthPlan], *, most: int) -> list[int]:
     return list(dict.fromkeys(row for rows in ranked for row in rows))[:most]
 
 
-def telling_channels(strengths: FloatArray, labels: IntArray, count: int = ROWS) -> list[int]:
+def discriminative_channels(
+    strengths: FloatArray, labels: IntArray, count: int = ROWS
+) -> list[int]:
     """Return the channels that tell the classes apart best, none like another.
 
     A channel is judged by the share of its variance over images that lies between classes
@@ -175,7 +177,7 @@ class Responses:
         columns = min(COLUMNS, len(values))
         known = self.plan.channels is not None
         tiles = []
-        for channel in range(values.shape[1]) if known else telling_channels(values, labels):
+        for channel in range(values.shape[1]) if known else discriminative_channels(values, labels):
             strongest = np.argsort(-values[:, channel], kind="stable")[:columns]
             tiles += [self._patch(pixels[i], int(places[i, channel])) for i in strongest]
         return grid(tiles, columns, gap=2, background=BETWEEN)

@@ -18,14 +18,14 @@ from frostline.data.audit import Audit
 from frostline.data.problem import Problem
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.explain.attribution import draw_heat
-from frostline.explain.depths import DepthPlan, plan_depths, worth_seeing
+from frostline.explain.depths import DepthPlan, most_informative, plan_depths
 from frostline.explain.drawing import BETWEEN, UInt8Array
 from frostline.explain.encoding import TILE, jpeg, png, tile
 from frostline.explain.filters import filter_grid, network_filters
 from frostline.explain.findings import list_findings
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.looking import Seen, look
-from frostline.stats.label_issues import Doubt, likely_label_errors
+from frostline.stats.label_issues import LabelIssue, likely_label_errors
 from frostline.stats.mistakes import worst_mistakes
 from frostline.stats.out_of_fold import OutOfFold
 
@@ -137,7 +137,7 @@ def make_gallery(
         covering=bounds.covering,
     )
 
-    def tiles(said: Sequence[Doubt], note: str) -> tuple[Tile, ...]:
+    def tiles(said: Sequence[LabelIssue], note: str) -> tuple[Tile, ...]:
         return tuple(_tile(problem, one, note, pixels, seen) for one in said if one.row in pixels)
 
     gallery = Gallery(
@@ -178,10 +178,12 @@ def draw_first_filters(network: Network, module: Classifier) -> bytes:
         most //= 2
 
 
-def _mistakes(assessed: OutOfFold, labels: IntArray, most: int) -> list[Doubt]:
+def _mistakes(assessed: OutOfFold, labels: IntArray, most: int) -> list[LabelIssue]:
     p, given = assessed.probabilities, labels[assessed.rows]
     found = worst_mistakes(p, given, most=most)
-    return [Doubt(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i]) for i in found]
+    return [
+        LabelIssue(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i]) for i in found
+    ]
 
 
 def _worth_looking(
@@ -189,7 +191,7 @@ def _worth_looking(
 ) -> list[int]:
     """Rows of heat maps, then those that excite deep channels most, then a fair sample."""
     sample = chosen_rows(store.catalog.digests, np.arange(len(store.catalog)), most).tolist()
-    rows = [*(row for row, _ in wanted), *worth_seeing(plans, most=most), *sample]
+    rows = [*(row for row, _ in wanted), *most_informative(plans, most=most), *sample]
     return list(dict.fromkeys(rows))[:most]
 
 
@@ -212,7 +214,7 @@ def _readable(
 
 def _tile(
     problem: Problem,
-    said: Doubt,
+    said: LabelIssue,
     note: str,
     pixels: Mapping[int, UInt8Array],
     seen: Seen,

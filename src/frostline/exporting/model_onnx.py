@@ -23,7 +23,7 @@ from frostline.core.files import replacing
 from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.onnx_graph.builder import GraphBuilder
-from frostline.onnx_graph.ood_graph import add_unfamiliarity
+from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.prepared import on_canvas
 from frostline.onnx_graph.preprocessing_graph import OPSET, add_preprocessing, add_softmax
 from frostline.onnx_graph.session import (
@@ -108,7 +108,7 @@ def export_onnx(
     )
     add_softmax(after, "network/logits", temperature, OUTPUT)
     if familiarity is not None:
-        add_unfamiliarity(after, _FEATURES, familiarity, UNFAMILIARITY)
+        add_ood_score(after, _FEATURES, familiarity, UNFAMILIARITY)
 
     graph = model.graph
     n_outputs = graph.output[0].type.tensor_type.shape.dim[1].dim_value

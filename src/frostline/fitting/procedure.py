@@ -23,7 +23,7 @@ from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.context import Context
 from frostline.strategy.decide import Decision, after_race, decide
 from frostline.strategy.race import FOLDS as RACE_FOLDS
-from frostline.strategy.race import Entry, Judged, plan_race, run_race
+from frostline.strategy.race import Entry, FoldResult, plan_race, run_race
 from frostline.training.blend import blended_logits
 from frostline.training.familiar import Familiar, learn_familiar
 from frostline.training.layers import with_layers
@@ -198,7 +198,7 @@ def _raced(
     folds = problem.folds(rows, RACE_FOLDS)
     with runtime.progress.task("Race", len(work.heats)) as bar:
 
-        def runner(entry: Entry, fold: int) -> Judged:
+        def runner(entry: Entry, fold: int) -> FoldResult:
             learn, judge = (rows[part] for part in folds[fold % len(folds)])
             place = None
             if checkpoint_dir is not None:
@@ -216,12 +216,12 @@ def _raced(
     return after_race(context, decision, work, standings)
 
 
-def judge_by(problem: Problem, store: FeatureStore, trained: Trained, rows: IntArray) -> Judged:
+def judge_by(problem: Problem, store: FeatureStore, trained: Trained, rows: IntArray) -> FoldResult:
     """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
     logits = logits_of(trained, store, rows)
     target, truth = problem.target, problem.labels[rows]
     prediction = target.link(logits, temperature_of(problem, trained))
-    return Judged.of(target, prediction, truth, problem.groups[rows])
+    return FoldResult.of(target, prediction, truth, problem.groups[rows])
 
 
 def _left_out(problem: Problem, trained: Trained, evidence: Evidence) -> OutOfFold | None:

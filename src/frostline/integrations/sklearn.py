@@ -26,8 +26,8 @@ from frostline.core.arrays import FloatArray
 from frostline.core.errors import InputError, SettingsError, did_you_mean
 from frostline.core.machine import available_cores
 from frostline.core.settings import ModelSettings, Settings, setting_names
-from frostline.data.decoding.image_refs import Held
-from frostline.data.naming import printable, some
+from frostline.data.decoding.image_refs import ImageRef
+from frostline.data.naming import printable, shorten
 from frostline.data.sources.in_memory import Range, check_range, images_of, range_of, texts
 from frostline.data.sources.number_tables import ImageShape, check_image_shape, images_of_rows
 from frostline.model.model import Model
@@ -262,7 +262,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             values["threads"] = _limited(available_cores())
         return values
 
-    def _checked(self, X: Any, y: Any) -> tuple[Sequence[Path | Held], npt.NDArray[Any]]:
+    def _checked(self, X: Any, y: Any) -> tuple[Sequence[Path | ImageRef], npt.NDArray[Any]]:
         if self.image_shape is not None:
             X, y = validate_data(self, X, y, dtype="numeric", reset=True)
             images = self._images_of_table(X, reset=True)
@@ -278,14 +278,14 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         return images, y
 
-    def _images(self, X: Any, *, reset: bool) -> Sequence[Path | Held]:
+    def _images(self, X: Any, *, reset: bool) -> Sequence[Path | ImageRef]:
         if self.image_shape is not None:
             X = validate_data(self, X, dtype="numeric", reset=reset)
             return self._images_of_table(X, reset=reset)
         chosen = self._range(X, reset=reset)
         return images_of(X, pixel_range=chosen, clip=self._clips)
 
-    def _images_of_table(self, X: npt.NDArray[Any], *, reset: bool) -> Sequence[Path | Held]:
+    def _images_of_table(self, X: npt.NDArray[Any], *, reset: bool) -> Sequence[Path | ImageRef]:
         shape = check_image_shape(self.image_shape)
         chosen = self._range(X, reset=reset)
         return images_of(images_of_rows(X, shape, pixel_range=chosen, clip=self._clips))
@@ -330,7 +330,7 @@ vars(TransferClassifier.__init__)["__signature__"] = _signature()
 
 def _fit(
     labels: list[str],
-    images: Sequence[Path | Held],
+    images: Sequence[Path | ImageRef],
     groups: list[str] | None,
     settings: dict[str, Any],
 ) -> FittedAll:
@@ -341,7 +341,7 @@ def _fit(
     if left_out:
         raise InputError(
             f"{len(left_out):,} of {len(images):,} images cannot be read: "
-            f"{some([f'{u.path}: {u.reason}' for u in left_out])}.",
+            f"{shorten([f'{u.path}: {u.reason}' for u in left_out])}.",
             hint="Leave them out of X and y.",
         )
     return found

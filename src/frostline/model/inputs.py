@@ -14,11 +14,11 @@ from frostline.core.errors import InputError
 from frostline.core.reading_rules import DEFAULT_RULES, ReadingRules
 from frostline.data.decoding.conversion import rgb_from_array, rgb_from_pillow
 from frostline.data.decoding.decode import decode
-from frostline.data.decoding.image_refs import Held, decode_held
+from frostline.data.decoding.image_refs import ImageRef, decode_ref
 
 #: one image: a path, the bytes of a file, a Pillow image, uint8 of shape (H, W, 3) or (H, W), or
 #: an image of a catalog
-ImageLike = str | Path | bytes | Image.Image | npt.NDArray[np.uint8] | Held
+ImageLike = str | Path | bytes | Image.Image | npt.NDArray[np.uint8] | ImageRef
 
 _ACCEPTED = (
     "Give a path, the bytes of a file, a Pillow image, or a uint8 array of shape (H, W, 3) "
@@ -31,7 +31,7 @@ def as_sequence(images: ImageLike | Iterable[ImageLike]) -> Sequence[ImageLike]:
 
     Raises InputError if it is no image and nothing to iterate over, or an array of another shape.
     """
-    if isinstance(images, (str, Path, bytes, Image.Image, Held)):
+    if isinstance(images, (str, Path, bytes, Image.Image, ImageRef)):
         return [images]
     if isinstance(images, np.ndarray):
         if images.ndim == 4:
@@ -66,8 +66,8 @@ def to_rgb(
     if isinstance(image, (str, Path, bytes)):
         source = image if isinstance(image, bytes) else Path(image)
         return decode(source, max_pixels=max_pixels, name=name, at_least=at_least, rules=rules)
-    if isinstance(image, Held):
-        return decode_held(image, name=name, max_pixels=max_pixels, at_least=at_least, rules=rules)
+    if isinstance(image, ImageRef):
+        return decode_ref(image, name=name, max_pixels=max_pixels, at_least=at_least, rules=rules)
     if isinstance(image, Image.Image):
         return rgb_from_pillow(image, name=name, max_pixels=max_pixels, rules=rules)
     if isinstance(image, np.ndarray):

@@ -19,12 +19,12 @@ from frostline.core.files import (
     WEIGHTS_BYTES,
     MissingFileError,
     UnfitFileError,
-    agrees,
+    checksum_matches,
     digest_regular,
     is_file,
     os_reason,
+    peek_json,
     read_regular,
-    stated,
 )
 from frostline.model_format.card import ModelCard
 
@@ -99,7 +99,7 @@ def parse_card(content: bytes, *, where: str, hint: str) -> ModelCard:
         raise RunFolderError(
             f"{where} is damaged or of another version: {place}: {first['msg']}.", hint=hint
         ) from None
-    if not agrees(stated(content)):
+    if not checksum_matches(peek_json(content)):
         raise RunFolderError(
             f"{where} is damaged: its values are not those that it was written with.",
             hint=f"If you changed it on purpose, remove the line {CHECKSUM!r}. {hint}",
@@ -109,7 +109,7 @@ def parse_card(content: bytes, *, where: str, hint: str) -> ModelCard:
 
 def _check_version(where: str, content: bytes) -> None:
     """Say so if a card is of a version that this Frostline does not read."""
-    values, known = stated(content), NEWEST_FORMAT
+    values, known = peek_json(content), NEWEST_FORMAT
     found = values.get("format_version")
     if not isinstance(found, int) or FORMATS[0] <= found <= known:
         return

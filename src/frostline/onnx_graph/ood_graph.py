@@ -8,7 +8,7 @@ from frostline.onnx_graph.builder import GraphBuilder
 from frostline.stats.ood import MOST, SHORTEST, SMALLEST, Familiarity, Region
 
 
-def add_unfamiliarity(
+def add_ood_score(
     graph: GraphBuilder, features: str, familiarity: Familiarity, output: str
 ) -> None:
     """Add what :meth:`Familiarity.scores` does.

@@ -15,14 +15,14 @@ from starlette.types import ASGIApp
 
 from frostline._version import __version__
 from frostline.model_format.card import ModelCard
-from frostline.serve.answers import Explanation, Health, Predictions
-from frostline.serve.arriving import arrive, check_query, deadline, in_time
-from frostline.serve.front import Front
-from frostline.serve.gate import Gate
-from frostline.serve.guard import Guard
-from frostline.serve.mishaps import add_handlers
+from frostline.serve.access_control import Guard
+from frostline.serve.admission import Gate
+from frostline.serve.exception_handlers import add_handlers
 from frostline.serve.page import render
-from frostline.serve.problems import ProblemAnswer, RequestError
+from frostline.serve.problem_details import ProblemAnswer, RequestError
+from frostline.serve.request_middleware import Front
+from frostline.serve.request_parsing import arrive, check_query, deadline, in_time
+from frostline.serve.response_schemas import Explanation, Health, Predictions
 from frostline.serve.service import Service
 from frostline.serve.uploads import FILES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from frostline.serve.problems import busy
+from frostline.serve.problem_details import busy
 
 
 class Memory:

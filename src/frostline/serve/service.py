@@ -17,14 +17,14 @@ from frostline.core.errors import UnreadableImageError, did_you_mean
 from frostline.core.machine import available_cores
 from frostline.core.preprocessing import UInt8Array
 from frostline.model.model import Model, Probabilities
-from frostline.serve.answers import Classified, Explanation, Unclassified
 from frostline.serve.batching import Batcher
 from frostline.serve.heat_picture import overlay, picture_of
 from frostline.serve.limits import Limits
 from frostline.serve.memory import Memory, Share
 from frostline.serve.metrics import Metrics
 from frostline.serve.occlusion import Occlusion
-from frostline.serve.problems import Problem, RequestError, busy, image_problem
+from frostline.serve.problem_details import Problem, RequestError, busy, image_problem
+from frostline.serve.response_schemas import Classified, Explanation, Unclassified
 from frostline.serve.uploads import Upload
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from frostline.core.errors import did_you_mean
 from frostline.serve.limits import Limits
 from frostline.serve.memory import Share
-from frostline.serve.problems import RequestError
+from frostline.serve.problem_details import RequestError
 
 #: the field that carries images
 FILES = "files"

@@ -14,7 +14,7 @@ from frostline.stats.out_of_fold import OutOfFold
 
 
 @dataclass(frozen=True)
-class Doubts:
+class LabelIssues:
     """What confident learning says about given labels.
 
     ``positions``, shape (k,): images whose label is in doubt, the likeliest error first.
@@ -33,7 +33,7 @@ class Doubts:
         return float(self.joint.sum() - np.trace(self.joint))
 
 
-def doubtful_labels(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Doubts:
+def find_label_issues(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> LabelIssues:
     """Find likely label errors (Northcutt, Jiang and Chuang 2021).
 
     Class ``j`` has a threshold of its own: the mean probability that images labelled ``j`` get for
@@ -72,11 +72,11 @@ def doubtful_labels(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> Doub
     doubted = np.flatnonzero(confident & (counted != y) & (margins < 0))
     order = np.argsort(margins[doubted], kind="stable")
     found = doubted[order].astype(np.int64)
-    return Doubts(found, margins[found], joint)
+    return LabelIssues(found, margins[found], joint)
 
 
 @dataclass(frozen=True)
-class Doubt:
+class LabelIssue:
     """One label in doubt; ``probabilities`` (C,) are those that speak against it."""
 
     row: int
@@ -86,7 +86,7 @@ class Doubt:
 
 def likely_label_errors(
     judged: Sequence[OutOfFold], labels: npt.ArrayLike, *, most: int
-) -> list[Doubt]:
+) -> list[LabelIssue]:
     """Search all out-of-fold predictions; the likeliest errors first.
 
     Each judge is searched with thresholds of its own, and an image counts with its first judge.
@@ -102,16 +102,16 @@ def likely_label_errors(
     """
     given = np.asarray(labels, dtype=np.int64)
     known: set[int] = set()
-    found: list[Doubt] = []
+    found: list[LabelIssue] = []
     for one in judged:
         fresh = np.array([int(row) not in known for row in one.rows], dtype=bool)
         rows, p = one.rows[fresh], one.probabilities[fresh]
         known |= {int(row) for row in rows}
         if not len(rows):
             continue
-        doubts = doubtful_labels(p, given[rows])
+        doubts = find_label_issues(p, given[rows])
         found += [
-            Doubt(int(rows[place]), float(margin), p[place])
+            LabelIssue(int(rows[place]), float(margin), p[place])
             for place, margin in zip(doubts.positions, doubts.margins, strict=True)
         ]
     return sorted(found, key=lambda doubt: (doubt.margin, doubt.row))[:most]

@@ -161,7 +161,7 @@ class Familiarity:
         logs = np.log(np.maximum(distances / self.usual, SMALLEST)) @ self.weights
         return np.asarray(np.exp(np.minimum(0.5 * logs - np.log(self.reach), np.log(MOST))))
 
-    def in_units_of(self, distances: FloatArray) -> Familiarity:
+    def normalised_by(self, distances: FloatArray) -> Familiarity:
         """Return the same with units and weights from distances of left-out images."""
         logs = np.log(np.maximum(distances, _TINY * max(float(distances.max()), _TINY)))
         usual = np.exp(logs.mean(axis=0))
@@ -174,7 +174,7 @@ class Familiarity:
             reach=1.0,
         )
 
-    def reaching(self, score: float) -> Familiarity:
+    def with_threshold(self, score: float) -> Familiarity:
         """Return the same where what scored ``score`` scores 1."""
         return replace(self, reach=self.reach * score)
 

@@ -18,7 +18,7 @@ from frostline.core.plan import CandidateResult
 from frostline.core.reasons import Averaged, Fate
 from frostline.stats.intervals import share_error
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.race import Standing
+from frostline.strategy.race import RaceEntryState
 
 #: so many options are averaged: all that reach the final
 MEMBERS = 4
@@ -33,13 +33,13 @@ class Blended:
     """An average of options: what would be carried out, its members, and its score in the race."""
 
     proposal: Proposal
-    members: tuple[Standing, ...]
+    members: tuple[RaceEntryState, ...]
     result: CandidateResult
     reason: Averaged
 
 
 def blend_of(
-    standings: Sequence[Standing], *, n_images: int, seconds: float = float("inf")
+    standings: Sequence[RaceEntryState], *, n_images: int, seconds: float = float("inf")
 ) -> Blended | None:
     """Return the average of the options that did best in the final, or None.
 
@@ -50,9 +50,9 @@ def blend_of(
         return None
     running = [s for s in standings if not s.stopped]
     folds = running[0].last_folds
-    members: list[Standing] = []
+    members: list[RaceEntryState] = []
     left = seconds
-    for standing in sorted(running, key=lambda s: -float(s.sure(folds).mean())):
+    for standing in sorted(running, key=lambda s: -float(s.p_true(folds).mean())):
         cost = standing.heat.proposal.seconds
         if len(members) < MEMBERS and cost <= left:
             members.append(standing)
@@ -70,7 +70,7 @@ def blend_of(
     reason = Averaged(
         few=FEW_IMAGES,
         n_members=len(members),
-        n_images=len(members[0].sure(folds)),
+        n_images=len(members[0].p_true(folds)),
         log_loss=-together,
         leading=members[0].name,
         log_loss_alone=-alone,
@@ -86,13 +86,13 @@ def blend_of(
     return Blended(proposal, tuple(members), result, reason)
 
 
-def _log_score(members: Sequence[Standing], folds: Sequence[int]) -> float:
+def _log_score(members: Sequence[RaceEntryState], folds: Sequence[int]) -> float:
     """Mean logarithm of the probability that the average gives to the truth."""
-    mean = np.mean(np.stack([m.sure(folds) for m in members]), axis=0)
+    mean = np.mean(np.stack([m.p_true(folds) for m in members]), axis=0)
     return float(np.log(np.maximum(mean, _EDGE)).mean())
 
 
-def _right(members: Sequence[Standing], folds: Sequence[int]) -> BoolArray | None:
+def _right(members: Sequence[RaceEntryState], folds: Sequence[int]) -> BoolArray | None:
     """Which left-out images the average gets right; None where probabilities were not kept."""
     found = []
     for fold in folds:
@@ -102,6 +102,6 @@ def _right(members: Sequence[Standing], folds: Sequence[int]) -> BoolArray | Non
             return None
         mean = np.mean(np.stack(kept), axis=0)
         # the truth is where the judged probability of the truth came from
-        sure = np.mean(np.stack([m.judged[fold].sure for m in members]), axis=0)
+        sure = np.mean(np.stack([m.judged[fold].p_true for m in members]), axis=0)
         found.append(mean.max(axis=1) <= sure)
     return np.concatenate(found)

@@ -11,7 +11,7 @@ from frostline.core.plan import EvidenceSummary, NetworkResult
 from frostline.core.runtime import Device
 from frostline.core.settings import Settings
 from frostline.evidence.evidence import Evidence
-from frostline.strategy.cost import RACE_SHARE, Work, plan_work
+from frostline.strategy.cost import RACE_SHARE, TrainingCost, plan_work
 
 #: below this many images, or with smaller batches, batch statistics are too noisy to learn
 _FEW_IMAGES = 500
@@ -52,7 +52,7 @@ class Context:
         # strong crops lose more of few images than their variety gives
         return "light" if self.summary.size.label == "small" else "standard"
 
-    def work(self, *, freeze_to: str | None, keep_to: str | None, most_epochs: int) -> Work:
+    def work(self, *, freeze_to: str | None, keep_to: str | None, most_epochs: int) -> TrainingCost:
         """Epochs that the budget pays for; a number of epochs that was asked for wins."""
         asked = self.settings.epochs
         budget = self.settings.budget_seconds
@@ -71,7 +71,7 @@ class Context:
 
     def recipe(
         self,
-        work: Work,
+        work: TrainingCost,
         *,
         learning_rate: float,
         head_learning_rate: float,

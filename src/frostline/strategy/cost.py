@@ -18,7 +18,7 @@ RACE_SHARE = 0.3
 
 
 @dataclass(frozen=True)
-class Work:
+class TrainingCost:
     """Gradient training, counted before it starts.
 
     ``epochs`` is what the budget pays for, within limits; ``seconds`` its nominal time.
@@ -62,7 +62,7 @@ def plan_work(
     freeze_to: str | None,
     keep_to: str | None,
     device: str,
-) -> Work:
+) -> TrainingCost:
     """Turn a budget into a fixed number of epochs.
 
     - ``n_images``: training images.
@@ -87,4 +87,4 @@ def plan_work(
     epochs = 1
     while epochs < most_epochs and cost(epochs + 1) <= budget * _TRAINING_SHARE:
         epochs += 1
-    return Work(epochs, cost(epochs))
+    return TrainingCost(epochs, cost(epochs))

@@ -16,7 +16,7 @@ from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.outlook import runner_up
-from frostline.strategy.race import Standing, Work
+from frostline.strategy.race import RaceEntryState, RaceSchedule
 from frostline.strategy.verdict import choose, results
 
 
@@ -84,7 +84,7 @@ def _unscored(proposal: Proposal, fate: Fate) -> CandidateResult:
 
 
 def after_race(
-    context: Context, decision: Decision, work: Work, standings: Sequence[Standing]
+    context: Context, decision: Decision, work: RaceSchedule, standings: Sequence[RaceEntryState]
 ) -> Plan:
     """Write down what a race has decided, every option with its score and its fate."""
     winner, verdict = choose(standings)
@@ -132,13 +132,15 @@ def _ended_like(result: CandidateResult, raced: CandidateResult) -> CandidateRes
     return result.model_copy(update={"fate": raced.fate, "behind": raced.behind})
 
 
-def _nearest(context: Context, winner: Standing, standings: Sequence[Standing]) -> RunnerUp | None:
+def _nearest(
+    context: Context, winner: RaceEntryState, standings: Sequence[RaceEntryState]
+) -> RunnerUp | None:
     """Return the trained option that came nearest to a head that won."""
     others = [s for s in standings if s is not winner and s.trains and not s.stopped]
     if not others:
         return None
     folds = winner.last_folds
-    nearest = max(others, key=lambda s: float(s.sure(folds).mean()))
+    nearest = max(others, key=lambda s: float(s.p_true(folds).mean()))
     behind = winner.accuracy(folds) - nearest.accuracy(folds)
     return runner_up(context.summary, nearest.name, behind)
 

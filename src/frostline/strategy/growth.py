@@ -55,7 +55,9 @@ def bucket(per_class: float) -> int:
     return sum(per_class >= border for border in BORDERS)
 
 
-def promise(sure: float, action: Action, per_class: float, growth: Growth = FITTED_GROWTH) -> float:
+def extrapolate(
+    sure: float, action: Action, per_class: float, growth: Growth = FITTED_GROWTH
+) -> float:
     """Return the accuracy that an option promises after its heat, in (0, 1).
 
     ``sure``: mean probability that it gave to the true class in the heat. ``per_class``: training

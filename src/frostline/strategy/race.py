@@ -13,7 +13,7 @@ from frostline.core.reasons import Fate
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, training_seconds
-from frostline.strategy.growth import FITTED_GROWTH, Growth, promise
+from frostline.strategy.growth import FITTED_GROWTH, Growth, extrapolate
 from frostline.targets.protocol import Target
 
 #: of the training images, this many folds are made; one is judged at a time
@@ -44,7 +44,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Work:
+class RaceSchedule:
     """The fixed list of work of a race, written down before it starts.
 
     ``heats`` and ``finals`` name the same options in the same order. ``left_out`` names those that
@@ -76,7 +76,7 @@ def final_share(n_images: int) -> float:
 
 
 @dataclass(frozen=True)
-class Judged:
+class FoldResult:
     """What one option made of a fold's images.
 
     ``right`` says which it classified rightly, ``sure`` the calibrated probability that it gave to
@@ -86,21 +86,21 @@ class Judged:
     """
 
     right: BoolArray
-    sure: FloatArray
+    p_true: FloatArray
     groups: IntArray
     probabilities: FloatArray | None = None
 
     @classmethod
     def of(
         cls, target: Target, prediction: FloatArray, truth: IntArray, groups: IntArray
-    ) -> Judged:
+    ) -> FoldResult:
         """Judge predictions of shape (n, k) by the truth (n,)."""
         right, sure = target.right(prediction, truth), target.certainty(prediction, truth)
         return cls(right, sure, groups, prediction)
 
 
 @dataclass
-class Standing:
+class RaceEntryState:
     """What one option has shown so far, by fold: fold 0 is its heat, all others the final.
 
     ``behind`` is the accuracy by which it fell short of the final; None where it did not.
@@ -108,7 +108,7 @@ class Standing:
 
     heat: Entry
     final: Entry
-    judged: dict[int, Judged] = field(default_factory=dict)
+    judged: dict[int, FoldResult] = field(default_factory=dict)
     behind: float | None = None
 
     @property
@@ -137,9 +137,9 @@ class Standing:
         folds = sorted(self.judged)
         return folds[1:] or folds
 
-    def sure(self, folds: Sequence[int]) -> FloatArray:
+    def p_true(self, folds: Sequence[int]) -> FloatArray:
         """Probabilities of the truth on the images of some folds, side by side."""
-        return np.concatenate([self.judged[fold].sure for fold in folds])
+        return np.concatenate([self.judged[fold].p_true for fold in folds])
 
     def right(self, folds: Sequence[int]) -> BoolArray:
         """Which images of some folds it got right, side by side."""
@@ -155,17 +155,19 @@ class Standing:
 
 
 #: trains an action without one fold and judges it on that fold
-Runner = Callable[[Entry, int], Judged]
+Runner = Callable[[Entry, int], FoldResult]
 
 
-def plan_race(context: Context, heads: Sequence[Proposal], trained: Sequence[Proposal]) -> Work:
+def plan_race(
+    context: Context, heads: Sequence[Proposal], trained: Sequence[Proposal]
+) -> RaceSchedule:
     """Turn the budget into a list of work: heads always run, trained options while it lasts.
 
     Cheap options come first. In the heats each gets a quarter of the epochs of its full training,
     or as many as what is left still pays for; the final is as long as the rest allows.
     """
     still = tuple(_entry(context, head, head.action) for head in heads)
-    work = Work(still, still, {}, context.n_images, context.summary.size.per_class)
+    work = RaceSchedule(still, still, {}, context.n_images, context.summary.size.per_class)
     purse = RACE_SHARE * context.settings.budget_seconds
     for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
         least = _least(proposal.action)
@@ -193,19 +195,19 @@ def shortened(action: Action, share: float) -> Action:
 
 
 def run_race(
-    work: Work, runner: Runner, growth: Growth = FITTED_GROWTH, *, places: int = LEADERS
-) -> list[Standing]:
+    work: RaceSchedule, runner: Runner, growth: Growth = FITTED_GROWTH, *, places: int = LEADERS
+) -> list[RaceEntryState]:
     """Run the heats on the first fold; the most promising options meet the heads in the final.
 
     The result: in the order of the entries: the simplest first.
     """
     pairs = zip(work.heats, work.finals, strict=True)
-    standings = [Standing(heat, final) for heat, final in pairs]
+    standings = [RaceEntryState(heat, final) for heat, final in pairs]
     promised = {}
     for standing in standings:
         standing.judged[0] = runner(standing.heat, 0)
-        sure = float(standing.sure([0]).mean())
-        promised[standing.name] = promise(sure, standing.heat.action, work.per_class, growth)
+        sure = float(standing.p_true([0]).mean())
+        promised[standing.name] = extrapolate(sure, standing.heat.action, work.per_class, growth)
     trained = [s for s in standings if s.trains]
     leaders = sorted(trained, key=lambda s: -promised[s.name])
     for standing in leaders[places:]:

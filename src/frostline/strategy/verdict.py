@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from frostline.core.plan import CandidateResult
 from frostline.core.reasons import Fate, OnlyOption, RaceScore, SimplerOneTaken, WonRace
 from frostline.stats.intervals import paired_difference, share_error
-from frostline.strategy.race import Standing
+from frostline.strategy.race import RaceEntryState
 from frostline.strategy.thresholds import FITTED, Thresholds
 
 Verdict = OnlyOption | WonRace | SimplerOneTaken
 
 
 def choose(
-    standings: Sequence[Standing], thresholds: Thresholds = FITTED
-) -> tuple[Standing, Verdict]:
+    standings: Sequence[RaceEntryState], thresholds: Thresholds = FITTED
+) -> tuple[RaceEntryState, Verdict]:
     """Return the simplest option that loses no more than the thresholds allow, and why.
 
     Options are compared by the probability that they gave to the true class, image by image. On
@@ -24,16 +24,16 @@ def choose(
     """
     running = [s for s in standings if not s.stopped]
     folds = running[0].last_folds
-    best = max(running, key=lambda s: float(s.sure(folds).mean()))
+    best = max(running, key=lambda s: float(s.p_true(folds).mean()))
     for standing in running:
         loss, error = paired_difference(
-            best.sure(folds), standing.sure(folds), groups=best.groups(folds)
+            best.p_true(folds), standing.p_true(folds), groups=best.groups(folds)
         )
         if standing is best:
             break
         if loss <= min(thresholds.errors * error, thresholds.most_lost):
             return standing, SimplerOneTaken(
-                n_images=len(standing.sure(folds)),
+                n_images=len(standing.p_true(folds)),
                 taken=_score(standing, folds),
                 leading=_score(best, folds),
                 gain=loss,
@@ -42,7 +42,7 @@ def choose(
     return best, _won(best, running, folds)
 
 
-def results(standings: Sequence[Standing], winner: Standing) -> list[CandidateResult]:
+def results(standings: Sequence[RaceEntryState], winner: RaceEntryState) -> list[CandidateResult]:
     """List every option that ran with its score, standard error, nominal seconds and fate."""
     found = []
     for standing in standings:
@@ -62,20 +62,22 @@ def results(standings: Sequence[Standing], winner: Standing) -> list[CandidateRe
     return found
 
 
-def _fate(standing: Standing, winner: Standing) -> Fate:
+def _fate(standing: RaceEntryState, winner: RaceEntryState) -> Fate:
     if standing is winner:
         return Fate.CHOSEN
     return Fate.BEHIND if standing.stopped else Fate.NO_CLEAR_GAIN
 
 
-def _won(best: Standing, running: Sequence[Standing], folds: Sequence[int]) -> Verdict:
+def _won(best: RaceEntryState, running: Sequence[RaceEntryState], folds: Sequence[int]) -> Verdict:
     others = [s for s in running if s is not best]
     if not others:
         return OnlyOption(name=best.name)
-    second = max(others, key=lambda s: float(s.sure(folds).mean()))
-    gain, error = paired_difference(best.sure(folds), second.sure(folds), groups=best.groups(folds))
+    second = max(others, key=lambda s: float(s.p_true(folds).mean()))
+    gain, error = paired_difference(
+        best.p_true(folds), second.p_true(folds), groups=best.groups(folds)
+    )
     return WonRace(
-        n_images=len(best.sure(folds)),
+        n_images=len(best.p_true(folds)),
         winner=_score(best, folds),
         second=_score(second, folds),
         gain=gain,
@@ -83,6 +85,6 @@ def _won(best: Standing, running: Sequence[Standing], folds: Sequence[int]) -> V
     )
 
 
-def _score(standing: Standing, folds: Sequence[int]) -> RaceScore:
-    p_true = float(standing.sure(folds).mean())
+def _score(standing: RaceEntryState, folds: Sequence[int]) -> RaceScore:
+    p_true = float(standing.p_true(folds).mean())
     return RaceScore(name=standing.name, p_true=p_true, accuracy=standing.accuracy(folds))

@@ -94,8 +94,8 @@ def learn_familiar(
             found, distances = fitted.familiarity, fitted.distances
     except InputError:
         return None
-    found = found.in_units_of(distances)
-    found = found.reaching(acceptance_threshold(found.score_of(distances)))
+    found = found.normalised_by(distances)
+    found = found.with_threshold(acceptance_threshold(found.score_of(distances)))
     return Familiar(found, len(some), len(distances))
 
 

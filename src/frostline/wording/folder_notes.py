@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.data.naming import counted, some
+from frostline.data.naming import counted, shorten
 from frostline.data.sources.folder_notes import (
     FlatFolder,
     FolderNote,
@@ -30,20 +30,20 @@ def folder_sentence(note: FolderNote) -> str:
         case OnlyFolders(examples, count):
             return (
                 f"No class holds images itself: they lie in {count:,} inner folders "
-                f"({some(examples, limit=count if count == len(examples) else 3)}). Each outer "
+                f"({shorten(examples, limit=count if count == len(examples) else 3)}). Each outer "
                 "folder was taken for a class. If the inner folders are the classes, move them up "
                 "one level, or give a table (path,label)."
             )
         case SameFolders(outer, inner):
             return (
-                f"Every class ({some(outer, limit=3)}) holds the same folders "
-                f"({some(inner, limit=3)}) and no images itself. Each outer folder was taken for a "
-                "class. If the outer folders are parts, name them with --train and --test; if the "
-                "inner ones are the classes, give a table (path,label)."
+                f"Every class ({shorten(outer, limit=3)}) holds the same folders "
+                f"({shorten(inner, limit=3)}) and no images itself. Each outer folder was taken "
+                "for a class. If the outer folders are parts, name them with --train and --test; "
+                "if the inner ones are the classes, give a table (path,label)."
             )
         case PartsInside(examples):
             return (
-                f"Parts lie inside the classes ({some(examples, limit=3)}) and are kept as they "
+                f"Parts lie inside the classes ({shorten(examples, limit=3)}) and are kept as they "
                 "are. If they are none, give a table (path,label)."
             )
         case Masks(images, folder):
@@ -67,7 +67,7 @@ def folder_sentence(note: FolderNote) -> str:
                 else "write them as a table (path,label), and give that"
             )
             return (
-                f"{some(examples, limit=3)} {'lie' if many else 'lies'} beside the images and "
+                f"{shorten(examples, limit=3)} {'lie' if many else 'lies'} beside the images and "
                 f"{'are' if many else 'is'} not read: labels are the names of the folders. If "
                 f"those in {'these files' if many else 'the file'} are meant, {remedy}."
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.data.naming import some, visible
+from frostline.data.naming import shorten, visible
 from frostline.data.notes import (
     Combinations,
     LacksClasses,
@@ -48,7 +48,7 @@ def note_sentence(note: Note) -> str:
         case MarkedColumns(columns):
             return (
                 f"{len(columns)} columns of 0 and 1 mark one class in every row and are read as "
-                f"one label: {some([repr(name) for name in columns], limit=_NAMES)}."
+                f"one label: {shorten([repr(name) for name in columns], limit=_NAMES)}."
             )
         case OneHotLabels(classes):
             return (
@@ -70,7 +70,7 @@ def note_sentence(note: Note) -> str:
             where = "source" if part is None else f"part {part!r}"
             known = "the model's " if part is None else ""
             of = f"{classes - len(names):,} of {known}{_count(classes, 'class', 'classes')}"
-            named = some([repr(name) for name in names], limit=_NAMES)
+            named = shorten([repr(name) for name in names], limit=_NAMES)
             return (
                 f"The {where} has images of {of}: none of {named}, so that nothing can be said of "
                 f"{'it' if len(names) == 1 else 'them'} there."

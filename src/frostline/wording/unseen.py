@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frostline.data.naming import some
+from frostline.data.naming import shorten
 from frostline.data.unseen import BlankPictures, CropLoss, SeveralPages, Unseen
 
 
@@ -36,7 +36,7 @@ def crop_sentence(crop: CropLoss) -> str:
             "more than that."
         )
     return (
-        f"{said} The longest, {some([crop.longest])} ({crop.width:,} x {crop.height:,}), loses "
+        f"{said} The longest, {shorten([crop.longest])} ({crop.width:,} x {crop.height:,}), loses "
         f"{crop.most:.0%}. If what matters lies at the ends, cut it out or make the pictures "
         "square before."
     )
@@ -82,4 +82,4 @@ def pages_sentence(pages: SeveralPages) -> str:
 def _listed(examples: Sequence[str], count: int) -> str:
     """Name some, and how many more there are."""
     more = count - len(examples)
-    return some(examples) + (f" and {more:,} more" if more else "")
+    return shorten(examples) + (f" and {more:,} more" if more else "")

@@ -116,8 +116,8 @@ def _familiar(net: Network) -> tuple[Any, Any]:
         features = net.body(torch.randn(20, 3, 32, 32, generator=generator) * 2).numpy()
     found = fit_familiarity(features[:14])
     distances = found.distances(features[14:])
-    found = found.in_units_of(distances)
-    reaching = found.reaching(float(found.score_of(distances).max()))
+    found = found.normalised_by(distances)
+    reaching = found.with_threshold(float(found.score_of(distances).max()))
     return FamiliarImages(n_fitted=14, n_threshold=6), reaching
 
 

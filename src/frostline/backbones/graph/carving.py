@@ -10,8 +10,8 @@ from torch import fx, nn
 
 from frostline.backbones.graph.measuring import Size, Step
 from frostline.backbones.graph.subgraphs import (
-    Part,
-    Stretch,
+    GraphSection,
+    Subgraph,
     cut_out,
     end_of,
     matching_node,
@@ -22,7 +22,7 @@ from frostline.backbones.graph.tracing import Traced
 from frostline.core.errors import CutError
 
 
-class Carver:
+class SubgraphExtractor:
     """Makes parts of one network; they share its layers.
 
     ``module``: the network itself. ``sizes``: sizes by node name that a part can find again when
@@ -36,7 +36,7 @@ class Carver:
         self._shapes = {step.node: step.shape for step in steps}
         self._overwritten = frozenset(step.node.name for step in steps if step.overwritten)
 
-    def of(self, module: nn.Module, traced: Traced) -> Carver:
+    def of(self, module: nn.Module, traced: Traced) -> SubgraphExtractor:
         """Return one for a copy of the network, of the same graphs."""
         other = copy.copy(self)
         other._module, other._traced = module, traced
@@ -44,7 +44,7 @@ class Carver:
 
     def between(
         self, start: fx.Node | None, ends: Sequence[fx.Node], *, as_tuple: bool = False
-    ) -> Part:
+    ) -> Subgraph:
         """Return the part from the image, or the value of ``start``, to the values of ``ends``.
 
         Raises CutError if the part still reads values from before its start.
@@ -62,7 +62,7 @@ class Carver:
                     training = self._cut_out(whole, other, found, as_tuple).graph
         return self._as_part(stretch, training, start, rest=False)
 
-    def rest(self, start: fx.Node) -> Part:
+    def rest(self, start: fx.Node) -> Subgraph:
         """Return the part from the value of ``start`` to the network's output."""
         stretch = self._to_the_end(self._traced.graph, start)
         training = None
@@ -76,7 +76,7 @@ class Carver:
 
     def _cut_out(
         self, graph: fx.Graph, start: fx.Node | None, ends: Sequence[fx.Node], as_tuple: bool
-    ) -> Stretch:
+    ) -> GraphSection:
         return cut_out(
             graph,
             start,
@@ -86,17 +86,17 @@ class Carver:
             overwritten=self._overwritten,
         )
 
-    def _to_the_end(self, graph: fx.Graph, start: fx.Node) -> Stretch:
+    def _to_the_end(self, graph: fx.Graph, start: fx.Node) -> GraphSection:
         return to_the_end(graph, start, sizes=self._sizes, overwritten=self._overwritten)
 
     def _as_part(
-        self, stretch: Stretch, training: fx.Graph | None, start: fx.Node | None, *, rest: bool
-    ) -> Part:
+        self, stretch: GraphSection, training: fx.Graph | None, start: fx.Node | None, *, rest: bool
+    ) -> Subgraph:
         mine = targets(stretch.graph) | (targets(training) if training is not None else set())
         whole = targets(self._traced.graph)
         if self._traced.training is not None:
             whole |= targets(self._traced.training)
-        return Part(
+        return Subgraph(
             self._module,
             (stretch.graph, training),
             self._traced.constants,

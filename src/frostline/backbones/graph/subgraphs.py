@@ -15,7 +15,7 @@ from frostline.backbones.graph.tracing import Traced, is_effect, scopes_of
 from frostline.core.errors import CutError
 
 
-class Part(nn.Module):
+class Subgraph(nn.Module):
     """A stretch of a network between two places where one tensor passes.
 
     Layers are shared with the network, so training the part trains the network. Modules that lie
@@ -72,7 +72,7 @@ class Holder(nn.Module):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class GraphSection:
     """A piece of a graph; ``fixed`` if it has numbers that follow from the image's size."""
 
     graph: fx.Graph
@@ -87,7 +87,7 @@ def cut_out(
     sizes: Mapping[str, Size],
     as_tuple: bool = False,
     overwritten: Container[str] = frozenset(),
-) -> Stretch:
+) -> GraphSection:
     """Copy the nodes that ``ends`` need, from the image or from the value of ``start``.
 
     Raises CutError if the part still reads the image, or values from before ``start``.
@@ -142,7 +142,7 @@ def cut_out(
     part.output(outputs if as_tuple or len(outputs) > 1 else outputs[0])
     part.lint()
     fixed = any(_has_number(sizes[node.name].value) for node in again)
-    return Stretch(part, fixed)
+    return GraphSection(part, fixed)
 
 
 def _has_number(value: Any) -> bool:
@@ -171,7 +171,7 @@ def end_of(graph: fx.Graph) -> fx.Node:
 
 def to_the_end(
     graph: fx.Graph, start: fx.Node, *, sizes: Mapping[str, Size], overwritten: Container[str]
-) -> Stretch:
+) -> GraphSection:
     """Copy everything from the value of ``start`` to what the network returns."""
     output = end_of(graph)
     inputs = output.all_input_nodes

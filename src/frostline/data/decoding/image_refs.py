@@ -26,7 +26,7 @@ from frostline.data.decoding.resource_limits import FILE_BYTES
 from frostline.data.decoding.value_ranges import Values, values_of
 
 
-class Held(ABC):
+class ImageRef(ABC):
     """One image without a file. Safe to read from many threads."""
 
     @abstractmethod
@@ -40,7 +40,7 @@ class Held(ABC):
         """
 
 
-class HeldFile(Held):
+class EncodedImage(ImageRef):
     """The content of an image file.
 
     ``fetch``: returns the bytes, each time the same.
@@ -62,7 +62,7 @@ class HeldFile(Held):
         return content
 
 
-class HeldPixels(Held):
+class PixelImage(ImageRef):
     """A Pillow image, or an array as :func:`rgb_from_array` takes it.
 
     ``fetch``: returns the image, each time the same. ``lock``: held while the image is fetched and
@@ -99,7 +99,7 @@ class Content(NamedTuple):
     head: bytes
 
 
-def content_of(origin: Path | Held, *, name: str) -> Content:
+def content_of(origin: Path | ImageRef, *, name: str) -> Content:
     """Read an image once, for what its content is.
 
     Of a file, or of the bytes of one, the digest is that of the bytes; of pictures that of their
@@ -110,7 +110,7 @@ def content_of(origin: Path | Held, *, name: str) -> Content:
     UnreadableImageError
         Under ``name``, if there is nothing to read.
     """
-    if isinstance(origin, Held):
+    if isinstance(origin, ImageRef):
         found = origin.read(name)
         head = found[:HEAD_BYTES] if isinstance(found, bytes) else b""
         return Content(_digest(found), head)
@@ -123,13 +123,13 @@ def content_of(origin: Path | Held, *, name: str) -> Content:
     return Content(digest, head)
 
 
-def digest_of(origin: Path | Held, *, name: str) -> str:
+def digest_of(origin: Path | ImageRef, *, name: str) -> str:
     """Return the digest alone of what :func:`content_of` finds."""
     return content_of(origin, name=name).digest
 
 
 def decode_unchanged(
-    origin: Path | Held,
+    origin: Path | ImageRef,
     digest: str,
     *,
     name: str,
@@ -141,7 +141,7 @@ def decode_unchanged(
 
     Takes and raises what :func:`~frostline.data.decoding.decode.decode` does.
     """
-    if isinstance(origin, Held):
+    if isinstance(origin, ImageRef):
         content = origin.read(name)
         image = _decoded(content, name, max_pixels, at_least, rules)
         found = _digest(content)
@@ -154,16 +154,16 @@ def decode_unchanged(
     return image
 
 
-def measure_origin(origin: Path | Held, *, name: str, max_pixels: int) -> Values:
+def measure_origin(origin: Path | ImageRef, *, name: str, max_pixels: int) -> Values:
     """Return what is special about an image's values; takes and raises what ``decode`` does."""
-    content = origin.read(name) if isinstance(origin, Held) else origin
+    content = origin.read(name) if isinstance(origin, ImageRef) else origin
     if isinstance(content, Image.Image):
         return values_of(content)
     return measure(content, max_pixels=max_pixels, name=name)
 
 
-def decode_held(
-    origin: Held,
+def decode_ref(
+    origin: ImageRef,
     *,
     name: str,
     max_pixels: int,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frostline.data.duplicates.grouping import complete_linkage, joined, shared
+from frostline.data.duplicates.grouping import complete_linkage, duplicated_groups, union_find
 from frostline.data.duplicates.near_duplicates import find_near_duplicates
 from frostline.data.duplicates.shifted_copies import BACKGROUND_RANK, moved_pairs
 
@@ -48,17 +48,17 @@ def find_copies(
     n = len(digests)
     if len(thumbnails) != n:
         raise ValueError(f"{len(thumbnails)} thumbnails for {n} images")
-    exact = same(enumerate(digests))
+    exact = group_by_key(enumerate(digests))
     result = find_near_duplicates(thumbnails)
     near = _of_several_files(digests, result.groups, exact)
     altered = [*map(list, result.turned)]
     if result.complete and features is not None:
         altered += _moved(exact, thumbnails, features)
-    altered = [group for group in shared(joined(n, altered)) if group not in near]
+    altered = [group for group in duplicated_groups(union_find(n, altered)) if group not in near]
     return Copies(near, altered, result.complete)
 
 
-def same(pairs: Iterable[tuple[int, Hashable]]) -> Groups:
+def group_by_key(pairs: Iterable[tuple[int, Hashable]]) -> Groups:
     """Positions that share a key, in groups of two or more."""
     first: dict[Hashable, int] = {}
     found: dict[int, list[int]] = {}
@@ -76,7 +76,9 @@ def _moved(exact: Groups, thumbnails: npt.NDArray[np.uint8], features: npt.Array
     distinct = np.array([i for i in range(len(thumbnails)) if i not in again], dtype=np.int64)
     left, right, distance = moved_pairs(thumbnails[distinct], np.asarray(features)[distinct])
     groups = []
-    for members in shared(joined(len(distinct), np.column_stack([left, right]).tolist())):
+    for members in duplicated_groups(
+        union_find(len(distinct), np.column_stack([left, right]).tolist())
+    ):
         if len(members) <= BACKGROUND_RANK:
             groups.append(members)
             continue

@@ -22,7 +22,7 @@ _OPPONENT /= np.linalg.norm(_OPPONENT, axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
-class Sketches:
+class Descriptors:
     """What the search needs to know of every thumbnail.
 
     A thumbnail stands for a vector of 3,072 values, centred per channel and scaled to length
@@ -43,15 +43,15 @@ class Sketches:
         spread: Float64 = self.lengths / np.sqrt(3 * _PIXELS)
         return spread
 
-    def of(self, rows: IntArray) -> Sketches:
+    def of(self, rows: IntArray) -> Descriptors:
         """Return the sketches of some rows, in their order."""
-        return Sketches(self.values[rows], self.means[rows], self.lengths[rows])
+        return Descriptors(self.values[rows], self.means[rows], self.lengths[rows])
 
 
-def sketch(flat: Flat, positions: IntArray) -> Sketches:
+def describe(flat: Flat, positions: IntArray) -> Descriptors:
     """Sketch thumbnails (n, 3072), uint8, at ``positions``, a few at a time."""
     n = len(positions)
-    found = Sketches(np.empty((n, 96), np.float32), np.empty((n, 3)), np.empty(n))
+    found = Descriptors(np.empty((n, 96), np.float32), np.empty((n, 3)), np.empty(n))
     projection = _projection()
     for start in range(0, n, _CHUNK):
         rows = slice(start, min(n, start + _CHUNK))
@@ -68,7 +68,7 @@ def sketch(flat: Flat, positions: IntArray) -> Sketches:
 
 
 def full_distances(
-    flat: Flat, positions: IntArray, sketches: Sketches, rows: IntArray, others: IntArray
+    flat: Flat, positions: IntArray, sketches: Descriptors, rows: IntArray, others: IntArray
 ) -> Float64:
     """Return distances of the whole vectors: of ``rows`` (m,) to each of ``others`` (m, k).
 

@@ -11,7 +11,7 @@ from frostline.core.arrays import FloatArray, IntArray
 Float64 = FloatArray
 
 
-def joined(n: int, sets: Iterable[Sequence[int]]) -> IntArray:
+def union_find(n: int, sets: Iterable[Sequence[int]]) -> IntArray:
     """Return a group number for each of ``n`` positions; positions of one set share it.
 
     Numbers count up from 0 in order of first appearance.
@@ -36,7 +36,7 @@ def joined(n: int, sets: Iterable[Sequence[int]]) -> IntArray:
     return np.unique(first, return_inverse=True)[1].astype(np.int64)
 
 
-def shared(numbers: IntArray) -> list[list[int]]:
+def duplicated_groups(numbers: IntArray) -> list[list[int]]:
     """Return the positions of every number that occurs more than once, by first appearance."""
     order = np.argsort(numbers, kind="stable")
     borders = np.flatnonzero(np.diff(numbers[order])) + 1

@@ -16,13 +16,13 @@ import numpy.typing as npt
 from frostline.core.arrays import IntArray
 from frostline.data.decoding.thumbnails import SIDE
 from frostline.data.duplicates.descriptors import (
+    Descriptors,
     Float32,
     Float64,
-    Sketches,
+    describe,
     full_distances,
     principal_axes,
     rotate,
-    sketch,
     squared_distances,
 )
 from frostline.data.duplicates.grouping import complete_linkage
@@ -113,7 +113,7 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
         raise ValueError(f"thumbnails must have shape (n, 32, 32, 3), not {thumbnails.shape}")
     flat = np.ascontiguousarray(thumbnails).reshape(len(thumbnails), SIDE * SIDE * 3)
     distinct, copies = _collapse(flat)
-    sketches = sketch(flat, distinct)
+    sketches = describe(flat, distinct)
     shown = np.flatnonzero(sketches.contrast >= MIN_CONTRAST)
     if len(shown) < len(distinct):
         distinct, sketches = distinct[shown], sketches.of(shown)
@@ -231,7 +231,7 @@ def _compare_likely(points: Float32, picks: IntArray, background: Float32) -> _N
 def _confirm(
     flat: npt.NDArray[np.uint8],
     distinct: IntArray,
-    sketches: Sketches,
+    sketches: Descriptors,
     nominated: _Nominated,
     ratio: float,
 ) -> tuple[IntArray, IntArray, Float64]:

@@ -1,7 +1,7 @@
 """Find copies that were mirrored or turned by quarters, as augmentation before a split leaves them.
 
 A thumbnail is square and shows the whole picture, so mirroring the picture mirrors it, whatever the
-picture's shape. Sketches hold sums over blocks of it, so they are turned by exchanging entries.
+picture's shape. Descriptors hold sums over blocks of it, so they are turned by exchanging entries.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy.typing as npt
 from frostline.core.arrays import IntArray
 from frostline.data.decoding.thumbnails import SIDE
 from frostline.data.duplicates.descriptors import (
+    Descriptors,
     Flat,
     Float32,
     Float64,
-    Sketches,
     squared_distances,
 )
 
@@ -44,7 +44,7 @@ _ROUNDING = 1e-5
 
 
 def turned_pairs(
-    flat: Flat, distinct: IntArray, sketches: Sketches, reach: Float64
+    flat: Flat, distinct: IntArray, sketches: Descriptors, reach: Float64
 ) -> tuple[IntArray, IntArray, Float64]:
     """Return the pairs of which one, mirrored or turned, lies within reach of the other.
 
@@ -54,7 +54,7 @@ def turned_pairs(
         Thumbnails.
     distinct : int array of shape (n,)
         Where in ``flat`` the sketched thumbnails are.
-    sketches : Sketches
+    sketches : Descriptors
         Of those n.
     reach : ndarray of shape (n,)
         Largest distance of each to a copy, of vectors of length one; both of a pair must agree.
@@ -112,7 +112,7 @@ def _within(values: Float32, turned: Float32, reach: Float32) -> tuple[IntArray,
 def _turned_distances(
     flat: Flat,
     distinct: IntArray,
-    sketches: Sketches,
+    sketches: Descriptors,
     rows: IntArray,
     others: IntArray,
     turn: Turn,
@@ -137,7 +137,7 @@ def _turned_distances(
     return distances
 
 
-def _centred(flat: Flat, distinct: IntArray, sketches: Sketches, rows: IntArray) -> Float64:
+def _centred(flat: Flat, distinct: IntArray, sketches: Descriptors, rows: IntArray) -> Float64:
     """Whole vectors of length one as pictures, (m, 32, 32, 3)."""
     pixels = flat[distinct[rows]].astype(np.float64).reshape(-1, SIDE, SIDE, 3)
     pixels -= sketches.means[rows][:, None, None, :]

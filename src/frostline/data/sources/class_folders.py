@@ -8,7 +8,7 @@ from pathlib import Path
 from frostline.core.errors import InputError
 from frostline.data.catalog import Part, Unreadable
 from frostline.data.listing import Found, Listing
-from frostline.data.naming import some
+from frostline.data.naming import shorten
 from frostline.data.sources.folder_notes import (
     LikeMasks,
     Masks,
@@ -85,9 +85,9 @@ class ClassFolders:
         names = [one.name for part in inner for one in self.scan.folders_with_images(part)]
         if not names or any(self.scan.entries(part).files for part in inner):
             return
-        shown = some([folder.label for folder in inside])
+        shown = shorten([folder.label for folder in inside])
         raise InputError(
-            f"Each of {shown} has parts that hold folders ({some(names, limit=3)}): they may be "
+            f"Each of {shown} has parts that hold folders ({shorten(names, limit=3)}): they may be "
             "several sets of images, or classes.",
             hint=f"Give the folder of one set, such as {outer.name}, or a table "
             "(path,label,split).",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from frostline.core.errors import did_you_mean
 from frostline.data.listing import Found
-from frostline.data.naming import natural_key, printable, some
+from frostline.data.naming import natural_key, printable, shorten
 from frostline.data.notes import Combinations, LacksClasses, Lookalikes, Note, Respelled
 
 #: between labels of a list, and hardly ever inside the name of one class
@@ -116,7 +116,7 @@ def _pieces(name: str, sign: str) -> set[str]:
 def unknown_class_hint(unknown: Sequence[str], classes: Sequence[str]) -> str:
     """Return what may have become of classes that a model does not know."""
     return spelling_hint(unknown, classes, known="It knows") or (
-        f"It knows {some([repr(name) for name in classes], limit=12)}."
+        f"It knows {shorten([repr(name) for name in classes], limit=12)}."
     )
 
 

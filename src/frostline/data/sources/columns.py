@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from frostline.core.errors import InputError, SettingsError, did_you_mean
-from frostline.data.naming import label_text, some
+from frostline.data.naming import label_text, shorten
 from frostline.data.notes import MarkedColumns, Note, TakenColumns
 from frostline.data.sources.part_folders import part_of
 
@@ -128,7 +128,7 @@ def labels_of_marks(title: str, table: Table, marks: Sequence[int]) -> tuple[lis
         if len(marked) != 1:
             raise InputError(
                 f"{title} has no column 'label', and its columns of 0 and 1 mark "
-                f"{some(marked) or 'none'} in {table.place(i)}; expected one class.",
+                f"{shorten(marked) or 'none'} in {table.place(i)}; expected one class.",
                 hint="Several labels for one image cannot be learned yet; add a column 'label'.",
             )
         found.append(marked[0])
@@ -152,7 +152,7 @@ def position_of(title: str, names: Sequence[str], role: str, *, aliases: bool = 
         if found:
             shown = [repr(names[i]) for i in found]
             raise InputError(
-                f"{title} has no column {role!r}, but {some(shown)}, each of which may be it.",
+                f"{title} has no column {role!r}, but {shorten(shown)}, each of which may be it.",
                 hint=f"Rename the one that is meant to {role!r}.",
             )
     return None
@@ -185,8 +185,8 @@ def _named_split(title: str, table: Table, names: Sequence[str]) -> int | None:
         if parts:
             others = sorted(values - parts)
             raise InputError(
-                f"{title}: column {table.names[i]!r} names parts ({some(sorted(parts))}), but also "
-                f"{some([repr(value) for value in others])}.",
+                f"{title}: column {table.names[i]!r} names parts ({shorten(sorted(parts))}), but "
+                f"also {shorten([repr(value) for value in others])}.",
                 hint="Rename it to 'split' and use train, val or test alone, or call it otherwise.",
             )
     return None
@@ -223,7 +223,7 @@ def _columns_are(title: str, table: Table) -> str:
 
 def _shown(table: Table) -> str:
     first = [comparable(name) or "(unnamed)" for name in table.names[:_SHOWN]]
-    return some([*first, *table.names[_SHOWN:]], limit=_SHOWN)
+    return shorten([*first, *table.names[_SHOWN:]], limit=_SHOWN)
 
 
 def _missing_hint(names: Sequence[str], role: str, other: int | None) -> str:

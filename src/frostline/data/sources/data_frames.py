@@ -11,7 +11,7 @@ import numpy as np
 from frostline.core.errors import InputError
 from frostline.data.decoding.decode import EXTENSIONS
 from frostline.data.listing import Listing
-from frostline.data.naming import printable, some
+from frostline.data.naming import printable, shorten
 from frostline.data.sources.columns import Table, comparable, is_headed
 from frostline.data.sources.tables import list_rows
 
@@ -71,7 +71,7 @@ def _check_header(frame: Any, names: Sequence[str]) -> None:
         return
     if any(PurePath(name.replace("\\", "/")).suffix.lower() in EXTENSIONS for name in names):
         raise InputError(
-            f"The columns of the DataFrame are called {some([printable(n) for n in names])}, as "
+            f"The columns of the DataFrame are called {shorten([printable(n) for n in names])}, as "
             "a first row would be.",
             hint="Read it with read_csv(..., header=None, names=['path', 'label']).",
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from frostline.core.errors import InputError
 from frostline.data.catalog import Part
 from frostline.data.listing import Listing
-from frostline.data.naming import some
+from frostline.data.naming import shorten
 from frostline.data.sources.class_folders import ClassFolders
 from frostline.data.sources.folder_notes import FlatFolder, InnerFolder, odd_endings_hint
 from frostline.data.sources.given_folders import Named, given_folders
@@ -199,7 +199,7 @@ class _Reader:
         if repeated:
             raise self._refused(
                 f"has class folders beside {nested[0].folder.label!r}, which holds "
-                f"{some(sorted(repeated))} too.",
+                f"{shorten(sorted(repeated))} too.",
                 f"Move them into 'train', or name the parts: --train . {_options(nested[:1])}",
                 otherwise="Move them into a part, or out of the source.",
             )
@@ -212,8 +212,8 @@ class _Reader:
         stray = [one.label for one in rest if one not in unlabelled]
         if stray:
             raise self._refused(
-                f"has parts ({some([one.folder.label for one in named])}), but there are also "
-                f"images in {some([repr(name) for name in stray])}.",
+                f"has parts ({shorten([one.folder.label for one in named])}), but there are also "
+                f"images in {shorten([repr(name) for name in stray])}.",
                 "Move these folders into a part, or out of the source; or leave them out by naming "
                 f"the parts: {_options(named)}. If all of these are classes: --train .",
                 otherwise="Move these folders into a part, or out of the source.",
@@ -236,7 +236,7 @@ class _Reader:
                 option = "test" if part.part == "train" else "train"
                 raise self._refused(
                     f"has {part.folder.label!r} and {other.label!r}, which hold the same folders "
-                    f"({some(sorted(same))}).",
+                    f"({shorten(sorted(same))}).",
                     f"If both are parts, name them, such as {as_parts} --{option} "
                     f"{shlex.quote(other.name)}; if they are the classes, say so with --train .",
                 )
@@ -247,7 +247,7 @@ class _Reader:
             return
         train = [one for one in named if one.part == "train"]
         if not train:
-            shown = some([repr(one.folder.label) for one in named])
+            shown = shorten([repr(one.folder.label) for one in named])
             raise self._refused(
                 f"has {shown} but no 'train' folder.",
                 f"Name the training part: --train FOLDER. {LAYOUT}",
@@ -287,7 +287,7 @@ class _Reader:
         counts = [f"{one.folder.label} ({self.scan.count(one.folder):,} images)" for one in named]
         train = next((one for one in named if one.part == "train"), named[0]).folder.label
         return self._refused(
-            f"has {some(counts)}, but no class folders inside.",
+            f"has {shorten(counts)}, but no class folders inside.",
             f"If these are parts, sort their images into class folders ({train}/cat, {train}/dog) "
             "or give a table (path,label,split); if they are the classes, say so with --train .",
         )
@@ -308,7 +308,7 @@ class _Reader:
                 name = shlex.quote(folder.name)
                 raise self._refused(
                     f"has class folders beside {folder.label!r}, which holds "
-                    f"{some(sorted(inside))} too.",
+                    f"{shorten(sorted(inside))} too.",
                     f"If it is a part: --train . --test {name}, or --val {name}; if it is a class: "
                     "--train .",
                 )
@@ -322,7 +322,7 @@ class _Reader:
         if len(inside) > 1:
             raise self._refused(
                 f"has one class folder, {folder.label!r}; a classifier needs at least two classes.",
-                f"If its folders ({some(inside)}) are the classes: --train "
+                f"If its folders ({shorten(inside)}) are the classes: --train "
                 f"{shlex.quote(folder.name)}",
             )
 

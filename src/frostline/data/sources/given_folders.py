@@ -8,7 +8,7 @@ from pathlib import Path
 
 from frostline.core.errors import SettingsError, did_you_mean
 from frostline.data.catalog import Part
-from frostline.data.naming import printable, some
+from frostline.data.naming import printable, shorten
 from frostline.data.sources.part_folders import Spelling
 from frostline.data.sources.scanning import Folder, Scan
 
@@ -50,7 +50,7 @@ def _given_folder(scan: Scan, source: Path, part: Part, name: str) -> Folder:
             raise SettingsError(
                 f"{part}={name!r}: there is no folder {piece!r} in {where}.",
                 hint=did_you_mean(piece, names)
-                or (f"There are {some(names)}." if names else "It holds no folders."),
+                or (f"There are {shorten(names)}." if names else "It holds no folders."),
             )
         folder = following
     return folder

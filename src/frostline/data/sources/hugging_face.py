@@ -10,10 +10,10 @@ from typing import Any
 
 from frostline.core.errors import InputError, SettingsError, did_you_mean
 from frostline.core.files import read_regular
-from frostline.data.decoding.image_refs import Held, HeldFile, HeldPixels
+from frostline.data.decoding.image_refs import EncodedImage, ImageRef, PixelImage
 from frostline.data.decoding.resource_limits import FILE_BYTES
 from frostline.data.listing import Found, Listing
-from frostline.data.naming import label_text, some
+from frostline.data.naming import label_text, shorten
 from frostline.data.notes import Note, TakenColumns
 from frostline.data.sources.columns import comparable, position_of
 from frostline.data.sources.labels import read_labels
@@ -50,7 +50,7 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
     if group_by is not None and group_by not in features:
         raise SettingsError(
             f"There is no column {group_by!r} to group by; the dataset has "
-            f"{some(list(features), limit=12)}.",
+            f"{shorten(list(features), limit=12)}.",
             hint=did_you_mean(group_by, features),
         )
     plain = dataset.with_format(None)
@@ -62,7 +62,7 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
     blank = [i for i, text in enumerate(labels) if not text]
     if blank:
         raise InputError(
-            f"The dataset has no {label} in {some([f'row {i}' for i in blank])}.",
+            f"The dataset has no {label} in {shorten([f'row {i}' for i in blank])}.",
             hint="Leave them out: dataset.filter(...).",
         )
     groups = [""] * len(labels)
@@ -84,7 +84,7 @@ def _image_column(features: dict[str, Any]) -> str:
         return found[0]
     if found:
         raise InputError(
-            f"The dataset has {len(found)} image columns: {some(found)}.",
+            f"The dataset has {len(found)} image columns: {shorten(found)}.",
             hint="Keep one: dataset.remove_columns([...]).",
         )
     raise InputError(
@@ -104,7 +104,7 @@ def _label_column(features: dict[str, Any]) -> str:
         return found[0]
     if found:
         raise InputError(
-            f"The dataset has {len(found)} label columns: {some(found)}.",
+            f"The dataset has {len(found)} label columns: {shorten(found)}.",
             hint="Keep one: dataset.remove_columns([...]).",
         )
     raise InputError(
@@ -118,16 +118,16 @@ def _kind(feature: Any) -> str:
 
 
 def _described(features: dict[str, Any]) -> str:
-    return some([f"{name} ({_kind(feature)})" for name, feature in features.items()], limit=12)
+    return shorten([f"{name} ({_kind(feature)})" for name, feature in features.items()], limit=12)
 
 
-def _fetcher(plain: Any, column: str, feature: Any) -> Callable[[int], Held]:
+def _fetcher(plain: Any, column: str, feature: Any) -> Callable[[int], ImageRef]:
     """Return what makes a held image of a row's number."""
     lock = threading.Lock()
     images = plain.select_columns([column])
     if getattr(feature, "mode", None):
         # a mode that was asked for is a conversion, which only the library's own decoder does
-        return lambda i: HeldPixels(lambda: images[i][column], lock)
+        return lambda i: PixelImage(lambda: images[i][column], lock)
     undecoded = copy.copy(feature)
     undecoded.decode = False
     images = images.cast_column(column, undecoded)
@@ -141,4 +141,4 @@ def _fetcher(plain: Any, column: str, feature: Any) -> Callable[[int], Held]:
             return bytes(cell["bytes"])
         return read_regular(Path(cell["path"]), at_most=FILE_BYTES)
 
-    return lambda i: HeldFile(lambda: content(i))
+    return lambda i: EncodedImage(lambda: content(i))

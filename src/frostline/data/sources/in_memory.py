@@ -13,9 +13,9 @@ from PIL import Image
 
 from frostline.core.errors import InputError, SettingsError
 from frostline.data.decoding.conversion import check_pixels
-from frostline.data.decoding.image_refs import Held, HeldFile, HeldPixels
+from frostline.data.decoding.image_refs import EncodedImage, ImageRef, PixelImage
 from frostline.data.listing import Found, Listing
-from frostline.data.naming import label_text, printable, some
+from frostline.data.naming import label_text, printable, shorten
 from frostline.data.sources.labels import LOST_NAMES, read_labels
 
 #: lowest and highest value of a picture, which become 0 and 255
@@ -54,7 +54,7 @@ def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listin
     if blank:
         lost = any(isinstance(given[i], float) for i in blank)
         raise InputError(
-            f"No label for {some([f'image {i}' for i in blank])}.",
+            f"No label for {shorten([f'image {i}' for i in blank])}.",
             hint=LOST_NAMES if lost else "Leave these images out, or give their labels.",
         )
     names = _unique(images)
@@ -98,7 +98,7 @@ def _listed(values: Any, n: int, what: str) -> list[Any]:
 
 def images_of(
     images: Any, *, pixel_range: Range | None = None, clip: bool = False
-) -> list[Path | Held]:
+) -> list[Path | ImageRef]:
     """Return images one by one, unread; refuse whatever would have to be guessed.
 
     Raises InputError for anything else; the message says how to convert it.
@@ -119,7 +119,7 @@ def images_of(
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OUS":
         return _rows(images, pixel_range, clip=clip)
     lock = threading.Lock()
-    found: list[Path | Held] = []
+    found: list[Path | ImageRef] = []
     for i, item in enumerate(_items(images)):
         name = f"image {i}"
         if isinstance(item, np.ndarray):
@@ -206,25 +206,27 @@ def _items(images: Any) -> Sequence[Any]:
     raise InputError(f"A {kind} is no sequence of images.", hint=_ACCEPTED)
 
 
-def _one(item: Any, name: str, lock: threading.Lock) -> Path | Held:
+def _one(item: Any, name: str, lock: threading.Lock) -> Path | ImageRef:
     if isinstance(item, (str, Path)):
         return Path(item).expanduser().absolute()
-    if isinstance(item, Held):
+    if isinstance(item, ImageRef):
         return item
     if isinstance(item, bytes):
-        return HeldFile(lambda: item)
+        return EncodedImage(lambda: item)
     if isinstance(item, Image.Image):
         # Pillow reads a file when it is first looked at, which two threads must not do at once
-        return HeldPixels(lambda: item, lock)
+        return PixelImage(lambda: item, lock)
     hint = _FROM_TENSOR if _is_tensor(item) else _ACCEPTED
     raise InputError(f"{name} is a {type(item).__name__}, not an image.", hint=hint)
 
 
-def _held(pixels: npt.NDArray[np.uint8]) -> Held:
-    return HeldPixels(lambda: pixels)
+def _held(pixels: npt.NDArray[np.uint8]) -> ImageRef:
+    return PixelImage(lambda: pixels)
 
 
-def _rows(images: npt.NDArray[Any], pixel_range: Range | None, *, clip: bool) -> list[Path | Held]:
+def _rows(
+    images: npt.NDArray[Any], pixel_range: Range | None, *, clip: bool
+) -> list[Path | ImageRef]:
     """Return the images of one array; all have its shape and type, so they are checked at once."""
     if images.ndim == 2:
         raise InputError(
@@ -323,7 +325,7 @@ _FROM_TENSOR = (
 )
 
 
-def _unique(images: Sequence[Path | Held]) -> list[str]:
+def _unique(images: Sequence[Path | ImageRef]) -> list[str]:
     """Name files by their path and others by their place; what comes twice by both."""
     names = [
         printable(str(image)) if isinstance(image, Path) else f"image {i}"

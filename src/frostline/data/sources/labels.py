@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from frostline.core.errors import InputError
-from frostline.data.naming import label_text, printable, some
+from frostline.data.naming import label_text, printable, shorten
 from frostline.data.notes import ListsOfOne, Note, OneHotLabels, Respelled
 
 #: letters of a text that is looked at as a list
@@ -103,7 +103,9 @@ def _marked(values: list[Any], place: Place, notes: list[Note]) -> list[Any]:
     width = len(first)
     if not all(_is_vector(value, width) for value in values if value is not None):
         items = [label_text(item) for item in first]
-        raise InputError(f"{place(at)} has {width} labels: {some(items)}; expected one.", hint=_ONE)
+        raise InputError(
+            f"{place(at)} has {width} labels: {shorten(items)}; expected one.", hint=_ONE
+        )
     for i, value in enumerate(values):
         if value is not None and (value.count(1) != 1 or value.count(0) != width - 1):
             _refuse_vector(place(i), value)

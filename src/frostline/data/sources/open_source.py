@@ -15,11 +15,11 @@ from frostline.core.progress import TypedProgress
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow, Part, Unreadable
 from frostline.data.decoding.decode import EXTENSIONS
-from frostline.data.decoding.image_refs import Content, Held, content_of
+from frostline.data.decoding.image_refs import Content, ImageRef, content_of
 from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.decoding.value_ranges import may_be_special
 from frostline.data.listing import Found, Listing
-from frostline.data.naming import encodable, natural_key, some, visible
+from frostline.data.naming import encodable, natural_key, shorten, visible
 from frostline.data.notes import Note
 from frostline.data.sources.class_names import (
     class_notes,
@@ -162,7 +162,7 @@ def open_for_evaluation(
     if unknown:
         many = "classes" if len(unknown) > 1 else "class"
         raise InputError(
-            f"The model does not know the {many} {some([repr(n) for n in unknown])} of {name}.",
+            f"The model does not know the {many} {shorten([repr(n) for n in unknown])} of {name}.",
             hint=unknown_class_hint(unknown, classes),
         )
     _add_notes(listing, lacking(listing.found, classes, judged=True), progress)
@@ -318,7 +318,7 @@ def _classes(source: str, listing: Listing) -> tuple[str, ...]:
         if extra:
             names = sorted(extra, key=natural_key)
             raise InputError(
-                f"{source}: {some([repr(name) for name in names])} in {part!r} "
+                f"{source}: {shorten([repr(name) for name in names])} in {part!r} "
                 "has no images in the training part.",
                 hint=spelling_hint(names, learn, known="There is")
                 or "Every class needs training images.",
@@ -347,8 +347,8 @@ def _catalog(
                 unreadable.append(Unreadable(found.name, result.reason))
             else:
                 label = position[found.class_name]
-                held = found.origin if isinstance(found.origin, Held) else None
-                path = Path(found.name) if isinstance(found.origin, Held) else found.origin
+                held = found.origin if isinstance(found.origin, ImageRef) else None
+                path = Path(found.name) if isinstance(found.origin, ImageRef) else found.origin
                 rows.append(ImageRow(path, found.name, label, found.part, found.group, held))
                 digests.append(result.digest)
                 if may_be_special(result.head):

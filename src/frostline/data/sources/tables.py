@@ -12,7 +12,7 @@ from frostline.core.files import UnfitFileError, read_regular
 from frostline.data.catalog import Part
 from frostline.data.decoding.decode import EXTENSIONS
 from frostline.data.listing import Found, Listing
-from frostline.data.naming import label_text, printable, some
+from frostline.data.naming import label_text, printable, shorten
 from frostline.data.notes import NoHeader
 from frostline.data.sources.columns import Table, comparable, is_headed, labels_of_marks, roles_of
 from frostline.data.sources.labels import LOST_NAMES, read_labels
@@ -110,7 +110,7 @@ def _files(
         files.append(path)
     if missing:
         raise InputError(
-            f"{title}: {len(missing):,} of {len(paths):,} files do not exist: {some(missing)}.",
+            f"{title}: {len(missing):,} of {len(paths):,} files do not exist: {shorten(missing)}.",
             hint=finder.explain(missing),
         )
     return files, finder.notes()
@@ -175,7 +175,8 @@ def _refuse_blank(
         return
     places = [table.place(i) for i, cell in enumerate(cells) if not cell]
     raise InputError(
-        f"{title}: no {what} in {some(places)}.", hint=hint or "Fill them in, or remove these rows."
+        f"{title}: no {what} in {shorten(places)}.",
+        hint=hint or "Fill them in, or remove these rows.",
     )
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from frostline.core.errors import InputError, SettingsError
-from frostline.data.decoding.image_refs import Held, HeldPixels
+from frostline.data.decoding.image_refs import ImageRef, PixelImage
 from frostline.data.listing import Found, Listing
-from frostline.data.naming import printable, some
+from frostline.data.naming import printable, shorten
 from frostline.data.sources.labels import read_labels
 
 #: loaders of torchvision that read a file as it is
@@ -69,13 +69,13 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
     return _listing(images, [f"image {i}" for i in range(len(images))], labels, classes)
 
 
-def _held(dataset: Any, i: int, lock: threading.Lock) -> Held:
+def _held(dataset: Any, i: int, lock: threading.Lock) -> ImageRef:
     # a dataset may keep a file open or count something, so one thread at a time asks it
-    return HeldPixels(lambda: _item(dataset, i)[0], lock)
+    return PixelImage(lambda: _item(dataset, i)[0], lock)
 
 
 def _listing(
-    images: Sequence[Path | Held],
+    images: Sequence[Path | ImageRef],
     names: Sequence[str],
     labels: Sequence[Any],
     classes: Sequence[Any] | None,
@@ -84,7 +84,7 @@ def _listing(
     blank = [name for name, text in zip(names, texts, strict=True) if not text]
     if blank:
         raise InputError(
-            f"No label for {some(blank)}.",
+            f"No label for {shorten(blank)}.",
             hint="Leave them out: torch.utils.data.Subset(dataset, positions).",
         )
     return Listing(

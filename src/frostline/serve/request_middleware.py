@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from frostline.serve.limits import Limits
 from frostline.serve.metrics import Metrics
-from frostline.serve.problems import ALL_READ, LINGER
+from frostline.serve.problem_details import ALL_READ, LINGER
 
 _HEADERS = {
     "Cache-Control": "no-store",

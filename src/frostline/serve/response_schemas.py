@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from frostline.serve.problems import Problem
+from frostline.serve.problem_details import Problem
 
 _NAME = "The file's name as it was sent, or its place in the request."
 

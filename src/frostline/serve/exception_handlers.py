@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from frostline.core.errors import FrostlineError, did_you_mean
 from frostline.serve.metrics import Metrics
-from frostline.serve.problems import RequestError
+from frostline.serve.problem_details import RequestError
 
 
 def add_handlers(app: FastAPI, metrics: Metrics) -> None:

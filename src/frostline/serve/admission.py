@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from frostline.serve.guard import Guard
+from frostline.serve.access_control import Guard
 from frostline.serve.limits import Limits
 from frostline.serve.metrics import Metrics
-from frostline.serve.problems import RequestError, busy
+from frostline.serve.problem_details import RequestError, busy
 
 
 class Gate:

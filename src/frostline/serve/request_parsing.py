@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from frostline.core.errors import did_you_mean
 from frostline.serve.memory import Share
-from frostline.serve.problems import RequestError
+from frostline.serve.problem_details import RequestError
 from frostline.serve.service import Service
 from frostline.serve.uploads import Form, read_form, too_long
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from frostline.serve.problems import RequestError
+from frostline.serve.problem_details import RequestError
 
 #: served without a key: nothing in them belongs to the model
 _OPEN = {"/", "/health", "/openapi.json"}

@@ -64,7 +64,7 @@ def test_the_error_of_a_race_is_that_of_patients() -> None:
         pair = race(groups, lead=0.02)
         _, reason = choose(pair)
         assert isinstance(reason, WonRace)
-        difference = pair[1].p_true([0]) - pair[0].sure([0])
+        difference = pair[1].p_true([0]) - pair[0].p_true([0])
         assert reason.error == pytest.approx(cluster_robust_error(difference, groups))
         found[len(set(groups))] = reason.error
     assert 2.5 < found[PATIENTS] / found[PATIENTS * FRAMES] < 3.3

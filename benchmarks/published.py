@@ -21,11 +21,11 @@ from typing import Any
 
 from sklearn.model_selection import train_test_split
 
+from benchmarks import figures
 from benchmarks.accuracy_and_time import fit, machine
 from frostline.cli.demo import write_table
 
 RESULTS = Path(__file__).parent / "results" / "published.json"
-PAGE = Path(__file__).parents[1] / "docs" / "published.md"
 SPLITS = Path(__file__).parent / "results" / "published"
 #: what others reached, in per cent
 PUBLISHED = {
@@ -61,45 +61,7 @@ def main() -> None:
                 flush=True,
             )
             RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-    _write_page(found)
-
-
-def _write_page(found: dict[str, Any]) -> None:
-    """Write docs/published.md."""
-    lines = [
-        "# Solar cells against published results",
-        "",
-        "Written by `python -m benchmarks.published` from `benchmarks/results/published.json`; the",
-        "test images of every seed are named in `benchmarks/results/published/`. 75 % of the 2,624",
-        "images teach and 25 % judge. Two classes: defective from a probability of 0.5 on.",
-        "",
-        "| task | who | accuracy, % | seeds | without near-duplicates of training images |",
-        "|---|---|---|---|---|",
-    ]
-    for task, theirs in found["published"].items():
-        lines += [f"| {task} | {who} | {accuracy} | | |" for who, accuracy in theirs.items()]
-        for effort in ("fast", "balanced", "best"):
-            runs = [
-                run
-                for run in found["runs"].values()
-                if (run["task"], run["effort"]) == (task, effort)
-            ]
-            if runs:
-                mean = 100 * sum(run["accuracy"] for run in runs) / len(runs)
-                clean = [run["without_leaks"] for run in runs if run.get("without_leaks")]
-                other = sum(c["accuracy"] for c in clean) / len(clean) if clean else None
-                who = f"Frostline `--effort {effort}`"
-                lines.append(f"| {task} | {who} | {mean:.1f} | {len(runs)} | {_percent(other)} |")
-    lines += [
-        "",
-        "What is missing: runs with `--effort best`, about an hour a seed and task on two cores.",
-        "Effort `fast` trains no layer and needs 23 seconds.",
-    ]
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.1f}"
+    figures.write("published")
 
 
 def _run(task: str, seed: int, effort: str, budget: str | None) -> dict[str, Any]:

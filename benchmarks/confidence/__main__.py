@@ -2,7 +2,6 @@
 
     python -m benchmarks.confidence --stamps S --clip-art C          # see benchmarks/decision
     python -m benchmarks.confidence --model TITLE ...                # one model of the page anew
-    python -m benchmarks.confidence --page                           # docs/confidence.md alone
 
 Calibration: five fits (effort fast) of each set hold out every image once; their calibrated
 probabilities are judged together. Unknown images: a whole fit of four fifths of a set is saved,
@@ -23,6 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import figures
+
 RESULTS = Path(__file__).parents[1] / "results" / "confidence.json"
 #: foreign images, spoiled ones and empty ones that each model meets, at most
 _FOREIGN, _SPOILED, _EMPTY = 300, 100, 32
@@ -31,7 +32,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def main() -> None:
-    """Measure everything, or write the page anew from what was measured."""
+    """Measure everything, and write the page."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -39,14 +40,10 @@ def main() -> None:
     parser.add_argument("--clip-art", type=Path, default=Path("/usr/share/openclipart/png"))
     parser.add_argument("--work", type=Path, default=Path(".study"))
     parser.add_argument("--model", action="append", default=[])
-    parser.add_argument("--page", action="store_true")
     options = parser.parse_args()
-    if not options.page:
-        os.environ["FROSTLINE_CACHE"] = str((options.work / "cache").resolve())
-        _measure(options)
-    from benchmarks.confidence.page import write_page
-
-    write_page(json.loads(RESULTS.read_text(encoding="utf-8")))
+    os.environ["FROSTLINE_CACHE"] = str((options.work / "cache").resolve())
+    _measure(options)
+    figures.write("confidence")
 
 
 def _measure(options: argparse.Namespace) -> None:

@@ -3,7 +3,6 @@
     python -m benchmarks.decision pretrain --fonts F                 # once, a minute
     python -m benchmarks.decision run --fonts F --stamps S --clip-art C [--part glyphs|lite0]
     python -m benchmarks.decision anchor --stamps S --clip-art C     # four cells at 224 pixels
-    python -m benchmarks.decision fastai --stamps S --clip-art C     # needs fastai
     python -m benchmarks.decision report                             # regret, cost, honesty, page
 
 F, S and C are folders of unpacked Debian packages: fonts (fonts-dejavu-core, -dejavu-extra,
@@ -35,7 +34,7 @@ def main() -> None:
 
         options.work.mkdir(parents=True, exist_ok=True)
         pretrain(options.fonts, options.work / "glyphs.safetensors")
-    elif options.command in ("run", "anchor", "fastai"):
+    elif options.command in ("run", "anchor"):
         _run(options)
     else:
         from benchmarks.decision.report import write_report
@@ -58,11 +57,6 @@ def _run(options: argparse.Namespace) -> None:
 
         run_anchor(places, RESULTS)
         return
-    if options.command == "fastai":
-        from benchmarks.decision.fastai_check import run_check
-
-        run_check(places, RESULTS)
-        return
     sizes = SIZES[:2] if options.quick else tuple(options.sizes.split(","))
     seeds = SEEDS[:1] if options.quick else tuple(int(s) for s in options.seeds.split(","))
     cells = [
@@ -83,7 +77,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("pretrain", "run", "anchor", "fastai", "report"))
+    parser.add_argument("command", choices=("pretrain", "run", "anchor", "report"))
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
     parser.add_argument("--stamps", type=Path, default=Path("/usr/share/tuxpaint/stamps"))
     parser.add_argument("--clip-art", type=Path, default=Path("/usr/share/openclipart/png"))

@@ -17,12 +17,11 @@ import torch
 from pydantic import TypeAdapter
 
 from benchmarks.decision import glyph_network
-from benchmarks.decision.fastai_schedule import fine_tune
 from benchmarks.decision.glyphs import generator
 from benchmarks.decision.sets import SETS, Places, TargetSet, table_of
 from frostline.backbones.network import Network
 from frostline.compute.passes import run_passes
-from frostline.core.actions import Action, Blend, TapsHead
+from frostline.core.actions import Action, TapsHead
 from frostline.core.files import write_text
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
@@ -36,7 +35,6 @@ from frostline.strategy.blending import FEW_IMAGES
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.finetune_all import GENTLY
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.context import Context
 from frostline.strategy.decide import every_option
 from frostline.strategy.race import FOLDS, HEAT, final_folds, final_share, shortened
 from frostline.training.train import train
@@ -52,7 +50,7 @@ SIZES = ("5", "20", "all")
 REFERENCE = "train from scratch"
 #: on all images only the first seed trains these: they never won
 RARE = ("train the norm layers", GENTLY, ADAPTERS)
-#: a rival's default, never in the race either
+#: a rival's default, recorded once with its schedule in a loop of ours; never in the race either
 FASTAI = "fastai fine_tune"
 #: real photographs are seen at this size, as the study would take a week at 224
 LITE0_SIZE = 128
@@ -190,25 +188,6 @@ def run_cell(
             finals = folds[1 : 1 + final_folds(len(rows))]
             entry["final"] = _raced(task, proposal, rows, finals, final_share(len(rows)))
         write_text(path, json.dumps(found, indent=1) + "\n")
-    if raced and FASTAI not in options:
-        options[FASTAI] = _fastai(task, context, rows, test)
-        write_text(path, json.dumps(found, indent=1) + "\n")
-
-
-def _fastai(task: Task, context: Context, rows: IntArray, test: IntArray) -> dict[str, Any]:
-    """Give fastai's schedule as many epochs as our own fine-tuning of everything gets."""
-    ours = next(p for p in every_option(context) if p.name == "fine-tune the whole network")
-    epochs = 1 if isinstance(ours.action, TapsHead | Blend) else ours.action.recipe.epochs
-    cpu, wall = time.process_time(), time.perf_counter()
-    right = fine_tune(task, rows, test, epochs=epochs, flip=context.flip)
-    return {
-        "action": {"kind": "fastai", "epochs": epochs},
-        "strategy": "finetune",
-        "nominal": 0.0,
-        "right": _packed(right),
-        "cpu": round(time.process_time() - cpu, 2),
-        "wall": round(time.perf_counter() - wall, 2),
-    }
 
 
 def _raced(

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import figures
 from benchmarks.decision.anchor import compare
 from benchmarks.decision.cells import FASTAI, REFERENCE, SIZES
-from benchmarks.decision.fastai_check import compared
 from benchmarks.decision.fitting import fit, fit_gain, fit_growth, leave_one_set_out
 from benchmarks.decision.plots import bars, panels
 from benchmarks.decision.replay import Choice, Recorded
@@ -64,7 +64,7 @@ def write_report(folder: Path) -> None:
         "transfer": _transfer(large),
         "apart": [_row(c, c.choose()) for c in cells if c.target == APART],
         "anchor": compare(folder),
-        "fastai_check": compared(folder),
+        "fastai_check": [json.loads(p.read_text()) for p in sorted(folder.glob("fastai/*.json"))],
         "rows": [_row(c, choice) for c, choice in chosen],
     }
     honesty = folder.parent / "honesty.json"
@@ -72,7 +72,7 @@ def write_report(folder: Path) -> None:
         found["honesty"] = json.loads(honesty.read_text())["summary"]
     (folder.parent / "decision.json").write_text(json.dumps(found, indent=1) + "\n")
     _write_plots(large, chosen, found)
-    (DOCS / "decision.md").write_text(_page(found), encoding="utf-8")
+    figures.write("decision")
     print(json.dumps({k: found[k] for k in ("regret", "cost", "cases")}, indent=1))
 
 
@@ -258,9 +258,3 @@ def _write_plots(
         data[target] = lines
     title = "Accuracy in per cent, for 5 and 20 images a class and all"
     (images / "decision-accuracy.svg").write_text(panels(title, SIZES, data))
-
-
-def _page(found: dict[str, Any]) -> str:
-    from benchmarks.decision.page import page
-
-    return page(found)

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks import figures
 from benchmarks.accuracy_and_time import machine
 
 RESULTS = Path(__file__).parents[1] / "results" / "exports.json"
@@ -27,8 +28,6 @@ RESULTS = Path(__file__).parents[1] / "results" / "exports.json"
 def main() -> None:
     """Measure, and write down."""
     options = _options()
-    from benchmarks.exports.page import write_figures
-
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     options.work.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("FROSTLINE_CACHE", str(options.work / "cache"))
@@ -50,7 +49,7 @@ def main() -> None:
         found[name] = {**entry, "machine": machine()}
         RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(name, json.dumps(entry, indent=1), flush=True)
-    write_figures(found)
+    figures.write("export")
 
 
 #: what is fitted, and how: heads on all taps, and a whole network that timm can hold

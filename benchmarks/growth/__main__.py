@@ -22,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import figures
 from benchmarks.accuracy_and_time import machine
-from benchmarks.growth.page import write_page
 from benchmarks.growth.pictures import table_of
 from benchmarks.growth.simulated import WIDTH
 from benchmarks.growth.steps import STEPS
@@ -50,7 +50,7 @@ def main() -> None:
                 found[key] = {**measure(Path(own)), "seed": SEED, "machine": machine()}
             RESULTS.write_text(json.dumps(found, indent=1) + "\n")
             print(f"{key}: {_in_short(found[key])}", flush=True)
-    write_page(found)
+    figures.write("growth")
 
 
 Measure = Callable[[Path], dict[str, Any]]

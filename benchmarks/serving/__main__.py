@@ -21,10 +21,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import figures
 from benchmarks.accuracy_and_time import machine
 from benchmarks.serving.clients import Crowd, Tally, everybody
 from benchmarks.serving.material import Material, gather
-from benchmarks.serving.page import write_figures
 from benchmarks.serving.service import fit_digits, memory_of, memory_until, percentiles, served
 from benchmarks.serving.wire import Place, get
 from frostline.model.model import Model
@@ -52,7 +52,7 @@ def main() -> None:
         "service": {name: version(name) for name in ("fastapi", "starlette", "uvicorn")},
     }
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    write_figures(found)
+    figures.write("serving")
     print(json.dumps(found, indent=1))
     if found["swapped"] or found["unexpected"] or said:
         sys.exit("There were swapped answers, unexpected errors or messages: see above.")

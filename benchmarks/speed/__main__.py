@@ -29,9 +29,9 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from benchmarks import figures
 from benchmarks.accuracy_and_time import machine, photo_folder
 from benchmarks.processes import run
-from benchmarks.speed.page import write_page
 from frostline.backbones.network import Network
 from frostline.cli.demo import write_table
 from frostline.core.machine import available_cores
@@ -66,7 +66,7 @@ def main() -> None:
                     found[key] = {**measure(Path(own)), "machine": machine()}
                 RESULTS.write_text(json.dumps(found, indent=1) + "\n")
                 print(f"{key}: {_in_short(found[key])}", flush=True)
-    write_page(found)
+    figures.write("speed")
 
 
 Measure = Callable[[Path], dict[str, Any]]

@@ -22,7 +22,6 @@ class Job:
     """One job as the command line gives it.
 
     ``epochs_of`` above zero asks for the time of single epochs on so many training images.
-    ``size`` and ``epochs`` are heeded by fastai's job alone.
     """
 
     table: Path
@@ -30,8 +29,6 @@ class Job:
     threads: int
     seed: int
     epochs_of: int
-    size: int = SIZE
-    epochs: int = 4
 
     def split(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]], list[str]]:
         """Training rows, test rows (path, label), and the classes."""
@@ -70,20 +67,10 @@ def job() -> Job:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs-of", type=int, default=0)
-    parser.add_argument("--size", type=int, default=SIZE)
-    parser.add_argument("--epochs", type=int, default=4)
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(given.threads)
     torch.set_num_threads(given.threads)
-    return Job(
-        given.table,
-        given.weights,
-        given.threads,
-        given.seed,
-        given.epochs_of,
-        given.size,
-        given.epochs,
-    )
+    return Job(given.table, given.weights, given.threads, given.seed, given.epochs_of)
 
 
 def report(

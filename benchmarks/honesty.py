@@ -102,7 +102,7 @@ def judge(base: Any, rows: Any, test: Any, *, seed: int) -> dict[str, Any]:
     groups = problem.groups[assessed.rows]
     scores = score(assessed.probabilities, problem.labels[assessed.rows], seed=seed, groups=groups)
     low, high = assessed.expected.interval
-    large = score(fitted.probabilities(task.store, test), problem.labels[test], seed=seed)
+    large = score(fitted.probabilities(task.frozen, test), problem.labels[test], seed=seed)
     return {
         "n": len(rows),
         "method": assessed.method,
@@ -132,7 +132,7 @@ def _split(task: Any, rows: Any, seed: int) -> Any:
     nothing = np.zeros(0, dtype=np.int64)
     if len(rows) < 500:
         return Split("cross-validation", rows, nothing, nothing)
-    digests = [task.store.catalog.digests[row] for row in rows]
+    digests = [task.frozen.catalog.digests[row] for row in rows]
     rest, held = stratified_holdout(
         task.problem.labels[rows], task.problem.groups[rows], digests, fraction=0.2, seed=seed
     )

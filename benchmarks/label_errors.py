@@ -48,7 +48,7 @@ def network_features(
 ) -> tuple[npt.NDArray[np.float32], list[slice]]:
     """Return the taps of the bundled network, in the order of the images."""
     from frostline.backbones.network import Network
-    from frostline.compute.passes import run_passes
+    from frostline.compute.frozen import run_frozen
     from frostline.core.runtime import Runtime
     from frostline.core.settings import Settings
     from frostline.data.sources.open_source import open_source
@@ -59,9 +59,9 @@ def network_features(
         grey = Image.fromarray((image * 15.9).astype(np.uint8))
         grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).save(target / f"{number:04d}.png")
     runtime = Runtime.of(Settings())
-    store = run_passes(Network.load("efficientnet_lite0"), open_source(folder), runtime)
+    store = run_frozen(Network.load("efficientnet_lite0"), open_source(folder), runtime)
     numbers = [int(row.path.stem) for row in store.catalog.rows]
-    return store.taps[np.argsort(numbers)], list(store.slices.values())
+    return store.features.taps[np.argsort(numbers)], list(store.features.slices.values())
 
 
 def search(

@@ -103,7 +103,7 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
         with _views(name, views):
             stored: ActivationDtype = "uint8" if name == _EIGHT_BIT else "float16"
             # a store of its own, so that nothing is found that another variant has stored
-            store = _fresh(task.store)
+            store = _fresh(task.frozen)
             began = time.process_time()
             how = replace(runtime(), activation_dtype=stored)
             trained = train(task.problem, store, varied, rows, how)
@@ -114,9 +114,10 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
 
 
 def _fresh(store: Any) -> Any:
-    from frostline.compute.activations import Shelf
+    from frostline.compute.activation_cache import ActivationCache
 
-    return replace(store, _shelf=Shelf(10**10), _prefix=None)
+    images, digests = store.runner.images, store.catalog.digests
+    return replace(store, activations=ActivationCache(store.network, images, digests))
 
 
 @contextmanager

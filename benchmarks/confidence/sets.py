@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from benchmarks.decision.cells import runtime
 from benchmarks.decision.sets import SETS, Places, clip_art, table_of
 from frostline.backbones.network import Network
-from frostline.compute.passes import FeatureStore, run_passes
+from frostline.compute.frozen import Frozen, run_frozen
 from frostline.core.preprocessing import UInt8Array
 from frostline.core.settings import Settings
 from frostline.data.audit import audit
@@ -44,8 +44,8 @@ class Prepared:
     folds: list[tuple[IntArray, IntArray]]
 
     @property
-    def store(self) -> FeatureStore:
-        return self.task.store
+    def store(self) -> Frozen:
+        return self.task.frozen
 
     def paths(self, rows: IntArray) -> list[Path]:
         """Files of some rows."""
@@ -76,8 +76,10 @@ def network() -> Network:
 def prepare(name: str, places: Places) -> Prepared:
     """Compute the features of a set, find what is alike, and divide the rest."""
     catalog = open_source(table_of(_SETS[name], places), group_by=None)
-    store = run_passes(network(), catalog, runtime())
-    groups = audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)).groups
+    store = run_frozen(network(), catalog, runtime())
+    groups = audit(
+        store.catalog, find_copies(store.catalog.digests, store.features.thumbnails)
+    ).groups
     problem = Problem.of(store.catalog, groups=groups)
     folds = problem.folds(np.arange(len(store.catalog)), FOLDS)
     return Prepared(name, Task(problem, store, Settings(effort="fast")), folds)

@@ -20,7 +20,7 @@ from benchmarks.decision import glyph_network
 from benchmarks.decision.glyphs import generator
 from benchmarks.decision.sets import SETS, Places, TargetSet, table_of
 from frostline.backbones.network import Network
-from frostline.compute.passes import run_passes
+from frostline.compute.frozen import run_frozen
 from frostline.core.actions import Action, TapsHead
 from frostline.core.files import write_text
 from frostline.core.runtime import Runtime
@@ -100,10 +100,11 @@ def prepared(
 ) -> tuple[Task, IntArray, IntArray]:
     """Return the task of a set, the rows that may teach and those that judge."""
     catalog = open_source(table_of(target, places), group_by=None)
-    store = run_passes(network_of(target.network, places.work, pixels), catalog, runtime())
+    store = run_frozen(network_of(target.network, places.work, pixels), catalog, runtime())
     real = target.network == "lite0"
     groups = audit(
-        store.catalog, find_copies(store.catalog.digests, store.thumbnails) if real else None
+        store.catalog,
+        find_copies(store.catalog.digests, store.features.thumbnails) if real else None,
     ).groups
     labels = store.catalog.labels
     problem = Problem.of(store.catalog, groups=groups)
@@ -256,9 +257,9 @@ def _scored(
 ) -> dict[str, Any]:
     """Train on some rows; say which others are right, how sure of the truth, and what it took."""
     cpu, wall = time.process_time(), time.perf_counter()
-    trained = train(task.problem, task.store, action, learn, runtime())
+    trained = train(task.problem, task.frozen, action, learn, runtime())
     seconds = (time.process_time() - cpu, time.perf_counter() - wall)
-    judged = judge_by(task.problem, task.store, trained, judge)
+    judged = judge_by(task.problem, task.frozen, trained, judge)
     if take is not None and judged.probabilities is not None:
         take(judged.probabilities)
     return {

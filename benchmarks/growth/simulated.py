@@ -151,6 +151,16 @@ class SimulatedStore:
     slices: Mapping[str, slice] = field(default_factory=lambda: dict(SLICES))
     network: _Named = field(default_factory=_Named)
 
+    @property
+    def features(self) -> SimulatedStore:
+        """Stands for the features, too."""
+        return self
+
+    @property
+    def runner(self) -> SimulatedStore:
+        """Stands for the runner, too."""
+        return self
+
     def table(self, names: Sequence[str], rows: IntArray) -> Selection:
         """Columns of some taps, not copied."""
         return Selection(self.taps, rows, [self.slices[name] for name in names])

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.growth import simulated
 
 if TYPE_CHECKING:
-    from frostline.compute.passes import FeatureStore
+    from frostline.compute.frozen import Frozen
 
 Found = dict[str, float]
 Call = Callable[[], Found]
@@ -103,7 +103,7 @@ def ridge(n: int, folder: Path) -> Call:
 
     del folder
     store, labels, groups = _store(n), simulated.labels_of(n), simulated.groups_of(n)
-    features = store.table(list(store.slices), np.arange(n))
+    features = store.features.table(list(store.features.slices), np.arange(n))
 
     def run() -> Found:
         fit = ridge_loo(features, SingleLabel(simulated.N_CLASSES).matrix(labels), groups=groups)
@@ -120,7 +120,10 @@ def ridge_of_ten_groups(n: int, folder: Path) -> Call:
 
     del folder
     store, labels = _store(n), simulated.labels_of(n)
-    features, groups = store.table(list(store.slices), np.arange(n)), np.arange(n) % 10
+    features, groups = (
+        store.features.table(list(store.features.slices), np.arange(n)),
+        np.arange(n) % 10,
+    )
 
     def run() -> Found:
         fit = ridge_loo(features, SingleLabel(simulated.N_CLASSES).matrix(labels), groups=groups)
@@ -254,8 +257,8 @@ def store_of_features(n: int, folder: Path) -> Call:
     return run
 
 
-def _store(n: int) -> FeatureStore:
-    return cast("FeatureStore", simulated.SimulatedStore(simulated.taps_of(n)))
+def _store(n: int) -> Frozen:
+    return cast("Frozen", simulated.SimulatedStore(simulated.taps_of(n)))
 
 
 STEPS: dict[str, Callable[[int, Path], Call]] = {

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.speed.rows import Job, job, report
 from frostline.backbones.network import Network
-from frostline.compute.passes import FeatureStore, run_passes
+from frostline.compute.frozen import Frozen, run_frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
@@ -39,7 +39,7 @@ def main() -> None:
         os.environ["FROSTLINE_CACHE"] = folder
         runtime = Runtime.of(Settings(threads=given.threads))
         torch.set_num_threads(given.threads)
-        store = run_passes(
+        store = run_frozen(
             Network.load("efficientnet_lite0"),
             open_source(given.table, group_by=None),
             runtime,
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _history(
-    store: FeatureStore,
+    store: Frozen,
     given: Job,
     runtime: Runtime,
     action: SuffixTraining | FullTraining,

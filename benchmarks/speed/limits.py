@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from frostline.backbones.network import Network
-from frostline.compute.engines.base import taps_part, through
+from frostline.compute.engines.base import run_batches
 from frostline.compute.engines.choose import open_engine
-from frostline.compute.passes import run_passes
-from frostline.compute.pictures import Pictures
+from frostline.compute.engines.frozen_part import taps_part
+from frostline.compute.frozen import run_frozen
+from frostline.compute.image_loader import ImageLoader
 from frostline.core.machine import available_cores
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
@@ -30,24 +31,24 @@ def main() -> None:
     torch.set_num_threads(runtime.threads)
     network = Network.load("efficientnet_lite0")
     catalog = open_source(Path(sys.argv[1]), group_by=None)
-    alone = Pictures(catalog, network.preprocessing, max_pixels=settings.max_pixels, workers=0)
+    alone = ImageLoader(catalog, network.preprocessing, max_pixels=settings.max_pixels, workers=0)
     began = time.process_time()
-    images = [p.pixels for p in alone.prepare(catalog.digests) if hasattr(p, "pixels")]
+    images = [p.pixels for p in alone.load(catalog.digests) if hasattr(p, "pixels")]
     decoding = time.process_time() - began
     engine, _ = open_engine(
         taps_part(network, network.taps), check=np.stack(images[:8]), threads=runtime.threads
     )
     some = [(None, image) for image in images[:_ENGINE_IMAGES]]
-    for _ in through(engine, some[:32]):
+    for _ in run_batches(engine, some[:32]):
         pass
     began, wall = time.process_time(), time.perf_counter()
-    for _ in through(engine, some):
+    for _ in run_batches(engine, some):
         pass
     share = len(images) / len(some)
     computing = (time.process_time() - began) * share
     computing_wall = (time.perf_counter() - wall) * share
     wall = time.perf_counter()
-    run_passes(network, catalog, runtime)
+    run_frozen(network, catalog, runtime)
     measured = time.perf_counter() - wall
     limit = (decoding + computing) / available_cores()
     found = {

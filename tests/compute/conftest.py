@@ -18,9 +18,9 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
 from frostline.backbones.network import Network
-from frostline.compute.engines.base import prefix_part, taps_part
-from frostline.compute.engines.onnx_engine import exported
-from frostline.compute.passes import FeatureStore, run_passes
+from frostline.compute.engines.frozen_part import prefix_part, taps_part
+from frostline.compute.engines.onnx_export import exported
+from frostline.compute.frozen import Frozen, run_frozen
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.progress import Task
 from frostline.core.runtime import Runtime
@@ -141,15 +141,13 @@ def runtime(heard: Heard) -> Runtime:
 
 
 @pytest.fixture
-def run(
-    small: Network, exports: Path, cache: Path, runtime: Runtime
-) -> Callable[..., FeatureStore]:
+def run(small: Network, exports: Path, cache: Path, runtime: Runtime) -> Callable[..., Frozen]:
     """Run the passes over a catalog, with the tiny network unless another one is given."""
     shutil.copytree(exports, cache / "engines")
 
     def passes(
         catalog: Catalog, *, network: Network = small, workers: int = 0, **changes: Any
-    ) -> FeatureStore:
-        return run_passes(network, catalog, replace(runtime, workers=workers, **changes))
+    ) -> Frozen:
+        return run_frozen(network, catalog, replace(runtime, workers=workers, **changes))
 
     return passes

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,21 +17,22 @@ import pytest
 import torch
 
 from frostline.backbones.network import Network
-from frostline.compute.activations import Shelf, Slots, ViewPlan, fill
-from frostline.compute.passes import FeatureStore
-from frostline.compute.pictures import Pictures
+from frostline.compute.activation_buffer import ActivationBuffer
+from frostline.compute.activation_cache import CLEAN, ActivationCache, ViewPlan
+from frostline.compute.frozen import Frozen
+from frostline.compute.image_loader import ImageLoader
 from frostline.core.errors import CutError, StoreError
 from frostline.core.progress import NullProgress, Task
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.views import Level, training_view
 
-Run = Callable[..., FeatureStore]
+Run = Callable[..., Frozen]
 CUT = "blocks.3"
 
 
 @pytest.fixture
-def store(run: Run, pictures: Catalog) -> FeatureStore:
+def store(run: Run, pictures: Catalog) -> Frozen:
     return run(pictures, workers=2)
 
 
@@ -46,15 +46,17 @@ def prefix_of(network: Network, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np
 def test_values_are_the_prefix_of_every_view(run: Run, pictures: Catalog, lite0: Network) -> None:
     store = run(pictures, network=lite0, workers=2)
     rows = np.array([5, 0, 17, 9])
-    stored = store.materialise(CUT, rows, Runtime(), views=3, level="standard", flip=True, seed=4)
+    stored = store.activations.get(
+        CUT, rows, Runtime(), views=3, plan=ViewPlan("standard", True, 4)
+    )
     assert stored.values.shape == (4, 3, *lite0.cut(CUT).shape)
     assert stored.values.dtype == np.float16
     for place, row in enumerate(rows):
         digest = store.catalog.digests[row]
-        views = [store.pixels(np.array([row]))[0]]
+        views = [store.runner.pixels(np.array([row]))[0]]
         views += [
             training_view(
-                store.pictures.resized(digest),
+                store.runner.images.resized(digest),
                 lite0.preprocessing,
                 level="standard",
                 flip=True,
@@ -78,7 +80,7 @@ def test_workers_and_other_rows_never_change_a_bit(
     for workers, rows in ((0, [3, 11, 2]), (2, [3, 11, 2]), (1, [7, 2, 8, 11, 3])):
         values = (
             run(pictures, network=lite0, workers=workers)
-            .materialise(CUT, np.array(rows), Runtime(), views=2, level="light", flip=False, seed=0)
+            .activations.get(CUT, np.array(rows), Runtime(), views=2, plan=ViewPlan("light"))
             .values
         )
         found.append(np.stack([values[rows.index(row)] for row in (2, 3, 11)]))
@@ -86,23 +88,19 @@ def test_workers_and_other_rows_never_change_a_bit(
     np.testing.assert_array_equal(found[0], found[2])
 
 
-def test_no_rows_give_no_activations(store: FeatureStore, small: Network) -> None:
+def test_no_rows_give_no_activations(store: Frozen, small: Network) -> None:
     rows = np.array([], dtype=np.int64)
-    stored = store.materialise(CUT, rows, Runtime(), views=1, level="none", flip=False, seed=0)
+    stored = store.activations.get(CUT, rows, Runtime())
     assert stored.values.shape == (0, 1, *small.cut(CUT).shape)
 
 
-def test_an_unknown_cut_is_named(store: FeatureStore) -> None:
+def test_an_unknown_cut_is_named(store: Frozen) -> None:
     with pytest.raises(CutError, match=r"blocks\.33"):
-        store.materialise(
-            "blocks.33", np.arange(3), Runtime(), views=1, level="none", flip=False, seed=0
-        )
+        store.activations.get("blocks.33", np.arange(3), Runtime())
 
 
-def test_nothing_is_left_behind(store: FeatureStore, cache: Path) -> None:
-    stored = store.materialise(
-        CUT, np.arange(3), Runtime(), views=1, level="none", flip=False, seed=0
-    )
+def test_nothing_is_left_behind(store: Frozen, cache: Path) -> None:
+    stored = store.activations.get(CUT, np.arange(3), Runtime())
     part = stored.values[1]
     del store
     gc.collect()
@@ -115,7 +113,7 @@ def test_nothing_is_left_behind(store: FeatureStore, cache: Path) -> None:
 class _Scaled:
     """An engine whose results outgrow half precision at bright images."""
 
-    name, batch, lanes = "scaled", 4, 1
+    name, batch, concurrent_batches = "scaled", 4, 1
 
     def __init__(self, factor: float) -> None:
         self.factor = factor
@@ -134,24 +132,17 @@ def test_values_beyond_half_precision_are_kept_in_single(
     dtype: npt.DTypeLike,
 ) -> None:
     del cache
-    images = Pictures(pictures, lite0.preprocessing, max_pixels=10**7, workers=0)
-    slots = Slots(len(pictures), 1, (5,))
+    images = ImageLoader(pictures, lite0.preprocessing, max_pixels=10**7, workers=0)
+    buffer = ActivationBuffer(len(pictures), 1, (5,))
     rows = np.arange(len(pictures))
-    fill(
-        slots,
-        slots.missing(rows, 1),
-        _Scaled(factor),
-        images,
-        pictures.digests,
-        ViewPlan("none", False, 0),
-        label="test",
-        runtime=Runtime(),
-    )
-    stored = slots.read(rows, 1)
+    cache = ActivationCache(lite0, images, pictures.digests)
+    missing = buffer.missing(rows, 1)
+    cache._fill(buffer, missing, _Scaled(factor), CLEAN, "test", Runtime())
+    stored = buffer.read(rows, 1)
     pixels = np.stack(list(images.pixels(pictures.digests)))
     assert pixels[:, 0, :5, 0].max() > 60
     assert stored.values.dtype == dtype
-    assert slots.missing(rows, 1) == []
+    assert buffer.missing(rows, 1) == []
     np.testing.assert_allclose(
         stored.values[:, 0], pixels[:, 0, :5, 0].astype(np.float64) * factor, rtol=1e-3
     )
@@ -162,16 +153,16 @@ def test_what_is_stored_of_an_image_never_turns_on_what_was_stored_before(cache:
     fits, beyond = np.full((5,), 1.0 / 3, np.float32), np.full((5,), 7e4, np.float32)
     found = []
     for order in ([0, 1], [1, 0]):
-        slots = Slots(2, 1, (5,))
+        buffer = ActivationBuffer(2, 1, (5,))
         for row in order:
-            slots.write(row, 0, (fits, beyond)[row])
-        found.append(slots.read(np.arange(2), 1).values)
+            buffer.write(row, 0, (fits, beyond)[row])
+        found.append(buffer.read(np.arange(2), 1).values)
     np.testing.assert_array_equal(found[0], found[1])
     assert found[0][1, 0, 0] == 7e4
 
 
 def test_a_disk_that_fills_up_is_an_error_before_anything_is_written(
-    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    store: Frozen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # it says that there is room, and has none: somebody else was faster
     def full(handle: int, start: int, size: int) -> None:
@@ -179,24 +170,24 @@ def test_a_disk_that_fills_up_is_an_error_before_anything_is_written(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(StoreError, match="cannot hold stored activations: No space left"):
-        store.materialise(CUT, np.arange(3), Runtime(), views=2, level="light", flip=False, seed=0)
+        store.activations.get(CUT, np.arange(3), Runtime(), views=2, plan=ViewPlan("light"))
 
 
 def test_space_is_taken_for_what_is_written_and_no_more(cache: Path) -> None:
     del cache
-    slots = Slots(100, 4, (64, 8, 8))
-    slots.make_room([(row, view) for row in (3, 4) for view in range(4)])
-    assert slots._file is not None
-    taken = os.fstat(slots._file.fileno()).st_blocks * 512
-    assert 8 * slots.bytes_per_view <= taken <= 12 * slots.bytes_per_view
+    buffer = ActivationBuffer(100, 4, (64, 8, 8))
+    buffer.make_room([(row, view) for row in (3, 4) for view in range(4)])
+    assert buffer._file is not None
+    taken = os.fstat(buffer._file.fileno()).st_blocks * 512
+    assert 8 * buffer.bytes_per_view <= taken <= 12 * buffer.bytes_per_view
 
 
 def test_a_disk_with_too_little_space_is_one_clear_error(
-    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    store: Frozen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(StoreError, match="left"):
-        store.materialise(CUT, np.arange(3), Runtime(), views=2, level="light", flip=False, seed=0)
+        store.activations.get(CUT, np.arange(3), Runtime(), views=2, plan=ViewPlan("light"))
 
 
 def test_what_one_fold_stored_the_next_one_reads(run: Run, pictures: Catalog) -> None:
@@ -204,14 +195,12 @@ def test_what_one_fold_stored_the_next_one_reads(run: Run, pictures: Catalog) ->
     store = run(pictures, workers=2)
 
     def stored(rows: list[int], views: int, level: Level) -> npt.NDArray[np.floating]:
-        found = store.materialise(
+        found = store.activations.get(
             CUT,
             np.array(rows),
             Runtime(progress=heard),
             views=views,
-            level=level,
-            flip=False,
-            seed=0,
+            plan=ViewPlan(level),
         )
         return found.values
 
@@ -226,46 +215,41 @@ def test_what_one_fold_stored_the_next_one_reads(run: Run, pictures: Catalog) ->
     np.testing.assert_array_equal(clean[1:, 0], np.stack([second[2, 0], first[0, 0]]))
     assert stored([0, 5], 5, "light").shape[1] == 5
     assert heard.totals == [12, 3, 1, 2 + 4]
-    again = run(pictures, workers=0).materialise(
-        CUT, np.array([2, 3, 4]), Runtime(), views=3, level="light", flip=False, seed=0
+    again = run(pictures, workers=0).activations.get(
+        CUT, np.array([2, 3, 4]), Runtime(), views=3, plan=ViewPlan("light")
     )
     np.testing.assert_array_equal(again.values, second)
 
 
-def test_the_oldest_slots_make_room(cache: Path) -> None:
-    del cache
-    shelf, plan = Shelf(limit=1000), ViewPlan("none", False, 0)
-    kept = [Slots(10, 1, (5, 5)) for _ in range(3)]
-    for number, slots in enumerate(kept):
-        shelf.make_room(8 * slots.bytes_per_view, slots)
-        shelf.add(f"cut {number}", plan, slots)
-        for row in range(8):
-            slots.write(row, 0, np.ones((5, 5), dtype=np.float32))
-        assert slots.used == 400
-    assert shelf.find("cut 0", plan, 1) is None, "1200 bytes would be too many"
-    assert shelf.find("cut 1", plan, 1) is kept[1]
-    assert shelf.find("cut 2", plan, 1) is kept[2]
+def test_the_oldest_buffers_make_room(run: Run, pictures: Catalog) -> None:
+    store = run(pictures)
+    rows = np.arange(8)
+    cuts = [cut.name for cut in store.network.cuts[2:5]]
+    sizes = [store.activations.get(cut, rows, Runtime()).values.nbytes for cut in cuts]
+    limit = sum(sizes) - 1
+    heard, images = Counting(), store.runner.images
+    cache = ActivationCache(store.network, images, store.catalog.digests, limit=limit)
+    for cut in [*cuts, *cuts[1:]]:
+        cache.get(cut, rows, Runtime(progress=heard))
+        assert cache._used <= limit
+    assert heard.totals == [8, 8, 8], "the last two are there"
+    cache.get(cuts[0], rows, Runtime(progress=heard))
+    assert heard.totals == [8, 8, 8, 8], "the first one made room"
 
 
-def test_slots_that_would_outgrow_the_limit_begin_anew(run: Run, pictures: Catalog) -> None:
+def test_a_buffer_that_would_outgrow_the_limit_begins_anew(run: Run, pictures: Catalog) -> None:
     store = run(pictures, workers=2)
-    view = Slots(1, 1, store.network.cut(CUT).shape).bytes_per_view
-    heard, shelf = Counting(), Shelf(limit=10 * view)
-    store = replace(store, _shelf=shelf)
+    view = ActivationBuffer(1, 1, store.network.cut(CUT).shape).bytes_per_view
+    heard, digests = Counting(), store.catalog.digests
+    cache = ActivationCache(store.network, store.runner.images, digests, limit=10 * view)
 
     def stored(rows: range) -> npt.NDArray[np.floating]:
-        found = store.materialise(
-            CUT,
-            np.array(rows),
-            Runtime(progress=heard),
-            views=2,
-            level="light",
-            flip=False,
-            seed=0,
+        found = cache.get(
+            CUT, np.array(rows), Runtime(progress=heard), views=2, plan=ViewPlan("light")
         ).values
-        slots = shelf.find(CUT, ViewPlan("light", False, 0), 2)
-        assert slots is not None
-        assert shelf._used == slots.used <= 10 * view
+        buffer = cache._find(CUT, ViewPlan("light"), 2)
+        assert buffer is not None
+        assert cache._used == buffer.used <= 10 * view
         return found
 
     first = stored(range(4))

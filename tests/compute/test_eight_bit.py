@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from frostline.compute.activations import Slots
+from frostline.compute.activation_buffer import ActivationBuffer
+from frostline.compute.activation_cache import ViewPlan
 from frostline.compute.eight_bit import channels_of, from_bytes, to_bytes
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 
-Run = Callable[..., FeatureStore]
+Run = Callable[..., Frozen]
 
 
 @pytest.mark.parametrize(
@@ -48,8 +49,9 @@ def test_a_channel_without_spread_keeps_its_value() -> None:
     np.testing.assert_allclose(from_bytes(rounded[None], ranges[None])[0], values, rtol=1e-6)
 
 
-def test_slots_take_half_the_room() -> None:
-    half, eight = Slots(4, 2, (6, 3, 3)), Slots(4, 2, (6, 3, 3), eight_bit=True)
+def test_they_take_half_the_room() -> None:
+    half = ActivationBuffer(4, 2, (6, 3, 3))
+    eight = ActivationBuffer(4, 2, (6, 3, 3), eight_bit=True)
     assert 2 * eight.bytes_per_view == half.bytes_per_view
 
 
@@ -57,10 +59,10 @@ def test_a_store_gives_nearly_the_same_activations(run: Run, pictures: Catalog) 
     store = run(pictures, workers=0)
     eight = run(pictures, workers=0)
     rows = np.array([4, 1, 7])
-    asked = {"views": 2, "level": "light", "flip": False, "seed": 0}
-    cut = store.network.cuts[2].name
-    expected = store.materialise(cut, rows, Runtime(), **asked)  # type: ignore[arg-type]
-    found = eight.materialise(cut, rows, Runtime(activation_dtype="uint8"), **asked)  # type: ignore[arg-type]
+    cut, plan = store.network.cuts[2].name, ViewPlan("light")
+    expected = store.activations.get(cut, rows, Runtime(), views=2, plan=plan)
+    runtime = Runtime(activation_dtype="uint8")
+    found = eight.activations.get(cut, rows, runtime, views=2, plan=plan)
     values = expected.values.astype(np.float32)
     assert np.abs(found.values - values).max() < 0.02 * np.ptp(values)
     assert not np.array_equal(found.values, values)

@@ -19,14 +19,13 @@ from frostline.backbones.network import Network
 from frostline.compute.cache.eviction import damaged
 from frostline.compute.engines.base import (
     Engine,
-    FrozenPart,
     PassTimes,
-    prefix_part,
-    taps_part,
-    through,
+    run_batches,
 )
 from frostline.compute.engines.choose import EngineKind, _seconds, agreement, open_engine
-from frostline.compute.engines.onnx_engine import ENGINE, OnnxEngine, engine_key, exported
+from frostline.compute.engines.frozen_part import FrozenPart, prefix_part, taps_part
+from frostline.compute.engines.onnx_engine import OnnxEngine
+from frostline.compute.engines.onnx_export import ENGINE, engine_key, exported
 from frostline.compute.engines.openvino_engine import installed
 from frostline.compute.engines.torch_engine import TorchEngine
 from frostline.core.errors import EngineError
@@ -100,8 +99,8 @@ def test_every_engine_gives_mean_and_spread_at_every_tap(
         expected = plain_taps[:, block]
         np.testing.assert_allclose(taps[:, block], expected, rtol=1e-3, atol=1e-3 * expected.std())
     # alone, in another order, or beside others: the same bits
-    alone = [result for _, result in through(engine, ((i, images[i]) for i in (7, 2)))]
-    together = [result for _, result in through(engine, enumerate(images))]
+    alone = [result for _, result in run_batches(engine, ((i, images[i]) for i in (7, 2)))]
+    together = [result for _, result in run_batches(engine, enumerate(images))]
     np.testing.assert_array_equal(alone, [together[7], together[2]])
 
 
@@ -140,7 +139,7 @@ def test_the_fastest_is_taken_remembered_and_not_timed_again(
 
 def test_an_engine_that_cannot_win_is_timed_once(images: UInt8Array) -> None:
     class Slow:
-        batch, lanes, name = 4, 1, "slow"
+        batch, concurrent_batches, name = 4, 1, "slow"
 
         def __init__(self) -> None:
             self.runs = 0
@@ -220,16 +219,16 @@ def test_an_images_bits_do_not_depend_on_its_batch_nor_on_threads(
         (onnx_engine, OnnxEngine(exported(part)[0], threads=2)),
         (TorchEngine(part, threads=1), TorchEngine(part, threads=1)),
     ):
-        together = [taps for _, taps in through(engine, enumerate(images))]
+        together = [taps for _, taps in run_batches(engine, enumerate(images))]
         order = [7, 2, 9]
-        alone = [taps for _, taps in through(other, ((i, images[i]) for i in order))]
+        alone = [taps for _, taps in run_batches(other, ((i, images[i]) for i in order))]
         for place, row in enumerate(order):
             np.testing.assert_array_equal(alone[place], together[row])
 
 
 def test_through_keeps_tags_and_order_over_several_batches() -> None:
     class Sum:
-        name, batch, lanes = "sum", 4, 1
+        name, batch, concurrent_batches = "sum", 4, 1
 
         def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
             assert len(batch) == 4
@@ -237,9 +236,9 @@ def test_through_keeps_tags_and_order_over_several_batches() -> None:
             return np.asarray(sums, dtype=np.float32)
 
     images = [(str(i), np.full((2, 2, 3), i, dtype=np.uint8)) for i in range(10)]
-    found = {tag: float(result[0]) for tag, result in through(Sum(), images)}
+    found = {tag: float(result[0]) for tag, result in run_batches(Sum(), images)}
     assert found == {str(i): 12.0 * i for i in range(10)}
-    assert list(through(Sum(), [])) == []
+    assert list(run_batches(Sum(), [])) == []
 
 
 @pytest.mark.parametrize(
@@ -247,7 +246,7 @@ def test_through_keeps_tags_and_order_over_several_batches() -> None:
 )
 def test_a_pass_says_what_limited_it(decode: float, compute: float, limit: str) -> None:
     class Slow:
-        name, batch, lanes = "slow", 4, 1
+        name, batch, concurrent_batches = "slow", 4, 1
 
         def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
             time.sleep(compute)
@@ -260,7 +259,7 @@ def test_a_pass_says_what_limited_it(decode: float, compute: float, limit: str) 
 
     times = PassTimes()
     assert times.limited_by == ""
-    assert len(list(through(Slow(), images(), times))) == 10
+    assert len(list(run_batches(Slow(), images(), times))) == 10
     assert times.limited_by == limit
     assert times.images == 10
 

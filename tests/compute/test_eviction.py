@@ -41,11 +41,11 @@ def digest(number: int) -> str:
 def filled(key: str, number: int, *, age: float) -> Path:
     """Store one shard of 100 images that was last used ``age`` seconds ago."""
     folder = images_folder(key)
-    before = set(folder.glob("*")) if folder.exists() else set()
+    before = set(folder.glob("*.shard")) if folder.exists() else set()
     values = np.full((100, 250), number, dtype=np.float32)
     names = [digest(100 * number + i) for i in range(100)]
     ImageStore(folder, FIELDS).add(names, {"taps": values})
-    (path,) = set(folder.glob("*")) - before
+    (path,) = set(folder.glob("*.shard")) - before
     os.utime(path, (time.time() - age,) * 2)
     return path
 

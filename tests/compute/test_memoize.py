@@ -22,10 +22,10 @@ from frostline.compute.cache.eviction import damaged, items, prune
 from frostline.compute.cache.fact import Fact, digest_of
 from frostline.compute.cache.locations import kind_folder
 from frostline.compute.cache.memoize import Memo, memoize
-from frostline.compute.engines.onnx_engine import ENGINE
+from frostline.compute.engines.onnx_export import ENGINE
 from frostline.compute.engines.remembered import CHOICE, Choice
+from frostline.compute.frozen_runner import MOMENTS
 from frostline.compute.memoized_copies import COPIES, copies_of
-from frostline.compute.passes import MOMENTS
 from frostline.compute.set_values import VALUES
 from frostline.compute.taps_pass import TAPS
 from frostline.core.runtime import Runtime
@@ -54,6 +54,14 @@ class PixelStore:
 
     slices: Mapping[str, slice] = MappingProxyType({"early": slice(0, 32), "late": slice(32, 64)})
     network: Any = SimpleNamespace(name="none", weights_id="none")
+
+    @property
+    def features(self) -> PixelStore:
+        return self
+
+    @property
+    def runner(self) -> PixelStore:
+        return self
 
     def table(self, names: list[str], rows: npt.NDArray[np.int64]) -> Selection:
         return Selection(PIXELS, rows, [self.slices[name] for name in names])

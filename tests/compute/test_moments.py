@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,19 @@ import torch
 from torch import nn
 
 from frostline.backbones.network import Network
-from frostline.compute.moments import MomentsBody
-from frostline.compute.passes import FeatureStore
+from frostline.compute.engines.moments_module import MomentsBody
+from frostline.compute.frozen import Frozen
+from frostline.compute.frozen_runner import FrozenRunner
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.sampling import chosen_rows
 
-Run = Callable[..., FeatureStore]
+Run = Callable[..., Frozen]
 
 
 @pytest.fixture
-def store(run: Run, pictures: Catalog) -> FeatureStore:
+def store(run: Run, pictures: Catalog) -> Frozen:
     return run(pictures)
 
 
@@ -55,8 +55,8 @@ def test_moments_are_those_of_the_batchnorm_inputs(
     run: Run, pictures: Catalog, lite0: Network
 ) -> None:
     store = run(pictures, network=lite0)
-    moments = store.moments(np.arange(len(pictures)), Runtime(), limit=6)
-    expected = independent_inputs(lite0, store.pixels(moments.rows))
+    moments = store.runner.moments(np.arange(len(pictures)), Runtime(), limit=6)
+    expected = independent_inputs(lite0, store.runner.pixels(moments.rows))
     assert [layer.name for layer in moments.layers] == list(expected)
     state = lite0.feature_module.state_dict()
     for layer in moments.layers:
@@ -73,12 +73,10 @@ def test_moments_are_those_of_the_batchnorm_inputs(
         assert layer.eps == pytest.approx(1e-3)
 
 
-def test_the_same_images_are_used_whatever_their_order(
-    store: FeatureStore, pictures: Catalog
-) -> None:
+def test_the_same_images_are_used_whatever_their_order(store: Frozen, pictures: Catalog) -> None:
     rows = np.arange(len(pictures))
-    first = store.moments(rows, Runtime(), limit=5)
-    second = store.moments(rows[::-1], Runtime(), limit=5)
+    first = store.runner.moments(rows, Runtime(), limit=5)
+    second = store.runner.moments(rows[::-1], Runtime(), limit=5)
     assert first.rows.tolist() == second.rows.tolist()
     used = sorted(pictures.digests)[:5]
     assert [pictures.digests[row] for row in first.rows] == used
@@ -95,11 +93,11 @@ def test_only_the_given_rows_are_used_and_copies_once() -> None:
 def test_moments_come_from_the_disk_the_second_time_bit_for_bit(
     run: Run, pictures: Catalog, heard: Any, runtime: Runtime
 ) -> None:
-    first = run(pictures).moments(np.arange(12), Runtime(), limit=4)
+    first = run(pictures).runner.moments(np.arange(12), Runtime(), limit=4)
     heard.totals.clear()
-    second = run(pictures).moments(np.arange(12), runtime, limit=6)
+    second = run(pictures).runner.moments(np.arange(12), runtime, limit=6)
     assert list(heard.totals.values()) == [2], "only two more images"
-    third = run(pictures).moments(np.arange(12), Runtime(), limit=4)
+    third = run(pictures).runner.moments(np.arange(12), Runtime(), limit=4)
     for one, two, three in zip(first.layers, second.layers, third.layers, strict=True):
         np.testing.assert_array_equal(one.mean, two.mean[:4])
         np.testing.assert_array_equal(one.square, three.square)
@@ -113,7 +111,9 @@ def test_moments_of_another_number_of_threads_are_measured_anew(
     for threads, expected in ((1, [4]), (2, [4]), (1, [])):
         heard.totals.clear()
         runtime = Runtime(threads=threads, progress=heard)
-        replace(store, _moments={}).moments(np.arange(12), runtime, limit=4)
+        FrozenRunner(store.network, store.features, store.runner.images).moments(
+            np.arange(12), runtime, limit=4
+        )
         assert list(heard.totals.values()) == expected
 
 

@@ -14,13 +14,11 @@ import pytest
 from PIL import Image
 
 from frostline.backbones.network import Network
-from frostline.compute import pictures as pictures_module
-from frostline.compute import taps_pass
+from frostline.compute import image_loader, taps_pass
 from frostline.compute.cache import fact
-from frostline.compute.cache import store as store_module
 from frostline.compute.cache.store import ImageStore
-from frostline.compute.passes import FeatureStore, run_passes
-from frostline.compute.pictures import Pictures
+from frostline.compute.frozen import Frozen, run_frozen
+from frostline.compute.image_loader import ImageLoader
 from frostline.core.errors import InputError, UnreadableImageError
 from frostline.core.progress import NullProgress
 from frostline.core.runtime import Runtime
@@ -29,7 +27,7 @@ from frostline.data.decoding.decode import decode
 from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.sources.open_source import open_source
 
-Run = Callable[..., FeatureStore]
+Run = Callable[..., Frozen]
 
 
 class Notes(NullProgress):
@@ -46,8 +44,8 @@ def folder(pictures_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(pictures_folder, tmp_path / "folder"))
 
 
-def taps_by_name(store: FeatureStore) -> dict[str, bytes]:
-    return {row.name: taps.tobytes() for row, taps in zip(store.catalog.rows, store.taps)}  # noqa: B905
+def taps_by_name(store: Frozen) -> dict[str, bytes]:
+    return {row.name: taps.tobytes() for row, taps in zip(store.catalog.rows, store.features.taps)}  # noqa: B905
 
 
 @pytest.fixture
@@ -62,21 +60,23 @@ def test_every_image_gets_its_own_taps_and_thumbnail(
     # as for a set that is worth an export
     monkeypatch.setattr("frostline.compute.engines.choose.EXPORT_PAYS_FROM", 0)
     store = run(pictures, network=lite0)
-    assert store.engine == "onnxruntime-fp32"
-    assert store.computed == len(set(pictures.digests))
-    assert store.taps.shape == (len(pictures), lite0.body(lite0.taps).width)
-    assert store.taps.dtype == np.float32
+    assert store.report.engine == "onnxruntime-fp32"
+    assert store.report.computed == len(set(pictures.digests))
+    assert store.features.taps.shape == (len(pictures), lite0.body(lite0.taps).width)
+    assert store.features.taps.dtype == np.float32
     for row in (0, 9, len(pictures) - 1):
         image = decode(pictures.rows[row].path, max_pixels=10**7)
-        np.testing.assert_array_equal(store.thumbnails[row], thumbnail(image))
+        np.testing.assert_array_equal(store.features.thumbnails[row], thumbnail(image))
         pixels = lite0.preprocessing.apply(image)
-        np.testing.assert_array_equal(store.pixels(np.array([row]))[0], pixels)
+        np.testing.assert_array_equal(store.runner.pixels(np.array([row]))[0], pixels)
         np.testing.assert_array_equal(
-            store.features_of(pixels[None], Runtime())[0], store.taps[row]
+            store.runner.features_of(pixels[None], Runtime())[0], store.features.taps[row]
         )
     last, first = lite0.taps[-1], lite0.taps[0]
-    chosen = store.tap([last, first], np.array([4, 2, 4]))
-    expected = np.concatenate([store.taps[:, store.slices[n]] for n in (last, first)], axis=1)
+    chosen = store.features.tap([last, first], np.array([4, 2, 4]))
+    expected = np.concatenate(
+        [store.features.taps[:, store.features.slices[n]] for n in (last, first)], axis=1
+    )
     np.testing.assert_array_equal(chosen, expected[[4, 2, 4]])
 
 
@@ -85,36 +85,36 @@ def test_after_an_upgrade_nothing_from_before_is_mixed_in(
     run: Run, pictures: Catalog, library: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = np.arange(len(pictures))
-    run(pictures).moments(rows, Runtime())
+    run(pictures).runner.moments(rows, Runtime())
     before = set((cache / "images").iterdir())
     again = run(pictures)
-    again.moments(rows, Runtime())
-    assert again.computed == 0
+    again.runner.moments(rows, Runtime())
+    assert again.report.computed == 0
     assert set((cache / "images").iterdir()) == before
     installed = fact.version_of
     monkeypatch.setattr(
         fact, "version_of", lambda name: "99.0" if name == library else installed(name)
     )
     upgraded = run(pictures)
-    upgraded.moments(rows, Runtime())
-    assert upgraded.computed == len(set(pictures.digests))
-    assert upgraded.key != again.key, "evidence and pictures rest on it"
+    upgraded.runner.moments(rows, Runtime())
+    assert upgraded.report.computed == len(set(pictures.digests))
+    assert upgraded.features.key != again.features.key, "evidence and pictures rest on it"
     assert len(set((cache / "images").iterdir()) - before) == len(before) >= 2
 
 
 def test_taps_are_held_once(run: Run, folder: Path) -> None:
     store = run(open_source(folder))
-    assert len(store.known) == len(store.catalog)
-    assert np.shares_memory(store.taps, store.known)
+    assert len(store.features.values) == len(store.catalog)
+    assert np.shares_memory(store.features.taps, store.features.values)
     shutil.copy(folder / "digits/1.png", folder / "digits/copy.png")
     (folder / "cells/noise.png").write_bytes(bytes(200))
     again = run(open_source(folder))
     assert len(again.catalog) == len(store.catalog) + 1
     names = [row.name for row in again.catalog.rows]
-    one, other = again.places[[names.index("digits/1.png"), names.index("digits/copy.png")]]
+    one, other = again.features.index[[names.index("digits/1.png"), names.index("digits/copy.png")]]
     assert one == other, "equal images share their taps"
-    before = dict(zip((row.name for row in store.catalog.rows), store.taps, strict=True))
-    for name, taps in zip(names, again.taps, strict=True):
+    before = dict(zip((row.name for row in store.catalog.rows), store.features.taps, strict=True))
+    for name, taps in zip(names, again.features.taps, strict=True):
         np.testing.assert_array_equal(taps, before[name.replace("copy", "1")])
 
 
@@ -122,14 +122,14 @@ def test_the_store_is_put_in_order_once_however_many_images_there_are(
     run: Run, pictures: Catalog, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]
 ) -> None:
     looks: list[str] = []
-    monkeypatch.setattr(store_module, "keep_within_limit", lambda: looks.append("limit"))
+    monkeypatch.setattr(taps_pass, "keep_within_limit", lambda: looks.append("limit"))
     monkeypatch.setattr(ImageStore, "compact", lambda *_: looks.append("compact"))
     for rows in (2, 5, 1000):
         looks.clear()
-        monkeypatch.setattr(taps_pass, "SHARD_ROWS", rows)
-        assert run(pictures).computed == len(set(pictures.digests))
+        monkeypatch.setattr(taps_pass, "PARTITION_ROWS", rows)
+        assert run(pictures).report.computed == len(set(pictures.digests))
         assert looks == ["compact", "limit"]
-        assert run(pictures).computed == 0
+        assert run(pictures).report.computed == 0
         forget()
 
 
@@ -139,8 +139,8 @@ def test_workers_never_change_a_bit(
     found = []
     for workers in (0, 1, 2):
         store = run(pictures, network=lite0, workers=workers)
-        assert store.computed
-        found.append((store.taps.tobytes(), store.thumbnails.tobytes()))
+        assert store.report.computed
+        found.append((store.features.taps.tobytes(), store.features.thumbnails.tobytes()))
         forget()
     assert found[0] == found[1] == found[2]
 
@@ -160,18 +160,20 @@ def test_an_image_gets_the_same_bits_whatever_lies_beside_it(
 def test_a_second_run_computes_nothing_and_a_new_image_only_itself(run: Run, folder: Path) -> None:
     first = run(open_source(folder))
     second = run(open_source(folder))
-    assert second.computed == 0
-    assert second.engine == "stored"
-    assert second.engine_reason
+    assert second.report.computed == 0
+    assert second.report.engine == "stored"
+    assert second.report.reason
     assert taps_by_name(second) == taps_by_name(first)
-    np.testing.assert_array_equal(second.thumbnails, first.thumbnails)
-    np.testing.assert_array_equal(second.pixels(np.arange(5)), first.pixels(np.arange(5)))
+    np.testing.assert_array_equal(second.features.thumbnails, first.features.thumbnails)
+    np.testing.assert_array_equal(
+        second.runner.pixels(np.arange(5)), first.runner.pixels(np.arange(5))
+    )
 
     Image.open(folder / "photos/1.jpg").rotate(15).save(folder / "photos/new.jpg")
     (folder / "photos/0.jpg").rename(folder / "photos/renamed.jpg")
     shutil.copy(folder / "digits/1.png", folder / "digits/copy.png")
     third = run(open_source(folder))
-    assert third.computed == 1
+    assert third.report.computed == 1
     kept = taps_by_name(third)
     assert kept["photos/renamed.jpg"] == taps_by_name(first)["photos/0.jpg"]
     assert kept["digits/copy.png"] == kept["digits/1.png"]
@@ -187,10 +189,10 @@ def test_a_damaged_file_in_the_cache_is_noted_and_computed_again(
         content[len(content) // 2] ^= 4
         shard.write_bytes(content)
     second = run(pictures)
-    assert second.computed == first.computed
+    assert second.report.computed == first.report.computed
     assert taps_by_name(second) == taps_by_name(first)
     assert any("damaged" in note for note in heard.notes)
-    assert run(pictures).computed == 0
+    assert run(pictures).report.computed == 0
 
 
 def test_unreadable_images_are_left_out_and_named(run: Run, folder: Path) -> None:
@@ -207,7 +209,7 @@ def test_unreadable_images_are_left_out_and_named(run: Run, folder: Path) -> Non
     assert set(listed) == names
     assert "truncated" in listed["photos/half.jpg"]
     assert "megapixels" in listed["digits/large.png"] or "pixels" in listed["digits/large.png"]
-    assert len(store.taps) == len(store.catalog) == len(store.thumbnails) == 21
+    assert len(store.features.taps) == len(store.catalog) == len(store.features.thumbnails) == 21
     assert not names & {row.name for row in store.catalog.rows}
 
     larger = run(open_source(folder), max_pixels=10**6)
@@ -255,8 +257,8 @@ def test_what_was_done_before_an_interruption_is_kept_and_the_engine_with_it(
             return Bar()
 
     with pytest.raises(KeyboardInterrupt):
-        run_passes(small, pictures, Runtime(workers=2, progress=Impatient()))
-    assert run(pictures).computed == len(pictures) - 9
+        run_frozen(small, pictures, Runtime(workers=2, progress=Impatient()))
+    assert run(pictures).report.computed == len(pictures) - 9
     # the engine is chosen by how many images there are, not by how many are left
     assert announced == [len(pictures)] * 2
 
@@ -275,7 +277,7 @@ def test_a_cache_that_cannot_be_written_is_noted_and_the_run_goes_on(
 def test_results_are_written_while_the_pass_goes_on(
     run: Run, pictures: Catalog, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taps_pass, "SHARD_ROWS", 5)
+    monkeypatch.setattr(taps_pass, "PARTITION_ROWS", 5)
     run(pictures)
     assert len(list((cache / "images").rglob("*.shard"))) == 5
 
@@ -290,12 +292,12 @@ def test_a_file_that_changes_between_listing_and_reading_is_unreadable(
     reasons = {u.path: u.reason for u in store.catalog.unreadable}
     assert set(reasons) == {"photos/3.jpg", "cells/1.png"}
     assert "changed" in reasons["photos/3.jpg"]
-    assert run(open_source(folder)).computed == 0, "nothing wrong was stored"
+    assert run(open_source(folder)).report.computed == 0, "nothing wrong was stored"
 
 
 def test_pictures_are_read_once_and_the_same_from_memory(folder: Path, lite0: Network) -> None:
     catalog = open_source(folder)
-    pictures = Pictures(catalog, lite0.preprocessing, max_pixels=10**7, workers=2)
+    pictures = ImageLoader(catalog, lite0.preprocessing, max_pixels=10**7, workers=2)
     digests = [*catalog.digests, *catalog.digests[:3]]
     first = [image.copy() for image in pictures.pixels(digests)]
     resized = pictures.resized(catalog.digests[0])
@@ -312,9 +314,9 @@ def test_pictures_are_read_once_and_the_same_from_memory(folder: Path, lite0: Ne
 
 def test_memory_is_bounded(folder: Path, lite0: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     side = lite0.preprocessing.size
-    monkeypatch.setattr("frostline.compute.pictures.PREPARED_BYTES", 4 * 3 * side * side)
+    monkeypatch.setattr("frostline.compute.image_loader.PREPROCESSED_BYTES", 4 * 3 * side * side)
     catalog = open_source(folder)
-    pictures = Pictures(catalog, lite0.preprocessing, max_pixels=10**7, workers=0)
+    pictures = ImageLoader(catalog, lite0.preprocessing, max_pixels=10**7, workers=0)
     assert len(list(pictures.pixels(catalog.digests))) == len(catalog)
     for row in catalog.rows:
         row.path.unlink()
@@ -334,7 +336,7 @@ def _other_process(folder: str, cache: str, ready: Any, go: Any, answers: Any) -
     ready.set()
     go.wait(60)
     notes = Notes()
-    store = run_passes(network, catalog, Runtime(workers=1, progress=notes))
+    store = run_frozen(network, catalog, Runtime(workers=1, progress=notes))
     answers.put((taps_by_name(store), notes.texts))
 
 
@@ -360,7 +362,7 @@ def test_two_runs_at_once_do_not_disturb_each_other(
     assert theirs == mine
     assert not notes
     assert not heard.notes
-    assert run(pictures, network=lite0).computed == 0
+    assert run(pictures, network=lite0).report.computed == 0
 
 
 def test_a_pass_may_be_given_less_room_for_pictures(
@@ -368,10 +370,12 @@ def test_a_pass_may_be_given_less_room_for_pictures(
 ) -> None:
     del cache
     room = 4 * 5 * 64 * 64 * 3
-    monkeypatch.setattr(pictures_module, "PREPARED_BYTES", room)
+    monkeypatch.setattr(image_loader, "PREPROCESSED_BYTES", room)
     kept = []
     for given in (room // 4, None):
-        store = run_passes(small, pictures, Runtime(), prepared_bytes=given)
-        list(store.pictures.prepare(pictures.digests))
-        kept.append(sum(store.pictures._prepared.get(d) is not None for d in pictures.digests))
+        store = run_frozen(small, pictures, Runtime(), preprocessed_bytes=given)
+        list(store.runner.images.load(pictures.digests))
+        kept.append(
+            sum(store.runner.images._preprocessed.get(d) is not None for d in pictures.digests)
+        )
     assert kept == [5, 20]

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from frostline.cli.main import app
-from frostline.compute.pictures import Pictures, Prepared
+from frostline.compute.image_loader import ImageLoader, LoadedImage
 from frostline.core.preprocessing import Preprocessing
 from frostline.data.sources.open_source import open_source
 from frostline.data.unseen import Blank, PictureFacts, Unseen, find_unseen, shares_seen
@@ -40,12 +40,12 @@ def wide(number: int, *, at: int, width: int = 320) -> UInt8Array:
 
 def measured(
     folder: Path, preprocessing: Preprocessing = PREPROCESSING
-) -> tuple[list[Prepared], Unseen]:
+) -> tuple[list[LoadedImage], Unseen]:
     catalog = open_source(folder)
-    pictures = Pictures(catalog, preprocessing, max_pixels=10**8, workers=0)
+    pictures = ImageLoader(catalog, preprocessing, max_pixels=10**8, workers=0)
     found = []
-    for one in pictures.prepare(catalog.digests):
-        assert isinstance(one, Prepared)
+    for one in pictures.load(catalog.digests):
+        assert isinstance(one, LoadedImage)
         found.append(one)
     facts = PictureFacts(
         np.array([(one.width, one.height) for one in found]),

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_digits
 
+from frostline.compute.frozen import Frozen
 from frostline.compute.moments import LayerMoments
-from frostline.compute.passes import FeatureStore
 from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary
@@ -66,6 +66,14 @@ class PixelStore:
     slices: Mapping[str, slice]
     network: Named = dataclasses.field(default_factory=Named)
 
+    @property
+    def features(self) -> PixelStore:
+        return self
+
+    @property
+    def runner(self) -> PixelStore:
+        return self
+
     def tap(self, names: Sequence[str], rows: IntArray) -> Float32:
         return np.concatenate([self.taps[rows, self.slices[name]] for name in names], axis=1)
 
@@ -82,9 +90,9 @@ class PixelStore:
         return self
 
 
-def pixel_store(taps: Float32, slices: Mapping[str, slice]) -> FeatureStore:
+def pixel_store(taps: Float32, slices: Mapping[str, slice]) -> Frozen:
     """Evidence asks a store for no more than this."""
-    return cast("FeatureStore", PixelStore(taps, slices))
+    return cast("Frozen", PixelStore(taps, slices))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +101,7 @@ def labels() -> npt.NDArray[np.int64]:
 
 
 @pytest.fixture(scope="module")
-def store() -> FeatureStore:
+def store() -> Frozen:
     images = load_digits().images[:400]
     coarse = images.reshape(-1, 2, 4, 2, 4).mean(axis=(2, 4)).reshape(400, 4)
     medium = images.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(400, 16)
@@ -101,7 +109,7 @@ def store() -> FeatureStore:
     return pixel_store(taps, {"early": slice(0, 4), "pixels": slice(4, 68), "late": slice(68, 84)})
 
 
-def test_numbers_belong_together(store: FeatureStore, labels: npt.NDArray[np.int64]) -> None:
+def test_numbers_belong_together(store: Frozen, labels: npt.NDArray[np.int64]) -> None:
     rows = np.random.default_rng(0).permutation(400)[:300]
     found = collect_evidence(problem_of(labels), store, rows, Runtime())
     summary = found.summary
@@ -120,7 +128,7 @@ def test_numbers_belong_together(store: FeatureStore, labels: npt.NDArray[np.int
     assert EvidenceSummary.model_validate_json(summary.model_dump_json()) == summary
 
 
-def test_fits_apply_to_raw_taps(store: FeatureStore, labels: npt.NDArray[np.int64]) -> None:
+def test_fits_apply_to_raw_taps(store: Frozen, labels: npt.NDArray[np.int64]) -> None:
     rows = np.arange(300)
     found = collect_evidence(problem_of(labels), store, rows, Runtime())
     assert set(found.ridge) == {"early", "pixels", "late", "all"}
@@ -137,9 +145,7 @@ def test_fits_apply_to_raw_taps(store: FeatureStore, labels: npt.NDArray[np.int6
     )
 
 
-def test_rows_outside_are_never_looked_at(
-    store: FeatureStore, labels: npt.NDArray[np.int64]
-) -> None:
+def test_rows_outside_are_never_looked_at(store: Frozen, labels: npt.NDArray[np.int64]) -> None:
     rows = np.arange(200)
     spoiled = store.taps.copy()
     spoiled[200:] = np.nan
@@ -153,7 +159,7 @@ def test_rows_outside_are_never_looked_at(
 
 
 def test_many_rows_are_compared_on_a_part(
-    store: FeatureStore, labels: npt.NDArray[np.int64], monkeypatch: pytest.MonkeyPatch
+    store: Frozen, labels: npt.NDArray[np.int64], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collect, "_COMPARE_ROWS", 150)
     found = collect_evidence(problem_of(labels), store, np.arange(400), Runtime())
@@ -164,14 +170,14 @@ def test_many_rows_are_compared_on_a_part(
     assert (np.bincount(labels[found.compared]) > 5).all()
 
 
-def test_duplicates_only_are_refused(store: FeatureStore, labels: npt.NDArray[np.int64]) -> None:
+def test_duplicates_only_are_refused(store: Frozen, labels: npt.NDArray[np.int64]) -> None:
     problem = problem_of(labels, groups=np.zeros(400, dtype=np.int64))
     with pytest.raises(InputError, match="two training images"):
         collect_evidence(problem, store, np.arange(5), Runtime())
 
 
 def test_neighbours_give_a_second_opinion_on_the_depths(
-    store: FeatureStore, labels: npt.NDArray[np.int64]
+    store: Frozen, labels: npt.NDArray[np.int64]
 ) -> None:
     rows = np.arange(300)
     found = collect_evidence(problem_of(labels), store, rows, Runtime()).summary
@@ -185,7 +191,7 @@ def test_neighbours_give_a_second_opinion_on_the_depths(
 
 
 def test_networks_without_statistics_are_compared_with_photos(
-    store: FeatureStore, labels: npt.NDArray[np.int64]
+    store: Frozen, labels: npt.NDArray[np.int64]
 ) -> None:
     rows, strange = np.arange(300), np.arange(300, 400)
 

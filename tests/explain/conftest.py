@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from frostline.backbones.network import Network
-from frostline.compute.passes import FeatureStore, run_passes
+from frostline.compute.frozen import Frozen, run_frozen
 from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow
@@ -34,7 +34,7 @@ Train = Callable[[TapsHead | SuffixTraining | FullTraining], Trained]
 class Corners:
     """A store of such images; ``corner`` says where each has its patch: 2 * bottom + right."""
 
-    store: FeatureStore
+    store: Frozen
     corner: npt.NDArray[np.int64]
 
 
@@ -87,7 +87,7 @@ def corners(lite0: Network, corner_catalog: Catalog) -> Corners:
     torch.set_num_threads(1)
     network = lite0.at_size(SIDE)
     network.preprocessing = network.preprocessing.model_copy(update={"crop_pct": 1.0})
-    store = run_passes(network, corner_catalog, Runtime())
+    store = run_frozen(network, corner_catalog, Runtime())
     return Corners(store, np.arange(len(corner_catalog)) % _PER_CLASS % 4)
 
 

@@ -53,7 +53,7 @@ ACTIONS: dict[str, Action] = {
 
 def batch_of(corners: Any, rows: npt.ArrayLike) -> torch.Tensor:
     store = corners.store
-    pixels = store.pixels(np.asarray(rows))
+    pixels = store.runner.pixels(np.asarray(rows))
     return torch.from_numpy(store.network.preprocessing.normalise(pixels))
 
 

@@ -73,7 +73,7 @@ def test_patches_come_from_where_a_channel_responds(lite0: Network) -> None:
 def test_plans_rest_on_stored_features_of_frozen_layers(corners: Any) -> None:
     store = corners.store
     every = set(store.network.feature_module.state_dict())
-    plans = plan_depths(store, upto="bn2", frozen=every)
+    plans = plan_depths(store.features, store.network, upto="bn2", frozen=every)
     assert [plan.cut.name for plan in plans] == ["bn1", "blocks.2", "blocks.4", "bn2"]
     assert all(plan.frozen and plan.channels for plan in plans)
     # colours are told by the very first layer: its channels' favourites are of one class
@@ -81,7 +81,7 @@ def test_plans_rest_on_stored_features_of_frozen_layers(corners: Any) -> None:
     favourites = [set(labels[plans[0].rows[i]].tolist()) for i in range(3)]
     assert all(len(one) == 1 for one in favourites[:2])
     first = np.asarray(plans[0].rows[0])
-    mean = store.tap(["bn1"], np.arange(len(labels)))
+    mean = store.features.tap(["bn1"], np.arange(len(labels)))
     channel = (plans[0].channels or [0])[0]
     strength = mean[:, channel] + mean[:, plans[0].cut.channels + channel]
     assert first[0] == int(strength.argmax())
@@ -93,11 +93,15 @@ def test_plans_rest_on_stored_features_of_frozen_layers(corners: Any) -> None:
 def test_trained_layers_are_not_judged_by_outdated_features(corners: Any) -> None:
     network = corners.store.network
     below = set(network.prefix("blocks.2").state_dict())
-    plans = plan_depths(corners.store, upto="blocks.5", frozen=below)
+    plans = plan_depths(
+        corners.store.features, corners.store.network, upto="blocks.5", frozen=below
+    )
     assert [plan.cut.name for plan in plans] == ["bn1", "blocks.1", "blocks.3", "blocks.5"]
     assert [plan.frozen for plan in plans] == [True, True, False, False]
     assert [plan.channels is None for plan in plans] == [False, False, True, True]
-    nothing_frozen = plan_depths(corners.store, upto="bn2", frozen=set())
+    nothing_frozen = plan_depths(
+        corners.store.features, corners.store.network, upto="bn2", frozen=set()
+    )
     assert all(plan.channels is None and not plan.frozen for plan in nothing_frozen)
     assert most_informative(nothing_frozen, most=10) == []
 

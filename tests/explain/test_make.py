@@ -19,7 +19,7 @@ import frostline.fitting.publish
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifier import Maps, SingleClassifier
 from frostline.backbones.heads.classifiers import BlendClassifier
-from frostline.compute.passes import run_passes
+from frostline.compute.frozen import run_frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
@@ -107,7 +107,7 @@ def make(
         store,
         Subject(trained.module, trained.frozen if frozen is None else frozen),
         judged or [left_out(trained, store.catalog.labels)],
-        audit(store.catalog, find_copies(store.catalog.digests, store.thumbnails)),
+        audit(store.catalog, find_copies(store.catalog.digests, store.features.thumbnails)),
         runtime or Runtime(),
         limits,
     ).gallery
@@ -120,14 +120,16 @@ def test_a_wrong_label_is_shown_with_what_spoke_against_it(corners: Any, head: T
     rows[wrong] = replace(rows[wrong], label=2)
     catalog = replace(store.catalog, rows=tuple(rows))
     honest = left_out(head, store.catalog.labels)
-    mislabelled = replace(corners, store=replace(store, catalog=catalog))
+    mislabelled = replace(
+        corners, store=replace(store, features=replace(store.features, catalog=catalog))
+    )
     shown = make(mislabelled, head, judged=[honest])
     for tile in (shown.mistakes[0], shown.doubtful[0]):
         assert tile.path == rows[wrong].name
         assert (tile.label, tile.prediction) == ("red", "blue")
         assert tile.confidence == honest.probabilities[wrong].max() > 0.5
         assert opened(tile.thumbnail).size == opened(tile.heat).size == (TILE, TILE)
-        pixels = store.pixels(np.array([wrong]))
+        pixels = store.runner.pixels(np.array([wrong]))
         x = torch.from_numpy(store.network.preprocessing.normalise(pixels))
         found = np.asarray(opened(tile.heat)).astype(float)
         apart = []
@@ -192,9 +194,12 @@ def test_trained_layers_are_shown_as_trained_and_nothing_changes(
 ) -> None:
     network = corners.store.network
     before, after = fingerprint(network.feature_module), fingerprint(suffix.module)
-    x = torch.from_numpy(network.preprocessing.normalise(corners.store.pixels(np.arange(3))))
+    x = torch.from_numpy(network.preprocessing.normalise(corners.store.runner.pixels(np.arange(3))))
     plans = plan_depths(
-        corners.store, upto="bn2", frozen={n.removeprefix("kept.") for n in suffix.frozen}
+        corners.store.features,
+        corners.store.network,
+        upto="bn2",
+        frozen={n.removeprefix("kept.") for n in suffix.frozen},
     )
     sight = looking._sight(network, suffix.module.leader, plans)
     assert sight is not None
@@ -227,7 +232,7 @@ def test_a_blend_shows_its_lead_and_the_mean_of_its_maps(
     assert [d.layer for d in shown.depths] == [d.layer for d in alone.depths]
     assert all(tile.heat for tile in shown.mistakes)
     x = torch.from_numpy(
-        corners.store.network.preprocessing.normalise(corners.store.pixels(np.arange(2)))
+        corners.store.network.preprocessing.normalise(corners.store.runner.pixels(np.arange(2)))
     )
     found = attribute(module, x, [0, 1]).heat
     parts = [attribute(one.module, x, [0, 1]).heat for one in (suffix, head)]
@@ -268,7 +273,7 @@ class Foreign(SingleClassifier):
 
 def test_a_foreign_classifier_is_asked_within_bounds(corners: Any) -> None:
     module, network = Foreign(), corners.store.network
-    pixels = dict(enumerate(corners.store.pixels(np.arange(6))))
+    pixels = dict(enumerate(corners.store.runner.pixels(np.arange(6))))
     wanted = [(i, i % 4) for i in range(6)]
     labels = corners.store.catalog.labels
     seen = look(network, module, pixels, wanted, [], labels=labels, covering=3 * 37 * network.macs)
@@ -329,12 +334,12 @@ def test_an_image_that_is_gone_is_named_and_left_out(
     catalog = replace(corners.store.catalog, rows=tuple(rows))
     progress = Notes()
     runtime = Runtime(progress=progress)
-    store = run_passes(corners.store.network, catalog, runtime)
+    store = run_frozen(corners.store.network, catalog, runtime)
     labels = np.roll(catalog.labels, 12)
     before = make(replace(corners, store=store), head, labels=labels)
     gone = before.mistakes[0].path
     (tmp_path / gone).unlink()
-    fresh = run_passes(corners.store.network, catalog, runtime)
+    fresh = run_frozen(corners.store.network, catalog, runtime)
     after = make(replace(corners, store=fresh), head, labels=labels, runtime=runtime)
     assert [t.path for t in after.mistakes] == [t.path for t in before.mistakes[1:]]
     assert any(gone in said for said in progress.said)
@@ -389,7 +394,7 @@ def test_pictures_are_kept_for_one_classifier_and_its_images(
     subject = Subject(copy.deepcopy(head.module), head.frozen, "taps")
     given: dict[str, Any] = {
         "problem": Problem.of(store.catalog),
-        "store": store,
+        "frozen": store,
         "subject": subject,
         "judged": [honest],
         "audit": audit(store.catalog, None),
@@ -413,7 +418,7 @@ def test_pictures_are_kept_for_one_classifier_and_its_images(
     once(judged=[OutOfFold(honest.rows[:-1], honest.probabilities[:-1])])
     once(judged=[honest, honest])
     once(limits=LIMITS["balanced"])
-    once(store=replace(store, key="another"))
+    once(frozen=replace(store, features=replace(store.features, key="another")))
     once(runtime=Runtime(threads=2))
     with torch.no_grad():
         subject.module.get_parameter("head.bias")[0] += 1.0

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from frostline.backbones.network import Network
-from frostline.compute.passes import FeatureStore, run_passes
+from frostline.compute.frozen import Frozen, run_frozen
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.data.audit import audit
@@ -95,16 +95,21 @@ _CHANGES: dict[str, Change] = {
 
 
 @cache
-def _seen(name: str) -> tuple[FeatureStore, slice, npt.NDArray[np.uint8], list[str]]:
+def _seen(name: str) -> tuple[Frozen, slice, npt.NDArray[np.uint8], list[str]]:
     """Features, the last tap, thumbnails and digests of a set, in its order."""
     of = SETS[name]()
     runtime = Runtime.of(Settings())
     with TemporaryDirectory() as folder:
         catalog = open_source(of.write(Path(folder) / "images"))
-        store = run_passes(Network.load("efficientnet_lite0"), catalog, runtime)
+        store = run_frozen(Network.load("efficientnet_lite0"), catalog, runtime)
     assert [int(row.path.stem) for row in store.catalog.rows] == list(range(len(of.images)))
     thumbnails = np.stack([thumbnail(of.colour(i)) for i in range(len(of.images))])
-    return store, list(store.slices.values())[-1], thumbnails, [_digest(i) for i in of.images]
+    return (
+        store,
+        list(store.features.slices.values())[-1],
+        thumbnails,
+        [_digest(i) for i in of.images],
+    )
 
 
 @pytest.mark.parametrize("change", _CHANGES)
@@ -126,7 +131,9 @@ def test_a_changed_copy_is_recognised(name: str, change: str) -> None:
     found = find_copies(
         catalog.digests,
         np.concatenate([own, [thumbnail(copy) for copy in copies]]),
-        np.concatenate([store.taps[:, tap], store.features_of(prepared, Runtime())[:, tap]]),
+        np.concatenate(
+            [store.features.taps[:, tap], store.runner.features_of(prepared, Runtime())[:, tap]]
+        ),
     )
     groups = audit(catalog, found).groups
     together = int((groups[len(own) :] == groups[copied]).sum())

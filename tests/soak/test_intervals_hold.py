@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.honesty import judge
 from frostline.backbones.network import Network
-from frostline.compute.passes import run_passes
+from frostline.compute.frozen import run_frozen
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.data.problem import Problem
@@ -30,7 +30,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     settings = Settings(effort="fast")
     catalog = open_source(digits().write(tmp_path_factory.mktemp("digits") / "images"))
     network = Network.load("efficientnet_lite0").at_size(64)
-    store = run_passes(network, catalog, Runtime.of(settings))
+    store = run_frozen(network, catalog, Runtime.of(settings))
     return Task(Problem.of(store.catalog), store, settings)
 
 
@@ -73,10 +73,15 @@ def test_a_rare_class_is_in_the_interval(task: Task, size: int) -> None:
 
 
 def _relabelled(task: Task, labels: IntArray, classes: tuple[str, ...]) -> Task:
-    catalog = task.store.catalog
+    catalog = task.frozen.catalog
     rows = tuple(
         replace(row, label=int(label)) for row, label in zip(catalog.rows, labels, strict=True)
     )
-    store = replace(task.store, catalog=replace(catalog, classes=classes, rows=rows))
+    store = replace(
+        task.frozen,
+        features=replace(
+            task.frozen.features, catalog=replace(catalog, classes=classes, rows=rows)
+        ),
+    )
     problem = Problem.of(store.catalog, seed=task.problem.seed)
-    return replace(task, problem=problem, store=store)
+    return replace(task, problem=problem, frozen=store)

@@ -14,7 +14,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from frostline.backbones.network import Network
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.errors import FrostlineError, SettingsError
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
@@ -46,7 +46,7 @@ class Notes(NullProgress):
         self.said.append(str(fact))
 
 
-def store(name: str, *, macs: int, noise: float) -> FeatureStore:
+def store(name: str, *, macs: int, noise: float) -> Frozen:
     """Digits as features, blurred by noise."""
     pixels = load_digits().images[:N].reshape(N, 64)
     taps = pixels + np.random.default_rng(0).normal(0, noise + 1e-6, size=pixels.shape)
@@ -58,8 +58,9 @@ def store(name: str, *, macs: int, noise: float) -> FeatureStore:
     network = SimpleNamespace(
         name=name, macs=macs, preprocessing=SimpleNamespace(size=8 if macs < 20 else 16)
     )
-    found = SimpleNamespace(slices={"pixels": slice(0, 64)}, table=table, network=network)
-    return cast(FeatureStore, found)
+    features = SimpleNamespace(slices={"pixels": slice(0, 64)}, table=table)
+    found = SimpleNamespace(features=features, network=network)
+    return cast(Frozen, found)
 
 
 @pytest.mark.parametrize(("noise", "taken"), [(0.0, "small"), (9.0, "large")])

@@ -15,7 +15,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from frostline.backbones.network import Network
-from frostline.compute.passes import FeatureStore, run_passes
+from frostline.compute.frozen import Frozen, run_frozen
 from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.runtime import Runtime
@@ -79,25 +79,25 @@ def digits_catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 @pytest.fixture(scope="session")
 def make_store(
     small_network: Network, digits_catalog: Catalog, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[int], FeatureStore]]:
+) -> Iterator[Callable[[int], Frozen]]:
     """Build a feature store of the digits that uses so many workers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FROSTLINE_CACHE", str(tmp_path_factory.mktemp("cache")))
 
-        def make(workers: int) -> FeatureStore:
-            return run_passes(small_network, digits_catalog, Runtime(workers=workers))
+        def make(workers: int) -> Frozen:
+            return run_frozen(small_network, digits_catalog, Runtime(workers=workers))
 
         yield make
 
 
 @pytest.fixture(scope="session")
-def digits_store(make_store: Callable[[int], FeatureStore]) -> FeatureStore:
+def digits_store(make_store: Callable[[int], Frozen]) -> Frozen:
     """The frozen work on the digits, without workers."""
     return make_store(0)
 
 
 @pytest.fixture
-def fit(digits_store: FeatureStore) -> Fit:
+def fit(digits_store: Frozen) -> Fit:
     """Train on all digits, or with changed arguments."""
 
     def fit_digits(action: TapsHead | SuffixTraining | FullTraining, **changes: Any) -> Trained:

@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from frostline.backbones.fingerprints import fingerprints
 from frostline.backbones.freeze.freezing import verify_frozen
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.plan import Plan
 from frostline.fitting.procedure import logits_of
@@ -33,21 +33,21 @@ RECIPE = Recipe(
 
 
 @pytest.fixture
-def members(digits_store: FeatureStore) -> list[TapsHead | SuffixTraining | FullTraining]:
+def members(digits_store: Frozen) -> list[TapsHead | SuffixTraining | FullTraining]:
     return [
         SuffixTraining(keep_to="blocks.3", freeze_to="blocks.1", recipe=RECIPE),
-        TapsHead(taps=list(digits_store.slices)),
+        TapsHead(taps=list(digits_store.features.slices)),
         FullTraining(recipe=RECIPE),
     ]
 
 
-def normalised(store: FeatureStore) -> torch.Tensor:
-    pixels = store.pixels(np.arange(len(store.catalog)))
+def normalised(store: Frozen) -> torch.Tensor:
+    pixels = store.runner.pixels(np.arange(len(store.catalog)))
     return torch.from_numpy(store.network.preprocessing.normalise(pixels))
 
 
 def test_a_blend_is_the_mean_of_its_calibrated_members(
-    fit: Fit, digits_store: FeatureStore, members: list[TapsHead | SuffixTraining | FullTraining]
+    fit: Fit, digits_store: Frozen, members: list[TapsHead | SuffixTraining | FullTraining]
 ) -> None:
     alone = [fit(member) for member in members]
     blended = fit(Blend(members=members))
@@ -73,7 +73,7 @@ def test_a_blend_is_the_mean_of_its_calibrated_members(
 
 
 def test_rows_of_a_store_get_the_logits_of_the_module(
-    fit: Fit, digits_store: FeatureStore, members: list[TapsHead | SuffixTraining | FullTraining]
+    fit: Fit, digits_store: Frozen, members: list[TapsHead | SuffixTraining | FullTraining]
 ) -> None:
     blended = fit(Blend(members=members[:2]))
     rows = np.array([5, 3, 40, 3])
@@ -83,7 +83,7 @@ def test_rows_of_a_store_get_the_logits_of_the_module(
 
 
 def test_what_a_member_froze_stays_frozen_and_is_named(
-    fit: Fit, digits_store: FeatureStore, members: list[TapsHead | SuffixTraining | FullTraining]
+    fit: Fit, digits_store: Frozen, members: list[TapsHead | SuffixTraining | FullTraining]
 ) -> None:
     blended = fit(Blend(members=members))
     names = set(blended.module.state_dict()) - {"temperatures"}

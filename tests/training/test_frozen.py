@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from frostline.compute.engines.torch_runtime import Compute
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError
 from frostline.training.assembly import Above, assemble
@@ -36,7 +36,7 @@ def recipe(**changes: object) -> Recipe:
     return Recipe.model_validate(values | changes)
 
 
-def changed_tensors(trained: Trained, store: FeatureStore) -> tuple[set[str], set[str]]:
+def changed_tensors(trained: Trained, store: Frozen) -> tuple[set[str], set[str]]:
     """Names below ``kept.`` that differ from the pretrained network, and those that do not."""
     original = store.network.feature_module.state_dict()
     moved: set[str] = set()
@@ -58,7 +58,7 @@ def last_epoch_kept(action: SuffixTraining | FullTraining) -> SuffixTraining | F
 @pytest.mark.parametrize("norm_mode", ["eval", "train"])
 @pytest.mark.parametrize("new_block", [False, True])
 def test_suffix_training_moves_the_suffix_only(
-    fit: Fit, digits_store: FeatureStore, norm_mode: str, new_block: bool
+    fit: Fit, digits_store: Frozen, norm_mode: str, new_block: bool
 ) -> None:
     action = SuffixTraining(
         keep_to="blocks.3",
@@ -82,7 +82,7 @@ def test_suffix_training_moves_the_suffix_only(
 
 @pytest.mark.parametrize("norm_mode", ["eval", "train"])
 def test_full_training_moves_everything_kept(
-    fit: Fit, digits_store: FeatureStore, norm_mode: str
+    fit: Fit, digits_store: Frozen, norm_mode: str
 ) -> None:
     action = FullTraining(keep_to="blocks.3", recipe=recipe(norm_mode=norm_mode))
     trained = fit(last_epoch_kept(action))
@@ -94,7 +94,7 @@ def test_full_training_moves_everything_kept(
     assert trained.frozen_verified
 
 
-def test_small_batches_keep_norm_statistics(fit: Fit, digits_store: FeatureStore) -> None:
+def test_small_batches_keep_norm_statistics(fit: Fit, digits_store: Frozen) -> None:
     action = FullTraining(keep_to="bn1", recipe=recipe(norm_mode="train", batch_size=8))
     trained = fit(last_epoch_kept(action))
     _, same = changed_tensors(trained, digits_store)
@@ -102,7 +102,7 @@ def test_small_batches_keep_norm_statistics(fit: Fit, digits_store: FeatureStore
     assert any("Norm layers kept their statistics" in note for note in trained.notes)
 
 
-def test_heads_leave_the_network_alone(fit: Fit, digits_store: FeatureStore) -> None:
+def test_heads_leave_the_network_alone(fit: Fit, digits_store: Frozen) -> None:
     before = digits_store.network.weights_id
     trained = fit(TapsHead(taps=list(digits_store.network.taps)))
     copied = digits_store.network.copy()
@@ -111,16 +111,14 @@ def test_heads_leave_the_network_alone(fit: Fit, digits_store: FeatureStore) -> 
     assert set(trained.new_layers) == {"head.weight", "head.bias"}
 
 
-def test_training_never_touches_the_network_of_the_store(
-    fit: Fit, digits_store: FeatureStore
-) -> None:
+def test_training_never_touches_the_network_of_the_store(fit: Fit, digits_store: Frozen) -> None:
     fit(FullTraining(keep_to="blocks.1", recipe=recipe(norm_mode="train")))
     assert digits_store.network.copy().weights_id == digits_store.network.weights_id
 
 
 @pytest.mark.parametrize("freeze_to", [None, "blocks.1", "blocks.3"])
 def test_groups_cover_each_trainable_parameter_once(
-    digits_store: FeatureStore, freeze_to: str | None
+    digits_store: Frozen, freeze_to: str | None
 ) -> None:
     action: SuffixTraining | FullTraining
     if freeze_to is None:
@@ -139,7 +137,7 @@ def test_groups_cover_each_trainable_parameter_once(
     assert bool(frozen_parameters) == (freeze_to is not None)
 
 
-def test_rates_fall_once_a_stage(digits_store: FeatureStore) -> None:
+def test_rates_fall_once_a_stage(digits_store: Frozen) -> None:
     action = FullTraining(recipe=recipe(learning_rate=0.5, head_learning_rate=2.0))
     assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=CPU)
     rates = {n: g["lr"] for g in assembly.groups(action) for n in g["param_names"]}
@@ -157,7 +155,7 @@ def test_rates_fall_once_a_stage(digits_store: FeatureStore) -> None:
 
 
 def test_gradients_of_the_suffix_equal_those_of_the_uncut_network(
-    digits_store: FeatureStore,
+    digits_store: Frozen,
 ) -> None:
     action = SuffixTraining(freeze_to="blocks.2", recipe=recipe(norm_mode="train"))
     images = torch.randn(16, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -189,7 +187,7 @@ def test_gradients_of_the_suffix_equal_those_of_the_uncut_network(
 
 
 def test_a_frozen_tensor_that_changes_is_reported(
-    fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    fit: Fit, digits_store: Frozen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = torch.optim.AdamW.step
 
@@ -218,7 +216,7 @@ def test_a_prefix_that_reaches_above_what_is_kept_is_refused(fit: Fit) -> None:
         fit(SuffixTraining(keep_to="blocks.2", freeze_to="blocks.4", recipe=recipe()))
 
 
-def test_everything_kept_may_be_frozen(fit: Fit, digits_store: FeatureStore) -> None:
+def test_everything_kept_may_be_frozen(fit: Fit, digits_store: Frozen) -> None:
     action = SuffixTraining(
         keep_to="blocks.2", freeze_to="blocks.2", new_block=True, recipe=recipe()
     )

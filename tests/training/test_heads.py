@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, InputError, PlanError
 from frostline.core.runtime import Runtime
@@ -26,20 +27,20 @@ Fit = Callable[..., Trained]
 GROUPS = np.arange(60) // 2
 
 
-def outputs(trained: Trained, store: FeatureStore, rows: list[int]) -> np.ndarray:
+def outputs(trained: Trained, store: Frozen, rows: list[int]) -> np.ndarray:
     """What the module says about rows, through images."""
-    pixels = store.pixels(np.array(rows))
+    pixels = store.runner.pixels(np.array(rows))
     with torch.no_grad():
         logits = trained.module(torch.from_numpy(store.network.preprocessing.normalise(pixels)))
     return np.asarray(logits.numpy())
 
 
-def test_module_is_body_and_ridge(fit: Fit, digits_store: FeatureStore) -> None:
+def test_module_is_body_and_ridge(fit: Fit, digits_store: Frozen) -> None:
     taps = ["blocks.1", "blocks.3"]
     trained = fit(TapsHead(taps=taps))
     rows = np.arange(60)
-    features = digits_store.tap(taps, rows)
-    width = digits_store.slices["blocks.1"]
+    features = digits_store.features.tap(taps, rows)
+    width = digits_store.features.slices["blocks.1"]
     border = width.stop - width.start
     expected = ridge_loo(
         features,
@@ -55,7 +56,7 @@ def test_module_is_body_and_ridge(fit: Fit, digits_store: FeatureStore) -> None:
     assert not trained.module.training
 
 
-def test_weights_that_moved_meanwhile_are_noticed(fit: Fit, digits_store: FeatureStore) -> None:
+def test_weights_that_moved_meanwhile_are_noticed(fit: Fit, digits_store: Frozen) -> None:
     weight = digits_store.network.module.get_parameter("blocks.2.0.bn1.weight")
     before = weight.detach().clone()
     try:
@@ -69,7 +70,7 @@ def test_weights_that_moved_meanwhile_are_noticed(fit: Fit, digits_store: Featur
     assert fit(TapsHead(taps=["blocks.1"])).frozen_verified
 
 
-def test_order_of_taps_does_not_matter(fit: Fit, digits_store: FeatureStore) -> None:
+def test_order_of_taps_does_not_matter(fit: Fit, digits_store: Frozen) -> None:
     one = fit(TapsHead(taps=["blocks.1", "blocks.3"]))
     other = fit(TapsHead(taps=["blocks.3", "blocks.1"]))
     np.testing.assert_array_equal(
@@ -77,13 +78,11 @@ def test_order_of_taps_does_not_matter(fit: Fit, digits_store: FeatureStore) -> 
     )
 
 
-def test_honest_logits_are_those_of_a_fit_without_the_row(
-    fit: Fit, digits_store: FeatureStore
-) -> None:
+def test_honest_logits_are_those_of_a_fit_without_the_row(fit: Fit, digits_store: Frozen) -> None:
     rows = np.arange(0, 60, 2)
     trained = fit(TapsHead(taps=["blocks.2"], alpha=1.0), rows=rows)
     np.testing.assert_array_equal(trained.out_of_fold_rows, rows)
-    features = digits_store.tap(["blocks.2"], rows).astype(np.float64)
+    features = digits_store.features.tap(["blocks.2"], rows).astype(np.float64)
     targets = np.eye(3)[digits_store.catalog.labels[rows]]
     # the scale of a channel and the absolute penalty are those of all rows
     scaled = (features - features.mean(axis=0)) / features.std(axis=0) / features.shape[1] ** 0.5
@@ -97,7 +96,7 @@ def test_honest_logits_are_those_of_a_fit_without_the_row(
         np.testing.assert_allclose(trained.out_of_fold_logits[row], expected, atol=1e-8)
 
 
-def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: FeatureStore) -> None:
+def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: Frozen) -> None:
     labels = digits_store.catalog.labels
     action = TapsHead(taps=["blocks.2"], alpha=1e-3)
     targets = np.eye(3)[labels]
@@ -108,10 +107,10 @@ def test_rows_of_a_group_are_left_out_together(fit: Fit, digits_store: FeatureSt
 
 
 def test_a_fitting_probe_is_taken_and_another_is_not(
-    fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    fit: Fit, digits_store: Frozen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, labels = np.arange(60), digits_store.catalog.labels
-    features = digits_store.tap(["blocks.2"], rows)
+    features = digits_store.features.tap(["blocks.2"], rows)
     probe = ridge_loo(features, labels, n_classes=3)
     action = TapsHead(taps=["blocks.2"])
     fresh = fit(action)
@@ -143,25 +142,26 @@ def test_unknown_taps_and_wrong_arrays_are_named(fit: Fit) -> None:
         fit(TapsHead(taps=["blocks.2"]), rows=[])
 
 
-def test_a_cut_that_is_no_tap_is_refused(
-    fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fewer = {name: part for name, part in digits_store.slices.items() if name != "blocks.2"}
-    monkeypatch.setattr(digits_store, "slices", fewer)
+def test_a_cut_that_is_no_tap_is_refused(fit: Fit, digits_store: Frozen) -> None:
+    fewer = {
+        name: part for name, part in digits_store.features.slices.items() if name != "blocks.2"
+    }
+    features = replace(digits_store.features, slices=fewer)
+    store = replace(digits_store, features=features)
     with pytest.raises(PlanError, match=r"blocks\.2.*not one of its taps"):
-        fit(TapsHead(taps=["blocks.2"]))
+        fit(TapsHead(taps=["blocks.2"]), store=store)
 
 
-def test_probe_and_head_weigh_the_classes_of_a_fold_alike(
-    fit: Fit, digits_store: FeatureStore
-) -> None:
+def test_probe_and_head_weigh_the_classes_of_a_fold_alike(fit: Fit, digits_store: Frozen) -> None:
     """A fold may lack a class: the weights of the others must not depend on who asks."""
     labels, rows = digits_store.catalog.labels, np.arange(35)
     assert np.bincount(labels[rows], minlength=3).tolist() == [20, 15, 0]
     problem = Problem.of(digits_store.catalog, weights="balanced")
     task = Task(problem, digits_store, Settings(effort="fast"))
     probe = gather(task, rows, Runtime()).ridge[ALL]
-    head = fit(TapsHead(taps=list(digits_store.slices), class_weights="balanced"), rows=rows)
+    head = fit(
+        TapsHead(taps=list(digits_store.features.slices), class_weights="balanced"), rows=rows
+    )
     np.testing.assert_array_equal(head.out_of_fold_logits, probe.loo)
     by_class = class_weights(labels[rows], n_classes=3, choice="balanced")
     assert by_class is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import Adapters, FullTraining, Recipe, SuffixTraining
 from frostline.core.errors import PlanError
 from frostline.core.runtime import Runtime
@@ -160,7 +161,7 @@ def test_a_damaged_checkpoint_is_not_used(fit: Fit, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["suffix", "full"])
 def test_workers_and_reruns_change_nothing(
-    fit: Fit, make_store: Callable[[int], FeatureStore], kind: str
+    fit: Fit, make_store: Callable[[int], Frozen], kind: str
 ) -> None:
     first = fit(ACTIONS[kind])
     for workers in (0, 1, 2):
@@ -182,7 +183,7 @@ def test_generators_and_threads_are_given_back(fit: Fit) -> None:
     assert torch.get_num_threads() == threads
 
 
-def test_the_start_reproduces_the_calibrated_probe(fit: Fit, digits_store: FeatureStore) -> None:
+def test_the_start_reproduces_the_calibrated_probe(fit: Fit, digits_store: Frozen) -> None:
     # a rate this small leaves the start as it was
     action = SuffixTraining(
         keep_to="blocks.3",
@@ -198,15 +199,18 @@ def test_the_start_reproduces_the_calibrated_probe(fit: Fit, digits_store: Featu
     trained = fit(action)
     rows = np.setdiff1d(np.arange(60), trained.out_of_fold_rows)
     labels = digits_store.catalog.labels
-    probe = ridge_loo(digits_store.tap(["blocks.3"], rows), labels[rows], n_classes=3)
+    probe = ridge_loo(digits_store.features.tap(["blocks.3"], rows), labels[rows], n_classes=3)
     temperature = fit_temperature(probe.loo, labels[rows])
-    expected = probe.predict(digits_store.tap(["blocks.3"], trained.out_of_fold_rows)) / temperature
+    expected = (
+        probe.predict(digits_store.features.tap(["blocks.3"], trained.out_of_fold_rows))
+        / temperature
+    )
     # activations are stored in half precision
     np.testing.assert_allclose(trained.out_of_fold_logits, expected, atol=0.05)
     assert trained.alpha == probe.alpha
 
 
-def test_the_best_epoch_is_kept(fit: Fit, digits_store: FeatureStore) -> None:
+def test_the_best_epoch_is_kept(fit: Fit, digits_store: Frozen) -> None:
     # at this rate training can only do harm, so the start stays the best
     action = suffix(epochs=6, learning_rate=3.0, head_learning_rate=3.0, patience=2)
     trained = fit(action)
@@ -222,8 +226,8 @@ def test_the_best_epoch_is_kept(fit: Fit, digits_store: FeatureStore) -> None:
     np.testing.assert_allclose(module_logits, trained.out_of_fold_logits, rtol=0.01, atol=0.1)
 
 
-def outputs(trained: Trained, store: FeatureStore) -> np.ndarray:
-    pixels = store.pixels(trained.out_of_fold_rows)
+def outputs(trained: Trained, store: Frozen) -> np.ndarray:
+    pixels = store.runner.pixels(trained.out_of_fold_rows)
     with torch.no_grad():
         logits = trained.module(torch.from_numpy(store.network.preprocessing.normalise(pixels)))
     return np.asarray(logits.numpy())
@@ -273,7 +277,7 @@ def test_without_validation_the_last_epoch_is_kept(fit: Fit) -> None:
     assert any("no validation part" in note for note in trained.notes)
 
 
-def test_new_layers_train_alone_first(fit: Fit, digits_store: FeatureStore) -> None:
+def test_new_layers_train_alone_first(fit: Fit, digits_store: Frozen) -> None:
     trained = fit(ACTIONS["new block"])
     stages = [entry["stage"] for entry in trained.history]
     assert stages == ["start", *["new layers"] * 5, *["all trainable"] * 2]
@@ -295,7 +299,7 @@ def test_a_loss_that_is_not_finite_ends_training(fit: Fit) -> None:
 
 @pytest.mark.parametrize("augment", ["none", "light", "standard"])
 def test_activations_beyond_the_disk_budget_are_computed_on_every_batch(
-    augment: Any, fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    augment: Any, fit: Fit, digits_store: Frozen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the same views in the same epochs, so that room on a disk decides nothing
     action = suffix(augment=augment, epochs=3)
@@ -321,13 +325,14 @@ def test_activations_beyond_the_disk_budget_are_computed_on_every_batch(
 
 
 def test_inner_cuts_work_without_a_tap(
-    fit: Fit, digits_store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    fit: Fit, digits_store: Frozen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     action = full(epochs=1, augment="none")
     tapped = fit(action)
-    fewer = {n: part for n, part in digits_store.slices.items() if n != "blocks.2"}
-    monkeypatch.setattr(digits_store, "slices", fewer)
-    computed = fit(action)
+    fewer = {n: part for n, part in digits_store.features.slices.items() if n != "blocks.2"}
+    features = replace(digits_store.features, slices=fewer)
+    store = replace(digits_store, features=features)
+    computed = fit(action, store=store)
     np.testing.assert_allclose(computed.out_of_fold_logits, tapped.out_of_fold_logits, atol=1e-2)
 
 
@@ -337,7 +342,7 @@ def test_half_precision_trains_and_keeps_weights_in_full(fit: Fit) -> None:
     assert np.isfinite(trained.out_of_fold_logits).all()
 
 
-def test_above_shares_its_weights_with_the_classifier(digits_store: FeatureStore) -> None:
+def test_above_shares_its_weights_with_the_classifier(digits_store: Frozen) -> None:
     from frostline.compute.engines.torch_runtime import Compute
 
     compute = Compute(torch.device("cpu"), half=False)

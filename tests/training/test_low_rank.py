@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 
 from frostline.backbones.network import Network
 from frostline.compute.engines.torch_runtime import Compute
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import Adapters, FullTraining, Recipe
 from frostline.core.errors import PlanError
 from frostline.training.assembly import assemble
@@ -217,9 +217,7 @@ def test_the_probe_is_where_training_starts(fit: Fit) -> None:
     assert starts[0]["val_accuracy"] == starts[1]["val_accuracy"]
 
 
-def test_each_weight_moves_by_the_rank_and_all_else_stays(
-    fit: Fit, digits_store: FeatureStore
-) -> None:
+def test_each_weight_moves_by_the_rank_and_all_else_stays(fit: Fit, digits_store: Frozen) -> None:
     trained = fit(LAST)
     source = digits_store.network.feature_module.state_dict()
     places = adaptable_layers(digits_store.network.feature_module)
@@ -245,7 +243,7 @@ def test_each_weight_moves_by_the_rank_and_all_else_stays(
     assert trained.frozen_verified
 
 
-def test_statistics_follow_the_images_if_they_shall(fit: Fit, digits_store: FeatureStore) -> None:
+def test_statistics_follow_the_images_if_they_shall(fit: Fit, digits_store: Frozen) -> None:
     recipe = LAST.recipe.model_copy(update={"norm_mode": "train"})
     trained = fit(LAST.model_copy(update={"recipe": recipe}))
     source = digits_store.network.feature_module.state_dict()
@@ -264,10 +262,10 @@ def test_adapters_learn(fit: Fit) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_the_delivered_network_is_plain(fit: Fit, digits_store: FeatureStore) -> None:
+def test_the_delivered_network_is_plain(fit: Fit, digits_store: Frozen) -> None:
     trained = fit(ACTION.model_copy(update={"keep_to": "blocks.2"}))
     assert not any(parametrize.is_parametrized(layer) for layer in trained.module.modules())
-    pixels = digits_store.pixels(trained.out_of_fold_rows)
+    pixels = digits_store.runner.pixels(trained.out_of_fold_rows)
     normalise = digits_store.network.preprocessing.normalise
     with torch.no_grad():
         logits = trained.module(torch.from_numpy(normalise(pixels)))

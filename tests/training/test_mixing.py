@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.compute.activations import Shelf
-from frostline.compute.passes import FeatureStore
+from frostline.compute.activation_cache import ActivationCache
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import Recipe, SuffixTraining
 from frostline.training.mixing import mixed
 from frostline.training.result import Trained
@@ -87,10 +87,12 @@ def test_training_mixes_stored_activations(fit: Fit, changes: dict[str, float]) 
     assert first.frozen_verified
 
 
-def test_eight_bits_train_nearly_alike(fit: Fit, digits_store: FeatureStore) -> None:
+def test_eight_bits_train_nearly_alike(fit: Fit, digits_store: Frozen) -> None:
     action = SuffixTraining(freeze_to="blocks.2", recipe=recipe())
     plain = fit(action)
-    store = replace(digits_store, _shelf=Shelf(10**9))
+    images, digests = digits_store.runner.images, digits_store.catalog.digests
+    own = ActivationCache(digits_store.network, images, digests)
+    store = replace(digits_store, activations=own)
     rounded = fit(action, store=store, activation_dtype="uint8")
     assert not np.array_equal(rounded.out_of_fold_logits, plain.out_of_fold_logits)
     bound = 0.1 * float(plain.out_of_fold_logits.std())

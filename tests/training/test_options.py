@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe
 from frostline.training.result import Trained
 
@@ -30,7 +30,7 @@ def with_recipe(**changes: object) -> FullTraining:
     return FullTraining(recipe=RECIPE.model_copy(update=changes))
 
 
-def distance(trained: Trained, store: FeatureStore) -> float:
+def distance(trained: Trained, store: Frozen) -> float:
     """How far the kept layers have gone from the pretrained ones."""
     source = store.network.module.state_dict()
     kept = {n[5:]: t for n, t in trained.module.state_dict().items() if n.startswith("kept.")}
@@ -38,7 +38,7 @@ def distance(trained: Trained, store: FeatureStore) -> float:
     return float(torch.stack(gone).sum().sqrt())
 
 
-def test_only_norm_layers_and_the_head_train(fit: Fit, digits_store: FeatureStore) -> None:
+def test_only_norm_layers_and_the_head_train(fit: Fit, digits_store: Frozen) -> None:
     trained = fit(FullTraining(part="norms", recipe=RECIPE.model_copy(update={"epochs": 3})))
     source = digits_store.network.module.state_dict()
     norms = digits_store.network.norm_layers()
@@ -55,7 +55,7 @@ def test_only_norm_layers_and_the_head_train(fit: Fit, digits_store: FeatureStor
     assert "kept.conv_stem.weight" in trained.frozen
 
 
-def test_the_anchor_keeps_layers_near_their_start(fit: Fit, digits_store: FeatureStore) -> None:
+def test_the_anchor_keeps_layers_near_their_start(fit: Fit, digits_store: Frozen) -> None:
     # without a validation part the last epoch is kept, so all have gone equally many steps
     free, held, fixed = (
         fit(with_recipe(anchor=anchor, validation_fraction=0.0)) for anchor in (0.0, 1.0, 1.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe
 from frostline.training.result import Trained
 
@@ -57,7 +57,7 @@ def test_what_learns_or_had_no_time_runs_once(fit: Fit, rate: float, epochs: int
 
 
 def test_labels_by_lot_are_not_taken_for_a_rate_that_is_too_high(
-    fit: Fit, digits_store: FeatureStore
+    fit: Fit, digits_store: Frozen
 ) -> None:
     lots = np.random.default_rng(0).permutation(digits_store.catalog.labels)
     trained = fit(full(0.003, epochs=10), labels=lots)

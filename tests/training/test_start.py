@@ -13,7 +13,7 @@ import torch
 
 from frostline.backbones.network import Network
 from frostline.compute.engines.torch_runtime import Compute
-from frostline.compute.passes import FeatureStore, run_passes
+from frostline.compute.frozen import Frozen, run_frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
@@ -51,15 +51,13 @@ class Interrupting:
 
 
 def test_a_new_norm_layer_starts_with_the_statistics_of_the_images(
-    digits_store: FeatureStore,
+    digits_store: Frozen,
 ) -> None:
     compute = Compute(torch.device("cpu"), half=False)
     parts = make_parts(Problem.of(digits_store.catalog), np.arange(60), fraction=0.0)
     action = SuffixTraining(keep_to="blocks.3", freeze_to="blocks.2", new_block=True, recipe=RECIPE)
     assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=compute)
-    stored = digits_store.materialise(
-        "blocks.2", parts.train, Runtime(), views=1, level="none", flip=False, seed=0
-    )
+    stored = digits_store.activations.get("blocks.2", parts.train, Runtime())
     batching = Batching(parts, size=16, drop_below=0, seed=0, compute=compute)
     batches = ActivationBatches(batching, stored, stored)
     above = Above(assembly.between, assembly.classifier)
@@ -78,12 +76,12 @@ def test_a_new_norm_layer_starts_with_the_statistics_of_the_images(
 
 
 def test_stochastic_depth_is_repeated_after_a_resume(
-    fit: Fit, digits_store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fit: Fit, digits_store: Frozen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(1)
     net = timm.create_model("test_resnet", pretrained=False, drop_path_rate=0.5)
-    store = run_passes(
+    store = run_frozen(
         Network.load(net.eval(), preprocessing=digits_store.network.preprocessing),
         digits_store.catalog,
         Runtime(),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.batchnorm_statistics import with_statistics_of
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe, TapsHead
 from frostline.core.errors import PlanError
 from frostline.core.runtime import Runtime
@@ -29,15 +29,15 @@ RECIPE = Recipe(
 )
 
 
-def normalised(store: FeatureStore, rows: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(store.network.preprocessing.normalise(store.pixels(rows)))
+def normalised(store: Frozen, rows: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(store.network.preprocessing.normalise(store.runner.pixels(rows)))
 
 
 def first_norm(module: nn.Module) -> nn.Module:
     return next(m for m in module.modules() if isinstance(m, nn.BatchNorm2d))
 
 
-def test_statistics_are_those_of_the_images_and_no_weight_moves(digits_store: FeatureStore) -> None:
+def test_statistics_are_those_of_the_images_and_no_weight_moves(digits_store: Frozen) -> None:
     network = digits_store.network
     before = {k: v.clone() for k, v in network.module.state_dict().items()}
     images = normalised(digits_store, np.arange(40))
@@ -59,9 +59,7 @@ def test_statistics_are_those_of_the_images_and_no_weight_moves(digits_store: Fe
     assert adapted.weights_id != network.weights_id
 
 
-def test_a_head_on_adapted_taps_is_what_its_module_computes(
-    fit: Fit, digits_store: FeatureStore
-) -> None:
+def test_a_head_on_adapted_taps_is_what_its_module_computes(fit: Fit, digits_store: Frozen) -> None:
     rows = np.arange(len(digits_store.catalog))
     taps = list(digits_store.network.taps)
     trained = fit(TapsHead(taps=taps, statistics="target"))
@@ -70,26 +68,24 @@ def test_a_head_on_adapted_taps_is_what_its_module_computes(
     with torch.no_grad():
         found = trained.module(images).numpy()
         other = plain.module(images).numpy()
-    adapted = digits_store.adapted(rows, Runtime())
+    adapted = digits_store.runner.adapted(rows, Runtime())
     head = trained.module.get_submodule("head")
     with torch.no_grad():
-        expected = head(torch.from_numpy(adapted.tap(taps, rows))).numpy()
+        expected = head(torch.from_numpy(adapted.features.tap(taps, rows))).numpy()
     np.testing.assert_allclose(found, expected, atol=2e-3)
     assert np.abs(found - other).max() > 0.01, "statistics made no difference"
     assert trained.frozen_verified
     assert (trained.out_of_fold_logits.argmax(axis=1) == digits_store.catalog.labels).mean() > 0.8
 
 
-def test_taps_of_other_rows_cannot_be_taken_for_known(digits_store: FeatureStore) -> None:
-    adapted = digits_store.adapted(np.arange(30), Runtime())
+def test_taps_of_other_rows_cannot_be_taken_for_known(digits_store: Frozen) -> None:
+    adapted = digits_store.runner.adapted(np.arange(30), Runtime())
     taps = list(digits_store.network.taps)
-    assert np.isfinite(adapted.tap(taps, np.arange(30))).all()
-    assert np.isnan(adapted.tap(taps, np.arange(30, 60))).all()
+    assert np.isfinite(adapted.features.tap(taps, np.arange(30))).all()
+    assert np.isnan(adapted.features.tap(taps, np.arange(30, 60))).all()
 
 
-def test_learning_norms_start_from_the_training_images(
-    fit: Fit, digits_store: FeatureStore
-) -> None:
+def test_learning_norms_start_from_the_training_images(fit: Fit, digits_store: Frozen) -> None:
     trained = fit(FullTraining(recipe=RECIPE.model_copy(update={"norm_mode": "train"})))
     images = normalised(digits_store, np.arange(len(digits_store.catalog)))
     with torch.no_grad():
@@ -100,9 +96,7 @@ def test_learning_norms_start_from_the_training_images(
     assert (found - target).abs().mean() < 0.2 * (stored - target).abs().mean()
 
 
-def test_scratch_knows_nothing_of_the_pretrained_weights(
-    fit: Fit, digits_store: FeatureStore
-) -> None:
+def test_scratch_knows_nothing_of_the_pretrained_weights(fit: Fit, digits_store: Frozen) -> None:
     action = FullTraining(start="random", head_init="random", recipe=RECIPE)
     first, again = fit(action), fit(action)
     source = digits_store.network.module.state_dict()

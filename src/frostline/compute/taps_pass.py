@@ -1,143 +1,196 @@
-"""One pass over the images: decode, run the frozen layers, keep what they gave."""
+"""One pass over the images: look them up, compute what is missing partition by partition."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frostline.backbones.network import Network
-from frostline.compute.cache.array_file import Arrays
-from frostline.compute.cache.eviction import Watch
+from frostline.compute.cache.eviction import Watch, keep_within_limit
 from frostline.compute.cache.fact import NETWORKS, Fact
-from frostline.compute.cache.locations import images_folder
-from frostline.compute.cache.store import SHARD_ROWS, Field, ImageStore, keep
-from frostline.compute.engines.base import Engine, PassTimes, part_key, taps_part, through
-from frostline.compute.engines.choose import CHECK_IMAGES, open_engine
-from frostline.compute.pictures import Pictures, Prepared
+from frostline.compute.cache.store import ImageStore, noting_failure
+from frostline.compute.engines.base import CHECK_IMAGES, Engine, PassTimes
+from frostline.compute.image_loader import ImageLoader, LoadedImage
+from frostline.compute.partition import (
+    PARTITION_ROWS,
+    PartitionSpec,
+    Rows,
+    compute_partitions,
+    split_into_partitions,
+    taps_store,
+    write_partition,
+)
 from frostline.core.errors import UnreadableImageError
-from frostline.core.preprocessing import FloatArray, UInt8Array
-from frostline.core.progress import Progress
-from frostline.core.runtime import Precision, Runtime
+from frostline.core.preprocessing import UInt8Array
+from frostline.core.runtime import Runtime
 
-_THUMBNAIL = (32, 32, 3)
+if TYPE_CHECKING:
+    from frostline.backbones.network import Network
 
 #: pooled activations, and what was seen of an image while it was decoded
 TAPS = Fact(name="taps", version=1, libraries=NETWORKS)
 
 
-class TapsPass:
-    """One pass over the images: decode, run, store.
+@dataclass
+class PassReport:
+    """How a pass went.
 
     Attributes
     ----------
-    slices : dict of str to slice
-        The columns of each tap, by depth.
-    place : dict of str to int
-        The row of every digest in what :meth:`run` gave.
-    unreadable : dict of str to str
-        Why an image could not be read, by digest.
-    engine, reason : Engine or None, str
-        What computed the taps, and why; None when nothing had to be computed.
+    engine, reason : str
+        What computed the taps, and why; ``"stored"`` when nothing had to be computed.
     computed : int
-        Images that were not found in the store.
+        Different images that were not found in the store.
     times : PassTimes
-    key : str
-        Stands for weights, preprocessing, taps and precision.
+        Where the seconds went.
     """
 
-    def __init__(self, network: Network, pictures: Pictures, *, precision: Precision) -> None:
-        self._network, self._pictures = network, pictures
-        body = network.body(network.taps)
-        self.slices = dict(body.slices)
-        self.unreadable: dict[str, str] = {}
-        self.place: dict[str, int] = {}
-        self.engine: Engine | None = None
-        self.reason = "every image was found in the store"
-        self.computed = 0
-        self.times = PassTimes()
-        part = part_key(network, "taps", network.taps)
-        self.key = TAPS.key({"part": part, "precision": precision})
-        self._store = ImageStore(
-            images_folder(self.key),
-            {
-                "taps": Field("float32", (body.width,)),
-                "thumbnail": Field("uint8", _THUMBNAIL),
-                "size": Field("int64", (2,)),
-                "pages": Field("int64"),
-                "blank": Field("int64"),
-            },
+    engine: str = "stored"
+    reason: str = "every image was found in the store"
+    computed: int = 0
+    times: PassTimes = field(default_factory=PassTimes)
+
+
+@dataclass
+class TapsPass:
+    """What a pass gave.
+
+    Attributes
+    ----------
+    rows : Rows
+        Of every different image.
+    slices : dict of str to slice
+        The columns of each tap, by depth.
+    key : str
+        Stands for weights, preprocessing, taps and precision.
+    unreadable : dict of str to str
+        Why an image could not be read, by digest.
+    engine : Engine or None
+        What computed the taps; None when nothing had to be computed.
+    report : PassReport
+    """
+
+    rows: Rows
+    slices: dict[str, slice]
+    key: str
+    unreadable: dict[str, str] = field(default_factory=dict)
+    engine: Engine | None = None
+    report: PassReport = field(default_factory=PassReport)
+
+
+def run_taps_pass(
+    network: Network, images: ImageLoader, digests: Sequence[str], runtime: Runtime
+) -> TapsPass:
+    """Return the taps of some images; those that the store has are not computed again.
+
+    Parameters
+    ----------
+    network : Network
+    images : ImageLoader
+    digests : sequence of str
+        No two alike.
+    runtime : Runtime
+    """
+    from frostline.compute.engines.frozen_part import part_key
+
+    body = network.body(network.taps)
+    part = part_key(network, "taps", network.taps)
+    key = TAPS.key({"part": part, "precision": runtime.precision})
+    store = taps_store(key, body.width)
+    rows = Rows.look_up(store, digests, max_pixels=runtime.max_pixels, progress=runtime.progress)
+    found = TapsPass(rows, dict(body.slices), key)
+    # by content, as partitions are: names and folders decide nothing
+    missing = sorted(rows.missing(digests))
+    if missing:
+        with runtime.progress.task("computing features", len(missing)) as bar:
+
+            def tick() -> None:
+                bar.advance()
+                runtime.cancel.check()
+
+            _compute(network, images.load(missing), missing, found, store, runtime, tick)
+    return found
+
+
+def _compute(
+    network: Network,
+    images: Iterator[LoadedImage | UnreadableImageError],
+    missing: Sequence[str],
+    found: TapsPass,
+    store: ImageStore,
+    runtime: Runtime,
+    tick: Callable[[], None],
+) -> None:
+    """Compute and keep what is missing, partition by partition."""
+    rows = found.rows
+    first, check = _first(images)
+    if not check:
+        for digest, image in zip(missing, first, strict=True):
+            if isinstance(image, UnreadableImageError):
+                found.unreadable[digest] = image.reason
+        return
+    engine, reason = open_taps(network, np.stack(check), runtime, len(rows.index))
+    found.engine, found.report.engine, found.report.reason = engine, engine.name, reason
+    specs = split_into_partitions(
+        missing,
+        rows=PARTITION_ROWS,
+        key=found.key,
+        width=rows.arrays["taps"].shape[1],
+        engine=engine.name,
+        batch=engine.batch,
+        threads=runtime.threads,
+        precision=runtime.precision,
+        max_pixels=runtime.max_pixels,
+    )
+    watch = Watch()
+
+    def finish(spec: PartitionSpec) -> None:
+        found.report.computed += len(rows.known(spec.digests))
+        with noting_failure(runtime.progress):
+            write_partition(store, spec, rows, found.unreadable)
+            watch.wrote(rows.bytes_of(spec.digests))
+
+    try:
+        compute_partitions(
+            specs,
+            rows,
+            chain(first, images),
+            engine,
+            finish,
+            unreadable=found.unreadable,
+            times=found.report.times,
+            tick=tick,
         )
+    finally:
+        # also when interrupted: what was done is kept
+        with noting_failure(runtime.progress):
+            store.compact(runtime.progress)
+            keep_within_limit()
 
-    def run(self, digests: list[str], runtime: Runtime) -> Arrays:
-        """Return arrays with one row for each digest; ``place`` says which."""
-        self.place = {digest: i for i, digest in enumerate(digests)}
-        arrays, found = self._store.get(digests, runtime.progress)
-        # a limit that was lowered since counts for stored images, too
-        found &= arrays["size"].prod(axis=1) <= runtime.max_pixels
-        missing = [digest for digest in digests if not found[self.place[digest]]]
-        if not missing:
-            return arrays
-        fresh: list[str] = []
-        watch = Watch()
-        try:
-            with runtime.progress.task("looking at images", len(missing)) as bar:
-                for image, taps in self._computed(missing, runtime):
-                    row = self.place[image.digest]
-                    arrays["taps"][row] = taps
-                    arrays["thumbnail"][row] = image.thumbnail
-                    arrays["size"][row] = image.width, image.height
-                    arrays["pages"][row] = image.pages
-                    arrays["blank"][row] = image.blank
-                    fresh.append(image.digest)
-                    bar.advance()
-                    if len(fresh) >= SHARD_ROWS:
-                        self._keep(fresh, arrays, runtime.progress, watch)
-                        fresh = []
-                    runtime.cancel.check()
-        finally:
-            # also when interrupted: what was done is kept
-            self._keep(fresh, arrays, runtime.progress, None)
-        return arrays
 
-    def _keep(
-        self, digests: list[str], arrays: Arrays, progress: Progress, watch: Watch | None
-    ) -> None:
-        rows = [self.place[digest] for digest in digests]
-        fresh = {name: values[rows] for name, values in arrays.items()}
-        keep(self._store, digests, fresh, progress, watch)
-        self.computed += len(digests)
-
-    def _computed(
-        self, digests: list[str], runtime: Runtime
-    ) -> Iterator[tuple[Prepared, FloatArray]]:
-        readable = self._readable(digests)
-        first = [image for _, image in zip(range(CHECK_IMAGES), readable, strict=False)]
-        if not first:
-            return
-        check = np.stack([image.pixels for image in first])
-        self.engine, self.reason = open_taps(self._network, check, runtime, len(self.place))
-
-        def everything() -> Iterator[tuple[Prepared, UInt8Array]]:
-            for image in first:
-                yield image, image.pixels
-            for image in readable:
-                yield image, image.pixels
-
-        yield from through(self.engine, everything(), self.times)
-
-    def _readable(self, digests: list[str]) -> Iterator[Prepared]:
-        for digest, result in zip(digests, self._pictures.prepare(digests), strict=True):
-            if isinstance(result, UnreadableImageError):
-                self.unreadable[digest] = result.reason
-            else:
-                yield result
+def _first(
+    images: Iterator[LoadedImage | UnreadableImageError],
+) -> tuple[list[LoadedImage | UnreadableImageError], list[UInt8Array]]:
+    """Take images until enough can be read to check an engine with; return all, and those."""
+    taken: list[LoadedImage | UnreadableImageError] = []
+    check: list[UInt8Array] = []
+    while len(check) < CHECK_IMAGES and (image := next(images, None)) is not None:
+        taken.append(image)
+        if isinstance(image, LoadedImage):
+            check.append(image.pixels)
+    return taken, check
 
 
 def open_taps(
     network: Network, check: UInt8Array, runtime: Runtime, n_images: int | None = None
 ) -> tuple[Engine, str]:
     """Open the engine that gives a network's taps, and say why it was taken."""
+    from frostline.compute.engines.choose import open_engine
+    from frostline.compute.engines.frozen_part import taps_part
+
     return open_engine(
         taps_part(network, network.taps),
         check=check,

@@ -29,7 +29,7 @@ from frostline.stats.selection import Selection
 
 if TYPE_CHECKING:
     from frostline.backbones.heads.source_classifier import SourceClassifier
-    from frostline.compute.passes import FeatureStore
+    from frostline.compute.frozen import Frozen
 
 # single taps are compared on at most this many rows: comparing needs fewer than fitting
 _COMPARE_ROWS = 10_000
@@ -41,7 +41,7 @@ _FEWEST_TO_ADAPT = 32
 
 def collect_evidence(
     problem: Problem,
-    store: FeatureStore,
+    frozen: Frozen,
     rows: npt.ArrayLike,
     runtime: Runtime,
     *,
@@ -50,7 +50,7 @@ def collect_evidence(
     reference: Callable[[], npt.NDArray[np.floating]] | None = None,
     adapt_when: Collection[str] = FAR,
 ) -> Evidence:
-    """Measure size, shift by depth and probes by depth on some rows of a store.
+    """Measure size, shift by depth and probes by depth on some rows of a catalog.
 
     Raises InputError if there are fewer than two rows or only one group among them.
 
@@ -76,9 +76,9 @@ def collect_evidence(
     y, g = labelled.truth, labelled.groups
     if len(np.unique(g)) < 2:
         raise InputError("Evidence needs at least two training images that are no duplicates.")
-    names = list(store.slices)
-    everything = store.table(names, chosen)
-    blocks = _side_by_side(store.slices)
+    names = list(frozen.features.slices)
+    everything = frozen.features.table(names, chosen)
+    blocks = _side_by_side(frozen.features.slices)
     compared = halved_to(_COMPARE_ROWS, y, g, stream="rows to compare", seed=seed)
     taps = {
         name: probe(
@@ -103,8 +103,8 @@ def collect_evidence(
             seed=seed,
             whole=whole.evidence,
         )
-        card = load_card(store.network.name, weights_id=store.network.weights_id)
-        moments = store.moments(chosen, runtime)
+        card = load_card(frozen.network.name, weights_id=frozen.network.weights_id)
+        moments = frozen.runner.moments(chosen, runtime)
         if moments.layers or reference is None:
             shift = measure_shift(moments, card=card, seed=seed)
         else:
@@ -117,7 +117,7 @@ def collect_evidence(
     if shift.label in adapt_when and len(chosen) >= _FEWEST_TO_ADAPT:
         adapted = probe(
             ADAPTED,
-            store.adapted(chosen, runtime).table(names, chosen),
+            frozen.runner.adapted(chosen, runtime).features.table(names, chosen),
             labelled,
             blocks=blocks,
         )

@@ -22,7 +22,7 @@ from frostline.stats.selection import Features
 from frostline.targets.labelled import Labelled
 
 if TYPE_CHECKING:
-    from frostline.compute.passes import FeatureStore
+    from frostline.compute.frozen import Frozen
 
 #: images worth mirroring: a fall of 10 points shows at 2 standard errors
 MIRRORED_ROWS = 128
@@ -55,19 +55,17 @@ def rows_to_mirror(
     return np.sort(generator("mirrored sample", seed).permutation(kept)[:limit])
 
 
-def flip_is_safe(
-    problem: Problem, store: FeatureStore, evidence: Evidence, runtime: Runtime
-) -> bool:
+def flip_is_safe(problem: Problem, frozen: Frozen, evidence: Evidence, runtime: Runtime) -> bool:
     """Ask the probe on the frozen features whether mirrored images keep their class."""
     rows = evidence.rows
     positions = rows_to_mirror(problem.labels[rows], problem.groups[rows], seed=problem.seed)
-    mirrored = np.ascontiguousarray(store.pixels(rows[positions])[:, :, ::-1])
+    mirrored = np.ascontiguousarray(frozen.runner.pixels(rows[positions])[:, :, ::-1])
     return check_flips(
-        store.table(list(store.slices), rows),
+        frozen.features.table(list(frozen.features.slices), rows),
         problem.labelled(rows),
-        store.features_of(mirrored, runtime),
+        frozen.runner.features_of(mirrored, runtime),
         positions,
-        blocks=list(store.slices.values()),
+        blocks=list(frozen.features.slices.values()),
         alpha=evidence.ridge[ALL].alpha,
         seed=problem.seed,
     ).safe

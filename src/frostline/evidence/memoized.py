@@ -21,7 +21,7 @@ from frostline.evidence.reference import reference_crops
 
 if TYPE_CHECKING:
     from frostline.backbones.heads.source_classifier import SourceClassifier
-    from frostline.compute.passes import FeatureStore
+    from frostline.compute.frozen import Frozen
 
 
 EVIDENCE = Memo(
@@ -34,7 +34,7 @@ EVIDENCE = Memo(
 
 def gather_evidence(
     problem: Problem,
-    store: FeatureStore,
+    frozen: Frozen,
     rows: IntArray,
     runtime: Runtime,
     *,
@@ -48,7 +48,7 @@ def gather_evidence(
     Parameters
     ----------
     problem : Problem
-    store : FeatureStore
+    frozen : Frozen
     rows : int array of shape (n,)
     runtime : Runtime
     source : SourceClassifier or None
@@ -64,24 +64,24 @@ def gather_evidence(
     def collect() -> Evidence:
         found = collect_evidence(
             problem,
-            store,
+            frozen,
             rows,
             runtime,
             known=known,
             source=source,
             adapt_when=adapt_when,
-            reference=lambda: store.features_of(
-                reference_crops(store.network.preprocessing), runtime
+            reference=lambda: frozen.runner.features_of(
+                reference_crops(frozen.network.preprocessing), runtime
             ),
         )
-        safe = flip_is_safe(problem, store, found, runtime) if mirrored else True
+        safe = flip_is_safe(problem, frozen, found, runtime) if mirrored else True
         return replace(found, flip_safe=safe)
 
     if known is not None:
         return collect()
     inputs = {
         **evidence_inputs(problem, rows),
-        "store": [store.key, runtime.numerics_id],
+        "features": [frozen.features.key, runtime.numerics_id],
         "source": source,
         "adapt_when": sorted(adapt_when),
         "mirrored": mirrored,

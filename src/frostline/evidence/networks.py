@@ -13,23 +13,23 @@ from frostline.stats.intervals import paired_difference
 from frostline.targets.labelled import Labelled
 
 if TYPE_CHECKING:
-    from frostline.compute.passes import FeatureStore
+    from frostline.compute.frozen import Frozen
 
 
 def best_network(
     problem: Problem,
-    stores: Sequence[FeatureStore],
+    candidates: Sequence[Frozen],
     rows: IntArray,
     *,
     tie: float,
-) -> tuple[FeatureStore, list[NetworkResult]]:
-    """Return the store of the cheapest network that hardly loses to the best, and all scores.
+) -> tuple[Frozen, list[NetworkResult]]:
+    """Return the cheapest network that hardly loses to the best, and all scores.
 
     Scores are exact leave-one-out accuracies of one head on all taps, on training rows alone.
 
     Parameters
     ----------
-    stores : sequence of FeatureStore
+    candidates : sequence of Frozen
         Of the same catalog.
     rows : int array of shape (n,)
         Training rows.
@@ -40,29 +40,29 @@ def best_network(
     probes = [
         probe(
             ALL,
-            store.table(list(store.slices), rows),
+            frozen.features.table(list(frozen.features.slices), rows),
             Labelled(problem.target, problem.labels[rows], groups),
-            blocks=list(store.slices.values()),
+            blocks=list(frozen.features.slices.values()),
         )
-        for store in stores
+        for frozen in candidates
     ]
     best = max(probes, key=lambda p: p.evidence.accuracy)
-    cheapest = sorted(range(len(stores)), key=lambda i: stores[i].network.macs)
+    cheapest = sorted(range(len(candidates)), key=lambda i: candidates[i].network.macs)
     chosen = next(
         i for i in cheapest if _hardly_loses(best.correct, probes[i].correct, groups, tie)
     )
     results = [
         NetworkResult(
-            backbone=store.network.name,
-            input_size=store.network.preprocessing.size,
-            macs=store.network.macs,
+            backbone=frozen.network.name,
+            input_size=frozen.network.preprocessing.size,
+            macs=frozen.network.macs,
             accuracy=found.evidence.accuracy,
             standard_error=found.evidence.standard_error,
             chosen=i == chosen,
         )
-        for i, (store, found) in enumerate(zip(stores, probes, strict=True))
+        for i, (frozen, found) in enumerate(zip(candidates, probes, strict=True))
     ]
-    return stores[chosen], results
+    return candidates[chosen], results
 
 
 def _hardly_loses(

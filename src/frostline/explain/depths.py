@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn import functional
 
 from frostline.backbones.network import Network
-from frostline.compute.passes import FeatureStore
+from frostline.compute.features import Features
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.cuts import Cut
 from frostline.data.splitting.sampling import chosen_rows
@@ -56,17 +56,21 @@ class DepthPlan:
 
 
 def plan_depths(
-    store: FeatureStore, *, upto: str, frozen: Collection[str], count: int = _DEPTHS
+    features: Features,
+    network: Network,
+    *,
+    upto: str,
+    frozen: Collection[str],
+    count: int = _DEPTHS,
 ) -> list[DepthPlan]:
     """Choose depths, and for frozen ones the channels and images, from stored features alone.
 
     ``upto``: the last cut that the classifier reads from. ``frozen``: tensors left as pretrained,
     by the network's own names.
     """
-    network = store.network
     found = depths(network, upto=upto, most=len(network.taps))
     places = np.linspace(0, len(found) - 1, count).round().astype(int).tolist() if found else []
-    searched = chosen_rows(store.catalog.digests, np.arange(len(store.catalog)), _SEARCHED)
+    searched = chosen_rows(features.catalog.digests, np.arange(len(features.catalog)), _SEARCHED)
     plans = []
     before: str | None = None
     untouched = True
@@ -76,8 +80,8 @@ def plan_depths(
         before = cut.name
         channels, rows = None, np.zeros((0, 0), dtype=np.int64)
         if untouched:
-            values = _strengths(store.tap([cut.name], searched), cut.channels)
-            channels = discriminative_channels(values, store.catalog.labels[searched])
+            values = _strengths(features.tap([cut.name], searched), cut.channels)
+            channels = discriminative_channels(values, features.catalog.labels[searched])
             order = np.argsort(-values[:, channels], axis=0, kind="stable")[:COLUMNS]
             rows = searched[order.T]
         plans.append(DepthPlan(cut, left, channels, rows))

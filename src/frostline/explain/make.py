@@ -10,7 +10,7 @@ from PIL import Image
 
 from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.network import Network
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import BackboneError, UnreadableImageError
 from frostline.core.runtime import Runtime
@@ -87,7 +87,7 @@ class Drawn:
 
 def make_gallery(
     problem: Problem,
-    store: FeatureStore,
+    frozen: Frozen,
     subject: Subject,
     judged: Sequence[OutOfFold],
     audit: Audit,
@@ -121,14 +121,17 @@ def make_gallery(
     wanted = [(said.row, said_class) for said, said_class in zip(told, decided, strict=True)]
     wanted = list(dict.fromkeys(wanted))[: bounds.heats]
     plans = plan_depths(
-        store, upto=module.leader.cuts[-1], frozen=module.network_names(subject.frozen)
+        frozen.features,
+        frozen.network,
+        upto=module.leader.cuts[-1],
+        frozen=module.network_names(subject.frozen),
     )
-    looked = _worth_looking(store, wanted, plans, bounds.looked)
+    looked = _worth_looking(frozen, wanted, plans, bounds.looked)
     shown = [said.row for said in (*wrong, *doubts)] + [row for row, _ in findings]
     asked = list(dict.fromkeys([*looked, *shown]))
-    pixels = dict(_readable(store, asked, runtime))
+    pixels = dict(_readable(frozen, asked, runtime))
     seen = look(
-        store.network,
+        frozen.network,
         module,
         {row: pixels[row] for row in looked if row in pixels},
         [pair for pair in wanted if pair[0] in pixels],
@@ -155,7 +158,7 @@ def make_gallery(
             for row, note in findings
             if row in pixels
         ),
-        filters=draw_first_filters(store.network, module),
+        filters=draw_first_filters(frozen.network, module),
         depths=tuple(
             Depth(layer=plan.cut.name, picture=jpeg(one, most=DEPTH_BYTES), frozen=plan.frozen)
             for plan, one in zip(plans, seen.depths, strict=False)
@@ -187,27 +190,27 @@ def _mistakes(assessed: OutOfFold, labels: IntArray, most: int) -> list[LabelIss
 
 
 def _worth_looking(
-    store: FeatureStore, wanted: Sequence[tuple[int, int]], plans: Sequence[DepthPlan], most: int
+    frozen: Frozen, wanted: Sequence[tuple[int, int]], plans: Sequence[DepthPlan], most: int
 ) -> list[int]:
     """Rows of heat maps, then those that excite deep channels most, then a fair sample."""
-    sample = chosen_rows(store.catalog.digests, np.arange(len(store.catalog)), most).tolist()
+    sample = chosen_rows(frozen.catalog.digests, np.arange(len(frozen.catalog)), most).tolist()
     rows = [*(row for row, _ in wanted), *most_informative(plans, most=most), *sample]
     return list(dict.fromkeys(rows))[:most]
 
 
 def _readable(
-    store: FeatureStore, rows: Sequence[int], runtime: Runtime
+    frozen: Frozen, rows: Sequence[int], runtime: Runtime
 ) -> Iterator[tuple[int, UInt8Array]]:
     """Prepared images of those rows that can still be read; a note names the others."""
 
     def prepared(row: int) -> UInt8Array | None:
         try:
-            return store.pictures.prepared(store.catalog.digests[row])
+            return frozen.runner.images.preprocessed(frozen.catalog.digests[row])
         except UnreadableImageError as error:
             runtime.progress.note(f"Not among the pictures of the report: {error}")
             return None
 
-    for row, pixels in zip(rows, store.pictures.map(rows, prepared), strict=True):
+    for row, pixels in zip(rows, frozen.runner.images.map(rows, prepared), strict=True):
         if pixels is not None:
             yield row, pixels
 

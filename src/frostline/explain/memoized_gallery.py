@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from frostline.backbones.fingerprints import fingerprint
 from frostline.compute.cache.fact import NETWORKS
 from frostline.compute.cache.memoize import Memo, memoize
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
 from frostline.data.problem import Problem
@@ -25,7 +25,7 @@ GALLERY = Memo(
 
 def memoized_gallery(
     problem: Problem,
-    store: FeatureStore,
+    frozen: Frozen,
     subject: Subject,
     judged: Sequence[OutOfFold],
     audit: Audit,
@@ -39,7 +39,7 @@ def memoized_gallery(
     """
     catalog = problem.catalog
     inputs = {
-        "store": [store.key, runtime.numerics_id],
+        "features": [frozen.features.key, runtime.numerics_id],
         "subject": [subject.origin, fingerprint(subject.module), sorted(subject.frozen)],
         "labels": problem.labels,
         "judged": list(judged),
@@ -51,6 +51,6 @@ def memoized_gallery(
     }
 
     def draw() -> Drawn:
-        return make_gallery(problem, store, subject, judged, audit, runtime, limits)
+        return make_gallery(problem, frozen, subject, judged, audit, runtime, limits)
 
     return memoize(GALLERY, inputs, draw, keep_if=lambda drawn: drawn.complete).gallery

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.runtime import Runtime
 from frostline.data.splitting.sampling import chosen_rows
@@ -64,7 +64,7 @@ def assess(
         raise ValueError("Nothing was held out that could judge.")
     if split.method == "cross-validation":
         return _cross_validate(task, split.train, fitted, runtime, checkpoint_dir)
-    logits = fitted.logits(task.store, split.test)
+    logits = fitted.logits(task.frozen, split.test)
     target = task.problem.target
     probabilities = target.link(logits, fitted.temperature)
     right = target.right(probabilities, task.problem.labels[split.test])
@@ -80,18 +80,18 @@ def assess(
             len(split.test),
             count=effective_count(right, task.problem.groups[split.test]),
         ),
-        unknown_share=_unknown_share(task.store, fitted, split.test, runtime),
+        unknown_share=_unknown_share(task.frozen, fitted, split.test, runtime),
     )
 
 
 def _unknown_share(
-    store: FeatureStore, fitted: Fitted, rows: IntArray, runtime: Runtime
+    frozen: Frozen, fitted: Fitted, rows: IntArray, runtime: Runtime
 ) -> float | None:
     """Share of held-out images that the model would call unknown."""
     if fitted.familiar is None or not len(rows):
         return None
-    some = chosen_rows(store.catalog.digests, rows, _MOST_SCORED)
-    scores = unfamiliarity_of(fitted.familiar, fitted.trained, store, some, runtime)
+    some = chosen_rows(frozen.catalog.digests, rows, _MOST_SCORED)
+    scores = unfamiliarity_of(fitted.familiar, fitted.trained, frozen, some, runtime)
     return float(np.mean(scores > 1.0))
 
 
@@ -134,7 +134,7 @@ def _cross_validate(
                 known=known,
                 checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / str(number),
             )
-            logits = fold.logits(task.store, rows[judge])
+            logits = fold.logits(task.frozen, rows[judge])
             probabilities[judge] = target.link(logits, fold.temperature)
             uncalibrated[judge] = target.link(logits)
             verified = verified and fold.trained.frozen_verified

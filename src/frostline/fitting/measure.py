@@ -37,7 +37,7 @@ class Measured:
 
 def measure(task: Task, audit: Audit, split: Split, assessed: Assessed) -> Measured:
     """Score held-out predictions, with and without images that leaked into the test part."""
-    classes = task.store.catalog.classes
+    classes = task.frozen.catalog.classes
     problem = task.problem
     truth, groups = problem.labels[assessed.rows], problem.groups[assessed.rows]
     seed = task.settings.seed
@@ -59,7 +59,7 @@ def measure(task: Task, audit: Audit, split: Split, assessed: Assessed) -> Measu
         without = score(probabilities, truth[clean], seed=seed, groups=groups[clean])
         record = record.model_copy(update={"without_leaks": _without_leaks(without)})
     leaked = float(1.0 - clean.mean()) if given else 0.0
-    blank = float(np.mean(task.store.facts.blank != Blank.NO))
+    blank = float(np.mean(task.frozen.features.facts.blank != Blank.NO))
     found = caveats(scores, baseline, classes, leaked=leaked, blank=blank)
     return Measured(scores, record, found)
 

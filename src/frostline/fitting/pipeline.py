@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from frostline.compute.engines.torch_runtime import accelerators, torch_runtime
+from frostline.compute.frozen import Frozen, run_frozen
+from frostline.compute.image_loader import PREPROCESSED_BYTES
 from frostline.compute.memoized_copies import copies_of
-from frostline.compute.passes import FeatureStore, run_passes
-from frostline.compute.pictures import PREPARED_BYTES
 from frostline.compute.set_values import measure_set
 from frostline.core.cancel import CancelToken
 from frostline.core.plan import NetworkResult, Plan
@@ -62,7 +62,7 @@ class Prepared:
     @property
     def catalog(self) -> Catalog:
         """The readable images."""
-        return self.task.store.catalog
+        return self.task.frozen.catalog
 
     @property
     def refits(self) -> float:
@@ -178,7 +178,7 @@ def advise(
         with clock.phase("evidence"):
             evidence = gather(prepared.task, prepared.split.train, runtime)
             context = make_context(prepared.task, evidence, runtime, refits=prepared.refits)
-            plan = with_sentences(with_layers(decide(context).plan, prepared.task.store.network))
+            plan = with_sentences(with_layers(decide(context).plan, prepared.task.frozen.network))
     return Advice(plan, prepared, clock.report())
 
 
@@ -244,42 +244,44 @@ def _prepare(
         for sentence in values_sentences(values):
             progress.note(sentence)
     # without training only few images are looked at again
-    room = None if settings.may_train else PREPARED_BYTES // 4
+    room = None if settings.may_train else PREPROCESSED_BYTES // 4
     with clock.phase("frozen features"):
-        stores: list[FeatureStore] = [
-            run_passes(network, catalog, runtime, prepared_bytes=room) for network in networks
+        candidates: list[Frozen] = [
+            run_frozen(network, catalog, runtime, preprocessed_bytes=room) for network in networks
         ]
-        store = stores[0]
+        frozen = candidates[0]
     with clock.phase("audit"):
-        copies = copies_of(store) if settings.group_near_duplicates else None
-        found = audit(store.catalog, copies, values=values)
+        copies = copies_of(frozen.features) if settings.group_near_duplicates else None
+        found = audit(frozen.catalog, copies, values=values)
         split = (
             make_split(
-                store.catalog,
+                frozen.catalog,
                 found.groups,
                 test_size=settings.test_size,
                 seed=settings.seed,
             )
             if hold_out
-            else Split.everything(len(store.catalog))
+            else Split.everything(len(frozen.catalog))
         )
     problem = Problem.of(
-        store.catalog,
+        frozen.catalog,
         groups=found.groups,
         weights="none" if settings.class_weight == "auto" else settings.class_weight,
         seed=settings.seed,
     )
     compared: list[NetworkResult] = []
-    if len(stores) > 1:
+    if len(candidates) > 1:
         with clock.phase("comparing networks"):
-            store, compared = best_network(problem, stores, split.train, tie=FITTED.network_tie)
-    unseen = find_unseen(store.catalog, store.facts, store.network.preprocessing)
+            frozen, compared = best_network(
+                problem, candidates, split.train, tie=FITTED.network_tie
+            )
+    unseen = find_unseen(frozen.catalog, frozen.features.facts, frozen.network.preprocessing)
     for sentence in unseen_sentences(unseen):
         progress.note(sentence)
     found = with_unseen(found, unseen)
     task = Task(
         problem=problem,
-        store=store,
+        frozen=frozen,
         settings=settings,
         given_plan=plan is not None,
         networks=tuple(compared),
@@ -292,7 +294,7 @@ def _fit(
 ) -> Fitted:
     validation = prepared.split.validation
     if plan is not None:
-        plan = with_given_sentence(redescribe(plan, prepared.task.store.network))
+        plan = with_given_sentence(redescribe(plan, prepared.task.frozen.network))
     with clock.phase("deciding and training"):
         return fit_once(
             prepared.task,

@@ -9,7 +9,7 @@ import numpy as np
 
 from frostline.backbones.heads.source_classifier import source_classifier
 from frostline.backbones.run_module import run_module
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.plan import EvidenceSummary, NetworkResult, Plan
 from frostline.core.runtime import Runtime
@@ -44,7 +44,7 @@ class Task:
     """
 
     problem: Problem
-    store: FeatureStore
+    frozen: Frozen
     settings: Settings
     given_plan: bool = False
     networks: tuple[NetworkResult, ...] = ()
@@ -65,13 +65,13 @@ class Fitted:
     left_out: OutOfFold | None = None
     familiar: Familiar | None = None
 
-    def logits(self, store: FeatureStore, rows: IntArray) -> FloatArray:
-        """Logits of shape (len(rows), k) for rows of the store, not calibrated."""
-        return logits_of(self.trained, store, rows)
+    def logits(self, frozen: Frozen, rows: IntArray) -> FloatArray:
+        """Logits of shape (len(rows), k) for rows of the catalog, not calibrated."""
+        return logits_of(self.trained, frozen, rows)
 
-    def probabilities(self, store: FeatureStore, rows: IntArray) -> FloatArray:
-        """Calibrated probabilities of shape (len(rows), k) for rows of the store."""
-        return self.trained.target.link(self.logits(store, rows), self.temperature)
+    def probabilities(self, frozen: Frozen, rows: IntArray) -> FloatArray:
+        """Calibrated probabilities of shape (len(rows), k) for rows of the catalog."""
+        return self.trained.target.link(self.logits(frozen, rows), self.temperature)
 
     @property
     def out_of_fold(self) -> list[OutOfFold]:
@@ -89,10 +89,10 @@ def gather(
     adapt_when = _adapt_when(task, rows, known)
     return gather_evidence(
         task.problem,
-        task.store,
+        task.frozen,
         rows,
         runtime,
-        source=source_classifier(task.store.network) if known is None else None,
+        source=source_classifier(task.frozen.network) if known is None else None,
         adapt_when=adapt_when,
         mirrored=task.settings.may_train,
         known=known,
@@ -112,7 +112,7 @@ def _adapt_when(task: Task, rows: IntArray, known: EvidenceSummary | None) -> tu
 def make_context(task: Task, evidence: Evidence, runtime: Runtime, *, refits: float) -> Context:
     """Put together what the strategy needs."""
     return Context(
-        network=task.store.network.summary(
+        network=task.frozen.network.summary(
             inner=[] if task.settings.cut is None else [task.settings.cut]
         ),
         evidence=evidence,
@@ -156,7 +156,7 @@ def fit_once(
     """
     if plan is not None:
         given = Given(validation=validation_rows, checkpoint_dir=checkpoint_dir)
-        trained = train(task.problem, task.store, plan.action, rows, runtime, given)
+        trained = train(task.problem, task.frozen, plan.action, rows, runtime, given)
         return Fitted(plan, trained, temperature_of(task.problem, trained))
     evidence = gather(task, rows, runtime, known=known)
     context = make_context(task, evidence, runtime, refits=refits)
@@ -164,20 +164,20 @@ def fit_once(
     plan = decision.plan
     if decision.entrants:
         plan = _raced(task, context, decision, rows, runtime, checkpoint_dir)
-    plan = with_sentences(with_layers(plan, task.store.network))
+    plan = with_sentences(with_layers(plan, task.frozen.network))
     if plan.estimated_seconds:
         runtime.progress.note(
             f"Plan: {plan.chosen}, about {plan.estimated_seconds / 60:.1f} nominal minutes."
         )
     given = Given(evidence.ridge, validation_rows, checkpoint_dir)
-    trained = train(task.problem, task.store, plan.action, rows, runtime, given)
+    trained = train(task.problem, task.frozen, plan.action, rows, runtime, given)
     temperature = temperature_of(task.problem, trained)
     return Fitted(plan, trained, temperature, _left_out(task.problem, trained, evidence))
 
 
 def know_what_is_familiar(task: Task, fitted: Fitted, rows: IntArray, runtime: Runtime) -> Fitted:
     """Return the same classifier, with what it learned to be familiar from its training rows."""
-    familiar = learn_familiar(task.problem, task.store, fitted.trained, rows, runtime)
+    familiar = learn_familiar(task.problem, task.frozen, fitted.trained, rows, runtime)
     return replace(fitted, familiar=familiar)
 
 
@@ -194,7 +194,7 @@ def _raced(
     runtime.progress.note(
         f"Race: {len(work.heats)} options, about {work.seconds / 60:.1f} nominal minutes."
     )
-    problem, store = task.problem, task.store
+    problem, frozen = task.problem, task.frozen
     folds = problem.folds(rows, RACE_FOLDS)
     with runtime.progress.task("Race", len(work.heats)) as bar:
 
@@ -206,19 +206,19 @@ def _raced(
                 place = checkpoint_dir / "race" / f"{number}-{fold}"
             # the list of work is fixed: what learns nothing here is out
             given = Given(checkpoint_dir=place, retry=False)
-            trained = train(problem, store, entry.action, learn, runtime.quiet(), given)
+            trained = train(problem, frozen, entry.action, learn, runtime.quiet(), given)
             if fold == 0:
                 bar.advance()
             runtime.cancel.check()
-            return judge_by(problem, store, trained, judge)
+            return judge_by(problem, frozen, trained, judge)
 
         standings = run_race(work, runner)
     return after_race(context, decision, work, standings)
 
 
-def judge_by(problem: Problem, store: FeatureStore, trained: Trained, rows: IntArray) -> FoldResult:
+def judge_by(problem: Problem, frozen: Frozen, trained: Trained, rows: IntArray) -> FoldResult:
     """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
-    logits = logits_of(trained, store, rows)
+    logits = logits_of(trained, frozen, rows)
     target, truth = problem.target, problem.labels[rows]
     prediction = target.link(logits, temperature_of(problem, trained))
     return FoldResult.of(target, prediction, truth, problem.groups[rows])
@@ -240,15 +240,15 @@ def temperature_of(problem: Problem, trained: Trained) -> float:
     return problem.target.calibrate(trained.out_of_fold_logits, truth)
 
 
-def logits_of(trained: Trained, store: FeatureStore, rows: IntArray) -> FloatArray:
-    """Logits for rows of the store; a head on taps needs no image again."""
+def logits_of(trained: Trained, frozen: Frozen, rows: IntArray) -> FloatArray:
+    """Logits for rows of the catalog; a head on taps needs no image again."""
     if trained.members:
-        each = [logits_of(member, store, rows) for member in trained.members]
+        each = [logits_of(member, frozen, rows) for member in trained.members]
         return blended_logits(trained, each)
     if trained.action.closed_form and not trained.action.adapts_statistics:
         head = trained.module.leader.head
         weight = head.weight.detach().double().numpy()
         bias = head.bias.detach().double().numpy()
-        return linear_outputs(store.table(trained.action.taps, rows), weight.T, bias)
-    found = run_module(trained.module, store.batches(rows), store.network.preprocessing)
+        return linear_outputs(frozen.features.table(trained.action.taps, rows), weight.T, bias)
+    found = run_module(trained.module, frozen.runner.batches(rows), frozen.network.preprocessing)
     return found.astype(np.float64)

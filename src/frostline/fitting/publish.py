@@ -72,14 +72,14 @@ def publish(
     clock: Stopwatch,
 ) -> RunResult:
     """Write the run folder; ``metrics.json`` comes last and ends the run."""
-    catalog = task.store.catalog
+    catalog = task.frozen.catalog
     measured = measure(task, audit, split, assessed)
     with clock.phase("looking for shortcuts"):
         shortcuts = find_shortcuts(
             task.problem,
-            task.store.thumbnails,
+            task.frozen.features.thumbnails,
             split.train,
-            seen=shares_seen(task.store.facts.sizes, task.store.network.preprocessing),
+            seen=shares_seen(task.frozen.features.facts.sizes, task.frozen.network.preprocessing),
         )
     warnings = [
         *map(caveat_sentence, measured.caveats),
@@ -87,7 +87,7 @@ def publish(
         *map(shortcut_sentence, shortcuts),
     ]
     with clock.phase("writing the model"):
-        checked = task.store.pixels(split.train[:_CHECKED])
+        checked = task.frozen.runner.pixels(split.train[:_CHECKED])
         card = save_model(
             run.model,
             fitted.trained.module,
@@ -108,16 +108,16 @@ def publish(
         n_train=len(split.train),
         n_validation=len(split.validation),
         n_test=len(assessed.rows),
-        engine=task.store.engine,
-        engine_reason=task.store.engine_reason,
-        images_computed=task.store.computed,
+        engine=task.frozen.report.engine,
+        engine_reason=task.frozen.report.reason,
+        images_computed=task.frozen.report.computed,
         frozen_pass=_pass_times(task),
         temperature=fitted.temperature,
         unknown=unknown_images(fitted, assessed),
         history=tuple(map(Epoch.model_validate, fitted.trained.history)),
         caveats=tuple(warnings),
         shortcuts=tuple(shortcuts),
-        notes=(*task.store.network.notes, *fitted.trained.notes),
+        notes=(*task.frozen.network.notes, *fitted.trained.notes),
         seconds=clock.report(),
         peak_memory_bytes=peak_memory_bytes(),
         frozen_verified=assessed.frozen_verified,
@@ -159,14 +159,14 @@ def pack(task: Task, split: Split, fitted: Fitted, runtime: Runtime) -> PackedMo
             fitted.trained.module,
             model_card(task, fitted, n_train=len(split.train), test=ScoreSummary()),
             familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
-            images=task.store.pixels(split.train[:_CHECKED]),
+            images=task.frozen.runner.pixels(split.train[:_CHECKED]),
             threads=runtime.threads,
         )
         return PackedModel.read(Path(folder))
 
 
 def _pass_times(task: Task) -> PassTimes:
-    times = task.store.times
+    times = task.frozen.report.times
     return PassTimes(
         images=times.images,
         seconds_waiting_for_images=round(times.waiting, 2),
@@ -177,10 +177,10 @@ def _pass_times(task: Task) -> PassTimes:
 
 def model_card(task: Task, fitted: Fitted, *, n_train: int, test: ScoreSummary) -> ModelCard:
     """Describe a fitted model; ``test`` says how it was judged, and how well it did."""
-    network, action, familiar = task.store.network, fitted.plan.action, fitted.familiar
+    network, action, familiar = task.frozen.network, fitted.plan.action, fitted.familiar
     return ModelCard(
         frostline=__version__,
-        classes=task.store.catalog.classes,
+        classes=task.frozen.catalog.classes,
         preprocessing=network.preprocessing,
         backbone=network.name,
         weights_licence=network.licence,
@@ -194,7 +194,7 @@ def model_card(task: Task, fitted: Fitted, *, n_train: int, test: ScoreSummary) 
         fingerprints=Fingerprints(frozen=fingerprint(fitted.trained.module, fitted.trained.frozen)),
         n_train=n_train,
         test=test,
-        source=task.store.catalog.source,
+        source=task.frozen.catalog.source,
     )
 
 
@@ -204,12 +204,12 @@ def _gallery(
     judged = [OutOfFold(assessed.rows, assessed.probabilities), *fitted.out_of_fold]
     subject = Subject(fitted.trained.module, fitted.trained.frozen, _origin(task, fitted))
     limits = LIMITS[task.settings.effort]
-    return memoized_gallery(task.problem, task.store, subject, judged, audit, runtime, limits)
+    return memoized_gallery(task.problem, task.frozen, subject, judged, audit, runtime, limits)
 
 
 def _origin(task: Task, fitted: Fitted) -> str:
     """What the tensors of a classifier do not tell: the network it came from, and the plan."""
-    network = task.store.network
+    network = task.frozen.network
     return f"{network.name} {network.weights_id} {fitted.plan.action.model_dump_json()}"
 
 
@@ -228,7 +228,7 @@ def _resolved(settings: Settings, runtime: Runtime) -> dict[str, Any]:
 
 
 def _provenance(run: RunFolder, task: Task, card: ModelCard) -> Provenance:
-    catalog, prints = task.store.catalog, card.fingerprints
+    catalog, prints = task.frozen.catalog, card.fingerprints
     images = (
         (row.name, digest, catalog.classes[row.label])
         for row, digest in zip(catalog.rows, catalog.digests, strict=True)

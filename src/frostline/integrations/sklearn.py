@@ -365,8 +365,8 @@ def _metrics(found: FittedAll) -> dict[str, Any]:
         "n_train": len(found.prepared.split.train),
         "estimate": estimate,
         "frozen_verified": fitted.trained.frozen_verified,
-        "engine": task.store.engine,
-        "images_computed": task.store.computed,
+        "engine": task.frozen.report.engine,
+        "images_computed": task.frozen.report.computed,
         "seconds": found.seconds,
         "notes": audit_notes(found.prepared.audit, found.prepared.catalog),
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frostline.backbones.run_module import run_module
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
@@ -49,7 +49,7 @@ class Familiar:
 
 
 def learn_familiar(
-    problem: Problem, store: FeatureStore, trained: Trained, rows: IntArray, runtime: Runtime
+    problem: Problem, frozen: Frozen, trained: Trained, rows: IntArray, runtime: Runtime
 ) -> Familiar | None:
     """Learn from training images which images are like them.
 
@@ -69,24 +69,24 @@ def learn_familiar(
         None with fewer than 10 training images, or where all images look the same to it.
     """
     lead = trained.frozen_leader
-    frozen = lead.action.closed_form
+    closed_form = lead.action.closed_form
     held = lead.out_of_fold_rows
-    judged_apart = not frozen and len(held) >= _FEWEST_HELD
+    judged_apart = not closed_form and len(held) >= _FEWEST_HELD
     teaching = np.setdiff1d(rows, held) if judged_apart else rows
-    most = _MOST if frozen else _MOST_COMPUTED
-    digests = store.catalog.digests
+    most = _MOST if closed_form else _MOST_COMPUTED
+    digests = frozen.catalog.digests
     some = chosen_rows(digests, teaching, most)
     if len(some) < _FEWEST:
         return None
     # folds of frozen features that re-estimated statistics need exactly the rows that taught
-    features = np.asarray(_head_input(lead, store, some, runtime, taught=rows))
+    features = np.asarray(_head_input(lead, frozen, some, runtime, taught=rows))
     blocks = lead.module.leader.blocks
     try:
         if judged_apart:
             found = fit_familiarity(features, blocks=blocks)
             held = chosen_rows(digests, held, most)
             distances = found.distances(
-                np.asarray(_head_input(lead, store, held, runtime, taught=rows))
+                np.asarray(_head_input(lead, frozen, held, runtime, taught=rows))
             )
         else:
             folds = problem.folds(some, _FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS)
@@ -100,18 +100,18 @@ def learn_familiar(
 
 
 def unfamiliarity_of(
-    familiar: Familiar, trained: Trained, store: FeatureStore, rows: IntArray, runtime: Runtime
+    familiar: Familiar, trained: Trained, frozen: Frozen, rows: IntArray, runtime: Runtime
 ) -> FloatArray:
-    """Return the scores (len(rows),) of rows of the store; above 1 is unknown."""
+    """Return the scores (len(rows),) of rows of the catalog; above 1 is unknown."""
     lead = trained.frozen_leader
     return familiar.familiarity.scores(
-        np.asarray(_head_input(lead, store, rows, runtime, taught=None))
+        np.asarray(_head_input(lead, frozen, rows, runtime, taught=None))
     )
 
 
 def _head_input(
     lead: Trained,
-    store: FeatureStore,
+    frozen: Frozen,
     rows: IntArray,
     runtime: Runtime,
     *,
@@ -121,13 +121,13 @@ def _head_input(
     if lead.action.closed_form:
         taps = lead.module.leader.cuts
         if not lead.action.adapts_statistics:
-            return store.table(taps, rows)
+            return frozen.features.table(taps, rows)
         if taught is not None:
-            return store.adapted(taught, runtime).table(taps, rows)
+            return frozen.runner.adapted(taught, runtime).features.table(taps, rows)
     classifier = lead.module.leader
     return run_module(
         classifier,
-        store.batches(rows),
-        store.network.preprocessing,
+        frozen.runner.batches(rows),
+        frozen.network.preprocessing,
         function=classifier.head_input,
     )

@@ -11,7 +11,8 @@ import torch
 
 from frostline.backbones.freeze.freezing import verify_frozen
 from frostline.compute.engines.torch_runtime import Compute, torch_runtime
-from frostline.compute.passes import FeatureStore
+from frostline.compute.features import Features
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import LayerTraining
 from frostline.core.aliases import as_kept_in_files
 from frostline.core.arrays import FloatArray, IntArray
@@ -47,7 +48,7 @@ class _Job:
 
 def finetune(
     problem: Problem,
-    store: FeatureStore,
+    frozen: Frozen,
     action: LayerTraining,
     parts: Parts,
     runtime: Runtime,
@@ -61,14 +62,14 @@ def finetune(
     FrozenChangedError if something frozen is not bit-identical at the end; PlanError or CutError if
     the action does not fit the network.
 
-    ``problem``: rows of one group are left out together when the head's probe is fitted. ``store``:
-    its network is copied, never changed. ``checkpoint_dir``: where every epoch's state goes, and
-    where an earlier run is continued from.
+    ``problem``: rows of one group are left out together when the head's probe is fitted.
+    ``frozen``: its network is copied, never changed. ``checkpoint_dir``: where every epoch's state
+    goes, and where an earlier run is continued from.
     """
     compute, seed = Compute.of(runtime), problem.seed
     with torch_runtime(runtime):
         assembly = assemble(
-            action, store.network, n_outputs=parts.target.n_outputs, seed=seed, compute=compute
+            action, frozen.network, n_outputs=parts.target.n_outputs, seed=seed, compute=compute
         )
         recipe = action.recipe
         drop = SMALLEST_NORM_BATCH if assembly.norms_learn else 0
@@ -77,7 +78,7 @@ def finetune(
             assembly=assembly,
             parts=parts,
             sources=Sources(
-                store=store,
+                frozen=frozen,
                 network=assembly.network,
                 batching=Batching(parts, recipe.batch_size, drop, seed, compute),
                 recipe=recipe,
@@ -88,15 +89,15 @@ def finetune(
         )
         checkpoints = None
         if checkpoint_dir is not None:
-            checkpoints = Checkpoints(checkpoint_dir, _identity(job, store, runtime))
+            checkpoints = Checkpoints(checkpoint_dir, _identity(job, frozen, runtime))
         with accelerated(assembly.network, assembly.classifier):
-            loop = _run(job, store, problem.groups, runtime, checkpoints)
+            loop = _run(job, frozen.features, problem.groups, runtime, checkpoints)
         return _result(job, loop)
 
 
 def _run(
     job: _Job,
-    store: FeatureStore,
+    features: Features,
     groups: IntArray,
     runtime: Runtime,
     checkpoints: Checkpoints | None,
@@ -127,7 +128,7 @@ def _run(
         if job.action.head_init == "probe" and not job.action.new_block:
             state.alpha = probe_head(
                 assembly,
-                store,
+                features,
                 job.parts,
                 first.above,
                 first.batches,
@@ -226,7 +227,7 @@ def _result(job: _Job, loop: Loop) -> Trained:
     )
 
 
-def _identity(job: _Job, store: FeatureStore, runtime: Runtime) -> dict[str, Any]:
+def _identity(job: _Job, frozen: Frozen, runtime: Runtime) -> dict[str, Any]:
     """What must be equal for a checkpoint to be continued; threads and device may differ."""
     rows = hashlib.sha256()
     for numbers, labels in (
@@ -234,13 +235,13 @@ def _identity(job: _Job, store: FeatureStore, runtime: Runtime) -> dict[str, Any
         (job.parts.validation, job.parts.validation_labels),
     ):
         for row, label in zip(numbers, labels, strict=True):
-            rows.update(f"{store.catalog.digests[int(row)]} {int(label)}\n".encode())
+            rows.update(f"{frozen.catalog.digests[int(row)]} {int(label)}\n".encode())
         rows.update(b"--\n")
     return {
         "action": job.action.model_dump(mode="json"),
         "seed": job.seed,
-        "backbone": store.network.name,
-        "weights": store.network.weights_id,
+        "backbone": frozen.network.name,
+        "weights": frozen.network.weights_id,
         "n_outputs": job.parts.target.n_outputs,
         "precision": runtime.precision,
         **as_kept_in_files({"activation_dtype": runtime.activation_dtype}),

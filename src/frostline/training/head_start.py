@@ -11,7 +11,7 @@ from frostline.backbones.batchnorm_statistics import estimating
 from frostline.backbones.freeze.eval_mode import is_locked
 from frostline.backbones.heads.linear import set_linear
 from frostline.backbones.heads.pooling import pooled
-from frostline.compute.passes import FeatureStore
+from frostline.compute.features import Features
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.ridge import ridge_loo
 from frostline.training.assembly import Above, Assembly
@@ -21,7 +21,7 @@ from frostline.training.parts import Parts
 
 def probe_head(
     assembly: Assembly,
-    store: FeatureStore,
+    features: Features,
     parts: Parts,
     above: Above,
     batches: Batches,
@@ -47,15 +47,15 @@ def probe_head(
     weights : array of shape (C,) or None
         One weight an output.
     """
-    if assembly.keep_to in store.slices and not assembly.norms_learn:
-        features: npt.ArrayLike = store.table([assembly.keep_to], parts.train)
+    if assembly.keep_to in features.slices and not assembly.norms_learn:
+        inputs: npt.ArrayLike = features.table([assembly.keep_to], parts.train)
     else:
         layout = assembly.network.cut(assembly.keep_to).layout
         with torch.no_grad():
             found = [pooled(above.last_kept(x), layout).cpu().numpy() for x in batches.clean()]
-        features = np.concatenate(found)
+        inputs = np.concatenate(found)
     probe = ridge_loo(
-        features,
+        inputs,
         parts.target.matrix(parts.train_labels),
         groups=groups[parts.train],
         weights=parts.target.row_weights(parts.train_labels, weights),

@@ -1,4 +1,4 @@
-"""Batches of images: fresh views in every epoch, or the few views that a store would hold."""
+"""Batches of images: fresh views in every epoch, or the few views that are stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from frostline.compute.pictures import Pictures
+from frostline.compute.image_loader import ImageLoader
 from frostline.core.actions import Recipe
 from frostline.core.arrays import IntArray
 from frostline.core.preprocessing import UInt8Array
@@ -23,7 +23,7 @@ from frostline.training.loaders import Batching, look_bounds
 class ImageBatches:
     """Batches of images, or of what a frozen prefix makes of them.
 
-    ``pictures``: where decoded images come from; its workers draw the views. ``recipe``: says how
+    ``images``: where decoded images come from; its workers draw the views. ``recipe``: says how
     views are drawn. ``prefix``: frozen layers that run on every batch without gradient; None gives
     normalised images. ``views``: every image goes round so many views, the first of them clean, as
     stored activations do; 0 draws a new one in every epoch.
@@ -31,7 +31,7 @@ class ImageBatches:
 
     batching: Batching
     catalog: Catalog
-    pictures: Pictures
+    images: ImageLoader
     recipe: Recipe
     prefix: nn.Module | None
     views: int = 0
@@ -50,10 +50,10 @@ class ImageBatches:
 
         def view(digest: str) -> UInt8Array:
             if self.views and number[digest] == 0:
-                return self.pictures.prepared(digest)
+                return self.images.preprocessed(digest)
             return training_view(
-                self.pictures.resized(digest),
-                self.pictures.preprocessing,
+                self.images.resized(digest),
+                self.images.preprocessing,
                 level=self.recipe.augment,
                 flip=self.recipe.flip,
                 seed=self.batching.seed,
@@ -63,9 +63,9 @@ class ImageBatches:
 
         order = [parts.digests[int(position)] for batch in batches for position in batch]
         if self.recipe.augment == "none":
-            images = self.pictures.pixels(order)
+            images = self.images.pixels(order)
         else:
-            images = self.pictures.map(order, view)
+            images = self.images.map(order, view)
         for chosen in batches:
             batch = np.stack([next(images) for _ in chosen])
             yield self._inputs(batch), self.batching.labels(chosen)
@@ -87,13 +87,13 @@ class ImageBatches:
         return self._clean(self.batching.parts.train)
 
     def _clean(self, rows: IntArray) -> Iterator[torch.Tensor]:
-        images = self.pictures.pixels([self.catalog.digests[int(row)] for row in rows])
+        images = self.images.pixels([self.catalog.digests[int(row)] for row in rows])
         for start, stop in look_bounds(len(rows)):
             yield self._inputs(np.stack([next(images) for _ in range(start, stop)]))
 
     def _inputs(self, batch: UInt8Array) -> torch.Tensor:
         device = self.batching.compute.device
-        preprocessing = self.pictures.preprocessing
+        preprocessing = self.images.preprocessing
         # moved as bytes and normalised there; the permuted view is channels_last already
         pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).float()
         std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from frostline.compute.activations import Activations
+from frostline.compute.activation_buffer import Activations
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.core.arrays import IntArray
 from frostline.training.epochs import epoch_order, epoch_views

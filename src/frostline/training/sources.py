@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from frostline.backbones.network import Network
-from frostline.compute.passes import FeatureStore
+from frostline.compute.activation_cache import ViewPlan
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import Recipe
 from frostline.core.runtime import Runtime
 from frostline.training.image_batches import ImageBatches
@@ -24,10 +25,10 @@ MOST_VIEWS = 4
 class Sources:
     """Opens batches for stages of one training.
 
-    ``network``: the copy that is trained; its frozen layers equal those of the store's network.
+    ``network``: the copy that is trained; its frozen layers equal those of the frozen network.
     """
 
-    store: FeatureStore
+    frozen: Frozen
     network: Network
     batching: Batching
     recipe: Recipe
@@ -36,8 +37,8 @@ class Sources:
         """Fresh views in every epoch, or so many in turn, perhaps through frozen layers."""
         return ImageBatches(
             batching=self.batching,
-            catalog=self.store.catalog,
-            pictures=self.store.pictures,
+            catalog=self.frozen.catalog,
+            images=self.frozen.runner.images,
             recipe=self.recipe,
             prefix=prefix,
             views=views,
@@ -64,22 +65,12 @@ class Sources:
                 f"{DISK_BUDGET / 1e9:.0f} GB allowed, so the frozen layers ran on every batch."
             )
             return self.images(self.network.prefix(cut), views=views), note
-        train = self.store.materialise(
+        train = self.frozen.activations.get(
             cut,
             parts.train,
             runtime,
             views=views,
-            level=recipe.augment,
-            flip=recipe.flip,
-            seed=self.batching.seed,
+            plan=ViewPlan(recipe.augment, recipe.flip, self.batching.seed),
         )
-        validation = self.store.materialise(
-            cut,
-            parts.validation,
-            runtime,
-            views=1,
-            level="none",
-            flip=False,
-            seed=self.batching.seed,
-        )
+        validation = self.frozen.activations.get(cut, parts.validation, runtime)
         return ActivationBatches(self.batching, train, validation), ""

@@ -9,7 +9,8 @@ import numpy as np
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.backbones.heads.linear import set_linear
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
+from frostline.compute.frozen_runner import Adapted
 from frostline.core.actions import TapsHead
 from frostline.core.arrays import IntArray
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
@@ -25,7 +26,7 @@ _COMPARED = 64
 
 def train_taps_head(
     problem: Problem,
-    store: FeatureStore,
+    frozen: Frozen,
     action: TapsHead,
     rows: IntArray,
     runtime: Runtime,
@@ -48,7 +49,7 @@ def train_taps_head(
     Returns
     -------
     Trained
-        ``module`` shares the store's network; ridge outputs serve as logits. The out-of-fold logits
+        ``module`` shares the frozen network; ridge outputs serve as logits. The out-of-fold logits
         are leave-one(-group)-out.
     """
     if action.head != "ridge":
@@ -56,17 +57,17 @@ def train_taps_head(
             f"The plan asks for a {action.head} head, which is no longer trained.",
             hint='Write "head": "ridge" in the plan.',
         )
-    if action.statistics == "target":
-        store = store.adapted(rows, runtime)
+    adapts = action.statistics == "target"
+    known = frozen.runner.adapted(rows, runtime) if adapts else frozen
     target, truth = problem.target, problem.labels[rows]
     weights = target.output_weights(truth, action.class_weights)
-    network = store.network
+    network = known.network
     cuts = sorted(
-        {network.cut(_known(name, store)) for name in action.taps}, key=lambda cut: cut.position
+        {network.cut(_tap_of(name, known)) for name in action.taps}, key=lambda cut: cut.position
     )
     taps = [cut.name for cut in cuts]
     module = TapsClassifier(network, taps, n_outputs=target.n_outputs)
-    features = store.table(taps, rows)
+    features = known.features.table(taps, rows)
     alphas = None if action.alpha is None else [action.alpha]
     key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
     key = "adapted" if action.statistics == "target" else key
@@ -99,13 +100,13 @@ def train_taps_head(
     )
 
 
-def _known(name: str, store: FeatureStore) -> str:
-    tap = store.network.cut(name).name
-    if tap not in store.slices:
-        taps = ", ".join(store.slices)
+def _tap_of(name: str, known: Frozen | Adapted) -> str:
+    tap = known.network.cut(name).name
+    if tap not in known.features.slices:
+        taps = ", ".join(known.features.slices)
         raise PlanError(
-            f"{name!r} is a cut of {store.network.name}, but not one of its taps.",
-            hint=did_you_mean(name, store.slices) or f"Taps: {taps}.",
+            f"{name!r} is a cut of {known.network.name}, but not one of its taps.",
+            hint=did_you_mean(name, known.features.slices) or f"Taps: {taps}.",
         )
     return tap
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from frostline.compute.passes import FeatureStore
+from frostline.compute.frozen import Frozen
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
@@ -59,7 +59,7 @@ _NOTHING = Given()
 
 def train(
     problem: Problem,
-    store: FeatureStore,
+    frozen: Frozen,
     action: Action,
     rows: npt.ArrayLike,
     runtime: Runtime,
@@ -72,7 +72,7 @@ def train(
 
     Parameters
     ----------
-    store : FeatureStore
+    frozen : Frozen
         Network, pooled taps, and activations on demand.
     rows : int array of shape (n,)
         Catalog rows that may be learned from.
@@ -82,7 +82,7 @@ def train(
         raise InputError("There is no image to train on.")
 
     def of_head(action: TapsHead) -> Trained:
-        return train_taps_head(problem, store, action, chosen, runtime, probe=given.probe)
+        return train_taps_head(problem, frozen, action, chosen, runtime, probe=given.probe)
 
     def of_layers(action: LayerTraining) -> Trained:
         fraction = action.recipe.validation_fraction
@@ -90,7 +90,7 @@ def train(
 
         def run(action: LayerTraining, given: Given) -> Trained:
             place = given.checkpoint_dir
-            return finetune(problem, store, action, parts, runtime, checkpoint_dir=place)
+            return finetune(problem, frozen, action, parts, runtime, checkpoint_dir=place)
 
         first = run(action, given)
         if not given.retry or not learned_nothing(first, action.recipe, parts):
@@ -101,7 +101,7 @@ def train(
 
     def of_blend(action: Blend) -> Trained:
         members = [
-            train(problem, store, member, chosen, runtime, given.inside(f"member-{i}"))
+            train(problem, frozen, member, chosen, runtime, given.inside(f"member-{i}"))
             for i, member in enumerate(action.members)
         ]
         return blend(action, members, problem)

@@ -15,7 +15,7 @@ from torch import nn
 
 from frostline.backbones.freeze.freezing import lock_norms_in_eval
 from frostline.backbones.network import Network
-from frostline.compute.passes import run_passes
+from frostline.compute.frozen import run_frozen
 from frostline.core.actions import FullTraining, Recipe
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
@@ -151,7 +151,7 @@ def test_training_goes_the_quick_way(
 ) -> None:
     monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path))
     network = Network.load("efficientnet_lite0").at_size(64)
-    store = run_passes(network, digits_catalog, Runtime(workers=2))
+    store = run_frozen(network, digits_catalog, Runtime(workers=2))
     counts = []
 
     @contextmanager

@@ -14,6 +14,7 @@ from typing import get_args
 
 from frostline.compute.cache.array_file import SHARD_SUFFIX, is_whole, remove
 from frostline.compute.cache.locations import Kind, activations_folder, cache_root, kind_folder
+from frostline.compute.cache.receipt import RECEIPTS, remove_orphans
 from frostline.core.errors import SettingsError
 from frostline.core.files import sweep
 from frostline.core.progress import NullProgress, Progress
@@ -29,7 +30,7 @@ _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "B": 1}
 
 @dataclass(frozen=True)
 class Item:
-    """One file of the cache: features of up to 1024 images, an exported network, a result.
+    """One file of the cache: features of up to 512 images, an exported network, a result.
 
     ``used`` is when somebody last read or wrote it, in seconds since 1970.
     """
@@ -56,6 +57,7 @@ def damaged(progress: Progress | None = None) -> list[Path]:
             # earlier versions had other files, too, which nobody reads any more
             if item.path.suffix == SHARD_SUFFIX and not is_whole(item.path):
                 remove(item.path)
+                remove_orphans(item.path.parent)
                 wrong.append(item.path)
             bar.advance()
     return wrong
@@ -94,6 +96,8 @@ def prune(*, to: int | None = None, older_than: float | None = None) -> list[Ite
             total -= item.size
     for item in removed:
         remove(item.path)
+    for folder in {item.path.parent for item in removed if item.kind == "images"}:
+        remove_orphans(folder)
     _tidy()
     return removed
 
@@ -170,7 +174,9 @@ def _files(kind: Kind) -> Iterator[Item]:
 
 def _tidy() -> None:
     """Remove leftovers of killed processes, and folders that became empty."""
-    folders = [*kind_folder("images").glob("*"), *map(kind_folder, KINDS), activations_folder()]
+    images = list(kind_folder("images").glob("*"))
+    folders = [*(folder / RECEIPTS for folder in images), *images]
+    folders += [*map(kind_folder, KINDS), activations_folder()]
     for folder in folders:
         sweep(folder)
         # only an empty folder can be removed like this

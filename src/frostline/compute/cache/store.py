@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,10 @@ from frostline.compute.cache.array_file import (
     read_checked,
     remove,
 )
-from frostline.compute.cache.eviction import Watch, keep_within_limit
+from frostline.compute.cache.eviction import keep_within_limit
+from frostline.compute.cache.fact import digest_of
 from frostline.compute.cache.locations import write_whole
+from frostline.compute.cache.receipt import RECEIPTS, Entry, Receipt, entries, receipts_in
 from frostline.core.errors import StoreError
 from frostline.core.files import sweep
 from frostline.core.progress import Progress
@@ -32,7 +34,7 @@ from frostline.core.progress import Progress
 _DIGEST_BYTES = 32
 
 #: rows that a full shard holds
-SHARD_ROWS = 1024
+SHARD_ROWS = 512
 #: more small shards than this are merged
 MAX_SMALL_SHARDS = 64
 
@@ -48,9 +50,10 @@ class Field:
 class ImageStore:
     """Arrays by image content, under one key.
 
-    A folder of shards, each a safetensors file with a checksum for every array. Shards are never
-    changed: every run adds its own under a name of its own, so any number of processes may read
-    and write at once, and a killed one leaves at most a temporary file behind.
+    A folder of shards, each a safetensors file with a checksum for every array, and of receipts
+    that name them. A shard is called by the SHA-256 of its content and never changed, and only what
+    a receipt names is there: any number of processes may read and write at once, those that write
+    the same rows write the same files, and a killed one leaves at most what nobody looks at.
 
     Parameters
     ----------
@@ -63,7 +66,8 @@ class ImageStore:
     def __init__(self, folder: Path, fields: Mapping[str, Field]) -> None:
         self.folder = folder
         self._fields = dict(fields)
-        sweep(folder)
+        for place in (folder, folder / RECEIPTS):
+            sweep(place)
 
     def get(
         self, digests: Sequence[str], progress: Progress | None = None
@@ -85,22 +89,22 @@ class ImageStore:
             Zero where nothing was found.
         found : ndarray of shape (len(digests),), bool
         """
-        place = {digest: i for i, digest in enumerate(digests)}
-        found = np.zeros(len(place), dtype=np.bool_)
-        arrays = self._empty(len(place))
+        index = {digest: i for i, digest in enumerate(digests)}
+        found = np.zeros(len(index), dtype=np.bool_)
+        arrays = self._empty(len(index))
         seen: set[Path] = set()
-        wanted = len(place)
-        # again while new shards turn up: another process may have merged those of the last look
-        while unseen := [path for path in self._shards() if path not in seen]:
-            seen.update(unseen)
-            for path in unseen:
+        wanted = len(index)
+        # again while new receipts turn up: another process may have merged those of the last look
+        while unseen := receipts_in(self.folder) - seen:
+            seen |= unseen
+            for entry in entries(unseen):
                 if not wanted:
                     return arrays, found
-                wanted -= self._take(path, place, arrays, found, progress)
+                wanted -= self._take(entry, index, arrays, found, progress)
         return arrays, found
 
-    def add(self, digests: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Keep arrays for images, in a shard of their own.
+    def add(self, digests: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> Receipt | None:
+        """Keep arrays for images, as a partition of their own; return None if there is no image.
 
         Parameters
         ----------
@@ -111,17 +115,40 @@ class ImageStore:
         Raises
         ------
         StoreError
-            If the folder cannot be written; nothing is left behind then.
+            If the folder cannot be written; nothing is found of them then.
         """
         if not digests:
-            return
+            return None
+        shard = self.write_shard(digests, arrays)
+        receipt = Receipt(id=digest_of(list(digests)), rows=len(digests), shard=shard)
+        self.write_receipt(receipt)
+        return receipt
+
+    def write_shard(self, digests: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+        """Write a shard that nobody finds until a receipt names it; return its name.
+
+        Takes and raises what :meth:`add` does.
+        """
         tensors: Arrays = {
             name: np.ascontiguousarray(arrays[name], dtype=field.dtype)
             for name, field in self._fields.items()
         }
         names = np.frombuffer(bytes.fromhex("".join(digests)), dtype=np.uint8)
         tensors["digests"] = names.reshape(len(digests), _DIGEST_BYTES)
-        write_whole(self.folder / f"{uuid.uuid4().hex}{SHARD_SUFFIX}", dumps(tensors))
+        content = dumps(tensors)
+        name = f"{hashlib.sha256(content).hexdigest()}{SHARD_SUFFIX}"
+        write_whole(self.folder / name, content)
+        return name
+
+    def write_receipt(self, receipt: Receipt) -> None:
+        """Let the rows of a shard be found.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written.
+        """
+        write_whole(receipt.path(self.folder), receipt.to_json())
 
     def compact(self, progress: Progress | None = None) -> None:
         """Merge small shards when there are many; other processes notice nothing.
@@ -132,18 +159,19 @@ class ImageStore:
             If the folder cannot be written; nothing is lost then.
         """
         full = SHARD_ROWS * sum(_bytes(field) for field in self._fields.values())
-        small = [path for path in self._shards() if _size(path) < full // 2]
+        everything = entries(receipts_in(self.folder))
+        small = [entry for entry in everything if _size(entry.shard) < full // 2]
         if len(small) <= MAX_SMALL_SHARDS:
             return
-        merged: list[Path] = []
+        merged: list[Entry] = []
         rows: dict[str, Arrays] = {}
-        for path in small:
-            with self._tolerating(path, progress), safe_open(path, framework="numpy") as shard:
+        for entry in small:
+            with self._tolerating(entry, progress), safe_open(entry.shard, "numpy") as shard:
                 digests = _read_digests(shard)
                 read = {name: self._read(shard, name) for name in self._fields}
                 for row, digest in enumerate(digests):
                     rows[digest] = {name: values[row] for name, values in read.items()}
-                merged.append(path)
+                merged.append(entry)
             if len(rows) >= SHARD_ROWS:
                 self._replace(merged, rows)
                 merged, rows = [], {}
@@ -151,18 +179,18 @@ class ImageStore:
 
     def _take(
         self,
-        path: Path,
-        place: Mapping[str, int],
+        entry: Entry,
+        index: Mapping[str, int],
         arrays: Arrays,
         found: npt.NDArray[np.bool_],
         progress: Progress | None,
     ) -> int:
         """Fill in what one shard has of what is still missing; return of how many images."""
-        with self._tolerating(path, progress), safe_open(path, framework="numpy") as shard:
+        with self._tolerating(entry, progress), safe_open(entry.shard, "numpy") as shard:
             hits = [
-                (row, place[digest])
+                (row, index[digest])
                 for row, digest in enumerate(_read_digests(shard))
-                if digest in place and not found[place[digest]]
+                if digest in index and not found[index[digest]]
             ]
             if not hits:
                 return 0
@@ -172,26 +200,23 @@ class ImageStore:
                 arrays[name][target] = values[source]
             found[target] = True
             # whoever makes room removes what nobody used for longest
-            with contextlib.suppress(OSError):
-                os.utime(path)
+            for path in (entry.shard, entry.receipt):
+                with contextlib.suppress(OSError):
+                    os.utime(path)
             return len(hits)
         return 0
 
-    def _replace(self, merged: list[Path], rows: dict[str, Arrays]) -> None:
-        """Write the rows first, then remove the shards they came from."""
+    def _replace(self, merged: list[Entry], rows: dict[str, Arrays]) -> None:
+        """Write the rows first, then remove the receipts and shards they came from."""
         digests = list(rows)
-        if digests:
-            self.add(
-                digests, {name: np.stack([rows[d][name] for d in digests]) for name in self._fields}
-            )
-        for path in merged:
-            remove(path)
-
-    def _shards(self) -> list[Path]:
-        try:
-            return sorted(path for path in self.folder.iterdir() if path.suffix == SHARD_SUFFIX)
-        except OSError:
-            return []
+        arrays = {name: np.array([rows[d][name] for d in digests]) for name in self._fields}
+        receipt = self.add(digests, arrays)
+        new = set() if receipt is None else {receipt.path(self.folder), self.folder / receipt.shard}
+        for entry in merged:
+            # a receipt first, so that what it names is there
+            for path in entry:
+                if path not in new:
+                    remove(path)
 
     def _empty(self, n: int) -> Arrays:
         return {name: np.zeros((n, *f.shape), dtype=f.dtype) for name, f in self._fields.items()}
@@ -205,7 +230,7 @@ class ImageStore:
         return values
 
     @contextlib.contextmanager
-    def _tolerating(self, path: Path, progress: Progress | None) -> Iterator[None]:
+    def _tolerating(self, entry: Entry, progress: Progress | None) -> Iterator[None]:
         """Skip a shard that is gone or cannot be opened; note and remove one that is damaged."""
         try:
             yield
@@ -213,32 +238,28 @@ class ImageStore:
             if progress is not None:
                 progress.note(
                     "A stored file was damaged and is computed again: "
-                    f"{path.name} in {self.folder}."
+                    f"{entry.shard.name} in {self.folder}."
                 )
-            remove(path)
+            for path in entry:
+                remove(path)
         except OSError:
             # another process has just merged it, or it belongs to somebody else
             return
 
 
-def keep(
-    store: ImageStore,
-    digests: list[str],
-    arrays: Arrays,
-    progress: Progress,
-    watch: Watch | None = None,
-) -> None:
-    """Write to the store; a disk that is full or read-only costs time later, not this run.
-
-    With a ``watch`` more is to come: the store is put in order when the last is written.
-    """
-    try:
+def keep(store: ImageStore, digests: list[str], arrays: Arrays, progress: Progress) -> None:
+    """Write to the store; a disk that is full or read-only costs time later, not this run."""
+    with noting_failure(progress):
         store.add(digests, arrays)
-        if watch is not None:
-            watch.wrote(sum(values.nbytes for values in arrays.values()))
-            return
         store.compact(progress)
         keep_within_limit()
+
+
+@contextlib.contextmanager
+def noting_failure(progress: Progress) -> Iterator[None]:
+    """Tell, instead of raising, that the store cannot be written."""
+    try:
+        yield
     except StoreError as error:
         progress.note(f"What was computed could not be kept for later runs: {error}")
 

@@ -1,23 +1,23 @@
-"""What an engine is, which part of a network it runs, and how images pass through it."""
+"""What an engine is, and how images pass through it."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, TypeVar
 
 import numpy as np
-from torch import nn
 
-from frostline.backbones.network import Network
-from frostline.compute.cache.fact import digest_of
-from frostline.core.preprocessing import FloatArray, Preprocessing, UInt8Array
+from frostline.core.preprocessing import FloatArray, UInt8Array
 
 T = TypeVar("T")
+
+#: images that engines are compared on, at most
+CHECK_IMAGES = 8
 
 
 class Engine(Protocol):
@@ -29,59 +29,18 @@ class Engine(Protocol):
         Such as ``"onnxruntime-fp32"``.
     batch : int
         Number of images that every call gets.
-    lanes : int
+    concurrent_batches : int
         Calls that may run at the same time, from threads of their own: where operators gain
         little from several threads, several batches side by side gain more.
     """
 
     name: str
     batch: int
-    lanes: int
+    concurrent_batches: int
 
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...)."""
         ...
-
-
-@dataclass(frozen=True)
-class FrozenPart:
-    """A part of a network that nobody will change while it is used.
-
-    Attributes
-    ----------
-    module : nn.Module
-        Normalised float32 images (n, 3, size, size) to one float tensor (n, ...).
-    preprocessing : Preprocessing
-    key : str
-        Stands for the weights, the preprocessing and what the module computes.
-    blocks : tuple of slice
-        Columns that are compared on their own when two engines are checked against each other;
-        empty: the whole result is one block.
-    """
-
-    module: nn.Module
-    preprocessing: Preprocessing
-    key: str
-    blocks: tuple[slice, ...] = ()
-
-
-def part_key(network: Network, what: str, names: Sequence[str]) -> str:
-    """Return what stands for a part's weights, its preprocessing and what it computes."""
-    return digest_of([network.weights_id, network.preprocessing, what, list(names)])
-
-
-def taps_part(network: Network, taps: Sequence[str]) -> FrozenPart:
-    """Return the part that gives the pooled activations at ``taps``, side by side."""
-    body = network.body(taps)
-    key = part_key(network, "taps", list(body.slices))
-    return FrozenPart(body, network.preprocessing, key, tuple(body.slices.values()))
-
-
-def prefix_part(network: Network, cut: str) -> FrozenPart:
-    """Return the part from the image to the activations at ``cut``."""
-    name = network.cut(cut).name
-    key = part_key(network, "prefix", [name])
-    return FrozenPart(network.prefix(name), network.preprocessing, key)
 
 
 @dataclass
@@ -101,7 +60,7 @@ class PassTimes:
         return "decoding" if self.waiting > self.computing else "computing"
 
 
-def through(
+def run_batches(
     engine: Engine, images: Iterable[tuple[T, UInt8Array]], times: PassTimes | None = None
 ) -> Iterator[tuple[T, FloatArray]]:
     """Run images one batch at a time; yield each item's tag with its own result, in order.
@@ -114,7 +73,7 @@ def through(
     ----------
     engine : Engine
     images : iterable of (tag, uint8 array of shape (size, size, 3))
-        Read lazily, as many batches ahead of what is yielded as the engine has lanes, and one.
+        Read lazily, as many batches ahead of what is yielded as the engine runs at once, and one.
     times : PassTimes or None, default=None
         Gets the seconds added.
     """
@@ -129,7 +88,7 @@ def _computed(
     engine: Engine, source: Iterator[tuple[T, UInt8Array]], spent: PassTimes
 ) -> Iterator[tuple[list[tuple[T, UInt8Array]], FloatArray]]:
     """Yield batches with their results, in order."""
-    if engine.lanes == 1:
+    if engine.concurrent_batches == 1:
         # in the caller's thread: libraries keep a team of threads for every thread that calls them
         while chunk := _next(source, engine.batch, spent):
             began = time.perf_counter()
@@ -138,14 +97,14 @@ def _computed(
             yield chunk, results
         return
     running: deque[tuple[list[tuple[T, UInt8Array]], Future[FloatArray]]] = deque()
-    pool = ThreadPoolExecutor(engine.lanes, thread_name_prefix="frostline-engine")
+    pool = ThreadPoolExecutor(engine.concurrent_batches, thread_name_prefix="frostline-engine")
     try:
         while True:
             chunk = _next(source, engine.batch, spent)
             if chunk:
                 running.append((chunk, pool.submit(engine.run, _full_batch(chunk, engine.batch))))
-            # one batch waits for the next free lane, so that no lane waits for images
-            while running and (not chunk or len(running) > engine.lanes):
+            # one batch more than can run, so that no thread waits for images
+            while running and (not chunk or len(running) > engine.concurrent_batches):
                 began = time.perf_counter()
                 done, future = running.popleft()
                 results = future.result()

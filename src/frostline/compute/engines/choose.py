@@ -10,15 +10,14 @@ from typing import Literal
 import numpy as np
 
 from frostline.compute.engines import openvino_engine
-from frostline.compute.engines.base import Engine, FrozenPart, through
-from frostline.compute.engines.onnx_engine import OnnxEngine, exported
+from frostline.compute.engines.base import CHECK_IMAGES, Engine, run_batches
+from frostline.compute.engines.frozen_part import FrozenPart
+from frostline.compute.engines.onnx_engine import OnnxEngine
+from frostline.compute.engines.onnx_export import exported
 from frostline.compute.engines.remembered import Choice, recall_choice, remember_choice
 from frostline.compute.engines.torch_engine import TorchEngine
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import FloatArray, UInt8Array
-
-#: images that the check uses, at most
-CHECK_IMAGES = 8
 
 #: Largest accepted difference, in standard deviations of the tap over the check batch. Networks
 #: measured here differ by 2e-6 to 1e-4: summation order, and BatchNorm folded into weights. A
@@ -257,18 +256,18 @@ def _fastest(opener: _Opener, names: tuple[str, ...]) -> tuple[Engine, str]:
 
 
 def _seconds(engine: Engine, images: UInt8Array, hopeless: float) -> float:
-    """Return the seconds of a batch with all lanes busy: the least of a few, after a warm-up.
+    """Return the seconds of a batch, as many running at once as the engine can: the least of a few.
 
     An engine whose first batch then takes longer than ``hopeless`` is not asked for more.
     """
     batch = np.resize(images, (engine.batch, *images.shape[1:]))
-    images_given = [(None, image) for image in batch] * engine.lanes
+    images_given = [(None, image) for image in batch] * engine.concurrent_batches
     found = []
     for _ in range(1 + _TIMED_BATCHES):
         began = time.perf_counter()
-        for _ in through(engine, images_given):
+        for _ in run_batches(engine, images_given):
             pass
-        found.append((time.perf_counter() - began) / engine.lanes)
+        found.append((time.perf_counter() - began) / engine.concurrent_batches)
         if len(found) > 1 and found[-1] > hopeless:
             break
     return min(found[1:])

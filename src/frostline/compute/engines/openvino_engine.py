@@ -41,7 +41,7 @@ class OpenVinoEngine:
     ) -> None:
         self.name = f"openvino-{precision}"
         self.batch = _BATCH
-        self.lanes = 1
+        self.concurrent_batches = 1
         try:
             import openvino
         except ImportError as error:

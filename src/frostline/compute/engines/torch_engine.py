@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from frostline.backbones.freeze.eval_mode import eval_mode
-from frostline.compute.engines.base import FrozenPart
+from frostline.compute.engines.frozen_part import FrozenPart
 from frostline.compute.engines.module import UInt8Input
 from frostline.compute.engines.torch_runtime import torch_threads
 from frostline.core.preprocessing import FloatArray, UInt8Array
@@ -47,7 +47,7 @@ class TorchEngine:
         self.name = f"torch-{kind}-{precision}"
         self.batch = _CPU_BATCH if kind == "cpu" else _GPU_BATCH
         module = part.module if device == "cpu" else copy.deepcopy(part.module)
-        self.lanes = 1
+        self.concurrent_batches = 1
         self._module = UInt8Input(module, part.preprocessing).to(device)
         self._device = torch.device(device)
         self._precision = precision

@@ -1,4 +1,4 @@
-"""Decoded images on demand: read once, checked against their digest, kept while memory allows."""
+"""Loads images on demand: read once, checked against their digest, kept while memory allows."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from frostline.data.unseen import Blank, blankness
 V = TypeVar("V")
 R = TypeVar("R")
 
-#: bytes that prepared images (the network's input size) may take in memory
-PREPARED_BYTES = 1_000_000_000
+#: bytes that preprocessed images (the network's input size) may take in memory
+PREPROCESSED_BYTES = 1_000_000_000
 #: bytes that whole resized images, the material of augmented views, may take in memory
 RESIZED_BYTES = 1_500_000_000
 #: neither may take more than this share of the machine's memory
@@ -38,7 +38,7 @@ _AHEAD = 16
 
 
 @dataclass(frozen=True)
-class Prepared:
+class LoadedImage:
     """One image, ready for an engine.
 
     Attributes
@@ -86,8 +86,8 @@ class _Memory(Generic[V]):
                 self._used += size
 
 
-class Pictures:
-    """The images of a catalog, by digest.
+class ImageLoader:
+    """Loads the images of a catalog, by digest.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ class Pictures:
         Larger images are unreadable.
     workers : int
         Threads that decode; 0 decodes in the calling thread. Never changes a result.
-    prepared_bytes : int or None, default=None
-        Memory that prepared images may take, so that they need not be decoded again;
-        ``PREPARED_BYTES`` for None.
+    preprocessed_bytes : int or None, default=None
+        Memory that preprocessed images may take, so that they need not be decoded again;
+        ``PREPROCESSED_BYTES`` for None.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Pictures:
         *,
         max_pixels: int,
         workers: int,
-        prepared_bytes: int | None = None,
+        preprocessed_bytes: int | None = None,
     ) -> None:
         self._files: Mapping[str, tuple[Path | ImageRef, str]] = {
             digest: (row.origin, row.name)
@@ -119,24 +119,24 @@ class Pictures:
         self.preprocessing = preprocessing
         self.max_pixels = max_pixels
         self.workers = workers
-        self._prepared: _Memory[UInt8Array] = _Memory(
-            PREPARED_BYTES if prepared_bytes is None else prepared_bytes
+        self._preprocessed: _Memory[UInt8Array] = _Memory(
+            PREPROCESSED_BYTES if preprocessed_bytes is None else preprocessed_bytes
         )
         self._resized: _Memory[Image.Image] = _Memory(RESIZED_BYTES)
 
-    def prepare(self, digests: Sequence[str]) -> Iterator[Prepared | UnreadableImageError]:
+    def load(self, digests: Sequence[str]) -> Iterator[LoadedImage | UnreadableImageError]:
         """Decode images, in order; an error takes the place of an unreadable one."""
-        return self._read(digests, self._prepare)
+        return self._read(digests, self._load)
 
     def pixels(self, digests: Sequence[str]) -> Iterator[UInt8Array]:
-        """Yield prepared images (size, size, 3), uint8, in order; from memory where possible.
+        """Yield preprocessed images (size, size, 3), uint8, in order; from memory where possible.
 
         Raises
         ------
         UnreadableImageError
             If a file has become unreadable.
         """
-        return self.map(digests, self.prepared)
+        return self.map(digests, self.preprocessed)
 
     def map(self, items: Sequence[V], make: Callable[[V], R]) -> Iterator[R]:
         """Yield ``make(item)`` in order, computed by the workers; errors are raised."""
@@ -145,16 +145,16 @@ class Pictures:
                 raise result
             yield result
 
-    def prepared(self, digest: str) -> UInt8Array:
-        """Return one prepared image (size, size, 3), uint8. Safe to call from many threads.
+    def preprocessed(self, digest: str) -> UInt8Array:
+        """Return one preprocessed image (size, size, 3), uint8. Safe to call from many threads.
 
         Raises
         ------
         UnreadableImageError
             If the file has become unreadable.
         """
-        kept = self._prepared.get(digest)
-        return self._prepare(digest).pixels if kept is None else kept
+        kept = self._preprocessed.get(digest)
+        return self._load(digest).pixels if kept is None else kept
 
     def resized(self, digest: str) -> Image.Image:
         """Return the whole image, its shorter side at ``resize_to``; do not change it.
@@ -173,17 +173,17 @@ class Pictures:
         return image
 
     def _read(
-        self, items: Sequence[V], load: Callable[[V], R]
+        self, items: Sequence[V], make: Callable[[V], R]
     ) -> Iterator[R | UnreadableImageError]:
-        return read_in_order(items, load, workers=self.workers, window=_AHEAD * self.workers)
+        return read_in_order(items, make, workers=self.workers, window=_AHEAD * self.workers)
 
-    def _prepare(self, digest: str) -> Prepared:
+    def _load(self, digest: str) -> LoadedImage:
         image = self._decode(digest)
         pixels = self.preprocessing.apply(image)
-        self._prepared.put(digest, pixels, pixels.nbytes)
+        self._preprocessed.put(digest, pixels, pixels.nbytes)
         # decoding may leave out pixels, by one whole factor for both sides
         factor = math.isqrt(int(image.info[N_PIXELS]) // (image.width * image.height))
-        return Prepared(
+        return LoadedImage(
             digest,
             pixels,
             thumbnail(image),

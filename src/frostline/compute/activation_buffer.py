@@ -1,4 +1,4 @@
-"""Activations at a cut, computed once by the fastest engine and read by every epoch."""
+"""Room on disk for activations at a cut, which every epoch reads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,9 @@ import numpy.typing as npt
 
 from frostline.compute.cache.locations import activations_folder
 from frostline.compute.eight_bit import channels_of, from_bytes, to_bytes
-from frostline.compute.engines.base import Engine, through
-from frostline.compute.pictures import Pictures
 from frostline.core.errors import StoreError
 from frostline.core.files import sweep, temporary_path
-from frostline.core.preprocessing import FloatArray, UInt8Array
-from frostline.core.runtime import Runtime
-from frostline.data.decoding.views import Level, training_view
+from frostline.core.preprocessing import FloatArray
 
 #: half precision holds up to 65504; beyond this we keep single precision
 _HALF_LIMIT = 6e4
@@ -30,45 +26,36 @@ _HINT = "Free some space, or set FROSTLINE_CACHE to another folder."
 
 
 @dataclass(frozen=True)
-class ViewPlan:
-    """What the augmented views of an image are like; view 0 is always the clean one."""
-
-    level: Level
-    flip: bool
-    seed: int
-
-
-@dataclass(frozen=True)
 class Activations:
     """Stored activations of some rows.
 
     Attributes
     ----------
-    mapped : ndarray of shape (slots, most views, ...)
+    mapped : ndarray of shape (images, most views, ...)
         Memory-mapped; float16, or float32 where half precision would overflow, or uint8.
-    places : int array of shape (n,)
-        The slot of each row.
+    index : int array of shape (n,)
+        Which of the images each row is.
     views : int
         Views that are there for every row: view 0 is the clean one.
-    ranges : ndarray of shape (slots, most views, 2, C), float32, or None
+    ranges : ndarray of shape (images, most views, 2, C), float32, or None
         What the bytes stand for; None where values are stored as they are.
     """
 
     mapped: npt.NDArray[Any]
-    places: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int64]
     views: int
     ranges: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.index)
 
     def take(
         self, positions: npt.NDArray[np.int64] | slice, view: npt.NDArray[np.int64] | int
     ) -> npt.NDArray[np.floating]:
         """Return one view of each of some rows, (k, ...), as a copy."""
-        places = self.places[positions]
-        stored = np.asarray(self.mapped[places, view])
-        return stored if self.ranges is None else from_bytes(stored, self.ranges[places, view])
+        index = self.index[positions]
+        stored = np.asarray(self.mapped[index, view])
+        return stored if self.ranges is None else from_bytes(stored, self.ranges[index, view])
 
     @property
     def values(self) -> npt.NDArray[np.floating]:
@@ -77,10 +64,10 @@ class Activations:
         return np.stack(each, axis=1)
 
 
-class Slots:
+class ActivationBuffer:
     """Room for the views of every image at one cut, filled as they are asked for.
 
-    Folds, options and epochs of a run read the same slots, so no view of an image passes the
+    Folds, options and epochs of a run read the same buffer, so no view of an image passes the
     frozen layers twice. The file has no name, and holes where nothing was written yet: the disk
     space is given back when nobody uses it any more, or when the process ends, however it ends.
 
@@ -184,110 +171,6 @@ class Slots:
         for row, view in np.argwhere(self.done):
             wider[row, view] = 0 if narrow is None else narrow[row, view]
         self._mapped = wider
-
-
-def fill(
-    slots: Slots,
-    missing: Sequence[tuple[int, int]],
-    engine: Engine,
-    pictures: Pictures,
-    digests: Sequence[str],
-    plan: ViewPlan,
-    *,
-    label: str,
-    runtime: Runtime,
-) -> None:
-    """Run the missing views through ``engine`` and store the results.
-
-    Parameters
-    ----------
-    slots : Slots
-    missing : sequence of (row, view)
-    engine : Engine
-        Of the frozen prefix.
-    pictures : Pictures
-    digests : sequence of str
-        One for each slot.
-    plan : ViewPlan
-    label : str
-        Of the progress bar.
-    runtime : Runtime
-
-    Raises
-    ------
-    StoreError
-        If the cache folder cannot be written, or its disk has too little space.
-    """
-    slots.make_room(missing)
-
-    def view_of(item: tuple[int, int]) -> tuple[tuple[int, int], UInt8Array]:
-        row, view = item
-        return item, _view(pictures, digests[row], view, plan)
-
-    with runtime.progress.task(label, len(missing)) as bar:
-        for (row, view), result in through(engine, pictures.map(missing, view_of)):
-            slots.write(row, view, result)
-            bar.advance()
-            runtime.cancel.check()
-
-
-class Shelf:
-    """The slots of a run, by cut and kind of view; the oldest go when they take too much.
-
-    Parameters
-    ----------
-    limit : int
-        Bytes that all slots together may take on disk.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._slots: dict[tuple[str, ViewPlan], Slots] = {}
-
-    def find(self, cut: str, plan: ViewPlan, views: int) -> Slots | None:
-        """Return slots that may hold such views: the clean view is the same in all of a cut."""
-        for (name, other), slots in self._slots.items():
-            if name == cut and (views == 1 or other == plan):
-                return slots
-        return None
-
-    def add(self, cut: str, plan: ViewPlan, slots: Slots) -> None:
-        """Keep new slots."""
-        self._slots[cut, plan] = slots
-
-    def make_room(self, needed: int, keep: Slots) -> bool:
-        """Forget slots, the oldest first, until ``needed`` bytes more are within the limit.
-
-        Returns False if what ``keep`` holds is itself in the way.
-        """
-        for key, slots in list(self._slots.items()):
-            if self._used + needed <= self._limit:
-                return True
-            if slots is not keep:
-                del self._slots[key]
-        return self._used + needed <= self._limit
-
-    def forget(self, slots: Slots) -> None:
-        """Give up slots; whoever still reads them keeps them until then."""
-        self._slots = {key: kept for key, kept in self._slots.items() if kept is not slots}
-
-    @property
-    def _used(self) -> int:
-        return sum(slots.used for slots in self._slots.values())
-
-
-def _view(pictures: Pictures, digest: str, view: int, plan: ViewPlan) -> UInt8Array:
-    if view == 0 or plan.level == "none":
-        return pictures.prepared(digest)
-    return training_view(
-        pictures.resized(digest),
-        pictures.preprocessing,
-        level=plan.level,
-        flip=plan.flip,
-        seed=plan.seed,
-        epoch=view,
-        key=digest,
-    )
 
 
 def _mapped(

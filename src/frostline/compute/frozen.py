@@ -1,0 +1,123 @@
+"""The frozen work of a run: what one pass over all images found, and what is asked for later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from frostline.compute.activation_cache import ActivationCache
+from frostline.compute.cache.fact import digest_of
+from frostline.compute.features import Features
+from frostline.compute.frozen_runner import MOMENTS, FrozenRunner
+from frostline.compute.image_loader import ImageLoader
+from frostline.compute.taps_pass import PassReport, run_taps_pass
+from frostline.core.arrays import IntArray
+from frostline.core.preprocessing import UInt8Array
+from frostline.core.runtime import Runtime
+from frostline.data.catalog import Catalog
+from frostline.data.unseen import PictureFacts
+
+if TYPE_CHECKING:
+    from frostline.backbones.network import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Frozen:
+    """A frozen network on a catalog.
+
+    Attributes
+    ----------
+    features : Features
+        What it says about every image.
+    runner : FrozenRunner
+        Runs it again.
+    activations : ActivationCache
+        What it makes of images at a cut.
+    report : PassReport
+        How the pass went.
+    """
+
+    features: Features
+    runner: FrozenRunner
+    activations: ActivationCache
+    report: PassReport
+
+    @property
+    def network(self) -> Network:
+        return self.runner.network
+
+    @property
+    def catalog(self) -> Catalog:
+        """The readable images."""
+        return self.features.catalog
+
+
+def run_frozen(
+    network: Network, catalog: Catalog, runtime: Runtime, *, preprocessed_bytes: int | None = None
+) -> Frozen:
+    """Compute the taps of every image that the store does not know yet.
+
+    Images of equal content are computed once. What is computed is stored as it comes, so a run
+    that is killed loses little. Unreadable images are left out and remembered by name.
+
+    Parameters
+    ----------
+    network : Network
+    catalog : Catalog
+    runtime : Runtime
+    preprocessed_bytes : int or None, default=None
+        What preprocessed images may take in memory; see
+        :class:`frostline.compute.image_loader.ImageLoader`.
+
+    Raises
+    ------
+    InputError
+        If too few readable images remain.
+    """
+    images = ImageLoader(
+        catalog,
+        network.preprocessing,
+        max_pixels=runtime.max_pixels,
+        workers=runtime.workers,
+        preprocessed_bytes=preprocessed_bytes,
+    )
+    found = run_taps_pass(network, images, list(dict.fromkeys(catalog.digests)), runtime)
+    bad = found.unreadable
+    readable = catalog.without(
+        {i: bad[digest] for i, digest in enumerate(catalog.digests) if digest in bad}
+    )
+    if bad:
+        readable.check()
+    arrays = found.rows.arrays
+    index = np.array([found.rows.index[digest] for digest in readable.digests], dtype=np.int64)
+    features = Features(
+        network=network.name,
+        weights_id=network.weights_id,
+        preprocessing=network.preprocessing,
+        catalog=readable,
+        values=arrays["taps"],
+        index=index,
+        slices=found.slices,
+        thumbnails=_gathered(arrays["thumbnail"], index),
+        facts=PictureFacts(
+            sizes=arrays["size"][index],
+            pages=arrays["pages"][index],
+            blank=arrays["blank"][index],
+        ),
+        key=digest_of([found.key, MOMENTS.key({})]),
+    )
+    return Frozen(
+        features=features,
+        runner=FrozenRunner(network, features, images, found.engine),
+        activations=ActivationCache(network, images, readable.digests),
+        report=found.report,
+    )
+
+
+def _gathered(values: UInt8Array, index: IntArray) -> UInt8Array:
+    """Return ``values[index]``, without a copy where these are all rows in their order."""
+    if np.array_equal(index, np.arange(len(values))):
+        return values
+    return values[index]

@@ -15,8 +15,8 @@ class Thresholds:
       gradient.
     - ``head_tie``: a simpler head is taken if it loses at most this, and less than one paired
       error.
-    - ``errors``: a simpler option is taken if it loses at most this many paired errors ...
-    - ``most_lost``: ... and at most this much of the probability that the best one gives to the
+    - ``errors``: a simpler option is taken if it loses at most this many paired errors,
+    - ``most_lost``: and at most this much of the probability that the best one gives to the
       truth.
     - ``network_tie``: a cheaper network, or a smaller input, is taken if it loses at most this, and
       at most one paired error.

@@ -29,16 +29,12 @@ _HINT = "Free some space, or set FROSTLINE_CACHE to another folder."
 class Activations:
     """Stored activations of some rows.
 
-    Attributes
-    ----------
-    mapped : ndarray of shape (images, most views, ...)
-        Memory-mapped; float16, or float32 where half precision would overflow, or uint8.
-    index : int array of shape (n,)
-        Which of the images each row is.
-    views : int
-        Views that are there for every row: view 0 is the clean one.
-    ranges : ndarray of shape (images, most views, 2, C), float32, or None
-        What the bytes stand for; None where values are stored as they are.
+    - ``mapped``, shape (images, most views, ...): memory-mapped; float16, or float32 where half
+      precision would overflow, or uint8.
+    - ``index``, shape (n,): which of the images each row is.
+    - ``views``: views that are there for every row: view 0 is the clean one.
+    - ``ranges``, shape (images, most views, 2, C): what the bytes stand for; None where values are
+      stored as they are.
     """
 
     mapped: npt.NDArray[Any]
@@ -71,16 +67,10 @@ class ActivationBuffer:
     frozen layers twice. The file has no name, and holes where nothing was written yet: the disk
     space is given back when nobody uses it any more, or when the process ends, however it ends.
 
-    Parameters
-    ----------
-    n : int
-        Images.
-    views : int
-        Views of an image, at most.
-    shape : tuple of int
-        Of the activations of one image.
-    eight_bit : bool, default=False
-        Store a byte a value instead of half precision.
+    - ``n``: images.
+    - ``views``: views of an image, at most.
+    - ``shape``: of the activations of one image.
+    - ``eight_bit``: store a byte a value instead of half precision.
     """
 
     def __init__(
@@ -123,11 +113,7 @@ class ActivationBuffer:
         """Take the disk space of more views: (row, view) pairs.
 
         A write to a mapped file that finds the disk full would end the process without a word.
-
-        Raises
-        ------
-        StoreError
-            If the cache folder cannot be written, or its disk has too little space.
+        Raises StoreError if the cache folder cannot be written, or its disk has too little space.
         """
         new = [pair for pair in missing if not self._room[pair]]
         _check_space(len(new) * self.bytes_per_view)

@@ -40,14 +40,7 @@ CLEAN = ViewPlan()
 class ActivationCache:
     """The activations of a run, by cut and kind of view; the oldest go when they take too much.
 
-    Parameters
-    ----------
-    network : Network
-    images : ImageLoader
-    digests : sequence of str
-        Of every image.
-    limit : int
-        Bytes that all buffers together may take on disk.
+    ``digests``: of every image. ``limit``: bytes that all buffers together may take on disk.
     """
 
     def __init__(

@@ -24,7 +24,6 @@ class Features:
         Its name.
     weights_id : str
         Stands for its weights.
-    preprocessing : Preprocessing
     catalog : Catalog
         Readable images only; ``catalog.unreadable`` names the others.
     values : ndarray of shape (m, D), float32

@@ -27,16 +27,10 @@ if TYPE_CHECKING:
 class Frozen:
     """A frozen network on a catalog.
 
-    Attributes
-    ----------
-    features : Features
-        What it says about every image.
-    runner : FrozenRunner
-        Runs it again.
-    activations : ActivationCache
-        What it makes of images at a cut.
-    report : PassReport
-        How the pass went.
+    - ``features``: what it says about every image.
+    - ``runner``: runs it again.
+    - ``activations``: what it makes of images at a cut.
+    - ``report``: how the pass went.
     """
 
     features: Features
@@ -59,22 +53,12 @@ def run_frozen(
 ) -> Frozen:
     """Compute the taps of every image that the store does not know yet.
 
-    Images of equal content are computed once. What is computed is stored as it comes, so a run
-    that is killed loses little. Unreadable images are left out and remembered by name.
+    Images of equal content are computed once. What is computed is stored as it comes, so a run that
+    is killed loses little. Unreadable images are left out and remembered by name. Raises InputError
+    if too few readable images remain.
 
-    Parameters
-    ----------
-    network : Network
-    catalog : Catalog
-    runtime : Runtime
-    preprocessed_bytes : int or None, default=None
-        What preprocessed images may take in memory; see
-        :class:`frostline.compute.image_loader.ImageLoader`.
-
-    Raises
-    ------
-    InputError
-        If too few readable images remain.
+    ``preprocessed_bytes``: what preprocessed images may take in memory; see
+    :class:`frostline.compute.image_loader.ImageLoader`.
     """
     images = ImageLoader(
         catalog,

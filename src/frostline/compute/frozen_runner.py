@@ -39,11 +39,7 @@ MOMENTS = Fact(name="moments", version=1, libraries=NETWORKS)
 class Adapted:
     """A copy of a network with re-estimated norm statistics, and what it says.
 
-    Attributes
-    ----------
-    network : Network
-    features : Features
-        Of the rows that were asked for; those of all other rows are NaN.
+    ``features``: of the rows that were asked for; those of all other rows are NaN.
     """
 
     network: Network
@@ -53,14 +49,8 @@ class Adapted:
 class FrozenRunner:
     """Runs a frozen network over images of a catalog.
 
-    Parameters
-    ----------
-    network : Network
-    features : Features
-        What the pass over the catalog found.
-    images : ImageLoader
-    engine : Engine or None, default=None
-        What computes taps; opened when it is needed, if None.
+    ``features``: what the pass over the catalog found. ``engine``: what computes taps; opened when
+    it is needed, if None.
     """
 
     def __init__(

@@ -41,17 +41,11 @@ _AHEAD = 16
 class LoadedImage:
     """One image, ready for an engine.
 
-    Attributes
-    ----------
-    digest : str
-    pixels : ndarray of shape (size, size, 3), uint8
-    thumbnail : ndarray of shape (32, 32, 3), uint8
-    width, height : int
-        Of the upright image, as many pixels as its file has.
-    pages : int
-        Pages of its file, of which the first is read.
-    blank : Blank
-        Whether it has one colour throughout.
+    - ``pixels``: shape (size, size, 3).
+    - ``thumbnail``: shape (32, 32, 3).
+    - ``width`` and ``height``: of the upright image, as many pixels as its file has.
+    - ``pages``: pages of its file, of which the first is read.
+    - ``blank``: whether it has one colour throughout.
     """
 
     digest: str
@@ -89,17 +83,9 @@ class _Memory(Generic[V]):
 class ImageLoader:
     """Loads the images of a catalog, by digest.
 
-    Parameters
-    ----------
-    catalog : Catalog
-    preprocessing : Preprocessing
-    max_pixels : int
-        Larger images are unreadable.
-    workers : int
-        Threads that decode; 0 decodes in the calling thread. Never changes a result.
-    preprocessed_bytes : int or None, default=None
-        Memory that preprocessed images may take, so that they need not be decoded again;
-        ``PREPROCESSED_BYTES`` for None.
+    ``max_pixels``: larger images are unreadable. ``workers``: threads that decode; 0 decodes in the
+    calling thread. Never changes a result. ``preprocessed_bytes``: memory that preprocessed images
+    may take, so that they need not be decoded again; ``PREPROCESSED_BYTES`` for None.
     """
 
     def __init__(
@@ -131,10 +117,7 @@ class ImageLoader:
     def pixels(self, digests: Sequence[str]) -> Iterator[UInt8Array]:
         """Yield preprocessed images (size, size, 3), uint8, in order; from memory where possible.
 
-        Raises
-        ------
-        UnreadableImageError
-            If a file has become unreadable.
+        Raises UnreadableImageError if a file has become unreadable.
         """
         return self.map(digests, self.preprocessed)
 
@@ -148,10 +131,7 @@ class ImageLoader:
     def preprocessed(self, digest: str) -> UInt8Array:
         """Return one preprocessed image (size, size, 3), uint8. Safe to call from many threads.
 
-        Raises
-        ------
-        UnreadableImageError
-            If the file has become unreadable.
+        Raises UnreadableImageError if the file has become unreadable.
         """
         kept = self._preprocessed.get(digest)
         return self._load(digest).pixels if kept is None else kept
@@ -159,12 +139,8 @@ class ImageLoader:
     def resized(self, digest: str) -> Image.Image:
         """Return the whole image, its shorter side at ``resize_to``; do not change it.
 
-        Safe to call from many threads.
-
-        Raises
-        ------
-        UnreadableImageError
-            If the file has become unreadable.
+        Safe to call from many threads. Raises UnreadableImageError if the file has become
+        unreadable.
         """
         image = self._resized.get(digest)
         if image is None:

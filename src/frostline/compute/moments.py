@@ -14,16 +14,11 @@ FloatArray64 = npt.NDArray[np.float64]
 class LayerMoments:
     """One BatchNorm's stored source statistics, and the target images at its input.
 
-    Attributes
-    ----------
-    name : str
-        The layer's path in the network.
-    source_mean, source_var : ndarray of shape (C,), float64
-        Running statistics of pretraining.
-    eps : float
-        Added to the variance by the layer.
-    mean, square : ndarray of shape (m, C), float64
-        For every image, the mean over space of the layer's input and of its square.
+    - ``name``: the layer's path in the network.
+    - ``source_mean`` and ``source_var``, shape (C,): running statistics of pretraining.
+    - ``eps``: added to the variance by the layer.
+    - ``mean`` and ``square``, shape (m, C): for every image, the mean over space of the layer's
+      input and of its square.
     """
 
     name: str
@@ -38,12 +33,8 @@ class LayerMoments:
 class BatchNormMoments:
     """Moments of ``rows`` at every BatchNorm on the main path, in order of depth.
 
-    Attributes
-    ----------
-    layers : list of LayerMoments
-        Empty for networks without BatchNorm.
-    rows : ndarray of shape (m,), int64
-        The rows of the catalog that were used.
+    ``layers``: empty for networks without BatchNorm. ``rows``, shape (m,): the rows of the catalog
+    that were used.
     """
 
     layers: list[LayerMoments]

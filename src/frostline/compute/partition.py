@@ -68,10 +68,7 @@ class PartitionSpec:
     def of(cls, digests: Iterable[str], **how: Any) -> PartitionSpec:
         """Return the partition of some images, whatever order they come in.
 
-        Raises
-        ------
-        InputError
-            If there are more than ``MAX_PARTITION_ROWS``.
+        Raises InputError if there are more than ``MAX_PARTITION_ROWS``.
         """
         unnamed = cls(id="", digests=tuple(sorted(set(digests))), **how)
         if len(unnamed.digests) > MAX_PARTITION_ROWS:
@@ -136,7 +133,6 @@ class Rows:
     ----------
     index : dict of str to int
         The row of every digest.
-    arrays : dict of str to ndarray
     found : bool ndarray
         Whether a row is known.
     """
@@ -190,21 +186,10 @@ def run_partition(spec: PartitionSpec, images: ImageLoader, engine: Engine) -> R
     """Compute what the store lacks of a partition; leave one shard, then one receipt.
 
     Rows that the store has are not computed again, whoever put them there, and come into the shard
-    as they are: what is left behind depends on the partition alone.
+    as they are: what is left behind depends on the partition alone. Raises EngineError if libraries
+    or engine are not those of the partition; StoreError if the store cannot be written.
 
-    Parameters
-    ----------
-    spec : PartitionSpec
-    images : ImageLoader
-        Has the images of the partition.
-    engine : Engine
-
-    Raises
-    ------
-    EngineError
-        If libraries or engine are not those of the partition.
-    StoreError
-        If the store cannot be written.
+    ``images``: has the images of the partition.
     """
     _check(spec, engine)
     store = spec.store()
@@ -235,23 +220,13 @@ def compute_partitions(
 ) -> None:
     """Compute the missing rows of partitions, in their order and without a pause between them.
 
-    Parameters
-    ----------
-    specs : sequence of PartitionSpec
-    rows : Rows
-        Gets what is computed.
-    images : iterable of LoadedImage or UnreadableImageError
-        Every image that is missing, in the order of the partitions.
-    engine : Engine
-    finish : callable
-        Is given each partition as soon as its rows are known. When something interrupts, it is
-        given what the current one has until then, as a partition of its own.
-    unreadable : dict of str to str
-        Gets why images cannot be read, by digest.
-    times : PassTimes or None, default=None
-        Gets the seconds added.
-    tick : callable
-        Is called after every image.
+    - ``rows``: gets what is computed.
+    - ``images``: every image that is missing, in the order of the partitions.
+    - ``finish``: is given each partition as soon as its rows are known. When something interrupts,
+      it is given what the current one has until then, as a partition of its own.
+    - ``unreadable``: gets why images cannot be read, by digest.
+    - ``times``: gets the seconds added.
+    - ``tick``: is called after every image.
     """
     number = {digest: i for i, spec in enumerate(specs) for digest in spec.digests}
     missing = rows.missing(number)
@@ -287,10 +262,7 @@ def write_partition(
 ) -> Receipt:
     """Write the shard of a computed partition, and last its receipt.
 
-    Raises
-    ------
-    StoreError
-        If the store cannot be written.
+    Raises StoreError if the store cannot be written.
     """
     known = rows.known(spec.digests)
     shard = store.write_shard(known, rows.of(known)) if known else ""

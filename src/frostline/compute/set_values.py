@@ -25,11 +25,6 @@ def measure_set(catalog: Catalog, runtime: Runtime) -> SetValues:
 
     Plain files cost nothing. A given test part is not looked at. Files that cannot be read are
     left to the pass over all images, which names them.
-
-    Parameters
-    ----------
-    catalog : Catalog
-    runtime : Runtime
     """
     rows = {
         digest: row

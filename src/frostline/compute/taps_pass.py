@@ -38,14 +38,9 @@ TAPS = Fact(name="taps", version=1, libraries=NETWORKS)
 class PassReport:
     """How a pass went.
 
-    Attributes
-    ----------
-    engine, reason : str
-        What computed the taps, and why; ``"stored"`` when nothing had to be computed.
-    computed : int
-        Different images that were not found in the store.
-    times : PassTimes
-        Where the seconds went.
+    ``engine`` and ``reason``: what computed the taps, and why; ``"stored"`` when nothing had to be
+    computed. ``computed``: different images that were not found in the store. ``times``: where the
+    seconds went.
     """
 
     engine: str = "stored"
@@ -58,19 +53,11 @@ class PassReport:
 class TapsPass:
     """What a pass gave.
 
-    Attributes
-    ----------
-    rows : Rows
-        Of every different image.
-    slices : dict of str to slice
-        The columns of each tap, by depth.
-    key : str
-        Stands for weights, preprocessing, taps and precision.
-    unreadable : dict of str to str
-        Why an image could not be read, by digest.
-    engine : Engine or None
-        What computed the taps; None when nothing had to be computed.
-    report : PassReport
+    - ``rows``: of every different image.
+    - ``slices``: the columns of each tap, by depth.
+    - ``key``: stands for weights, preprocessing, taps and precision.
+    - ``unreadable``: why an image could not be read, by digest.
+    - ``engine``: what computed the taps; None when nothing had to be computed.
     """
 
     rows: Rows
@@ -86,13 +73,7 @@ def run_taps_pass(
 ) -> TapsPass:
     """Return the taps of some images; those that the store has are not computed again.
 
-    Parameters
-    ----------
-    network : Network
-    images : ImageLoader
-    digests : sequence of str
-        No two alike.
-    runtime : Runtime
+    ``digests``: no two alike.
     """
     from frostline.compute.engines.frozen_part import part_key
 

@@ -54,22 +54,17 @@ def collect_evidence(
 
     Raises InputError if there are fewer than two rows or only one group among them.
 
-    Parameters
-    ----------
-    problem : Problem
-        Its class weights are for the ridge fits; accuracies are not weighted.
-    rows : int array of shape (n,)
-        Training rows only: nothing else is looked at. Rows of one group are left out together.
-    known : EvidenceSummary or None, default=None
-        Of all training rows, when ``rows`` is a fold of them: the shift, which uses no label, and
-        the slope, which decides nothing, are taken from it instead of being measured again.
-    source : SourceClassifier or None, default=None
-        The network's old classifier, to name what the classes look like.
-    reference : callable or None, default=None
-        Gives the taps of ordinary photos, for networks whose norm layers remember nothing.
-    adapt_when : collection of str, default=("moderate", "different")
-        Labels of the shift at which the effect of re-estimated norm statistics is measured, which
-        takes a second pass over the rows.
+    - ``problem``: its class weights are for the ridge fits; accuracies are not weighted.
+    - ``rows``, shape (n,): training rows only: nothing else is looked at. Rows of one group are
+      left out together.
+    - ``known``: of all training rows, when ``rows`` is a fold of them: the shift, which uses no
+      label, and the slope, which decides nothing, are taken from it instead of being measured
+      again.
+    - ``source``: the network's old classifier, to name what the classes look like.
+    - ``reference``: gives the taps of ordinary photos, for networks whose norm layers remember
+      nothing.
+    - ``adapt_when``: labels of the shift at which the effect of re-estimated norm statistics is
+      measured, which takes a second pass over the rows.
     """
     chosen = np.asarray(rows, dtype=np.int64)
     labelled, seed = problem.labelled(chosen), problem.seed

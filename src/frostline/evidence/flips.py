@@ -86,25 +86,14 @@ def check_flips(
     The mirrored rows are split in halves; each half is predicted, plain and mirrored, by a fit
     on other images only, since a fit that knows an image favours it over its mirror image.
 
-    Parameters
-    ----------
-    plain : array of shape (n, d)
-        Features of the training images.
-    labelled : Labelled
-        Of the n images.
-    mirrored : array of shape (k, d)
-        Features of the mirrored images of ``positions``.
-    positions : int array of shape (k,)
-        Which rows were mirrored, as :func:`rows_to_mirror` gives them.
-    blocks : sequence of slice or None
-        Columns of each tap.
-    alpha : float or None
-        Ridge alpha already chosen on these features; None chooses it anew.
-
-    Returns
-    -------
-    FlipCheck
-        Safe as well when there are too few images to fit on: nothing then speaks against it.
+    - ``plain``, shape (n, d): features of the training images.
+    - ``labelled``: of the n images.
+    - ``mirrored``, shape (k, d): features of the mirrored images of ``positions``.
+    - ``positions``, shape (k,): which rows were mirrored, as :func:`rows_to_mirror` gives them.
+    - ``blocks``: columns of each tap.
+    - ``alpha``: ridge alpha already chosen on these features; None chooses it anew.
+    - The result: safe as well when there are too few images to fit on: nothing then speaks against
+      it.
     """
     target, groups = labelled.target, labelled.groups
     labels = target.strata(labelled.truth)

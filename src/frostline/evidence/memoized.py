@@ -45,20 +45,11 @@ def gather_evidence(
 ) -> Evidence:
     """Collect the evidence on some rows, or read back what was collected on the same before.
 
-    Parameters
-    ----------
-    problem : Problem
-    frozen : Frozen
-    rows : int array of shape (n,)
-    runtime : Runtime
-    source : SourceClassifier or None
-        The network's old classifier, to name what the classes look like.
-    adapt_when : collection of str
-        Labels of the shift at which re-estimated norm statistics are tried.
-    mirrored : bool
-        Whether to ask if mirroring is harmless.
-    known : EvidenceSummary or None, default=None
-        Of all rows, when these are a fold of them. Nothing is kept then.
+    - ``rows``: shape (n,).
+    - ``source``: the network's old classifier, to name what the classes look like.
+    - ``adapt_when``: labels of the shift at which re-estimated norm statistics are tried.
+    - ``mirrored``: whether to ask if mirroring is harmless.
+    - ``known``: of all rows, when these are a fold of them. Nothing is kept then.
     """
 
     def collect() -> Evidence:

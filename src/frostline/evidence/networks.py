@@ -27,14 +27,8 @@ def best_network(
 
     Scores are exact leave-one-out accuracies of one head on all taps, on training rows alone.
 
-    Parameters
-    ----------
-    candidates : sequence of Frozen
-        Of the same catalog.
-    rows : int array of shape (n,)
-        Training rows.
-    tie : float
-        A cheaper network may lose this much, and at most one paired error.
+    ``candidates``: of the same catalog. ``rows``, shape (n,): training rows. ``tie``: a cheaper
+    network may lose this much, and at most one paired error.
     """
     groups = problem.groups[rows]
     probes = [

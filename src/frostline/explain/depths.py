@@ -39,14 +39,10 @@ _ALIKE = 0.8
 class DepthPlan:
     """One depth that will be drawn.
 
-    Attributes
-    ----------
-    frozen : bool
-        Whether the layers since the depth before were left as pretrained.
-    channels : list of int or None
-        What the stored features say is worth drawing; None where training has outdated them.
-    rows : int64 ndarray of shape (len(channels), k)
-        Images that excite each channel most, the most exciting first; empty where unknown.
+    ``frozen``: whether the layers since the depth before were left as pretrained. ``channels``:
+    what the stored features say is worth drawing; None where training has outdated them. ``rows``,
+    shape (len(channels): images that excite each channel most, the most exciting first; empty where
+    unknown.
     """
 
     cut: Cut
@@ -108,11 +104,8 @@ def discriminative_channels(
     A channel is judged by the share of its variance over images that lies between classes
     (correlation ratio). One channel for each favourite class comes first.
 
-    Parameters
-    ----------
-    strengths : ndarray of shape (n, C)
-        How strongly every channel responds to every image.
-    labels : int array of shape (n,)
+    ``strengths``, shape (n, C): how strongly every channel responds to every image. ``labels``:
+    shape (n,).
     """
     deviations = strengths - strengths.mean(axis=0)
     total = np.square(deviations).sum(axis=0)
@@ -170,12 +163,8 @@ class Responses:
     def draw(self, pixels: Sequence[UInt8Array], labels: IntArray) -> Image.Image:
         """Draw the patches that excite some channels most, a row a channel, one an image.
 
-        Parameters
-        ----------
-        pixels : sequence of arrays of shape (size, size, 3), uint8
-            The prepared images, in the order they were looked at.
-        labels : int array of shape (n,)
-            Of these images.
+        ``pixels``, shape (size, size, 3): the prepared images, in the order they were looked at.
+        ``labels``, shape (n,): of these images.
         """
         values, places = np.concatenate(self._values), np.concatenate(self._places)
         columns = min(COLUMNS, len(values))

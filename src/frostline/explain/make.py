@@ -100,13 +100,9 @@ def make_gallery(
     counts by ``limits``, the bytes by caps for each picture that add up to less than 2.5 MB. An
     image that can no longer be read is left out, and a note says so.
 
-    Parameters
-    ----------
-    judged : sequence of OutOfFold
-        The predictions that the score rests on, from which alone mistakes are taken; then further
-        out-of-fold predictions, the most trusted first, that label errors are searched by, too.
-    limits : Limits or None, default=None
-        Those of effort ``balanced`` for None.
+    ``judged``: the predictions that the score rests on, from which alone mistakes are taken; then
+    further out-of-fold predictions, the most trusted first, that label errors are searched by, too.
+    ``limits``: those of effort ``balanced`` for None.
     """
     bounds = LIMITS["balanced"] if limits is None else limits
     catalog, labels, module = problem.catalog, problem.labels, subject.module

@@ -26,14 +26,9 @@ from frostline.wording.progress import worded
 class Acquainted:
     """Images of a source that a run has used before, told by the digests of their content.
 
-    Attributes
-    ----------
-    taught : int
-        They taught the model, and are left out of the score.
-    validation : int
-        They chose among its epochs and options, and are left out of the score.
-    own_test : int
-        They are of the run's own test part, and are scored: nothing was learned from them.
+    ``taught``: they taught the model, and are left out of the score. ``validation``: they chose
+    among its epochs and options, and are left out of the score. ``own_test``: they are of the run's
+    own test part, and are scored: nothing was learned from them.
     """
 
     taught: int

@@ -17,13 +17,9 @@ _STEP = 32
 def open_networks(settings: Settings, plan: Plan | None, progress: Progress) -> list[Network]:
     """Load every network that was named, at every input size that was asked for.
 
-    A given plan settles the size, unless sizes are asked for. With sizes left to us, a network
-    that takes only its own is kept at that, with a note.
-
-    Raises
-    ------
-    BackboneError, CutError
-        If a network cannot be found, or does not accept a size that was asked for.
+    A given plan settles the size, unless sizes are asked for. With sizes left to us, a network that
+    takes only its own is kept at that, with a note. Raises BackboneError or CutError if a network
+    cannot be found, or does not accept a size that was asked for.
     """
     found = []
     planned = plan is not None and plan.backbone in settings.backbones

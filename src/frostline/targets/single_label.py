@@ -20,10 +20,7 @@ from frostline.targets.protocol import Weighting
 class SingleLabel:
     """Exactly one of several classes.
 
-    Attributes
-    ----------
-    n_outputs : int
-        Number of classes.
+    ``n_outputs``: number of classes.
     """
 
     n_outputs: int

@@ -58,15 +58,8 @@ def learn_familiar(
     layers never learned from. Without such a part folds have to do, although the layers know
     those images already.
 
-    Parameters
-    ----------
-    rows : int array of shape (n,)
-        Training rows of the catalog.
-
-    Returns
-    -------
-    Familiar or None
-        None with fewer than 10 training images, or where all images look the same to it.
+    ``rows``, shape (n,): training rows of the catalog. The result: None with fewer than 10 training
+    images, or where all images look the same to it.
     """
     lead = trained.frozen_leader
     closed_form = lead.action.closed_form

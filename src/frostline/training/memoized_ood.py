@@ -41,7 +41,8 @@ def memoized_ood(
 ) -> OODFit:
     """Describe where images lie, and how far every one lies from those of the other folds.
 
-    Both are read back where the same features were described before.
+    Both are read back where the same features were described before. Raises InputError if all
+    images look the same.
 
     Parameters
     ----------
@@ -50,11 +51,6 @@ def memoized_ood(
         Positions of the images of each.
     blocks : sequence of slice or None
         See :func:`frostline.stats.ood.fit_familiarity`.
-
-    Raises
-    ------
-    InputError
-        If all images look the same.
     """
     inputs = {
         "features": features,

@@ -38,19 +38,10 @@ def train_taps_head(
     Raises PlanError if a tap is none of the network's, or the head is of a kind that is no longer
     trained.
 
-    Parameters
-    ----------
-    rows : int array of shape (n,)
-        Catalog rows.
-    probe : mapping of str to RidgeLOO or None
-        Unweighted ridge fits on exactly these rows, by tap or ``"all"``; one that fits the
-        action is taken instead of fitting it again.
-
-    Returns
-    -------
-    Trained
-        ``module`` shares the frozen network; ridge outputs serve as logits. The out-of-fold logits
-        are leave-one(-group)-out.
+    ``rows``, shape (n,): catalog rows. ``probe``: unweighted ridge fits on exactly these rows, by
+    tap or ``"all"``; one that fits the action is taken instead of fitting it again. The result:
+    ``module`` shares the frozen network; ridge outputs serve as logits. The out-of-fold logits are
+    leave-one(-group)-out.
     """
     if action.head != "ridge":
         raise PlanError(

@@ -70,12 +70,8 @@ def train(
     Raises InputError if there is no row; PlanError or CutError if the action does not fit the
     network; FrozenChangedError if something frozen did not stay bit-identical.
 
-    Parameters
-    ----------
-    frozen : Frozen
-        Network, pooled taps, and activations on demand.
-    rows : int array of shape (n,)
-        Catalog rows that may be learned from.
+    ``frozen``: network, pooled taps, and activations on demand. ``rows``, shape (n,): catalog rows
+    that may be learned from.
     """
     chosen = np.asarray(rows, dtype=np.int64)
     if not len(chosen):

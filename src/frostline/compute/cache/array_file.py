@@ -75,10 +75,7 @@ def is_whole(path: Path) -> bool:
 def read_checked(shard: Any, name: str) -> npt.NDArray[Any]:
     """Return one array of an open file.
 
-    Raises
-    ------
-    DamagedArraysError
-        If it is not what was written.
+    Raises DamagedArraysError if it is not what was written.
     """
     values: npt.NDArray[Any] = shard.get_tensor(name)
     checksums = json.loads((shard.metadata() or {})[_CHECKSUMS])

@@ -69,17 +69,8 @@ def prune(*, to: int | None = None, older_than: float | None = None) -> list[Ite
     Files that another process reads at this moment stay readable for it; what it looks for later
     it computes again.
 
-    Parameters
-    ----------
-    to : int or None, default=None
-        Bytes that may stay; 0 removes everything.
-    older_than : float or None, default=None
-        Seconds since the last use.
-
-    Returns
-    -------
-    list of Item
-        What was removed.
+    ``to``: bytes that may stay; 0 removes everything. ``older_than``: seconds since the last use.
+    The result: what was removed.
     """
     left = items()
     removed = []
@@ -130,11 +121,7 @@ def limit() -> int:
     """Return the bytes that the cache may take.
 
     ``FROSTLINE_CACHE_LIMIT`` such as ``"5GB"``, else 20 GB or a tenth of the disk if that is less.
-
-    Raises
-    ------
-    SettingsError
-        If the variable cannot be understood.
+    Raises SettingsError if the variable cannot be understood.
     """
     asked = os.environ.get("FROSTLINE_CACHE_LIMIT")
     if asked:
@@ -147,10 +134,7 @@ def limit() -> int:
 def parse_size(text: str, what: str) -> int:
     """Return the bytes of ``"500MB"``, ``"1.5 GB"`` or ``"0"``.
 
-    Raises
-    ------
-    SettingsError
-        If the text has another form; ``what`` names it.
+    Raises SettingsError if the text has another form; ``what`` names it.
     """
     plain = text.strip().upper()
     unit = next((name for name in _UNITS if plain.endswith(name)), "")

@@ -24,14 +24,9 @@ class Fact:
     Declare it at the top of the module that makes the result: a test compares that module, and all
     that it imports, with what they were when ``version`` was last raised.
 
-    Attributes
-    ----------
-    name : str
-    version : int
-        Raise it when the same inputs no longer give the same result.
-    libraries : tuple of str
-        Distributions that the code which makes it imports: with another version of one nothing is
-        found again.
+    ``version``: raise it when the same inputs no longer give the same result. ``libraries``:
+    distributions that the code which makes it imports: with another version of one nothing is found
+    again.
     """
 
     name: str
@@ -41,11 +36,8 @@ class Fact:
     def key(self, inputs: Mapping[str, object]) -> str:
         """Return 32 hex digits for this fact of some inputs; equal digits mean equal results.
 
-        Parameters
-        ----------
-        inputs : mapping of str to object
-            All that the result turns on: numbers, texts, bytes, arrays, pydantic models,
-            dataclasses, and lists, tuples and mappings of these.
+        ``inputs``: all that the result turns on: numbers, texts, bytes, arrays, pydantic models,
+        dataclasses, and lists, tuples and mappings of these.
         """
         libraries = {library: version_of(library) for library in self.libraries}
         return digest_of([self.name, self.version, libraries, inputs])
@@ -63,10 +55,7 @@ def version_of(library: str) -> str:
 def digest_of(value: object) -> str:
     """Return 32 hex digits that stand for a value, its types and its order.
 
-    Raises
-    ------
-    TypeError
-        If it holds anything else than what :meth:`Fact.key` names.
+    Raises TypeError if it holds anything else than what :meth:`Fact.key` names.
     """
     content = hashlib.sha256()
     for part in _parts(value):

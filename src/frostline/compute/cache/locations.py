@@ -70,10 +70,7 @@ def activations_folder() -> Path:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is either complete or not there, whatever kills the process.
 
-    Raises
-    ------
-    StoreError
-        If the folder cannot be written or the disk is full.
+    Raises StoreError if the folder cannot be written or the disk is full.
     """
     failure = partial(StoreError, hint="Free some space, or set FROSTLINE_CACHE to another folder.")
     with replacing(path, failure=failure) as temporary:

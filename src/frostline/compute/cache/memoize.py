@@ -26,15 +26,9 @@ MAX_BYTES = 128 * 10**6
 class Memo(Fact, Generic[T]):
     """A fact whose result is one value.
 
-    Attributes
-    ----------
-    result : type
-        Of the value: a dataclass of plain values, arrays, pydantic models and further such
-        dataclasses, or one of these.
-    folder : str
-        Where it lies in the cache folder.
-    max_bytes : int
-        A larger result is not kept.
+    ``result``: of the value: a dataclass of plain values, arrays, pydantic models and further such
+    dataclasses, or one of these. ``folder``: where it lies in the cache folder. ``max_bytes``: a
+    larger result is not kept.
     """
 
     result: type[T]
@@ -55,14 +49,8 @@ def memoize(
 ) -> T:
     """Return the result for ``inputs``, or make it and keep it for later runs.
 
-    Parameters
-    ----------
-    fact : Memo
-    inputs : mapping of str to object
-        All that the result turns on; see :meth:`Fact.key`.
-    make : callable
-    keep_if : callable, optional
-        Whether a result may be kept; any is by default.
+    ``inputs``: all that the result turns on; see :meth:`Fact.key`. ``keep_if``: whether a result
+    may be kept; any is by default.
     """
     key = fact.key(inputs)
     found = recall(fact, key)

@@ -21,20 +21,13 @@ class Receipt:
 
     It holds no time and no machine: whoever computes the partition writes the same bytes.
 
-    Attributes
-    ----------
-    id : str
-        Of the partition.
-    rows : int
-        Images that the shard holds.
-    shard : str
-        Name of the file with the rows, the SHA-256 of its content; empty if there are none.
-    unreadable : mapping of str to str
-        Why an image could not be read, by digest.
-    engine : str
-        What computed the rows; empty if no engine did.
-    versions : mapping of str to str
-        Of the libraries that made the rows.
+    - ``id``: of the partition.
+    - ``rows``: images that the shard holds.
+    - ``shard``: name of the file with the rows, the SHA-256 of its content; empty if there are
+      none.
+    - ``unreadable``: why an image could not be read, by digest.
+    - ``engine``: what computed the rows; empty if no engine did.
+    - ``versions``: of the libraries that made the rows.
     """
 
     id: str
@@ -56,10 +49,7 @@ class Receipt:
     def from_json(cls, content: bytes) -> Receipt:
         """Read what :meth:`to_json` gave.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If it is no receipt.
+        Raises ValueError or TypeError if it is no receipt.
         """
         receipt = cls(**json.loads(content))
         names = isinstance(receipt.shard, str) and isinstance(receipt.id, str)

@@ -55,12 +55,8 @@ class ImageStore:
     a receipt names is there: any number of processes may read and write at once, those that write
     the same rows write the same files, and a killed one leaves at most what nobody looks at.
 
-    Parameters
-    ----------
-    folder : Path
-        One folder for one key; what the key stands for is up to the caller.
-    fields : mapping of str to Field
-        What is kept for an image.
+    ``folder``: one folder for one key; what the key stands for is up to the caller. ``fields``:
+    what is kept for an image.
     """
 
     def __init__(self, folder: Path, fields: Mapping[str, Field]) -> None:
@@ -106,16 +102,9 @@ class ImageStore:
     def add(self, digests: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> Receipt | None:
         """Keep arrays for images, as a partition of their own; return None if there is no image.
 
-        Parameters
-        ----------
-        digests : sequence of str
-        arrays : mapping of str to ndarray of shape (len(digests), ...)
-            One for each field.
+        Raises StoreError if the folder cannot be written; nothing is found of them then.
 
-        Raises
-        ------
-        StoreError
-            If the folder cannot be written; nothing is found of them then.
+        ``arrays``: one of len(digests) rows for each field.
         """
         if not digests:
             return None
@@ -143,20 +132,14 @@ class ImageStore:
     def write_receipt(self, receipt: Receipt) -> None:
         """Let the rows of a shard be found.
 
-        Raises
-        ------
-        StoreError
-            If the folder cannot be written.
+        Raises StoreError if the folder cannot be written.
         """
         write_whole(receipt.path(self.folder), receipt.to_json())
 
     def compact(self, progress: Progress | None = None) -> None:
         """Merge small shards when there are many; other processes notice nothing.
 
-        Raises
-        ------
-        StoreError
-            If the folder cannot be written; nothing is lost then.
+        Raises StoreError if the folder cannot be written; nothing is lost then.
         """
         full = SHARD_ROWS * sum(_bytes(field) for field in self._fields.values())
         everything = entries(receipts_in(self.folder))

@@ -23,15 +23,9 @@ CHECK_IMAGES = 8
 class Engine(Protocol):
     """Runs one frozen part of a network.
 
-    Attributes
-    ----------
-    name : str
-        Such as ``"onnxruntime-fp32"``.
-    batch : int
-        Number of images that every call gets.
-    concurrent_batches : int
-        Calls that may run at the same time, from threads of their own: where operators gain
-        little from several threads, several batches side by side gain more.
+    ``name``: such as ``"onnxruntime-fp32"``. ``batch``: number of images that every call gets.
+    ``concurrent_batches``: calls that may run at the same time, from threads of their own: where
+    operators gain little from several threads, several batches side by side gain more.
     """
 
     name: str
@@ -69,13 +63,8 @@ def run_batches(
     choose their kernels by batch size, and an image must get the same bits whatever else is
     computed beside it.
 
-    Parameters
-    ----------
-    engine : Engine
-    images : iterable of (tag, uint8 array of shape (size, size, 3))
-        Read lazily, as many batches ahead of what is yielded as the engine runs at once, and one.
-    times : PassTimes or None, default=None
-        Gets the seconds added.
+    ``images``, shape (size, size, 3): read lazily, as many batches ahead of what is yielded as the
+    engine runs at once, and one. ``times``: gets the seconds added.
     """
     spent = PassTimes() if times is None else times
     for chunk, results in _computed(engine, iter(images), spent):

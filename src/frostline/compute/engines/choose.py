@@ -60,12 +60,8 @@ _NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO", "torch": "PyTorch"}
 class Agreement:
     """How far an engine is from PyTorch.
 
-    Attributes
-    ----------
-    difference : float
-        Largest absolute difference over blocks, in standard deviations of the block.
-    cosine : float
-        Smallest cosine over images and blocks.
+    ``difference``: largest absolute difference over blocks, in standard deviations of the block.
+    ``cosine``: smallest cosine over images and blocks.
     """
 
     difference: float
@@ -114,12 +110,12 @@ def open_engine(
 ) -> tuple[Engine, str]:
     """Open the engine that will run ``part``.
 
+    Raises EngineError if the engine that was asked for cannot be used.
+
     Parameters
     ----------
-    part : FrozenPart
     check : ndarray of shape (n, size, size, 3), uint8
         Real images to compare engines on; the first :data:`CHECK_IMAGES` are used.
-    threads : int
     device : str, default="cpu"
         As PyTorch names it.
     precision : {"fp32", "bf16"}, default="fp32"
@@ -136,11 +132,6 @@ def open_engine(
     engine : Engine
     reason : str
         Why this one, for people.
-
-    Raises
-    ------
-    EngineError
-        If the engine that was asked for cannot be used.
     """
     if device != "cpu":
         if kind not in ("auto", "torch"):

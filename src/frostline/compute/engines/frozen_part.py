@@ -16,16 +16,10 @@ from frostline.core.preprocessing import Preprocessing
 class FrozenPart:
     """A part of a network that nobody will change while it is used.
 
-    Attributes
-    ----------
-    module : nn.Module
-        Normalised float32 images (n, 3, size, size) to one float tensor (n, ...).
-    preprocessing : Preprocessing
-    key : str
-        Stands for the weights, the preprocessing and what the module computes.
-    blocks : tuple of slice
-        Columns that are compared on their own when two engines are checked against each other;
-        empty: the whole result is one block.
+    ``module``: normalised float32 images (n, 3, size, size) to one float tensor (n, ...). ``key``:
+    stands for the weights, the preprocessing and what the module computes. ``blocks``: columns that
+    are compared on their own when two engines are checked against each other; empty: the whole
+    result is one block.
     """
 
     module: nn.Module

@@ -23,12 +23,8 @@ _SHORTCUTS = ("downsample", "shortcut")
 class MomentsBody(nn.Module):
     """Runs a network and gives the moments at its BatchNorm inputs, side by side.
 
-    Attributes
-    ----------
-    names : tuple of str
-        BatchNorm layers by depth.
-    width : int
-        Number of columns: for every layer its C means, then its C mean squares.
+    ``names``: BatchNorm layers by depth. ``width``: number of columns: for every layer its C means,
+    then its C mean squares.
     """
 
     def __init__(self, network: Network) -> None:

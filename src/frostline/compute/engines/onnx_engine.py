@@ -18,18 +18,10 @@ _FATAL = 4
 class OnnxEngine:
     """Runs an exported part on the CPU; BatchNorm is folded into the convolutions.
 
-    Parameters
-    ----------
-    model : bytes
-        From :mod:`frostline.compute.engines.onnx_export`.
-    threads : int
-        Batches that run at the same time, each in one thread: convolutions of small networks gain
-        little from a second one.
+    Raises EngineError if ONNX Runtime is missing or cannot open the model.
 
-    Raises
-    ------
-    EngineError
-        If ONNX Runtime is missing or cannot open the model.
+    ``model``: from :mod:`frostline.compute.engines.onnx_export`. ``threads``: batches that run at
+    the same time, each in one thread: convolutions of small networks gain little from a second one.
     """
 
     def __init__(self, model: bytes, *, threads: int) -> None:
@@ -41,10 +33,7 @@ class OnnxEngine:
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...).
 
-        Raises
-        ------
-        EngineError
-            If ONNX Runtime stops halfway.
+        Raises EngineError if ONNX Runtime stops halfway.
         """
         try:
             result = self._session.run([OUTPUT], {INPUT: batch})[0]

@@ -33,7 +33,6 @@ def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
 
     Parameters
     ----------
-    part : FrozenPart
     fresh : bool, default=False
         Export again whatever the cache holds.
 

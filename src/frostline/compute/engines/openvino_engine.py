@@ -22,18 +22,11 @@ def installed() -> bool:
 class OpenVinoEngine:
     """Runs an exported part on the CPU.
 
-    Parameters
-    ----------
-    model : bytes
-        The same ONNX file that ONNX Runtime reads.
-    threads : int
-    precision : {"fp32", "bf16"}, default="fp32"
-        Said explicitly: left alone, OpenVINO computes in bfloat16 where the processor can.
+    Raises EngineError if OpenVINO is missing, cannot open the model, or the processor lacks the
+    precision.
 
-    Raises
-    ------
-    EngineError
-        If OpenVINO is missing, cannot open the model, or the processor lacks the precision.
+    ``model``: the same ONNX file that ONNX Runtime reads. ``precision``: said explicitly: left
+    alone, OpenVINO computes in bfloat16 where the processor can.
     """
 
     def __init__(
@@ -72,10 +65,7 @@ class OpenVinoEngine:
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...).
 
-        Raises
-        ------
-        EngineError
-            If OpenVINO stops halfway.
+        Raises EngineError if OpenVINO stops halfway.
         """
         n = len(batch)
         if n < _BATCH:

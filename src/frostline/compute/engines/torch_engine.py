@@ -22,17 +22,11 @@ _GPU_BATCH = 64
 class TorchEngine:
     """Runs a part with PyTorch in eval mode, channels-last.
 
-    Parameters
-    ----------
-    part : FrozenPart
-        On the CPU its weights are shared; on a GPU they are copied there once.
-    threads : int
-        Threads that compute on the CPU.
-    device : str, default="cpu"
-        As PyTorch names it.
-    precision : {"fp32", "bf16"}, default="fp32"
-        ``fp32`` means full float32, also on GPUs that would round to fewer bits by default;
-        ``bf16`` computes convolutions and matrix products in bfloat16.
+    - ``part``: on the CPU its weights are shared; on a GPU they are copied there once.
+    - ``threads``: threads that compute on the CPU.
+    - ``device``: as PyTorch names it.
+    - ``precision``: ``fp32`` means full float32, also on GPUs that would round to fewer bits by
+      default; ``bf16`` computes convolutions and matrix products in bfloat16.
     """
 
     def __init__(

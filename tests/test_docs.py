@@ -22,6 +22,8 @@ from typer.testing import CliRunner
 from frostline.backbones.load.bundled import BUNDLED, Bundled
 from frostline.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 SNIPPET = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)

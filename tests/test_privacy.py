@@ -16,6 +16,8 @@ import pytest
 
 import frostline
 
+pytestmark = pytest.mark.slow
+
 MODEL = Path(__file__).parent / "model" / "released" / "format-4"
 IMAGE = Path(__file__).parent / "model" / "released" / "images" / "0.png"
 DOOR = "onnx_runtime.py"

@@ -186,6 +186,7 @@ def test_help_and_prediction_need_no_pytorch() -> None:
     assert said.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_fit_imports_only_what_it_uses() -> None:
     # each of them takes a second on a slow machine
     code = (

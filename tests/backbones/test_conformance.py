@@ -18,6 +18,8 @@ from torchvision import models
 from frostline.backbones.conformance import check
 from tests.backbones.shaken import shake
 
+pytestmark = pytest.mark.slow
+
 DROPS = {"drop_rate": 0.2, "drop_path_rate": 0.2}
 
 

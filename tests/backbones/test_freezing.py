@@ -22,6 +22,8 @@ from frostline.backbones.heads.classifiers import build_classifier
 from frostline.backbones.network import Network
 from frostline.core.errors import FrozenChangedError, PatternError
 
+pytestmark = pytest.mark.slow
+
 
 def train_a_little(module: nn.Module, steps: int = 3) -> None:
     module.train()

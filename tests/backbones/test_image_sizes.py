@@ -20,6 +20,8 @@ from frostline.core.errors import BackboneError
 from frostline.core.preprocessing import Preprocessing
 from frostline.exporting.writable import check_writable
 
+pytestmark = pytest.mark.slow
+
 
 def weights_of(name: str, folder: Path, **options: object) -> Path:
     torch.manual_seed(0)

@@ -15,6 +15,8 @@ from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError, CutError
 
+pytestmark = pytest.mark.slow
+
 ARCHITECTURES = [
     "resnet18",
     "mobilenetv3_small_100",

@@ -17,6 +17,8 @@ from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError
 from frostline.core.preprocessing import Preprocessing
 
+pytestmark = pytest.mark.slow
+
 
 def test_torchvision_names_bring_their_own_preprocessing() -> None:
     network = Network.load("torchvision:mobilenet_v3_small", pretrained=False)

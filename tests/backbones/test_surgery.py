@@ -18,6 +18,8 @@ from frostline.backbones.load.surgery import adapted_filters
 from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("make", "layer"),

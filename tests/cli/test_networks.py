@@ -12,6 +12,8 @@ from typer.testing import CliRunner, Result
 
 from frostline.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> object:

@@ -19,6 +19,8 @@ from frostline.core.actions import TapsHead
 from frostline.core.plan import Plan
 from frostline.fitting.run_result import RunResult
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def result(fast_run: RunResult) -> RunResult:

@@ -20,6 +20,8 @@ from frostline.cli.prediction_formats import ERROR, FIRST, class_columns, path_t
 from frostline.cli.streams import Written, write_csv, write_json
 from frostline.core.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 MODEL = Path(__file__).parents[1] / "model" / "released" / "format-3"
 
 

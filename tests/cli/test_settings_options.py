@@ -14,6 +14,8 @@ from frostline.cli.main import app
 from frostline.core.aliases import SETTINGS
 from frostline.core.settings import setting_names
 
+pytestmark = pytest.mark.slow
+
 
 def run(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)

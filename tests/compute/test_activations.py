@@ -27,6 +27,8 @@ from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.views import Level, training_view
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Frozen]
 CUT = "blocks.3"
 

@@ -35,7 +35,7 @@ from frostline.data.decoding.decode import decode
 
 UInt8Array = npt.NDArray[np.uint8]
 
-pytestmark = pytest.mark.usefixtures("cache")
+pytestmark = [pytest.mark.usefixtures("cache"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

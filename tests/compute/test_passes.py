@@ -27,6 +27,8 @@ from frostline.data.decoding.decode import decode
 from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.sources.open_source import open_source
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Frozen]
 
 

@@ -99,6 +99,7 @@ def test_processes_are_told_from_dead_ones() -> None:
     assert not lives(ended.pid)
 
 
+@pytest.mark.slow
 def test_nothing_needs_what_only_posix_has(tmp_path: Path) -> None:
     code = f"""
 import sys, os

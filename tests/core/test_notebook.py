@@ -10,6 +10,8 @@ from frostline.core.notebook import card, columns, strip
 from frostline.core.plan import Plan
 from frostline.fitting.run_result import RunResult
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<script>alert(1)</script>"
 
 

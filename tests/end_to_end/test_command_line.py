@@ -26,6 +26,8 @@ from typer.testing import CliRunner, Result
 from frostline.cli.main import app
 from frostline.fitting.run_result import RunResult
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "frostline"]
 
 Write = Callable[..., None]

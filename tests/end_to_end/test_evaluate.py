@@ -22,6 +22,8 @@ from frostline.core.errors import InputError, SettingsError
 from frostline.fitting.run_result import RunResult
 from frostline.run.manifest import read_manifest
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[..., None]
 #: of each of the three digits, in the run of ``parted``
 TRAIN, VALIDATION, TEST = 8, 2, 3

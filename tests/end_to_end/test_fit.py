@@ -29,6 +29,8 @@ from frostline.exporting import save_model as export
 from frostline.fitting.run_result import RunResult
 from frostline.training import memoized_ood
 
+pytestmark = pytest.mark.slow
+
 #: enough to see what changes; quality is measured by the benchmarks
 TINY: dict[str, Any] = {"epochs": 1, "batch_size": 16, "seed": 3, "input_size": "64"}
 FAST: dict[str, Any] = {"effort": "fast", "input_size": "96"}

@@ -15,6 +15,8 @@ from sklearn.datasets import load_digits
 import frostline
 from frostline.core.errors import InputError, RunFolderError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fast(tiny_network: dict[str, Any]) -> dict[str, Any]:

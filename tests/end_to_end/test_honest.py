@@ -13,6 +13,8 @@ import pytest
 
 import frostline
 
+pytestmark = pytest.mark.slow
+
 
 def table_of(path: Path, images: Sequence[Path], labels: Sequence[str], test: int = 0) -> Path:
     """Write a table; every ``test``-th image belongs to the test part, none for 0."""

@@ -16,6 +16,8 @@ import frostline
 from frostline.cli.show import result_panel
 from frostline.core.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def table(
     folder: Path, images: Sequence[Path], labels: Sequence[str], parts: Sequence[str] | None = None

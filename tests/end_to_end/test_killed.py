@@ -15,6 +15,8 @@ from frostline.run import run_folder
 from tests.end_to_end.dying import Point, dying, renaming_to
 from tests.end_to_end.twins import outcome
 
+pytestmark = pytest.mark.slow
+
 
 class Listener(NullProgress):
     """Remembers what was worked on."""

@@ -17,6 +17,8 @@ from frostline.core.progress import NullProgress, Task
 from frostline.fitting.pipeline import fit_all
 from tests.end_to_end.twins import OneBar
 
+pytestmark = pytest.mark.slow
+
 OTHER_THREADS = 2
 
 

@@ -17,6 +17,8 @@ from frostline.fitting import procedure
 from frostline.training.train import train
 from tests.end_to_end.twins import OneBar
 
+pytestmark = pytest.mark.slow
+
 Rows = set[int]
 
 

@@ -13,6 +13,8 @@ import pytest
 import frostline
 from tests.end_to_end.twins import outcome
 
+pytestmark = pytest.mark.slow
+
 
 def test_neither_the_store_nor_the_order_of_files_changes_a_byte(
     tiny: dict[str, Any],

@@ -19,6 +19,8 @@ from frostline.fitting.run_result import RunResult
 from frostline.model.model import Prediction
 from tests.model.kept_familiarity import load_familiarity
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fitted(

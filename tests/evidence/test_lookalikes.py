@@ -19,6 +19,8 @@ from frostline.evidence.lookalikes import find_lookalikes
 from frostline.stats.inputs import CHUNK_ROWS
 from frostline.stats.selection import Selection
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_is_the_networks_own_classifier() -> None:
     network = Network.load("efficientnet_lite0")

@@ -16,6 +16,8 @@ from frostline.compute.moments import BatchNormMoments
 from frostline.evidence.cards import load_card
 from frostline.evidence.shift import measure_shift
 
+pytestmark = pytest.mark.slow
+
 UInt8 = npt.NDArray[np.uint8]
 Measure = Callable[[npt.NDArray[np.float32]], BatchNormMoments]
 

@@ -23,6 +23,8 @@ from frostline.explain.attribution import GRID, attribute, draw_heat, occlude
 from frostline.training.result import Trained
 from tests.stats.on_labels import ridge_loo
 
+pytestmark = pytest.mark.slow
+
 Action = TapsHead | SuffixTraining | FullTraining
 
 SHORT = Recipe.model_validate(

@@ -54,6 +54,8 @@ from frostline.stats.label_issues import likely_label_errors
 from frostline.stats.out_of_fold import OutOfFold
 from frostline.training.result import Trained
 
+pytestmark = pytest.mark.slow
+
 Train = Callable[[Any], Trained]
 
 STEPS = Recipe.model_validate(

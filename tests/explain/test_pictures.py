@@ -14,6 +14,8 @@ from frostline.explain.drawing import coloured, stretched
 from frostline.explain.filters import draw_filters, network_filters
 from frostline.explain.responses import depths, distinct_channels, draw_responses, responses
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lite0() -> Network:

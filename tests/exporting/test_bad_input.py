@@ -14,6 +14,8 @@ from frostline.cli.main import app
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 MakeRun = Callable[[str], "Run"]
 
 

@@ -22,6 +22,8 @@ from frostline.exporting.int8 import RECIPES, is_quantised, quantise
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 MakeRun = Callable[[str], "Run"]
 
 

@@ -22,6 +22,8 @@ from frostline.run.run_folder import MANIFEST
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 MakeRun = Callable[[str], "Run"]
 
 

@@ -23,6 +23,8 @@ from frostline.model_format.card import ModelCard
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 MakeRun = Callable[[str], "Run"]
 CLASSES = ("b | <b>", "Äpfel", "c")
 KINDS = ("head", "last layer", "finetuned", "cut", "full", "full, one place", "blend")

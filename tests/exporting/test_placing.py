@@ -12,6 +12,8 @@ from frostline.core.files import replacing, write_text
 from frostline.exporting import placing
 from frostline.exporting.placing import placing_file, placing_folder
 
+pytestmark = pytest.mark.slow
+
 _NOBODY = 2**22 + 7
 
 

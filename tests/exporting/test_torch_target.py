@@ -21,6 +21,8 @@ from frostline.core.errors import InputError
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 MakeRun = Callable[[str], "Run"]
 CLASSES = ("b | <b>", "Äpfel", "c")
 KINDS = ("head", "last layer", "finetuned", "cut", "full", "full, one place", "blend")

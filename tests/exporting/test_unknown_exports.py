@@ -21,6 +21,8 @@ from tests.model.kept_familiarity import load_familiarity
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
 
+pytestmark = pytest.mark.slow
+
 MakeRun = Callable[[str], "Run"]
 
 

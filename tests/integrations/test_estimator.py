@@ -27,6 +27,8 @@ from frostline.core.settings import Settings, setting_names
 from frostline.model.model import Model
 from frostline.model.packed import PackedModel
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray[Any, Any]
 RELEASED = Path(__file__).parents[1] / "model" / "released" / "format-1"
 

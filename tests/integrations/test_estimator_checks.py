@@ -14,6 +14,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from frostline import TransferClassifier
 
+pytestmark = pytest.mark.slow
+
 _NETWORK = "test_byobnet"
 
 

@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from frostline.core.errors import CutError, FrozenChangedError, SettingsError
 
+pytestmark = pytest.mark.slow
+
 lightning = pytest.importorskip("lightning.pytorch")
 
 

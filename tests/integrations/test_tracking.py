@@ -17,6 +17,8 @@ from frostline.core.plan import Plan
 from frostline.integrations.tracking import check_tracker, log_run
 from frostline.integrations.tracking.log import numbers_of
 
+pytestmark = pytest.mark.slow
+
 SCORES = {"accuracy": 0.75, "balanced_accuracy": 0.7, "macro_f1": 0.7, "nll": 0.5, "ece": 0.1}
 
 

@@ -32,6 +32,8 @@ from frostline.model import model as model_module
 from frostline.model.model import Model
 from frostline.model.packed import PackedModel
 
+pytestmark = pytest.mark.slow
+
 RELEASED = Path(__file__).parent / "released" / "format-3"
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (3, 40, 50, 3), dtype=np.uint8))
 

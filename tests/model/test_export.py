@@ -31,6 +31,8 @@ from frostline.onnx_graph.preprocessing_graph import OPSET, add_preprocessing
 if TYPE_CHECKING:
     from tests.model.conftest import Saved
 
+pytestmark = pytest.mark.slow
+
 Interpolation = Literal["bilinear", "bicubic", "lanczos"]
 
 

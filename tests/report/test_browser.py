@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from frostline.explain.gallery import Gallery
 from frostline.report import ReportData, write_report
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 MakeData = Callable[..., ReportData]
 CASES = ("two", "eight", "hundred", "given")

@@ -15,6 +15,8 @@ from frostline.core.errors import InputError
 from frostline.core.settings import Settings, setting_names
 from frostline.report.reproduce import command, fingerprint_of_images, provenance, versions
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "settings",

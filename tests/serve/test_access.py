@@ -17,6 +17,8 @@ from frostline.serve.limits import make_limits
 if TYPE_CHECKING:
     from tests.serve.conftest import MakeParts, Serving
 
+pytestmark = pytest.mark.slow
+
 KEY = "a-key-that-nobody-knows"
 
 

@@ -12,6 +12,8 @@ from frostline.core.preprocessing import UInt8Array
 from frostline.model.model import Probabilities
 from frostline.serve.batching import Batcher
 
+pytestmark = pytest.mark.slow
+
 
 class Recorder:
     """Answers each image with its own first value, when it is let go."""

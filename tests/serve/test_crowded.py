@@ -17,6 +17,8 @@ from frostline.serve.service import Service
 if TYPE_CHECKING:
     from tests.serve.conftest import Exchange, MakeParts, Serving
 
+pytestmark = pytest.mark.slow
+
 BOUNDARY = "b0undary"
 FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
 

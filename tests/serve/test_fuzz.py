@@ -27,6 +27,8 @@ from frostline.serve.app import create_app
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service
 
+pytestmark = pytest.mark.slow
+
 _CHECKS = [
     not_a_server_error,
     status_code_conformance,

@@ -14,6 +14,8 @@ from frostline.core.preprocessing import UInt8Array
 from frostline.serve.heat_picture import overlay
 from frostline.serve.occlusion import Occlusion, log_odds
 
+pytestmark = pytest.mark.slow
+
 SIZE = 96
 
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 if TYPE_CHECKING:
     from tests.serve.conftest import Live, Starting
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SECONDS = 60_000
 expect.set_options(timeout=SECONDS)

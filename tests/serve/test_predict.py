@@ -22,6 +22,8 @@ from frostline.serve.problem_details import image_problem
 if TYPE_CHECKING:
     from tests.serve.conftest import MakeParts, Serving
 
+pytestmark = pytest.mark.slow
+
 
 def huge_png(width: int, height: int) -> bytes:
     """A valid grey PNG of black pixels, some hundred kilobytes for hundreds of megapixels."""

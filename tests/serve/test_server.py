@@ -24,6 +24,8 @@ from frostline.serve.server import listen
 if TYPE_CHECKING:
     from tests.serve.conftest import Live, Starting
 
+pytestmark = pytest.mark.slow
+
 BOUNDARY = "b0undary"
 NONSENSE = (b"\x16\x03\x01 no HTTP\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n")
 

@@ -22,6 +22,8 @@ from frostline.serve.service import Service
 if TYPE_CHECKING:
     from tests.serve.conftest import Exchange, MakeParts, Serving
 
+pytestmark = pytest.mark.slow
+
 BOUNDARY = "b0undary"
 FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
 #: audit hooks cannot be taken out again, so one that listens only at times

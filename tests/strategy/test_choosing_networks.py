@@ -25,6 +25,8 @@ from frostline.evidence.networks import best_network
 from frostline.fitting.networks import open_networks
 from frostline.wording.evidence import networks_sentences
 
+pytestmark = pytest.mark.slow
+
 N = 400
 LABELS = np.asarray(load_digits().target[:N], dtype=np.int64)
 ROWS = np.arange(300)

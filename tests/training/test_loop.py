@@ -25,6 +25,8 @@ from frostline.training.result import Trained
 from frostline.training.sources import Sources
 from tests.stats.on_labels import ridge_loo
 
+pytestmark = pytest.mark.slow
+
 Fit = Callable[..., Trained]
 
 

@@ -27,6 +27,8 @@ from frostline.training.low_rank import (
 )
 from frostline.training.result import Trained
 
+pytestmark = pytest.mark.slow
+
 Fit = Callable[..., Trained]
 
 CPU = Compute(torch.device("cpu"), half=False)

@@ -12,6 +12,8 @@ from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe
 from frostline.training.result import Trained
 
+pytestmark = pytest.mark.slow
+
 Fit = Callable[..., Trained]
 
 #: so fast that the network is destroyed in a few steps

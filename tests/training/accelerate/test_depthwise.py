@@ -25,6 +25,8 @@ from frostline.training.accelerate.depthwise import fast_depthwise_backward
 from frostline.training.accelerate.norm_folding import folded_norms
 from frostline.training.result import Trained
 
+pytestmark = pytest.mark.slow
+
 x86 = pytest.mark.skipif(
     platform.machine().lower() not in ("x86_64", "amd64"), reason="elsewhere nothing changes"
 )

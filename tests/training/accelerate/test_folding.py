@@ -14,6 +14,8 @@ from frostline.training.accelerate.accelerated import accelerated
 from frostline.training.accelerate.norm_folding import folded_norms
 from frostline.training.result import Trained
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("efficientnet_lite0", "resnet10t", "mobilenetv3_small_050", "torchvision:resnet18")
 
 

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="for glibc's allocator")
+pytestmark = [
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="for glibc's allocator"),
+    pytest.mark.slow,
+]
 
 # a process of its own: what earlier work left in the heap would be used before anything new
 _STEPS = """

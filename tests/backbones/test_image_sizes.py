@@ -18,7 +18,7 @@ from frostline.backbones.network import Network
 from frostline.cli.main import app
 from frostline.core.errors import BackboneError
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting.writable import check_writable
+from frostline.exporting.pytorch.writable import check_writable
 
 pytestmark = pytest.mark.slow
 

@@ -37,8 +37,8 @@ from frostline.explain.encoding import tile
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.make import Drawn
 from frostline.explain.memoized_gallery import GALLERY
-from frostline.exporting.save_model import EXPORT
-from frostline.exporting.writable import WRITABLE
+from frostline.exporting.pytorch.save_model import EXPORT
+from frostline.exporting.pytorch.writable import WRITABLE
 from frostline.stats.selection import Selection
 from frostline.training.memoized_ood import OOD, memoized_ood
 from tools.fact_digests import Code

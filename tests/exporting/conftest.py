@@ -32,7 +32,7 @@ from frostline.core.actions import (
     TapsHead,
 )
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting.save_model import save_model
+from frostline.exporting.pytorch.save_model import save_model
 from frostline.model_format.card import FamiliarImages, ModelCard
 from frostline.run.predictions import COLUMNS
 from frostline.stats.ood import Familiarity, fit_familiarity

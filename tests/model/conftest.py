@@ -18,7 +18,7 @@ from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.backbones.network import Network
 from frostline.core.actions import TapsHead
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting.save_model import save_model
+from frostline.exporting.pytorch.save_model import save_model
 from frostline.model_format.card import ModelCard
 
 CLASSES = ("zebra", "apple", "Äpfel & Birnen", "moth")

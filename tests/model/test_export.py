@@ -18,7 +18,7 @@ from torch import nn
 
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import Preprocessing, UInt8Array
-from frostline.exporting.model_onnx import (
+from frostline.exporting.pytorch.model_onnx import (
     MOST_TOLERANCE,
     TOLERANCE,
     export_onnx,

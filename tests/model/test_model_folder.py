@@ -20,9 +20,9 @@ from frostline.backbones.load.restore import restore_module
 from frostline.core.actions import TapsHead
 from frostline.core.errors import BackboneError, EngineError, RunFolderError
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting import model_onnx as export
-from frostline.exporting.model_onnx import verify_onnx
-from frostline.exporting.save_model import save_model
+from frostline.exporting.pytorch import model_onnx as export
+from frostline.exporting.pytorch.model_onnx import verify_onnx
+from frostline.exporting.pytorch.save_model import save_model
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import find_model_folder, load_card
@@ -279,7 +279,7 @@ def test_an_export_is_made_and_checked_once_for_the_same_model(
         checks.append(path)
         return verify(path, *args, **more)
 
-    monkeypatch.setattr("frostline.exporting.save_model.verify_onnx", check)
+    monkeypatch.setattr("frostline.exporting.pytorch.save_model.verify_onnx", check)
     images = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
     module = deepcopy(saved.module)
 

@@ -18,8 +18,8 @@ from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.backbones.heads.head_input import WithHeadInput, head_of
 from frostline.core.errors import EngineError, RunFolderError
 from frostline.core.preprocessing import UInt8Array
-from frostline.exporting.model_onnx import export_onnx, verify_onnx
-from frostline.exporting.save_model import save_model
+from frostline.exporting.pytorch.model_onnx import export_onnx, verify_onnx
+from frostline.exporting.pytorch.save_model import save_model
 from frostline.model.model import Model, Prediction
 from frostline.model_format.card import FamiliarImages, ModelCard
 from frostline.model_format.model_folder import load_card

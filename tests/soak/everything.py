@@ -11,8 +11,8 @@ import frostline.cli.main
 import frostline.cli.predict
 import frostline.cli.report
 import frostline.cli.show
-import frostline.exporting.hub_target
+import frostline.exporting.pytorch.hub_target
+import frostline.exporting.pytorch.torch_target
 import frostline.exporting.shrinking
-import frostline.exporting.torch_target
 import frostline.fitting.pipeline
 import tests.soak.commands

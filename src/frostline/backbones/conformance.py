@@ -46,6 +46,11 @@ class Conformance:
         return not self.failures and not self.error
 
 
+def random_images(n: int, shape: Sequence[int]) -> torch.Tensor:
+    """Return n images of noise of shape (channels, height, width), the same every time."""
+    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(0))
+
+
 def check(module: nn.Module, example: torch.Tensor) -> Conformance:
     """Cut, freeze and train copies of ``module`` and compare each with the uncut network.
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from frostline.backbones.conformance import check
+from frostline.backbones.conformance import check, random_images
 from frostline.backbones.network import Network
 from frostline.cli.console import err, out
 from frostline.cli.plots import bar, letters
@@ -156,11 +156,7 @@ def _save(image: Any, path: Path) -> None:
 
 
 def _check(network: Network) -> None:
-    import torch
-
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(2, *network.example_shape[1:], generator=generator)
-    result = check(network.module, images)
+    result = check(network.module, random_images(2, network.example_shape[1:]))
     if not result.passed:
         raise BackboneError(
             f"{network.name} breaks a promise: "

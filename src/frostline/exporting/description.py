@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from frostline._version import __version__
-from frostline.exporting.state import Plain
+from frostline.exporting.pytorch.state import Plain
 from frostline.model_format.card import ModelCard
 
 _INPUT = (

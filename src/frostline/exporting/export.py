@@ -19,13 +19,13 @@ _WIDTHS = ("int8",)
 
 
 def _torch(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
-    from frostline.exporting.torch_target import export_torch_file
+    from frostline.exporting.pytorch.torch_target import export_torch_file
 
     return export_torch_file(origin, path, samples=samples, overwrite=overwrite)
 
 
 def _hub(origin: Origin, path: Path, samples: Samples | None, *, overwrite: bool) -> Exported:
-    from frostline.exporting.hub_target import export_hub_folder
+    from frostline.exporting.pytorch.hub_target import export_hub_folder
 
     del overwrite
     return export_hub_folder(origin, path, samples=samples)

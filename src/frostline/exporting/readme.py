@@ -7,8 +7,8 @@ from typing import Any
 
 from frostline._version import __version__
 from frostline.exporting.description import loading, running
-from frostline.exporting.libraries import TIMM
-from frostline.exporting.state import Plain
+from frostline.exporting.pytorch.libraries import TIMM
+from frostline.exporting.pytorch.state import Plain
 from frostline.model_format.card import ModelCard
 
 _SHOWN = 50

@@ -24,7 +24,7 @@ from frostline.data.sources.open_source import Source, open_source, source_ident
 from frostline.data.splitting.split import Split, make_split
 from frostline.data.unseen import find_unseen
 from frostline.evidence.networks import best_network
-from frostline.exporting.writable import check_writable
+from frostline.exporting.pytorch.writable import check_writable
 from frostline.fitting.assess import TRAINED_FOLDS, Assessed, assess
 from frostline.fitting.networks import open_networks
 from frostline.fitting.procedure import (

@@ -30,7 +30,7 @@ from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
 from frostline.explain.make import LIMITS, Subject
 from frostline.explain.memoized_gallery import memoized_gallery
-from frostline.exporting.save_model import save_model
+from frostline.exporting.pytorch.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.measure import measure, unknown_images
 from frostline.fitting.procedure import Fitted, Task

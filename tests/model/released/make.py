@@ -23,7 +23,7 @@ from torch import nn
 
 from frostline.core.actions import TapsHead
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting.save_model import save_model
+from frostline.exporting.pytorch.save_model import save_model
 from frostline.model.model import Model, Prediction
 from frostline.model_format.card import ModelCard
 

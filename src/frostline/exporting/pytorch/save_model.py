@@ -14,7 +14,7 @@ from frostline.compute.cache.memoize import Memo, memoize
 from frostline.core.errors import EngineError, RunFolderError
 from frostline.core.files import is_file, replacing, sha256_of, system_errors, write_text
 from frostline.core.preprocessing import UInt8Array
-from frostline.exporting.model_onnx import (
+from frostline.exporting.pytorch.model_onnx import (
     MOST_DELIVERED,
     ExportDifferenceError,
     export_onnx,
@@ -81,7 +81,8 @@ def save_model(
     ------
     EngineError
         If the module cannot be exported, or the exported file gives other probabilities: other
-        classes, or further off than :data:`~frostline.exporting.model_onnx.MOST_DELIVERED`. Where
+        classes, or further off than
+        :data:`~frostline.exporting.pytorch.model_onnx.MOST_DELIVERED`. Where
         there was no model before, the weights are then kept alone. Smaller differences beyond what
         rounding explains are delivered, and stand in the card.
     RunFolderError

@@ -20,9 +20,15 @@ from frostline.exporting.exported import Exported
 from frostline.exporting.onnx_target import predicted
 from frostline.exporting.origin import Origin
 from frostline.exporting.placing import check_free, placing_file
-from frostline.exporting.program import read_program, write_program
+from frostline.exporting.pytorch.program import read_program, write_program
+from frostline.exporting.pytorch.state import (
+    HEAD_BIAS,
+    HEAD_WEIGHT,
+    Plain,
+    UnsuitableError,
+    as_plain,
+)
 from frostline.exporting.samples import Samples, made_up_samples
-from frostline.exporting.state import HEAD_BIAS, HEAD_WEIGHT, Plain, UnsuitableError, as_plain
 from frostline.model.model import Model
 
 STATE, PROGRAM = ".safetensors", ".pt2"

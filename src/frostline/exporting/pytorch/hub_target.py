@@ -15,20 +15,20 @@ from frostline.core.files import sha256_of, system_errors
 from frostline.exporting.agreement import Agreement, Probabilities
 from frostline.exporting.description import describe
 from frostline.exporting.exported import Exported
-from frostline.exporting.libraries import TIMM
 from frostline.exporting.onnx_target import check_onnx, predicted, stamp
 from frostline.exporting.origin import Origin
 from frostline.exporting.placing import placing_folder
-from frostline.exporting.program import read_program
-from frostline.exporting.readme import readme
-from frostline.exporting.samples import Samples, made_up_samples
-from frostline.exporting.state import Plain, UnsuitableError
-from frostline.exporting.torch_target import (
+from frostline.exporting.pytorch.libraries import TIMM
+from frostline.exporting.pytorch.program import read_program
+from frostline.exporting.pytorch.state import Plain, UnsuitableError
+from frostline.exporting.pytorch.torch_target import (
     agreeing,
     agreement_of,
     read_weights_file,
     write_module,
 )
+from frostline.exporting.readme import readme
+from frostline.exporting.samples import Samples, made_up_samples
 from frostline.model_format.model_folder import CARD, FAMILIAR, ONNX, checked_file
 
 WEIGHTS, CONFIG, README, PROGRAM = "model.safetensors", "config.json", "README.md", "model.pt2"

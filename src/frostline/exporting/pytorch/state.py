@@ -17,7 +17,7 @@ from frostline.backbones.fingerprints import classifier_names
 from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.heads.pooling import pooled, pooled_width
 from frostline.backbones.network import Network
-from frostline.exporting.libraries import TIMM, Architecture, architecture_of
+from frostline.exporting.pytorch.libraries import TIMM, Architecture, architecture_of
 from frostline.model_format.card import ModelCard
 
 HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"

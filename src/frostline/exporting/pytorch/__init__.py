@@ -1,0 +1,1 @@
+"""What of an export needs PyTorch: modules and weights, and the graphs made from them."""

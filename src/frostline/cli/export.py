@@ -23,13 +23,7 @@ def export_run(
 ) -> None:
     """Write the export and say what it is, how large, and how close to the model."""
     done = export(
-        run,
-        output,
-        to=to,
-        quantize=quantize,
-        opset=opset,
-        images=images,
-        overwrite=overwrite,
+        run, output, to=to, quantize=quantize, opset=opset, images=images, overwrite=overwrite
     )
     out.print(Text.assemble("Wrote ", (str(done.path), "bold green"), f" ({_size(done.n_bytes)})"))
     for note in done.notes:

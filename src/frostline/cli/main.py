@@ -165,13 +165,7 @@ def export(
         from frostline.cli.export import export_run
 
         export_run(
-            run,
-            output,
-            to=to,
-            quantize=quantize,
-            opset=opset,
-            images=images,
-            overwrite=overwrite,
+            run, output, to=to, quantize=quantize, opset=opset, images=images, overwrite=overwrite
         )
 
 

@@ -17,14 +17,12 @@ Config = Annotated[
     Path | None,
     typer.Option(
         help="Settings from a JSON, TOML or YAML file, such as the settings.json of a run; options "
-        "win.",
+        "win."
     ),
 ]
 LogTo = Annotated[
     list[str] | None,
-    typer.Option(
-        help="Hand the numbers to tensorboard or mlflow as well; may be repeated.",
-    ),
+    typer.Option(help="Hand the numbers to tensorboard or mlflow as well; may be repeated."),
 ]
 
 _ACCESS, _LIMITS, _MACHINE = "Who may ask", "Limits", "Machine"
@@ -61,8 +59,7 @@ MaxRequestBytes = Annotated[
     str | None, typer.Option(help="Size of one request. (100MB)", rich_help_panel=_LIMITS)
 ]
 MaxHeldBytes = Annotated[
-    str | None,
-    typer.Option(help="Uploads in memory at a time. (500MB)", rich_help_panel=_LIMITS),
+    str | None, typer.Option(help="Uploads in memory at a time. (500MB)", rich_help_panel=_LIMITS)
 ]
 MaxServedPixels = Annotated[
     int | None,
@@ -73,8 +70,7 @@ MaxSeconds = Annotated[
     typer.Option(help="For a request to arrive and be answered. (30)", rich_help_panel=_LIMITS),
 ]
 MaxQueue = Annotated[
-    int | None,
-    typer.Option(help="Images and requests at a time. (256)", rich_help_panel=_LIMITS),
+    int | None, typer.Option(help="Images and requests at a time. (256)", rich_help_panel=_LIMITS)
 ]
 Batch = Annotated[
     int | None, typer.Option(help="Images computed together. (8)", rich_help_panel=_MACHINE)

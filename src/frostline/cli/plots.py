@@ -51,11 +51,7 @@ def bar(value: float, most: float, width: int, kind: Letters = BLOCKS) -> str:
 
 
 def dot(
-    value: float,
-    reach: float,
-    ends: tuple[float, float],
-    width: int,
-    kind: Letters = BLOCKS,
+    value: float, reach: float, ends: tuple[float, float], width: int, kind: Letters = BLOCKS
 ) -> str:
     """Return a dot on an axis between two ends, with its interval to both sides.
 

@@ -39,8 +39,7 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     if record.audit.understood is not None:
         grid.add_row("Images", Text(read_words(record.audit.understood)))
     grid.add_row(
-        "Decision",
-        Text.assemble((plan.chosen, "bold"), f" (case {plan.case})\n{headline(plan)}"),
+        "Decision", Text.assemble((plan.chosen, "bold"), f" (case {plan.case})\n{headline(plan)}")
     )
     grid.add_row(
         "Accuracy",

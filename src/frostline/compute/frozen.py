@@ -86,9 +86,7 @@ def run_frozen(
         slices=found.slices,
         thumbnails=_gathered(arrays["thumbnail"], index),
         facts=PictureFacts(
-            sizes=arrays["size"][index],
-            pages=arrays["pages"][index],
-            blank=arrays["blank"][index],
+            sizes=arrays["size"][index], pages=arrays["pages"][index], blank=arrays["blank"][index]
         ),
         key=digest_of([found.key, MOMENTS.key({})]),
     )

@@ -36,10 +36,7 @@ _HERE = str(Path(__file__).parents[1])
 
 
 def under_current_names(
-    values: Mapping[str, Any],
-    names: Mapping[str, str] = SETTINGS,
-    *,
-    quiet: bool = False,
+    values: Mapping[str, Any], names: Mapping[str, str] = SETTINGS, *, quiet: bool = False
 ) -> dict[str, Any]:
     """Return values under the names of today; old ones are taken with a DeprecationWarning.
 

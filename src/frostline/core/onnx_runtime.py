@@ -15,11 +15,7 @@ from typing import Any
 from frostline.core.errors import EngineError, first_line
 
 #: read by libraries when they are imported, here and in child processes; who set one keeps it
-_SILENT = {
-    "ORT_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-}
+_SILENT = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
 
 
 def be_silent() -> None:

@@ -84,20 +84,9 @@ def collect_evidence(
         )
         for name, block in zip(names, blocks, strict=True)
     }
-    whole = probe(
-        ALL,
-        everything,
-        labelled,
-        blocks=blocks,
-    )
+    whole = probe(ALL, everything, labelled, blocks=blocks)
     if known is None:
-        gained = last_doubling(
-            everything,
-            labelled,
-            blocks=blocks,
-            seed=seed,
-            whole=whole.evidence,
-        )
+        gained = last_doubling(everything, labelled, blocks=blocks, seed=seed, whole=whole.evidence)
         card = load_card(frozen.network.name, weights_id=frozen.network.weights_id)
         moments = frozen.runner.moments(chosen, runtime)
         if moments.layers or reference is None:
@@ -167,10 +156,7 @@ def _agreement(probes: Sequence[ProbeEvidence]) -> float | None:
 
 
 def _lookalikes(
-    last: Selection,
-    labels: IntArray,
-    classes: Sequence[str],
-    source: SourceClassifier | None,
+    last: Selection, labels: IntArray, classes: Sequence[str], source: SourceClassifier | None
 ) -> list[Lookalike]:
     if source is None:
         return []

@@ -21,10 +21,7 @@ CLOSE = 0.2
 
 
 def find_lookalikes(
-    means: npt.ArrayLike,
-    labels: npt.ArrayLike,
-    classes: Sequence[str],
-    source: SourceClassifier,
+    means: npt.ArrayLike, labels: npt.ArrayLike, classes: Sequence[str], source: SourceClassifier
 ) -> list[Lookalike]:
     """Name for every class the old class with the highest mean probability.
 

@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 def best_network(
-    problem: Problem,
-    candidates: Sequence[Frozen],
-    rows: IntArray,
-    *,
-    tie: float,
+    problem: Problem, candidates: Sequence[Frozen], rows: IntArray, *, tie: float
 ) -> tuple[Frozen, list[NetworkResult]]:
     """Return the cheapest network that hardly loses to the best, and all scores.
 
@@ -59,11 +55,6 @@ def best_network(
     return candidates[chosen], results
 
 
-def _hardly_loses(
-    best: BoolArray,
-    this: BoolArray,
-    groups: IntArray,
-    tie: float,
-) -> bool:
+def _hardly_loses(best: BoolArray, this: BoolArray, groups: IntArray, tie: float) -> bool:
     loss, error = paired_difference(best, this, groups=groups)
     return loss <= min(error, tie) or loss <= 0

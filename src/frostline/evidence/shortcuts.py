@@ -40,11 +40,7 @@ _BORDER = np.pad(np.zeros((PLACES - 2, PLACES - 2), dtype=bool), 1, constant_val
 
 
 def find_shortcuts(
-    problem: Problem,
-    thumbnails: UInt8Array,
-    rows: npt.ArrayLike,
-    *,
-    seen: FloatArray | None = None,
+    problem: Problem, thumbnails: UInt8Array, rows: npt.ArrayLike, *, seen: FloatArray | None = None
 ) -> list[Shortcut]:
     """Find classes that one of 64 small places tells from all others, where the rest does not.
 

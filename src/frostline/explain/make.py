@@ -212,11 +212,7 @@ def _readable(
 
 
 def _tile(
-    problem: Problem,
-    said: LabelIssue,
-    note: str,
-    pixels: Mapping[int, UInt8Array],
-    seen: Seen,
+    problem: Problem, said: LabelIssue, note: str, pixels: Mapping[int, UInt8Array], seen: Seen
 ) -> Tile:
     catalog = problem.catalog
     image = catalog.rows[said.row]

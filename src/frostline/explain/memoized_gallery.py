@@ -15,12 +15,7 @@ from frostline.explain.gallery import Gallery
 from frostline.explain.make import Drawn, Limits, Subject, make_gallery
 from frostline.stats.out_of_fold import OutOfFold
 
-GALLERY = Memo(
-    name="gallery",
-    version=1,
-    libraries=NETWORKS,
-    result=Drawn,
-)
+GALLERY = Memo(name="gallery", version=1, libraries=NETWORKS, result=Drawn)
 
 
 def memoized_gallery(

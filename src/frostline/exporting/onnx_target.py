@@ -22,13 +22,7 @@ from frostline.exporting.samples import Samples, made_up_samples
 from frostline.exporting.shrinking import shrink
 from frostline.model.inputs import to_rgb
 from frostline.model.model import Model, Probabilities
-from frostline.model.onnx_file import (
-    CARD_KEY,
-    QUANTISATION_KEY,
-    SUFFIX,
-    metadata,
-    open_onnx_file,
-)
+from frostline.model.onnx_file import CARD_KEY, QUANTISATION_KEY, SUFFIX, metadata, open_onnx_file
 from frostline.model_format.card import ModelCard
 from frostline.onnx_graph.session import INPUT, OUTPUT
 
@@ -41,12 +35,7 @@ _MAX_PIXELS: int = Settings.max_pixels
 
 
 def export_onnx_file(
-    origin: Origin,
-    path: Path,
-    *,
-    samples: Samples | None,
-    quantise: bool,
-    opset: int | None = None,
+    origin: Origin, path: Path, *, samples: Samples | None, quantise: bool, opset: int | None = None
 ) -> Exported:
     """Write one ONNX file, and check it against the model.
 

@@ -113,11 +113,7 @@ class Model:
         )
         self._threads, self._workers, self._max_pixels = threads, workers, max_pixels
         self._sessions = Sessions(self._open, session)
-        self._asked: _Options = {
-            "threads": threads,
-            "workers": workers,
-            "max_pixels": max_pixels,
-        }
+        self._asked: _Options = {"threads": threads, "workers": workers, "max_pixels": max_pixels}
 
     @classmethod
     def load(

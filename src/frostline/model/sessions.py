@@ -62,7 +62,5 @@ def _after_a_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_OPENING.acquire,
-        after_in_parent=_OPENING.release,
-        after_in_child=_after_a_fork,
+        before=_OPENING.acquire, after_in_parent=_OPENING.release, after_in_child=_after_a_fork
     )

@@ -15,10 +15,7 @@ COLUMNS = ("path", "label", "prediction", "confidence")
 
 
 def write_predictions(
-    path: Path,
-    problem: Problem,
-    rows: IntArray,
-    probabilities: FloatArray,
+    path: Path, problem: Problem, rows: IntArray, probabilities: FloatArray
 ) -> None:
     """Write ``predictions.csv`` line by line, whole or not at all.
 

@@ -57,22 +57,16 @@ class Metrics:
             registry=self.registry,
         )
         self.compute = Counter(
-            "frostline_compute_seconds",
-            "Seconds spent in the network.",
-            registry=self.registry,
+            "frostline_compute_seconds", "Seconds spent in the network.", registry=self.registry
         )
         self.active = Gauge(
             "frostline_requests_active", "Requests in progress.", registry=self.registry
         )
         self.queue = Gauge(
-            "frostline_queue_images",
-            "Images that wait or are worked on.",
-            registry=self.registry,
+            "frostline_queue_images", "Images that wait or are worked on.", registry=self.registry
         )
         self.held = Gauge(
-            "frostline_upload_bytes",
-            "Bytes of uploads in memory.",
-            registry=self.registry,
+            "frostline_upload_bytes", "Bytes of uploads in memory.", registry=self.registry
         )
 
     def text(self) -> str:

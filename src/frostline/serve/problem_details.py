@@ -65,9 +65,7 @@ class RequestError(FrostlineError, ValueError):
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return _Refusal(
-            ProblemAnswer(error=self.problem).model_dump(),
-            status_code=self.status,
-            headers=headers,
+            ProblemAnswer(error=self.problem).model_dump(), status_code=self.status, headers=headers
         )
 
 
@@ -95,11 +93,7 @@ class _Refusal(JSONResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send(
-            {
-                "type": "http.response.start",
-                "status": self.status_code,
-                "headers": self.raw_headers,
-            }
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         )
         await send({"type": "http.response.body", "body": bytes(self.body), "more_body": True})
         if _sends_a_body(scope):

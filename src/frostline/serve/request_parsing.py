@@ -24,12 +24,7 @@ def deadline(service: Service) -> float:
 
 
 async def arrive(
-    request: Request,
-    service: Service,
-    share: Share,
-    until: float,
-    *,
-    texts: Collection[str] = (),
+    request: Request, service: Service, share: Share, until: float, *, texts: Collection[str] = ()
 ) -> Form:
     """Read the form of a request, unless it is plain from the start that it will be refused.
 

@@ -120,10 +120,7 @@ def stratified_bootstrap(
 
 
 def paired_difference(
-    correct_a: npt.ArrayLike,
-    correct_b: npt.ArrayLike,
-    *,
-    groups: npt.ArrayLike | None = None,
+    correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, *, groups: npt.ArrayLike | None = None
 ) -> tuple[float, float]:
     """Return the mean of ``a - b`` over the same images, and its standard error.
 

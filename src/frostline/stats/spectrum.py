@@ -67,10 +67,7 @@ class Spectrum:
 
 
 def decompose(
-    X: Features,
-    targets: TargetMatrix,
-    weights: FloatArray,
-    standardiser: Standardiser,
+    X: Features, targets: TargetMatrix, weights: FloatArray, standardiser: Standardiser
 ) -> Spectrum:
     """Decompose the scatter of standardised rows, in the smaller of its two forms.
 

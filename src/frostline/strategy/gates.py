@@ -48,9 +48,7 @@ def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool
 
 
 def simplest_of_the_best(
-    correct: Sequence[BoolArray],
-    groups: IntArray,
-    thresholds: Thresholds = FITTED,
+    correct: Sequence[BoolArray], groups: IntArray, thresholds: Thresholds = FITTED
 ) -> int:
     """Return the position of the first head that hardly loses to the best one.
 

@@ -175,12 +175,7 @@ class Assembly:
 
 
 def assemble(
-    action: LayerTraining,
-    source: Network,
-    *,
-    n_outputs: int,
-    seed: int,
-    compute: Compute,
+    action: LayerTraining, source: Network, *, n_outputs: int, seed: int, compute: Compute
 ) -> Assembly:
     """Build the classifier of ``action`` on a copy of ``source``.
 

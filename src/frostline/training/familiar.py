@@ -103,12 +103,7 @@ def unfamiliarity_of(
 
 
 def _head_input(
-    lead: Trained,
-    frozen: Frozen,
-    rows: IntArray,
-    runtime: Runtime,
-    *,
-    taught: IntArray | None,
+    lead: Trained, frozen: Frozen, rows: IntArray, runtime: Runtime, *, taught: IntArray | None
 ) -> Features:
     """What the head sees of some rows: stored taps, or one more pass through the classifier."""
     if lead.action.closed_form:

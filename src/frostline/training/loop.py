@@ -19,10 +19,7 @@ from frostline.core.arrays import FloatArray
 from frostline.core.rng import keyed_number
 from frostline.core.runtime import Runtime
 from frostline.training.assembly import Above, Assembly
-from frostline.training.checkpoints import (
-    Checkpoints,
-    TrainingState,
-)
+from frostline.training.checkpoints import Checkpoints, TrainingState
 from frostline.training.loaders import Batches
 from frostline.training.losses import mean_nll, training_loss
 from frostline.training.mixing import Mixed, mixed

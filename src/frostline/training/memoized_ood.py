@@ -26,12 +26,7 @@ class OODFit:
     distances: FloatArray
 
 
-OOD = Memo(
-    name="ood",
-    version=1,
-    libraries=NUMBERS,
-    result=OODFit,
-)
+OOD = Memo(name="ood", version=1, libraries=NUMBERS, result=OODFit)
 
 
 def memoized_ood(

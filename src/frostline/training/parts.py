@@ -34,11 +34,7 @@ class Parts:
 
 
 def make_parts(
-    problem: Problem,
-    rows: IntArray,
-    *,
-    fraction: float,
-    validation_rows: IntArray | None = None,
+    problem: Problem, rows: IntArray, *, fraction: float, validation_rows: IntArray | None = None
 ) -> Parts:
     """Draw a stratified validation part from ``rows`` that splits no group, or take a given one.
 

@@ -12,10 +12,7 @@ from frostline.data.naming import counted
 _ENDINGS = 4
 #: how each kind is counted: of one, of several
 _WORDS: dict[LeftOutKind, tuple[str, str]] = {
-    "not an image": (
-        "file that is not read as an image",
-        "files that are not read as images",
-    ),
+    "not an image": ("file that is not read as an image", "files that are not read as images"),
     "hidden": ("hidden", "hidden"),
     "outside class folders": ("outside class folders", "outside class folders"),
     "outside the parts": ("outside the parts", "outside the parts"),

@@ -78,12 +78,7 @@ class SubgraphExtractor:
         self, graph: fx.Graph, start: fx.Node | None, ends: Sequence[fx.Node], as_tuple: bool
     ) -> GraphSection:
         return cut_out(
-            graph,
-            start,
-            ends,
-            sizes=self._sizes,
-            as_tuple=as_tuple,
-            overwritten=self._overwritten,
+            graph, start, ends, sizes=self._sizes, as_tuple=as_tuple, overwritten=self._overwritten
         )
 
     def _to_the_end(self, graph: fx.Graph, start: fx.Node) -> GraphSection:

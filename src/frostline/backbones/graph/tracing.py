@@ -203,11 +203,7 @@ def _record(
 ) -> tuple[fx.Graph, dict[str, Any], fx.Node | None]:
     seen: list[Any] = []
     tracer = Tracer(example, leaves=frozenset(leaves), whole=frozenset(whole))
-    with (
-        unchanged(net),
-        in_mode(net, training),
-        watched(net, "forward_features", seen.append),
-    ):
+    with unchanged(net), in_mode(net, training), watched(net, "forward_features", seen.append):
         graph, wrapper = tracer.record(net)
         assigned = assigned_buffer(net)
     if assigned is not None:

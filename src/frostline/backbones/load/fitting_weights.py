@@ -169,9 +169,7 @@ def _other_readings(
 
 
 def _compare(
-    own: Mapping[str, torch.Tensor],
-    state: Mapping[str, torch.Tensor],
-    classifier: tuple[str, ...],
+    own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor], classifier: tuple[str, ...]
 ) -> _Found:
     return _Found(
         missing=[

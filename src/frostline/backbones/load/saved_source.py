@@ -12,13 +12,7 @@ from frostline.backbones.load.found import LoadedNetwork, example_images
 from frostline.backbones.load.weights_file import read_weights
 from frostline.core.errors import BackboneError, RunFolderError
 from frostline.core.files import is_file
-from frostline.model_format.model_folder import (
-    CARD,
-    WEIGHTS,
-    checked_file,
-    load_card,
-    model_home,
-)
+from frostline.model_format.model_folder import CARD, WEIGHTS, checked_file, load_card, model_home
 
 Load = Callable[[str, Path | None, bool, int | None], LoadedNetwork]
 

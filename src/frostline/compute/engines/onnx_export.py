@@ -14,12 +14,7 @@ from frostline.compute.engines.onnx_engine import INPUT, OUTPUT
 _OPSET = 17
 
 ENGINE = Memo(
-    name="engine",
-    version=1,
-    libraries=NETWORKS,
-    result=bytes,
-    folder="engines",
-    max_bytes=2**31,
+    name="engine", version=1, libraries=NETWORKS, result=bytes, folder="engines", max_bytes=2**31
 )
 
 

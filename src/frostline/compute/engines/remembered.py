@@ -19,13 +19,7 @@ class Choice:
     seconds: Mapping[str, float]
 
 
-CHOICE = Memo(
-    name="engine choice",
-    version=1,
-    libraries=NETWORKS,
-    result=Choice,
-    folder="choices",
-)
+CHOICE = Memo(name="engine choice", version=1, libraries=NETWORKS, result=Choice, folder="choices")
 
 
 def recall_choice(part_key: str, threads: int, precision: str, names: Sequence[str]) -> str | None:

@@ -14,11 +14,7 @@ R = TypeVar("R")
 
 
 def read_in_order(
-    items: Sequence[T],
-    load: Callable[[T], R],
-    *,
-    workers: int,
-    window: int | None = None,
+    items: Sequence[T], load: Callable[[T], R], *, workers: int, window: int | None = None
 ) -> Iterator[R | UnreadableImageError]:
     """Apply ``load`` to every item; yield results in the order of the items.
 

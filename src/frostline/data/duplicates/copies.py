@@ -30,9 +30,7 @@ class Copies:
 
 
 def find_copies(
-    digests: Sequence[str],
-    thumbnails: npt.NDArray[np.uint8],
-    features: npt.ArrayLike | None = None,
+    digests: Sequence[str], thumbnails: npt.NDArray[np.uint8], features: npt.ArrayLike | None = None
 ) -> Copies:
     """Find near-duplicates and altered copies.
 

@@ -35,10 +35,7 @@ _ORDER: dict[Part, int] = {"train": 0, "val": 1, "test": 2}
 
 
 def list_folder(
-    root: Path,
-    *,
-    given: Mapping[Part, str] | None = None,
-    known: Collection[str] | None = None,
+    root: Path, *, given: Mapping[Part, str] | None = None, known: Collection[str] | None = None
 ) -> Listing:
     """List the images below ``root`` by class folder and part; opens no image.
 

@@ -40,8 +40,7 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
     """
     if not hasattr(dataset, "__len__"):
         raise InputError(
-            "A streamed dataset cannot be read twice.",
-            hint="Load it without streaming=True.",
+            "A streamed dataset cannot be read twice.", hint="Load it without streaming=True."
         )
     features = dict(dataset.features)
     image, label = _image_column(features), _label_column(features)

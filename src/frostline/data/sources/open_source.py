@@ -327,12 +327,7 @@ def _classes(source: str, listing: Listing) -> tuple[str, ...]:
 
 
 def _catalog(
-    source: str,
-    listing: Listing,
-    classes: tuple[str, ...],
-    runtime: Runtime,
-    *,
-    on_disk: bool,
+    source: str, listing: Listing, classes: tuple[str, ...], runtime: Runtime, *, on_disk: bool
 ) -> Catalog:
     """Read every image once, for its digest, and leave out what cannot be read."""
     position = {name: label for label, name in enumerate(classes)}

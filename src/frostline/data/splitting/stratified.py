@@ -62,12 +62,7 @@ def stratified_holdout(
 
 
 def stratified_folds(
-    labels: npt.ArrayLike,
-    groups: npt.ArrayLike,
-    digests: Sequence[str],
-    *,
-    n_folds: int,
-    seed: int,
+    labels: npt.ArrayLike, groups: npt.ArrayLike, digests: Sequence[str], *, n_folds: int, seed: int
 ) -> list[tuple[IntArray, IntArray]]:
     """Divide rows into folds for cross-validation; each row is tested exactly once.
 

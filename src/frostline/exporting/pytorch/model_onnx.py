@@ -26,13 +26,7 @@ from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.prepared import on_canvas
 from frostline.onnx_graph.preprocessing_graph import OPSET, add_preprocessing, add_softmax
-from frostline.onnx_graph.session import (
-    INPUT,
-    OUTPUT,
-    UNFAMILIARITY,
-    Answers,
-    answers,
-)
+from frostline.onnx_graph.session import INPUT, OUTPUT, UNFAMILIARITY, Answers, answers
 from frostline.stats.ood import Familiarity
 
 #: difference of a probability that is always accepted between PyTorch and the exported file, for

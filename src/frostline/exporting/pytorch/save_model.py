@@ -30,12 +30,7 @@ if TYPE_CHECKING:
     from frostline.stats.ood import Familiarity
 
 #: an ONNX file that passed the check
-EXPORT = Memo(
-    name="export",
-    version=1,
-    libraries=NETWORKS,
-    result=bytes,
-)
+EXPORT = Memo(name="export", version=1, libraries=NETWORKS, result=bytes)
 
 
 def save_model(
@@ -159,13 +154,7 @@ def _export(
         module, preprocessing, temperature, path, classes=card.classes, familiarity=familiarity
     )
     verify_onnx(
-        path,
-        module,
-        preprocessing,
-        temperature,
-        images,
-        familiarity=familiarity,
-        threads=threads,
+        path, module, preprocessing, temperature, images, familiarity=familiarity, threads=threads
     )
     return path.read_bytes()
 

@@ -79,11 +79,7 @@ def export_torch_file(
         agreement = _checked(temporary, plain, origin.model, images, expected, one=one)
         size = temporary.stat().st_size
     return Exported(
-        target,
-        "program" if plain is None else "state dict",
-        size,
-        agreement,
-        tuple(notes),
+        target, "program" if plain is None else "state dict", size, agreement, tuple(notes)
     )
 
 

@@ -53,9 +53,7 @@ def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
                 number(probe.dimensions),
             )
             for row, probe in zip(
-                rows,
-                [*evidence.probes, evidence.all_taps, evidence.adapted],
-                strict=False,
+                rows, [*evidence.probes, evidence.all_taps, evidence.adapted], strict=False
             )
             if probe is not None
         ],

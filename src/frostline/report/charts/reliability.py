@@ -63,9 +63,7 @@ def reliability_chart(groups: Sequence[Group]) -> Chart:
     across = Scale(0.0, 1.0, _LEFT, _RIGHT)
     marks: list[Mark] = beside(up, _LEFT, "accuracy (% right)", whole_percent, right=_RIGHT)
     marks += below(across, _BOTTOM, "confidence (%, mean of the group)", whole_percent, top=_TOP)
-    marks += [
-        Line(across.at(0), up.at(0), across.at(1), up.at(1), "reference"),
-    ]
+    marks += [Line(across.at(0), up.at(0), across.at(1), up.at(1), "reference")]
     most = max(group.n for group in groups)
     for group in groups:
         x = across.at(group.confidence)

@@ -104,10 +104,7 @@ def confusion_table(
 ) -> list[tuple[str, list[Cell]]]:
     """Return the rows of the table of counts, by true class."""
     return [
-        (
-            name,
-            [Cell(count, count / max(1, sum(counts)), i == j) for j, count in enumerate(counts)],
-        )
+        (name, [Cell(count, count / max(1, sum(counts)), i == j) for j, count in enumerate(counts)])
         for i, (name, counts) in enumerate(zip(classes, confusion, strict=False))
     ]
 

@@ -131,11 +131,7 @@ def _findings(audit: AuditRecord, below: str) -> list[Finding]:
         ),
         (audit.exact_duplicates, "Identical files", sets(audit.exact_duplicates)),
         (audit.near_duplicates, "Near-duplicates", sets(audit.near_duplicates)),
-        (
-            audit.altered_copies,
-            "Mirrored, turned or cropped copies",
-            sets(audit.altered_copies),
-        ),
+        (audit.altered_copies, "Mirrored, turned or cropped copies", sets(audit.altered_copies)),
     ]
     return [
         Finding(title, lines, found.missing, i < _LARGE_SETS)

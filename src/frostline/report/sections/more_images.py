@@ -33,8 +33,5 @@ def more_images(record: RunRecord) -> MoreView | None:
     if nearest is not None and nearest.more_per_class is not None:
         outlook = runner_up_sentence(nearest)
     return MoreView(
-        growth=found,
-        curve=growth_chart(found) if found else None,
-        history=history,
-        outlook=outlook,
+        growth=found, curve=growth_chart(found) if found else None, history=history, outlook=outlook
     )

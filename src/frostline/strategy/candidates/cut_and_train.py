@@ -17,9 +17,7 @@ def propose(context: Context) -> Proposal | None:
     below = [c for c in network.cuts if c.stage_end and c.position < keep.position]
     freeze_to = None if settings.train_all or not below else below[-1].name
     work = context.work(
-        freeze_to=freeze_to,
-        keep_to=keep.name,
-        most_epochs=_MOST_EPOCHS[context.summary.size.label],
+        freeze_to=freeze_to, keep_to=keep.name, most_epochs=_MOST_EPOCHS[context.summary.size.label]
     )
     recipe = context.recipe(
         work,

@@ -13,9 +13,7 @@ def propose(context: Context) -> Proposal | None:
     if adapted is None:
         return None
     action = TapsHead(
-        taps=list(context.network.taps),
-        class_weights=context.class_weights,
-        statistics="target",
+        taps=list(context.network.taps), class_weights=context.class_weights, statistics="target"
     )
     name = "head on all taps, norm statistics re-estimated"
     return Proposal(name, "head", action, probe=adapted.tap, seconds=0.0)

@@ -16,9 +16,7 @@ def propose(context: Context) -> Proposal | None:
     if cut.layout != "NCHW" or not cut.is_map or cut.position == context.network.last.position:
         return None
     work = context.work(
-        freeze_to=cut.name,
-        keep_to=cut.name,
-        most_epochs=_MOST_EPOCHS[context.summary.size.label],
+        freeze_to=cut.name, keep_to=cut.name, most_epochs=_MOST_EPOCHS[context.summary.size.label]
     )
     recipe = context.recipe(work, learning_rate=5e-3, head_learning_rate=5e-3)
     action = SuffixTraining(

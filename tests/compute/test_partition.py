@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+import frostline
 from frostline.backbones.network import Network
 from frostline.compute.cache.eviction import items, prune
 from frostline.compute.cache.receipt import Receipt, entries, receipts_in
@@ -282,3 +285,28 @@ def test_features_hold_what_was_found_and_nothing_that_computes() -> None:
     assert [field.name for field in dataclasses.fields(Features)] == list(hints)
     assert not {Progress, Settings, Runtime, Network, Engine, ImageLoader} & set(hints.values())
     assert Features.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+#: what needs PyTorch; everything else of the room does without
+_WITH_TORCH = {
+    *("choose", "frozen_part", "module", "moments_module"),
+    *("onnx_export", "torch_engine", "torch_runtime"),
+}
+
+
+def test_a_pass_is_imported_without_pytorch() -> None:
+    root = Path(str(frostline.__file__)).parent / "compute"
+    names = [
+        ".".join(("frostline.compute", *path.relative_to(root).with_suffix("").parts))
+        for path in sorted(root.rglob("*.py"))
+        if path.stem not in {"__init__", *_WITH_TORCH}
+    ]
+    assert "frostline.compute.partition" in names
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    importlib.import_module(name)\n"
+        "    if 'torch' in sys.modules: sys.exit(name)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -137,9 +137,9 @@ def test_values_beyond_half_precision_are_kept_in_single(
     images = ImageLoader(pictures, lite0.preprocessing, max_pixels=10**7, workers=0)
     buffer = ActivationBuffer(len(pictures), 1, (5,))
     rows = np.arange(len(pictures))
-    cache = ActivationCache(lite0, images, pictures.digests)
+    activations = ActivationCache(lite0, images, pictures.digests)
     missing = buffer.missing(rows, 1)
-    cache._fill(buffer, missing, _Scaled(factor), CLEAN, "test", Runtime())
+    activations._fill(buffer, missing, _Scaled(factor), CLEAN, "test", Runtime())
     stored = buffer.read(rows, 1)
     pixels = np.stack(list(images.pixels(pictures.digests)))
     assert pixels[:, 0, :5, 0].max() > 60

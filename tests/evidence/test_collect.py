@@ -133,11 +133,13 @@ def test_fits_apply_to_raw_taps(store: Frozen, labels: npt.NDArray[np.int64]) ->
     found = collect_evidence(problem_of(labels), store, rows, Runtime())
     assert set(found.ridge) == {"early", "pixels", "late", "all"}
     fresh = np.arange(300, 400)
-    everything = found.ridge["all"].predict(store.tap(list(store.slices), fresh))
+    everything = found.ridge["all"].predict(store.features.tap(list(store.features.slices), fresh))
     assert (everything.argmax(axis=1) == labels[fresh]).mean() > 0.8
     np.testing.assert_allclose(
         found.ridge["late"].loo,
-        probe("late", store.tap(["late"], rows), problem_of(labels).labelled(rows)).fit.loo,
+        probe(
+            "late", store.features.tap(["late"], rows), problem_of(labels).labelled(rows)
+        ).fit.loo,
         atol=1e-10,
     )
     np.testing.assert_array_equal(
@@ -147,13 +149,13 @@ def test_fits_apply_to_raw_taps(store: Frozen, labels: npt.NDArray[np.int64]) ->
 
 def test_rows_outside_are_never_looked_at(store: Frozen, labels: npt.NDArray[np.int64]) -> None:
     rows = np.arange(200)
-    spoiled = store.taps.copy()
+    spoiled = store.features.taps.copy()
     spoiled[200:] = np.nan
     other_labels = labels.copy()
     other_labels[200:] = 0
     clean = collect_evidence(problem_of(labels), store, rows, Runtime())
     dirty = collect_evidence(
-        problem_of(other_labels), pixel_store(spoiled, store.slices), rows, Runtime()
+        problem_of(other_labels), pixel_store(spoiled, store.features.slices), rows, Runtime()
     )
     assert clean.summary == dirty.summary
 
@@ -182,7 +184,7 @@ def test_neighbours_give_a_second_opinion_on_the_depths(
     rows = np.arange(300)
     found = collect_evidence(problem_of(labels), store, rows, Runtime()).summary
     for one in found.probes:
-        votes = knn_loo(store.tap([one.tap], rows), labels[rows], n_classes=10)
+        votes = knn_loo(store.features.tap([one.tap], rows), labels[rows], n_classes=10)
         assert one.neighbours == (votes.argmax(axis=1) == labels[rows]).mean()
     assert found.agreement == pytest.approx(1.0), "pixels, then 16 means, then 4"
     assert found.all_taps.neighbours is None
@@ -205,8 +207,11 @@ def test_networks_without_statistics_are_compared_with_photos(
             adapt_when=adapt_when,
         ).summary
 
-    everything = list(store.slices)
-    near, far = store.tap(everything, strange), store.tap(everything, strange) + 40.0
+    everything = list(store.features.slices)
+    near, far = (
+        store.features.tap(everything, strange),
+        store.features.tap(everything, strange) + 40.0,
+    )
     assert collected(near).shift.label == "similar"
     assert collected(far).shift.label == "different"
     assert [x.layer for x in collected(far).shift.layers] == everything

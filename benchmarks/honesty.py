@@ -84,7 +84,7 @@ def judge(base: Any, rows: Any, test: Any, *, seed: int) -> dict[str, Any]:
 
     Parameters
     ----------
-    base : Task
+    base : FitInputs
     rows, test : int arrays
         Of the task's catalog.
     seed : int

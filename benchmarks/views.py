@@ -83,7 +83,8 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
     from benchmarks.decision.sets import SETS
     from frostline.core.actions import SuffixTraining
     from frostline.core.settings import ActivationDtype
-    from frostline.fitting.procedure import gather, judge_by, make_context
+    from frostline.fitting.decide import gather, make_context
+    from frostline.fitting.train import judge_by
     from frostline.strategy.decide import every_option
     from frostline.training.train import train
 

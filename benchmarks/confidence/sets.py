@@ -21,7 +21,7 @@ from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
 from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
-from frostline.fitting.procedure import Task
+from frostline.fitting.inputs import FitInputs
 
 IntArray = npt.NDArray[np.int64]
 
@@ -40,7 +40,7 @@ class Prepared:
     """One set: everything that is computed once, and five folds of its images."""
 
     name: str
-    task: Task
+    task: FitInputs
     folds: list[tuple[IntArray, IntArray]]
 
     @property
@@ -82,7 +82,7 @@ def prepare(name: str, places: Places) -> Prepared:
     ).groups
     problem = Problem.of(store.catalog, groups=groups)
     folds = problem.folds(np.arange(len(store.catalog)), FOLDS)
-    return Prepared(name, Task(problem, store, Settings(effort="fast")), folds)
+    return Prepared(name, FitInputs(problem, store, Settings(effort="fast")), folds)
 
 
 def corrupted(images: UInt8Array) -> dict[str, UInt8Array]:

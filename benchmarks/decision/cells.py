@@ -30,7 +30,9 @@ from frostline.data.duplicates.copies import find_copies
 from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
 from frostline.data.splitting.stratified import stratified_holdout
-from frostline.fitting.procedure import Task, gather, judge_by, make_context
+from frostline.fitting.decide import gather, make_context
+from frostline.fitting.inputs import FitInputs
+from frostline.fitting.train import judge_by
 from frostline.strategy.blending import FEW_IMAGES
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.finetune_all import GENTLY
@@ -88,7 +90,7 @@ def runtime() -> Runtime:
     return Runtime(threads=torch.get_num_threads(), workers=1)
 
 
-def seeded(task: Task, seed: int, **settings: Any) -> Task:
+def seeded(task: FitInputs, seed: int, **settings: Any) -> FitInputs:
     """Return the same task with another seed."""
     changed = replace(task.settings, seed=seed, **settings)
     return replace(task, problem=replace(task.problem, seed=seed), settings=changed)
@@ -97,7 +99,7 @@ def seeded(task: Task, seed: int, **settings: Any) -> Task:
 @cache
 def prepared(
     target: TargetSet, places: Places, pixels: int = LITE0_SIZE
-) -> tuple[Task, IntArray, IntArray]:
+) -> tuple[FitInputs, IntArray, IntArray]:
     """Return the task of a set, the rows that may teach and those that judge."""
     catalog = open_source(table_of(target, places), group_by=None)
     store = run_frozen(network_of(target.network, places.work, pixels), catalog, runtime())
@@ -108,7 +110,7 @@ def prepared(
     ).groups
     labels = store.catalog.labels
     problem = Problem.of(store.catalog, groups=groups)
-    task = Task(problem, store, Settings(budget=BUDGET))
+    task = FitInputs(problem, store, Settings(budget=BUDGET))
     pool, test = stratified_holdout(
         labels,
         groups,
@@ -119,7 +121,7 @@ def prepared(
     return task, pool, test
 
 
-def training_rows(task: Task, pool: IntArray, cell: Cell) -> IntArray:
+def training_rows(task: FitInputs, pool: IntArray, cell: Cell) -> IntArray:
     """Draw the training images of a cell from those that may teach."""
     labels, n_classes = task.problem.labels[pool], task.problem.target.n_outputs
     largest = SETS[cell.target].largest
@@ -192,7 +194,7 @@ def run_cell(
 
 
 def _raced(
-    task: Task,
+    task: FitInputs,
     proposal: Proposal,
     rows: IntArray,
     folds: list[tuple[IntArray, IntArray]],
@@ -249,7 +251,7 @@ class Guesses:
 
 
 def _scored(
-    task: Task,
+    task: FitInputs,
     action: Action,
     learn: IntArray,
     judge: IntArray,

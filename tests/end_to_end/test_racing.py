@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import frostline
 from frostline.core.actions import Blend
 from frostline.core.reasons import Fate
-from frostline.fitting import procedure
+from frostline.fitting import decide
 from frostline.training.train import train
 from tests.end_to_end.twins import OneBar
 
@@ -68,7 +68,7 @@ def test_options_race_and_the_plan_says_how_each_fared(
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rows, Rows]]:
     """Note which rows taught each option that races, and which judged it."""
-    judge = procedure.judge_by
+    judge = decide.judge_by
     learned: list[Rows] = []
     seen: list[tuple[Rows, Rows]] = []
 
@@ -80,6 +80,6 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rows, Rows]]:
         seen.append((learned[-1], {int(row) for row in rows}))
         return judge(problem, store, trained, rows)
 
-    monkeypatch.setattr("frostline.fitting.procedure.train", training)
-    monkeypatch.setattr(procedure, "judge_by", judging)
+    monkeypatch.setattr("frostline.fitting.decide.train", training)
+    monkeypatch.setattr(decide, "judge_by", judging)
     return seen

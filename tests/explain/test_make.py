@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-import frostline.fitting.publish
+import frostline.fitting.finish
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifier import Maps, SingleClassifier
 from frostline.backbones.heads.classifiers import BlendClassifier
@@ -47,7 +47,9 @@ from frostline.explain.make import (
 )
 from frostline.explain.memoized_gallery import memoized_gallery
 from frostline.fitting import pipeline
-from frostline.fitting.procedure import Fitted, Task, _left_out, gather
+from frostline.fitting.decide import gather
+from frostline.fitting.inputs import FitInputs
+from frostline.fitting.train import Fitted, _left_out
 from frostline.report import ReportData, write_report
 from frostline.stats.calibration import fit_temperature, softmax
 from frostline.stats.label_issues import likely_label_errors
@@ -176,7 +178,7 @@ def test_the_probe_searches_training_rows_where_layers_were_trained(
     labels[7] = 1
     settings = Settings(effort="fast")
     problem = Problem.of(store.catalog, labels=labels)
-    task = Task(problem, store, settings)
+    task = FitInputs(problem, store, settings)
     evidence = gather(task, np.arange(n), Runtime())
     validation = replace(
         suffix, out_of_fold_rows=np.array([20, 21]), out_of_fold_logits=np.eye(4)[[1, 1]] * 5
@@ -360,7 +362,7 @@ def test_a_run_hands_its_gallery_to_the_report(
         handed.append(data)
         write_report(path, data=data)
 
-    monkeypatch.setattr(frostline.fitting.publish, "write_report", kept)
+    monkeypatch.setattr(frostline.fitting.finish, "write_report", kept)
     result = pipeline.fit(
         tmp_path / "digits", tmp_path / "run", effort="fast", threads=1, input_size="96"
     )

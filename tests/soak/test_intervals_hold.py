@@ -15,7 +15,7 @@ from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
-from frostline.fitting.procedure import Task
+from frostline.fitting.inputs import FitInputs
 from tests.soak.ground import ROUNDS
 from tests.soak.pictures import digits
 
@@ -25,17 +25,17 @@ _RARE = 0.05
 
 
 @pytest.fixture(scope="module")
-def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
+def task(tmp_path_factory: pytest.TempPathFactory) -> FitInputs:
     """All digits with their frozen features, small so that each run is cheap."""
     settings = Settings(effort="fast")
     catalog = open_source(digits().write(tmp_path_factory.mktemp("digits") / "images"))
     network = Network.load("efficientnet_lite0").at_size(64)
     store = run_frozen(network, catalog, Runtime.of(settings))
-    return Task(Problem.of(store.catalog), store, settings)
+    return FitInputs(Problem.of(store.catalog), store, settings)
 
 
 @pytest.mark.parametrize("size", [100, 600])
-def test_of_labels_that_say_nothing_nothing_is_promised(task: Task, size: int) -> None:
+def test_of_labels_that_say_nothing_nothing_is_promised(task: FitInputs, size: int) -> None:
     above = []
     for seed in range(4 * ROUNDS):
         dice = np.random.default_rng([seed, size])
@@ -50,7 +50,7 @@ def test_of_labels_that_say_nothing_nothing_is_promised(task: Task, size: int) -
 
 
 @pytest.mark.parametrize("size", [100, 600])
-def test_a_rare_class_is_in_the_interval(task: Task, size: int) -> None:
+def test_a_rare_class_is_in_the_interval(task: FitInputs, size: int) -> None:
     holds, balanced = [], []
     for seed in range(4 * ROUNDS):
         dice, is_digit = np.random.default_rng([seed, size, 1]), task.problem.labels == seed % 10
@@ -72,7 +72,7 @@ def test_a_rare_class_is_in_the_interval(task: Task, size: int) -> None:
         assert found.count(False) <= 1 + 0.15 * len(found)
 
 
-def _relabelled(task: Task, labels: IntArray, classes: tuple[str, ...]) -> Task:
+def _relabelled(task: FitInputs, labels: IntArray, classes: tuple[str, ...]) -> FitInputs:
     catalog = task.frozen.catalog
     rows = tuple(
         replace(row, label=int(label)) for row, label in zip(catalog.rows, labels, strict=True)

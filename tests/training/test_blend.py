@@ -15,7 +15,7 @@ from frostline.backbones.freeze.freezing import verify_frozen
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.plan import Plan
-from frostline.fitting.procedure import logits_of
+from frostline.fitting.train import logits_of
 from frostline.stats.calibration import fit_temperature
 from frostline.training.result import Trained
 

@@ -16,7 +16,8 @@ from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.data.problem import Problem
 from frostline.evidence.probes import ALL
-from frostline.fitting.procedure import Task, gather
+from frostline.fitting.decide import gather
+from frostline.fitting.inputs import FitInputs
 from frostline.stats import ridge
 from frostline.stats.class_weights import class_weights
 from frostline.training.result import Trained
@@ -157,7 +158,7 @@ def test_probe_and_head_weigh_the_classes_of_a_fold_alike(fit: Fit, digits_store
     labels, rows = digits_store.catalog.labels, np.arange(35)
     assert np.bincount(labels[rows], minlength=3).tolist() == [20, 15, 0]
     problem = Problem.of(digits_store.catalog, weights="balanced")
-    task = Task(problem, digits_store, Settings(effort="fast"))
+    task = FitInputs(problem, digits_store, Settings(effort="fast"))
     probe = gather(task, rows, Runtime()).ridge[ALL]
     head = fit(
         TapsHead(taps=list(digits_store.features.slices), class_weights="balanced"), rows=rows

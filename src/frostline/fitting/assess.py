@@ -13,10 +13,13 @@ from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.runtime import Runtime
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.data.splitting.split import Split
-from frostline.fitting.procedure import Fitted, Task, fit_once
+from frostline.fitting.inputs import FitInputs
+from frostline.fitting.procedure import fit_once
+from frostline.fitting.train import Fitted
 from frostline.stats.expected import Expected, expected_accuracy
 from frostline.stats.intervals import effective_count
 from frostline.training.familiar import unfamiliarity_of
+from frostline.training.train import Given
 
 #: closed-form fits are cheap, so they have many folds, but never more than a class has images:
 #: a fold that holds more than its share of a class is judged by a model that knows too few of it
@@ -49,7 +52,7 @@ class Assessed:
 
 
 def assess(
-    task: Task,
+    inputs: FitInputs,
     split: Split,
     fitted: Fitted,
     runtime: Runtime,
@@ -63,11 +66,11 @@ def assess(
     if split.method == "none":
         raise ValueError("Nothing was held out that could judge.")
     if split.method == "cross-validation":
-        return _cross_validate(task, split.train, fitted, runtime, checkpoint_dir)
-    logits = fitted.logits(task.frozen, split.test)
-    target = task.problem.target
+        return _cross_validate(inputs, split.train, fitted, runtime, checkpoint_dir)
+    logits = fitted.logits(inputs.frozen, split.test)
+    target = inputs.problem.target
     probabilities = target.link(logits, fitted.temperature)
-    right = target.right(probabilities, task.problem.labels[split.test])
+    right = target.right(probabilities, inputs.problem.labels[split.test])
     return Assessed(
         method=split.method,
         rows=split.test,
@@ -78,9 +81,9 @@ def assess(
         expected=expected_accuracy(
             int(right.sum()),
             len(split.test),
-            count=effective_count(right, task.problem.groups[split.test]),
+            count=effective_count(right, inputs.problem.groups[split.test]),
         ),
-        unknown_share=_unknown_share(task.frozen, fitted, split.test, runtime),
+        unknown_share=_unknown_share(inputs.frozen, fitted, split.test, runtime),
     )
 
 
@@ -96,14 +99,14 @@ def _unknown_share(
 
 
 def _cross_validate(
-    task: Task, rows: IntArray, fitted: Fitted, runtime: Runtime, checkpoint_dir: Path | None
+    inputs: FitInputs, rows: IntArray, fitted: Fitted, runtime: Runtime, checkpoint_dir: Path | None
 ) -> Assessed:
     """Repeat the procedure without each fold in turn.
 
     Heads in closed form are decided anew on every fold. Gradient training is decided once, on
     all rows, and refitted on fewer folds, since deciding it anew costs as much as training.
     """
-    problem = task.problem
+    problem = inputs.problem
     closed = fitted.plan.action.closed_form
     target = problem.target
     smallest = int(target.matrix(problem.labels[rows]).weighted_sum(np.ones(len(rows))).min())
@@ -116,25 +119,26 @@ def _cross_validate(
     elif known is not None:
         # what was not chosen with all images is not measured again without some of them
         known = known.model_copy(update={"adapted": None})
-    settings = task.settings
+    settings = inputs.settings
     if closed and settings.strategy == "auto":
         settings = replace(settings, effort="fast", budget=None)
-    inner = replace(task, settings=settings)
+    inner = replace(inputs, settings=settings)
     folds = problem.folds(rows, n_folds)
     probabilities = np.zeros((len(rows), target.n_outputs))
     uncalibrated = np.zeros_like(probabilities)
     verified = fitted.trained.frozen_verified
+    given = Given(checkpoint_dir=checkpoint_dir)
     with runtime.progress.task("cross-validation", len(folds)) as bar:
         for number, (learn, judge) in enumerate(folds):
             fold = fit_once(
                 inner,
                 rows[learn],
                 runtime.quiet(),
-                plan=None if closed and not task.given_plan else fitted.plan,
+                plan=None if closed and inputs.plan is None else fitted.plan,
                 known=known,
-                checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / str(number),
+                given=given.inside(str(number)),
             )
-            logits = fold.logits(task.frozen, rows[judge])
+            logits = fold.logits(inputs.frozen, rows[judge])
             probabilities[judge] = target.link(logits, fold.temperature)
             uncalibrated[judge] = target.link(logits)
             verified = verified and fold.trained.frozen_verified

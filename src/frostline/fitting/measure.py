@@ -19,7 +19,8 @@ from frostline.data.audit import Audit
 from frostline.data.splitting.split import Split
 from frostline.data.unseen import Blank
 from frostline.fitting.assess import Assessed
-from frostline.fitting.procedure import Fitted, Task
+from frostline.fitting.inputs import FitInputs
+from frostline.fitting.train import Fitted
 from frostline.stats.caveats import Caveat, caveats, largest_class
 from frostline.stats.rejection import ACCEPTED
 from frostline.stats.reliability import chance_calibration_error
@@ -35,12 +36,12 @@ class Measured:
     caveats: list[Caveat]
 
 
-def measure(task: Task, audit: Audit, split: Split, assessed: Assessed) -> Measured:
+def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -> Measured:
     """Score held-out predictions, with and without images that leaked into the test part."""
-    classes = task.frozen.catalog.classes
-    problem = task.problem
+    classes = inputs.frozen.catalog.classes
+    problem = inputs.problem
     truth, groups = problem.labels[assessed.rows], problem.groups[assessed.rows]
-    seed = task.settings.seed
+    seed = inputs.settings.seed
     scores = score(assessed.probabilities, truth, seed=seed, groups=groups)
     baseline = largest_class(problem.labels[split.train], truth)
     clean = ~audit.leaked[assessed.rows]
@@ -59,7 +60,7 @@ def measure(task: Task, audit: Audit, split: Split, assessed: Assessed) -> Measu
         without = score(probabilities, truth[clean], seed=seed, groups=groups[clean])
         record = record.model_copy(update={"without_leaks": _without_leaks(without)})
     leaked = float(1.0 - clean.mean()) if given else 0.0
-    blank = float(np.mean(task.frozen.features.facts.blank != Blank.NO))
+    blank = float(np.mean(inputs.frozen.features.facts.blank != Blank.NO))
     found = caveats(scores, baseline, classes, leaked=leaked, blank=blank)
     return Measured(scores, record, found)
 

@@ -1,4 +1,4 @@
-"""Fit and advise, as short sentences; everything they say lives in the rooms below."""
+"""Fit and advise, as short sentences; everything they say lives in the steps."""
 
 from __future__ import annotations
 
@@ -7,67 +7,36 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from frostline.compute.engines.torch_runtime import accelerators, torch_runtime
-from frostline.compute.frozen import Frozen, run_frozen
-from frostline.compute.image_loader import PREPROCESSED_BYTES
-from frostline.compute.memoized_copies import copies_of
-from frostline.compute.set_values import measure_set
 from frostline.core.cancel import CancelToken
-from frostline.core.plan import NetworkResult, Plan
+from frostline.core.plan import Plan
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings, SettingsDict
 from frostline.core.stopwatch import Stopwatch
-from frostline.data.audit import Audit, audit, with_unseen
-from frostline.data.catalog import Catalog
-from frostline.data.problem import Problem
-from frostline.data.sources.open_source import Source, open_source, source_identity
-from frostline.data.splitting.split import Split, make_split
-from frostline.data.unseen import find_unseen
-from frostline.evidence.networks import best_network
-from frostline.exporting.pytorch.writable import check_writable
-from frostline.fitting.assess import TRAINED_FOLDS, Assessed, assess
-from frostline.fitting.networks import open_networks
-from frostline.fitting.procedure import (
-    Fitted,
-    Task,
-    fit_once,
-    gather,
-    know_what_is_familiar,
-    make_context,
-)
-from frostline.fitting.publish import pack, publish
+from frostline.data.sources.open_source import Source, source_identity
+from frostline.fitting.assess import assess
+from frostline.fitting.decide import advised_plan
+from frostline.fitting.finish import finish, pack
+from frostline.fitting.prepare import Prepared, prepare
+from frostline.fitting.procedure import fit_once
 from frostline.fitting.run_result import RunResult
+from frostline.fitting.train import Fitted, with_ood
 from frostline.model.packed import PackedModel
 from frostline.run.run_folder import RunFolder
-from frostline.strategy.decide import decide
-from frostline.strategy.thresholds import FITTED
-from frostline.training.layers import redescribe, with_layers
-from frostline.wording.decision import with_given_sentence, with_sentences
+from frostline.training.train import Given
 from frostline.wording.progress import worded
-from frostline.wording.unseen import unseen_sentences
-from frostline.wording.values import values_sentences
 
 #: parts of the settings that change no result: another number of threads only its last digits
 _WITHOUT_EFFECT = {"workers", "threads"}
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before anything is decided."""
+class Advice:
+    """What Frostline would do, and why; nothing was trained."""
 
-    task: Task
-    audit: Audit
-    split: Split
-
-    @property
-    def catalog(self) -> Catalog:
-        """The readable images."""
-        return self.task.frozen.catalog
-
-    @property
-    def refits(self) -> float:
-        """How often gradient training would run, in multiples of the training rows."""
-        return TRAINED_FOLDS if self.split.method == "cross-validation" else 1.0
+    plan: Plan
+    prepared: Prepared
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -77,15 +46,6 @@ class FittedAll:
     prepared: Prepared
     fitted: Fitted
     model: PackedModel
-    seconds: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Advice:
-    """What Frostline would do, and why; nothing was trained."""
-
-    plan: Plan
-    prepared: Prepared
     seconds: dict[str, float]
 
 
@@ -142,20 +102,18 @@ def fit(
         torch_runtime(runtime),
         RunFolder.open(Path(output), settings=identity, overwrite=overwrite) as run,
     ):
-        prepared = _prepare(source, chosen, runtime, clock, given)
+        prepared = prepare(source, chosen, runtime, clock, plan=given)
         run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
-        fitted = _fit(prepared, given, runtime, run, clock)
+        with clock.phase("deciding and training"):
+            fitted = _decided_and_trained(prepared, runtime, run)
         run.log("fitted", chosen=fitted.plan.chosen)
         with clock.phase("evaluating"):
-            fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train, runtime)
+            fitted = with_ood(prepared.inputs, fitted, prepared.split.train, runtime)
+            folds = run.checkpoints / "folds"
             assessed = assess(
-                prepared.task,
-                prepared.split,
-                fitted,
-                runtime,
-                checkpoint_dir=run.checkpoints / "folds",
+                prepared.inputs, prepared.split, fitted, runtime, checkpoint_dir=folds
             )
-        return _publish(run, prepared, fitted, assessed, runtime, clock)
+        return finish(run, prepared, fitted, assessed, runtime, clock)
 
 
 def advise(
@@ -174,11 +132,10 @@ def advise(
     chosen = Settings(**settings)
     runtime = _runtime(chosen, progress, cancel)
     with torch_runtime(runtime):
-        prepared = _prepare(source, chosen, runtime, clock, None)
+        prepared = prepare(source, chosen, runtime, clock)
         with clock.phase("evidence"):
-            evidence = gather(prepared.task, prepared.split.train, runtime)
-            context = make_context(prepared.task, evidence, runtime, refits=prepared.refits)
-            plan = with_sentences(with_layers(decide(context).plan, prepared.task.frozen.network))
+            rows, refits = prepared.split.train, prepared.refits
+            plan = advised_plan(prepared.inputs, rows, runtime, refits=refits)
     return Advice(plan, prepared, clock.report())
 
 
@@ -198,133 +155,32 @@ def fit_all(
     chosen = Settings(**settings)
     runtime = _runtime(chosen, progress, cancel)
     with torch_runtime(runtime):
-        prepared = _prepare(source, chosen, runtime, clock, None, hold_out=False)
+        prepared = prepare(source, chosen, runtime, clock, hold_out=False)
         with clock.phase("deciding and training"):
-            fitted = fit_once(prepared.task, prepared.split.train, runtime)
-            fitted = know_what_is_familiar(prepared.task, fitted, prepared.split.train, runtime)
+            fitted = fit_once(prepared.inputs, prepared.split.train, runtime)
+            fitted = with_ood(prepared.inputs, fitted, prepared.split.train, runtime)
         with clock.phase("writing the model"):
-            model = pack(prepared.task, prepared.split, fitted, runtime)
+            model = pack(prepared, fitted, runtime)
     return FittedAll(prepared, fitted, model, clock.report())
+
+
+def _decided_and_trained(prepared: Prepared, runtime: Runtime, run: RunFolder) -> Fitted:
+    inputs, validation = prepared.inputs, prepared.split.validation
+    return fit_once(
+        inputs,
+        prepared.split.train,
+        runtime,
+        plan=inputs.plan,
+        refits=prepared.refits,
+        given=Given(
+            validation=validation if len(validation) else None, checkpoint_dir=run.checkpoints
+        ),
+    )
 
 
 def _runtime(settings: Settings, progress: Progress | None, cancel: CancelToken | None) -> Runtime:
     found = accelerators()
     return Runtime.of(settings, accelerators=found, progress=worded(progress), cancel=cancel)
-
-
-def _prepare(
-    source: Source,
-    settings: Settings,
-    runtime: Runtime,
-    clock: Stopwatch,
-    plan: Plan | None,
-    *,
-    hold_out: bool = True,
-) -> Prepared:
-    progress = runtime.progress
-    with clock.phase("listing images"):
-        catalog = open_source(
-            source,
-            group_by=settings.groups,
-            folders=settings.part_folders,
-            runtime=runtime,
-        )
-    with clock.phase("loading the network"):
-        networks = open_networks(settings, plan, progress)
-        for network in networks:
-            if settings.cut is not None:
-                network.cut(settings.cut)
-            for note in network.notes:
-                progress.note(note)
-            check_writable(network, cut=settings.cut)
-    with clock.phase("listing images"):
-        values = measure_set(catalog, runtime)
-        for network in networks:
-            network.read_by(values.rules)
-        for sentence in values_sentences(values):
-            progress.note(sentence)
-    # without training only few images are looked at again
-    room = None if settings.may_train else PREPROCESSED_BYTES // 4
-    with clock.phase("frozen features"):
-        candidates: list[Frozen] = [
-            run_frozen(network, catalog, runtime, preprocessed_bytes=room) for network in networks
-        ]
-        frozen = candidates[0]
-    with clock.phase("audit"):
-        copies = copies_of(frozen.features) if settings.group_near_duplicates else None
-        found = audit(frozen.catalog, copies, values=values)
-        split = (
-            make_split(
-                frozen.catalog,
-                found.groups,
-                test_size=settings.test_size,
-                seed=settings.seed,
-            )
-            if hold_out
-            else Split.everything(len(frozen.catalog))
-        )
-    problem = Problem.of(
-        frozen.catalog,
-        groups=found.groups,
-        weights="none" if settings.class_weight == "auto" else settings.class_weight,
-        seed=settings.seed,
-    )
-    compared: list[NetworkResult] = []
-    if len(candidates) > 1:
-        with clock.phase("comparing networks"):
-            frozen, compared = best_network(
-                problem, candidates, split.train, tie=FITTED.network_tie
-            )
-    unseen = find_unseen(frozen.catalog, frozen.features.facts, frozen.network.preprocessing)
-    for sentence in unseen_sentences(unseen):
-        progress.note(sentence)
-    found = with_unseen(found, unseen)
-    task = Task(
-        problem=problem,
-        frozen=frozen,
-        settings=settings,
-        given_plan=plan is not None,
-        networks=tuple(compared),
-    )
-    return Prepared(task, found, split)
-
-
-def _fit(
-    prepared: Prepared, plan: Plan | None, runtime: Runtime, run: RunFolder, clock: Stopwatch
-) -> Fitted:
-    validation = prepared.split.validation
-    if plan is not None:
-        plan = with_given_sentence(redescribe(plan, prepared.task.frozen.network))
-    with clock.phase("deciding and training"):
-        return fit_once(
-            prepared.task,
-            prepared.split.train,
-            runtime,
-            plan=plan,
-            validation_rows=validation if len(validation) else None,
-            refits=prepared.refits,
-            checkpoint_dir=run.checkpoints,
-        )
-
-
-def _publish(
-    run: RunFolder,
-    prepared: Prepared,
-    fitted: Fitted,
-    assessed: Assessed,
-    runtime: Runtime,
-    clock: Stopwatch,
-) -> RunResult:
-    return publish(
-        run,
-        task=prepared.task,
-        audit=prepared.audit,
-        split=prepared.split,
-        fitted=fitted,
-        assessed=assessed,
-        runtime=runtime,
-        clock=clock,
-    )
 
 
 def _identity(source: Source, settings: Settings, plan: Plan | None) -> dict[str, Any]:

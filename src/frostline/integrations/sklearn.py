@@ -348,7 +348,7 @@ def _fit(
 
 
 def _metrics(found: FittedAll) -> dict[str, Any]:
-    task, fitted = found.prepared.task, found.fitted
+    task, fitted = found.prepared.inputs, found.fitted
     estimate = None
     if fitted.out_of_fold:
         judged = fitted.out_of_fold[0]

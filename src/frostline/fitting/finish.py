@@ -17,7 +17,6 @@ from frostline.core.settings import Settings
 from frostline.core.stopwatch import Stopwatch
 from frostline.data.audit import Audit
 from frostline.data.naming import encodable, visible
-from frostline.data.splitting.split import Split
 from frostline.data.unseen import shares_seen
 from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
@@ -25,9 +24,11 @@ from frostline.explain.make import LIMITS, Subject
 from frostline.explain.memoized_gallery import memoized_gallery
 from frostline.exporting.pytorch.save_model import save_model
 from frostline.fitting.assess import Assessed
+from frostline.fitting.inputs import FitInputs
 from frostline.fitting.measure import measure, unknown_images
-from frostline.fitting.procedure import Fitted, Task
+from frostline.fitting.prepare import Prepared
 from frostline.fitting.run_result import RunResult
+from frostline.fitting.train import Fitted
 from frostline.model.packed import PackedModel
 from frostline.model_format.card import FamiliarImages, Fingerprints, ModelCard
 from frostline.report import ReportData, save_record, write_report
@@ -53,26 +54,26 @@ from frostline.wording.unseen import unseen_warnings
 _CHECKED = 8
 
 
-def publish(
+def finish(
     run: RunFolder,
-    *,
-    task: Task,
-    audit: Audit,
-    split: Split,
+    prepared: Prepared,
     fitted: Fitted,
     assessed: Assessed,
     runtime: Runtime,
     clock: Stopwatch,
 ) -> RunResult:
     """Write the run folder; ``metrics.json`` comes last and ends the run."""
-    catalog = task.frozen.catalog
-    measured = measure(task, audit, split, assessed)
+    inputs, audit, split = prepared.inputs, prepared.audit, prepared.split
+    catalog = inputs.frozen.catalog
+    measured = measure(inputs, audit, split, assessed)
     with clock.phase("looking for shortcuts"):
         shortcuts = find_shortcuts(
-            task.problem,
-            task.frozen.features.thumbnails,
+            inputs.problem,
+            inputs.frozen.features.thumbnails,
             split.train,
-            seen=shares_seen(task.frozen.features.facts.sizes, task.frozen.network.preprocessing),
+            seen=shares_seen(
+                inputs.frozen.features.facts.sizes, inputs.frozen.network.preprocessing
+            ),
         )
     warnings = [
         *map(caveat_sentence, measured.caveats),
@@ -80,37 +81,37 @@ def publish(
         *map(shortcut_sentence, shortcuts),
     ]
     with clock.phase("writing the model"):
-        checked = task.frozen.runner.pixels(split.train[:_CHECKED])
+        checked = inputs.frozen.runner.pixels(split.train[:_CHECKED])
         card = save_model(
             run.model,
             fitted.trained.module,
-            model_card(task, fitted, n_train=len(split.train), test=measured.record.summary),
+            model_card(inputs, fitted, n_train=len(split.train), test=measured.record.summary),
             familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
             images=checked,
             threads=runtime.threads,
-            origin=_origin(task, fitted),
+            origin=_origin(inputs, fitted),
         )
     if card.onnx_difference:
         warnings.append(onnx_sentence(card.onnx_difference, len(checked)))
     with clock.phase("drawing pictures"):
-        gallery = _gallery(task, audit, fitted, assessed, runtime)
-    write_predictions(run.path / PREDICTIONS, task.problem, assessed.rows, assessed.probabilities)
+        gallery = _gallery(inputs, audit, fitted, assessed, runtime)
+    write_predictions(run.path / PREDICTIONS, inputs.problem, assessed.rows, assessed.probabilities)
     write_manifest(run.path / MANIFEST, catalog, split)
     metrics = Metrics(
         test=measured.record,
         n_train=len(split.train),
         n_validation=len(split.validation),
         n_test=len(assessed.rows),
-        engine=task.frozen.report.engine,
-        engine_reason=task.frozen.report.reason,
-        images_computed=task.frozen.report.computed,
-        frozen_pass=_pass_times(task),
+        engine=inputs.frozen.report.engine,
+        engine_reason=inputs.frozen.report.reason,
+        images_computed=inputs.frozen.report.computed,
+        frozen_pass=_pass_times(inputs),
         temperature=fitted.temperature,
         unknown=unknown_images(fitted, assessed),
         history=tuple(map(Epoch.model_validate, fitted.trained.history)),
         caveats=tuple(warnings),
         shortcuts=tuple(shortcuts),
-        notes=(*task.frozen.network.notes, *fitted.trained.notes),
+        notes=(*inputs.frozen.network.notes, *fitted.trained.notes),
         seconds=clock.report(),
         peak_memory_bytes=peak_memory_bytes(),
         frozen_verified=assessed.frozen_verified,
@@ -121,14 +122,14 @@ def publish(
         audit=audit_record(audit, catalog),
         settings={
             "source": catalog.source,
-            **task.settings.to_json(),
-            "resolved": _resolved(task.settings, runtime),
+            **inputs.settings.to_json(),
+            "resolved": _resolved(inputs.settings, runtime),
         },
         source=catalog.source,
         classes=catalog.classes,
         run=visible(encodable(str(run.path))),
         version=__version__,
-        provenance=_provenance(run, task, card),
+        provenance=_provenance(run, inputs, card),
     )
     _write(run, ReportData(record=record, gallery=gallery))
     return RunResult(run.path, record, measured.scores)
@@ -144,22 +145,23 @@ def _write(run: RunFolder, data: ReportData) -> None:
     run.finish(record.metrics.to_json())
 
 
-def pack(task: Task, split: Split, fitted: Fitted, runtime: Runtime) -> PackedModel:
+def pack(prepared: Prepared, fitted: Fitted, runtime: Runtime) -> PackedModel:
     """Return the files of a model that nobody judged."""
+    inputs, split = prepared.inputs, prepared.split
     with TemporaryDirectory(prefix="frostline-") as folder:
         save_model(
             Path(folder),
             fitted.trained.module,
-            model_card(task, fitted, n_train=len(split.train), test=ScoreSummary()),
+            model_card(inputs, fitted, n_train=len(split.train), test=ScoreSummary()),
             familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
-            images=task.frozen.runner.pixels(split.train[:_CHECKED]),
+            images=inputs.frozen.runner.pixels(split.train[:_CHECKED]),
             threads=runtime.threads,
         )
         return PackedModel.read(Path(folder))
 
 
-def _pass_times(task: Task) -> PassTimes:
-    times = task.frozen.report.times
+def _pass_times(inputs: FitInputs) -> PassTimes:
+    times = inputs.frozen.report.times
     return PassTimes(
         images=times.images,
         seconds_waiting_for_images=round(times.waiting, 2),
@@ -168,12 +170,12 @@ def _pass_times(task: Task) -> PassTimes:
     )
 
 
-def model_card(task: Task, fitted: Fitted, *, n_train: int, test: ScoreSummary) -> ModelCard:
+def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSummary) -> ModelCard:
     """Describe a fitted model; ``test`` says how it was judged, and how well it did."""
-    network, action, familiar = task.frozen.network, fitted.plan.action, fitted.familiar
+    network, action, familiar = inputs.frozen.network, fitted.plan.action, fitted.familiar
     return ModelCard(
         frostline=__version__,
-        classes=task.frozen.catalog.classes,
+        classes=inputs.frozen.catalog.classes,
         preprocessing=network.preprocessing,
         backbone=network.name,
         weights_licence=network.licence,
@@ -187,22 +189,22 @@ def model_card(task: Task, fitted: Fitted, *, n_train: int, test: ScoreSummary) 
         fingerprints=Fingerprints(frozen=fingerprint(fitted.trained.module, fitted.trained.frozen)),
         n_train=n_train,
         test=test,
-        source=task.frozen.catalog.source,
+        source=inputs.frozen.catalog.source,
     )
 
 
 def _gallery(
-    task: Task, audit: Audit, fitted: Fitted, assessed: Assessed, runtime: Runtime
+    inputs: FitInputs, audit: Audit, fitted: Fitted, assessed: Assessed, runtime: Runtime
 ) -> Gallery:
     judged = [OutOfFold(assessed.rows, assessed.probabilities), *fitted.out_of_fold]
-    subject = Subject(fitted.trained.module, fitted.trained.frozen, _origin(task, fitted))
-    limits = LIMITS[task.settings.effort]
-    return memoized_gallery(task.problem, task.frozen, subject, judged, audit, runtime, limits)
+    subject = Subject(fitted.trained.module, fitted.trained.frozen, _origin(inputs, fitted))
+    limits = LIMITS[inputs.settings.effort]
+    return memoized_gallery(inputs.problem, inputs.frozen, subject, judged, audit, runtime, limits)
 
 
-def _origin(task: Task, fitted: Fitted) -> str:
+def _origin(inputs: FitInputs, fitted: Fitted) -> str:
     """What the tensors of a classifier do not tell: the network it came from, and the plan."""
-    network = task.frozen.network
+    network = inputs.frozen.network
     return f"{network.name} {network.weights_id} {fitted.plan.action.model_dump_json()}"
 
 
@@ -220,17 +222,17 @@ def _resolved(settings: Settings, runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _provenance(run: RunFolder, task: Task, card: ModelCard) -> Provenance:
-    catalog, prints = task.frozen.catalog, card.fingerprints
+def _provenance(run: RunFolder, inputs: FitInputs, card: ModelCard) -> Provenance:
+    catalog, prints = inputs.frozen.catalog, card.fingerprints
     images = (
         (row.name, digest, catalog.classes[row.label])
         for row, digest in zip(catalog.rows, catalog.digests, strict=True)
     )
     return provenance(
-        task.settings,
+        inputs.settings,
         source=catalog.source,
         run=str(run.path),
-        plan_given=task.given_plan,
+        plan_given=inputs.plan is not None,
         on_disk=catalog.on_disk,
         fingerprints={
             "images and labels": fingerprint_of_images(images),

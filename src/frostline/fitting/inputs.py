@@ -1,0 +1,25 @@
+"""What the final fit and every fold of one run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from frostline.compute.frozen import Frozen
+from frostline.core.plan import NetworkResult, Plan
+from frostline.core.settings import Settings
+from frostline.data.problem import Problem
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """What the final fit and every fold of one run share.
+
+    ``plan`` is carried out instead of deciding, where the person gave one; ``networks`` are those
+    that were compared, when there was a choice.
+    """
+
+    problem: Problem
+    frozen: Frozen
+    settings: Settings
+    plan: Plan | None = None
+    networks: tuple[NetworkResult, ...] = ()

@@ -1,0 +1,149 @@
+"""Everything that is known before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from frostline.backbones.network import Network
+from frostline.compute.frozen import Frozen, run_frozen
+from frostline.compute.image_loader import PREPROCESSED_BYTES
+from frostline.compute.memoized_copies import copies_of
+from frostline.compute.set_values import measure_set
+from frostline.core.plan import NetworkResult, Plan
+from frostline.core.runtime import Runtime
+from frostline.core.settings import Settings
+from frostline.core.stopwatch import Stopwatch
+from frostline.data.audit import Audit, audit, with_unseen
+from frostline.data.catalog import Catalog
+from frostline.data.decoding.value_ranges import SetValues
+from frostline.data.problem import Problem
+from frostline.data.sources.open_source import Source, open_source
+from frostline.data.splitting.split import Split, make_split
+from frostline.data.unseen import find_unseen
+from frostline.evidence.networks import best_network
+from frostline.exporting.pytorch.writable import check_writable
+from frostline.fitting.assess import TRAINED_FOLDS
+from frostline.fitting.inputs import FitInputs
+from frostline.fitting.networks import open_networks
+from frostline.strategy.thresholds import FITTED
+from frostline.training.layers import redescribe
+from frostline.wording.decision import with_given_sentence
+from frostline.wording.unseen import unseen_sentences
+from frostline.wording.values import values_sentences
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before anything is decided."""
+
+    inputs: FitInputs
+    audit: Audit
+    split: Split
+
+    @property
+    def catalog(self) -> Catalog:
+        """The readable images."""
+        return self.inputs.frozen.catalog
+
+    @property
+    def refits(self) -> float:
+        """How often gradient training would run, in multiples of the training rows."""
+        return TRAINED_FOLDS if self.split.method == "cross-validation" else 1.0
+
+
+def prepare(
+    source: Source,
+    settings: Settings,
+    runtime: Runtime,
+    clock: Stopwatch,
+    *,
+    plan: Plan | None = None,
+    hold_out: bool = True,
+) -> Prepared:
+    """List the images, run the frozen layers, look for what is wrong, and divide.
+
+    Every network runs over all images before they are divided: which are alike, so that they must
+    stay together, shows in its features. A ``plan`` is to be carried out instead of deciding;
+    without ``hold_out`` every image is learned from.
+    """
+    with clock.phase("listing images"):
+        catalog = open_source(
+            source,
+            group_by=settings.groups,
+            folders=settings.part_folders,
+            runtime=runtime,
+        )
+    with clock.phase("loading the network"):
+        networks = _usable_networks(settings, plan, runtime)
+    with clock.phase("listing images"):
+        values = _rules_of_reading(catalog, networks, runtime)
+    # without training only few images are looked at again
+    room = None if settings.may_train else PREPROCESSED_BYTES // 4
+    with clock.phase("frozen features"):
+        candidates: list[Frozen] = [
+            run_frozen(network, catalog, runtime, preprocessed_bytes=room) for network in networks
+        ]
+        frozen = candidates[0]
+    with clock.phase("audit"):
+        copies = copies_of(frozen.features) if settings.group_near_duplicates else None
+        found = audit(frozen.catalog, copies, values=values)
+        split = (
+            make_split(
+                frozen.catalog,
+                found.groups,
+                test_size=settings.test_size,
+                seed=settings.seed,
+            )
+            if hold_out
+            else Split.everything(len(frozen.catalog))
+        )
+    problem = Problem.of(
+        frozen.catalog,
+        groups=found.groups,
+        weights="none" if settings.class_weight == "auto" else settings.class_weight,
+        seed=settings.seed,
+    )
+    compared: list[NetworkResult] = []
+    if len(candidates) > 1:
+        with clock.phase("comparing networks"):
+            frozen, compared = best_network(
+                problem, candidates, split.train, tie=FITTED.network_tie
+            )
+    unseen = find_unseen(frozen.catalog, frozen.features.facts, frozen.network.preprocessing)
+    for sentence in unseen_sentences(unseen):
+        runtime.progress.note(sentence)
+    found = with_unseen(found, unseen)
+    carried_out = None
+    if plan is not None:
+        carried_out = with_given_sentence(redescribe(plan, frozen.network))
+    inputs = FitInputs(
+        problem=problem,
+        frozen=frozen,
+        settings=settings,
+        plan=carried_out,
+        networks=tuple(compared),
+    )
+    return Prepared(inputs, found, split)
+
+
+def _usable_networks(settings: Settings, plan: Plan | None, runtime: Runtime) -> list[Network]:
+    """Load the networks; refuse, before anything is computed, what could not be carried out."""
+    networks = open_networks(settings, plan, runtime.progress)
+    for network in networks:
+        if settings.cut is not None:
+            network.cut(settings.cut)
+        for note in network.notes:
+            runtime.progress.note(note)
+        check_writable(network, cut=settings.cut)
+    return networks
+
+
+def _rules_of_reading(catalog: Catalog, networks: Sequence[Network], runtime: Runtime) -> SetValues:
+    """Measure values that a network cannot take as they are; let all read them by one rule."""
+    values = measure_set(catalog, runtime)
+    for network in networks:
+        network.read_by(values.rules)
+    for sentence in values_sentences(values):
+        runtime.progress.note(sentence)
+    return values

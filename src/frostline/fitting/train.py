@@ -1,0 +1,120 @@
+"""Train what a plan says, and calibrate it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from frostline.backbones.run_module import run_module
+from frostline.compute.frozen import Frozen
+from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.plan import Plan
+from frostline.core.runtime import Runtime
+from frostline.data.problem import Problem
+from frostline.evidence.evidence import Evidence
+from frostline.evidence.probes import ALL
+from frostline.fitting.inputs import FitInputs
+from frostline.stats.inputs import linear_outputs
+from frostline.stats.out_of_fold import OutOfFold
+from frostline.strategy.race import FoldResult
+from frostline.training.blend import blended_logits
+from frostline.training.familiar import Familiar, learn_familiar
+from frostline.training.result import Trained
+from frostline.training.train import Given, train
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A plan that was carried out, with its calibrated classifier.
+
+    ``left_out`` are the probe's leave-one-out probabilities for the training rows, when there was
+    evidence and the classifier has no such outputs for all of them itself. ``familiar`` tells which
+    images are unlike those of training, once :func:`with_ood` was asked.
+    """
+
+    plan: Plan
+    trained: Trained
+    temperature: float
+    left_out: OutOfFold | None = None
+    familiar: Familiar | None = None
+
+    def logits(self, frozen: Frozen, rows: IntArray) -> FloatArray:
+        """Logits of shape (len(rows), k) for rows of the catalog, not calibrated."""
+        return logits_of(self.trained, frozen, rows)
+
+    def probabilities(self, frozen: Frozen, rows: IntArray) -> FloatArray:
+        """Calibrated probabilities of shape (len(rows), k) for rows of the catalog."""
+        return self.trained.target.link(self.logits(frozen, rows), self.temperature)
+
+    @property
+    def out_of_fold(self) -> list[OutOfFold]:
+        """Probabilities of training rows by fits without them, the most trusted first."""
+        rows, logits = self.trained.out_of_fold_rows, self.trained.out_of_fold_logits
+        prediction = self.trained.target.link(logits, self.temperature)
+        own = [OutOfFold(rows, prediction)] if len(rows) else []
+        return own if self.left_out is None else [*own, self.left_out]
+
+
+def train_plan(
+    inputs: FitInputs,
+    plan: Plan,
+    rows: IntArray,
+    runtime: Runtime,
+    given: Given,
+    evidence: Evidence | None = None,
+) -> Fitted:
+    """Carry a plan out on ``rows``, and calibrate what comes of it.
+
+    Nothing else is learned from. ``evidence`` is what the plan was decided by; its fits serve as
+    heads.
+    """
+    if evidence is not None:
+        given = replace(given, probe=evidence.ridge)
+    trained = train(inputs.problem, inputs.frozen, plan.action, rows, runtime, given)
+    left_out = None if evidence is None else _left_out(inputs.problem, trained, evidence)
+    return Fitted(plan, trained, temperature_of(inputs.problem, trained), left_out)
+
+
+def with_ood(inputs: FitInputs, fitted: Fitted, rows: IntArray, runtime: Runtime) -> Fitted:
+    """Return the same classifier, with a score of what is unlike its training rows."""
+    familiar = learn_familiar(inputs.problem, inputs.frozen, fitted.trained, rows, runtime)
+    return replace(fitted, familiar=familiar)
+
+
+def judge_by(problem: Problem, frozen: Frozen, trained: Trained, rows: IntArray) -> FoldResult:
+    """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
+    logits = logits_of(trained, frozen, rows)
+    target, truth = problem.target, problem.labels[rows]
+    prediction = target.link(logits, temperature_of(problem, trained))
+    return FoldResult.of(target, prediction, truth, problem.groups[rows])
+
+
+def _left_out(problem: Problem, trained: Trained, evidence: Evidence) -> OutOfFold | None:
+    if len(trained.out_of_fold_rows) == len(evidence.rows):
+        return None
+    outputs = evidence.ridge[ALL].loo
+    temperature = problem.target.calibrate(outputs, problem.labels[evidence.rows])
+    return OutOfFold(evidence.rows, problem.target.link(outputs, temperature))
+
+
+def temperature_of(problem: Problem, trained: Trained) -> float:
+    """Return what calibrates the logits, by images that did not teach; 1 where there are none."""
+    if not len(trained.out_of_fold_rows):
+        return 1.0
+    truth = problem.labels[trained.out_of_fold_rows]
+    return problem.target.calibrate(trained.out_of_fold_logits, truth)
+
+
+def logits_of(trained: Trained, frozen: Frozen, rows: IntArray) -> FloatArray:
+    """Logits for rows of the catalog; a head on taps needs no image again."""
+    if trained.members:
+        each = [logits_of(member, frozen, rows) for member in trained.members]
+        return blended_logits(trained, each)
+    if trained.action.closed_form and not trained.action.adapts_statistics:
+        head = trained.module.leader.head
+        weight = head.weight.detach().double().numpy()
+        bias = head.bias.detach().double().numpy()
+        return linear_outputs(frozen.features.table(trained.action.taps, rows), weight.T, bias)
+    found = run_module(trained.module, frozen.runner.batches(rows), frozen.network.preprocessing)
+    return found.astype(np.float64)

@@ -21,6 +21,7 @@ from frostline.backbones.heads.classifier import Maps, SingleClassifier
 from frostline.backbones.heads.classifiers import BlendClassifier
 from frostline.compute.frozen import run_frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
+from frostline.core.cancel import CancelToken
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
 from frostline.core.runtime import Runtime
@@ -280,7 +281,16 @@ def test_a_foreign_classifier_is_asked_within_bounds(corners: Any) -> None:
     pixels = dict(enumerate(corners.store.runner.pixels(np.arange(6))))
     wanted = [(i, i % 4) for i in range(6)]
     labels = corners.store.catalog.labels
-    seen = look(network, module, pixels, wanted, [], labels=labels, covering=3 * 37 * network.macs)
+    seen = look(
+        network,
+        module,
+        pixels,
+        wanted,
+        [],
+        labels=labels,
+        covering=3 * 37 * network.macs,
+        cancel=CancelToken(),
+    )
     assert list(seen.heats) == wanted[:3]
     assert module.runs == 3 * 37
     assert "covering" in seen.note

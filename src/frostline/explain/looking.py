@@ -16,6 +16,7 @@ from frostline.backbones.network import Network
 from frostline.backbones.run_module import to_input
 from frostline.backbones.taps import TapsBody
 from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.cancel import CancelToken
 from frostline.explain.attribution import attribute, attribute_maps
 from frostline.explain.depths import DepthPlan, Responses
 from frostline.explain.drawing import UInt8Array
@@ -51,6 +52,7 @@ def look(
     *,
     labels: IntArray,
     covering: float,
+    cancel: CancelToken,
 ) -> Seen:
     """Run images through a classifier once; find heat maps and what depths respond to.
 
@@ -71,6 +73,7 @@ def look(
     covering : float
         Multiply-accumulates that covering parts of images may take; fewer heat maps are found
         where that is the only way.
+    cancel : CancelToken
     """
     sight = _sight(network, module.leader, plans)
     at_once = sight is not None and module.in_space and module.leader is module
@@ -79,6 +82,7 @@ def look(
     rows = list(pixels)
     if sight is not None and (responses or at_once):
         for start in range(0, len(rows), _BATCH):
+            cancel.check()
             batch = rows[start : start + _BATCH]
             maps = sight.maps(
                 to_input(np.stack([pixels[row] for row in batch]), network.preprocessing)
@@ -89,7 +93,7 @@ def look(
                 heats |= _heats(module.leader, maps, batch, wanted)
     note = ""
     if not at_once:
-        heats, note = _heats_apart(network, module, pixels, wanted, covering)
+        heats, note = _heats_apart(network, module, pixels, wanted, covering, cancel)
     shown = list(pixels.values())
     return Seen(heats, note, [one.draw(shown, labels[rows]) for one in responses] if shown else [])
 
@@ -117,6 +121,7 @@ def _heats_apart(
     pixels: Mapping[int, UInt8Array],
     wanted: Sequence[Wanted],
     covering: float,
+    cancel: CancelToken,
 ) -> tuple[dict[Wanted, FloatArray], str]:
     """Heat maps in a pass of their own, and how they were found."""
     if not module.in_space:
@@ -125,6 +130,7 @@ def _heats_apart(
     heats: dict[Wanted, FloatArray] = {}
     note = ""
     for start in range(0, len(wanted), _BATCH):
+        cancel.check()
         batch = wanted[start : start + _BATCH]
         images = to_input(np.stack([pixels[row] for row, _ in batch]), network.preprocessing)
         found = attribute(module, images, [label for _, label in batch], cells=_CELLS)

@@ -134,6 +134,7 @@ def make_gallery(
         plans,
         labels=labels,
         covering=bounds.covering,
+        cancel=runtime.cancel,
     )
 
     def tiles(said: Sequence[LabelIssue], note: str) -> tuple[Tile, ...]:

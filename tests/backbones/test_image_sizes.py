@@ -160,3 +160,19 @@ def test_what_onnx_lacks_is_known_from_a_trace_and_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
     check_writable(network, cut="stem")
     check_writable(Network.load("test_resnet", pretrained=False))
+
+
+def test_too_little_memory_says_nothing_about_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
+    network = Network.load("test_efficientnet", weights=weights_of("test_efficientnet", tmp_path))
+
+    def short(*_: object, **__: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.onnx, "export", short)
+        with pytest.raises(RuntimeError, match="primitive"):
+            check_writable(network)
+    check_writable(network)

@@ -30,7 +30,7 @@ _GUARDED = {
     "stratified_holdout": "tests/data/test_split.py",
     "audit": "tests/data/test_audit.py",
     "find_copies": "tests/data/test_moved_copies.py tests/data/test_turned_copies.py",
-    "whole": "tests/compute/test_store.py",
+    "is_whole": "tests/compute/test_store.py",
 }
 _FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.GtE,

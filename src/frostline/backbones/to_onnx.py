@@ -11,7 +11,7 @@ from torch import nn
 
 from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.quiet_exporter import quiet_exporter
-from frostline.core.errors import EngineError, first_line
+from frostline.core.errors import EngineError, first_line, lacks_memory
 
 #: protocol buffers end at 2 GiB; the graph itself needs a little of it
 MAX_BYTES = 2**31 - 2**24
@@ -37,7 +37,7 @@ def to_onnx(
     """Write what a module computes in eval mode as an ONNX model; the batch stays free.
 
     Raises NotExportableError if the module has an operation that ONNX lacks; EngineError if it is
-    too large for one file.
+    too large for one file; what PyTorch raises if there is not enough memory.
 
     - ``module``: left in the mode it was in.
     - ``example``, shape (2, ...): two inputs: with a single one, operations that squeeze would fix
@@ -76,4 +76,7 @@ def to_onnx(
             content: bytes = written.getvalue()
             return content
     except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
+        if lacks_memory(error):
+            # says nothing about the network, and must not be remembered of it
+            raise
         raise NotExportableError(first_line(error)) from error

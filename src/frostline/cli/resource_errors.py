@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from frostline.core.errors import FrostlineError, ShortageError
+from frostline.core.errors import FrostlineError, ShortageError, lacks_memory
 
 #: the disk is full, a quota is used up, a file may not grow, or nothing may be written
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-#: how PyTorch, oneDNN, ONNX Runtime and C++ say that memory is lacking
-_MEMORY = re.compile(
-    r"not enough memory|can't allocate memory|out of memory|failed to allocate memory|bad_alloc"
-    r"|can't start new thread|cannot allocate memory|could not (create|execute) a primitive\s*$",
-    re.IGNORECASE,
-)
 _GOES_ON = "the same command goes on from there."
 
 
@@ -30,8 +23,6 @@ def clear_shortages() -> Iterator[None]:
         yield
     except FrostlineError:
         raise
-    except MemoryError as error:
-        raise _too_little_memory() from error
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise _too_little_memory() from error
@@ -42,8 +33,8 @@ def clear_shortages() -> Iterator[None]:
             f"{where} cannot be written: {error.strerror}.",
             hint=f"What was done is kept: free some space, and {_GOES_ON}",
         ) from error
-    except RuntimeError as error:
-        if _MEMORY.search(str(error)) is None:
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
             raise
         raise _too_little_memory() from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -133,3 +134,17 @@ def last_line(error: BaseException) -> str:
     """Return the last line of what a library says, without its full stop."""
     lines = str(error).strip().splitlines()
     return (lines[-1] if lines else type(error).__name__).strip().rstrip(".")
+
+
+#: how PyTorch, oneDNN, ONNX Runtime and C++ say that memory is lacking
+_MEMORY = re.compile(
+    r"not enough memory|can't allocate memory|out of memory|failed to allocate memory|bad_alloc"
+    r"|can't start new thread|cannot allocate memory|could not (create|execute) a primitive\s*$",
+    re.IGNORECASE,
+)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether a library gave up for lack of memory, not over what it was asked to do."""
+    said = isinstance(error, RuntimeError) and _MEMORY.search(str(error)) is not None
+    return said or isinstance(error, MemoryError)

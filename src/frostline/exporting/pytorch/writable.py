@@ -12,7 +12,7 @@ from frostline.compute.cache.memoize import Memo, memoize
 from frostline.core.errors import BackboneError
 from frostline.onnx_graph.preprocessing_graph import OPSET
 
-WRITABLE = Memo(name="writable as ONNX", version=1, libraries=NETWORKS, result=str)
+WRITABLE = Memo(name="writable as ONNX", version=2, libraries=NETWORKS, result=str)
 
 
 def check_writable(network: Network, *, cut: str | None = None) -> None:

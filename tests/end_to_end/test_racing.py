@@ -14,6 +14,7 @@ import frostline
 from frostline.core.actions import Blend
 from frostline.core.reasons import Fate
 from frostline.fitting import decide
+from frostline.fitting.train import judge_by
 from frostline.training.train import train
 from tests.end_to_end.twins import OneBar
 
@@ -68,7 +69,7 @@ def test_options_race_and_the_plan_says_how_each_fared(
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rows, Rows]]:
     """Note which rows taught each option that races, and which judged it."""
-    judge = decide.judge_by
+    judge = judge_by
     learned: list[Rows] = []
     seen: list[tuple[Rows, Rows]] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -123,7 +124,7 @@ def test_a_program_has_the_same_bytes_whenever_it_is_written(
         frostline.export(make_run("cut").folder, tmp_path / name / "m.pt2", to="torch")
     with zipfile.ZipFile(tmp_path / "one" / "m.pt2") as archive:
         content = b"".join(archive.read(name) for name in archive.namelist())
-    assert b".py" not in content, "it says where the code lies on this machine"
+    assert not re.search(rb"\.py\b", content), "it says where the code lies on this machine"
     assert (tmp_path / "one" / "m.pt2").read_bytes() == (tmp_path / "other" / "m.pt2").read_bytes()
 
 

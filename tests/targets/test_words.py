@@ -35,7 +35,11 @@ ALLOWED = {
     "backbones/heads/classifiers.py": "the average of several classifiers is one of probabilities",
     "onnx_graph/preprocessing_graph.py": "the operator that a target's link names",
     **dict.fromkeys(
-        ("exporting/model_onnx.py", "exporting/torch_target.py", "exporting/int8.py"),
+        (
+            "exporting/pytorch/model_onnx.py",
+            "exporting/pytorch/torch_target.py",
+            "exporting/int8.py",
+        ),
         "the link in PyTorch and in the graph",
     ),
     **dict.fromkeys(

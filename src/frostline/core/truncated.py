@@ -47,3 +47,11 @@ class Truncated(BaseModel, Generic[T]):
     def cut(self, most: int) -> Self:
         """Return at most ``most`` of the items."""
         return self.model_copy(update={"items": self.items[:most]})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a class with its items' type filled in has no name that another process finds
+        return _restored, (self.items, self.total)
+
+
+def _restored(items: tuple[Any, ...], total: int) -> Truncated[Any]:
+    return Truncated.model_construct(items=items, total=total)

@@ -27,6 +27,7 @@ from frostline.compute.cache.eviction import (
     prune,
 )
 from frostline.compute.cache.locations import images_folder, kind_folder, write_whole
+from frostline.compute.cache.receipt import Receipt
 from frostline.compute.cache.store import Field, ImageStore
 from frostline.compute.engines.remembered import Choice, recall_choice, remember_choice
 from frostline.core.errors import SettingsError
@@ -192,4 +193,12 @@ def test_the_engine_that_was_measured_is_counted_verified_and_pruned(cache: Path
     assert damaged() == [item.path]
     remember_choice("part", 1, "fp32", Choice("onnx", {}))
     assert "1 files removed" in CliRunner().invoke(app, ["cache", "prune", "--all"]).output
+    assert not list(cache.rglob("*"))
+
+
+def test_a_receipt_that_names_no_rows_goes_with_the_rest(cache: Path) -> None:
+    # of a partition none of whose images could be read
+    receipt = Receipt(id="a" * 8, rows=0, shard="", unreadable={digest(1): "it is empty"})
+    write_whole(receipt.path(images_folder("key")), receipt.to_json())
+    assert CliRunner().invoke(app, ["cache", "prune", "--all"]).exit_code == 0
     assert not list(cache.rglob("*"))

@@ -87,7 +87,11 @@ def prune(*, to: int | None = None, older_than: float | None = None) -> list[Ite
             total -= item.size
     for item in removed:
         remove(item.path)
-    for folder in {item.path.parent for item in removed if item.kind == "images"}:
+    pruned = {item.path.parent for item in removed if item.kind == "images"}
+    if to == 0:
+        # some have nothing but receipts, which take no room worth counting
+        pruned |= set(kind_folder("images").glob("*"))
+    for folder in pruned:
         remove_orphans(folder)
     _tidy()
     return removed

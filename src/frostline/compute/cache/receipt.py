@@ -89,10 +89,12 @@ def entries(receipts: Iterable[Path]) -> Iterator[Entry]:
 
 
 def remove_orphans(folder: Path) -> None:
-    """Remove receipts of shards that are gone."""
-    for receipt, shard in entries(receipts_in(folder)):
-        if not shard.exists():
-            remove(receipt)
+    """Remove receipts of shards that are gone, and without any shard those that name none."""
+    receipts = receipts_in(folder)
+    left = any(folder.glob(f"*{SHARD_SUFFIX}"))
+    gone = (entry.receipt for entry in entries(receipts) if not entry.shard.exists())
+    for receipt in list(gone) if left else receipts:
+        remove(receipt)
 
 
 def _names_shard(name: str) -> bool:

@@ -48,8 +48,9 @@ types: install
 types-of-src: install
 	$(BIN)/mypy src
 
+# rooms whose tests are all slow are not even imported
 fast: install
-	$(PYTEST) -m 'not slow and not soak'
+	$(PYTEST) -m 'not slow and not soak' $(addprefix --ignore=tests/,end_to_end exporting integrations serve soak)
 
 docs: install
 	$(BIN)/mkdocs build --strict --quiet

@@ -17,6 +17,8 @@ import frostline
 from frostline.cli.main import app
 from frostline.core.errors import FrostlineError, SettingsError
 
+pytestmark = pytest.mark.slow
+
 MODEL = Path(__file__).parents[1] / "model" / "released" / "format-3"
 Write = Callable[..., None]
 

@@ -22,6 +22,8 @@ import frostline.stats.ridge
 from frostline.compute.cache.fact import Fact
 from tools.fact_digests import Code, changes, digests, recorded_digests
 
+pytestmark = pytest.mark.slow
+
 #: distributions that compute, by the name that they are imported by
 LIBRARIES = {
     **{name: name for name in ("numpy", "scipy", "torch", "torchvision", "timm")},

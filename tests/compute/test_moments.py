@@ -21,6 +21,8 @@ from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.sampling import chosen_rows
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Frozen]
 
 

@@ -18,6 +18,8 @@ from frostline.model.model import Model, Prediction
 if TYPE_CHECKING:
     from tests.model.conftest import Saved
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(saved: Saved) -> Model:

@@ -32,6 +32,8 @@ from frostline.onnx_graph.preprocessing_graph import add_softmax
 if TYPE_CHECKING:
     from tests.model.conftest import Saved
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copy(saved: Saved, tmp_path: Path) -> Path:

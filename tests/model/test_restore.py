@@ -19,6 +19,8 @@ from frostline.exporting.pytorch.save_model import save_model
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)
 
 

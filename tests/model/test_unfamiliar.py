@@ -32,6 +32,8 @@ from tests.model.kept_familiarity import load_familiarity
 if TYPE_CHECKING:
     from tests.model.conftest import Saved
 
+pytestmark = pytest.mark.slow
+
 
 def head_inputs(saved: Saved, images: UInt8Array) -> np.ndarray:
     head = head_of(saved.module)

@@ -21,6 +21,8 @@ from frostline.explain.gallery import Gallery
 from frostline.report import ReportData, write_report
 from frostline.stats.scores import score
 
+pytestmark = pytest.mark.slow
+
 MakeData = Callable[..., ReportData]
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}

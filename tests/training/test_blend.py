@@ -19,6 +19,8 @@ from frostline.fitting.train import logits_of
 from frostline.stats.calibration import fit_temperature
 from frostline.training.result import Trained
 
+pytestmark = pytest.mark.slow
+
 Fit = Callable[..., Trained]
 
 RECIPE = Recipe(

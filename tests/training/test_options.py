@@ -13,6 +13,8 @@ from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe
 from frostline.training.result import Trained
 
+pytestmark = pytest.mark.slow
+
 Fit = Callable[..., Trained]
 
 RECIPE = Recipe(

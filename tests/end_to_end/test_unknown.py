@@ -17,7 +17,7 @@ import frostline
 from frostline.cli.main import app
 from frostline.fitting.run_result import RunResult
 from frostline.model.model import Prediction
-from tests.model.kept_familiarity import load_familiarity
+from tests.model.kept_ood_scorer import load_familiarity
 
 pytestmark = pytest.mark.slow
 
@@ -69,9 +69,9 @@ def test_noise_photographs_and_empty_images_are_unknown(
 def test_the_numbers_travel_and_are_small(fitted: tuple[RunResult, list[Path]]) -> None:
     result, _ = fitted
     assert (result.folder / "model" / "familiar.safetensors").stat().st_size < 2_000_000
-    familiarity = load_familiarity(result.folder)
-    assert familiarity is not None
-    assert len(familiarity.regions[0].known) == 240
+    ood_scorer = load_familiarity(result.folder)
+    assert ood_scorer is not None
+    assert len(ood_scorer.regions[0].known) == 240
 
 
 def test_the_metrics_say_what_calibration_changed(fitted: tuple[RunResult, list[Path]]) -> None:

@@ -35,7 +35,7 @@ from frostline.core.preprocessing import Preprocessing
 from frostline.exporting.pytorch.save_model import save_model
 from frostline.model_format.card import FamiliarImages, ModelCard
 from frostline.run.predictions import COLUMNS
-from frostline.stats.ood import Familiarity, fit_familiarity
+from frostline.stats.ood import OODScorer, fit_ood_scorer
 
 CLASSES = ("b | <b>", "Äpfel", "c")
 RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)
@@ -143,11 +143,11 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
         },
         source=str(images[0].parent),
     )
-    familiarity = None
+    ood_scorer = None
     if kind == "knowing":
-        familiarity = _familiarity(module, x)
+        ood_scorer = _familiarity(module, x)
         card = card.model_copy(update={"familiar": FamiliarImages(n_fitted=50, n_threshold=10)})
-    save_model(folder / "model", module, card, familiarity=familiarity)
+    save_model(folder / "model", module, card, ood_scorer=ood_scorer)
     (folder / "settings.json").write_text(json.dumps({"source": str(images[0].parent)}))
     run = Run(folder, module, card, images)
     with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
@@ -159,13 +159,13 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
     return run
 
 
-def _familiarity(module: nn.Module, x: torch.Tensor) -> Familiarity:
+def _familiarity(module: nn.Module, x: torch.Tensor) -> OODScorer:
     """What the images look like to the head; the last ten set the threshold."""
     head = head_of(module)
     assert head is not None
     with torch.inference_mode():
         seen = WithHeadInput(module, head)(x)[1].numpy()
-    found = fit_familiarity(seen[:50])
+    found = fit_ood_scorer(seen[:50])
     found = found.normalised_by(found.distances(seen[50:]))
     return found.with_threshold(float(found.score_of(found.distances(seen[50:])).max()))
 

@@ -16,7 +16,7 @@ from frostline.model.model import Model, Prediction
 from frostline.serve.app import create_app
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service
-from tests.model.kept_familiarity import load_familiarity
+from tests.model.kept_ood_scorer import load_familiarity
 
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run

@@ -23,7 +23,7 @@ from frostline.model.model import Model, Prediction
 from frostline.model_format.model_folder import load_card
 from frostline.run.run_folder import RunFolder
 from frostline.training.checkpoints import Checkpoints, TrainingState, _signed
-from tests.model.kept_familiarity import load_familiarity
+from tests.model.kept_ood_scorer import load_familiarity
 
 RELEASED = Path(__file__).parent / "released" / "format-2"
 IMAGE = np.full((40, 40, 3), 70, dtype=np.uint8)

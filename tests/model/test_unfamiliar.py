@@ -26,8 +26,8 @@ from frostline.model_format.model_folder import load_card
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.preprocessing_graph import OPSET
-from frostline.stats.ood import Familiarity, Region, fit_familiarity
-from tests.model.kept_familiarity import load_familiarity
+from frostline.stats.ood import OODScorer, Region, fit_ood_scorer
+from tests.model.kept_ood_scorer import load_familiarity
 
 if TYPE_CHECKING:
     from tests.model.conftest import Saved
@@ -52,11 +52,11 @@ def prepared(saved: Saved, photos: list[Image.Image]) -> UInt8Array:
 
 
 @pytest.fixture(scope="module", params=["by tap", "as one"])
-def familiarity(saved: Saved, prepared: UInt8Array, request: pytest.FixtureRequest) -> Familiarity:
+def ood_scorer(saved: Saved, prepared: UInt8Array, request: pytest.FixtureRequest) -> OODScorer:
     features = head_inputs(saved, prepared)
     assert isinstance(saved.module, TapsClassifier)
     taps = list(saved.module.body.slices.values())
-    found = fit_familiarity(features[:12], blocks=taps if request.param == "by tap" else None)
+    found = fit_ood_scorer(features[:12], blocks=taps if request.param == "by tap" else None)
     distances = found.distances(features[12:])
     found = found.normalised_by(distances)
     return found.with_threshold(float(found.score_of(distances).max()))
@@ -65,24 +65,24 @@ def familiarity(saved: Saved, prepared: UInt8Array, request: pytest.FixtureReque
 @pytest.fixture(scope="module")
 def told(
     saved: Saved,
-    familiarity: Familiarity,
+    ood_scorer: OODScorer,
     prepared: UInt8Array,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The saved model again, with what is familiar to it."""
     run = tmp_path_factory.mktemp("told")
     card = saved.card.model_copy(update={"familiar": FamiliarImages(n_fitted=12, n_threshold=4)})
-    save_model(run / "model", saved.module, card, familiarity=familiarity, images=prepared[:2])
+    save_model(run / "model", saved.module, card, ood_scorer=ood_scorer, images=prepared[:2])
     return run
 
 
 def test_the_model_scores_as_pytorch_does(
-    saved: Saved, told: Path, familiarity: Familiarity, photos: list[Image.Image]
+    saved: Saved, told: Path, ood_scorer: OODScorer, photos: list[Image.Image]
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     images = [*photos, Image.fromarray(noise), Image.new("RGB", (50, 50), "red")]
     seen = np.stack([saved.card.preprocessing.apply(image) for image in images])
-    expected = familiarity.scores(head_inputs(saved, seen))
+    expected = ood_scorer.scores(head_inputs(saved, seen))
     model = Model.load(told, threads=1)
     results = [r for r in model.predict_each(images) if isinstance(r, Prediction)]
     found = [r.unfamiliarity for r in results]
@@ -102,10 +102,10 @@ def test_the_file_scores_features_that_are_nearly_parallel() -> None:
     rng = np.random.default_rng(0)
     size = rng.uniform(0.5, 1.5, 128)
     features = (size * (1 + 1e-3 * rng.normal(size=(60, 128)))).astype(np.float32)
-    familiarity = fit_familiarity(features[:40])
-    familiarity = familiarity.normalised_by(familiarity.distances(features[40:]))
+    ood_scorer = fit_ood_scorer(features[:40])
+    ood_scorer = ood_scorer.normalised_by(ood_scorer.distances(features[40:]))
     nodes = GraphBuilder("test")
-    add_ood_score(nodes, "features", familiarity, "score")
+    add_ood_score(nodes, "features", ood_scorer, "score")
     ends = [
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
         for name, shape in (("features", ["N", 128]), ("score", ["N"]))
@@ -115,7 +115,7 @@ def test_the_file_scores_features_that_are_nearly_parallel() -> None:
     model.ir_version = 8
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     found = session.run(None, {"features": features[40:]})[0]
-    np.testing.assert_allclose(found, familiarity.scores(features[40:]), rtol=1e-3)
+    np.testing.assert_allclose(found, ood_scorer.scores(features[40:]), rtol=1e-3)
 
 
 def test_predictions_are_the_same_bits_with_it_or_without(
@@ -153,14 +153,14 @@ def test_a_folder_of_the_first_format_predicts_as_before(
         load_card(tmp_path / "run")
 
 
-def test_its_numbers_come_back(told: Path, familiarity: Familiarity, tmp_path: Path) -> None:
+def test_its_numbers_come_back(told: Path, ood_scorer: OODScorer, tmp_path: Path) -> None:
     names = sorted(path.name for path in (told / "model").iterdir())
     assert names == ["familiar.safetensors", "model.json", "model.onnx", "weights.safetensors"]
     found = load_familiarity(told)
     assert found is not None
     for name in ("neighbours", "usual", "weights", "reach"):
-        assert np.array_equal(getattr(found, name), getattr(familiarity, name)), name
-    for own, read in zip(familiarity.regions, found.regions, strict=True):
+        assert np.array_equal(getattr(found, name), getattr(ood_scorer, name)), name
+    for own, read in zip(ood_scorer.regions, found.regions, strict=True):
         for name in Region.__dataclass_fields__:
             assert np.array_equal(getattr(own, name), getattr(read, name)), name
     card = load_card(told)
@@ -174,24 +174,22 @@ def test_its_numbers_come_back(told: Path, familiarity: Familiarity, tmp_path: P
 
 
 def test_what_does_not_belong_together_is_refused(
-    saved: Saved, familiarity: Familiarity, prepared: UInt8Array, tmp_path: Path
+    saved: Saved, ood_scorer: OODScorer, prepared: UInt8Array, tmp_path: Path
 ) -> None:
     with pytest.raises(RunFolderError, match="do not belong together"):
-        save_model(tmp_path, saved.module, saved.card, familiarity=familiarity)
-    narrow = fit_familiarity(np.random.default_rng(0).normal(size=(20, 6)))
+        save_model(tmp_path, saved.module, saved.card, ood_scorer=ood_scorer)
+    narrow = fit_ood_scorer(np.random.default_rng(0).normal(size=(20, 6)))
     arguments = (saved.module, saved.card.preprocessing, 1.0)
     with pytest.raises(EngineError, match="does not fit the head"):
-        export_onnx(*arguments, tmp_path / "m.onnx", familiarity=narrow)
-    export_onnx(*arguments, tmp_path / "m.onnx", familiarity=familiarity)
-    assert (
-        verify_onnx(tmp_path / "m.onnx", *arguments, prepared[:3], familiarity=familiarity) < 1e-4
-    )
+        export_onnx(*arguments, tmp_path / "m.onnx", ood_scorer=narrow)
+    export_onnx(*arguments, tmp_path / "m.onnx", ood_scorer=ood_scorer)
+    assert verify_onnx(tmp_path / "m.onnx", *arguments, prepared[:3], ood_scorer=ood_scorer) < 1e-4
     with pytest.raises(EngineError, match="of an unfamiliarity"):
         verify_onnx(
             tmp_path / "m.onnx",
             *arguments,
             prepared[:3],
-            familiarity=familiarity.with_threshold(1.1),
+            ood_scorer=ood_scorer.with_threshold(1.1),
         )
 
 

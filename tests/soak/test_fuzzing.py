@@ -35,7 +35,7 @@ from frostline.data.sources.tables import list_table
 from frostline.model.model import Model
 from frostline.model.onnx_file import CARD_KEY
 from frostline.model_format.model_folder import parse_card
-from frostline.model_format.ood_file import read_familiarity
+from frostline.model_format.ood_file import read_ood_scorer
 from tests.soak.hostile import every_mode
 
 pytestmark = [pytest.mark.soak, pytest.mark.filterwarnings("ignore")]
@@ -145,7 +145,7 @@ ENTRANCES: dict[str, tuple[str, Try, Callable[[], Iterator[bytes]]]] = {
     "model.onnx of a model folder": ("model.onnx", _folder, lambda: _released("model.onnx")),
     "familiar.safetensors": (
         "familiar.safetensors",
-        read_familiarity,
+        read_ood_scorer,
         lambda: _released("familiar.safetensors"),
     ),
 }

@@ -147,7 +147,7 @@ def test_a_strategy_that_was_asked_for_is_carried_out(
     made = decision(network, summary(network), strategy=strategy, effort="fast")
     assert made.plan.case == case
     assert isinstance(made.plan.action, kind)
-    assert made.entrants == ()
+    assert made.challengers == ()
     assert {c.strategy for c in CASES.values()} >= {strategy}
 
 
@@ -161,7 +161,7 @@ def test_few_similar_images_get_a_head_and_the_best_one(network: Network) -> Non
 
 
 def names(made: Decision) -> list[str]:
-    return [entrant.name for entrant in made.entrants]
+    return [entrant.name for entrant in made.challengers]
 
 
 def test_a_better_low_layer_lets_cuts_race(network: Network) -> None:
@@ -169,22 +169,22 @@ def test_a_better_low_layer_lets_cuts_race(network: Network) -> None:
         network, label="different", kind="feature", accuracies={"layer2": 0.9}, all_taps=0.85
     )
     made = decision(network, found)
-    cut = next(e for e in made.entrants if e.name == "cut after layer2 and train")
+    cut = next(e for e in made.challengers if e.name == "cut after layer2 and train")
     assert isinstance(cut.action, SuffixTraining)
     assert (cut.action.keep_to, cut.action.freeze_to) == ("layer2", "layer1")
     parts = Layers.of(network, cut.action)
     assert parts.removed == ["layer3", "layer4"]
     assert parts.frozen == ["conv1", "bn1", "act1", "maxpool", "layer1"]
     assert parts.trained == ["layer2"]
-    block = next(e for e in made.entrants if e.name == "new layers after layer2")
+    block = next(e for e in made.challengers if e.name == "new layers after layer2")
     assert Layers.of(network, block.action).trained == []
     assert Layers.of(network, block.action).new == ["new", "head"]
 
 
 def test_without_a_better_low_layer_nothing_is_cut(network: Network) -> None:
     made = decision(network, summary(network, n=9000, label="different", kind="input"))
-    assert not [e for e in made.entrants if e.strategy == "cut"]
-    assert {e.strategy for e in made.entrants} == {"finetune", "full"}
+    assert not [e for e in made.challengers if e.strategy == "cut"]
+    assert {e.strategy for e in made.challengers} == {"finetune", "full"}
     assert names(made)[0] == "train the top stage"
     assert "train the top half" in names(made)
 
@@ -194,7 +194,8 @@ def test_more_than_one_rate_is_tried_and_low_ones_near_the_source(
     network: Network, n: int, label: str, count: int
 ) -> None:
     made = decision(network, summary(network, n=n, label=label))
-    rates = {e.name: e.action.recipe.learning_rate for e in made.entrants if e.name[:4] == "fine"}  # type: ignore[union-attr]
+    tuned = [e for e in made.challengers if e.name[:4] == "fine"]
+    rates = {e.name: e.action.recipe.learning_rate for e in tuned}  # type: ignore[union-attr]
     assert len(set(rates.values())) == len(rates) == count
     assert (GENTLY in rates) == (label == "similar")
 
@@ -207,7 +208,7 @@ def test_high_rates_need_some_images_of_every_class(network: Network) -> None:
 
 def test_the_top_stage_and_half_lie_where_they_say(network: Network) -> None:
     made = decision(network, summary(network))
-    actions = {e.name: e.action for e in made.entrants}
+    actions = {e.name: e.action for e in made.challengers}
     top, half = actions["train the top stage"], actions["train the top half"]
     assert isinstance(top, SuffixTraining)
     assert isinstance(half, SuffixTraining)
@@ -227,14 +228,14 @@ def test_training_is_not_tried_where_it_cannot_pay(
     options: dict[str, Any] = {"n": 9000, "label": "different", **change}
     made = decision(network, summary(network, **options))
     assert isinstance(made.plan.action, TapsHead)
-    assert made.entrants == ()
+    assert made.challengers == ()
 
 
 def test_fast_never_trains_by_itself(network: Network) -> None:
     found = summary(network, n=9000, label="different")
-    assert decision(network, found, effort="fast").entrants == ()
+    assert decision(network, found, effort="fast").challengers == ()
     made = decision(network, found, effort="balanced")
-    assert made.entrants
+    assert made.challengers
     assert isinstance(made.plan.action, TapsHead), "until the race is run, the head is the plan"
     assert Fate.TO_BE_RACED in {c.fate for c in made.plan.candidates}
     assert made.plan.reasons == [ToBeRaced()]
@@ -320,7 +321,7 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
     for budget in ("30s", "30m", "40h"):
         context = context_of(network, found, budget=budget)
         made = decide(context)
-        work = plan_race(context, [made.head], made.entrants)
+        work = plan_race(context, [made.head], made.challengers)
         heard[budget] = work
         allowed = RACE_SHARE * context.settings.budget_seconds
         assert sum(e.seconds for e in work.heats) <= work.seconds <= allowed
@@ -329,7 +330,7 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
             *names(made),
         }
         assert set(work.left_out.values()) <= {Fate.TOO_EXPENSIVE}
-        again = plan_race(context, [made.head], made.entrants)
+        again = plan_race(context, [made.head], made.challengers)
         assert again == work
     assert len(heard["30s"].heats) < len(heard["40h"].heats) == len(names(made)) + 1
     for one, final in zip(heard["40h"].heats, heard["40h"].finals, strict=True):

@@ -50,7 +50,7 @@ ALLOWED = {
     **dict.fromkeys(
         (
             *("data/unseen.py", "data/duplicates/descriptors.py", "explain/depths.py"),
-            *("evidence/lookalikes.py", "evidence/probes.py", "evidence/shortcuts.py"),
+            *("evidence/source_classes.py", "evidence/probes.py", "evidence/shortcuts.py"),
         ),
         "the place of a largest value",
     ),

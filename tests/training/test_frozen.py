@@ -12,7 +12,7 @@ from frostline.compute.engines.torch_runtime import Compute
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import FrozenChangedError, PlanError
-from frostline.training.assembly import Above, assemble
+from frostline.training.assembly import TrainableSuffix, assemble
 from frostline.training.result import Trained
 
 Fit = Callable[..., Trained]
@@ -163,7 +163,7 @@ def test_gradients_of_the_suffix_equal_those_of_the_uncut_network(
     gradients = []
     for uncut in (False, True):
         assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=CPU)
-        above = Above(assembly.between, assembly.classifier)
+        above = TrainableSuffix(assembly.between, assembly.classifier)
         assembly.classifier.train()
         above.train()
         # stochastic depth draws the same numbers on both ways

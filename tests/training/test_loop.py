@@ -18,7 +18,7 @@ from frostline.core.actions import Adapters, FullTraining, Recipe, SuffixTrainin
 from frostline.core.errors import PlanError
 from frostline.core.runtime import Runtime
 from frostline.stats.calibration import fit_temperature
-from frostline.training.assembly import Above, assemble
+from frostline.training.assembly import TrainableSuffix, assemble
 from frostline.training.image_batches import ImageBatches
 from frostline.training.losses import mean_nll
 from frostline.training.result import Trained
@@ -349,7 +349,7 @@ def test_above_shares_its_weights_with_the_classifier(digits_store: Frozen) -> N
 
     compute = Compute(torch.device("cpu"), half=False)
     assembly = assemble(suffix(), digits_store.network, n_outputs=3, seed=0, compute=compute)
-    above = Above(assembly.between, assembly.classifier)
+    above = TrainableSuffix(assembly.between, assembly.classifier)
     assert assembly.between is not None
     mine = {id(p) for p in above.parameters()}
     assert mine < {id(p) for p in assembly.classifier.parameters()}

@@ -104,8 +104,8 @@ def test_views_are_seen_equally_often() -> None:
 
 def test_a_tiny_last_batch_is_left_out_unless_it_is_the_only_one() -> None:
     assert batch_bounds(50, 16) == [(0, 16), (16, 32), (32, 48), (48, 50)]
-    assert batch_bounds(50, 16, drop_below=16) == [(0, 16), (16, 32), (32, 48)]
-    assert batch_bounds(5, 16, drop_below=16) == [(0, 5)]
+    assert batch_bounds(50, 16, min_last_batch=16) == [(0, 16), (16, 32), (32, 48)]
+    assert batch_bounds(5, 16, min_last_batch=16) == [(0, 5)]
     assert batch_bounds(0, 16) == []
 
 

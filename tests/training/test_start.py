@@ -17,11 +17,11 @@ from frostline.compute.frozen import Frozen, run_frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
-from frostline.training.assembly import Above, assemble
-from frostline.training.head_start import settle_new_norms
+from frostline.training.assembly import TrainableSuffix, assemble
+from frostline.training.head_start import recalibrate_new_norms
 from frostline.training.loaders import ActivationBatches, Batching
-from frostline.training.parts import make_parts
 from frostline.training.result import Trained
+from frostline.training.train_val_split import split_train_val
 
 Fit = Callable[..., Trained]
 
@@ -54,14 +54,14 @@ def test_a_new_norm_layer_starts_with_the_statistics_of_the_images(
     digits_store: Frozen,
 ) -> None:
     compute = Compute(torch.device("cpu"), half=False)
-    parts = make_parts(Problem.of(digits_store.catalog), np.arange(60), fraction=0.0)
+    parts = split_train_val(Problem.of(digits_store.catalog), np.arange(60), fraction=0.0)
     action = SuffixTraining(keep_to="blocks.3", freeze_to="blocks.2", new_block=True, recipe=RECIPE)
     assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=compute)
     stored = digits_store.activations.get("blocks.2", parts.train, Runtime())
-    batching = Batching(parts, size=16, drop_below=0, seed=0, compute=compute)
+    batching = Batching(parts, size=16, min_last_batch=0, seed=0, compute=compute)
     batches = ActivationBatches(batching, stored, stored)
-    above = Above(assembly.between, assembly.classifier)
-    settle_new_norms(above, batches)
+    above = TrainableSuffix(assembly.between, assembly.classifier)
+    recalibrate_new_norms(above, batches)
     with torch.no_grad():
         kept = above.last_kept(torch.cat(list(batches.clean())))
         convolution = above.get_submodule("new.0")

@@ -14,7 +14,7 @@ from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe, TapsHead
 from frostline.core.errors import PlanError
 from frostline.core.runtime import Runtime
-from frostline.training.assembly import forget
+from frostline.training.assembly import reset_parameters
 from frostline.training.result import Trained
 
 Fit = Callable[..., Trained]
@@ -113,4 +113,4 @@ def test_a_layer_that_cannot_forget_is_named() -> None:
             self.scale = nn.Parameter(torch.ones(3))
 
     with pytest.raises(PlanError, match="'1' \\(Own\\) cannot be drawn anew"):
-        forget(nn.Sequential(nn.Linear(2, 2), Own()))
+        reset_parameters(nn.Sequential(nn.Linear(2, 2), Own()))

@@ -1,4 +1,4 @@
-"""What reaches every BatchNorm: the means and mean squares that tell how familiar images look."""
+"""What reaches every BatchNorm: means and mean squares, which tell the shift from pretraining."""
 
 from __future__ import annotations
 

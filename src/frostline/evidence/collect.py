@@ -18,11 +18,11 @@ from frostline.evidence.cards import load_card
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.halves import halved_to
-from frostline.evidence.lookalikes import find_lookalikes
 from frostline.evidence.probes import ADAPTED, ALL, best_tap, probe
 from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
+from frostline.evidence.source_classes import nearest_source_classes
 from frostline.stats.intervals import paired_difference
 from frostline.stats.ranks import kendall_tau
 from frostline.stats.selection import Selection
@@ -161,7 +161,7 @@ def _lookalikes(
     if source is None:
         return []
     # a tap is the mean over space, then the spread
-    return find_lookalikes(last.only(slice(0, len(source.weight))), labels, classes, source)
+    return nearest_source_classes(last.only(slice(0, len(source.weight))), labels, classes, source)
 
 
 def _side_by_side(slices: Mapping[str, slice]) -> list[slice]:

@@ -65,10 +65,10 @@ def find_shortcuts(
         At most one for each place, the surest first; none beyond 50 classes.
     """
     classes = problem.classes
-    taught = np.asarray(rows, dtype=np.int64)
+    train_rows = np.asarray(rows, dtype=np.int64)
     # one of each group: copies of what is left out would tell its class
-    _, first = np.unique(problem.groups[taught], return_index=True)
-    chosen = chosen_rows(problem.catalog.digests, taught[np.sort(first)], MOST_IMAGES)
+    _, first = np.unique(problem.groups[train_rows], return_index=True)
+    chosen = chosen_rows(problem.catalog.digests, train_rows[np.sort(first)], MOST_IMAGES)
     y = problem.labels[chosen]
     counts = np.bincount(y, minlength=len(classes))
     asked = [c for c in range(len(classes)) if FEWEST <= counts[c] <= len(y) - FEWEST]

@@ -18,7 +18,7 @@ from frostline.fitting.procedure import fit_once
 from frostline.fitting.train import Fitted
 from frostline.stats.expected import Expected, expected_accuracy
 from frostline.stats.intervals import effective_count
-from frostline.training.familiar import unfamiliarity_of
+from frostline.training.ood import ood_scores_of
 from frostline.training.train import Given
 
 #: closed-form fits are cheap, so they have many folds, but never more than a class has images:
@@ -91,10 +91,10 @@ def _unknown_share(
     frozen: Frozen, fitted: Fitted, rows: IntArray, runtime: Runtime
 ) -> float | None:
     """Share of held-out images that the model would call unknown."""
-    if fitted.familiar is None or not len(rows):
+    if fitted.ood is None or not len(rows):
         return None
     some = chosen_rows(frozen.catalog.digests, rows, _MOST_SCORED)
-    scores = unfamiliarity_of(fitted.familiar, fitted.trained, frozen, some, runtime)
+    scores = ood_scores_of(fitted.ood, fitted.trained, frozen, some, runtime)
     return float(np.mean(scores > 1.0))
 
 

@@ -43,7 +43,7 @@ def decide_plan(
     context = make_context(inputs, evidence, runtime, refits=refits)
     decision = decide(context)
     plan = decision.plan
-    if decision.entrants:
+    if decision.challengers:
         plan = _raced(inputs, context, decision, rows, runtime, checkpoint_dir)
     return with_sentences(with_layers(plan, inputs.frozen.network)), evidence
 
@@ -110,7 +110,7 @@ def _raced(
     checkpoint_dir: Path | None,
 ) -> Plan:
     """Let the options run on folds of the training rows; return the plan that the score chose."""
-    work = plan_race(context, [decision.head], decision.entrants)
+    work = plan_race(context, [decision.head], decision.challengers)
     runtime.progress.note(
         f"Race: {len(work.heats)} options, about {work.seconds / 60:.1f} nominal minutes."
     )

@@ -86,7 +86,7 @@ def finish(
             run.model,
             fitted.trained.module,
             model_card(inputs, fitted, n_train=len(split.train), test=measured.record.summary),
-            familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
+            ood_scorer=None if fitted.ood is None else fitted.ood.scorer,
             images=checked,
             threads=runtime.threads,
             origin=_origin(inputs, fitted),
@@ -153,7 +153,7 @@ def pack(prepared: Prepared, fitted: Fitted, runtime: Runtime) -> PackedModel:
             Path(folder),
             fitted.trained.module,
             model_card(inputs, fitted, n_train=len(split.train), test=ScoreSummary()),
-            familiarity=None if fitted.familiar is None else fitted.familiar.familiarity,
+            ood_scorer=None if fitted.ood is None else fitted.ood.scorer,
             images=inputs.frozen.runner.pixels(split.train[:_CHECKED]),
             threads=runtime.threads,
         )
@@ -172,7 +172,7 @@ def _pass_times(inputs: FitInputs) -> PassTimes:
 
 def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSummary) -> ModelCard:
     """Describe a fitted model; ``test`` says how it was judged, and how well it did."""
-    network, action, familiar = inputs.frozen.network, fitted.plan.action, fitted.familiar
+    network, action, familiar = inputs.frozen.network, fitted.plan.action, fitted.ood
     return ModelCard(
         frostline=__version__,
         classes=inputs.frozen.catalog.classes,

@@ -67,7 +67,7 @@ def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -
 
 def unknown_images(fitted: Fitted, assessed: Assessed) -> UnknownImages | None:
     """Return how the threshold for unknown images came about; None where there is none."""
-    familiar = fitted.familiar
+    familiar = fitted.ood
     if familiar is None:
         return None
     return UnknownImages(

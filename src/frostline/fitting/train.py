@@ -19,7 +19,7 @@ from frostline.stats.inputs import linear_outputs
 from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.race import FoldResult
 from frostline.training.blend import blended_logits
-from frostline.training.familiar import Familiar, learn_familiar
+from frostline.training.ood import FittedOOD, fit_ood
 from frostline.training.result import Trained
 from frostline.training.train import Given, train
 
@@ -29,7 +29,7 @@ class Fitted:
     """A plan that was carried out, with its calibrated classifier.
 
     ``left_out`` are the probe's leave-one-out probabilities for the training rows, when there was
-    evidence and the classifier has no such outputs for all of them itself. ``familiar`` tells which
+    evidence and the classifier has no such outputs for all of them itself. ``ood`` tells which
     images are unlike those of training, once :func:`with_ood` was asked.
     """
 
@@ -37,7 +37,7 @@ class Fitted:
     trained: Trained
     temperature: float
     left_out: OutOfFold | None = None
-    familiar: Familiar | None = None
+    ood: FittedOOD | None = None
 
     def logits(self, frozen: Frozen, rows: IntArray) -> FloatArray:
         """Logits of shape (len(rows), k) for rows of the catalog, not calibrated."""
@@ -78,8 +78,8 @@ def train_plan(
 
 def with_ood(inputs: FitInputs, fitted: Fitted, rows: IntArray, runtime: Runtime) -> Fitted:
     """Return the same classifier, with a score of what is unlike its training rows."""
-    familiar = learn_familiar(inputs.problem, inputs.frozen, fitted.trained, rows, runtime)
-    return replace(fitted, familiar=familiar)
+    ood = fit_ood(inputs.problem, inputs.frozen, fitted.trained, rows, runtime)
+    return replace(fitted, ood=ood)
 
 
 def judge_by(problem: Problem, frozen: Frozen, trained: Trained, rows: IntArray) -> FoldResult:

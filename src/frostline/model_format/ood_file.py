@@ -1,4 +1,4 @@
-"""What is familiar to a model, as a file: its numbers for PyTorch and for later exports."""
+"""The score for out-of-distribution images as a file, for PyTorch and for later exports."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 
 from frostline.core.errors import RunFolderError
 from frostline.core.files import replacing, system_errors
-from frostline.stats.ood import Familiarity
+from frostline.stats.ood import OODScorer
 
 
-def save_familiarity(path: Path, familiarity: Familiarity) -> None:
+def save_ood_scorer(path: Path, ood_scorer: OODScorer) -> None:
     """Write a safetensors file, whole or not at all."""
     from safetensors.numpy import save_file
 
-    values = {name: np.ascontiguousarray(v) for name, v in familiarity.arrays().items()}
+    values = {name: np.ascontiguousarray(v) for name, v in ood_scorer.arrays().items()}
     with replacing(path) as temporary, system_errors():
         save_file(values, temporary)
 
 
-def read_familiarity(path: Path) -> Familiarity:
+def read_ood_scorer(path: Path) -> OODScorer:
     """Read the file again.
 
     Raises RunFolderError if it is none of these files.
@@ -29,6 +29,6 @@ def read_familiarity(path: Path) -> Familiarity:
     from safetensors.numpy import load_file
 
     try:
-        return Familiarity.of_arrays(load_file(path))
+        return OODScorer.of_arrays(load_file(path))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{path} does not hold what is familiar to a model.") from error

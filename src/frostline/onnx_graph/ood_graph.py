@@ -5,24 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from frostline.onnx_graph.builder import GraphBuilder
-from frostline.stats.ood import MOST, SHORTEST, SMALLEST, Familiarity, Region
+from frostline.stats.ood import MOST, SHORTEST, SMALLEST, OODScorer, Region
 
 
-def add_ood_score(
-    graph: GraphBuilder, features: str, familiarity: Familiarity, output: str
-) -> None:
-    """Add what :meth:`Familiarity.scores` does.
+def add_ood_score(graph: GraphBuilder, features: str, ood_scorer: OODScorer, output: str) -> None:
+    """Add what :meth:`OODScorer.scores` does.
 
     ``features``: name of a float32 tensor, N x d: the input of the classifier's head. ``output``:
     name for the result, float32 of shape (N,).
     """
-    each = [_add_region(graph, features, r, familiarity.neighbours) for r in familiarity.regions]
+    each = [_add_region(graph, features, r, ood_scorer.neighbours) for r in ood_scorer.regions]
     distances = graph.add("Concat", *(name for pair in each for name in pair), axis=1)
-    relative = graph.add("Div", distances, _numbers(graph, familiarity.usual))
+    relative = graph.add("Div", distances, _numbers(graph, ood_scorer.usual))
     logs = graph.add("Log", graph.add("Max", relative, _numbers(graph, SMALLEST)))
     # half of the logarithm of squared distances, measured from the threshold
-    mean = graph.add("MatMul", logs, _numbers(graph, 0.5 * familiarity.weights[:, None]))
-    above = graph.add("Sub", mean, _numbers(graph, np.log(familiarity.reach)))
+    mean = graph.add("MatMul", logs, _numbers(graph, 0.5 * ood_scorer.weights[:, None]))
+    above = graph.add("Sub", mean, _numbers(graph, np.log(ood_scorer.reach)))
     bounded = graph.add("Min", above, _numbers(graph, np.log(MOST)))
     graph.add("Squeeze", graph.add("Exp", bounded), graph.integers(1), output=output)
 

@@ -89,12 +89,12 @@ class HardlyJudged:
 Caveat = AllLeaked | NoBetterThanBaseline | NeverRight | NotJudged | HardlyJudged
 
 
-def largest_class(taught: npt.ArrayLike, judged: npt.ArrayLike) -> Baseline:
-    """Return the baseline for images with labels ``judged``, by the labels that taught.
+def largest_class(train_labels: npt.ArrayLike, judged: npt.ArrayLike) -> Baseline:
+    """Return the baseline for images with labels ``judged``, by the training labels.
 
     Raises InputError if there is no label.
     """
-    training, truth = np.asarray(taught), np.asarray(judged)
+    training, truth = np.asarray(train_labels), np.asarray(judged)
     if not len(training) or not len(truth):
         raise InputError("A baseline needs at least one training label and one judged label.")
     label = int(np.bincount(training).argmax())

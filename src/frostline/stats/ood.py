@@ -74,7 +74,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Familiarity:
+class OODScorer:
     """The features of some images, as few numbers, and how far from them others are.
 
     In every block of features (a tap) there are two squared distances: along the principal axes
@@ -116,7 +116,7 @@ class Familiarity:
         return values
 
     @classmethod
-    def of_arrays(cls, values: Mapping[str, npt.NDArray[Any]]) -> Familiarity:
+    def of_arrays(cls, values: Mapping[str, npt.NDArray[Any]]) -> OODScorer:
         """Return what :meth:`arrays` was asked of.
 
         Raises KeyError or TypeError or ValueError if they are other arrays.
@@ -161,7 +161,7 @@ class Familiarity:
         logs = np.log(np.maximum(distances / self.usual, SMALLEST)) @ self.weights
         return np.asarray(np.exp(np.minimum(0.5 * logs - np.log(self.reach), np.log(MOST))))
 
-    def normalised_by(self, distances: FloatArray) -> Familiarity:
+    def normalised_by(self, distances: FloatArray) -> OODScorer:
         """Return the same with units and weights from distances of left-out images."""
         logs = np.log(np.maximum(distances, _TINY * max(float(distances.max()), _TINY)))
         usual = np.exp(logs.mean(axis=0))
@@ -174,12 +174,12 @@ class Familiarity:
             reach=1.0,
         )
 
-    def with_threshold(self, score: float) -> Familiarity:
+    def with_threshold(self, score: float) -> OODScorer:
         """Return the same where what scored ``score`` scores 1."""
         return replace(self, reach=self.reach * score)
 
 
-def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) -> Familiarity:
+def fit_ood_scorer(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) -> OODScorer:
     """Describe where features lie; distances are not in any unit yet.
 
     Several blocks are compared by the logarithm of their features, a single one by its direction
@@ -199,7 +199,7 @@ def fit_familiarity(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) 
     most = max(1, min(wanted, n // _ROWS_PER_AXIS, _MOST_NUMBERS // d))
     regions = [_region(features, span, most, directions=alone) for span in spans]
     n_distances = 2 * len(regions)
-    return Familiarity(
+    return OODScorer(
         regions=tuple(regions),
         neighbours=min(_NEIGHBOURS, n),
         usual=np.ones(n_distances, dtype=np.float32),

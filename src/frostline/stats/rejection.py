@@ -1,4 +1,4 @@
-"""The threshold that leaves most familiar images in, from scores of images that did not teach."""
+"""The threshold that leaves most images in, from scores of held-out images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def acceptance_threshold(scores: npt.ArrayLike, *, accepted: float = ACCEPTED) -
     Parameters
     ----------
     scores : array of shape (n,)
-        Of images that did not teach what gives the scores; higher is less familiar.
+        Of images that the scores were not fitted to; higher is further out.
     accepted : float in (0, 1), default=0.95
     """
     values = np.sort(np.asarray(scores, dtype=np.float64).ravel())

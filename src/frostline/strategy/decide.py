@@ -25,13 +25,13 @@ class Decision:
     """A plan, and what may race against it.
 
     ``plan``: to be carried out if there is no race, or if ``head`` wins it. ``head``: the best head
-    on frozen features. ``entrants``: options that train layers, for a race against ``head``; empty
-    when nothing is to be raced. ``candidates``: every head with its leave-one-out score.
+    on frozen features. ``challengers``: options that train layers, for a race against ``head``;
+    empty when nothing is to be raced. ``candidates``: every head with its leave-one-out score.
     """
 
     plan: Plan
     head: Proposal
-    entrants: tuple[Proposal, ...]
+    challengers: tuple[Proposal, ...]
     candidates: tuple[CandidateResult, ...]
 
 
@@ -46,20 +46,20 @@ def decide(context: Context) -> Decision:
     head = _simplest_of_the_best(context, [proposal for proposal, _ in heads])
     asked = context.settings.strategy
     chosen = head
-    entrants: tuple[Proposal, ...] = ()
+    challengers: tuple[Proposal, ...] = ()
     reasons: list[Reason] = [AskedFor(strategy=asked)]
     if asked == "auto":
-        entrants, reasons = _entrants(context)
+        challengers, reasons = _challengers(context)
     elif asked != "head":
         chosen = TRAINED[asked](context) or head
     scored = [
         result.model_copy(update={"fate": Fate.CHOSEN if proposal == chosen else result.fate})
         for proposal, result in heads
     ]
-    others = entrants if chosen == head else (chosen,)
+    others = challengers if chosen == head else (chosen,)
     waiting = [_unscored(p, Fate.CHOSEN if p == chosen else Fate.TO_BE_RACED) for p in others]
     plan = make_plan(context, chosen, prior=prior, candidates=[*scored, *waiting], reasons=reasons)
-    return Decision(plan, head, entrants, tuple(scored))
+    return Decision(plan, head, challengers, tuple(scored))
 
 
 def every_option(context: Context) -> list[Proposal]:
@@ -106,7 +106,7 @@ def after_race(
     heads = [
         _ended_like(c, by_name[c.name]) if c.name in by_name else c for c in decision.candidates
     ]
-    waiting = {p.name: p for p in decision.entrants}
+    waiting = {p.name: p for p in decision.challengers}
     left = [_unscored(waiting[name], why) for name, why in work.left_out.items()]
     layers = [result for result in raced if result.trains]
     return make_plan(
@@ -211,7 +211,7 @@ def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
     return heads[simplest_of_the_best(correct, evidence.groups[evidence.compared])]
 
 
-def _entrants(context: Context) -> tuple[tuple[Proposal, ...], list[Reason]]:
+def _challengers(context: Context) -> tuple[tuple[Proposal, ...], list[Reason]]:
     """Return the options whose training is worth a trial, or why none is."""
     summary = context.summary
     if not context.settings.may_train:

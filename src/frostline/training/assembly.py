@@ -27,7 +27,7 @@ from frostline.training.low_rank import add_adapters, merge_adapters
 _NORM_MOMENTUM = 0.1
 
 
-class Above(nn.Module):
+class TrainableSuffix(nn.Module):
     """The part of a classifier that runs on stored activations; it shares all weights.
 
     ``kept``: kept layers between the activations and the new layers; None when there are none.
@@ -48,7 +48,7 @@ class Above(nn.Module):
         return x if self.kept is None else self.kept(x)
 
 
-def forget(module: nn.Module) -> None:
+def reset_parameters(module: nn.Module) -> None:
     """Draw all weights anew, as the layers themselves do when they are built.
 
     Raises PlanError if a layer with weights of its own does not know how.
@@ -120,7 +120,7 @@ class Assembly:
         state = self.classifier.state_dict()
         return {name: state[name] for name in (*self.trained, *self.new)}
 
-    def put_back(self, tensors: dict[str, torch.Tensor]) -> None:
+    def load_state(self, tensors: dict[str, torch.Tensor]) -> None:
         """Copy saved tensors into the live ones of :meth:`changing`."""
         with torch.no_grad():
             for name, live in self.changing().items():
@@ -184,7 +184,7 @@ def assemble(
     network = source.copy()
     if action.from_scratch:
         torch.manual_seed(keyed_number("random start", seed))
-        forget(network.module)
+        reset_parameters(network.module)
     keep = network.last if action.keep_to is None else network.cut(action.keep_to)
     freeze_to = None if action.frozen_to is None else network.cut(action.frozen_to)
     if freeze_to is not None and freeze_to.position > keep.position:

@@ -20,14 +20,18 @@ from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.training.accelerate.accelerated import accelerated
-from frostline.training.assembly import Above, Assembly, assemble
+from frostline.training.assembly import Assembly, TrainableSuffix, assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
-from frostline.training.head_start import probe_head, settle_learning_norms, settle_new_norms
+from frostline.training.head_start import (
+    probe_head,
+    recalibrate_learning_norms,
+    recalibrate_new_norms,
+)
 from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
-from frostline.training.parts import Parts
 from frostline.training.result import Trained
 from frostline.training.sources import Sources
+from frostline.training.train_val_split import TrainValSplit
 
 #: epochs in which a new block trains alone, on stored activations, before the layers below join
 NEW_LAYER_EPOCHS = 5
@@ -39,7 +43,7 @@ class _Job:
 
     action: LayerTraining
     assembly: Assembly
-    parts: Parts
+    parts: TrainValSplit
     sources: Sources
     weights: FloatArray | None
     seed: int
@@ -50,7 +54,7 @@ def finetune(
     problem: Problem,
     frozen: Frozen,
     action: LayerTraining,
-    parts: Parts,
+    parts: TrainValSplit,
     runtime: Runtime,
     *,
     checkpoint_dir: Path | None,
@@ -123,8 +127,8 @@ def _run(
     if fresh:
         first = stages[0]
         if assembly.norms_learn and not job.action.from_scratch:
-            settle_learning_norms(first.above, first.batches)
-        settle_new_norms(first.above, first.batches)
+            recalibrate_learning_norms(first.above, first.batches)
+        recalibrate_new_norms(first.above, first.batches)
         if job.action.head_init == "probe" and not job.action.new_block:
             state.alpha = probe_head(
                 assembly,
@@ -157,7 +161,7 @@ def _stages(job: _Job, runtime: Runtime) -> tuple[list[Stage], list[str]]:
                 epochs=NEW_LAYER_EPOCHS,
                 patience=NEW_LAYER_EPOCHS,
                 batches=batches,
-                above=Above(None, assembly.classifier),
+                above=TrainableSuffix(None, assembly.classifier),
                 groups=assembly.new_groups(action),
             )
         )
@@ -173,7 +177,7 @@ def _stages(job: _Job, runtime: Runtime) -> tuple[list[Stage], list[str]]:
             epochs=recipe.epochs,
             patience=recipe.patience,
             batches=batches,
-            above=Above(assembly.between, assembly.classifier),
+            above=TrainableSuffix(assembly.between, assembly.classifier),
             groups=assembly.groups(action),
         )
     )

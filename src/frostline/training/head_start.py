@@ -14,16 +14,16 @@ from frostline.backbones.heads.pooling import pooled
 from frostline.compute.features import Features
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.ridge import ridge_loo
-from frostline.training.assembly import Above, Assembly
+from frostline.training.assembly import Assembly, TrainableSuffix
 from frostline.training.loaders import Batches
-from frostline.training.parts import Parts
+from frostline.training.train_val_split import TrainValSplit
 
 
 def probe_head(
     assembly: Assembly,
     features: Features,
-    parts: Parts,
-    above: Above,
+    parts: TrainValSplit,
+    above: TrainableSuffix,
     batches: Batches,
     *,
     groups: IntArray,
@@ -65,7 +65,7 @@ def probe_head(
     return probe.alpha
 
 
-def settle_learning_norms(above: Above, batches: Batches) -> None:
+def recalibrate_learning_norms(above: TrainableSuffix, batches: Batches) -> None:
     """Set norm layers that will learn their statistics to those of the training images.
 
     Otherwise a probe fitted with the old statistics meets other activations in the first step,
@@ -85,7 +85,7 @@ def settle_learning_norms(above: Above, batches: Batches) -> None:
         layer.eval()
 
 
-def settle_new_norms(above: Above, batches: Batches) -> None:
+def recalibrate_new_norms(above: TrainableSuffix, batches: Batches) -> None:
     """Set the statistics of a new block's norm layer to those of the training images.
 
     Fresh statistics (mean 0, variance 1) say nothing about the data, and a norm layer that stays

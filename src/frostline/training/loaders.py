@@ -14,7 +14,7 @@ from frostline.compute.activation_buffer import Activations
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.core.arrays import IntArray
 from frostline.training.epochs import epoch_order, epoch_views
-from frostline.training.parts import Parts
+from frostline.training.train_val_split import TrainValSplit
 
 #: norm layers learn only from batches of at least this many images
 SMALLEST_NORM_BATCH = 16
@@ -44,25 +44,25 @@ class Batches(Protocol):
 class Batching:
     """How training rows become batches.
 
-    ``size``: images a batch. ``drop_below``: a last batch with fewer images is left out, unless it
-    is the only one.
+    ``size``: images a batch. ``min_last_batch``: a last batch with fewer images is left out, unless
+    it is the only one.
     """
 
-    parts: Parts
+    parts: TrainValSplit
     size: int
-    drop_below: int
+    min_last_batch: int
     seed: int
     compute: Compute
 
     @property
     def steps(self) -> int:
         """Batches in an epoch."""
-        return len(batch_bounds(len(self.parts.train), self.size, self.drop_below))
+        return len(batch_bounds(len(self.parts.train), self.size, self.min_last_batch))
 
     def epoch(self, epoch: int) -> list[IntArray]:
         """Positions in the training part, batch by batch, in the epoch's order."""
         order = epoch_order(self.parts.digests, seed=self.seed, epoch=epoch)
-        bounds = batch_bounds(len(order), self.size, self.drop_below)
+        bounds = batch_bounds(len(order), self.size, self.min_last_batch)
         return [order[start:stop] for start, stop in bounds]
 
     def labels(self, positions: IntArray) -> torch.Tensor:
@@ -119,13 +119,13 @@ class ActivationBatches:
         return tensor
 
 
-def batch_bounds(n: int, size: int, drop_below: int = 0) -> list[tuple[int, int]]:
+def batch_bounds(n: int, size: int, min_last_batch: int = 0) -> list[tuple[int, int]]:
     """Return where batches of ``size`` start and stop.
 
-    A last batch below ``drop_below`` images is left out, unless it is the only one.
+    A last batch below ``min_last_batch`` images is left out, unless it is the only one.
     """
     bounds = [(start, min(start + size, n)) for start in range(0, n, size)]
-    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] < drop_below:
+    if len(bounds) > 1 and bounds[-1][1] - bounds[-1][0] < min_last_batch:
         bounds.pop()
     return bounds
 

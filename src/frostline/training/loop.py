@@ -18,13 +18,13 @@ from frostline.core.actions import Recipe
 from frostline.core.arrays import FloatArray
 from frostline.core.rng import keyed_number
 from frostline.core.runtime import Runtime
-from frostline.training.assembly import Above, Assembly
+from frostline.training.assembly import Assembly, TrainableSuffix
 from frostline.training.checkpoints import Checkpoints, TrainingState
 from frostline.training.loaders import Batches
 from frostline.training.losses import mean_nll, training_loss
 from frostline.training.mixing import Mixed, mixed
-from frostline.training.parts import Parts
 from frostline.training.schedule import rate_factor, set_rates, warmup_steps
+from frostline.training.train_val_split import TrainValSplit
 
 #: gradients are scaled down to this norm
 MAX_GRADIENT = 1.0
@@ -52,7 +52,7 @@ class Stage:
     epochs: int
     patience: int
     batches: Batches
-    above: Above
+    above: TrainableSuffix
     groups: list[dict[str, Any]]
 
 
@@ -70,7 +70,7 @@ class Loop:
     def __init__(
         self,
         assembly: Assembly,
-        parts: Parts,
+        parts: TrainValSplit,
         recipe: Recipe,
         *,
         weights: FloatArray | None,
@@ -122,7 +122,7 @@ class Loop:
         if self._recipe.interpolate and not self.state.finished:
             self._interpolate(stages[-1])
         self.state.finished = True
-        self._assembly.put_back(self.state.best)
+        self._assembly.load_state(self.state.best)
         self._save(optimizer=None)
 
     def _interpolate(self, stage: Stage) -> None:
@@ -138,7 +138,7 @@ class Loop:
                 else end[name]
                 for name in start
             }
-            self._assembly.put_back(point)
+            self._assembly.load_state(point)
             logits = self._validation_logits(stage)
             nll = self._validation_nll(logits)
             if nll is not None and self.state.best_nll is not None and nll < self.state.best_nll:
@@ -162,10 +162,10 @@ class Loop:
         optimizer = torch.optim.AdamW(stage.groups)
         if state.stage < number:
             # every stage starts from the best there is
-            self._assembly.put_back(state.best)
+            self._assembly.load_state(state.best)
             state.stage, state.epoch = number, first - 1
         else:
-            self._assembly.put_back(state.last)
+            self._assembly.load_state(state.last)
             restore_optimizer(optimizer, state.optimizer)
         steps = stage.batches.steps
         with runtime.progress.task(stage.label, stage.epochs * steps) as bar:
@@ -215,7 +215,7 @@ class Loop:
                     f"Training was stopped in epoch {epoch}: its loss was not finite. "
                     "A smaller learning rate may help."
                 )
-                self._assembly.put_back(state.last)
+                self._assembly.load_state(state.last)
                 return False
         state.epoch = epoch
         rate = max(group["full_lr"] for group in optimizer.param_groups) * factor

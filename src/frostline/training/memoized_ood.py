@@ -11,22 +11,22 @@ import numpy.typing as npt
 from frostline.compute.cache.fact import NUMBERS
 from frostline.compute.cache.memoize import Memo, memoize
 from frostline.core.arrays import FloatArray, IntArray
-from frostline.stats.ood import Familiarity, fit_familiarity
+from frostline.stats.ood import OODScorer, fit_ood_scorer
 
 
 @dataclass(frozen=True)
 class OODFit:
     """Where images lie, and how far each lies from those of the other folds.
 
-    ``familiarity``: of all images. ``distances``, shape (judged, 2 * n_blocks): squared, fold by
+    ``scorer``: of all images. ``distances``, shape (judged, 2 * n_blocks): squared, fold by
     fold.
     """
 
-    familiarity: Familiarity
+    scorer: OODScorer
     distances: FloatArray
 
 
-OOD = Memo(name="ood", version=1, libraries=NUMBERS, result=OODFit)
+OOD = Memo(name="ood", version=2, libraries=NUMBERS, result=OODFit)
 
 
 def memoized_ood(
@@ -45,7 +45,7 @@ def memoized_ood(
     folds : sequence of (learn, judge)
         Positions of the images of each.
     blocks : sequence of slice or None
-        See :func:`frostline.stats.ood.fit_familiarity`.
+        See :func:`frostline.stats.ood.fit_ood_scorer`.
     """
     inputs = {
         "features": features,
@@ -55,9 +55,7 @@ def memoized_ood(
     return memoize(
         OOD,
         inputs,
-        lambda: OODFit(
-            fit_familiarity(features, blocks=blocks), _left_out(features, folds, blocks)
-        ),
+        lambda: OODFit(fit_ood_scorer(features, blocks=blocks), _left_out(features, folds, blocks)),
     )
 
 
@@ -67,7 +65,7 @@ def _left_out(
     blocks: Sequence[slice] | None,
 ) -> FloatArray:
     each = [
-        fit_familiarity(features[learn], blocks=blocks).distances(features[judge])
+        fit_ood_scorer(features[learn], blocks=blocks).distances(features[judge])
         for learn, judge in folds
         if len(judge) and len(learn) > 1
     ]

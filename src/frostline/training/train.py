@@ -18,10 +18,10 @@ from frostline.data.problem import Problem
 from frostline.stats.ridge import RidgeLOO
 from frostline.training.blend import blend
 from frostline.training.finetune import finetune
-from frostline.training.parts import make_parts
 from frostline.training.result import Trained
-from frostline.training.second_try import better, learned_nothing, slower
+from frostline.training.retry import better, made_no_progress, slower
 from frostline.training.taps_head import train_taps_head
+from frostline.training.train_val_split import split_train_val
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,16 @@ def train(
 
     def of_layers(action: LayerTraining) -> Trained:
         fraction = action.recipe.validation_fraction
-        parts = make_parts(problem, chosen, fraction=fraction, validation_rows=given.validation)
+        parts = split_train_val(
+            problem, chosen, fraction=fraction, validation_rows=given.validation
+        )
 
         def run(action: LayerTraining, given: Given) -> Trained:
             place = given.checkpoint_dir
             return finetune(problem, frozen, action, parts, runtime, checkpoint_dir=place)
 
         first = run(action, given)
-        if not given.retry or not learned_nothing(first, action.recipe, parts):
+        if not given.retry or not made_no_progress(first, action.recipe, parts):
             return first
         runtime.progress.note("The training learned nothing; it runs once more, a tenth as fast.")
         second = run(slower(action), given.inside("slower"))

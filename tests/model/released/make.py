@@ -92,7 +92,7 @@ def make(folder: Path) -> None:
     }
     more: dict[str, Any] = {}
     if "familiar" in ModelCard.model_fields:
-        card["familiar"], more["familiarity"] = _familiar(net)
+        card["familiar"], more["ood_scorer"] = _familiar(net)
     save_model(folder, net, ModelCard(**card), **more)
     paths = write_images()
     results = Model.load(folder, threads=1).predict_each(paths)
@@ -109,12 +109,12 @@ def make(folder: Path) -> None:
 
 def _familiar(net: Network) -> tuple[Any, Any]:
     from frostline.model_format.card import FamiliarImages
-    from frostline.stats.ood import fit_familiarity
+    from frostline.stats.ood import fit_ood_scorer
 
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
         features = net.body(torch.randn(20, 3, 32, 32, generator=generator) * 2).numpy()
-    found = fit_familiarity(features[:14])
+    found = fit_ood_scorer(features[:14])
     distances = found.distances(features[14:])
     found = found.normalised_by(distances)
     reaching = found.with_threshold(float(found.score_of(distances).max()))

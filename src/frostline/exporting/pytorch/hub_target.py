@@ -132,7 +132,7 @@ def _write_own(folder: Path, module: nn.Module, origin: Origin) -> bool:
 
 
 def _write_card(folder: Path, origin: Origin) -> None:
-    """Write the model card and what is familiar, so that Frostline loads the folder as a model."""
+    """Write the model card and the OOD score, so that Frostline loads the folder as a model."""
     if origin.card.familiar is not None:
         print_of = origin.card.fingerprints.familiar
         shutil.copyfile(checked_file(origin.folder(), FAMILIAR, print_of), folder / FAMILIAR)

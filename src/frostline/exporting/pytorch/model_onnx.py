@@ -27,7 +27,7 @@ from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.prepared import on_canvas
 from frostline.onnx_graph.preprocessing_graph import OPSET, add_preprocessing, add_softmax
 from frostline.onnx_graph.session import INPUT, OUTPUT, UNFAMILIARITY, Answers, answers
-from frostline.stats.ood import Familiarity
+from frostline.stats.ood import OODScorer
 
 #: difference of a probability that is always accepted between PyTorch and the exported file, for
 #: images that have the network's size already
@@ -68,7 +68,7 @@ def export_onnx(
     path: Path,
     *,
     classes: Sequence[str] = (),
-    familiarity: Familiarity | None = None,
+    ood_scorer: OODScorer | None = None,
 ) -> None:
     """Write a classifier as one self-contained ONNX file.
 
@@ -82,27 +82,27 @@ def export_onnx(
     Resizing differs from Pillow's by one grey level at few pixels, so probabilities for raw images
     may differ from :class:`~frostline.model.model.Model` by some ten-thousandths. Raises
     EngineError if the module has an operation that ONNX lacks, is too large for one file, has
-    another number of outputs than there are ``classes``, or no head for ``familiarity``.
+    another number of outputs than there are ``classes``, or no head for ``ood_scorer``.
 
     - ``module``: normalised float32 images (N, 3, size, size) to logits (N, C). Exported as in eval
       mode, and left in the mode it was in.
     - ``temperature``: positive; logits are divided by it.
     - ``path``: replaced when the export has succeeded.
     - ``classes``: names of the C classes, for the metadata.
-    - ``familiarity``: on the input of the module's head, see
+    - ``ood_scorer``: on the input of the module's head, see
       :func:`frostline.backbones.heads.head_input.head_of`.
     """
     before, after = GraphBuilder("before"), GraphBuilder("after")
     add_preprocessing(before, INPUT, preprocessing, "before/normalised")
-    found = _watched(module, familiarity)
-    names = ["network/logits"] if familiarity is None else ["network/logits", _FEATURES]
+    found = _watched(module, ood_scorer)
+    names = ["network/logits"] if ood_scorer is None else ["network/logits", _FEATURES]
     example = torch.zeros(2, 3, preprocessing.size, preprocessing.size, device=_device(module))
     model = onnx.load_model_from_string(
         to_onnx(found, example, source="before/normalised", targets=names, opset=OPSET)
     )
     add_softmax(after, "network/logits", temperature, OUTPUT)
-    if familiarity is not None:
-        add_ood_score(after, _FEATURES, familiarity, UNFAMILIARITY)
+    if ood_scorer is not None:
+        add_ood_score(after, _FEATURES, ood_scorer, UNFAMILIARITY)
 
     graph = model.graph
     n_outputs = graph.output[0].type.tensor_type.shape.dim[1].dim_value
@@ -116,7 +116,7 @@ def export_onnx(
     # no declared rank: that is how one graph takes both one image and a batch
     graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, None))
     graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", n_outputs]))
-    if familiarity is not None:
+    if ood_scorer is not None:
         graph.output.append(helper.make_tensor_value_info(UNFAMILIARITY, TensorProto.FLOAT, ["N"]))
     helper.set_model_props(
         model,
@@ -136,7 +136,7 @@ def verify_onnx(
     temperature: float,
     images: UInt8Array,
     *,
-    familiarity: Familiarity | None = None,
+    ood_scorer: OODScorer | None = None,
     threads: int = 1,
 ) -> float:
     """Compare an exported file with the module it came from.
@@ -144,7 +144,7 @@ def verify_onnx(
     Raises ExportDifferenceError if the difference is larger; EngineError if an unfamiliarity
     differs by more than half a percent, or the file cannot be run.
 
-    ``module`` and ``preprocessing`` and ``temperature`` and ``familiarity``: as given to
+    ``module`` and ``preprocessing`` and ``temperature`` and ``ood_scorer``: as given to
     :func:`export_onnx`. ``images``, shape (n, size, size, 3): prepared images; at least two show
     that the batch is free. The result: largest absolute difference of a probability, at most what
     :func:`tolerance_for` allows.
@@ -152,14 +152,14 @@ def verify_onnx(
     session = open_session(path, threads=threads)
     given = answers(session, on_canvas(images, preprocessing))
     found = given.probabilities
-    watched = _watched(module, familiarity)
+    watched = _watched(module, ood_scorer)
     with torch.inference_mode(), eval_mode(watched):
         batch = to_input(images, preprocessing, device=_device(module), channels_last=False)
         outputs = watched(batch)
-        logits = (outputs if familiarity is None else outputs[0]).double()
+        logits = (outputs if ood_scorer is None else outputs[0]).double()
         expected = torch.softmax(logits / temperature, dim=-1).cpu().numpy()
-        if familiarity is not None:
-            _compare(given, familiarity.scores(outputs[1].float().cpu().numpy()))
+        if ood_scorer is not None:
+            _compare(given, ood_scorer.scores(outputs[1].float().cpu().numpy()))
     if found.shape != expected.shape:
         raise EngineError(
             f"The exported model gives {found.shape} probabilities, PyTorch {expected.shape}."
@@ -189,12 +189,12 @@ def tolerance_for(largest_logit: float, temperature: float) -> float:
     return min(max(TOLERANCE, bound), MOST_TOLERANCE) if np.isfinite(bound) else MOST_TOLERANCE
 
 
-def _watched(module: nn.Module, familiarity: Familiarity | None) -> nn.Module:
+def _watched(module: nn.Module, ood_scorer: OODScorer | None) -> nn.Module:
     """Let the module give its head's input as well, where somebody wants it."""
-    if familiarity is None:
+    if ood_scorer is None:
         return module
     head = head_of(module)
-    if head is None or head.in_features != familiarity.width:
+    if head is None or head.in_features != ood_scorer.width:
         raise EngineError("What is familiar does not fit the head of this network.")
     return WithHeadInput(module, head)
 

@@ -22,12 +22,12 @@ from frostline.exporting.pytorch.model_onnx import (
 )
 from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import CARD, FAMILIAR, NEWEST_FORMAT, ONNX, WEIGHTS
-from frostline.model_format.ood_file import save_familiarity
+from frostline.model_format.ood_file import save_ood_scorer
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from frostline.stats.ood import Familiarity
+    from frostline.stats.ood import OODScorer
 
 #: an ONNX file that passed the check
 EXPORT = Memo(name="export", version=1, libraries=NETWORKS, result=bytes)
@@ -38,7 +38,7 @@ def save_model(
     module: nn.Module,
     card: ModelCard,
     *,
-    familiarity: Familiarity | None = None,
+    ood_scorer: OODScorer | None = None,
     images: UInt8Array | None = None,
     threads: int = 1,
     origin: str = "",
@@ -56,7 +56,7 @@ def save_model(
         Normalised float32 images (N, 3, size, size) to logits (N, C), head included.
     card : ModelCard
         Its fingerprints of files are filled in.
-    familiarity : Familiarity or None, default=None
+    ood_scorer : OODScorer or None, default=None
         On the input of the module's head; belongs to the card's ``familiar``.
     images : ndarray of shape (n, size, size, 3), uint8, or None, default=None
         Prepared images for the check, a handful of real ones; made-up ones when None.
@@ -85,14 +85,14 @@ def save_model(
     """
     if images is None or len(images) == 0:
         images = _made_up_images(card.preprocessing.size)
-    if (familiarity is None) != (card.familiar is None):
+    if (ood_scorer is None) != (card.familiar is None):
         raise RunFolderError("The model card and what is familiar do not belong together.")
     # both files are complete and checked before either takes its place
     with replacing(folder / WEIGHTS) as weights, replacing(folder / ONNX) as onnx:
         _write_weights(weights, module)
         difference = 0.0
         write = partial(
-            _export, onnx, module, card, familiarity=familiarity, images=images, threads=threads
+            _export, onnx, module, card, ood_scorer=ood_scorer, images=images, threads=threads
         )
         try:
             if origin and _nbytes(module) < EXPORT.max_bytes:
@@ -101,7 +101,7 @@ def save_model(
                     "preprocessing": card.preprocessing,
                     "temperature": card.temperature,
                     "classes": card.classes,
-                    "familiarity": familiarity,
+                    "ood_scorer": ood_scorer,
                     "images": images,
                 }
                 content = memoize(EXPORT, inputs, write)
@@ -119,13 +119,13 @@ def save_model(
             _keep_weights(folder, module, error)
             raise
     (folder / FAMILIAR).unlink(missing_ok=True)
-    if familiarity is not None:
-        save_familiarity(folder / FAMILIAR, familiarity)
+    if ood_scorer is not None:
+        save_ood_scorer(folder / FAMILIAR, ood_scorer)
     fingerprints = card.fingerprints.model_copy(
         update={
             "weights": sha256_of(folder / WEIGHTS),
             "onnx": sha256_of(folder / ONNX),
-            "familiar": "" if familiarity is None else sha256_of(folder / FAMILIAR),
+            "familiar": "" if ood_scorer is None else sha256_of(folder / FAMILIAR),
         }
     )
     complete = card.model_copy(
@@ -144,17 +144,17 @@ def _export(
     module: nn.Module,
     card: ModelCard,
     *,
-    familiarity: Familiarity | None,
+    ood_scorer: OODScorer | None,
     images: UInt8Array,
     threads: int,
 ) -> bytes:
     """Write the ONNX file, check it, and return its content."""
     preprocessing, temperature = card.preprocessing, card.temperature
     export_onnx(
-        module, preprocessing, temperature, path, classes=card.classes, familiarity=familiarity
+        module, preprocessing, temperature, path, classes=card.classes, ood_scorer=ood_scorer
     )
     verify_onnx(
-        path, module, preprocessing, temperature, images, familiarity=familiarity, threads=threads
+        path, module, preprocessing, temperature, images, ood_scorer=ood_scorer, threads=threads
     )
     return path.read_bytes()
 

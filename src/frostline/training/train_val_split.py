@@ -14,7 +14,7 @@ from frostline.targets.protocol import Target
 
 
 @dataclass(frozen=True)
-class Parts:
+class TrainValSplit:
     """Catalog rows that teach and that judge; they never overlap.
 
     Attributes
@@ -33,9 +33,9 @@ class Parts:
     target: Target
 
 
-def make_parts(
+def split_train_val(
     problem: Problem, rows: IntArray, *, fraction: float, validation_rows: IntArray | None = None
-) -> Parts:
+) -> TrainValSplit:
     """Draw a stratified validation part from ``rows`` that splits no group, or take a given one.
 
     Raises PlanError if a given validation part overlaps ``rows``.
@@ -68,7 +68,7 @@ def make_parts(
         )
         if len(rest):
             rows, held = rows[rest], rows[drawn]
-    return Parts(
+    return TrainValSplit(
         train=rows,
         train_labels=problem.labels[rows],
         validation=held,

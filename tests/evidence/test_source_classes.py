@@ -15,7 +15,7 @@ from sklearn.datasets import load_sample_image
 
 from frostline.backbones.heads.source_classifier import SourceClassifier, source_classifier
 from frostline.backbones.network import Network
-from frostline.evidence.lookalikes import find_lookalikes
+from frostline.evidence.source_classes import nearest_source_classes
 from frostline.stats.inputs import CHUNK_ROWS
 from frostline.stats.selection import Selection
 
@@ -33,7 +33,7 @@ def test_it_is_the_networks_own_classifier() -> None:
         expected = torch.softmax(network.module(x).double(), dim=1).numpy()
         means = network.feature_module(x).mean(dim=(2, 3)).numpy()
     np.testing.assert_allclose(source.probabilities(means), expected, atol=1e-5)
-    found = find_lookalikes(means, [0, 1], ["a flower", "a building"], source)
+    found = nearest_source_classes(means, [0, 1], ["a flower", "a building"], source)
     assert [one.label for one in found] == ["a flower", "a building"]
     assert found[1].source in ("palace", "monastery", "bell cote", "stupa", "castle")
     assert found[0].probability == pytest.approx(expected[0].max(), abs=1e-5)
@@ -42,7 +42,7 @@ def test_it_is_the_networks_own_classifier() -> None:
 def test_the_mean_over_a_class_decides_and_a_low_one_is_not_close() -> None:
     source = SourceClassifier(np.eye(3) * 4, np.zeros(3), ("cat", "dog", "pan"))
     means = np.array([[1.0, 0, 0], [1, 0, 0], [0, 1, 0], [0.0, 0, 0]])
-    found = find_lookalikes(means, [0, 0, 0, 2], ["x", "none", "y"], source)
+    found = nearest_source_classes(means, [0, 0, 0, 2], ["x", "none", "y"], source)
     assert [(one.label, one.source) for one in found] == [("x", "cat"), ("y", "cat")]
     assert found[0].close
     assert found[1].probability == pytest.approx(1 / 3)
@@ -64,7 +64,7 @@ def test_images_are_asked_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(SourceClassifier, "probabilities", counting)
     selection = Selection(means, np.arange(len(means)), [slice(0, 4)])
-    found = find_lookalikes(selection, labels, ["x", "y", "z"], source)
+    found = nearest_source_classes(selection, labels, ["x", "y", "z"], source)
     assert [one.source for one in found] == ["abcdefg"[average.argmax()] for average in expected]
     np.testing.assert_allclose([f.probability for f in found], [a.max() for a in expected])
     assert sum(asked) == len(means)

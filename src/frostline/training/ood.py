@@ -1,4 +1,4 @@
-"""Learn what is familiar: from what the classifier's head sees of images, left out honestly."""
+"""Fit the score for out-of-distribution images to what the head sees of training images."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.data.splitting.sampling import chosen_rows
-from frostline.stats.ood import Familiarity, fit_familiarity
+from frostline.stats.ood import OODScorer, fit_ood_scorer
 from frostline.stats.rejection import FEW_SCORES, acceptance_threshold
 from frostline.stats.selection import Features
 from frostline.training.memoized_ood import memoized_ood
 from frostline.training.result import Trained
 
-#: images that what is familiar is learned from; where they pass through the network again, fewer
+#: images that the score is fitted to; where they pass through the network again, fewer
 _MOST, _MOST_COMPUTED = 1000, 500
 #: fewer images show nothing
 _FEWEST = 10
@@ -30,15 +30,15 @@ _FOLDS, _MANY_FOLDS, _FEW_IMAGES = 5, 10, 300
 
 
 @dataclass(frozen=True)
-class Familiar:
-    """What is familiar to a classifier, and how well that is known.
+class FittedOOD:
+    """A score for out-of-distribution (OOD) images, and what it rests on.
 
-    ``familiarity``: on the input of the classifier's head; a score of 1 is the threshold.
+    ``scorer``: on the input of the classifier's head; a score of 1 is the threshold.
     ``n_fitted``: images that it rests on. ``n_threshold``: images that set the threshold, none of
     which taught what scored it.
     """
 
-    familiarity: Familiarity
+    scorer: OODScorer
     n_fitted: int
     n_threshold: int
 
@@ -48,9 +48,9 @@ class Familiar:
         return self.n_threshold < FEW_SCORES
 
 
-def learn_familiar(
+def fit_ood(
     problem: Problem, frozen: Frozen, trained: Trained, rows: IntArray, runtime: Runtime
-) -> Familiar | None:
+) -> FittedOOD | None:
     """Learn from training images which images are like them.
 
     The threshold leaves in 95 % of images that were left out: for frozen features those of
@@ -72,46 +72,44 @@ def learn_familiar(
     if len(some) < _FEWEST:
         return None
     # folds of frozen features that re-estimated statistics need exactly the rows that taught
-    features = np.asarray(_head_input(lead, frozen, some, runtime, taught=rows))
+    features = np.asarray(_head_input(lead, frozen, some, runtime, trained_on=rows))
     blocks = lead.module.leader.blocks
     try:
         if judged_apart:
-            found = fit_familiarity(features, blocks=blocks)
+            found = fit_ood_scorer(features, blocks=blocks)
             held = chosen_rows(digests, held, most)
             distances = found.distances(
-                np.asarray(_head_input(lead, frozen, held, runtime, taught=rows))
+                np.asarray(_head_input(lead, frozen, held, runtime, trained_on=rows))
             )
         else:
             folds = problem.folds(some, _FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS)
             fitted = memoized_ood(features, folds, blocks)
-            found, distances = fitted.familiarity, fitted.distances
+            found, distances = fitted.scorer, fitted.distances
     except InputError:
         return None
     found = found.normalised_by(distances)
     found = found.with_threshold(acceptance_threshold(found.score_of(distances)))
-    return Familiar(found, len(some), len(distances))
+    return FittedOOD(found, len(some), len(distances))
 
 
-def unfamiliarity_of(
-    familiar: Familiar, trained: Trained, frozen: Frozen, rows: IntArray, runtime: Runtime
+def ood_scores_of(
+    ood: FittedOOD, trained: Trained, frozen: Frozen, rows: IntArray, runtime: Runtime
 ) -> FloatArray:
     """Return the scores (len(rows),) of rows of the catalog; above 1 is unknown."""
     lead = trained.frozen_leader
-    return familiar.familiarity.scores(
-        np.asarray(_head_input(lead, frozen, rows, runtime, taught=None))
-    )
+    return ood.scorer.scores(np.asarray(_head_input(lead, frozen, rows, runtime, trained_on=None)))
 
 
 def _head_input(
-    lead: Trained, frozen: Frozen, rows: IntArray, runtime: Runtime, *, taught: IntArray | None
+    lead: Trained, frozen: Frozen, rows: IntArray, runtime: Runtime, *, trained_on: IntArray | None
 ) -> Features:
     """What the head sees of some rows: stored taps, or one more pass through the classifier."""
     if lead.action.closed_form:
         taps = lead.module.leader.cuts
         if not lead.action.adapts_statistics:
             return frozen.features.table(taps, rows)
-        if taught is not None:
-            return frozen.runner.adapted(taught, runtime).features.table(taps, rows)
+        if trained_on is not None:
+            return frozen.runner.adapted(trained_on, runtime).features.table(taps, rows)
     classifier = lead.module.leader
     return run_module(
         classifier,

@@ -11,8 +11,8 @@ import numpy as np
 from frostline.core.actions import LayerTraining, Recipe
 from frostline.core.arrays import FloatArray
 from frostline.training.losses import mean_nll
-from frostline.training.parts import Parts
 from frostline.training.result import Trained
+from frostline.training.train_val_split import TrainValSplit
 
 SLOWER = 0.1
 #: who names the shares of the classes has a loss of 1, in these units
@@ -21,7 +21,7 @@ _NOTHING = 0.97
 _ENOUGH_EPOCHS = 5
 
 
-def learned_nothing(trained: Trained, recipe: Recipe, parts: Parts) -> bool:
+def made_no_progress(trained: Trained, recipe: Recipe, parts: TrainValSplit) -> bool:
     """Whether neither training nor validation loss ever fell below that of naming shares.
 
     ``trained``: by gradients. ``recipe``: how it was trained. ``parts``: what it was trained on.

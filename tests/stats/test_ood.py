@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from frostline.core.errors import InputError
-from frostline.stats.ood import MOST, Familiarity, fit_familiarity
+from frostline.stats.ood import MOST, OODScorer, fit_ood_scorer
 from frostline.stats.rejection import acceptance_threshold
 
 
@@ -19,8 +19,8 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return own[order[:450]], own[order[450:]], others
 
 
-def settled(X: np.ndarray, held: np.ndarray) -> Familiarity:
-    found = fit_familiarity(X)
+def settled(X: np.ndarray, held: np.ndarray) -> OODScorer:
+    found = fit_ood_scorer(X)
     distances = found.distances(held)
     found = found.normalised_by(distances)
     return found.with_threshold(acceptance_threshold(found.score_of(distances)))
@@ -39,7 +39,7 @@ def test_the_threshold_is_one_and_strangers_lie_beyond() -> None:
 
 def test_both_parts_are_what_they_say() -> None:
     learn, held, _ = digits()
-    found = fit_familiarity(learn, blocks=[slice(0, 40), slice(40, 64)])
+    found = fit_ood_scorer(learn, blocks=[slice(0, 40), slice(40, 64)])
     for place, region in enumerate(found.regions):
         span = slice(region.start, region.stop)
         z = (np.log1p(held[:, span] / region.unit) - region.mean) * region.scale
@@ -78,7 +78,7 @@ def test_any_shape_gives_finite_scores_and_few_numbers(n: int, d: int) -> None:
     rng = np.random.default_rng(n)
     X = rng.normal(size=(n, d)).astype(np.float32)
     X[:, 0] = 3.0
-    found = fit_familiarity(X)
+    found = fit_ood_scorer(X)
     found = found.normalised_by(found.distances(rng.normal(size=(20, d))))
     assert np.all(np.isfinite(found.scores(rng.normal(size=(5, d)))))
     axes = found.regions[0].axes
@@ -88,10 +88,10 @@ def test_any_shape_gives_finite_scores_and_few_numbers(n: int, d: int) -> None:
 
 def test_what_cannot_be_described_is_said() -> None:
     with pytest.raises(InputError, match="same features"):
-        fit_familiarity(np.ones((20, 6)))
+        fit_ood_scorer(np.ones((20, 6)))
     with pytest.raises(InputError, match="not finite"):
-        fit_familiarity(np.full((20, 6), np.nan))
-    found = fit_familiarity(np.random.default_rng(0).normal(size=(20, 6)))
+        fit_ood_scorer(np.full((20, 6), np.nan))
+    found = fit_ood_scorer(np.random.default_rng(0).normal(size=(20, 6)))
     with pytest.raises(InputError, match=r"shape \(n, 6\)"):
         found.scores(np.zeros((2, 7)))
 

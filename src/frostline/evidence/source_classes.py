@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CLOSE = 0.2
 
 
-def find_lookalikes(
+def nearest_source_classes(
     means: npt.ArrayLike, labels: npt.ArrayLike, classes: Sequence[str], source: SourceClassifier
 ) -> list[Lookalike]:
     """Name for every class the old class with the highest mean probability.

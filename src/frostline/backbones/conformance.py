@@ -250,7 +250,8 @@ def _new_head_trains(module: nn.Module, x: torch.Tensor, cuts: Sequence[Cut]) ->
     torch.manual_seed(0)
     # random deep networks hardly tell images apart: the head sees the difference alone
     features = (features - features.mean(dim=0)) / features.std(dim=0).mean().clamp(min=1e-30)
-    head = nn.Linear(pooled_width(cut.channels, cut.layout), 2)
+    # without a bias, which would learn from no feature at all
+    head = nn.Linear(pooled_width(cut.channels, cut.layout), 2, bias=False)
     target = torch.arange(len(x)) % 2
     optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
     losses = []

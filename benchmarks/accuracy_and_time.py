@@ -40,14 +40,23 @@ PHOTO_CLASSES = (
 SEEDS = (0, 1, 2)
 
 
+def photo_files(stamps: Path) -> list[tuple[Path, str]]:
+    """The photos of eight folders with their classes; no cartoons, no mirrored copies."""
+    return [
+        (file, name.rpartition("/")[2])
+        for name in PHOTO_CLASSES
+        for file in sorted((stamps / name).rglob("*.png"))
+        if "cartoon" not in file.parts and not file.stem.endswith(("_mirror", "_flip"))
+    ]
+
+
 def photo_folder(stamps: Path, target: Path) -> Path:
-    """Link the photos of eight folders; cartoons and mirrored copies are left out."""
-    for name in PHOTO_CLASSES:
-        folder = target / name.rpartition("/")[2]
-        folder.mkdir(parents=True)
-        for file in sorted((stamps / name).rglob("*.png")):
-            if "cartoon" not in file.parts and not file.stem.endswith(("_mirror", "_flip")):
-                (folder / file.name).symlink_to(file)
+    """Link the photos into a folder a class; links that are there already are left alone."""
+    for file, name in photo_files(stamps):
+        link = target / name / file.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(file.absolute())
     return target
 
 

@@ -18,6 +18,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from benchmarks.accuracy_and_time import PHOTO_CLASSES, photo_folder
+
 #: folder of a finished run, relative to the folder of its job
 RUN = "run"
 
@@ -26,16 +28,6 @@ _SMALL = ("--input-size", "64")
 _FAST = ("--effort", "fast")
 #: what a solar cell of a given probability of a defect is called
 _LEVELS = {"0.0": "sound", "0.3333333333333333": "possible", "0.6666666666666666": "likely"}
-_PHOTOS = (
-    "animals/mammals",
-    "animals/birds",
-    "animals/insects",
-    "animals/fish",
-    "food/fruit",
-    "food/vegetables",
-    "plants/flowers",
-    "vehicles",
-)
 
 
 class MissingImagesError(Exception):
@@ -115,17 +107,7 @@ class Images:
     @cached_property
     def photos(self) -> Path:
         """206 photos in eight folders: no cartoons, no mirrored copies."""
-        stamps = self._stamps()
-        target = self._folder / "photos"
-        for name in _PHOTOS:
-            folder = target / name.rpartition("/")[2]
-            folder.mkdir(parents=True, exist_ok=True)
-            for file in sorted((stamps / name).rglob("*.png")):
-                link = folder / file.name
-                cartoon = "cartoon" in file.parts or file.stem.endswith(("_mirror", "_flip"))
-                if not cartoon and not link.is_symlink():
-                    link.symlink_to(file.absolute())
-        return target
+        return photo_folder(self._stamps(), self._folder / "photos")
 
     def some(self, source: Path) -> list[str]:
         """Return six images below a folder, or of those that a table does not name."""
@@ -163,9 +145,9 @@ class Images:
         if self._given is None:
             raise MissingImagesError("no --photos were given")
         inside = (self._given, self._given / "usr/share/tuxpaint/stamps")
-        found = next((path for path in inside if (path / _PHOTOS[0]).is_dir()), None)
+        found = next((path for path in inside if (path / PHOTO_CLASSES[0]).is_dir()), None)
         if found is None:
-            raise MissingImagesError(f"{self._given} has no folder {_PHOTOS[0]}")
+            raise MissingImagesError(f"{self._given} has no folder {PHOTO_CLASSES[0]}")
         return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from benchmarks.accuracy_and_time import PHOTO_CLASSES
+from benchmarks.accuracy_and_time import photo_files
 from benchmarks.decision.glyphs import (
     CYRILLIC,
     GREEK,
@@ -149,12 +149,7 @@ def clip_art(places: Places, _: Path, most: int = _PER_CLASS_CLIP_ART) -> list[t
 
 
 def _photos(places: Places, _: Path) -> list[tuple[Path, str]]:
-    rows = []
-    for name in PHOTO_CLASSES:
-        for file in sorted((places.stamps / name).rglob("*.png")):
-            if "cartoon" not in file.parts and not file.stem.endswith(("_mirror", "_flip")):
-                rows.append((file, name.rpartition("/")[2]))
-    return rows
+    return photo_files(places.stamps)
 
 
 def _write(

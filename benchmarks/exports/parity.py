@@ -29,7 +29,7 @@ def measure_parity(run: Path, forms: Forms, paths: list[Path]) -> dict[str, Any]
     preprocessing = model.card.preprocessing
     alone = ort.InferenceSession(str(forms.paths["onnx"]), providers=["CPUExecutionProvider"])
     smaller = ort.InferenceSession(str(forms.paths["int8"]), providers=["CPUExecutionProvider"])
-    pixels = _pixels(preprocessing)
+    pixels = pixels_session(preprocessing)
     order = np.random.default_rng(0).permutation(len(paths))[:_MOST]
     native, found, int8, grey, moved = [], [], [], [], []
     for i in sorted(order):
@@ -70,7 +70,7 @@ def _difference(expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> dict[str
     }
 
 
-def _pixels(preprocessing: Preprocessing) -> ort.InferenceSession:
+def pixels_session(preprocessing: Preprocessing) -> Any:
     """A graph of the preprocessing alone, with nothing normalised away."""
     plain = preprocessing.model_copy(update={"mean": (0, 0, 0), "std": (1 / 255,) * 3})
     builder = GraphBuilder("before")

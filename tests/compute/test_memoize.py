@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,6 @@ from frostline.compute.memoized_copies import COPIES, copies_of
 from frostline.compute.set_values import VALUES
 from frostline.compute.taps_pass import TAPS
 from frostline.core.runtime import Runtime
-from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.problem import Problem
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.memoized import EVIDENCE, evidence_inputs
@@ -39,8 +38,8 @@ from frostline.explain.make import Drawn
 from frostline.explain.memoized_gallery import GALLERY
 from frostline.exporting.pytorch.save_model import EXPORT
 from frostline.exporting.pytorch.writable import WRITABLE
-from frostline.stats.selection import Selection
 from frostline.training.memoized_ood import OOD, memoized_ood
+from tests.evidence.pixel_store import pixel_store, problem_of
 from tools.fact_digests import Code
 
 N = 60
@@ -49,41 +48,13 @@ LABELS = load_digits().target[:N] % 3
 DIGESTS = [f"{i:064x}" for i in range(N)]
 
 
-class PixelStore:
-    """Digits as two taps of a network without norm layers."""
-
-    slices: Mapping[str, slice] = MappingProxyType({"early": slice(0, 32), "late": slice(32, 64)})
-    network: Any = SimpleNamespace(name="none", weights_id="none")
-
-    @property
-    def features(self) -> PixelStore:
-        return self
-
-    @property
-    def runner(self) -> PixelStore:
-        return self
-
-    def table(self, names: list[str], rows: npt.NDArray[np.int64]) -> Selection:
-        return Selection(PIXELS, rows, [self.slices[name] for name in names])
-
-    def moments(self, rows: npt.NDArray[np.int64], runtime: Runtime) -> Any:
-        return SimpleNamespace(layers=[], rows=rows)
-
-
-def problem(
-    *,
-    labels: npt.NDArray[np.int64] = LABELS,
-    classes: tuple[str, ...] = ("a", "b", "c"),
-    digests: Sequence[str] = DIGESTS,
-    **more: Any,
-) -> Problem:
+def problem(**changes: Any) -> Problem:
     """Labels of images that nobody opens."""
-    rows = tuple(ImageRow(Path(str(i)), str(i), int(label)) for i, label in enumerate(labels))
-    return Problem.of(Catalog("made", classes, rows, tuple(digests)), **more)
+    return problem_of(**{"labels": LABELS, "classes": ("a", "b", "c"), **changes})
 
 
 def evidence() -> Any:
-    store: Any = PixelStore()
+    store = pixel_store(PIXELS, {"early": slice(0, 32), "late": slice(32, 64)})
     return collect_evidence(problem(), store, np.arange(N), Runtime())
 
 

@@ -22,6 +22,14 @@ def chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
+def png_by_hand(
+    width: int, height: int, packed: bytes, *, depth: int = 8, colour: int = 0, more: bytes = b""
+) -> bytes:
+    """A PNG whose header may claim anything, with these compressed rows, and ``more`` chunks."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + more + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
 def png_with(chunks: bytes) -> bytes:
     """An ordinary PNG with more chunks behind its header."""
     whole = encoded("PNG")
@@ -34,8 +42,7 @@ def png_of_zeros(width: int, height: int, *, rows: int | None = None) -> bytes:
     row = bytes(width + 1) if rows != 0 else b""
     n_rows = height if rows is None else rows
     packed = b"".join(packer.compress(row) for _ in range(n_rows)) + packer.flush()
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    return png_by_hand(width, height, packed)
 
 
 def tiff(entries: list[tuple[int, int, int, int]], data: bytes) -> bytes:

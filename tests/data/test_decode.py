@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import random
-import struct
 import warnings
 import zlib
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from frostline.core.errors import UnreadableImageError
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import DEFAULT_RULES, FIRST_RULES, ReadingRules
 from frostline.data.decoding.decode import FORMATS, N_PIXELS, decode
+from tests.data.bombs import png_by_hand
 
 Photo = Callable[..., Image.Image]
 LIMIT = 1_000_000
@@ -50,15 +50,7 @@ def reason(content: bytes | Path, limit: int = LIMIT) -> str:
 
 def png(width: int, height: int, raw: bytes, *, depth: int = 8, colour: int = 0) -> bytes:
     """A PNG written by hand, so that its header may claim anything."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(raw)), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    return png_by_hand(width, height, zlib.compress(raw), depth=depth, colour=colour)
 
 
 # ------------------------------------------------------------------------- colour modes

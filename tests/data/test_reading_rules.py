@@ -28,6 +28,7 @@ from frostline.data.decoding.decode import decode
 from frostline.data.decoding.value_ranges import SetValues, may_be_special
 from frostline.data.sources.open_source import open_source
 from frostline.wording.values import values_sentences
+from tests.data.bombs import png_by_hand
 
 Pixels = npt.NDArray[Any]
 Y, X = np.mgrid[0:24, 0:36]
@@ -201,20 +202,9 @@ def test_dark_colour_is_said(tmp_path: Path) -> None:
 
 
 def png_of_16_bits(pixels: Pixels) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
     height, width = pixels.shape[:2]
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    return png_by_hand(width, height, zlib.compress(rows), depth=16, colour=2)
 
 
 # ------------------------------------------------------------------ the fourth band

@@ -18,6 +18,7 @@ from frostline.cli.main import app
 from frostline.core.errors import UnreadableImageError
 from frostline.core.reading_rules import DEFAULT_RULES, FIRST_RULES, ReadingRules
 from frostline.data.decoding.decode import decode
+from tests.data.bombs import chunk, png_by_hand
 
 Pixels = npt.NDArray[np.generic]
 MODEL = Path(__file__).parents[1] / "model" / "released" / "format-3"
@@ -132,16 +133,8 @@ def test_planes_without_a_reader_are_refused_by_name(
 
 def png(bits: int, colour: int, rows: list[bytes], width: int, level: bytes) -> bytes:
     """Write a PNG file that calls one level transparent."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    head = struct.pack(">IIBBBBB", width, len(rows), bits, colour, 0, 0, 0)
-    data = zlib.compress(b"".join(b"\0" + row for row in rows))
-    chunks = [(b"IHDR", head), (b"tRNS", level), (b"IDAT", data), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in chunks)
+    data, more = zlib.compress(b"".join(b"\0" + row for row in rows)), chunk(b"tRNS", level)
+    return png_by_hand(width, len(rows), data, depth=bits, colour=colour, more=more)
 
 
 def grey_png(bits: int, values: list[int], level: int) -> bytes:

@@ -2,97 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import cast
-
 import numpy as np
 import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_digits
 
 from frostline.compute.frozen import Frozen
-from frostline.compute.moments import LayerMoments
-from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary
 from frostline.core.runtime import Runtime
-from frostline.data.catalog import Catalog, ImageRow
-from frostline.data.problem import Problem
 from frostline.evidence import collect
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.evidence import FAR
 from frostline.evidence.probes import probe
-from frostline.stats.selection import Selection
-from frostline.targets.protocol import Weighting
+from tests.evidence.pixel_store import pixel_store, problem_of
 from tests.stats.on_labels import knn_loo
 
 Float32 = npt.NDArray[np.float32]
-
-
-@dataclasses.dataclass(frozen=True)
-class NoMoments:
-    layers: Sequence[LayerMoments] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Named:
-    name: str = "pixels"
-    weights_id: str = "0"
-
-
-def problem_of(
-    labels: IntArray,
-    *,
-    groups: IntArray | None = None,
-    classes: tuple[str, ...] = tuple("0123456789"),
-    digests: Sequence[str] | None = None,
-    weights: Weighting = "none",
-    seed: int = 0,
-) -> Problem:
-    """Labels of images that nobody opens."""
-    rows = tuple(ImageRow(Path(str(i)), str(i), int(label)) for i, label in enumerate(labels))
-    named = digests or [f"{i:064x}" for i in range(len(labels))]
-    catalog = Catalog("made", classes, rows, tuple(named))
-    return Problem.of(catalog, groups=groups, weights=weights, seed=seed)
-
-
-@dataclasses.dataclass(frozen=True)
-class PixelStore:
-    """Digits as taps: 4 block means, all 64 pixels, 16 block means, in this order of depth."""
-
-    taps: Float32
-    slices: Mapping[str, slice]
-    network: Named = dataclasses.field(default_factory=Named)
-
-    @property
-    def features(self) -> PixelStore:
-        return self
-
-    @property
-    def runner(self) -> PixelStore:
-        return self
-
-    def tap(self, names: Sequence[str], rows: IntArray) -> Float32:
-        return np.concatenate([self.taps[rows, self.slices[name]] for name in names], axis=1)
-
-    def table(self, names: Sequence[str], rows: IntArray) -> Selection:
-        return Selection(self.taps, rows, [self.slices[name] for name in names])
-
-    def moments(self, rows: IntArray, runtime: Runtime) -> NoMoments:
-        del rows, runtime
-        return NoMoments()
-
-    def adapted(self, rows: IntArray, runtime: Runtime) -> PixelStore:
-        """Without norm layers nothing changes."""
-        del rows
-        return self
-
-
-def pixel_store(taps: Float32, slices: Mapping[str, slice]) -> Frozen:
-    """Evidence asks a store for no more than this."""
-    return cast("Frozen", PixelStore(taps, slices))
 
 
 @pytest.fixture(scope="module")

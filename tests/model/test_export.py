@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 from torch import nn
 
+from benchmarks.exports.parity import pixels_session
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.exporting.pytorch.model_onnx import (
@@ -25,8 +26,6 @@ from frostline.exporting.pytorch.model_onnx import (
     tolerance_for,
     verify_onnx,
 )
-from frostline.onnx_graph.builder import GraphBuilder
-from frostline.onnx_graph.preprocessing_graph import OPSET, add_preprocessing
 
 if TYPE_CHECKING:
     from tests.model.conftest import Saved
@@ -39,22 +38,6 @@ Interpolation = Literal["bilinear", "bicubic", "lanczos"]
 def plain_session(path: Path) -> Any:
     """Open the file as anybody would, without Frostline's own settings."""
     return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-
-
-def pixels_session(preprocessing: Preprocessing) -> Any:
-    """A graph that only prepares images, with nothing normalised away."""
-    builder = GraphBuilder("before")
-    add_preprocessing(builder, "image", preprocessing, "pixels")
-    size = preprocessing.size
-    graph = helper.make_graph(
-        builder.nodes,
-        "pixels",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, None)],
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", 3, size, size])],
-        builder.constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
-    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])

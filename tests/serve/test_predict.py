@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import struct
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,27 +16,12 @@ from starlette.testclient import TestClient
 from frostline.core.errors import ImageFault, UnreadableImageError
 from frostline.model.model import Model
 from frostline.serve.problem_details import image_problem
+from tests.data.bombs import png_of_zeros
 
 if TYPE_CHECKING:
     from tests.serve.conftest import MakeParts, Serving
 
 pytestmark = pytest.mark.slow
-
-
-def huge_png(width: int, height: int) -> bytes:
-    """A valid grey PNG of black pixels, some hundred kilobytes for hundreds of megapixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checked = kind + content
-        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    packer = zlib.compressobj(9)
-    row = bytes(1 + width)
-    rows = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    )
 
 
 def jpeg_of(image: Path) -> bytes:
@@ -113,7 +96,7 @@ def test_what_is_wrong_is_told_by_kind_whatever_the_words(fault: ImageFault) -> 
 def test_600_megapixels_are_refused_from_the_header(
     client: TestClient, model: Model, parts: MakeParts
 ) -> None:
-    bomb = huge_png(30_000, 20_000)
+    bomb = png_of_zeros(30_000, 20_000)
     assert len(bomb) < 1_000_000
     (result,) = client.post("/predict", files=parts(("bomb.png", bomb))).json()["results"]
     assert result["error"]["kind"] == "too_many_pixels"

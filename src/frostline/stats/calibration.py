@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
+from frostline.stats.inputs import check_labels
 
 #: temperatures that may be chosen; outputs of ridge lie between 0 and 1 and need small ones
 TEMPERATURES: tuple[float, float] = (1e-3, 1e2)
@@ -84,16 +85,12 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
 
 def _checked(logits: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
     values = np.asarray(logits, dtype=np.float64)
-    targets = np.asarray(labels)
-    if values.ndim != 2 or 0 in values.shape or targets.shape != values.shape[:1]:
+    shape = np.shape(labels)
+    if values.ndim != 2 or 0 in values.shape or shape != values.shape[:1]:
         raise InputError(
             f"Calibration needs logits (n, C) and labels (n,) for at least one image, not "
-            f"shapes {values.shape} and {targets.shape}."
+            f"shapes {values.shape} and {shape}."
         )
     if not np.all(np.isfinite(values)):
         raise InputError("Logits must be finite numbers.")
-    if not np.issubdtype(targets.dtype, np.integer):
-        raise InputError(f"Labels must be whole numbers, not {targets.dtype}.")
-    if targets.min() < 0 or targets.max() >= values.shape[1]:
-        raise InputError(f"Labels must lie in 0 to {values.shape[1] - 1}.")
-    return values, targets.astype(np.int64)
+    return values, check_labels(labels, n_rows=len(values), n_classes=values.shape[1])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.core.run_record import Bin
+from frostline.stats.inputs import check_labels
 from frostline.stats.intervals import effective_count, stratified_bootstrap, wilson
 from frostline.stats.reliability import calibration_error, reliability
 
@@ -154,17 +155,14 @@ def _one_class(confusion: IntArray, c: int) -> dict[str, Any]:
 
 def _checked(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, IntArray]:
     values = np.asarray(probabilities, dtype=np.float64)
-    targets = np.asarray(labels)
-    if values.ndim != 2 or 0 in values.shape or targets.shape != values.shape[:1]:
+    shape = np.shape(labels)
+    if values.ndim != 2 or 0 in values.shape or shape != values.shape[:1]:
         raise InputError(
             f"Cannot score probabilities of shape {values.shape} on labels of shape "
-            f"{targets.shape}: at least one image is needed, and one label for each."
+            f"{shape}: at least one image is needed, and one label for each."
         )
-    if not np.issubdtype(targets.dtype, np.integer):
-        raise InputError(f"Labels must be whole numbers, not {targets.dtype}.")
-    if targets.min() < 0 or targets.max() >= values.shape[1]:
-        raise InputError(f"Labels must lie in 0 to {values.shape[1] - 1}.")
+    targets = check_labels(labels, n_rows=len(values), n_classes=values.shape[1])
     total = values.sum(axis=1, keepdims=True)
     if not np.all(np.abs(total - 1.0) <= 1e-3) or values.min() < 0:
         raise InputError("Probabilities must be at least 0 and sum to 1 for every image.")
-    return values / total, targets.astype(np.int64)
+    return values / total, targets

@@ -79,17 +79,8 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
 
 def _image_column(features: dict[str, Any]) -> str:
     found = [name for name, feature in features.items() if _kind(feature) == "Image"]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(
-            f"The dataset has {len(found)} image columns: {shorten(found)}.",
-            hint="Keep one: dataset.remove_columns([...]).",
-        )
-    raise InputError(
-        f"The dataset has no image column; its columns are {_described(features)}.",
-        hint="Paths become images by dataset.cast_column('path', datasets.Image()).",
-    )
+    cast = "Paths become images by dataset.cast_column('path', datasets.Image())."
+    return _only(found, "image", features, hint=cast)
 
 
 def _label_column(features: dict[str, Any]) -> str:
@@ -99,16 +90,20 @@ def _label_column(features: dict[str, Any]) -> str:
         at = position_of("The dataset", [comparable(name) for name in others], "label")
         if at is not None:
             return others[at]
+    return _only(found, "label", features, hint="Name it: dataset.rename_column('...', 'label').")
+
+
+def _only(found: list[str], what: str, features: dict[str, Any], *, hint: str) -> str:
+    """Return the one column of a kind; ``hint`` says what to do where there is none."""
     if len(found) == 1:
         return found[0]
     if found:
         raise InputError(
-            f"The dataset has {len(found)} label columns: {shorten(found)}.",
+            f"The dataset has {len(found)} {what} columns: {shorten(found)}.",
             hint="Keep one: dataset.remove_columns([...]).",
         )
     raise InputError(
-        f"The dataset has no label column; its columns are {_described(features)}.",
-        hint="Name it: dataset.rename_column('...', 'label').",
+        f"The dataset has no {what} column; its columns are {_described(features)}.", hint=hint
     )
 
 

@@ -8,7 +8,14 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from frostline.core.errors import InputError
 from frostline.core.preprocessing import Preprocessing
-from frostline.evidence.reference import MOST_IMAGES, N_CROPS, reference_crops, shift_from_reference
+from frostline.evidence.reference import (
+    _PHOTOS,
+    MOST_IMAGES,
+    N_CROPS,
+    _read,
+    reference_crops,
+    shift_from_reference,
+)
 
 SLICES = {"early": slice(0, 30), "late": slice(30, 64)}
 PIXELS = load_digits().images.reshape(-1, 64)
@@ -24,6 +31,12 @@ def test_crops_are_ordinary_and_always_the_same() -> None:
     whole = np.concatenate([photo.reshape(-1, 3) for photo in load_sample_images().images])
     assert np.abs(crops.reshape(-1, 3).mean(0) - whole.mean(0)).max() < 40
     assert len({crop.tobytes() for crop in crops}) == N_CROPS
+
+
+def test_the_photos_are_those_that_the_thresholds_were_measured_with() -> None:
+    """Whoever sees scikit-learn's photos sees ours: figures that were published stay true."""
+    for name, theirs in zip(_PHOTOS, load_sample_images().images, strict=True):
+        np.testing.assert_array_equal(_read(name), theirs)
 
 
 def test_images_of_the_same_kind_have_no_shift_however_few() -> None:

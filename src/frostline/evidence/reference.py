@@ -1,6 +1,6 @@
 """A stand-in for the shift where no norm layer remembers what pretraining looked like.
 
-Two ordinary photos come with scikit-learn. Crops of them are what the target images are compared
+Two ordinary photos lie in ``photos/``. Crops of them are what the target images are compared
 with, at every tap. Two photos are no ImageNet: this tells photos from X-rays, hardly photos from
 drawings, and says so.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ MOST_IMAGES = 4096
 SIMILAR_BELOW = 0.45
 DIFFERENT_FROM = 1.1
 
+#: their licence lies beside them
+_PHOTOS = ("china.jpg", "flower.jpg")
 _LEAST_SIDE = 0.25
 _DEAD = 1e-3
 _INTERVAL = (0.025, 0.975)
@@ -39,11 +42,8 @@ _INTERVAL = (0.025, 0.975)
 @cache
 def reference_crops(preprocessing: Preprocessing) -> UInt8Array:
     """Return square crops of two photos, (96, size, size, 3): the same ones every time."""
-    # takes a second, and networks that remember their statistics do without
-    from sklearn.datasets import load_sample_images
-
     rng = np.random.default_rng(0)
-    photos: list[UInt8Array] = load_sample_images().images
+    photos = [_read(name) for name in _PHOTOS]
     found = []
     for number in range(N_CROPS):
         photo = photos[number % len(photos)]
@@ -53,6 +53,12 @@ def reference_crops(preprocessing: Preprocessing) -> UInt8Array:
         crop = Image.fromarray(photo[top : top + side, left : left + side])
         found.append(np.asarray(preprocessing.apply(crop)))
     return np.stack(found)
+
+
+def _read(name: str) -> UInt8Array:
+    path = resources.files("frostline.evidence") / "photos" / name
+    with path.open("rb") as stream, Image.open(stream) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def shift_from_reference(

@@ -11,6 +11,7 @@ from frostline.core.errors import EngineError as EngineError
 from frostline.core.errors import FrostlineError as FrostlineError
 from frostline.core.errors import FrozenChangedError as FrozenChangedError
 from frostline.core.errors import InputError as InputError
+from frostline.core.errors import MissingExtraError as MissingExtraError
 from frostline.core.errors import PatternError as PatternError
 from frostline.core.errors import PlanError as PlanError
 from frostline.core.errors import RunFolderError as RunFolderError

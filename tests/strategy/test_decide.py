@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from frostline.backbones.network import Network
 from frostline.core.actions import Adapters, Blend, FullTraining, SuffixTraining, TapsHead
 from frostline.core.errors import PlanError
 from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence, ShiftEvidence, SizeEvidence
-from frostline.core.reasons import Fate, ToBeRaced
+from frostline.core.reasons import Fate, NotInstalled, ToBeRaced
 from frostline.core.settings import Settings
 from frostline.evidence.evidence import Evidence
 from frostline.strategy.candidates import adapters
@@ -23,6 +24,7 @@ from frostline.strategy.cost import RACE_SHARE, plan_work
 from frostline.strategy.decide import Decision, decide, every_option
 from frostline.strategy.race import plan_race
 from frostline.training.layers import Layers, redescribe
+from frostline.wording.decision import with_sentences
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +241,26 @@ def test_fast_never_trains_by_itself(network: Network) -> None:
     assert isinstance(made.plan.action, TapsHead), "until the race is run, the head is the plan"
     assert Fate.TO_BE_RACED in {c.fate for c in made.plan.candidates}
     assert made.plan.reasons == [ToBeRaced()]
+
+
+def test_without_pytorch_the_best_head_is_taken_and_the_plan_names_what_could_not_run(
+    network: Network,
+) -> None:
+    context = context_of(network, summary(network, n=9000, label="different"))
+    able = decide(context)
+    made = decide(replace(context, can_train=False))
+    assert made.challengers == ()
+    assert made.plan.action == able.plan.action
+    left = [c.name for c in made.plan.candidates if c.fate is Fate.NOT_INSTALLED]
+    assert left == names(able) != []
+    assert made.plan.reasons == [NotInstalled(extra="train", names=left)]
+    said = with_sentences(made.plan)
+    for word in ("could not run", left[0], left[-1], "pip install 'frostline[train]'"):
+        assert word in " ".join(said.explanation)
+    assert "frostline[train]" in next(c.stopped for c in said.candidates if c.name == left[0])
+    # what is not tried anyway needs no extra
+    easy = context_of(network, summary(network, n=9000, all_taps=0.99))
+    assert decide(replace(easy, can_train=False)) == decide(easy)
 
 
 def test_a_budget_buys_epochs_and_never_none(network: Network) -> None:

@@ -43,6 +43,10 @@ class SettingsError(FrostlineError, ValueError):
     """A setting outside its range, unknown, or at odds with another one."""
 
 
+class MissingExtraError(SettingsError, ImportError):
+    """Something that was asked for needs an extra of Frostline that is not installed."""
+
+
 class BackboneError(FrostlineError, ValueError):
     """A network or its weights that cannot be found or do not fit."""
 

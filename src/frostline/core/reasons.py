@@ -14,14 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field
 class Fate(StrEnum):
     """How an option ended.
 
-    ``BEHIND`` was left out after the first rung of the race, ``NO_CLEAR_GAIN`` lost it, and
-    ``SCORED`` is a head that leave-one-out scored without any race.
+    ``NOT_INSTALLED`` trains layers where PyTorch is not installed, ``BEHIND`` was left out after
+    the first rung of the race, ``NO_CLEAR_GAIN`` lost it, and ``SCORED`` is a head that
+    leave-one-out scored without any race.
     """
 
     CHOSEN = "chosen"
     TO_BE_RACED = "to_be_raced"
     SCORED = "scored"
     TOO_EXPENSIVE = "too_expensive"
+    NOT_INSTALLED = "not_installed"
     BEHIND = "behind"
     NO_CLEAR_GAIN = "no_clear_gain"
     AVERAGED = "averaged"
@@ -62,6 +64,14 @@ class ToBeRaced(_Fact):
     """Options that train layers are to race against the best head."""
 
     kind: Literal["to_be_raced"] = "to_be_raced"
+
+
+class NotInstalled(_Fact):
+    """Options that would have raced need an extra that is not installed; ``names`` are theirs."""
+
+    kind: Literal["not_installed"] = "not_installed"
+    extra: str
+    names: list[str]
 
 
 class RaceScore(_Fact):
@@ -129,6 +139,7 @@ Reason = Annotated[
     | FewPerClass
     | LittleToGain
     | ToBeRaced
+    | NotInstalled
     | OnlyOption
     | WonRace
     | SimplerOneTaken

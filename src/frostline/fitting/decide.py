@@ -6,6 +6,7 @@ from pathlib import Path
 
 from frostline.backbones.heads.source_classifier import source_classifier
 from frostline.core.arrays import IntArray
+from frostline.core.extras import has_extra
 from frostline.core.plan import EvidenceSummary, Plan
 from frostline.core.runtime import Runtime
 from frostline.evidence.evidence import FAR, Evidence
@@ -67,7 +68,7 @@ def gather(
         runtime,
         source=source_classifier(inputs.frozen.network) if known is None else None,
         adapt_when=adapt_when,
-        mirrored=inputs.settings.may_train,
+        mirrored=inputs.settings.may_train and has_extra("train"),
         known=known,
     )
 
@@ -98,6 +99,7 @@ def make_context(
         refits=refits,
         networks=inputs.networks,
         flip=evidence.flip_safe,
+        can_train=has_extra("train"),
     )
 
 

@@ -24,7 +24,8 @@ class Context:
 
     ``device`` is where training would run; ``refits`` counts how often it runs in multiples of the
     training images (3 when the procedure is cross-validated, else 1); ``flip`` says whether
-    mirroring keeps the classes; ``networks`` are those that were compared before, if any.
+    mirroring keeps the classes; ``networks`` are those that were compared before, if any;
+    ``can_train`` says whether PyTorch, which trains layers, is installed.
     """
 
     network: NetworkSummary
@@ -34,6 +35,7 @@ class Context:
     refits: float = 1.0
     flip: bool = True
     networks: tuple[NetworkResult, ...] = ()
+    can_train: bool = True
 
     @property
     def summary(self) -> EvidenceSummary:

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frostline.core.plan import CandidateResult, Plan
-from frostline.core.reasons import AskedFor, Fate, FrozenOnly, Reason, RunnerUp, ToBeRaced
+from frostline.core.reasons import (
+    AskedFor,
+    Fate,
+    FrozenOnly,
+    NotInstalled,
+    Reason,
+    RunnerUp,
+    ToBeRaced,
+)
 from frostline.evidence.probes import ADAPTED, ALL
 from frostline.strategy.blending import blend_of
 from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
@@ -57,7 +65,11 @@ def decide(context: Context) -> Decision:
         for proposal, result in heads
     ]
     others = challengers if chosen == head else (chosen,)
-    waiting = [_unscored(p, Fate.CHOSEN if p == chosen else Fate.TO_BE_RACED) for p in others]
+    fate = Fate.TO_BE_RACED
+    if challengers and not context.can_train:
+        fate, reasons = Fate.NOT_INSTALLED, [_not_installed(challengers)]
+        challengers = ()
+    waiting = [_unscored(p, Fate.CHOSEN if p == chosen else fate) for p in others]
     plan = make_plan(context, chosen, prior=prior, candidates=[*scored, *waiting], reasons=reasons)
     return Decision(plan, head, challengers, tuple(scored))
 
@@ -81,6 +93,10 @@ def _unscored(proposal: Proposal, fate: Fate) -> CandidateResult:
         seconds=round(proposal.seconds, 1),
         fate=fate,
     )
+
+
+def _not_installed(challengers: Sequence[Proposal]) -> NotInstalled:
+    return NotInstalled(extra="train", names=[proposal.name for proposal in challengers])
 
 
 def after_race(

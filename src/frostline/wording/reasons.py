@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from frostline.core.extras import pip_install
 from frostline.core.reasons import (
     AskedFor,
     Averaged,
@@ -10,6 +11,7 @@ from frostline.core.reasons import (
     FrozenOnly,
     Given,
     LittleToGain,
+    NotInstalled,
     OnlyOption,
     RaceScore,
     Reason,
@@ -24,6 +26,7 @@ _FATES = {
     Fate.TO_BE_RACED: "to be raced",
     Fate.SCORED: "scored by leave-one-out",
     Fate.TOO_EXPENSIVE: "too expensive to try within the budget",
+    Fate.NOT_INSTALLED: f"could not run: {pip_install('train')}",
     Fate.NO_CLEAR_GAIN: "no clear gain",
     Fate.AVERAGED: "part of the average",
 }
@@ -49,6 +52,12 @@ def reason_sentence(reason: Reason) -> str:
             return f"Frozen features already reach {accuracy:.1%}: little is left to gain."
         case ToBeRaced():
             return "Options that train layers race against the best head."
+        case NotInstalled(extra=extra, names=names):
+            options = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+            return (
+                f"Options that train layers could not run, since PyTorch is not installed here: "
+                f"{options}. With {pip_install(extra)} they race against the best head."
+            )
         case OnlyOption(name=name):
             return f"'{name}' was the only option."
         case WonRace():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline._version import __version__
+from frostline.core.extras import needing_extras
 from frostline.core.onnx_runtime import be_silent
 
 # before any library is imported that reads it, and for every child process
@@ -48,9 +49,10 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module("frostline.nn"), name)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if _HOMES[name] == __name__:
-        return importlib.import_module(f"{__name__}.{name}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    with needing_extras(f"frostline.{name}"):
+        if _HOMES[name] == __name__:
+            return importlib.import_module(f"{__name__}.{name}")
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

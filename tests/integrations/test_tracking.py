@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from frostline.core.actions import TapsHead
-from frostline.core.errors import RunFolderError, SettingsError
+from frostline.core.errors import MissingExtraError, RunFolderError, SettingsError
 from frostline.core.plan import Plan
 from frostline.integrations.tracking import check_tracker, log_run
 from frostline.integrations.tracking.log import numbers_of
@@ -81,7 +81,7 @@ def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunFolderError, match="damaged or of another version"):
         numbers_of(tmp_path)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"pip install 'frostline\[tensorboard\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'frostline\[tensorboard\]'"):
         check_tracker("tensorboard")
 
 

@@ -20,6 +20,7 @@ from frostline.cli.resource_errors import clear_shortages
 from frostline.cli.streams import Written
 from frostline.core.cancel import CancelToken
 from frostline.core.errors import FrostlineError, InputError
+from frostline.core.extras import needing_extras
 from frostline.core.progress import Task
 from frostline.data.naming import visible
 
@@ -117,7 +118,7 @@ def cli_error_handler() -> Iterator[CancelToken]:
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, interrupt) for number in _SIGNALS} if main else {}
     try:
-        with clear_shortages():
+        with clear_shortages(), needing_extras("This command"):
             _be_somewhere()
             yield cancel
     except FrostlineError as error:

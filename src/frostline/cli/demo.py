@@ -10,7 +10,7 @@ from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err
 from frostline.core.cancel import CancelToken
-from frostline.core.errors import InputError
+from frostline.core.extras import missing_extra
 from frostline.core.files import write_text
 from frostline.core.settings import Effort
 
@@ -21,15 +21,12 @@ _LEVELS = {0.0: "0 sound", 1 / 3: "1 possibly damaged", 2 / 3: "2 likely damaged
 def write_table(folder: Path) -> Path:
     """Write a table of the 2,624 images that the package ``elpv-dataset`` carries.
 
-    Raises InputError if the package is not installed.
+    Raises MissingExtraError if the package is not installed.
     """
     try:
         import elpv_dataset
     except ImportError:
-        raise InputError(
-            "The demonstration needs the solar-cell images.",
-            hint="Run: pip install 'frostline[demo]'",
-        ) from None
+        raise missing_extra("demo", "The demonstration, with its images of solar cells,") from None
     home = Path(str(elpv_dataset.__file__)).parent / "data"
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

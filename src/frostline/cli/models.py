@@ -11,6 +11,7 @@ from frostline.backbones.load.zoo import Listed, listed
 from frostline.cli.console import err, out
 from frostline.cli.streams import write_json
 from frostline.core.errors import InputError, did_you_mean
+from frostline.core.extras import has_extra, pip_install
 
 _WHERE = {
     "package": Text("on this machine", "green"),
@@ -42,7 +43,7 @@ def list_models(
         here = " whose weights are on this machine" if local else ""
         raise InputError(
             f"No network{here} fits {pattern!r}.",
-            hint=did_you_mean(pattern, names) or "'frostline models' lists all.",
+            hint=did_you_mean(pattern, names) or _others() or "'frostline models' lists all.",
         )
     if sort is not None:
         if sort not in _KEYS:
@@ -53,6 +54,15 @@ def list_models(
         return
     out.print(_table(found))
     err.print(Text(f"{len(found):,} networks. --backbone takes any of these names.", "dim"))
+    if others := _others():
+        err.print(Text(others, "dim"))
+
+
+def _others() -> str:
+    """Say how to get all other networks, where they are not installed."""
+    if has_extra("train"):
+        return ""
+    return f"Those of timm and torchvision need the extra 'train': run {pip_install('train')}"
 
 
 def _table(found: list[Listed]) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from frostline.core.errors import SettingsError, did_you_mean
+from frostline.core.extras import require_extra
 from frostline.exporting.exported import Exported
 from frostline.exporting.onnx_target import export_onnx_file
 from frostline.exporting.opset import check_opset
@@ -77,7 +78,8 @@ def export(
     Raises
     ------
     SettingsError
-        If there is no such target or operator set, or it cannot be quantised.
+        If there is no such target or operator set, or it cannot be quantised; MissingExtraError
+        where PyTorch is needed and not installed.
     RunFolderError, InputError
         If there is no finished run, the target exists, or images are needed and not found.
     EngineError
@@ -99,6 +101,8 @@ def export(
                 f"{name}={value!r} belongs to to='onnx', not to {to!r}.",
                 hint="Export an ONNX file, or leave it out.",
             )
+    if to != _ONNX:
+        require_extra("train", f"An export to {to!r}")
     check_opset(opset)
     origin, target = Origin.open(run), Path(path)
     check_free(target, overwrite=overwrite, source=origin.given)

@@ -15,6 +15,7 @@ from frostline.core.settings import Settings, SettingsDict
 from frostline.core.stopwatch import Stopwatch
 from frostline.data.sources.open_source import Source, source_identity
 from frostline.fitting.assess import assess
+from frostline.fitting.check_extras import check_extras
 from frostline.fitting.decide import advised_plan
 from frostline.fitting.finish import finish, pack
 from frostline.fitting.prepare import Prepared, prepare
@@ -96,6 +97,7 @@ def fit(
     clock = Stopwatch(started)
     chosen = Settings(**settings)
     given = None if plan is None else plan if isinstance(plan, Plan) else Plan.from_file(Path(plan))
+    check_extras(chosen, given)
     identity = _identity(source, chosen, given)
     runtime = _runtime(chosen, progress, cancel)
     with (
@@ -130,6 +132,7 @@ def advise(
     """
     clock = Stopwatch(started)
     chosen = Settings(**settings)
+    check_extras(chosen)
     runtime = _runtime(chosen, progress, cancel)
     with torch_runtime(runtime):
         prepared = prepare(source, chosen, runtime, clock)
@@ -153,6 +156,7 @@ def fit_all(
     """
     clock = Stopwatch()
     chosen = Settings(**settings)
+    check_extras(chosen)
     runtime = _runtime(chosen, progress, cancel)
     with torch_runtime(runtime):
         prepared = prepare(source, chosen, runtime, clock, hold_out=False)

@@ -8,26 +8,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
-from frostline.backbones.freeze.freezing import (
-    FreezeReport,
-    freeze,
-    frozen_fingerprints,
-    verify_frozen,
-)
-from frostline.backbones.freeze.selecting import Selector
 from frostline.core.errors import SettingsError
+from frostline.core.extras import missing_extra, needing_extras
 
 try:
     from lightning.pytorch import Callback
 except ImportError:
     try:
         from pytorch_lightning import Callback
-    except ImportError as error:
-        raise ImportError(
-            "frostline.integrations.lightning needs Lightning. Run: pip install lightning"
-        ) from error
+    except ImportError:
+        raise missing_extra("lightning", "frostline.integrations.lightning") from None
+
+with needing_extras("frostline.integrations.lightning"):
+    import torch
+
+    from frostline.backbones.freeze.freezing import (
+        FreezeReport,
+        freeze,
+        frozen_fingerprints,
+        verify_frozen,
+    )
+    from frostline.backbones.freeze.selecting import Selector
 
 
 class FrostlineFreeze(Callback):  # type: ignore[misc]

@@ -10,20 +10,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    assert_all_finite,
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
 
 from frostline.core.aliases import under_current_names
 from frostline.core.arrays import FloatArray
 from frostline.core.errors import InputError, SettingsError, did_you_mean
+from frostline.core.extras import needing_extras
 from frostline.core.machine import available_cores
 from frostline.core.settings import ModelSettings, Settings, setting_names
 from frostline.data.decoding.image_refs import ImageRef
@@ -33,6 +24,18 @@ from frostline.data.sources.number_tables import ImageShape, check_image_shape, 
 from frostline.model.model import Model
 from frostline.stats.scores import score
 from frostline.wording.audit import audit_notes
+
+with needing_extras("TransferClassifier"):
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.utils import check_random_state
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import (
+        assert_all_finite,
+        check_consistent_length,
+        check_is_fitted,
+        column_or_1d,
+        validate_data,
+    )
 
 if TYPE_CHECKING:
     # PyTorch is loaded by a fit, never to predict

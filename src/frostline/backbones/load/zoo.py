@@ -13,6 +13,7 @@ from typing import Any
 
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.core.errors import BackboneError, did_you_mean
+from frostline.core.extras import has_extra
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,14 @@ def measured(name: str) -> Measured:
 
 
 def listed(pattern: str = "", *, local: bool = False) -> list[Listed]:
-    """List networks: bundled ones first, then torchvision's, then timm's.
+    """List networks: bundled ones first, then torchvision's and timm's where these are installed.
 
     ``pattern``: a shell pattern for names, or a piece of them. ``local``: only networks whose
     weights are on this machine.
     """
     wanted = pattern if any(c in pattern for c in "*?[") else f"*{pattern}*"
     found: list[Listed] = []
-    for source in (_bundled, _torchvision, _timm):
+    for source in (_bundled, _torchvision, _timm) if has_extra("train") else (_bundled,):
         for name, complete in source():
             if fnmatchcase(name.lower(), wanted.lower()):
                 entry = complete()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from frostline.core.extras import pip_install
+
 #: bytes that tell every kind below; the mark of some stands far in
 HEAD_BYTES = 1024
 
@@ -28,7 +30,7 @@ class Kind:
         """Say why such a file cannot be read as an image."""
         said = self.name if self.picture else f"{self.name}, not an image"
         if self.extra:
-            return f"{said}, which needs: pip install 'frostline[{self.extra}]'"
+            return f"{said}, which needs: {pip_install(self.extra)}"
         if self.picture:
             said += ", which is not read"
         return f"{said}: {self.remedy}" if self.remedy else said

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from frostline.core.errors import InputError
+from frostline.core.extras import require_extra
 from frostline.core.files import UnfitFileError, open_regular
 from frostline.data.sources.columns import Table
 from frostline.data.sources.table_text import MOST_ROWS
@@ -22,10 +23,12 @@ _ROWS_AT_A_TIME = 65_536
 def open_parquet(title: str, path: Path) -> Table:
     """Read which columns a Parquet file has; cells are read when they are asked for.
 
-    Raises InputError if it is no such file, or has too many rows.
+    Raises InputError if it is no such file, or has too many rows; MissingExtraError where Parquet
+    cannot be read.
 
     ``title``: what to call the table in messages, such as ``"Table a.parquet"``.
     """
+    require_extra("tables", f"{title} is Parquet, which")
     with _opened(title, path) as file:
         names = [str(name) for name in file.schema_arrow.names]
         flat = [not _is_nested(field.type) for field in file.schema_arrow]

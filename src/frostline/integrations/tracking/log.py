@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from frostline.core.errors import PlanError, RunFolderError, SettingsError, did_you_mean
+from frostline.core.extras import require_extra
 from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular
 from frostline.core.json_record import JsonRecord
 from frostline.core.plan import Plan
 from frostline.core.run_record import Metrics
 from frostline.run.run_folder import METRICS, PLAN, SETTINGS
 
-#: trackers by name, with the package that each needs
-TRACKERS = {"tensorboard": "tensorboard", "mlflow": "mlflow"}
+#: trackers by name; each has an extra of the same name
+TRACKERS = ("tensorboard", "mlflow")
 
 _SETTINGS = TypeAdapter(dict[str, Any])
 _EPOCH = ("train_loss", "val_nll", "val_accuracy", "learning_rate")
@@ -54,17 +54,16 @@ def check_tracker(tracker: str) -> None:
     Raises
     ------
     SettingsError
+        If there is no such tracker.
+    MissingExtraError
+        If it is not installed.
     """
     if tracker not in TRACKERS:
         raise SettingsError(
             f"There is no tracker {tracker!r}; there are {', '.join(TRACKERS)}.",
             hint=did_you_mean(tracker, TRACKERS),
         )
-    if importlib.util.find_spec(TRACKERS[tracker]) is None:
-        raise SettingsError(
-            f"The package {TRACKERS[tracker]!r} is not installed.",
-            hint=f"Run: pip install 'frostline[{tracker}]'",
-        )
+    require_extra(tracker, f"log_to={tracker!r}")
 
 
 def log_run(run: str | Path, tracker: str) -> str:
@@ -86,7 +85,9 @@ def log_run(run: str | Path, tracker: str) -> str:
     Raises
     ------
     SettingsError
-        If there is no such tracker, or its package is not installed.
+        If there is no such tracker.
+    MissingExtraError
+        If it is not installed.
     RunFolderError
         If the run is not finished.
     """

@@ -1,0 +1,49 @@
+"""What a fit needs that may not be installed: asked before anything is read or computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from frostline.backbones.load.bundled import BUNDLED
+from frostline.backbones.load.zoo import measured
+from frostline.core.extras import require_extra
+from frostline.core.plan import Plan
+from frostline.core.settings import Settings
+
+_WITHOUT_TRAINING = ("auto", "head")
+_WITHOUT_PYTORCH = ("auto", "cpu")
+
+
+def check_extras(settings: Settings, plan: Plan | None = None) -> None:
+    """Refuse a fit that PyTorch is needed for, where it is not installed.
+
+    Left to the evidence, a fit takes the best head on frozen features, and its plan names what
+    could not run. Raises MissingExtraError, which names the first setting that needs more.
+
+    ``plan``: one that is to be carried out, if any.
+    """
+    wanted = next(_needing_training(settings, plan), None)
+    if wanted is not None:
+        require_extra("train", wanted)
+
+
+def _needing_training(settings: Settings, plan: Plan | None) -> Iterator[str]:
+    """Yield every setting that only PyTorch can carry out."""
+    if settings.strategy not in _WITHOUT_TRAINING:
+        yield f"strategy={settings.strategy!r}"
+    if settings.effort == "best":
+        yield "effort='best'"
+    if settings.weights is not None:
+        yield f"weights={str(settings.weights)!r}"
+    if settings.device not in _WITHOUT_PYTORCH:
+        yield f"device={settings.device!r}"
+    if plan is not None and not plan.action.closed_form:
+        yield f"The plan to carry out, {plan.chosen!r},"
+    for backbone in settings.backbones:
+        if backbone not in BUNDLED:
+            yield f"backbone={backbone!r}"
+            continue
+        planned = plan is not None and plan.backbone == backbone and plan.input_size
+        for size in settings.input_sizes or ((planned,) if planned else ()):
+            if size != (own := measured(backbone).size):
+                yield f"input_size={size} with {backbone}, whose own is {own},"

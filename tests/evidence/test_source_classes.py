@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
 
-from frostline.backbones.heads.source_classifier import SourceClassifier, source_classifier
+from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.backbones.network import Network
 from frostline.evidence.source_classes import nearest_source_classes
 from frostline.stats.inputs import CHUNK_ROWS
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 def test_it_is_the_networks_own_classifier() -> None:
     network = Network.load("efficientnet_lite0")
-    source = source_classifier(network)
+    source = network.source_classifier()
     assert source is not None
     photos = [Image.fromarray(load_sample_image(name)) for name in ("flower.jpg", "china.jpg")]
     pixels = np.stack([network.preprocessing.apply(photo) for photo in photos])
@@ -73,8 +73,8 @@ def test_images_are_asked_a_chunk_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv3_small_050", "vit_tiny_patch16_224"])
 def test_unknown_or_other_classifiers_say_nothing(name: str, tmp_path: Path) -> None:
-    assert source_classifier(Network.load(name, pretrained=False)) is None
+    assert Network.load(name, pretrained=False).source_classifier() is None
     torch.manual_seed(0)
     save_file(timm.create_model(name).state_dict(), tmp_path / "w.safetensors")
     own = Network.load(name, weights=tmp_path / "w.safetensors")
-    assert source_classifier(own) is None
+    assert own.source_classifier() is None

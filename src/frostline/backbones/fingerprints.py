@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import nn
 
+from frostline.backbones.tensor_digests import combined_digest, tensor_digest
 from frostline.core.errors import BackboneError
 
 
@@ -50,11 +51,8 @@ def fingerprint(module: nn.Module, names: Iterable[str] | None = None) -> str:
     ``names`` limits it to some entries of the state dict; None means all.
     """
     wanted = None if names is None else set(names)
-    total = hashlib.sha256()
-    for name, digest in sorted(fingerprints(module).items()):
-        if wanted is None or name in wanted:
-            total.update(f"{name}={digest}\n".encode())
-    return total.hexdigest()
+    found = fingerprints(module)
+    return combined_digest({n: d for n, d in found.items() if wanted is None or n in wanted})
 
 
 def _digest(tensor: torch.Tensor | object) -> str:
@@ -62,9 +60,8 @@ def _digest(tensor: torch.Tensor | object) -> str:
         # extra state that a module keeps beside its tensors
         return hashlib.sha256(repr(tensor).encode()).hexdigest()
     flat = tensor.detach().cpu().contiguous()
-    header = f"{flat.dtype}{tuple(flat.shape)}".encode()
     data = flat.reshape(-1).view(torch.uint8).numpy().tobytes() if flat.numel() else b""
-    return hashlib.sha256(header + data).hexdigest()
+    return tensor_digest(str(flat.dtype), tuple(flat.shape), data)
 
 
 def classifier_names(net: nn.Module) -> tuple[str, ...]:

@@ -3,68 +3,58 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.freeze.eval_mode import unlock_all
+from frostline.backbones.frozen_network import Array, FrozenNetwork
 from frostline.backbones.graph.carving import SubgraphExtractor
 from frostline.backbones.graph.cuts import TracedCut, choose_taps, find_cuts, stage_paths
+from frostline.backbones.graph.ends import input_layers
 from frostline.backbones.graph.layers import (
     acts_by_mode,
-    among,
     count_parameters,
     deepest_map,
-    layers_between,
 )
 from frostline.backbones.graph.measuring import Step, find_sizes, measure
 from frostline.backbones.graph.merging import merge
 from frostline.backbones.graph.subgraphs import Subgraph
 from frostline.backbones.graph.tracing import ExampleError, Traced, trace
+from frostline.backbones.heads.source_classifier import SourceClassifier
+from frostline.backbones.heads.source_layer import source_classifier_of, source_layer
 from frostline.backbones.layer_kinds import is_norm
 from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.found import LoadedNetwork, at_size
 from frostline.backbones.load.image_sizes import unsuited
 from frostline.backbones.taps import TapsBody
-from frostline.core.cuts import NetworkSummary, no_cut
+from frostline.core.cuts import no_cut
 from frostline.core.errors import BackboneError, CutError
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import ReadingRules
 
 
-class Network:
-    """A pretrained network, ready to be cut, frozen and tapped.
+class Network(FrozenNetwork):
+    """A pretrained network of PyTorch, ready to be cut, frozen, tapped and trained.
+
+    Besides what every :class:`FrozenNetwork` has:
 
     Attributes
     ----------
-    name : str
     module : Module
         The network itself. Parts share its layers: what trains in a part trains here.
-    preprocessing : Preprocessing
-        What belongs to the weights.
-    licence : str
-        Of the weights.
-    cuts : tuple of Cut
-        Ends of stages and blocks where one tensor passes, by depth; the output is none.
-    last : Cut
-        The deepest feature map: everything above it is pooling and the old classifier.
-    taps : tuple of str
-        At most 10 cuts at stage ends up to ``last``, by depth; ``last`` is always among them.
-    feature_module : Part
+    feature_module : Subgraph
         Image to the activations at ``last``.
-    macs : int
-        Multiply-accumulates up to ``last`` for one image.
-    weights_id : str
-        SHA-256 of the weights as they were loaded.
-    notes : tuple of str
-        What a person should know about how the network was read.
     """
+
+    last: TracedCut
 
     def __init__(self, name: str, source: LoadedNetwork) -> None:
         self.name = name
@@ -199,13 +189,8 @@ class Network:
 
     def read_by(self, rules: ReadingRules) -> None:
         """Read files by these rules from now on; they are part of the preprocessing."""
-        self.preprocessing = self.preprocessing.model_copy(update={"reading": rules})
+        super().read_by(rules)
         self._source = replace(self._source, preprocessing=self.preprocessing)
-
-    @property
-    def knows_source(self) -> bool:
-        """Whether the classifier of the old task came with the weights."""
-        return self._source.classifier
 
     @property
     def graph(self) -> fx.Graph:
@@ -216,11 +201,6 @@ class Network:
     def example(self) -> torch.Tensor:
         """A batch that the network accepts."""
         return self._source.example
-
-    @property
-    def feature_cuts(self) -> tuple[TracedCut, ...]:
-        """The cuts up to ``last``: those that a new head can sit on."""
-        return self.cuts[: self.last.index + 1]
 
     @cached_property
     def all_cuts(self) -> tuple[TracedCut, ...]:
@@ -242,18 +222,6 @@ class Network:
         inside = name in dict(self.module.named_modules())
         reason = " Several tensors pass at its end." if inside else ""
         raise no_cut(name, self.cuts, where=self.name, inner=self.all_cuts, reason=reason)
-
-    def summary(self, *, inner: Iterable[str] = ()) -> NetworkSummary:
-        """Return what decisions rest on; ``inner`` names cuts inside of blocks that matter."""
-        found = (self.cut(name) for name in inner)
-        return NetworkSummary(
-            name=self.name,
-            input_size=self.preprocessing.size,
-            cuts=tuple(cut.plain() for cut in self.cuts),
-            last=self.last.plain(),
-            taps=tuple(self.taps),
-            inner=tuple(cut.plain() for cut in found if cut not in self.cuts),
-        )
 
     def prefix(self, cut: str) -> Subgraph:
         """Return the part up to ``cut``: image to activations. Shares the network's layers."""
@@ -294,6 +262,42 @@ class Network:
         """
         return merge(self.plain(), prefix, suffix, name=self.name)
 
+    def source_classifier(self) -> SourceClassifier | None:
+        """Return the old classifier if it came with the weights and reads the pooled mean."""
+        path = self.source_layer()
+        return None if path is None else source_classifier_of(self.module, path)
+
+    def source_layer(self) -> str | None:
+        """Return the path of the old classifier's layer, see :meth:`source_classifier`."""
+        if not self._source.classifier:
+            return None
+        return source_layer(
+            self.module, self.graph, self.last, lambda: self.split(self.last.name)[1]
+        )
+
+    def first_filters(self) -> str | None:
+        """Name the weight of the convolution that reads the image, if that is the first layer."""
+        names = input_layers(self.module, self.graph)
+        layer = self.module.get_submodule(names[0]) if names else None
+        return f"{names[0]}.weight" if isinstance(layer, nn.Conv2d) else None
+
+    def tensors(self) -> dict[str, Array]:
+        """Return parameters and buffers of the layers up to ``last``, by name."""
+        state = self.feature_module.state_dict()
+        return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+
+    def graph_without_weights(self) -> None:
+        """Return None: PyTorch runs this network, or an engine what PyTorch exported."""
+
+    def with_tensors(self, tensors: Mapping[str, Array]) -> Network:
+        """Return an independent copy with other values of some tensors up to ``last``."""
+        network = self.copy()
+        state = network.feature_module.state_dict()
+        for name, value in tensors.items():
+            state[name].copy_(torch.from_numpy(np.array(value)))
+        network.weights_id = fingerprint(network.feature_module)
+        return network
+
     def plain(self) -> nn.Module:
         """Return a copy of the network as its own library knows it: nothing frozen or held."""
         module = copy.deepcopy(self.module)
@@ -305,33 +309,26 @@ class Network:
         cuts = sorted((self.cut(name) for name in taps), key=lambda c: self._place(c.node))
         return TapsBody(self._parts.between(None, [c.node for c in cuts], as_tuple=True), cuts)
 
-    def layers(self, after: str | None = None, to: str | None = None) -> list[str]:
-        """Name the layers between two cuts, as few names as say it exactly.
-
-        Parameters
-        ----------
-        after : str or None, default=None
-            Start behind this cut; None starts at the image.
-        to : str or None, default=None
-            End with this cut; None ends with the deepest feature map.
-        """
-        start = 0 if after is None else self._place(self.cut(after).node) + 1
-        stop = self._place((self.last if to is None else self.cut(to)).node) + 1
-        return layers_between(self.module, self._steps, start, stop)
-
-    def norm_layers(self, to: str | None = None) -> list[str]:
-        """Names of all norm layers with weights, up to a cut."""
+    def all_norm_layers(self) -> list[str]:
+        """Names of all norm layers with weights."""
         norms = (n for n, m in self.module.named_modules() if is_norm(m))
-        own = (n for n in norms if list(self.module.get_submodule(n).parameters(recurse=False)))
-        return among(own, self.layers(to=to))
+        return [n for n in norms if list(self.module.get_submodule(n).parameters(recurse=False))]
 
-    def parameter_names(self, after: str | None = None, to: str | None = None) -> list[str]:
-        """Names of all parameters and buffers between two cuts (as for :meth:`layers`)."""
-        return among(self.feature_module.state_dict(), self.layers(after, to))
+    def tensor_names(self) -> list[str]:
+        """Names of the parameters and buffers of the layers up to ``last``."""
+        return list(self.feature_module.state_dict())
 
     def stages(self) -> list[str]:
         """Names of the stages: top-level modules, the trunk replaced by its children."""
         return stage_paths(self.module, self._steps)
+
+    def scopes(self) -> tuple[tuple[str, ...], ...]:
+        """Paths of the modules that each step of the network lies in, the outermost first."""
+        return tuple(tuple(step.scopes) for step in self._steps)
+
+    def ends(self, names: Sequence[str]) -> Subgraph:
+        """Return the part that gives the activations at several cuts, as a tuple."""
+        return self._parts.between(None, [self.cut(name).node for name in names], as_tuple=True)
 
     def tensors_before(self, cut: str) -> tuple[set[str], set[str]]:
         """Modules and tensors that run before ``cut``, and those that run after it."""

@@ -57,6 +57,10 @@ class Cut:
     stage_end: bool
     receptive_field: int | None
 
+    def plain(self) -> Cut:
+        """Return the cut without what the network it is of knows besides."""
+        return self
+
     @property
     def depth(self) -> float:
         """Share of the network's MACs that lie before this cut, in [0, 1]."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from frostline.backbones.heads.source_classifier import source_classifier
 from frostline.core.arrays import IntArray
 from frostline.core.extras import has_extra
 from frostline.core.plan import EvidenceSummary, Plan
@@ -66,7 +65,7 @@ def gather(
         inputs.frozen,
         rows,
         runtime,
-        source=source_classifier(inputs.frozen.network) if known is None else None,
+        source=inputs.frozen.network.source_classifier() if known is None else None,
         adapt_when=adapt_when,
         mirrored=inputs.settings.may_train and has_extra("train"),
         known=known,

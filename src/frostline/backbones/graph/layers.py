@@ -7,30 +7,11 @@ from typing import Any
 
 from torch import fx, nn
 
-from frostline.backbones.graph.cuts import TracedCut, stage_paths
+from frostline.backbones.graph.cuts import TracedCut
 from frostline.backbones.graph.ends import output_layers
 from frostline.backbones.graph.measuring import Step
 from frostline.backbones.graph.subgraphs import cut_out, matching_node
 from frostline.backbones.graph.tracing import Traced, first_difference
-
-
-def layers_between(net: nn.Module, steps: Sequence[Step], start: int, stop: int) -> list[str]:
-    """Name the layers of some steps, as few names as say it exactly."""
-    outside = {p for s in (*steps[:start], *steps[stop:]) for p in s.scopes}
-    stages = set(stage_paths(net, steps))
-    names: dict[str, None] = {}
-    for step in steps[start:stop]:
-        # the outermost module, from its stage down, that lies wholly inside
-        paths = [p for p in step.scopes if _at_or_below(p, stages) and p not in outside]
-        if paths:
-            names[paths[0]] = None
-    return list(names)
-
-
-def among(names: Iterable[str], layers: Iterable[str]) -> list[str]:
-    """Return the names of modules or tensors that are, or lie in, some layers."""
-    inside = set(layers)
-    return [name for name in names if _at_or_below(name, inside)]
 
 
 def acts_by_mode(traced: Traced, node: fx.Node) -> bool:
@@ -81,7 +62,3 @@ def deepest_map(
 
 def _reads(step: Step, path: str) -> bool:
     return any(target == path or target.startswith(f"{path}.") for target in step.tensors)
-
-
-def _at_or_below(path: str, stages: set[str]) -> bool:
-    return any(path == stage or path.startswith(f"{stage}.") for stage in stages)

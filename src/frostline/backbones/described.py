@@ -1,0 +1,147 @@
+"""A pretrained network without PyTorch: description, graph, and the tensors of a weights file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from frostline.backbones.description import NetworkDescription, imagenet_classes, shipped
+from frostline.backbones.frozen_network import Array, FrozenNetwork
+from frostline.backbones.heads.source_classifier import SourceClassifier
+from frostline.backbones.load.bundled import BUNDLED
+from frostline.backbones.load.tensor_archive import read_tensors
+from frostline.backbones.tensor_digests import fingerprint_of
+from frostline.core.cuts import Cut, find_cut, no_cut
+from frostline.core.errors import BackboneError
+from frostline.onnx_graph.network_graph import NetworkGraph
+
+
+class DescribedNetwork(FrozenNetwork):
+    """A frozen network that is known by its description; see :class:`FrozenNetwork`.
+
+    Parameters
+    ----------
+    description : NetworkDescription
+    graph : bytes
+        ONNX without weights, an output for each cut up to the last.
+    state : mapping of str to ndarray
+        The whole state dict by the network's own names.
+    """
+
+    def __init__(
+        self,
+        description: NetworkDescription,
+        graph: bytes,
+        state: Mapping[str, Array],
+    ) -> None:
+        self._description, self._onnx = description, graph
+        self._state = dict(state)
+        self.name, self.licence = description.name, description.licence
+        self.notes, self.taps = description.notes, description.taps
+        self.preprocessing = description.preprocessing
+        self.cuts: tuple[Cut, ...] = description.cuts
+        self.last = self.cut(description.last)
+        self.macs = self.last.macs_before
+        self.weights_id = fingerprint_of(self.tensors())
+
+    def cut(self, name: str) -> Cut:
+        """Return the cut called ``name`` (or one of its aliases), wherever it lies.
+
+        Raises
+        ------
+        CutError
+            Lists the cuts that exist.
+        """
+        inner = self._description.inner_cuts
+        found = find_cut(name, (*self.cuts, *inner))
+        if found is None:
+            raise no_cut(name, self.cuts, where=self.name, inner=inner)
+        return found
+
+    def scopes(self) -> Sequence[Sequence[str]]:
+        """Paths of the modules that each step of the network lies in, the outermost first."""
+        return self._description.scopes
+
+    def stages(self) -> Sequence[str]:
+        """Names of the stages."""
+        return self._description.stages
+
+    def all_norm_layers(self) -> Sequence[str]:
+        """Names of all norm layers with weights."""
+        return self._description.norms
+
+    def tensor_names(self) -> Sequence[str]:
+        """Names of the parameters and buffers of the layers up to ``last``."""
+        return self._description.features
+
+    def source_classifier(self) -> SourceClassifier | None:
+        """Return the old task's classifier, where it is linear in the pooled mean."""
+        path = self._description.classifier
+        if path is None:
+            return None
+        weight = self._state[f"{path}.weight"].astype(np.float64).T.copy()
+        bias = self._state.get(f"{path}.bias", np.zeros(weight.shape[1]))
+        return SourceClassifier(weight, bias.astype(np.float64), imagenet_classes())
+
+    def first_filters(self) -> str | None:
+        """Name the weight of the convolution that reads the image, if that is the first layer."""
+        return self._description.filters
+
+    def tensors(self) -> Mapping[str, Array]:
+        """Return parameters and buffers of the layers up to ``last``, by name."""
+        return {name: self._state[name] for name in self._description.features}
+
+    def graph_without_weights(self) -> NetworkGraph:
+        """Return the ONNX graph of the layers up to ``last``."""
+        return self._graph
+
+    @cached_property
+    def _graph(self) -> NetworkGraph:
+        return NetworkGraph(self._onnx, self.tensors(), self.feature_cuts)
+
+    def with_tensors(self, tensors: Mapping[str, Array]) -> DescribedNetwork:
+        """Return an independent copy with other values of some tensors up to ``last``."""
+        state = {**self._state, **tensors}
+        changed = DescribedNetwork(self._description, self._onnx, state)
+        changed.preprocessing = self.preprocessing
+        return changed
+
+
+def described(name: str) -> DescribedNetwork:
+    """Return a bundled network by its name.
+
+    Raises
+    ------
+    BackboneError
+        If its weights are not installed, or are not those that its description was made of.
+    """
+    description, graph = shipped(name)
+    path = BUNDLED[name].weights_file()
+    found = read_tensors(path)
+    state = in_order(found, description.shapes, what=str(path))
+    network = DescribedNetwork(description, graph, state)
+    if network.weights_id != description.weights_id:
+        raise BackboneError(f"{path} has other weights than {name!r} was described with.")
+    return network
+
+
+def in_order(
+    found: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], *, what: str
+) -> dict[str, Array]:
+    """Name tensors as a network does, for weights whose names differ but whose order is equal.
+
+    Raises
+    ------
+    BackboneError
+        If the number of tensors or a shape differs.
+    """
+    if len(found) != len(shapes):
+        raise BackboneError(f"{what} has {len(found)} tensors, the network {len(shapes)}.")
+    for (foreign, value), (name, shape) in zip(found.items(), shapes.items(), strict=True):
+        if value.shape != tuple(shape):
+            raise BackboneError(
+                f"{what}: {foreign} has shape {value.shape}, but {name} needs {tuple(shape)}."
+            )
+    return dict(zip(shapes, found.values(), strict=True))

@@ -1,0 +1,352 @@
+"""A network as an ONNX graph whose weights lie beside it, and the models that are made of it.
+
+The graph is that of the network itself: BatchNorm is not folded, and every initialiser has the name
+that it has in the state dict. So one small file serves for features, for what reaches every norm
+layer, for re-estimated statistics, for pictures and for the delivered model, with the weights that
+are put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from frostline.core.cuts import Cut, Layout
+from frostline.core.preprocessing import Preprocessing
+from frostline.onnx_graph.builder import GraphBuilder
+from frostline.onnx_graph.preprocessing_graph import OPSET
+
+Array = npt.NDArray[Any]
+
+#: of models that engines run: uint8 images (n, size, size, 3) to one float tensor (n, ...)
+IMAGES, RESULT = "images", "result"
+#: of the graph itself: normalised float32 images (n, 3, size, size)
+NORMALISED = "normalised"
+
+_SPATIAL: Mapping[Layout, tuple[int, ...]] = {"NCHW": (2, 3), "NHWC": (1, 2), "NLC": (1,)}
+# a shortcut's statistics repeat those of the branch beside it, at the scale of another stage
+_SHORTCUTS = ("downsample", "shortcut")
+
+
+@dataclass(frozen=True)
+class NormLayer:
+    """A BatchNorm of the graph: its path in the network, channels, and its epsilon."""
+
+    name: str
+    channels: int
+    eps: float
+
+    @property
+    def shortcut(self) -> bool:
+        """Whether it lies on a branch beside the main path."""
+        return any(part in self.name for part in _SHORTCUTS)
+
+
+class NetworkGraph:
+    """Builds ONNX models from a graph without weights.
+
+    Parameters
+    ----------
+    graph : bytes
+        An ONNX model: input :data:`NORMALISED`, an output for every cut, by its name, and every
+        tensor of the state dict that it uses as a further input.
+    tensors : mapping of str to ndarray
+        The state dict up to the last cut.
+    cuts : sequence of Cut
+        What its outputs are, by depth.
+    """
+
+    def __init__(self, graph: bytes, tensors: Mapping[str, Array], cuts: Sequence[Cut]) -> None:
+        self._graph = onnx.load_model_from_string(graph).graph
+        self._tensors = tensors
+        self._cuts = {cut.name: cut for cut in cuts}
+
+    @property
+    def norms(self) -> list[NormLayer]:
+        """BatchNorm layers in the order in which they run; a layer used twice comes once."""
+        found: dict[str, NormLayer] = {}
+        for node in self._graph.node:
+            if node.op_type == "BatchNormalization":
+                name = _norm_name(node)
+                channels = len(self._tensors[node.input[3]])
+                found.setdefault(name, NormLayer(name, channels, _epsilon(node)))
+        return list(found.values())
+
+    def taps(
+        self, names: Sequence[str], preprocessing: Preprocessing, *, folded: bool = True
+    ) -> bytes:
+        """Return the model that gives pooled activations at some cuts, side by side.
+
+        ``folded`` merges norm layers into convolutions; without it the graph is the network's own,
+        to check the merged one against.
+        """
+        build = GraphBuilder("taps")
+        self._normalise(build, preprocessing)
+        after = GraphBuilder("pool")
+        self._pool(after, names, RESULT)
+        return self._model(build, after, [RESULT], preprocessing, folded=folded)
+
+    def maps(self, names: Sequence[str], preprocessing: Preprocessing) -> bytes:
+        """Return the model that gives the activations at some cuts, as outputs of their names."""
+        build = GraphBuilder("maps")
+        self._normalise(build, preprocessing)
+        return self._model(build, GraphBuilder("after"), list(names), preprocessing)
+
+    def moments(self, names: Sequence[str], preprocessing: Preprocessing) -> bytes:
+        """Return the model that gives what reaches some norm layers: for each its means and mean
+        squares over space, side by side. A layer used twice counts where it is met first.
+        """
+        build, after = GraphBuilder("moments"), GraphBuilder("after")
+        self._normalise(build, preprocessing)
+        inputs: dict[str, str] = {}
+        for node in self._graph.node:
+            if node.op_type == "BatchNormalization":
+                inputs.setdefault(_norm_name(node), node.input[0])
+        parts = []
+        space = after.integers(2, 3)
+        for name in names:
+            value = inputs[name]
+            parts.append(after.add("ReduceMean", value, space, keepdims=0))
+            square = after.add("Mul", value, value)
+            parts.append(after.add("ReduceMean", square, space, keepdims=0))
+        after.add("Concat", *parts, output=RESULT, axis=1)
+        return self._model(build, after, [RESULT], preprocessing, folded=False)
+
+    def batch_statistics(self, preprocessing: Preprocessing) -> bytes:
+        """Return the model in which every norm layer uses the statistics of its batch.
+
+        Its outputs are, for every norm layer as it runs, ``mean/PATH`` and ``var/PATH`` of shape
+        (C,), the variance unbiased, as PyTorch's running statistics take them. A layer used twice
+        has the mean of both.
+        """
+        build = GraphBuilder("statistics")
+        self._normalise(build, preprocessing)
+        nodes: list[onnx.NodeProto] = []
+        seen: dict[str, list[tuple[str, str]]] = {}
+        for node in self._graph.node:
+            if node.op_type != "BatchNormalization":
+                nodes.append(node)
+                continue
+            part = GraphBuilder(f"statistics/{len(nodes)}")
+            seen.setdefault(_norm_name(node), []).append(_by_batch(part, node))
+            nodes += part.nodes
+            build.constants += part.constants
+        after = GraphBuilder("after")
+        outputs = []
+        for name, found in seen.items():
+            for what, values in zip(("mean", "var"), zip(*found, strict=True), strict=True):
+                outputs.append(f"{what}/{name}")
+                after.add("Mean", *values, output=outputs[-1])
+        return self._model(build, after, outputs, preprocessing, nodes=nodes, folded=False)
+
+    def head(
+        self,
+        names: Sequence[str],
+        weight: Array,
+        bias: Array,
+        *,
+        outputs: tuple[str, str],
+        source: str,
+    ) -> onnx.ModelProto:
+        """Return a classifier: normalised images to the logits of a linear head on pooled taps.
+
+        Its input is called ``source``; its ``outputs`` are the logits, and the pooled taps that the
+        head reads. ``weight`` has shape (C, D), ``bias`` (C,).
+        """
+        logits, features = outputs
+        before, after = GraphBuilder("network"), GraphBuilder("head")
+        before.add("Identity", source, output=NORMALISED)
+        self._pool(after, names, features)
+        after.add(
+            "Gemm",
+            features,
+            after.constant(weight, np.float32),
+            after.constant(bias, np.float32),
+            output=logits,
+            transB=1,
+        )
+        nodes, constants = self._assembled(before, after, [logits, features], folded=True)
+        shape = ["N", 3, None, None]
+        graph = helper.make_graph(
+            nodes,
+            "classifier",
+            [helper.make_tensor_value_info(source, TensorProto.FLOAT, shape)],
+            [
+                helper.make_tensor_value_info(logits, TensorProto.FLOAT, ["N", len(bias)]),
+                helper.make_tensor_value_info(features, TensorProto.FLOAT, ["N", weight.shape[1]]),
+            ],
+            constants,
+        )
+        return _finished(graph)
+
+    def _normalise(self, build: GraphBuilder, preprocessing: Preprocessing) -> None:
+        """Turn uint8 images (n, size, size, 3) into what the network reads."""
+        # the same float32 constants as in Preprocessing.normalise, so the bits are the same
+        std = np.asarray(preprocessing.std, dtype=np.float32)
+        mean = np.asarray(preprocessing.mean, dtype=np.float32)
+        scale = (1.0 / (255.0 * std)).astype(np.float32).reshape(1, 3, 1, 1)
+        planes = build.add("Transpose", IMAGES, perm=[0, 3, 1, 2])
+        values = build.add("Cast", planes, to=TensorProto.FLOAT)
+        scaled = build.add("Mul", values, build.constant(scale, np.float32))
+        shift = build.constant((mean / std).reshape(1, 3, 1, 1), np.float32)
+        build.add("Sub", scaled, shift, output=NORMALISED)
+
+    def _pool(self, build: GraphBuilder, names: Sequence[str], output: str) -> None:
+        """Add mean and standard deviation over space at every cut, side by side."""
+        parts: list[str] = []
+        for name in names:
+            layout = self._cuts[name].layout
+            if layout == "NC":
+                parts.append(name)
+                continue
+            space = build.integers(*_SPATIAL[layout])
+            mean = build.add("ReduceMean", name, space, keepdims=1)
+            centred = build.add("Sub", name, mean)
+            square = build.add("Mul", centred, centred)
+            variance = build.add("ReduceMean", square, space, keepdims=0)
+            tiny = build.constant(1e-12, np.float32)
+            parts.append(build.add("Squeeze", mean, space))
+            parts.append(build.add("Sqrt", build.add("Add", variance, tiny)))
+        build.add("Concat", *parts, output=output, axis=1)
+
+    def _model(
+        self,
+        before: GraphBuilder,
+        after: GraphBuilder,
+        outputs: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        nodes: Sequence[onnx.NodeProto] | None = None,
+        folded: bool = True,
+    ) -> bytes:
+        kept, constants = self._assembled(before, after, outputs, nodes=nodes, folded=folded)
+        size = preprocessing.size
+        graph = helper.make_graph(
+            kept,
+            "frostline",
+            [helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["N", size, size, 3])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+            constants,
+        )
+        content: bytes = _finished(graph).SerializeToString()
+        return content
+
+    def _assembled(
+        self,
+        before: GraphBuilder,
+        after: GraphBuilder,
+        outputs: Sequence[str],
+        *,
+        nodes: Sequence[onnx.NodeProto] | None = None,
+        folded: bool,
+    ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+        """Return the nodes that the outputs need, in order, and the constants that these need."""
+        own = list(self._graph.node) if nodes is None else list(nodes)
+        wanted = _needed([*before.nodes, *own, *after.nodes], outputs)
+        tensors = dict(self._tensors)
+        if folded:
+            wanted, tensors = _fold_norms(wanted, tensors, keep=outputs)
+        used = {name for node in wanted for name in node.input}
+        constants = [c for c in (*before.constants, *after.constants) if c.name in used]
+        constants += [c for c in self._graph.initializer if c.name in used]
+        constants += [
+            numpy_helper.from_array(np.ascontiguousarray(tensors[name]), name)
+            for name in tensors
+            if name in used
+        ]
+        return wanted, constants
+
+
+def _finished(graph: onnx.GraphProto) -> onnx.ModelProto:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    # what OPSET asks for; the newest would ask for a newer ONNX Runtime
+    model.ir_version = 9
+    return model
+
+
+def _needed(nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.NodeProto]:
+    """Return the nodes that some outputs rest on, in their order."""
+    wanted, kept = set(outputs), []
+    for node in reversed(list(nodes)):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    return kept[::-1]
+
+
+def _fold_norms(
+    nodes: Sequence[onnx.NodeProto], tensors: Mapping[str, Array], *, keep: Iterable[str]
+) -> tuple[list[onnx.NodeProto], dict[str, Array]]:
+    """Merge every norm layer that follows a convolution, and nothing else does, into it."""
+    readers: dict[str, int] = {}
+    for name in (*(name for node in nodes for name in node.input), *keep):
+        readers[name] = readers.get(name, 0) + 1
+    made_by = {node.output[0]: node for node in nodes if node.op_type == "Conv"}
+    folded, merged = dict(tensors), {}
+    for norm in nodes:
+        conv = made_by.get(norm.input[0]) if norm.op_type == "BatchNormalization" else None
+        if conv is None or readers[norm.input[0]] > 1 or readers[conv.input[1]] > 1:
+            continue
+        if not {*conv.input[1:], *norm.input[1:]} <= folded.keys():
+            continue
+        weight, bias = _merged(conv, norm, tensors)
+        folded[conv.input[1]] = weight
+        folded[f"{conv.input[1]}/bias"] = bias
+        together = helper.make_node(
+            "Conv",
+            [conv.input[0], conv.input[1], f"{conv.input[1]}/bias"],
+            [norm.output[0]],
+            name=conv.name,
+        )
+        together.attribute.extend(conv.attribute)
+        merged[conv.output[0]] = together
+        merged[norm.output[0]] = None
+    kept = [merged.get(node.output[0], node) for node in nodes]
+    return [node for node in kept if node is not None], folded
+
+
+def _merged(
+    conv: onnx.NodeProto, norm: onnx.NodeProto, tensors: Mapping[str, Array]
+) -> tuple[Array, Array]:
+    scale, shift, mean, variance = (tensors[name].astype(np.float64) for name in norm.input[1:5])
+    factor = scale / np.sqrt(variance + _epsilon(norm))
+    weight = tensors[conv.input[1]].astype(np.float64)
+    before = tensors[conv.input[2]].astype(np.float64) if len(conv.input) > 2 else 0.0
+    merged = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
+    return merged.astype(np.float32), (shift + (before - mean) * factor).astype(np.float32)
+
+
+def _by_batch(build: GraphBuilder, norm: onnx.NodeProto) -> tuple[str, str]:
+    """Normalise by the batch's own statistics; return the names of its mean and variance."""
+    value, scale, shift = norm.input[:3]
+    places = build.integers(0, 2, 3)
+    mean = build.add("ReduceMean", value, places, keepdims=1)
+    centred = build.add("Sub", value, mean)
+    variance = build.add("ReduceMean", build.add("Mul", centred, centred), places, keepdims=1)
+    wide = build.add("Add", variance, build.constant(_epsilon(norm), np.float32))
+    normal = build.add("Div", centred, build.add("Sqrt", wide))
+    across = build.integers(1, -1, 1, 1)
+    scaled = build.add("Mul", normal, build.add("Reshape", scale, across))
+    build.add("Add", scaled, build.add("Reshape", shift, across), output=norm.output[0])
+    count = build.add("Cast", build.add("Size", value), to=TensorProto.FLOAT)
+    channels = build.add("Cast", build.add("Size", mean), to=TensorProto.FLOAT)
+    n = build.add("Div", count, channels)
+    less = build.add("Sub", n, build.constant(1.0, np.float32))
+    unbiased = build.add("Mul", variance, build.add("Div", n, less))
+    flat = build.integers(-1)
+    return build.add("Reshape", mean, flat), build.add("Reshape", unbiased, flat)
+
+
+def _norm_name(node: onnx.NodeProto) -> str:
+    name: str = node.input[3]
+    return name.rpartition(".")[0]
+
+
+def _epsilon(node: onnx.NodeProto) -> float:
+    return float(next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5))

@@ -5,14 +5,21 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.backbones.load.tensor_pickle import PickleError, Storage, TensorView, read_pickle
+from frostline.backbones.load.tensor_pickle import (
+    PickleError,
+    Storage,
+    TensorView,
+    read_pickle,
+    told,
+)
 from frostline.core.errors import BackboneError
 from frostline.core.files import WEIGHTS_BYTES, UnfitFileError, read_regular
 
@@ -42,7 +49,7 @@ def read_tensors(path: Path) -> dict[str, Array]:
     try:
         found, storage_bytes = _archive(content) if content[:2] == b"PK" else _legacy(content)
         return _tensors(found, storage_bytes)
-    except (PickleError, zipfile.BadZipFile, struct.error, NotImplementedError) as error:
+    except PickleError as error:
         raise BackboneError(
             f"{path} cannot be read as weights: {error}.",
             hint="It takes a file that torch.save wrote from a state dict.",
@@ -54,27 +61,47 @@ _Bytes = Callable[[Storage], memoryview]
 
 def _archive(content: bytes) -> tuple[Any, _Bytes]:
     """Open the format of today: a zip archive, stored and not compressed."""
-    archive = zipfile.ZipFile(io.BytesIO(content))
+    with _damage_of_archives():
+        archive = zipfile.ZipFile(io.BytesIO(content))
     entries = {info.filename: info for info in archive.infolist()}
+    if len(entries) < len(archive.infolist()):
+        # readers differ in which of two parts of one name they take
+        raise PickleError("it has two parts of one name")
     if sum(info.file_size for info in entries.values()) > len(content):
         raise PickleError("its parts overlap")
     pickles = [name for name in entries if name == "data.pkl" or name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise PickleError("it has no data.pkl")
     root = pickles[0][: -len("data.pkl")]
-    if any(info.compress_type != zipfile.ZIP_STORED for info in entries.values()):
+    if any(i.compress_type != zipfile.ZIP_STORED or i.flag_bits & 1 for i in entries.values()):
         # what is stored takes the bytes that it has; what is compressed may be a bomb
-        raise PickleError("its parts are compressed")
+        raise PickleError("its parts are compressed or encrypted")
+
+    def part(name: str) -> bytes:
+        with _damage_of_archives():
+            return archive.read(entries[name])
 
     def storage_bytes(storage: Storage) -> memoryview:
-        info = entries.get(f"{root}data/{storage.key}")
-        if info is None:
-            raise PickleError(f"it lacks the numbers of storage {storage.key!r}")
-        return memoryview(archive.read(info))
+        name = f"{root}data/{storage.key}"
+        if name not in entries:
+            raise PickleError(f"it lacks the numbers of storage {told(storage.key)}")
+        return memoryview(part(name))
 
-    if entries.get(f"{root}byteorder") and archive.read(f"{root}byteorder") != b"little":
+    if f"{root}byteorder" in entries and part(f"{root}byteorder") != b"little":
         raise PickleError("its numbers are big-endian")
-    return read_pickle(io.BytesIO(archive.read(pickles[0]))), storage_bytes
+    return read_pickle(io.BytesIO(part(pickles[0]))), storage_bytes
+
+
+@contextmanager
+def _damage_of_archives() -> Iterator[None]:
+    """Raise PickleError for all that zipfile raises on archives that are damaged."""
+    try:
+        yield
+    except (
+        *(zipfile.BadZipFile, struct.error, EOFError, RuntimeError),
+        *(ValueError, OverflowError),  # names that are no text, places that are none
+    ) as error:
+        raise PickleError(told(str(error)) or "it is cut short") from error
 
 
 def _legacy(content: bytes) -> tuple[Any, _Bytes]:
@@ -92,7 +119,7 @@ def _legacy(content: bytes) -> tuple[Any, _Bytes]:
     widths = {view.storage.key: np.dtype(view.storage.dtype).itemsize for view in _views(found)}
     whole, places, at = memoryview(content), {}, file.tell()
     for key in keys:
-        (count,) = struct.unpack_from("<q", content, at)
+        count = int.from_bytes(content[at : at + 8], "little", signed=True)
         stop = at + 8 + count * widths.get(key, 1)
         if count < 0 or stop > len(content):
             raise PickleError("it is cut short")
@@ -101,7 +128,7 @@ def _legacy(content: bytes) -> tuple[Any, _Bytes]:
 
     def storage_bytes(storage: Storage) -> memoryview:
         if storage.key not in places:
-            raise PickleError(f"it lacks the numbers of storage {storage.key!r}")
+            raise PickleError(f"it lacks the numbers of storage {told(storage.key)}")
         return places[storage.key]
 
     return found, storage_bytes
@@ -121,13 +148,15 @@ def _tensors(found: Any, storage_bytes: _Bytes) -> dict[str, Array]:
     read: dict[Storage, Array] = {}
     tensors: dict[str, Array] = {}
     for name, view in _state(found).items():
-        if not isinstance(name, str) or not isinstance(view, TensorView):
-            raise PickleError(f"beside tensors it holds {name!r}")
+        if not isinstance(view, TensorView):
+            raise PickleError(f"beside tensors it holds {told(str(name))!r}")
+        if not isinstance(name, str) or not name.isprintable():
+            raise PickleError(f"it has a tensor called {told(str(name))!r}")
         storage = view.storage
         if storage not in read:
             numbers = storage_bytes(storage)
             if len(numbers) != storage.count * np.dtype(storage.dtype).itemsize:
-                raise PickleError(f"storage {storage.key!r} has another length than it says")
+                raise PickleError(f"storage {told(storage.key)} has another length than it says")
             read[storage] = np.frombuffer(numbers, dtype=storage.dtype)
         tensors[name] = _viewed(read[storage], view)
     if not tensors:
@@ -138,7 +167,11 @@ def _tensors(found: Any, storage_bytes: _Bytes) -> dict[str, Array]:
 def _viewed(numbers: Array, view: TensorView) -> Array:
     if 0 in view.shape:
         return np.zeros(view.shape, dtype=numbers.dtype)
-    strides = tuple(step * numbers.itemsize for step in view.strides)
+    # where a side is 1 the step may be anything, and NumPy's numbers end
+    strides = tuple(
+        step * numbers.itemsize if side > 1 else 0
+        for side, step in zip(view.shape, view.strides, strict=True)
+    )
     return np.lib.stride_tricks.as_strided(
         numbers[view.offset :], view.shape, strides, writeable=False
     )

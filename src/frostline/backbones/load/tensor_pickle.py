@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 #: instructions of one pickle, at most: a state dict has about 40 for each tensor
-MOST_INSTRUCTIONS = 5_000_000
+MOST_INSTRUCTIONS = 1_000_000
+#: sides of a tensor, at most: all that every release of NumPy takes
+MOST_SIDES = 32
+_LARGEST = 2**63 - 1
+#: letters of what a file says that are told on
+_TOLD = 80
 
 #: storage classes of PyTorch, as NumPy names what they hold
 DTYPES: Mapping[str, str] = {
@@ -84,8 +89,13 @@ def read_pickle(file: IO[bytes]) -> Any:
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, PickleError):
             raise
-        raise PickleError(f"it is damaged ({error})") from error
+        raise PickleError(f"it is damaged ({told(str(error))})") from error
     raise PickleError("it has no end")
+
+
+def told(text: str) -> str:
+    """Return what a file says as far as a message can bear it: short, and nothing but letters."""
+    return text if len(text) <= _TOLD and text.isprintable() else ascii(text[:_TOLD])
 
 
 class _Machine:
@@ -129,6 +139,9 @@ class _Machine:
             stack.append(self._memo[argument])
         elif name in ("SETITEM", "SETITEMS"):
             items = self._take(2) if name == "SETITEM" else self._to_mark()
+            if not all(isinstance(key, str | int) for key in items[::2]):
+                # a tuple of tuples of tuples takes forever, or a crash, to look up
+                raise PickleError("it is damaged (a dict with keys that are no names)")
             _expect(stack[-1], dict).update(zip(items[::2], items[1::2], strict=True))
         elif name in ("APPEND", "APPENDS"):
             items = self._take(1) if name == "APPEND" else self._to_mark()
@@ -181,7 +194,7 @@ def _expect(value: Any, kind: type) -> Any:
 def _name(argument: str) -> _Name:
     text = argument.replace(" ", ".", 1)
     if text not in _NAMES:
-        raise PickleError(f"beside weights it holds an object of {text}")
+        raise PickleError(f"beside weights it holds an object of {told(text)}")
     return _Name(text)
 
 
@@ -189,36 +202,40 @@ def _storage(given: Any) -> Storage:
     """Read what stands for a storage: its word, class, key, place and number of values."""
     word, kind, key, _, count = _expect(given, tuple)[:5]
     name = _expect(kind, _Name).text
-    if word != "storage" or name not in DTYPES or _whole(count) < 0:
+    if word != "storage" or name not in DTYPES:
         raise PickleError("it is damaged (a storage that is none)")
-    return Storage(str(_expect(key, str)), DTYPES[name], count)
+    return Storage(_expect(key, str), DTYPES[name], _whole(count))
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> TensorView:
     found = TensorView(
-        _expect(storage, Storage),
-        _whole(offset),
-        tuple(_whole(side) for side in _expect(shape, tuple)),
-        tuple(_whole(step) for step in _expect(strides, tuple)),
+        _expect(storage, Storage), _whole(offset), _whole_numbers(shape), _whole_numbers(strides)
     )
-    if (
-        len(found.shape) != len(found.strides)
-        or min((found.offset, *found.shape, *found.strides)) < 0
-    ):
+    if len(found.shape) != len(found.strides):
         raise PickleError("it is damaged (a tensor without sense)")
-    end = (
-        found.offset
-        + 1
-        + sum((side - 1) * step for side, step in zip(found.shape, found.strides, strict=True))
-    )
-    # a step of 0 repeats values, and with them makes a small file large
-    repeated = math.prod(found.shape) > found.storage.count
-    if 0 not in found.shape and (repeated or end > found.storage.count):
+    last = sum((side - 1) * step for side, step in zip(found.shape, found.strides, strict=True))
+    # an empty tensor has no numbers, yet NumPy counts its other sides
+    count = math.prod(max(side, 1) for side in found.shape)
+    if 0 in found.shape:
+        held = count <= _LARGEST // 8
+    else:
+        # a step of 0 repeats values, and with them makes a small file large
+        held = max(count, found.offset + last + 1) <= found.storage.count
+    if not held:
         raise PickleError("it is damaged (a tensor that is larger than its storage)")
     return found
 
 
+def _whole_numbers(values: Any) -> tuple[int, ...]:
+    if len(_expect(values, tuple)) > MOST_SIDES:
+        raise PickleError(f"it has a tensor of {len(values)} dimensions")
+    for value in values:
+        _whole(value)
+    whole: tuple[int, ...] = values
+    return whole
+
+
 def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise PickleError("it is damaged (a size that is no whole number)")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
+        raise PickleError("it is damaged (a size that is none)")
     return value

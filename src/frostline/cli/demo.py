@@ -45,10 +45,10 @@ def run_demo(
     output: Path, *, effort: Effort, seed: int, cancel: CancelToken, started: float
 ) -> None:
     """Fit the solar cells and print the result."""
+    table = write_table(output)
     from frostline.cli.show import show_result
     from frostline.fitting.pipeline import fit
 
-    table = write_table(output)
     run = output / "run"
     command = f"frostline fit {table} -o {run} --effort {effort} --seed {seed}"
     err.print(Text(command, style="dim"))

@@ -382,7 +382,7 @@ def test_a_second_run_computes_nothing_again(
 
     work = (
         (memoized_copies, "find_copies"),
-        (memoized_ood, "_left_out"),
+        (memoized_ood, "_fitted"),
         (export, "export_onnx"),
         (memoized_gallery, "make_gallery"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +14,13 @@ from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
 from frostline.core.runtime import Runtime
+from frostline.core.threads import side_by_side
 from frostline.data.problem import Problem
 from frostline.evidence.cards import load_card
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.halves import halved_to
-from frostline.evidence.probes import ADAPTED, ALL, best_tap, probe
+from frostline.evidence.probes import ADAPTED, ALL, Probe, best_tap, probe
 from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
@@ -75,36 +77,50 @@ def collect_evidence(
     everything = frozen.features.table(names, chosen)
     blocks = _side_by_side(frozen.features.slices)
     compared = halved_to(_COMPARE_ROWS, y, g, stream="rows to compare", seed=seed)
-    taps = {
-        name: probe(
-            name,
-            everything.only(block)[compared],
-            labelled[compared],
-            second_opinion=known is None and len(compared) <= _MOST_NEIGHBOURS,
-        )
-        for name, block in zip(names, blocks, strict=True)
-    }
-    whole = probe(ALL, everything, labelled, blocks=blocks)
     if known is None:
-        gained = last_doubling(everything, labelled, blocks=blocks, seed=seed, whole=whole.evidence)
         card = load_card(frozen.network.name, weights_id=frozen.network.weights_id)
         moments = frozen.runner.moments(chosen, runtime)
         if moments.layers or reference is None:
             shift = measure_shift(moments, card=card, seed=seed)
         else:
-            side_by_side = dict(zip(names, blocks, strict=True))
-            shift = shift_from_reference(everything, reference(), side_by_side, seed=seed)
-        slope = 0.0 if gained is None else gained
+            by_name = dict(zip(names, blocks, strict=True))
+            shift = shift_from_reference(everything, reference(), by_name, seed=seed)
     else:
-        shift, slope = known.shift, known.slope
-    adapted = None
+        shift = known.shift
+    at_all_depths = {ALL: everything}
     if shift.label in adapt_when and len(chosen) >= _FEWEST_TO_ADAPT:
-        adapted = probe(
-            ADAPTED,
-            frozen.runner.adapted(chosen, runtime).features.table(names, chosen),
+        again = frozen.runner.adapted(chosen, runtime)
+        at_all_depths[ADAPTED] = again.features.table(names, chosen)
+
+    def on_all_taps(name: str) -> Probe:
+        return probe(name, at_all_depths[name], labelled, blocks=blocks)
+
+    def on_tap(name: str, block: slice) -> Probe:
+        return probe(
+            name,
+            everything.only(block)[compared],
+            labelled[compared],
+            second_opinion=known is None and len(compared) <= _MOST_NEIGHBOURS,
+        )
+
+    whole, adapted, taps = _probed(
+        {name: partial(on_all_taps, name) for name in at_all_depths},
+        {name: partial(on_tap, name, block) for name, block in zip(names, blocks, strict=True)},
+        runtime,
+        together=len(compared) == len(chosen),
+    )
+    if known is None:
+        gained = last_doubling(
+            everything,
             labelled,
             blocks=blocks,
+            seed=seed,
+            whole=whole.evidence,
+            threads=runtime.threads,
         )
+        slope = 0.0 if gained is None else gained
+    else:
+        slope = known.slope
     adapted_gain = (0.0, 0.0)
     if adapted is not None:
         adapted_gain = paired_difference(adapted.correct, whole.correct, groups=g)
@@ -145,6 +161,31 @@ def collect_evidence(
         correct={name: p.correct for name, p in {**taps, **at_full}.items()},
         compared=compared,
     )
+
+
+def _probed(
+    wide: dict[str, Callable[[], Probe]],
+    narrow: dict[str, Callable[[], Probe]],
+    runtime: Runtime,
+    *,
+    together: bool,
+) -> tuple[Probe, Probe | None, dict[str, Probe]]:
+    """Return the probe on all taps, that after adapting and those of single taps, in order.
+
+    ``together``: whether all run side by side. Otherwise those on all taps have many more rows, and
+    get all threads one after the other.
+    """
+    # the last taps are the widest
+    last_first = dict(reversed(narrow.items()))
+    waves = [{**wide, **last_first}]
+    if not together:
+        waves = [*({name: task} for name, task in wide.items()), last_first]
+    found: dict[str, Probe] = {}
+    for wave in waves:
+        tasks = list(wave.values())
+        probes = side_by_side(tasks, threads=runtime.threads, cancel=runtime.cancel)
+        found |= dict(zip(wave, probes, strict=True))
+    return found[ALL], found.get(ADAPTED), {name: found[name] for name in narrow}
 
 
 def _agreement(probes: Sequence[ProbeEvidence]) -> float | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.plan import ProbeEvidence
 from frostline.core.rng import generator
+from frostline.core.threads import side_by_side
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.evidence.halves import half_of
 from frostline.evidence.probes import ALL, probe
@@ -33,6 +35,7 @@ def last_doubling(
     blocks: Sequence[slice],
     seed: int,
     whole: ProbeEvidence,
+    threads: int = 1,
 ) -> float | None:
     """Return the accuracy that the last doubling of the rows brought to a head on ``features``.
 
@@ -46,7 +49,7 @@ def last_doubling(
     target, groups = labelled.target, labelled.groups
     labels = target.strata(labelled.truth)
     if len(labels) >= _FOLDS_BELOW:
-        half = _on_halves(features, labelled, blocks, seed)
+        half = _on_halves(features, labelled, blocks, seed, threads)
         return None if half is None else whole.accuracy - half
     smallest = int(np.bincount(labels)[np.unique(labels)].min())
     if len(np.unique(groups)) < 2 * _FEWEST_FOLDS:
@@ -78,16 +81,19 @@ def _folds(labels: IntArray, groups: IntArray, n_folds: int, draw: int, seed: in
 
 
 def _on_halves(
-    features: Features, labelled: Labelled, blocks: Sequence[slice], seed: int
+    features: Features, labelled: Labelled, blocks: Sequence[slice], seed: int, threads: int
 ) -> float | None:
     """Mean leave-one-out accuracy on halves of the rows."""
-    found = []
     labels, groups = labelled.target.strata(labelled.truth), labelled.groups
-    for draw in range(_HALVES if len(labels) < _ONE_HALF_FROM else 1):
-        half = half_of(labels, groups, rng=generator("halves of the curve", seed, draw))
-        if len(np.unique(groups[half])) < 2:
-            continue
+    draws = range(_HALVES if len(labels) < _ONE_HALF_FROM else 1)
+    halves = [
+        half_of(labels, groups, rng=generator("halves of the curve", seed, draw)) for draw in draws
+    ]
+
+    def accuracy(half: BoolArray) -> float:
         kept = part_of(features, np.flatnonzero(half))
-        fitted = probe(ALL, kept, labelled[half], blocks=blocks)
-        found.append(fitted.evidence.accuracy)
+        return probe(ALL, kept, labelled[half], blocks=blocks).evidence.accuracy
+
+    tasks = [partial(accuracy, half) for half in halves if len(np.unique(groups[half])) >= 2]
+    found = side_by_side(tasks, threads=threads)
     return float(np.mean(found)) if found else None

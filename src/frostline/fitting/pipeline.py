@@ -13,6 +13,7 @@ from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings, SettingsDict
 from frostline.core.stopwatch import Stopwatch
+from frostline.core.threads import blas_threads
 from frostline.data.sources.open_source import Source, source_identity
 from frostline.fitting.assess import assess
 from frostline.fitting.check_extras import check_extras
@@ -106,10 +107,10 @@ def fit(
     ):
         prepared = prepare(source, chosen, runtime, clock, plan=given)
         run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
-        with clock.phase("deciding and training"):
+        with blas_threads(1), clock.phase("deciding and training"):
             fitted = _decided_and_trained(prepared, runtime, run)
         run.log("fitted", chosen=fitted.plan.chosen)
-        with clock.phase("evaluating"):
+        with blas_threads(1), clock.phase("evaluating"):
             fitted = with_ood(prepared.inputs, fitted, prepared.split.train, runtime)
             folds = run.checkpoints / "folds"
             assessed = assess(
@@ -136,7 +137,7 @@ def advise(
     runtime = _runtime(chosen, progress, cancel)
     with torch_runtime(runtime):
         prepared = prepare(source, chosen, runtime, clock)
-        with clock.phase("evidence"):
+        with blas_threads(1), clock.phase("evidence"):
             rows, refits = prepared.split.train, prepared.refits
             plan = advised_plan(prepared.inputs, rows, runtime, refits=refits)
     return Advice(plan, prepared, clock.report())
@@ -160,7 +161,7 @@ def fit_all(
     runtime = _runtime(chosen, progress, cancel)
     with torch_runtime(runtime):
         prepared = prepare(source, chosen, runtime, clock, hold_out=False)
-        with clock.phase("deciding and training"):
+        with blas_threads(1), clock.phase("deciding and training"):
             fitted = fit_once(prepared.inputs, prepared.split.train, runtime)
             fitted = with_ood(prepared.inputs, fitted, prepared.split.train, runtime)
         with clock.phase("writing the model"):

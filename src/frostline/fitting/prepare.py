@@ -86,7 +86,9 @@ def prepare(
         ]
         frozen = candidates[0]
     with clock.phase("audit"):
-        copies = copies_of(frozen.features) if settings.group_near_duplicates else None
+        copies = None
+        if settings.group_near_duplicates:
+            copies = copies_of(frozen.features, threads=runtime.threads)
         found = audit(frozen.catalog, copies, values=values)
         split = (
             make_split(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.inputs import row_chunks
@@ -95,9 +94,8 @@ def decompose(
             chunk *= root[rows, None]
             scatter += chunk.T @ chunk
     trace = float(np.trace(scatter))
-    eigenvalues, basis = scipy.linalg.eigh(
-        scatter, driver="evd", overwrite_a=True, check_finite=False
-    )
+    # NumPy lets other threads run meanwhile, SciPy does not
+    eigenvalues, basis = np.linalg.eigh(scatter)
     eigenvalues = np.maximum(eigenvalues, 0.0)
     dual_targets = None
     if dual:

@@ -83,7 +83,7 @@ def fit_ood(
             )
         else:
             folds = problem.folds(some, _FOLDS if len(some) >= _FEW_IMAGES else _MANY_FOLDS)
-            fitted = memoized_ood(features, folds, blocks)
+            fitted = memoized_ood(features, folds, blocks, threads=runtime.threads)
             found, distances = fitted.scorer, fitted.distances
     except InputError:
         return None

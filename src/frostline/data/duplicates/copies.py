@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.threads import meanwhile
 from frostline.data.duplicates.grouping import complete_linkage, duplicated_groups, union_find
-from frostline.data.duplicates.near_duplicates import find_near_duplicates
+from frostline.data.duplicates.near_duplicates import COMPLETE_UP_TO, find_near_duplicates
 from frostline.data.duplicates.shifted_copies import BACKGROUND_RANK, moved_pairs
 
 Groups = list[list[int]]
@@ -30,7 +32,11 @@ class Copies:
 
 
 def find_copies(
-    digests: Sequence[str], thumbnails: npt.NDArray[np.uint8], features: npt.ArrayLike | None = None
+    digests: Sequence[str],
+    thumbnails: npt.NDArray[np.uint8],
+    features: npt.ArrayLike | None = None,
+    *,
+    threads: int = 1,
 ) -> Copies:
     """Find near-duplicates and altered copies.
 
@@ -41,17 +47,22 @@ def find_copies(
     thumbnails : ndarray of shape (n, 32, 32, 3), uint8
     features : array of shape (n, d) or None, default=None
         Of a network, for every image; None leaves out copies that were cropped, shifted or turned
-        by some degrees.
+        by some degrees, and so does a set of more than 10,000 images.
+    threads : int, default=1
+        How many of the searches run at a time.
     """
     n = len(digests)
     if len(thumbnails) != n:
         raise ValueError(f"{len(thumbnails)} thumbnails for {n} images")
     exact = group_by_key(enumerate(digests))
-    result = find_near_duplicates(thumbnails)
+    look_moved: Callable[[], Groups] = list
+    # beyond it not all pairs are compared, and then moved copies are not looked for
+    if features is not None and n <= COMPLETE_UP_TO:
+        look_moved = partial(_moved, exact, thumbnails, features)
+    with meanwhile(look_moved, threads=threads) as moved:
+        result = find_near_duplicates(thumbnails)
+        altered = [*map(list, result.turned), *moved()]
     near = _of_several_files(digests, result.groups, exact)
-    altered = [*map(list, result.turned)]
-    if result.complete and features is not None:
-        altered += _moved(exact, thumbnails, features)
     altered = [group for group in duplicated_groups(union_find(n, altered)) if group not in near]
     return Copies(near, altered, result.complete)
 

@@ -103,7 +103,7 @@ class DescribedNetwork(FrozenNetwork):
 
     def with_tensors(self, tensors: Mapping[str, Array]) -> DescribedNetwork:
         """Return an independent copy with other values of some tensors up to ``last``."""
-        state = {**self._state, **tensors}
+        state = {**self._state, **self._fitting(tensors)}
         changed = DescribedNetwork(self._description, self._onnx, state)
         changed.preprocessing = self.preprocessing
         return changed

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.backbones.layer_names import among, layers_between
 from frostline.core.cuts import Cut, NetworkSummary
+from frostline.core.errors import BackboneError
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import ReadingRules
 
@@ -146,7 +147,26 @@ class FrozenNetwork(ABC):
 
     @abstractmethod
     def with_tensors(self, tensors: Mapping[str, Array]) -> FrozenNetwork:
-        """Return an independent copy with other values of some tensors up to ``last``."""
+        """Return an independent copy with other values of some tensors up to ``last``.
+
+        Raises
+        ------
+        BackboneError
+            If there is no such tensor up to ``last``, or it has another shape.
+        """
+
+    def _fitting(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        """Return values in the types of the tensors that they are for; see with_tensors."""
+        own, fitting = self.tensors(), {}
+        for name, value in tensors.items():
+            if name not in own:
+                raise BackboneError(f"{self.name} has no tensor {name!r} up to {self.last.name!r}.")
+            if np.shape(value) != own[name].shape:
+                raise BackboneError(
+                    f"{name} of {self.name} has shape {own[name].shape}, not {np.shape(value)}."
+                )
+            fitting[name] = np.array(value, dtype=own[name].dtype)
+        return fitting
 
     def with_statistics(self, statistics: Statistics, batches: int) -> FrozenNetwork:
         """Return a copy whose norm layers carry other statistics, the mean of some batches."""

@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx, nn
 
@@ -291,10 +290,11 @@ class Network(FrozenNetwork):
 
     def with_tensors(self, tensors: Mapping[str, Array]) -> Network:
         """Return an independent copy with other values of some tensors up to ``last``."""
+        fitting = self._fitting(tensors)
         network = self.copy()
         state = network.feature_module.state_dict()
-        for name, value in tensors.items():
-            state[name].copy_(torch.from_numpy(np.array(value)))
+        for name, value in fitting.items():
+            state[name].copy_(torch.from_numpy(value))
         network.weights_id = fingerprint(network.feature_module)
         return network
 

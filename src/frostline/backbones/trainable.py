@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
-from frostline.backbones.frozen_network import FrozenNetwork
+from frostline.backbones.frozen_network import Array, FrozenNetwork
 from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError
 
+_STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
 # loading takes a second or more, and what trains is asked for often
 _LOADED: WeakKeyDictionary[FrozenNetwork, Network] = WeakKeyDictionary()
 
@@ -31,12 +32,18 @@ def trainable(network: FrozenNetwork) -> Network:
 
 def _load(network: FrozenNetwork) -> Network:
     loaded = Network.load(network.name)
-    if loaded.weights_id != network.weights_id:
-        # norm statistics may have been re-estimated since
-        loaded = loaded.with_tensors(network.tensors())
-    if loaded.weights_id != network.weights_id:
+    if loaded.weights_id == network.weights_id:
+        return loaded
+    own, wanted = loaded.tensors(), network.tensors()
+    changed = {name: value for name, value in wanted.items() if not _same(own.get(name), value)}
+    # norm statistics may have been re-estimated; weights are never other ones
+    if own.keys() != wanted.keys() or not all(name.endswith(_STATISTICS) for name in changed):
         raise BackboneError(
             f"PyTorch reads other weights of {network.name!r} than its description has.",
             hint="Reinstall frostline: pip install --force-reinstall frostline",
         )
-    return loaded
+    return loaded.with_tensors(changed)
+
+
+def _same(one: Array | None, two: Array) -> bool:
+    return one is not None and one.shape == two.shape and one.tobytes() == two.tobytes()

@@ -19,7 +19,8 @@ from frostline.backbones.heads.linear import set_linear
 from frostline.backbones.network import Network
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import InputError
-from frostline.explain.attribution import GRID, attribute, draw_heat, occlude
+from frostline.explain.attribution import GRID, draw_heat
+from frostline.explain.torch_attribution import attribute, cover
 from frostline.training.result import Trained
 from tests.stats.on_labels import ridge_loo
 
@@ -204,7 +205,7 @@ def test_covering_agrees_with_captum() -> None:
         nn.Linear(16, 3),
     )
     images = torch.randn(2, 3, 24, 24)
-    found = occlude(net, images, [2, 0], cells=4)
+    found = cover(net, images, [2, 0], cells=4)
     for i, target in enumerate((2, 0)):
 
         def said(x: torch.Tensor, target: int = target) -> torch.Tensor:
@@ -248,4 +249,4 @@ def test_a_blend_with_tokens_is_covered(transformer: Network) -> None:
     images = torch.randn(1, 3, 160, 160)
     found = attribute(blend, images, [1], cells=2)
     assert not found.complete
-    np.testing.assert_array_equal(found.heat, occlude(blend, images, [1], cells=2).heat)
+    np.testing.assert_array_equal(found.heat, cover(blend, images, [1], cells=2).heat)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from frostline.backbones.network import Network
 from frostline.core.cuts import Layout
@@ -48,7 +47,7 @@ def test_channels_that_tell_classes_apart_are_chosen_one_for_each_class() -> Non
 def test_patches_come_from_where_a_channel_responds(lite0: Network) -> None:
     cut = next(c for c in depths(lite0) if c.receptive_field is not None)
     side, n = cut.shape[1], 8
-    maps = torch.zeros(n, cut.channels, side, side)
+    maps = np.zeros((n, cut.channels, side, side), dtype=np.float32)
     pixels = []
     size = lite0.preprocessing.size
     for i in range(n):
@@ -110,7 +109,7 @@ def test_trained_layers_are_not_judged_by_outdated_features(corners: Any) -> Non
 def test_tokens_and_channels_last_have_places_too(layout: Layout, lite0: Network) -> None:
     """Three images that respond at one place each, laid out as transformers do."""
     side, channels, size = 14, 6, lite0.preprocessing.size
-    maps = torch.zeros(3, side, side, channels)
+    maps = np.zeros((3, side, side, channels), dtype=np.float32)
     pixels = []
     for i, (row, column) in enumerate([(2, 11), (11, 2), (7, 7)]):
         maps[i, row - 1 : row + 2, column - 1 : column + 2, 4] = 3.0 - i
@@ -121,7 +120,8 @@ def test_tokens_and_channels_last_have_places_too(layout: Layout, lite0: Network
     shape: tuple[int, ...] = (side, side, channels)
     if layout == "NLC":
         # one class token before the patches
-        maps = torch.cat([torch.full((3, 1, channels), 9.0), maps.flatten(1, 2)], dim=1)
+        token = np.full((3, 1, channels), 9.0, dtype=np.float32)
+        maps = np.concatenate([token, maps.reshape(3, -1, channels)], axis=1)
         shape = (side * side + 1, channels)
     cut = replace(
         lite0.cut("blocks.2"), layout=layout, shape=shape, channels=channels, receptive_field=32

@@ -21,7 +21,6 @@ from frostline.backbones.heads.classifier import Maps, SingleClassifier
 from frostline.backbones.heads.classifiers import BlendClassifier
 from frostline.compute.frozen import run_frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
-from frostline.core.cancel import CancelToken
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
 from frostline.core.runtime import Runtime
@@ -30,7 +29,7 @@ from frostline.data.audit import audit
 from frostline.data.duplicates.copies import find_copies
 from frostline.data.problem import Problem
 from frostline.explain import looking
-from frostline.explain.attribution import attribute, draw_heat
+from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import plan_depths
 from frostline.explain.encoding import TILE, TILE_BYTES, jpeg
 from frostline.explain.filters import network_filters
@@ -47,6 +46,8 @@ from frostline.explain.make import (
     make_gallery,
 )
 from frostline.explain.memoized_gallery import memoized_gallery
+from frostline.explain.torch_attribution import attribute
+from frostline.explain.torch_sight import TorchSight
 from frostline.fitting import pipeline
 from frostline.fitting.decide import gather
 from frostline.fitting.inputs import FitInputs
@@ -199,18 +200,19 @@ def test_trained_layers_are_shown_as_trained_and_nothing_changes(
 ) -> None:
     network = corners.store.network
     before, after = fingerprint(network.feature_module), fingerprint(suffix.module)
-    x = torch.from_numpy(network.preprocessing.normalise(corners.store.runner.pixels(np.arange(3))))
+    pixels = corners.store.runner.pixels(np.arange(3))
+    x = torch.from_numpy(network.preprocessing.normalise(pixels))
     plans = plan_depths(
         corners.store.features,
         corners.store.network,
         upto="bn2",
         frozen={n.removeprefix("kept.") for n in suffix.frozen},
     )
-    sight = looking._sight(network, suffix.module.leader, plans)
+    sight = looking._sight(network, suffix.module.leader, plans, Runtime())
     assert sight is not None
     with torch.no_grad():
         (trained,), pretrained = suffix.module.leader.feature_maps(x), network.prefix("bn2")(x)
-    found = sight.maps(x)
+    found = {name: torch.from_numpy(one) for name, one in sight.maps(pixels).items()}
     torch.testing.assert_close(found["bn2"], trained)
     assert (found["bn2"] - pretrained).abs().max() > 1e-3
     torch.testing.assert_close(found["blocks.2"], network.prefix("blocks.2")(x))
@@ -247,7 +249,7 @@ def test_a_blend_shows_its_lead_and_the_mean_of_its_maps(
 def test_filters_are_those_of_the_trained_network(corners: Any, learn: Train) -> None:
     trained = learn(FullTraining(start="random", recipe=STEPS))
     network = corners.store.network
-    _, filters = network_filters(network, trained.module.leader.kept_layers.state_dict())
+    _, filters = network_filters(network, trained.module.leader.kept_tensors())
     np.testing.assert_array_equal(
         filters.astype(np.float32), trained.module.state_dict()["kept.conv_stem.weight"].numpy()
     )
@@ -289,7 +291,7 @@ def test_a_foreign_classifier_is_asked_within_bounds(corners: Any) -> None:
         [],
         labels=labels,
         covering=3 * 37 * network.macs,
-        cancel=CancelToken(),
+        runtime=Runtime(),
     )
     assert list(seen.heats) == wanted[:3]
     assert module.runs == 3 * 37
@@ -301,13 +303,13 @@ def test_few_images_run_through_the_network(
     corners: Any, head: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    maps = looking._Sight.maps
+    maps = TorchSight.maps
 
-    def counted(self: Any, images: torch.Tensor) -> Any:
-        seen.append(len(images))
-        return maps(self, images)
+    def counted(self: Any, pixels: Any) -> Any:
+        seen.append(len(pixels))
+        return maps(self, pixels)
 
-    monkeypatch.setattr(looking._Sight, "maps", counted)
+    monkeypatch.setattr(TorchSight, "maps", counted)
     limits = Limits(mistakes=5, doubtful=4, findings=2, heats=3, looked=20)
     labels = np.roll(corners.store.catalog.labels, 12)
     shown = make(corners, head, labels=labels, limits=limits)

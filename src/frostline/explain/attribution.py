@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
-from torch import nn
-from torch.nn import functional
 
-from frostline.backbones.freeze.eval_mode import eval_mode
-from frostline.backbones.heads.classifier import Classifier, Maps, SingleClassifier
-from frostline.core.arrays import FloatArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.cuts import Layout
 from frostline.core.errors import InputError
 from frostline.explain.drawing import UInt8Array
+
+Float32Array = npt.NDArray[np.float32]
 
 #: side of a heat map
 GRID = 28
@@ -24,6 +23,8 @@ GRID = 28
 #: colour of what spoke for a class, and its share where it spoke most
 _GLOW = (255, 112, 0)
 _STRENGTH = 0.85
+#: what pooling adds to a variance, so that its root has a slope everywhere
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -44,83 +45,94 @@ class Attribution:
     note: str = ""
 
 
-def attribute(
-    module: Classifier, images: torch.Tensor, targets: npt.ArrayLike, *, cells: int = 6
+def attribute_maps(
+    maps: Sequence[npt.NDArray[Any]],
+    layouts: Sequence[Layout],
+    weight: npt.NDArray[Any],
+    targets: npt.ArrayLike,
 ) -> Attribution:
-    """Say which places of some images spoke for a class of each.
+    """Say which places of some images spoke for a class of each, by a linear head on pooled maps.
 
     The head is linear in the mean and the spread of every channel over space, and both grow in
     proportion with the map. So activation times gradient, summed over channels, adds up exactly
     to the logit without its bias (Euler's theorem; HiResCAM, Draelos and Carin 2020). Grad-CAM
     averages the gradient over space first; that of the spread averages to zero, so half of the
-    head would stay unseen. A head on several taps sums over them; a blend takes the mean of its
-    members' maps, each divided by its member's temperature.
+    head would stay unseen. A head on several taps sums over them. Both gradients have a closed
+    form, so nothing runs backwards.
 
-    Tokens and vectors have no such place in space; there, parts of the image are covered one by one
-    (:func:`occlude`). Raises InputError if there is not one class for each image.
+    Parameters
+    ----------
+    maps : sequence of float arrays (n, ...)
+        What the head pools, at each of its cuts.
+    layouts : sequence of {"NCHW", "NHWC"}
+        Of the maps.
+    weight : float array of shape (n_classes, d)
+        Of the head: for each cut its channels' means, then their spreads.
+    targets : int array of shape (n,)
+        The class to speak for, of each image.
 
-    ``images``, shape (n, 3, size, size): normalised. ``targets``, shape (n,): the class to speak
-    for, of each image. ``cells``: cells a side where parts are covered.
+    Raises
+    ------
+    InputError
+        If there is not one class for each image.
     """
-    classes = _classes(targets, len(images))
-    if not module.in_space:
-        return occlude(module, images, targets, cells=cells)
-    heats = []
-    with eval_mode(module):
-        for member, temperature in module.averaged:
-            with torch.no_grad():
-                maps = member.feature_maps(images)
-            heats.append(attribute_maps(member, maps, classes).heat / temperature)
-    return Attribution(np.mean(heats, axis=0), complete=True)
-
-
-def attribute_maps(module: SingleClassifier, maps: Maps, targets: npt.ArrayLike) -> Attribution:
-    """As :func:`attribute`, for maps that are known already.
-
-    ``module``: in eval mode, with maps in space. ``maps``: at its cuts. ``targets``: shape (n,).
-    """
-    classes = _classes(targets, len(maps[0]))
-    with torch.no_grad():
-        behind = module.behind_new_block(maps)
-    leaves = [one.detach().requires_grad_() for one in behind]
-    with torch.enable_grad():
-        gradients = torch.autograd.grad(_centred(module.read(leaves), classes).sum(), leaves)
-    heat = torch.zeros(len(classes), GRID, GRID, dtype=torch.float64)
-    for one, gradient, layout in zip(leaves, gradients, module.layouts, strict=True):
-        product = (one.detach() * gradient).double()
-        heat += _on_grid(product.sum(dim=_channel(layout)))
-    return Attribution(heat.numpy(), complete=True)
+    n = len(maps[0])
+    classes = checked_classes(targets, n)
+    said = np.asarray(weight, dtype=np.float64)
+    # what moves all classes alike says nothing
+    said = said[classes] - said.mean(axis=0)
+    heat = np.zeros((n, GRID, GRID))
+    begin = 0
+    for one, layout in zip(maps, layouts, strict=True):
+        channels = one.shape[1 if layout == "NCHW" else -1]
+        of_mean = said[:, begin : begin + channels]
+        of_spread = said[:, begin + channels : begin + 2 * channels]
+        begin += 2 * channels
+        heat += _on_grid(
+            np.stack(
+                [
+                    _of_one_map(one[i] if layout == "NCHW" else np.moveaxis(one[i], -1, 0), a, b)
+                    for i, (a, b) in enumerate(zip(of_mean, of_spread, strict=True))
+                ]
+            )
+        )
+    return Attribution(heat, complete=True)
 
 
 def occlude(
-    module: nn.Module, images: torch.Tensor, targets: npt.ArrayLike, *, cells: int = 6
+    logits: Callable[[Float32Array], npt.NDArray[Any]],
+    images: Float32Array,
+    targets: npt.ArrayLike,
+    *,
+    cells: int = 6,
 ) -> Attribution:
     """Cover one part of each image after the other with the image's mean colour.
 
     The heat of a cell is what the class's logit (less the mean of all) loses by it
     (Zeiler and Fergus 2014). It takes ``cells ** 2 + 1`` runs for each image.
 
-    ``images``: shape (n, 3, size, size). ``targets``: shape (n,).
+    ``logits``: images (n, 3, h, w) to (n, n_classes). ``images``: shape (n, 3, h, w), normalised.
+    ``targets``: shape (n,). ``cells``: cells a side.
     """
-    classes = _classes(targets, len(images))
+    classes = checked_classes(targets, len(images))
     edges = [
         np.linspace(0, side, cells + 1).round().astype(int).tolist() for side in images.shape[2:]
     ]
-    lost = torch.zeros(len(images), cells, cells, dtype=torch.float64)
-    with eval_mode(module), torch.no_grad():
-        for i, image in enumerate(images):
-            covered = image.repeat(cells * cells + 1, 1, 1, 1)
-            mean = image.mean(dim=(1, 2))[:, None, None]
-            for place in range(cells * cells):
-                row, column = divmod(place, cells)
-                high = slice(edges[0][row], edges[0][row + 1])
-                wide = slice(edges[1][column], edges[1][column + 1])
-                covered[place, :, high, wide] = mean
-            said = _centred(module(covered), classes[i].expand(len(covered))).double()
-            lost[i] = (said[-1] - said[:-1]).reshape(cells, cells)
-    heat = functional.interpolate(lost[:, None], size=(GRID, GRID), mode="bilinear")[:, 0]
+    lost = np.zeros((len(images), cells, cells))
+    for i, image in enumerate(images):
+        covered = np.repeat(image[None], cells * cells + 1, axis=0)
+        mean = image.mean(axis=(1, 2))[:, None, None]
+        for place in range(cells * cells):
+            row, column = divmod(place, cells)
+            high = slice(edges[0][row], edges[0][row + 1])
+            wide = slice(edges[1][column], edges[1][column + 1])
+            covered[place, :, high, wide] = mean
+        found = np.asarray(logits(covered), dtype=np.float64)
+        said = found[:, classes[i]] - found.mean(axis=1)
+        lost[i] = (said[-1] - said[:-1]).reshape(cells, cells)
+    heat = _resampled(lost, _between)
     return Attribution(
-        heat.numpy(), complete=False, note="Heat: what covering a part of the image takes away."
+        heat, complete=False, note="Heat: what covering a part of the image takes away."
     )
 
 
@@ -144,30 +156,54 @@ def draw_heat(pixels: UInt8Array, heat: FloatArray, *, side: int) -> Image.Image
     return Image.fromarray(mixed.round().astype(np.uint8))
 
 
-def _classes(targets: npt.ArrayLike, n: int) -> torch.Tensor:
-    classes = torch.from_numpy(np.asarray(targets, dtype=np.int64))
+def checked_classes(targets: npt.ArrayLike, n: int) -> IntArray:
+    """Return classes (n,) as an array; raises InputError if there is not one for each image."""
+    classes = np.asarray(targets, dtype=np.int64)
     if classes.shape != (n,):
-        raise InputError(f"There are {n} images, but classes of shape {tuple(classes.shape)}.")
+        raise InputError(f"There are {n} images, but classes of shape {classes.shape}.")
     return classes
 
 
-def _centred(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-    """Logits of the classes, less the mean over all: what moves all alike says nothing."""
-    return logits.gather(1, classes[:, None])[:, 0] - logits.mean(dim=1)
+def _of_one_map(values: npt.NDArray[Any], of_mean: FloatArray, of_spread: FloatArray) -> FloatArray:
+    """Activation times gradient of one image, summed over channels: (C, h, w) to (h, w)."""
+    channels, height, width = values.shape
+    # by the image: a batch of first maps in double precision takes hundreds of megabytes
+    flat = values.reshape(channels, -1).astype(np.float64)
+    centred = flat - flat.mean(axis=1, keepdims=True)
+    spread = np.sqrt(np.square(centred).mean(axis=1) + _TINY)
+    heat = of_mean @ flat + (of_spread / spread) @ (flat * centred)
+    return np.asarray(heat.reshape(height, width) / (height * width))
 
 
-def _channel(layout: Layout) -> int:
-    return 1 if layout == "NCHW" else -1
-
-
-def _on_grid(values: torch.Tensor) -> torch.Tensor:
+def _on_grid(values: FloatArray) -> FloatArray:
     """Bring maps (n, h, w) to (n, GRID, GRID) and keep their sums."""
     height, width = values.shape[1:]
     fine = height >= GRID and width >= GRID
-    if fine:
-        spread = functional.adaptive_avg_pool2d(values[:, None], GRID)[:, 0]
-    else:
-        spread = functional.interpolate(values[:, None], size=(GRID, GRID), mode="bilinear")[:, 0]
-    spread = spread * (height * width / GRID**2)
-    missing = values.sum(dim=(1, 2)) - spread.sum(dim=(1, 2))
-    return spread + missing[:, None, None] / GRID**2
+    spread = _resampled(values, _means if fine else _between) * (height * width / GRID**2)
+    missing = values.sum(axis=(1, 2)) - spread.sum(axis=(1, 2))
+    return np.asarray(spread + missing[:, None, None] / GRID**2)
+
+
+def _resampled(values: FloatArray, way: Callable[[int], FloatArray]) -> FloatArray:
+    """Bring maps (n, h, w) to (n, GRID, GRID), rows and columns in the same way."""
+    return np.asarray(way(values.shape[1]) @ values @ way(values.shape[2]).T)
+
+
+def _means(side: int) -> FloatArray:
+    """Weights (GRID, side) that average the values which fall into each cell."""
+    weights = np.zeros((GRID, side))
+    for cell in range(GRID):
+        begin, end = cell * side // GRID, -(-(cell + 1) * side // GRID)
+        weights[cell, begin:end] = 1.0 / (end - begin)
+    return weights
+
+
+def _between(side: int) -> FloatArray:
+    """Weights (GRID, side) of linear interpolation between the middles of values."""
+    at = np.clip((np.arange(GRID) + 0.5) * side / GRID - 0.5, 0, side - 1)
+    low = np.minimum(np.floor(at).astype(int), max(side - 2, 0))
+    weights = np.zeros((GRID, side))
+    rows = np.arange(GRID)
+    weights[rows, np.minimum(low + 1, side - 1)] = at - low
+    weights[rows, low] += 1.0 - (at - low)
+    return weights

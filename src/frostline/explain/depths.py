@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
-from torch.nn import functional
 
-from frostline.backbones.network import Network
+from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.compute.features import Features
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.cuts import Cut
@@ -53,7 +52,7 @@ class DepthPlan:
 
 def plan_depths(
     features: Features,
-    network: Network,
+    network: FrozenNetwork,
     *,
     upto: str,
     frozen: Collection[str],
@@ -147,18 +146,17 @@ class Responses:
         self._places: list[IntArray] = []
         self._sides = (1, 1)
 
-    def add(self, passing: torch.Tensor) -> None:
+    def add(self, passing: npt.NDArray[Any]) -> None:
         """Look at what passes at the cut for some more images."""
         maps = as_maps(passing, self.plan.cut)
         if self.plan.channels is not None:
             maps = maps[:, self.plan.channels]
         self._sides = (maps.shape[2], maps.shape[3])
-        flat = maps.flatten(2)
+        flat = maps.reshape(*maps.shape[:2], -1)
         # peaks saturate in many networks (ReLU6): all of a map tells more than its maximum
-        strengths = flat.mean(dim=2) + flat.std(dim=2, correction=0)
-        around = functional.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
-        self._values.append(strengths.double().numpy())
-        self._places.append(around.flatten(2).argmax(dim=2).numpy())
+        strengths = flat.mean(axis=2) + flat.std(axis=2)
+        self._values.append(strengths.astype(np.float64))
+        self._places.append(_around(maps).reshape(flat.shape).argmax(axis=2))
 
     def draw(self, pixels: Sequence[UInt8Array], labels: IntArray) -> Image.Image:
         """Draw the patches that excite some channels most, a row a channel, one an image.
@@ -189,7 +187,22 @@ class Responses:
         return piece.resize((_PATCH, _PATCH), Image.Resampling.BICUBIC)
 
 
-def _left(network: Network, after: str | None, to: str, frozen: Collection[str]) -> bool:
+def _around(maps: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the mean of each value and those around it, over the last two axes."""
+    for axis in (-2, -1):
+        summed = maps.copy()
+        moved, still = np.moveaxis(summed, axis, 0), np.moveaxis(maps, axis, 0)
+        moved[1:] += still[:-1]
+        moved[:-1] += still[1:]
+        counts = np.full(len(moved), 3.0, dtype=maps.dtype)
+        counts[0] -= 1
+        counts[-1] -= 1
+        moved /= counts.reshape(-1, *(1,) * (moved.ndim - 1))
+        maps = summed
+    return maps
+
+
+def _left(network: FrozenNetwork, after: str | None, to: str, frozen: Collection[str]) -> bool:
     return set(frozen).issuperset(network.parameter_names(after, to))
 
 

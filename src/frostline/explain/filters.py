@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import nn
 
-from frostline.backbones.graph.ends import input_layers
-from frostline.backbones.network import Network
+from frostline.backbones.frozen_network import Array, FrozenNetwork
 from frostline.core.arrays import FloatArray
 from frostline.core.errors import BackboneError
 from frostline.explain.drawing import BACKGROUND, UInt8Array, coloured, grid, stretched, with_text
@@ -21,7 +18,7 @@ _COLUMNS = 16
 _MOST = 256
 
 
-def draw_filters(network: Network) -> Image.Image:
+def draw_filters(network: FrozenNetwork) -> Image.Image:
     """Draw every filter of the first convolution with a line about them.
 
     Raises BackboneError if the first layer is no convolution.
@@ -58,7 +55,7 @@ def filter_grid(
 
 
 def network_filters(
-    network: Network, tensors: Mapping[str, torch.Tensor] | None = None
+    network: FrozenNetwork, tensors: Mapping[str, Array] | None = None
 ) -> tuple[str, FloatArray]:
     """Return the path of the first convolution and its filters (out, channels, kh, kw).
 
@@ -66,14 +63,13 @@ def network_filters(
 
     ``tensors``: the weights of a trained copy, by the network's own names.
     """
-    names = input_layers(network.module, network.graph)
-    layer = network.module.get_submodule(names[0]) if names else None
-    if not isinstance(layer, nn.Conv2d):
+    name = network.first_filters()
+    weights = network.tensors() if tensors is None else tensors
+    if name is None or name not in weights:
         raise BackboneError(
             f"The first layer of {network.name} is no convolution, so it has no filters to draw."
         )
-    weight = layer.weight if tensors is None else tensors[f"{names[0]}.weight"]
-    return names[0], weight.detach().double().numpy()
+    return name.rpartition(".")[0], weights[name].astype(np.float64)
 
 
 def _picture(one: FloatArray) -> UInt8Array:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch.func import functional_call
 
-from frostline.backbones.freeze.eval_mode import eval_mode
-from frostline.backbones.heads.classifier import Classifier, SingleClassifier
-from frostline.backbones.network import Network
-from frostline.backbones.run_module import to_input
-from frostline.backbones.taps import TapsBody
+from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.core.arrays import FloatArray, IntArray
-from frostline.core.cancel import CancelToken
-from frostline.explain.attribution import attribute, attribute_maps
+from frostline.core.preprocessing import UInt8Array
+from frostline.core.runtime import Runtime
+from frostline.explain.attribution import Attribution, attribute_maps, occlude
 from frostline.explain.depths import DepthPlan, Responses
-from frostline.explain.drawing import UInt8Array
+from frostline.explain.sight import Array, OnnxSight, Sight, has_graph, onnx_logits
+
+if TYPE_CHECKING:
+    from frostline.backbones.heads.classifier import Classifier, SingleClassifier
 
 _BATCH = 16
 #: cells a side, where parts of an image are covered one by one
@@ -44,7 +44,7 @@ class Seen:
 
 
 def look(
-    network: Network,
+    network: FrozenNetwork,
     module: Classifier,
     pixels: Mapping[int, UInt8Array],
     wanted: Sequence[Wanted],
@@ -52,13 +52,13 @@ def look(
     *,
     labels: IntArray,
     covering: float,
-    cancel: CancelToken,
+    runtime: Runtime,
 ) -> Seen:
     """Run images through a classifier once; find heat maps and what depths respond to.
 
     Parameters
     ----------
-    network : Network
+    network : FrozenNetwork
         What the classifier was made from; it is only asked for its graph.
     module : Classifier
         The trained classifier.
@@ -73,34 +73,32 @@ def look(
     covering : float
         Multiply-accumulates that covering parts of images may take; fewer heat maps are found
         where that is the only way.
-    cancel : CancelToken
+    runtime : Runtime
     """
-    sight = _sight(network, module.leader, plans)
+    sight = _sight(network, module.leader, plans, runtime)
     at_once = sight is not None and module.in_space and module.leader is module
     responses = [] if sight is None else [Responses(plan) for plan in plans]
     heats: dict[Wanted, FloatArray] = {}
     rows = list(pixels)
     if sight is not None and (responses or at_once):
         for start in range(0, len(rows), _BATCH):
-            cancel.check()
+            runtime.cancel.check()
             batch = rows[start : start + _BATCH]
-            maps = sight.maps(
-                to_input(np.stack([pixels[row] for row in batch]), network.preprocessing)
-            )
+            maps = sight.maps(np.stack([pixels[row] for row in batch]))
             for one in responses:
                 one.add(maps[one.plan.cut.name])
             if at_once:
                 heats |= _heats(module.leader, maps, batch, wanted)
     note = ""
     if not at_once:
-        heats, note = _heats_apart(network, module, pixels, wanted, covering, cancel)
+        heats, note = _heats_apart(network, module, pixels, wanted, covering, runtime)
     shown = list(pixels.values())
     return Seen(heats, note, [one.draw(shown, labels[rows]) for one in responses] if shown else [])
 
 
 def _heats(
     module: SingleClassifier,
-    maps: Mapping[str, torch.Tensor],
+    maps: Mapping[str, Array],
     batch: Sequence[int],
     wanted: Sequence[Wanted],
 ) -> dict[Wanted, FloatArray]:
@@ -110,18 +108,23 @@ def _heats(
         return {}
     places = [batch.index(row) for row, _ in asked]
     chosen = [maps[name][places] for name in module.cuts]
-    with eval_mode(module):
-        found = attribute_maps(module, chosen, [label for _, label in asked])
+    if module.new_block:
+        from frostline.explain.torch_attribution import behind_new_block
+
+        chosen = behind_new_block(module, chosen)
+    labels = [label for _, label in asked]
+    weight, _ = module.linear_head()
+    found = attribute_maps(chosen, module.layouts, weight, labels)
     return dict(zip(asked, found.heat, strict=True))
 
 
 def _heats_apart(
-    network: Network,
+    network: FrozenNetwork,
     module: Classifier,
     pixels: Mapping[int, UInt8Array],
     wanted: Sequence[Wanted],
     covering: float,
-    cancel: CancelToken,
+    runtime: Runtime,
 ) -> tuple[dict[Wanted, FloatArray], str]:
     """Heat maps in a pass of their own, and how they were found."""
     if not module.in_space:
@@ -129,37 +132,61 @@ def _heats_apart(
         wanted = wanted[: int(covering / runs)]
     heats: dict[Wanted, FloatArray] = {}
     note = ""
+    if not wanted:
+        return heats, note
+    attribute = _way(network, module, runtime)
     for start in range(0, len(wanted), _BATCH):
-        cancel.check()
+        runtime.cancel.check()
         batch = wanted[start : start + _BATCH]
-        images = to_input(np.stack([pixels[row] for row, _ in batch]), network.preprocessing)
-        found = attribute(module, images, [label for _, label in batch], cells=_CELLS)
+        found = attribute(
+            np.stack([pixels[row] for row, _ in batch]), [label for _, label in batch]
+        )
         heats |= dict(zip(batch, found.heat, strict=True))
         note = found.note
     return heats, note
 
 
-class _Sight:
+def _way(
+    network: FrozenNetwork, module: Classifier, runtime: Runtime
+) -> Callable[[UInt8Array, Sequence[int]], Attribution]:
+    """Return what finds heat maps of prepared images for one class of each."""
+    leader = module.leader
+    if (
+        leader is module
+        and leader.frozen
+        and not module.in_space
+        and has_graph(network, leader.cuts)
+    ):
+        logits = onnx_logits(network, leader, threads=runtime.threads)
+
+        def covered(pixels: UInt8Array, classes: Sequence[int]) -> Attribution:
+            images = network.preprocessing.normalise(pixels)
+            return occlude(logits, images, classes, cells=_CELLS)
+
+        return covered
+    from frostline.explain.torch_attribution import attribute_pixels
+
+    return partial(attribute_pixels, module, network.preprocessing, cells=_CELLS)
+
+
+def _sight(
+    network: FrozenNetwork,
+    module: SingleClassifier,
+    plans: Sequence[DepthPlan],
+    runtime: Runtime,
+) -> Sight | None:
     """Maps at the cuts that a classifier reads from, and at some depths before.
 
     The graph is that of the network it came from, the tensors are those of the trained
-    classifier; so nothing is copied, and nothing of the network changes.
+    classifier. None for a classifier whose layers are not the network's own.
     """
+    names = list(dict.fromkeys([*module.cuts, *(plan.cut.name for plan in plans)]))
+    if has_graph(network, names):
+        tensors = module.kept_tensors()
+        deepest = max(names, key=lambda name: network.cut(name).position)
+        if not tensors.keys() >= set(network.parameter_names(to=deepest)):
+            return None
+        return OnnxSight(network, names, tensors, threads=runtime.threads)
+    from frostline.explain.torch_sight import torch_sight
 
-    def __init__(self, body: TapsBody, tensors: dict[str, torch.Tensor]) -> None:
-        self._names, self._graph = list(body.slices), body.graph
-        self._tensors = tensors
-
-    def maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        with eval_mode(self._graph), torch.no_grad():
-            found = functional_call(self._graph, self._tensors, (images,))
-        return dict(zip(self._names, found, strict=True))
-
-
-def _sight(network: Network, module: SingleClassifier, plans: Sequence[DepthPlan]) -> _Sight | None:
-    """Put both into one graph; None for a classifier whose layers are not the network's own."""
-    body = network.body(list(dict.fromkeys([*module.cuts, *(plan.cut.name for plan in plans)])))
-    trained, needed = module.kept_layers.state_dict(), body.graph.state_dict()
-    if not set(needed) <= set(trained):
-        return None
-    return _Sight(body, {name: trained[name] for name in needed})
+    return torch_sight(network, module, names)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from frostline.backbones.heads.classifier import Classifier
-from frostline.backbones.network import Network
-from frostline.compute.frozen import Frozen
+from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import BackboneError, UnreadableImageError
 from frostline.core.runtime import Runtime
@@ -28,6 +27,10 @@ from frostline.explain.looking import Seen, look
 from frostline.stats.label_issues import LabelIssue, likely_label_errors
 from frostline.stats.mistakes import worst_mistakes
 from frostline.stats.out_of_fold import OutOfFold
+
+if TYPE_CHECKING:
+    from frostline.backbones.heads.classifier import Classifier
+    from frostline.compute.frozen import Frozen
 
 #: bytes of the picture of one depth, and of the filters, at most
 DEPTH_BYTES = 150_000
@@ -134,7 +137,7 @@ def make_gallery(
         plans,
         labels=labels,
         covering=bounds.covering,
-        cancel=runtime.cancel,
+        runtime=runtime,
     )
 
     def tiles(said: Sequence[LabelIssue], note: str) -> tuple[Tile, ...]:
@@ -164,10 +167,10 @@ def make_gallery(
     return Drawn(gallery, complete=len(pixels) == len(asked))
 
 
-def draw_first_filters(network: Network, module: Classifier) -> bytes:
+def draw_first_filters(network: FrozenNetwork, module: Classifier) -> bytes:
     """Return a PNG of the trained network's first filters; empty where there are none."""
     try:
-        _, filters = network_filters(network, module.leader.kept_layers.state_dict())
+        _, filters = network_filters(network, module.leader.kept_tensors())
     except BackboneError:
         return b""
     most = _FILTERS

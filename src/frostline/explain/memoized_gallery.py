@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from frostline.backbones.fingerprints import fingerprint
 from frostline.compute.cache.fact import NETWORKS
 from frostline.compute.cache.memoize import Memo, memoize
-from frostline.compute.frozen import Frozen
 from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
 from frostline.data.problem import Problem
@@ -15,7 +14,10 @@ from frostline.explain.gallery import Gallery
 from frostline.explain.make import Drawn, Limits, Subject, make_gallery
 from frostline.stats.out_of_fold import OutOfFold
 
-GALLERY = Memo(name="gallery", version=1, libraries=NETWORKS, result=Drawn)
+if TYPE_CHECKING:
+    from frostline.compute.frozen import Frozen
+
+GALLERY = Memo(name="gallery", version=2, libraries=NETWORKS, result=Drawn)
 
 
 def memoized_gallery(
@@ -35,7 +37,7 @@ def memoized_gallery(
     catalog = problem.catalog
     inputs = {
         "features": [frozen.features.key, runtime.numerics_id],
-        "subject": [subject.origin, fingerprint(subject.module), sorted(subject.frozen)],
+        "subject": [subject.origin, subject.module.fingerprint(), sorted(subject.frozen)],
         "labels": problem.labels,
         "judged": list(judged),
         "audit": audit.record(catalog).to_json(),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from PIL import Image
 
-from frostline.backbones.freeze.eval_mode import eval_mode
-from frostline.backbones.network import Network
-from frostline.backbones.run_module import to_input
+from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.core.arrays import FloatArray
 from frostline.core.cuts import Cut
 from frostline.explain.drawing import UInt8Array, coloured, grid, stacked, stretched, with_text
+from frostline.explain.sight import OnnxSight, Sight, has_graph
 
 _TILE = 128
 _CHANNELS = 8
@@ -26,7 +27,7 @@ _STRENGTH = 0.75
 _ALIKE = 0.8
 
 
-def draw_responses(network: Network, image: Image.Image) -> Image.Image:
+def draw_responses(network: FrozenNetwork, image: Image.Image) -> Image.Image:
     """Draw the strongest, most different channels at successive depths, over the image.
 
     ``image``: RGB, of any size; prepared as the weights want it.
@@ -50,7 +51,7 @@ def draw_responses(network: Network, image: Image.Image) -> Image.Image:
     return stacked(rows)
 
 
-def depths(network: Network, most: int = _DEPTHS, *, upto: str | None = None) -> list[Cut]:
+def depths(network: FrozenNetwork, most: int = _DEPTHS, *, upto: str | None = None) -> list[Cut]:
     """Stage ends with a map, up to a cut, evenly spread, the deepest one always among them."""
     found: list[Cut] = [cut for cut in map(network.cut, network.taps) if cut.is_map]
     if upto is not None:
@@ -62,15 +63,19 @@ def depths(network: Network, most: int = _DEPTHS, *, upto: str | None = None) ->
     return found
 
 
-def responses(network: Network, pixels: UInt8Array, cuts: list[Cut]) -> list[FloatArray]:
+def responses(network: FrozenNetwork, pixels: UInt8Array, cuts: list[Cut]) -> list[FloatArray]:
     """Return the activations (channels, h, w) at ``cuts`` for one prepared image."""
-    batch = to_input(pixels[None], network.preprocessing, channels_last=False)
-    found = []
-    for cut in cuts:
-        part = network.prefix(cut.name)
-        with eval_mode(part), torch.no_grad():
-            found.append(as_maps(part(batch), cut)[0].double().numpy())
-    return found
+    maps = _sight(network, [cut.name for cut in cuts]).maps(pixels[None])
+    return [as_maps(maps[cut.name], cut)[0].astype(np.float64) for cut in cuts]
+
+
+def _sight(network: FrozenNetwork, names: Sequence[str]) -> Sight:
+    if has_graph(network, names):
+        return OnnxSight(network, names)
+    from frostline.backbones.trainable import trainable
+    from frostline.explain.torch_sight import TorchSight
+
+    return TorchSight(trainable(network), names)
 
 
 def distinct_channels(values: FloatArray, count: int) -> list[int]:
@@ -91,17 +96,16 @@ def distinct_channels(values: FloatArray, count: int) -> list[int]:
     return chosen or [0]
 
 
-def as_maps(passing: torch.Tensor, cut: Cut) -> torch.Tensor:
+def as_maps(passing: npt.NDArray[Any], cut: Cut) -> npt.NDArray[Any]:
     """Return what passes at a cut as maps (n, channels, h, w)."""
-    values = passing.detach()
     if cut.layout == "NHWC":
-        return values.permute(0, 3, 1, 2)
+        return passing.transpose(0, 3, 1, 2)
     if cut.layout == "NLC":
-        side = math.isqrt(values.shape[1])
+        side = math.isqrt(passing.shape[1])
         # class tokens and registers come before the patches
-        patches = values[:, values.shape[1] - side * side :]
-        return patches.reshape(len(values), side, side, -1).permute(0, 3, 1, 2)
-    return values
+        patches = passing[:, passing.shape[1] - side * side :]
+        return patches.reshape(len(passing), side, side, -1).transpose(0, 3, 1, 2)
+    return passing
 
 
 def _overlay(channel: FloatArray, grey: FloatArray) -> Image.Image:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
 
+from frostline.backbones.fingerprints import fingerprint
+from frostline.backbones.frozen_network import Array
 from frostline.core.actions import Action
 from frostline.core.cuts import Layout
 
@@ -59,6 +61,10 @@ class Classifier(nn.Module, ABC):
         prefix = self.tensor_prefix
         return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
+    def fingerprint(self, names: Iterable[str] | None = None) -> str:
+        """Return the SHA-256 of all tensors, or of those of some names in the state dict."""
+        return fingerprint(self, names)
+
 
 class SingleClassifier(Classifier):
     """Kept layers of one network, and one linear head on what passes at some of its cuts.
@@ -89,6 +95,18 @@ class SingleClassifier(Classifier):
     @abstractmethod
     def kept_layers(self) -> nn.Module:
         """Images to what passes at the cut, or at each of several."""
+
+    def kept_tensors(self) -> Mapping[str, Array]:
+        """Return the tensors of the kept layers, by their names in the network."""
+        return {
+            name: value.detach().float().numpy() if value.is_floating_point() else value.numpy()
+            for name, value in self.kept_layers.state_dict().items()
+        }
+
+    def linear_head(self) -> tuple[Array, Array]:
+        """Return weights (n_classes, d) and biases (n_classes,) of the head."""
+        weight, bias = self.head.weight.detach(), self.head.bias.detach()
+        return weight.float().numpy(), bias.float().numpy()
 
     def feature_maps(self, x: torch.Tensor) -> Maps:
         """Return what passes at the cuts for normalised images (n, 3, size, size)."""

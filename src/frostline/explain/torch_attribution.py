@@ -1,0 +1,90 @@
+"""Heat maps of classifiers of PyTorch: blends, new layers, and networks without maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from frostline.backbones.freeze.eval_mode import eval_mode
+from frostline.backbones.heads.classifier import Classifier, Maps, SingleClassifier
+from frostline.backbones.run_module import to_input
+from frostline.core.preprocessing import Preprocessing, UInt8Array
+from frostline.explain.attribution import (
+    Attribution,
+    Float32Array,
+    attribute_maps,
+    checked_classes,
+    occlude,
+)
+
+
+def attribute(
+    module: Classifier, images: torch.Tensor, targets: npt.ArrayLike, *, cells: int = 6
+) -> Attribution:
+    """Say which places of some images spoke for a class of each.
+
+    Heads on maps are asked by :func:`frostline.explain.attribution.attribute_maps`; a blend takes
+    the mean of its members' maps, each divided by its member's temperature. Tokens and vectors
+    have no such place in space; there, parts of the image are covered one by one
+    (:func:`frostline.explain.attribution.occlude`). Raises InputError if there is not one class
+    for each image.
+
+    ``images``, shape (n, 3, size, size): normalised. ``targets``, shape (n,): the class to speak
+    for, of each image. ``cells``: cells a side where parts are covered.
+    """
+    classes = checked_classes(targets, len(images))
+    if not module.in_space:
+        return cover(module, images, classes, cells=cells)
+    heats = []
+    with eval_mode(module), torch.no_grad():
+        for member, temperature in module.averaged:
+            maps = _pooled_maps(member, member.feature_maps(images))
+            weight, _ = member.linear_head()
+            found = attribute_maps(maps, member.layouts, weight, classes)
+            heats.append(found.heat / temperature)
+    return Attribution(np.mean(heats, axis=0), complete=True)
+
+
+def attribute_pixels(
+    module: Classifier,
+    preprocessing: Preprocessing,
+    pixels: UInt8Array,
+    targets: npt.ArrayLike,
+    *,
+    cells: int,
+) -> Attribution:
+    """As :func:`attribute`, for prepared images (n, size, size, 3)."""
+    return attribute(module, to_input(pixels, preprocessing), targets, cells=cells)
+
+
+def cover(
+    module: nn.Module, images: torch.Tensor, targets: npt.ArrayLike, *, cells: int = 6
+) -> Attribution:
+    """Cover parts of images, see :func:`frostline.explain.attribution.occlude`.
+
+    ``module``: images (n, 3, size, size) to logits. ``images``: normalised.
+    """
+
+    def logits(batch: Float32Array) -> npt.NDArray[Any]:
+        found: npt.NDArray[Any] = module(torch.from_numpy(batch)).float().numpy()
+        return found
+
+    with eval_mode(module), torch.no_grad():
+        return occlude(logits, images.numpy(), targets, cells=cells)
+
+
+def behind_new_block(
+    module: SingleClassifier, maps: Sequence[npt.NDArray[Any]]
+) -> list[npt.NDArray[Any]]:
+    """Return what the head pools, for maps at the classifier's cuts."""
+    with eval_mode(module), torch.no_grad():
+        return _pooled_maps(module, [torch.from_numpy(one) for one in maps])
+
+
+def _pooled_maps(module: SingleClassifier, maps: Maps) -> list[npt.NDArray[Any]]:
+    return [one.detach().float().numpy() for one in module.behind_new_block(maps)]

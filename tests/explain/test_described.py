@@ -124,7 +124,7 @@ def test_the_closed_form_is_activation_times_gradient(
 ) -> None:
     with torch.no_grad():
         maps = [one.numpy() for one in head.feature_maps(images)]
-    weight, _ = head.linear_head()
+    weight, _ = head.head_weights()
     expected = by_gradient(head, images, LABELS)
     found = attribute_maps(maps, head.layouts, weight, LABELS).heat
     close(found, expected, share=1e-5)

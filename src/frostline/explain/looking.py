@@ -113,7 +113,7 @@ def _heats(
 
         chosen = behind_new_block(module, chosen)
     labels = [label for _, label in asked]
-    weight, _ = module.linear_head()
+    weight, _ = module.head_weights()
     found = attribute_maps(chosen, module.layouts, weight, labels)
     return dict(zip(asked, found.heat, strict=True))
 

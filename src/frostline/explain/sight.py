@@ -72,7 +72,7 @@ def onnx_logits(
     ``module``: kept layers of the network, and a head on what passes at their cuts.
     """
     graph = _graph(network, module.kept_tensors())
-    weight, bias = module.linear_head()
+    weight, bias = module.head_weights()
     model = graph.head(module.cuts, weight, bias, outputs=(_LOGITS, "features"), source="image")
     session = open_session(model.SerializeToString(), threads=threads)
 

@@ -44,7 +44,7 @@ def attribute(
     with eval_mode(module), torch.no_grad():
         for member, temperature in module.averaged:
             maps = _pooled_maps(member, member.feature_maps(images))
-            weight, _ = member.linear_head()
+            weight, _ = member.head_weights()
             found = attribute_maps(maps, member.layouts, weight, classes)
             heats.append(found.heat / temperature)
     return Attribution(np.mean(heats, axis=0), complete=True)

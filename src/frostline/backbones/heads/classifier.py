@@ -11,6 +11,7 @@ from torch import nn
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.frozen_network import Array
 from frostline.core.actions import Action
+from frostline.core.arrays import FloatArray
 from frostline.core.cuts import Layout
 
 Maps = Sequence[torch.Tensor]
@@ -103,10 +104,10 @@ class SingleClassifier(Classifier):
             for name, value in self.kept_layers.state_dict().items()
         }
 
-    def linear_head(self) -> tuple[Array, Array]:
-        """Return weights (n_classes, d) and biases (n_classes,) of the head."""
+    def head_weights(self) -> tuple[FloatArray, FloatArray]:
+        """Return the head: its weight (C, d) and its bias (C,), float64."""
         weight, bias = self.head.weight.detach(), self.head.bias.detach()
-        return weight.float().numpy(), bias.float().numpy()
+        return weight.cpu().double().numpy(), bias.cpu().double().numpy()
 
     def feature_maps(self, x: torch.Tensor) -> Maps:
         """Return what passes at the cuts for normalised images (n, 3, size, size)."""

@@ -16,9 +16,9 @@ from frostline.backbones.fingerprints import fingerprint, fingerprints
 from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.freeze.freezing import freeze, frozen_fingerprints
 from frostline.backbones.graph.tracer import FORWARD_ERRORS
-from frostline.backbones.heads.pooling import pooled, pooled_width
+from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
-from frostline.core.cuts import Cut
+from frostline.core.cuts import Cut, pooled_width
 from frostline.core.errors import FrostlineError
 
 #: fewer cuts than this leave nothing to choose from

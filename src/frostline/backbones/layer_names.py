@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+# a shortcut's statistics repeat those of the branch beside it, at the scale of another stage
+_SHORTCUTS = ("downsample", "shortcut")
+
+
+def is_shortcut(path: str) -> bool:
+    """Whether a layer lies on a branch beside the main path."""
+    return any(part in path for part in _SHORTCUTS)
+
 
 def layers_between(
     scopes: Sequence[Sequence[str]], stages: Collection[str], start: int, stop: int

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from frostline.backbones.graph.subgraphs import Subgraph
-from frostline.backbones.heads.pooling import pooled, pooled_width
-from frostline.core.cuts import Cut
+from frostline.backbones.heads.pooling import pooled
+from frostline.core.cuts import Cut, tap_columns
 
 
 class TapsBody(nn.Module):
@@ -24,12 +24,8 @@ class TapsBody(nn.Module):
         super().__init__()
         self.graph = graph
         self.layouts = tuple(cut.layout for cut in cuts)
-        self.slices: dict[str, slice] = {}
-        self.width = 0
-        for cut in cuts:
-            step = pooled_width(cut.channels, cut.layout)
-            self.slices[cut.name] = slice(self.width, self.width + step)
-            self.width += step
+        self.slices = tap_columns(cuts)
+        self.width = sum(cut.pooled_width for cut in cuts)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pooled activations of shape (n, width)."""

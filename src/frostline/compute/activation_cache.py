@@ -17,7 +17,7 @@ from frostline.core.runtime import Runtime
 from frostline.data.decoding.views import Level, training_view
 
 if TYPE_CHECKING:
-    from frostline.backbones.network import Network
+    from frostline.backbones.frozen_network import FrozenNetwork
 
 #: bytes on disk that the stored activations of one run may take
 ACTIVATION_BYTES = 16 * 10**9
@@ -45,7 +45,7 @@ class ActivationCache:
 
     def __init__(
         self,
-        network: Network,
+        network: FrozenNetwork,
         images: ImageLoader,
         digests: Sequence[str],
         *,

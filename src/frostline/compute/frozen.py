@@ -20,7 +20,7 @@ from frostline.data.catalog import Catalog
 from frostline.data.unseen import PictureFacts
 
 if TYPE_CHECKING:
-    from frostline.backbones.network import Network
+    from frostline.backbones.frozen_network import FrozenNetwork
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Frozen:
     report: PassReport
 
     @property
-    def network(self) -> Network:
+    def network(self) -> FrozenNetwork:
         return self.runner.network
 
     @property
@@ -49,7 +49,11 @@ class Frozen:
 
 
 def run_frozen(
-    network: Network, catalog: Catalog, runtime: Runtime, *, preprocessed_bytes: int | None = None
+    network: FrozenNetwork,
+    catalog: Catalog,
+    runtime: Runtime,
+    *,
+    preprocessed_bytes: int | None = None,
 ) -> Frozen:
     """Compute the taps of every image that the store does not know yet.
 

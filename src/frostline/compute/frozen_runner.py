@@ -14,7 +14,7 @@ from frostline.compute.cache.store import Field, ImageStore, keep
 from frostline.compute.engines.base import CHECK_IMAGES, Engine, run_batches
 from frostline.compute.features import Features
 from frostline.compute.image_loader import ImageLoader, stacked
-from frostline.compute.moments import BatchNormMoments
+from frostline.compute.moments import BatchNormMoments, by_layer
 from frostline.compute.taps_pass import open_taps, run_taps_pass
 from frostline.core.arrays import IntArray
 from frostline.core.preprocessing import FloatArray, UInt8Array
@@ -22,8 +22,8 @@ from frostline.core.runtime import Runtime
 from frostline.data.splitting.sampling import chosen_rows
 
 if TYPE_CHECKING:
-    from frostline.backbones.network import Network
-    from frostline.compute.engines.moments_module import MomentsBody
+    from frostline.backbones.frozen_network import FrozenNetwork
+    from frostline.compute.engines.moments_of import NormInputs
 
 #: images whose BatchNorm inputs are looked at: the shift is debiased, so few are enough
 MOMENT_IMAGES = 64
@@ -31,7 +31,7 @@ MOMENT_IMAGES = 64
 STATISTICS_IMAGES = 256
 _STATISTICS_BATCH = 64
 
-#: what reaches every BatchNorm, computed by PyTorch alone
+#: what reaches every BatchNorm
 MOMENTS = Fact(name="moments", version=1, libraries=NETWORKS)
 
 
@@ -42,7 +42,7 @@ class Adapted:
     ``features``: of the rows that were asked for; those of all other rows are NaN.
     """
 
-    network: Network
+    network: FrozenNetwork
     features: Features
 
 
@@ -55,7 +55,7 @@ class FrozenRunner:
 
     def __init__(
         self,
-        network: Network,
+        network: FrozenNetwork,
         features: Features,
         images: ImageLoader,
         engine: Engine | None = None,
@@ -91,17 +91,18 @@ class FrozenRunner:
     ) -> BatchNormMoments:
         """Return what reaches every BatchNorm for at most ``limit`` of ``rows``.
 
-        The rows are chosen by content and computed with the unfolded network in PyTorch; folding
+        The rows are chosen by content and computed with the network as it is; merging layers
         loses the statistics that they are compared with.
         """
-        from frostline.compute.engines.moments_module import MomentsBody
+        from frostline.compute.engines.moments_of import norm_inputs
 
         chosen = chosen_rows(self._digests, np.asarray(rows, dtype=np.int64), limit)
         key = tuple(chosen.tolist())
         if key not in self._moments:
-            body = MomentsBody(self.network)
-            values = self._moment_values(body, chosen, runtime) if body.names else np.zeros((0, 0))
-            layers = body.layers(values.astype(np.float32)) if body.names else []
+            inputs = norm_inputs(self.network)
+            layers = []
+            if inputs.norms:
+                layers = by_layer(inputs.norms, self._moment_values(inputs, chosen, runtime))
             self._moments[key] = BatchNormMoments(layers, chosen)
         return self._moments[key]
 
@@ -119,15 +120,13 @@ class FrozenRunner:
         return self._adapted[1]
 
     def _adapt(self, rows: IntArray, runtime: Runtime) -> Adapted:
-        from frostline.backbones.batchnorm_statistics import with_statistics_of
-        from frostline.backbones.run_module import to_input
+        from frostline.compute.statistics import with_statistics_of_images
 
         chosen = chosen_rows(self._digests, rows, STATISTICS_IMAGES)
         # batches of equal size, at least two images each
         parts = np.array_split(chosen, max(1, round(len(chosen) / _STATISTICS_BATCH)))
-        preprocessing = self.network.preprocessing
-        batches = (to_input(self.pixels(part), preprocessing) for part in parts)
-        network = with_statistics_of(self.network, batches)
+        batches = (self.pixels(part) for part in parts)
+        network = with_statistics_of_images(self.network, batches, runtime)
         digests = [self._digests[row] for row in rows]
         found = run_taps_pass(network, self.images, list(dict.fromkeys(digests)), runtime)
         index = np.full(len(self._digests), -1, dtype=np.int64)
@@ -141,23 +140,19 @@ class FrozenRunner:
         )
         return Adapted(network, features)
 
-    def _moment_values(self, body: MomentsBody, rows: IntArray, runtime: Runtime) -> FloatArray:
+    def _moment_values(self, inputs: NormInputs, rows: IntArray, runtime: Runtime) -> FloatArray:
         """Look moments up by image content, compute and store those that are new."""
-        from frostline.compute.engines.moments_module import moments_part
-        from frostline.compute.engines.torch_engine import TorchEngine
+        from frostline.compute.engines.moments_of import open_moments
 
-        part = moments_part(self.network, body)
         store = ImageStore(
-            images_folder(MOMENTS.key({"part": part.key, "numerics": runtime.numerics_id})),
-            {"moments": Field("float32", (body.width,))},
+            images_folder(MOMENTS.key({"part": inputs.key, "numerics": runtime.numerics_id})),
+            {"moments": Field("float32", (inputs.width,))},
         )
         digests = [self._digests[row] for row in rows]
         arrays, found = store.get(digests, runtime.progress)
         missing = np.flatnonzero(~found)
         if len(missing):
-            engine = TorchEngine(
-                part, threads=runtime.threads, device=runtime.device, precision="fp32"
-            )
+            engine = open_moments(self.network, inputs, runtime)
             images = self.images.pixels([digests[i] for i in missing])
             with runtime.progress.task("measuring the shift", len(missing)) as bar:
                 for i, result in run_batches(engine, zip(missing, images, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,3 +43,37 @@ class BatchNormMoments:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+@dataclass(frozen=True)
+class SourceNorm:
+    """A BatchNorm as it was loaded: its path, and the statistics of pretraining.
+
+    ``mean`` and ``var`` have shape (C,).
+    """
+
+    name: str
+    mean: FloatArray64
+    var: FloatArray64
+    eps: float
+
+
+def by_layer(norms: Sequence[SourceNorm], values: npt.NDArray[np.float32]) -> list[LayerMoments]:
+    """Take moments (m, width) apart: for every layer its C means, then its C mean squares."""
+    found = []
+    start = 0
+    for norm in norms:
+        middle = start + len(norm.mean)
+        stop = middle + len(norm.mean)
+        found.append(
+            LayerMoments(
+                name=norm.name,
+                source_mean=norm.mean,
+                source_var=norm.var,
+                eps=norm.eps,
+                mean=values[:, start:middle].astype(np.float64),
+                square=values[:, middle:stop].astype(np.float64),
+            )
+        )
+        start = stop
+    return found

@@ -23,12 +23,13 @@ from frostline.compute.partition import (
     taps_store,
     write_partition,
 )
+from frostline.core.cuts import tap_columns
 from frostline.core.errors import UnreadableImageError
 from frostline.core.preprocessing import UInt8Array
 from frostline.core.runtime import Runtime
 
 if TYPE_CHECKING:
-    from frostline.backbones.network import Network
+    from frostline.backbones.frozen_network import FrozenNetwork
 
 #: pooled activations, and what was seen of an image while it was decoded
 TAPS = Fact(name="taps", version=1, libraries=NETWORKS)
@@ -69,7 +70,7 @@ class TapsPass:
 
 
 def run_taps_pass(
-    network: Network, images: ImageLoader, digests: Sequence[str], runtime: Runtime
+    network: FrozenNetwork, images: ImageLoader, digests: Sequence[str], runtime: Runtime
 ) -> TapsPass:
     """Return the taps of some images; those that the store has are not computed again.
 
@@ -77,12 +78,12 @@ def run_taps_pass(
     """
     from frostline.compute.engines.frozen_part import part_key
 
-    body = network.body(network.taps)
+    columns = tap_columns(map(network.cut, network.taps))
     part = part_key(network, "taps", network.taps)
     key = TAPS.key({"part": part, "precision": runtime.precision})
-    store = taps_store(key, body.width)
+    store = taps_store(key, max(column.stop for column in columns.values()))
     rows = Rows.look_up(store, digests, max_pixels=runtime.max_pixels, progress=runtime.progress)
-    found = TapsPass(rows, dict(body.slices), key)
+    found = TapsPass(rows, columns, key)
     # by content, as partitions are: names and folders decide nothing
     missing = sorted(rows.missing(digests))
     if missing:
@@ -97,7 +98,7 @@ def run_taps_pass(
 
 
 def _compute(
-    network: Network,
+    network: FrozenNetwork,
     images: Iterator[LoadedImage | UnreadableImageError],
     missing: Sequence[str],
     found: TapsPass,
@@ -166,7 +167,7 @@ def _first(
 
 
 def open_taps(
-    network: Network, check: UInt8Array, runtime: Runtime, n_images: int | None = None
+    network: FrozenNetwork, check: UInt8Array, runtime: Runtime, n_images: int | None = None
 ) -> tuple[Engine, str]:
     """Open the engine that gives a network's taps, and say why it was taken."""
     from frostline.compute.engines.choose import open_engine

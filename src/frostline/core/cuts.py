@@ -76,9 +76,29 @@ class Cut:
         return math.prod(sides) > 1
 
     @property
+    def pooled_width(self) -> int:
+        """Number of values of an image once they are pooled over space."""
+        return pooled_width(self.channels, self.layout)
+
+    @property
     def bytes_per_image(self) -> int:
         """Size of the passing tensor for one image in half precision."""
         return 2 * math.prod(self.shape)
+
+
+def pooled_width(channels: int, layout: Layout) -> int:
+    """Number of values that pooling gives for one image: mean and spread, where there is space."""
+    return channels if layout == "NC" else 2 * channels
+
+
+def tap_columns(cuts: Iterable[Cut]) -> dict[str, slice]:
+    """Return which columns belong to which tap, once taps lie side by side in this order."""
+    columns: dict[str, slice] = {}
+    width = 0
+    for cut in cuts:
+        columns[cut.name] = slice(width, width + cut.pooled_width)
+        width += cut.pooled_width
+    return columns
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,19 @@ def memory_bytes(root: Path = _ROOT) -> int | None:
     with contextlib.suppress(AttributeError, ValueError, OSError):
         found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return min((limit for limit in found if limit > 0), default=None)
+
+
+def may_have_accelerator() -> bool:
+    """Whether a driver of a graphics processor is here; a quick look that loads no library.
+
+    False is certain enough to spare loading PyTorch for the question alone; True is not.
+    """
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if sys.platform == "win32":
+        return (Path(os.environ.get("SYSTEMROOT", "C:/Windows")) / "System32/nvcuda.dll").exists()
+    devices = ("nvidiactl", "nvhost-gpu", "nvgpu", "dxg", "kfd")
+    return any((_ROOT / "dev" / device).exists() for device in devices)
 
 
 def peak_memory_bytes() -> int | None:

@@ -58,14 +58,16 @@ def failures() -> tuple[type[Exception], ...]:
     return (*known, RuntimeError, ValueError, MemoryError)
 
 
-def open_session(model: Path | bytes, *, threads: int, log_level: int = 3) -> Any:
+def open_session(
+    model: Path | bytes, *, threads: int, log_level: int = 3, optimized: bool = True
+) -> Any:
     """Open a model for the CPU.
 
     Raises EngineError if ONNX Runtime is missing, or cannot run the file.
 
     ``model``: an ONNX file, or its content. ``threads``: threads within one operator; operators run
     one after the other. ``log_level``: what is told on standard error: from 3 errors, from 4
-    nothing but the end of the process.
+    nothing but the end of the process. ``optimized``: False runs every operator as it is written.
     """
     try:
         ort = onnxruntime()
@@ -80,6 +82,8 @@ def open_session(model: Path | bytes, *, threads: int, log_level: int = 3) -> An
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = log_level
+    if not optimized:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     content = model if isinstance(model, bytes) else str(model)
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

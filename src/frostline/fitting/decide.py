@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from frostline.compute.torch_context import torch_context
 from frostline.core.arrays import IntArray
 from frostline.core.extras import has_extra
 from frostline.core.plan import EvidenceSummary, Plan
@@ -117,7 +118,7 @@ def _raced(
     )
     problem, frozen = inputs.problem, inputs.frozen
     folds = problem.folds(rows, RACE_FOLDS)
-    with runtime.progress.task("Race", len(work.heats)) as bar:
+    with torch_context(runtime, load=True), runtime.progress.task("Race", len(work.heats)) as bar:
 
         def runner(entry: Entry, fold: int) -> FoldResult:
             learn, judge = (rows[part] for part in folds[fold % len(folds)])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from frostline.compute.engines.torch_runtime import accelerators, torch_runtime
+from frostline.compute.torch_context import accelerators, torch_context
 from frostline.core.cancel import CancelToken
 from frostline.core.plan import Plan
 from frostline.core.progress import Progress
@@ -102,7 +102,7 @@ def fit(
     identity = _identity(source, chosen, given)
     runtime = _runtime(chosen, progress, cancel)
     with (
-        torch_runtime(runtime),
+        torch_context(runtime),
         RunFolder.open(Path(output), settings=identity, overwrite=overwrite) as run,
     ):
         prepared = prepare(source, chosen, runtime, clock, plan=given)
@@ -110,13 +110,14 @@ def fit(
         with blas_threads(1), clock.phase("deciding and training"):
             fitted = _decided_and_trained(prepared, runtime, run)
         run.log("fitted", chosen=fitted.plan.chosen)
-        with blas_threads(1), clock.phase("evaluating"):
+        with blas_threads(1), clock.phase("evaluating"), torch_context(runtime):
             fitted = with_ood(prepared.inputs, fitted, prepared.split.train, runtime)
             folds = run.checkpoints / "folds"
             assessed = assess(
                 prepared.inputs, prepared.split, fitted, runtime, checkpoint_dir=folds
             )
-        return finish(run, prepared, fitted, assessed, runtime, clock)
+        with torch_context(runtime):
+            return finish(run, prepared, fitted, assessed, runtime, clock)
 
 
 def advise(
@@ -135,7 +136,7 @@ def advise(
     chosen = Settings(**settings)
     check_extras(chosen)
     runtime = _runtime(chosen, progress, cancel)
-    with torch_runtime(runtime):
+    with torch_context(runtime):
         prepared = prepare(source, chosen, runtime, clock)
         with blas_threads(1), clock.phase("evidence"):
             rows, refits = prepared.split.train, prepared.refits
@@ -159,7 +160,7 @@ def fit_all(
     chosen = Settings(**settings)
     check_extras(chosen)
     runtime = _runtime(chosen, progress, cancel)
-    with torch_runtime(runtime):
+    with torch_context(runtime):
         prepared = prepare(source, chosen, runtime, clock, hold_out=False)
         with blas_threads(1), clock.phase("deciding and training"):
             fitted = fit_once(prepared.inputs, prepared.split.train, runtime)
@@ -184,7 +185,7 @@ def _decided_and_trained(prepared: Prepared, runtime: Runtime, run: RunFolder) -
 
 
 def _runtime(settings: Settings, progress: Progress | None, cancel: CancelToken | None) -> Runtime:
-    found = accelerators()
+    found = accelerators(settings.device)
     return Runtime.of(settings, accelerators=found, progress=worded(progress), cancel=cancel)
 
 

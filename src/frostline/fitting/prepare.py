@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frostline.backbones.network import Network
+from frostline.backbones.frozen_network import FrozenNetwork
+from frostline.backbones.load.bundled import BUNDLED
 from frostline.compute.frozen import Frozen, run_frozen
 from frostline.compute.image_loader import PREPROCESSED_BYTES
 from frostline.compute.memoized_copies import copies_of
@@ -22,7 +23,6 @@ from frostline.data.sources.open_source import Source, open_source
 from frostline.data.splitting.split import Split, make_split
 from frostline.data.unseen import find_unseen
 from frostline.evidence.networks import best_network
-from frostline.exporting.pytorch.writable import check_writable
 from frostline.fitting.assess import TRAINED_FOLDS
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.networks import open_networks
@@ -129,19 +129,28 @@ def prepare(
     return Prepared(inputs, found, split)
 
 
-def _usable_networks(settings: Settings, plan: Plan | None, runtime: Runtime) -> list[Network]:
+def _usable_networks(
+    settings: Settings, plan: Plan | None, runtime: Runtime
+) -> list[FrozenNetwork]:
     """Load the networks; refuse, before anything is computed, what could not be carried out."""
-    networks = open_networks(settings, plan, runtime.progress)
+    networks = open_networks(settings, plan, runtime)
     for network in networks:
         if settings.cut is not None:
             network.cut(settings.cut)
         for note in network.notes:
             runtime.progress.note(note)
-        check_writable(network, cut=settings.cut)
+        if network.name not in BUNDLED:
+            # anything else may have an operation that ONNX lacks
+            from frostline.backbones.trainable import trainable
+            from frostline.exporting.pytorch.writable import check_writable
+
+            check_writable(trainable(network), cut=settings.cut)
     return networks
 
 
-def _rules_of_reading(catalog: Catalog, networks: Sequence[Network], runtime: Runtime) -> SetValues:
+def _rules_of_reading(
+    catalog: Catalog, networks: Sequence[FrozenNetwork], runtime: Runtime
+) -> SetValues:
     """Measure values that a network cannot take as they are; let all read them by one rule."""
     values = measure_set(catalog, runtime)
     for network in networks:

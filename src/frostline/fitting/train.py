@@ -8,6 +8,7 @@ import numpy as np
 
 from frostline.backbones.run_module import run_module
 from frostline.compute.frozen import Frozen
+from frostline.compute.torch_context import torch_context
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.plan import Plan
 from frostline.core.runtime import Runtime
@@ -71,7 +72,8 @@ def train_plan(
     """
     if evidence is not None:
         given = replace(given, probe=evidence.ridge)
-    trained = train(inputs.problem, inputs.frozen, plan.action, rows, runtime, given)
+    with torch_context(runtime, load=not plan.action.closed_form):
+        trained = train(inputs.problem, inputs.frozen, plan.action, rows, runtime, given)
     left_out = None if evidence is None else _left_out(inputs.problem, trained, evidence)
     return Fitted(plan, trained, temperature_of(inputs.problem, trained), left_out)
 

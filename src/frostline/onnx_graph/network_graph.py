@@ -30,8 +30,6 @@ IMAGES, RESULT = "images", "result"
 NORMALISED = "normalised"
 
 _SPATIAL: Mapping[Layout, tuple[int, ...]] = {"NCHW": (2, 3), "NHWC": (1, 2), "NLC": (1,)}
-# a shortcut's statistics repeat those of the branch beside it, at the scale of another stage
-_SHORTCUTS = ("downsample", "shortcut")
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,6 @@ class NormLayer:
     name: str
     channels: int
     eps: float
-
-    @property
-    def shortcut(self) -> bool:
-        """Whether it lies on a branch beside the main path."""
-        return any(part in self.name for part in _SHORTCUTS)
 
 
 class NetworkGraph:
@@ -60,9 +53,15 @@ class NetworkGraph:
         The state dict up to the last cut.
     cuts : sequence of Cut
         What its outputs are, by depth.
+
+    Attributes
+    ----------
+    content : bytes
+        The graph as it was given.
     """
 
     def __init__(self, graph: bytes, tensors: Mapping[str, Array], cuts: Sequence[Cut]) -> None:
+        self.content = graph
         self._graph = onnx.load_model_from_string(graph).graph
         self._tensors = tensors
         self._cuts = {cut.name: cut for cut in cuts}

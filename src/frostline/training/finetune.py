@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from frostline.backbones.freeze.freezing import verify_frozen
+from frostline.backbones.trainable import trainable
 from frostline.compute.engines.torch_runtime import Compute, torch_runtime
 from frostline.compute.features import Features
 from frostline.compute.frozen import Frozen
@@ -73,7 +74,11 @@ def finetune(
     compute, seed = Compute.of(runtime), problem.seed
     with torch_runtime(runtime):
         assembly = assemble(
-            action, frozen.network, n_outputs=parts.target.n_outputs, seed=seed, compute=compute
+            action,
+            trainable(frozen.network),
+            n_outputs=parts.target.n_outputs,
+            seed=seed,
+            compute=compute,
         )
         recipe = action.recipe
         drop = SMALLEST_NORM_BATCH if assembly.norms_learn else 0

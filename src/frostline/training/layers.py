@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from frostline.backbones.network import Network
+from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.core.actions import Action, Single
 from frostline.core.errors import PlanError
 from frostline.core.plan import Plan
 from frostline.core.reasons import Given
-from frostline.training.low_rank import adaptable_layers
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Layers:
     new: list[str]
 
     @classmethod
-    def of(cls, network: Network, action: Action) -> Layers:
+    def of(cls, network: FrozenNetwork, action: Action) -> Layers:
         """Work out the layers from the network's cuts.
 
         Raises CutError or PlanError if a layer does not exist or lies on the wrong side.
@@ -36,7 +35,7 @@ class Layers:
         )
 
     @classmethod
-    def _of_one(cls, network: Network, action: Single) -> Layers:
+    def _of_one(cls, network: FrozenNetwork, action: Single) -> Layers:
         top = network.last if action.cut is None else network.cut(action.cut)
         top = max([network.cut(name) for name in action.taps] or [top], key=lambda c: c.position)
         freeze_to = top.name if action.closed_form else action.frozen_to
@@ -58,7 +57,7 @@ class Layers:
         if action.norms_only:
             frozen, trained = trained, network.norm_layers(to=top.name)
         elif action.adapters is not None:
-            frozen, trained = trained, adaptable_layers(network.prefix(top.name))
+            frozen, trained = trained, _adaptable(network, top.name)
         return cls(
             cut=None if whole else top.name,
             removed=[] if whole else network.layers(after=top.name),
@@ -77,12 +76,19 @@ class Layers:
         return cls(cut, removed, frozen, trained, _in_any(m.new for m in members))
 
 
+def _adaptable(network: FrozenNetwork, cut: str) -> list[str]:
+    from frostline.backbones.trainable import trainable
+    from frostline.training.low_rank import adaptable_layers
+
+    return adaptable_layers(trainable(network).prefix(cut))
+
+
 def _in_any(lists: Iterable[list[str]]) -> list[str]:
     """Every name that some list has, once, in order."""
     return list(dict.fromkeys(name for names in lists for name in names))
 
 
-def with_layers(plan: Plan, network: Network) -> Plan:
+def with_layers(plan: Plan, network: FrozenNetwork) -> Plan:
     """Name in a plan the layers that its action removes, freezes, trains and adds.
 
     Raises CutError or PlanError if a layer does not exist or lies on the wrong side.
@@ -93,7 +99,7 @@ def with_layers(plan: Plan, network: Network) -> Plan:
     )
 
 
-def redescribe(plan: Plan, network: Network) -> Plan:
+def redescribe(plan: Plan, network: FrozenNetwork) -> Plan:
     """Bring the layer lists of an edited plan in line with its action.
 
     Raises PlanError if the plan was made for another network; CutError if it names a layer that

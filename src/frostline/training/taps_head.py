@@ -9,6 +9,7 @@ import numpy as np
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.backbones.heads.linear import set_linear
+from frostline.backbones.trainable import trainable
 from frostline.compute.frozen import Frozen
 from frostline.compute.frozen_runner import Adapted
 from frostline.core.actions import TapsHead
@@ -52,7 +53,7 @@ def train_taps_head(
     known = frozen.runner.adapted(rows, runtime) if adapts else frozen
     target, truth = problem.target, problem.labels[rows]
     weights = target.output_weights(truth, action.class_weights)
-    network = known.network
+    network = trainable(known.network)
     cuts = sorted(
         {network.cut(_tap_of(name, known)) for name in action.taps}, key=lambda cut: cut.position
     )

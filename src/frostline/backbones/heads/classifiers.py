@@ -18,10 +18,10 @@ from frostline.backbones.heads.classifier import (
     SingleClassifier,
 )
 from frostline.backbones.heads.linear import new_linear
-from frostline.backbones.heads.pooling import pooled, pooled_width
+from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
-from frostline.core.cuts import Cut
+from frostline.core.cuts import Cut, pooled_width
 from frostline.core.errors import PlanError
 
 #: width of the new block, at most: enough to mix what is kept, small enough for few images

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from frostline.backbones.heads.linear import new_linear, set_linear
-from frostline.backbones.heads.pooling import pooled, pooled_width
-from frostline.core.cuts import Cut, Layout
+from frostline.backbones.heads.pooling import pooled
+from frostline.core.cuts import Cut, Layout, pooled_width
 from frostline.core.errors import BackboneError, did_you_mean
 
 #: channels of a new branch, at most: enough to mix what is kept, small enough for few images

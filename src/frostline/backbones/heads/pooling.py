@@ -34,8 +34,3 @@ def pooled(x: torch.Tensor, layout: Layout) -> torch.Tensor:
     # written out, not Tensor.std: exporters turn it into the same few operations everywhere
     spread = (x - mean).square().mean(dim=dims).add(1e-12).sqrt()
     return torch.cat([mean.flatten(1), spread], dim=1)
-
-
-def pooled_width(channels: int, layout: Layout) -> int:
-    """Number of values that :func:`pooled` gives for one image."""
-    return channels if layout == "NC" else 2 * channels

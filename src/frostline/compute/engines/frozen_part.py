@@ -2,46 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import nn
-
-from frostline.backbones.network import Network
+from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.compute.cache.fact import digest_of
+from frostline.core.cuts import tap_columns
 from frostline.core.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A part as ONNX that needs no PyTorch: uint8 images (n, size, size, 3) to one float tensor.
+
+    ``model``: gives what engines run. ``reference``: gives the same with every layer as it was,
+    which engines are checked against.
+    """
+
+    model: Callable[[], bytes]
+    reference: Callable[[], bytes]
 
 
 @dataclass(frozen=True)
 class FrozenPart:
     """A part of a network that nobody will change while it is used.
 
-    ``module``: normalised float32 images (n, 3, size, size) to one float tensor (n, ...). ``key``:
-    stands for the weights, the preprocessing and what the module computes. ``blocks``: columns that
-    are compared on their own when two engines are checked against each other; empty: the whole
-    result is one block.
+    - ``module``: normalised float32 images (n, 3, size, size) to one float tensor (n, ...); None
+      for a part that is a ``graph``.
+    - ``key``: stands for the weights, the preprocessing and what the part computes.
+    - ``blocks``: columns that are compared on their own when two engines are checked against each
+      other; empty: the whole result is one block.
+    - ``graph``: the part without PyTorch; None for one that has to be exported.
     """
 
-    module: nn.Module
+    module: nn.Module | None
     preprocessing: Preprocessing
     key: str
     blocks: tuple[slice, ...] = ()
+    graph: Graph | None = None
 
 
-def part_key(network: Network, what: str, names: Sequence[str]) -> str:
+def part_key(network: FrozenNetwork, what: str, names: Sequence[str]) -> str:
     """Return what stands for a part's weights, its preprocessing and what it computes."""
-    return digest_of([network.weights_id, network.preprocessing, what, list(names)])
+    graph = network.graph_without_weights()
+    # PyTorch's own numbers differ in their last digits
+    drawn = [] if graph is None else [hashlib.sha256(graph.content).hexdigest()]
+    return digest_of([network.weights_id, network.preprocessing, what, list(names), *drawn])
 
 
-def taps_part(network: Network, taps: Sequence[str]) -> FrozenPart:
+def taps_part(network: FrozenNetwork, taps: Sequence[str]) -> FrozenPart:
     """Return the part that gives the pooled activations at ``taps``, side by side."""
-    body = network.body(taps)
-    key = part_key(network, "taps", list(body.slices))
-    return FrozenPart(body, network.preprocessing, key, tuple(body.slices.values()))
+    cuts = sorted(map(network.cut, taps), key=lambda cut: cut.position)
+    columns = tap_columns(cuts)
+    names, preprocessing = list(columns), network.preprocessing
+    key, blocks = part_key(network, "taps", names), tuple(columns.values())
+    graph = network.graph_without_weights()
+    if graph is None:
+        from frostline.backbones.trainable import trainable
+
+        return FrozenPart(trainable(network).body(names), preprocessing, key, blocks)
+    drawn = Graph(
+        model=lambda: graph.taps(names, preprocessing),
+        reference=lambda: graph.taps(names, preprocessing, folded=False),
+    )
+    return FrozenPart(None, preprocessing, key, blocks, drawn)
 
 
-def prefix_part(network: Network, cut: str) -> FrozenPart:
-    """Return the part from the image to the activations at ``cut``."""
+def prefix_part(network: FrozenNetwork, cut: str) -> FrozenPart:
+    """Return the part from the image to the activations at ``cut``, for training above it."""
+    from frostline.backbones.trainable import trainable
+
     name = network.cut(cut).name
-    key = part_key(network, "prefix", [name])
-    return FrozenPart(network.prefix(name), network.preprocessing, key)
+    loaded = trainable(network)
+    key = part_key(loaded, "prefix", [name])
+    return FrozenPart(loaded.prefix(name), network.preprocessing, key)

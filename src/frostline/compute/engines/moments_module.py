@@ -7,17 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from frostline.backbones.freeze.eval_mode import eval_mode
+from frostline.backbones.layer_names import is_shortcut
 from frostline.backbones.network import Network
 from frostline.compute.engines.frozen_part import FrozenPart, part_key
-from frostline.compute.moments import FloatArray64, LayerMoments
-
-# a shortcut's statistics repeat those of the branch beside it, at the scale of another stage
-_SHORTCUTS = ("downsample", "shortcut")
+from frostline.compute.moments import FloatArray64, SourceNorm
 
 
 class MomentsBody(nn.Module):
@@ -35,7 +32,7 @@ class MomentsBody(nn.Module):
             for name, layer in self.graph.named_modules()
             if isinstance(layer, nn.BatchNorm2d | nn.SyncBatchNorm)
             and layer.running_mean is not None
-            and not any(part in name for part in _SHORTCUTS)
+            and not is_shortcut(name)
         }
         size = network.preprocessing.size
         reached: dict[str, None] = {}
@@ -61,25 +58,17 @@ class MomentsBody(nn.Module):
             self.graph(x)
         return torch.cat([found[name] for name in self.names], dim=1)
 
-    def layers(self, values: npt.NDArray[np.float32]) -> list[LayerMoments]:
-        """Take the columns (m, width) apart again."""
-        result = []
-        start = 0
-        for name, norm in self._norms().items():
-            channels = int(norm.num_features)
-            middle, stop = start + channels, start + 2 * channels
-            result.append(
-                LayerMoments(
-                    name=name,
-                    source_mean=_float64(norm.running_mean),
-                    source_var=_float64(norm.running_var),
-                    eps=float(norm.eps),
-                    mean=values[:, start:middle].astype(np.float64),
-                    square=values[:, middle:stop].astype(np.float64),
-                )
+    def source_norms(self) -> list[SourceNorm]:
+        """Return the layers with their statistics of pretraining."""
+        return [
+            SourceNorm(
+                name=name,
+                mean=_float64(norm.running_mean),
+                var=_float64(norm.running_var),
+                eps=float(norm.eps),
             )
-            start = stop
-        return result
+            for name, norm in self._norms().items()
+        ]
 
     def _norms(self) -> dict[str, Any]:
         # looked up by name, so that a copy of this module watches its own layers

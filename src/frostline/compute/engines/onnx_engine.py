@@ -7,9 +7,10 @@ import numpy as np
 from frostline.core.errors import EngineError, first_line
 from frostline.core.onnx_runtime import failures, open_session
 from frostline.core.preprocessing import FloatArray, UInt8Array
+from frostline.onnx_graph.network_graph import IMAGES, RESULT
 
 #: of an exported part
-INPUT, OUTPUT = "images", "result"
+INPUT, OUTPUT = IMAGES, RESULT
 
 # only errors that nothing else reports; ours carry the message anyway
 _FATAL = 4
@@ -20,15 +21,16 @@ class OnnxEngine:
 
     Raises EngineError if ONNX Runtime is missing or cannot open the model.
 
-    ``model``: from :mod:`frostline.compute.engines.onnx_export`. ``threads``: batches that run at
+    ``optimized``: False runs every operator as it is written, slowly. ``model``: from
+    :mod:`frostline.compute.engines.onnx_export`. ``threads``: batches that run at
     the same time, each in one thread: convolutions of small networks gain little from a second one.
     """
 
-    def __init__(self, model: bytes, *, threads: int) -> None:
+    def __init__(self, model: bytes, *, threads: int, optimized: bool = True) -> None:
         self.name = "onnxruntime-fp32"
         self.batch = 16
         self.concurrent_batches = threads
-        self._session = open_session(model, threads=1, log_level=_FATAL)
+        self._session = open_session(model, threads=1, log_level=_FATAL, optimized=optimized)
 
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...).

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import torch
-
-from frostline.backbones.to_onnx import to_onnx
 from frostline.compute.cache.fact import NETWORKS
 from frostline.compute.cache.memoize import Memo, recall, remember
 from frostline.compute.engines.frozen_part import FrozenPart
-from frostline.compute.engines.module import UInt8Input
 from frostline.compute.engines.onnx_engine import INPUT, OUTPUT
+from frostline.core.errors import EngineError
 
 _OPSET = 17
 
@@ -42,6 +39,9 @@ def exported(part: FrozenPart, *, fresh: bool = False) -> tuple[bytes, bool]:
     EngineError
         If the part cannot be exported. A cache that cannot be written is no error.
     """
+    if part.graph is not None:
+        # putting weights into a graph takes no longer than reading a file
+        return part.graph.model(), False
     key = engine_key(part)
     found = None if fresh else recall(ENGINE, key)
     if found is not None:
@@ -60,7 +60,14 @@ def export(part: FrozenPart) -> bytes:
     EngineError
         If the part has an operation that ONNX lacks, or is too large for one file.
     """
+    import torch
+
+    from frostline.backbones.to_onnx import to_onnx
+    from frostline.compute.engines.module import UInt8Input
+
     size = part.preprocessing.size
+    if part.module is None:
+        raise EngineError("There is neither a module nor a graph to export.")
     return to_onnx(
         UInt8Input(part.module, part.preprocessing),
         torch.zeros(2, size, size, 3, dtype=torch.uint8),

@@ -15,8 +15,9 @@ from torch import nn
 
 from frostline.backbones.fingerprints import classifier_names
 from frostline.backbones.heads.classifier import Classifier
-from frostline.backbones.heads.pooling import pooled, pooled_width
+from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
+from frostline.core.cuts import pooled_width
 from frostline.exporting.pytorch.libraries import TIMM, Architecture, architecture_of
 from frostline.model_format.card import ModelCard
 

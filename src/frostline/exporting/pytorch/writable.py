@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.network import Network
 from frostline.backbones.to_onnx import MAX_BYTES, NotExportableError, to_onnx
 from frostline.compute.cache.fact import NETWORKS
@@ -19,7 +18,7 @@ def check_writable(network: Network, *, cut: str | None = None) -> None:
     """Refuse a network that no model file could hold.
 
     The layers are traced without their weights, in a few tenths of a second, and only once for
-    a network and size: what was found is kept. Bundled networks are known to be fine.
+    a network and size: what was found is kept.
 
     Parameters
     ----------
@@ -31,8 +30,6 @@ def check_writable(network: Network, *, cut: str | None = None) -> None:
     BackboneError
         Names the operation that ONNX lacks, or the size that it cannot hold.
     """
-    if network.name in BUNDLED:
-        return
     part = network.feature_module if cut is None else network.prefix(cut)
     held = sum(t.numel() * t.element_size() for t in part.state_dict().values())
     if held > MAX_BYTES:

@@ -18,6 +18,7 @@ from frostline.compute.frozen import Frozen
 from frostline.core.errors import FrostlineError, SettingsError
 from frostline.core.plan import Plan
 from frostline.core.progress import NullProgress
+from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.problem import Problem
@@ -93,7 +94,7 @@ def test_one_network_needs_no_words() -> None:
 
 def test_sizes_are_opened_and_weights_stay() -> None:
     settings = Settings(input_size="64,96")
-    small, larger = open_networks(settings, None, NullProgress())
+    small, larger = open_networks(settings, None, Runtime())
     assert (small.preprocessing.size, larger.preprocessing.size) == (64, 96)
     assert small.weights_id == larger.weights_id
     assert [c.name for c in small.cuts] == [c.name for c in larger.cuts]
@@ -102,16 +103,14 @@ def test_sizes_are_opened_and_weights_stay() -> None:
 
 
 def test_effort_best_looks_at_a_larger_input() -> None:
-    sizes = [
-        n.preprocessing.size for n in open_networks(Settings(effort="best"), None, NullProgress())
-    ]
+    sizes = [n.preprocessing.size for n in open_networks(Settings(effort="best"), None, Runtime())]
     assert sizes == [224, 288]
-    assert len(open_networks(Settings(), None, NullProgress())) == 1
+    assert len(open_networks(Settings(), None, Runtime())) == 1
 
 
 def test_a_plan_settles_the_size() -> None:
     plan = cast(Plan, SimpleNamespace(backbone="efficientnet_lite0", input_size=96))
-    opened = open_networks(Settings(effort="best"), plan, NullProgress())
+    opened = open_networks(Settings(effort="best"), plan, Runtime())
     assert [n.preprocessing.size for n in opened] == [96]
 
 
@@ -128,10 +127,10 @@ def test_a_size_that_a_network_cannot_take_is_said(tmp_path: Path) -> None:
     torch.save(net.state_dict(), weights)
     asked = Settings(backbone="eva02_tiny_patch14_224", weights=weights, input_size="96")
     with pytest.raises(FrostlineError, match=r"eva02_tiny_patch14_224.*multiple of 28"):
-        open_networks(asked, None, NullProgress())
+        open_networks(asked, None, Runtime())
     left_to_us = Settings(backbone="eva02_tiny_patch14_224", weights=weights, effort="best")
     notes = Notes()
-    opened = open_networks(left_to_us, None, notes)
+    opened = open_networks(left_to_us, None, Runtime(progress=notes))
     assert [n.preprocessing.size for n in opened] == [224]
     assert any("does not take images of" in text for text in notes.said)
 
@@ -141,7 +140,7 @@ def test_a_size_among_others_is_the_network_of_that_size(tmp_path: Path) -> None
     weights = tmp_path / "w.pth"
     torch.save(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
     asked = Settings(backbone="test_vit", weights=weights, input_size="64,96")
-    _, second = open_networks(asked, None, NullProgress())
+    _, second = open_networks(asked, None, Runtime())
     # positions resampled twice would be other numbers
     alone = Network.load("test_vit", weights=weights, size=96)
     assert second.weights_id == alone.weights_id

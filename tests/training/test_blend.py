@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from frostline.backbones.fingerprints import fingerprints
 from frostline.backbones.freeze.freezing import verify_frozen
+from frostline.backbones.trainable import trainable
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.plan import Plan
@@ -90,7 +91,7 @@ def test_what_a_member_froze_stays_frozen_and_is_named(
     blended = fit(Blend(members=members))
     names = set(blended.module.state_dict()) - {"temperatures"}
     assert {*blended.frozen, *blended.trained, *blended.new_layers} == names
-    original = digits_store.network.feature_module.state_dict()
+    original = trainable(digits_store.network).feature_module.state_dict()
     state = blended.module.state_dict()
     checked = 0
     for name in blended.frozen:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from frostline.backbones.trainable import trainable
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
@@ -38,7 +39,7 @@ def recipe(**changes: object) -> Recipe:
 
 def changed_tensors(trained: Trained, store: Frozen) -> tuple[set[str], set[str]]:
     """Names below ``kept.`` that differ from the pretrained network, and those that do not."""
-    original = store.network.feature_module.state_dict()
+    original = trainable(store.network).feature_module.state_dict()
     moved: set[str] = set()
     same: set[str] = set()
     for name, tensor in trained.module.state_dict().items():
@@ -105,7 +106,7 @@ def test_small_batches_keep_norm_statistics(fit: Fit, digits_store: Frozen) -> N
 def test_heads_leave_the_network_alone(fit: Fit, digits_store: Frozen) -> None:
     before = digits_store.network.weights_id
     trained = fit(TapsHead(taps=list(digits_store.network.taps)))
-    copied = digits_store.network.copy()
+    copied = trainable(digits_store.network).copy()
     assert copied.weights_id == before
     assert trained.frozen_verified and trained.trained == []
     assert set(trained.new_layers) == {"head.weight", "head.bias"}
@@ -113,7 +114,10 @@ def test_heads_leave_the_network_alone(fit: Fit, digits_store: Frozen) -> None:
 
 def test_training_never_touches_the_network_of_the_store(fit: Fit, digits_store: Frozen) -> None:
     fit(FullTraining(keep_to="blocks.1", recipe=recipe(norm_mode="train")))
-    assert digits_store.network.copy().weights_id == digits_store.network.weights_id
+    assert (
+        trainable(digits_store.network).copy().weights_id
+        == trainable(digits_store.network).weights_id
+    )
 
 
 @pytest.mark.parametrize("freeze_to", [None, "blocks.1", "blocks.3"])
@@ -127,19 +131,21 @@ def test_groups_cover_each_trainable_parameter_once(
         action = SuffixTraining(
             keep_to="blocks.3", freeze_to=freeze_to, new_block=True, recipe=recipe()
         )
-    assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=CPU)
+    network = trainable(digits_store.network)
+    assembly = assemble(action, network, n_outputs=3, seed=0, compute=CPU)
     grouped = [n for group in assembly.groups(action) for n in group["param_names"]]
-    trainable = {n for n, p in assembly.classifier.named_parameters() if p.requires_grad}
+    moving = {n for n, p in assembly.classifier.named_parameters() if p.requires_grad}
     assert len(grouped) == len(set(grouped))
-    assert set(grouped) == trainable
-    frozen_parameters = set(dict(assembly.classifier.named_parameters())) - trainable
+    assert set(grouped) == moving
+    frozen_parameters = set(dict(assembly.classifier.named_parameters())) - moving
     assert frozen_parameters == {n for n in assembly.frozen if not n.endswith(NORM_BUFFERS)}
     assert bool(frozen_parameters) == (freeze_to is not None)
 
 
 def test_rates_fall_once_a_stage(digits_store: Frozen) -> None:
     action = FullTraining(recipe=recipe(learning_rate=0.5, head_learning_rate=2.0))
-    assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=CPU)
+    network = trainable(digits_store.network)
+    assembly = assemble(action, network, n_outputs=3, seed=0, compute=CPU)
     rates = {n: g["lr"] for g in assembly.groups(action) for n in g["param_names"]}
     assert rates["head.weight"] == rates["head.bias"] == 2.0
     # the last stage is the final convolution and its norm layer, the first one the stem
@@ -162,7 +168,9 @@ def test_gradients_of_the_suffix_equal_those_of_the_uncut_network(
     labels = torch.arange(16) % 3
     gradients = []
     for uncut in (False, True):
-        assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=CPU)
+        assembly = assemble(
+            action, trainable(digits_store.network), n_outputs=3, seed=0, compute=CPU
+        )
         above = TrainableSuffix(assembly.between, assembly.classifier)
         assembly.classifier.train()
         above.train()
@@ -172,7 +180,7 @@ def test_gradients_of_the_suffix_equal_those_of_the_uncut_network(
             logits = assembly.classifier(images)
         else:
             with torch.no_grad():
-                activations = digits_store.network.prefix("blocks.2")(images)
+                activations = trainable(digits_store.network).prefix("blocks.2")(images)
             logits = above(activations)
         parameters = {n: p for n, p in assembly.classifier.named_parameters() if p.requires_grad}
         loss = torch.nn.functional.cross_entropy(logits, labels)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from frostline.backbones.trainable import trainable
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import TapsHead
 from frostline.core.errors import FrozenChangedError, InputError, PlanError
@@ -58,7 +59,7 @@ def test_module_is_body_and_ridge(fit: Fit, digits_store: Frozen) -> None:
 
 
 def test_weights_that_moved_meanwhile_are_noticed(fit: Fit, digits_store: Frozen) -> None:
-    weight = digits_store.network.module.get_parameter("blocks.2.0.bn1.weight")
+    weight = trainable(digits_store.network).module.get_parameter("blocks.2.0.bn1.weight")
     before = weight.detach().clone()
     try:
         with torch.no_grad():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from frostline.backbones.trainable import trainable
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import Adapters, FullTraining, Recipe, SuffixTraining
 from frostline.core.errors import PlanError
@@ -348,7 +349,9 @@ def test_above_shares_its_weights_with_the_classifier(digits_store: Frozen) -> N
     from frostline.compute.engines.torch_runtime import Compute
 
     compute = Compute(torch.device("cpu"), half=False)
-    assembly = assemble(suffix(), digits_store.network, n_outputs=3, seed=0, compute=compute)
+    assembly = assemble(
+        suffix(), trainable(digits_store.network), n_outputs=3, seed=0, compute=compute
+    )
     above = TrainableSuffix(assembly.between, assembly.classifier)
     assert assembly.between is not None
     mine = {id(p) for p in above.parameters()}

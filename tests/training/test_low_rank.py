@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from frostline.backbones.network import Network
+from frostline.backbones.trainable import trainable
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import Adapters, FullTraining, Recipe
@@ -221,8 +222,8 @@ def test_the_probe_is_where_training_starts(fit: Fit) -> None:
 
 def test_each_weight_moves_by_the_rank_and_all_else_stays(fit: Fit, digits_store: Frozen) -> None:
     trained = fit(LAST)
-    source = digits_store.network.feature_module.state_dict()
-    places = adaptable_layers(digits_store.network.feature_module)
+    source = trainable(digits_store.network).feature_module.state_dict()
+    places = adaptable_layers(trainable(digits_store.network).feature_module)
     weights = {f"kept.{name}.weight" for name in places}
     assert len(weights) > 5
     state = trained.module.state_dict()
@@ -248,7 +249,7 @@ def test_each_weight_moves_by_the_rank_and_all_else_stays(fit: Fit, digits_store
 def test_statistics_follow_the_images_if_they_shall(fit: Fit, digits_store: Frozen) -> None:
     recipe = LAST.recipe.model_copy(update={"norm_mode": "train"})
     trained = fit(LAST.model_copy(update={"recipe": recipe}))
-    source = digits_store.network.feature_module.state_dict()
+    source = trainable(digits_store.network).feature_module.state_dict()
     norms = digits_store.network.norm_layers()
     for name in norms:
         state = trained.module.get_submodule(f"kept.{name}").state_dict()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from frostline.backbones.trainable import trainable
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe
 from frostline.training.result import Trained
@@ -34,7 +35,7 @@ def with_recipe(**changes: object) -> FullTraining:
 
 def distance(trained: Trained, store: Frozen) -> float:
     """How far the kept layers have gone from the pretrained ones."""
-    source = store.network.module.state_dict()
+    source = trainable(store.network).module.state_dict()
     kept = {n[5:]: t for n, t in trained.module.state_dict().items() if n.startswith("kept.")}
     gone = [(kept[n] - source[n]).square().sum() for n in kept if kept[n].is_floating_point()]
     return float(torch.stack(gone).sum().sqrt())
@@ -42,7 +43,7 @@ def distance(trained: Trained, store: Frozen) -> float:
 
 def test_only_norm_layers_and_the_head_train(fit: Fit, digits_store: Frozen) -> None:
     trained = fit(FullTraining(part="norms", recipe=RECIPE.model_copy(update={"epochs": 3})))
-    source = digits_store.network.module.state_dict()
+    source = trainable(digits_store.network).module.state_dict()
     norms = digits_store.network.norm_layers()
     assert norms
     moved = {

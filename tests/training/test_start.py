@@ -12,6 +12,7 @@ import timm
 import torch
 
 from frostline.backbones.network import Network
+from frostline.backbones.trainable import trainable
 from frostline.compute.engines.torch_runtime import Compute
 from frostline.compute.frozen import Frozen, run_frozen
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining
@@ -56,7 +57,9 @@ def test_a_new_norm_layer_starts_with_the_statistics_of_the_images(
     compute = Compute(torch.device("cpu"), half=False)
     parts = split_train_val(Problem.of(digits_store.catalog), np.arange(60), fraction=0.0)
     action = SuffixTraining(keep_to="blocks.3", freeze_to="blocks.2", new_block=True, recipe=RECIPE)
-    assembly = assemble(action, digits_store.network, n_outputs=3, seed=0, compute=compute)
+    assembly = assemble(
+        action, trainable(digits_store.network), n_outputs=3, seed=0, compute=compute
+    )
     stored = digits_store.activations.get("blocks.2", parts.train, Runtime())
     batching = Batching(parts, size=16, min_last_batch=0, seed=0, compute=compute)
     batches = ActivationBatches(batching, stored, stored)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.batchnorm_statistics import with_statistics_of
+from frostline.backbones.trainable import trainable
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import FullTraining, Recipe, TapsHead
 from frostline.core.errors import PlanError
@@ -38,7 +39,7 @@ def first_norm(module: nn.Module) -> nn.Module:
 
 
 def test_statistics_are_those_of_the_images_and_no_weight_moves(digits_store: Frozen) -> None:
-    network = digits_store.network
+    network = trainable(digits_store.network)
     before = {k: v.clone() for k, v in network.module.state_dict().items()}
     images = normalised(digits_store, np.arange(40))
     adapted = with_statistics_of(network, images.split(20))  # type: ignore[no-untyped-call]
@@ -89,9 +90,9 @@ def test_learning_norms_start_from_the_training_images(fit: Fit, digits_store: F
     trained = fit(FullTraining(recipe=RECIPE.model_copy(update={"norm_mode": "train"})))
     images = normalised(digits_store, np.arange(len(digits_store.catalog)))
     with torch.no_grad():
-        inputs = digits_store.network.module.conv_stem(images)  # type: ignore[operator]
+        inputs = trainable(digits_store.network).module.conv_stem(images)  # type: ignore[operator]
     found = first_norm(trained.module).running_mean
-    stored = first_norm(digits_store.network.module).running_mean
+    stored = first_norm(trainable(digits_store.network).module).running_mean
     target = inputs.mean(dim=(0, 2, 3))
     assert (found - target).abs().mean() < 0.2 * (stored - target).abs().mean()
 
@@ -99,7 +100,7 @@ def test_learning_norms_start_from_the_training_images(fit: Fit, digits_store: F
 def test_scratch_knows_nothing_of_the_pretrained_weights(fit: Fit, digits_store: Frozen) -> None:
     action = FullTraining(start="random", head_init="random", recipe=RECIPE)
     first, again = fit(action), fit(action)
-    source = digits_store.network.module.state_dict()
+    source = trainable(digits_store.network).module.state_dict()
     for name, tensor in first.module.state_dict().items():
         if name.startswith("kept.") and name.endswith("weight") and tensor.ndim == 4:
             assert not torch.allclose(tensor, source[name[5:]], atol=1e-4), name

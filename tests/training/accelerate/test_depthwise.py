@@ -15,6 +15,7 @@ from torch import nn
 
 from frostline.backbones.freeze.freezing import lock_norms_in_eval
 from frostline.backbones.network import Network
+from frostline.backbones.trainable import trainable
 from frostline.compute.frozen import run_frozen
 from frostline.core.actions import FullTraining, Recipe
 from frostline.core.runtime import Runtime
@@ -170,7 +171,7 @@ def test_training_goes_the_quick_way(
     fit(FullTraining(recipe=recipe), store=store)
     wide = sum(
         isinstance(layer, nn.Conv2d) and layer.groups > 1 and layer.kernel_size[1] > 3
-        for layer in store.network.module.modules()
+        for layer in trainable(store.network).module.modules()
     )
     assert counts == [wide]
     assert wide > 5

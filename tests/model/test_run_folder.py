@@ -51,7 +51,7 @@ def test_a_second_run_in_one_folder_is_refused_until_the_first_has_ended(tmp_pat
             RunFolder.open(tmp_path, settings=SETTINGS, overwrite=True),
         ):
             pass
-        assert json.loads((tmp_path / "settings.json").read_text()) == SETTINGS
+        assert json.loads((tmp_path / "settings.json").read_text()).items() >= SETTINGS.items()
     with (
         pytest.raises(_Dead),
         RunFolder.open(tmp_path, settings=SETTINGS, overwrite=False),
@@ -59,6 +59,30 @@ def test_a_second_run_in_one_folder_is_refused_until_the_first_has_ended(tmp_pat
         raise _Dead
     with RunFolder.open(tmp_path, settings=SETTINGS, overwrite=False) as opened:
         assert opened.resumed
+
+
+@pytest.mark.parametrize("earlier", [SETTINGS, SETTINGS | {"run_format": 1}])
+def test_an_unfinished_run_of_another_version_is_refused_and_stays_whole(
+    earlier: dict[str, int], tmp_path: Path
+) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps(earlier))
+    # nothing was begun, so nothing can be lost
+    with RunFolder.open(tmp_path, settings=SETTINGS, overwrite=False) as run:
+        assert not run.resumed
+    (tmp_path / "settings.json").write_text(json.dumps(earlier))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "state.json").write_text("{}")
+    with (
+        pytest.raises(RunFolderError, match="unfinished run of another version") as refused,
+        RunFolder.open(tmp_path, settings=SETTINGS, overwrite=False),
+    ):
+        pass
+    assert "--overwrite" in (refused.value.hint or "")
+    assert (tmp_path / "checkpoints" / "state.json").exists()
+    assert json.loads((tmp_path / "settings.json").read_text()) == earlier
+    with RunFolder.open(tmp_path, settings=SETTINGS, overwrite=True) as run:
+        assert not run.resumed
+        assert not run.checkpoints.exists()
 
 
 def test_training_is_not_forgotten_before_the_run_is_finished(

@@ -16,6 +16,7 @@ from frostline.core.aliases import under_current_names
 from frostline.core.errors import SettingsError, did_you_mean
 from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular
 from frostline.core.settings import setting_names
+from frostline.run.run_folder import RUN_FORMAT_KEY
 
 #: what a run keeps beside its settings
 _SOURCE, _PLAN = "source", "plan"
@@ -35,7 +36,8 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise SettingsError(f"{path} must hold names and values of settings.")
     values = under_current_names({str(name): value for name, value in read.items()}, quiet=True)
-    values.pop(_SOURCE, None)
+    for name in (_SOURCE, RUN_FORMAT_KEY):
+        values.pop(name, None)
     if values.pop(_PLAN, None) is not None:
         err.print(
             Text(f"The run of {path} carried out a plan; give it with --plan to do so again.")

@@ -29,6 +29,8 @@ MANIFEST = "catalog.csv"
 REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"
 #: what the report is made of, and what decides the result
 REPORT_DATA, SETTINGS = "report.json", "settings.json"
+#: what a run keeps to go on with, by a number in its settings; raised when it is read otherwise
+RUN_FORMAT, RUN_FORMAT_KEY = 2, "run_format"
 #: Everything that a run may write; nothing else is ever removed. In this order: without metrics it
 #: is no finished run, without settings nobody knows it for ours.
 OURS = (
@@ -52,9 +54,9 @@ class RunFolder:
     def open(cls, path: Path, *, settings: dict[str, Any], overwrite: bool) -> Iterator[RunFolder]:
         """Make the folder ready for a run with these settings, and keep others out meanwhile.
 
-        Raises RunFolderError if the folder holds a finished run or one with other settings (without
-        ``overwrite``), belongs to something else or to a run that is going on, leads elsewhere by a
-        link, or cannot be written.
+        Raises RunFolderError if the folder holds a finished run, one with other settings or an
+        unfinished one of another version (without ``overwrite``), belongs to something else or to a
+        run that is going on, leads elsewhere by a link, or cannot be written.
 
         ``settings``: everything that decides the result, as JSON types. ``overwrite``: remove what
         an earlier run left. One that was interrupted goes on if its settings are the same.
@@ -64,6 +66,7 @@ class RunFolder:
         _refuse_links(path)
         if not path.exists():
             _make_writable(path)
+        settings = {**settings, RUN_FORMAT_KEY: RUN_FORMAT}
         with _alone(path):
             resumed = _prepare(path, settings, overwrite=overwrite)
             write_text(path / SETTINGS, json.dumps(settings, indent=2) + "\n")
@@ -116,12 +119,9 @@ def _prepare(path: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
                 f"{path} holds a finished run.",
                 hint="Give another folder with -o, or add --overwrite.",
             )
-    if earlier is not None and earlier != settings and _begun(path) and not overwrite:
-        raise RunFolderError(
-            f"{path} holds an unfinished run with other settings "
-            f"({_difference(earlier, settings)}).",
-            hint="Use the same settings to resume it, another -o, or --overwrite.",
-        )
+    unfinished = earlier is not None and not finished and _begun(path)
+    if earlier is not None and unfinished and not overwrite:
+        _refuse_other(path, earlier, settings)
     _make_writable(path)
     remove_leftovers(path, OURS)
     remove_leftovers(path / MODEL)
@@ -129,6 +129,22 @@ def _prepare(path: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
         _clear(path)
         return False
     return earlier is not None
+
+
+def _refuse_other(path: Path, earlier: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Refuse to go on with an unfinished run that was begun otherwise."""
+    if earlier.get(RUN_FORMAT_KEY) != RUN_FORMAT:
+        raise RunFolderError(
+            f"{path} holds an unfinished run of another version of Frostline, "
+            "with which this one cannot go on.",
+            hint="Finish it with that version, give another -o, or begin anew with --overwrite.",
+        )
+    if earlier != settings:
+        raise RunFolderError(
+            f"{path} holds an unfinished run with other settings "
+            f"({_difference(earlier, settings)}).",
+            hint="Use the same settings to resume it, another -o, or --overwrite.",
+        )
 
 
 def _begun(path: Path) -> bool:

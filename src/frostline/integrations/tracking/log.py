@@ -16,12 +16,14 @@ from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular
 from frostline.core.json_record import JsonRecord
 from frostline.core.plan import Plan
 from frostline.core.run_record import Metrics
-from frostline.run.run_folder import METRICS, PLAN, SETTINGS
+from frostline.run.run_folder import METRICS, PLAN, RUN_FORMAT_KEY, SETTINGS
 
 #: trackers by name; each has an extra of the same name
 TRACKERS = ("tensorboard", "mlflow")
 
 _SETTINGS = TypeAdapter(dict[str, Any])
+#: what stands beside the settings of a run
+_NO_SETTINGS = ("plan", RUN_FORMAT_KEY)
 _EPOCH = ("train_loss", "val_nll", "val_accuracy", "learning_rate")
 _TEST = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
 
@@ -123,7 +125,7 @@ def numbers_of(folder: Path) -> Numbers:
     chosen = {"chosen": plan.chosen, "chosen_cut": plan.cut, "case": plan.case}
     return Numbers(
         folder=folder,
-        settings={**{k: v for k, v in asked.items() if k != "plan"}, **chosen},
+        settings={**{k: v for k, v in asked.items() if k not in _NO_SETTINGS}, **chosen},
         epochs=[(epoch.epoch, _numbers(epoch, _EPOCH)) for epoch in found.history],
         test=_numbers(found.test, _TEST),
     )

@@ -89,7 +89,7 @@ def test_old_keywords_are_taken_with_a_word() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("errors.InputError", "core.errors.InputError"),
+        ("errors.InputError", "InputError"),
         ("estimator.TransferClassifier", "integrations.sklearn.TransferClassifier"),
         ("tracking.log_run", "integrations.tracking.log_run"),
         ("lightning.FrostlineFreeze", "integrations.lightning.FrostlineFreeze"),

@@ -62,8 +62,9 @@ def test_old_spellings_work_with_a_word(
         *("fit", digit_folder, "-o", tmp_path / "run", *words, *old.split()),
         *("--group-by", pattern),
     )
-    for name in SETTINGS:
-        assert said.stderr.count(f"{flag(name)} is called {flag(SETTINGS[name])} now") == 1
+    for name, new in SETTINGS.items():
+        no = "no-" if name == "near_duplicates" else ""
+        assert said.stderr.count(f"{flag(no + name)} is called {flag(no + new)} now") == 1
     found = kept(tmp_path / "run")
     assert (found["test_fraction"], found["class_weights"]) == (0.3, "balanced")
     assert (found["activations"], found["near_duplicates"]) == ("8bit", False)

@@ -59,7 +59,8 @@ def chosen(
     }
     for old in given.keys() & aliases.SETTINGS.keys():
         new = aliases.SETTINGS[old]
-        said = f"{_flag(old)} is called {_flag(new)} now; the old name goes with release"
+        no = "no-" if given[old] is False else ""
+        said = f"{_flag(no + old)} is called {_flag(no + new)} now; the old name goes with release"
         err.print(Text(f"{said} {aliases.GOES_WITH}.", style="yellow"))
     current = aliases.under_current_names(given, quiet=True)
     if config is None:

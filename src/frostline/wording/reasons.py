@@ -76,7 +76,7 @@ def reason_sentence(reason: Reason) -> str:
             return (
                 f"With fewer than {reason.few} images a race cannot tell good options apart, and "
                 f"their mistakes differ, so the {reason.n_members} best are averaged: on "
-                f"{reason.n_images} left-out images the surprise at the truth is "
+                f"{reason.n_images} left-out images the log loss is "
                 f"{reason.log_loss:.2f} nats instead of {reason.log_loss_alone:.2f} for "
                 f"'{reason.leading}' alone."
             )

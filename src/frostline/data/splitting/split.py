@@ -78,13 +78,13 @@ def make_split(
     labels, digests = catalog.labels[learn], [catalog.digests[i] for i in learn]
     inseparable = InputError(
         "Every class consists of a single group, so nothing can be held out for testing.",
-        hint="Groups must be finer than classes; look at groups and the duplicates.",
+        hint="Groups must be finer than classes; look at 'groups' and at the near-duplicates.",
     )
     if len(learn) > 1 and len(np.unique(grouping[learn])) == 1:
         raise InputError(
             f"All {len(learn):,} images are copies of one picture or belong to one group, so "
             "nothing can be held out for testing, and nothing told apart.",
-            hint="Look at the files, at groups and at the duplicates.",
+            hint="Look at the files, at 'groups' and at the near-duplicates.",
         )
     if not separable(labels, grouping[learn]):
         raise inseparable

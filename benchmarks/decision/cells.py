@@ -38,7 +38,7 @@ from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.finetune_all import GENTLY
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.decide import every_option
-from frostline.strategy.race import FOLDS, HEAT, final_folds, final_share, shortened
+from frostline.strategy.race import FIRST_SHARE, FOLDS, last_folds_of, last_share, shortened
 from frostline.training.train import train
 
 IntArray = npt.NDArray[np.int64]
@@ -187,9 +187,9 @@ def run_cell(
             found_now = _scored(task, proposal.action, rows, test, guessed.keep(proposal.name))
             entry.update(right=found_now["right"], cpu=found_now["cpu"], wall=found_now["wall"])
         if raced and proposal.name != REFERENCE and not _is_raced(entry):
-            entry["heat"] = _raced(task, proposal, rows, folds[:1], HEAT)
-            finals = folds[1 : 1 + final_folds(len(rows))]
-            entry["final"] = _raced(task, proposal, rows, finals, final_share(len(rows)))
+            entry["heat"] = _raced(task, proposal, rows, folds[:1], FIRST_SHARE)
+            finals = folds[1 : 1 + last_folds_of(len(rows))]
+            entry["final"] = _raced(task, proposal, rows, finals, last_share(len(rows)))
         write_text(path, json.dumps(found, indent=1) + "\n")
 
 

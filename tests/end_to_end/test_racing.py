@@ -52,7 +52,7 @@ def test_options_race_and_the_plan_says_how_each_fared(
     assert chosen.name == plan.chosen
     assert chosen.kind == plan.action.kind
     assert any("left-out images" in line for line in plan.explanation)
-    # so few images cannot tell options apart: all that reached the final are averaged
+    # so few images cannot tell options apart: all that reached the last rung are averaged
     assert isinstance(plan.action, Blend)
     members = [c for c in plan.candidates if c.fate is Fate.AVERAGED]
     assert len(members) == len(plan.action.members) == 4

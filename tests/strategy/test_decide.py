@@ -346,16 +346,16 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
         work = plan_race(context, [made.head], made.challengers)
         heard[budget] = work
         allowed = RACE_SHARE * context.settings.budget_seconds
-        assert sum(e.seconds for e in work.heats) <= work.seconds <= allowed
-        assert {e.proposal.name for e in work.heats} | set(work.left_out) == {
+        assert sum(e.seconds for e in work.first_rung) <= work.seconds <= allowed
+        assert {e.proposal.name for e in work.first_rung} | set(work.left_out) == {
             made.head.name,
             *names(made),
         }
         assert set(work.left_out.values()) <= {Fate.TOO_EXPENSIVE}
         again = plan_race(context, [made.head], made.challengers)
         assert again == work
-    assert len(heard["30s"].heats) < len(heard["40h"].heats) == len(names(made)) + 1
-    for one, final in zip(heard["40h"].heats, heard["40h"].finals, strict=True):
+    assert len(heard["30s"].first_rung) < len(heard["40h"].first_rung) == len(names(made)) + 1
+    for one, final in zip(heard["40h"].first_rung, heard["40h"].last_rung, strict=True):
         assert one.proposal == final.proposal
         if isinstance(one.action, TapsHead) or isinstance(final.action, TapsHead):
             assert one == final

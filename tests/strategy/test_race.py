@@ -68,7 +68,7 @@ def test_a_clear_winner_is_chosen_and_the_reason_has_its_numbers() -> None:
     assert ("all", 1) not in ran, "it promised least: not tried again"
     found = {r.name: r for r in results(standings, winner)}
     assert found["top"].fate is Fate.CHOSEN
-    assert found["top"].seconds == 1.0 + 4.0, "a final is longer than a heat"
+    assert found["top"].seconds == 1.0 + 4.0, "the last rung is longer than the first"
     assert found["all"].seconds == 1.0
     assert (found["head"].fate, found["head"].behind) == (Fate.NO_CLEAR_GAIN, None)
     assert found["all"].fate is Fate.BEHIND
@@ -80,7 +80,7 @@ def test_the_final_outweighs_the_heat() -> None:
     winner, _ = choose(race({"head": 0.8, "top": (0.6, 0.9)})[0])
     assert winner.name == "top"
     winner, _ = choose(race({"head": 0.8, "top": (0.9, 0.6)})[0])
-    assert winner.name == "head", "a lucky heat is corrected"
+    assert winner.name == "head", "a lucky first rung is corrected"
 
 
 @pytest.mark.parametrize(("lead", "wins"), [(0.004, "head"), (0.03, "top")])

@@ -20,7 +20,7 @@ from frostline.stats.intervals import share_error
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import RaceEntryState
 
-#: so many options are averaged: all that reach the final
+#: so many options are averaged: all that reach the last rung
 MEMBERS = 4
 #: from so many training images on a race tells options apart, and one network is enough
 FEW_IMAGES = 500
@@ -41,7 +41,7 @@ class Blended:
 def blend_of(
     standings: Sequence[RaceEntryState], *, n_images: int, seconds: float = float("inf")
 ) -> Blended | None:
-    """Return the average of the options that did best in the final, or None.
+    """Return the average of the options that did best in the last rung, or None.
 
     ``standings``: after the race. ``n_images``: training images. ``seconds``: nominal seconds that
     training all members may take; one that goes beyond is passed over.
@@ -53,17 +53,17 @@ def blend_of(
     members: list[RaceEntryState] = []
     left = seconds
     for standing in sorted(running, key=lambda s: -float(s.p_true(folds).mean())):
-        cost = standing.heat.proposal.seconds
+        cost = standing.first.proposal.seconds
         if len(members) < MEMBERS and cost <= left:
             members.append(standing)
             left -= cost
     if len(members) < 2:
         return None
-    leading = members[0].heat.proposal
+    leading = members[0].first.proposal
     names = [f"'{m.name}'" for m in members]
     name = f"average of {', '.join(names[:-1])} and {names[-1]}"
-    action = Blend(members=[m.heat.proposal.action for m in members])
-    taken = sum(m.heat.proposal.seconds for m in members)
+    action = Blend(members=[m.first.proposal.action for m in members])
+    taken = sum(m.first.proposal.seconds for m in members)
     proposal = Proposal(name, leading.strategy, action, None, taken)
     right = _right(members, folds)
     alone, together = _log_score([members[0]], folds), _log_score(members, folds)

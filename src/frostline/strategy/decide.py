@@ -105,7 +105,7 @@ def after_race(
     """Write down what a race has decided, every option with its score and its fate."""
     winner, verdict = choose(standings)
     reasons: list[Reason] = [verdict]
-    chosen = winner.heat.proposal
+    chosen = winner.first.proposal
     raced = results(standings, winner)
     blended = blend_of(
         standings,

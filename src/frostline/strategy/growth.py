@@ -1,8 +1,8 @@
-"""What a short heat cannot show: how far an option still is from its full training.
+"""What a short first rung cannot show: how far an option still is from its full training.
 
 An option that starts from a random head has hardly begun after a quarter of its epochs on two
 thirds of the images; a head in closed form is nearly done. In the study of decisions the way from
-the probability that an option gave to the true class in the heat to its accuracy after full
+the probability that an option gave to the true class in the first rung to its accuracy after full
 training was alike over target sets, in logits, for options of one kind at one size; so that much
 is added before options are compared with each other.
 """
@@ -58,10 +58,10 @@ def bucket(per_class: float) -> int:
 def extrapolate(
     sure: float, action: Action, per_class: float, growth: Growth = FITTED_GROWTH
 ) -> float:
-    """Return the accuracy that an option promises after its heat, in (0, 1).
+    """Return the accuracy that an option promises after the first rung, in (0, 1).
 
-    ``sure``: mean probability that it gave to the true class in the heat. ``per_class``: training
-    images in the median class.
+    ``sure``: mean probability that it gave to the true class in the first rung. ``per_class``:
+    training images in the median class.
     """
     return float(expit(logit(sure) + growth[kind_of_action(action)][bucket(per_class)]))
 

@@ -1,4 +1,4 @@
-"""The race: short heats of every option that the budget admits, then a long final of the best."""
+"""The race: a short first rung for every option, a long last one for the best."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from frostline.targets.protocol import Target
 
 #: of the training images, this many folds are made; one is judged at a time
 FOLDS = 3
-#: so many options that train layers reach the final
+#: so many options that train layers reach the last rung
 LEADERS = 3
-#: share of its epochs that an option runs for in the heats
-HEAT = 0.25
-#: and in the final, where few images make it cheap and many make it long enough
-FINAL_OF_FEW, FINAL_OF_MANY = 1.0, 0.5
+#: share of its epochs that an option runs for in the first rung
+FIRST_SHARE = 0.25
+#: and in the last, where few images make it cheap and many make it long enough
+LAST_SHARE_OF_FEW, LAST_SHARE_OF_MANY = 1.0, 0.5
 #: fewer epochs than this tell nothing about an option that trains layers
 _FEWEST_EPOCHS = 2
 #: from so many images on, two folds judge well enough
@@ -47,42 +47,42 @@ class Entry:
 class RaceSchedule:
     """The fixed list of work of a race, written down before it starts.
 
-    ``heats`` and ``finals`` name the same options in the same order. ``left_out`` names those that
-    the budget does not admit, each with its fate. ``n_images`` counts the training images, of
-    all folds, ``per_class`` those of the median class.
+    ``first_rung`` and ``last_rung`` name the same options in the same order. ``left_out`` names
+    those that the budget does not admit, each with its fate. ``n_images`` counts the training
+    images, of all folds, ``per_class`` those of the median class.
     """
 
-    heats: tuple[Entry, ...]
-    finals: tuple[Entry, ...]
+    first_rung: tuple[Entry, ...]
+    last_rung: tuple[Entry, ...]
     left_out: dict[str, Fate]
     n_images: int
     per_class: float
 
     @property
     def seconds(self) -> float:
-        """Nominal seconds, with the dearest options in the final."""
-        dearest = sorted((e.seconds for e in self.finals), reverse=True)[:LEADERS]
-        return sum(e.seconds for e in self.heats) + final_folds(self.n_images) * sum(dearest)
+        """Nominal seconds, with the dearest options in the last rung."""
+        dearest = sorted((e.seconds for e in self.last_rung), reverse=True)[:LEADERS]
+        return sum(e.seconds for e in self.first_rung) + last_folds_of(self.n_images) * sum(dearest)
 
 
-def final_folds(n_images: int) -> int:
-    """Return on how many folds, besides the one of the heats, the leading options are tried."""
+def last_folds_of(n_images: int) -> int:
+    """Return on how many folds the leading options are tried, besides that of the first rung."""
     return FOLDS - 1 if n_images < _ENOUGH_TO_JUDGE else 1
 
 
-def final_share(n_images: int) -> float:
-    """Return the share of its epochs that an option runs for in the final."""
-    return FINAL_OF_FEW if n_images < _ENOUGH_TO_JUDGE else FINAL_OF_MANY
+def last_share(n_images: int) -> float:
+    """Return the share of its epochs that an option runs for in the last rung."""
+    return LAST_SHARE_OF_FEW if n_images < _ENOUGH_TO_JUDGE else LAST_SHARE_OF_MANY
 
 
 @dataclass(frozen=True)
 class FoldResult:
     """What one option made of a fold's images.
 
-    ``right`` says which it classified rightly, ``sure`` the calibrated probability that it gave to
-    the true class, which tells options apart on far fewer images than being right does. Images of
-    one of the ``groups`` succeed and fail together.
-    ``probabilities`` (n, C) are all of them, None where nobody kept them.
+    ``right`` says which it classified rightly, ``p_true`` the calibrated probability that it gave
+    to the true class, which tells options apart on far fewer images than being right does. Images
+    of one of the ``groups`` succeed and fail together. ``probabilities`` (n, C) are all
+    of them, None where nobody kept them.
     """
 
     right: BoolArray
@@ -101,39 +101,39 @@ class FoldResult:
 
 @dataclass
 class RaceEntryState:
-    """What one option has shown so far, by fold: fold 0 is its heat, all others the final.
+    """What one option has shown so far, by fold: fold 0 is the first rung, all others the last.
 
-    ``behind`` is the accuracy by which it fell short of the final; None where it did not.
+    ``behind`` is the accuracy by which it fell short of the last rung; None where it did not.
     """
 
-    heat: Entry
-    final: Entry
+    first: Entry
+    last: Entry
     judged: dict[int, FoldResult] = field(default_factory=dict)
     behind: float | None = None
 
     @property
     def name(self) -> str:
         """Name of the option."""
-        return self.heat.proposal.name
+        return self.first.proposal.name
 
     @property
     def stopped(self) -> bool:
-        """Whether it was left out of the final."""
+        """Whether it was left out of the last rung."""
         return self.behind is not None
 
     @property
     def trains(self) -> bool:
         """Whether the option trains layers."""
-        return not self.heat.action.closed_form
+        return not self.first.action.closed_form
 
     @property
     def seconds(self) -> float:
         """Nominal seconds of everything it ran."""
-        return sum((self.final if fold else self.heat).seconds for fold in self.judged)
+        return sum((self.last if fold else self.first).seconds for fold in self.judged)
 
     @property
     def last_folds(self) -> list[int]:
-        """The folds of the final, or that of the heat where it did not get further."""
+        """The folds of the last rung, or that of the first where it did not get further."""
         folds = sorted(self.judged)
         return folds[1:] or folds
 
@@ -163,28 +163,31 @@ def plan_race(
 ) -> RaceSchedule:
     """Turn the budget into a list of work: heads always run, trained options while it lasts.
 
-    Cheap options come first. In the heats each gets a quarter of the epochs of its full training,
-    or as many as what is left still pays for; the final is as long as the rest allows.
+    Cheap options come first. In the first rung each gets a quarter of the epochs of its full
+    training, or as many as what is left still pays for; the last is as long as the rest allows.
     """
     still = tuple(_entry(context, head, head.action) for head in heads)
     work = RaceSchedule(still, still, {}, context.n_images, context.summary.size.per_class)
-    purse = RACE_SHARE * context.settings.budget_seconds
+    budget = RACE_SHARE * context.settings.budget_seconds
     for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
         least = _least(proposal.action)
-        for epochs in range(shortened(proposal.action, HEAT).epochs, least - 1, -1):
-            heat = _entry(context, proposal, proposal.action.with_epochs(epochs))
-            more = replace(work, heats=(*work.heats, heat), finals=(*work.finals, heat))
-            if more.seconds <= purse:
+        for epochs in range(shortened(proposal.action, FIRST_SHARE).epochs, least - 1, -1):
+            first = _entry(context, proposal, proposal.action.with_epochs(epochs))
+            more = replace(
+                work, first_rung=(*work.first_rung, first), last_rung=(*work.last_rung, first)
+            )
+            if more.seconds <= budget:
                 work = more
                 break
         else:
             work = replace(work, left_out={**work.left_out, proposal.name: Fate.TOO_EXPENSIVE})
-    for share in (final_share(context.n_images), FINAL_OF_MANY):
-        finals = tuple(
-            _entry(context, e.proposal, shortened(e.proposal.action, share)) for e in work.heats
+    for share in (last_share(context.n_images), LAST_SHARE_OF_MANY):
+        last = tuple(
+            _entry(context, e.proposal, shortened(e.proposal.action, share))
+            for e in work.first_rung
         )
-        longer = replace(work, finals=finals)
-        if longer.seconds <= purse:
+        longer = replace(work, last_rung=last)
+        if longer.seconds <= budget:
             return longer
     return work
 
@@ -197,26 +200,26 @@ def shortened(action: Action, share: float) -> Action:
 def run_race(
     work: RaceSchedule, runner: Runner, growth: Growth = FITTED_GROWTH, *, places: int = LEADERS
 ) -> list[RaceEntryState]:
-    """Run the heats on the first fold; the most promising options meet the heads in the final.
+    """Run the first rung on one fold; the most promising options meet the heads in the last.
 
     The result: in the order of the entries: the simplest first.
     """
-    pairs = zip(work.heats, work.finals, strict=True)
-    standings = [RaceEntryState(heat, final) for heat, final in pairs]
+    pairs = zip(work.first_rung, work.last_rung, strict=True)
+    standings = [RaceEntryState(first, last) for first, last in pairs]
     promised = {}
     for standing in standings:
-        standing.judged[0] = runner(standing.heat, 0)
+        standing.judged[0] = runner(standing.first, 0)
         sure = float(standing.p_true([0]).mean())
-        promised[standing.name] = extrapolate(sure, standing.heat.action, work.per_class, growth)
+        promised[standing.name] = extrapolate(sure, standing.first.action, work.per_class, growth)
     trained = [s for s in standings if s.trains]
     leaders = sorted(trained, key=lambda s: -promised[s.name])
     for standing in leaders[places:]:
         standing.behind = promised[leaders[0].name] - promised[standing.name]
     finalists = [s for s in standings if not s.stopped]
     if leaders:
-        for fold in range(1, 1 + final_folds(work.n_images)):
+        for fold in range(1, 1 + last_folds_of(work.n_images)):
             for standing in finalists:
-                standing.judged[fold] = runner(standing.final, fold)
+                standing.judged[fold] = runner(standing.last, fold)
     return standings
 
 

@@ -15,9 +15,9 @@ class Thresholds:
       gradient.
     - ``head_tie``: a simpler head is taken if it loses at most this, and less than one paired
       error.
-    - ``errors``: a simpler option is taken if it loses at most this many paired errors,
-    - ``most_lost``: and at most this much of the probability that the best one gives to the
-      truth.
+    - ``errors``: a simpler option is taken if it loses at most this many paired errors, and at most
+      ``most_lost``.
+    - ``most_lost``: of the probability that the best one gives to the true class.
     - ``network_tie``: a cheaper network, or a smaller input, is taken if it loses at most this, and
       at most one paired error.
     """

@@ -47,7 +47,7 @@ def results(standings: Sequence[RaceEntryState], winner: RaceEntryState) -> list
     found = []
     for standing in standings:
         folds = standing.last_folds
-        proposal = standing.heat.proposal
+        proposal = standing.first.proposal
         found.append(
             CandidateResult(
                 name=proposal.name,

@@ -35,7 +35,7 @@ _FATES = {
 def fate_words(fate: Fate, behind: float | None) -> str:
     """Say how an option ended; ``behind`` is the accuracy that it fell short by, in [0, 1]."""
     if fate is Fate.BEHIND:
-        return f"promised {(behind or 0.0) * 100:.1f} points less after the heat"
+        return f"promised {(behind or 0.0) * 100:.1f} points less after the first rung"
     return _FATES[fate]
 
 

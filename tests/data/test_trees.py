@@ -53,7 +53,7 @@ def by_hand(pictures: Thumbs) -> npt.NDArray[np.float64]:
     return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True))
 
 
-def test_sketches_are_projections_of_unit_vectors(pictures: Thumbs) -> None:
+def test_descriptors_are_projections_of_unit_vectors(pictures: Thumbs) -> None:
     flat = pictures.reshape(len(pictures), -1)
     positions = np.arange(len(pictures))[::-1].copy()
     found = describe(flat, positions)

@@ -18,7 +18,7 @@ from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.duplicates.copies import find_copies
 from frostline.data.duplicates.descriptors import describe
 from frostline.data.duplicates.near_duplicates import find_near_duplicates
-from frostline.data.duplicates.rotated_copies import TURNS, turned_pairs, turned_sketches
+from frostline.data.duplicates.rotated_copies import TURNS, turned_descriptors, turned_pairs
 
 Photo = Callable[..., Image.Image]
 Change = Callable[[Image.Image], Image.Image]
@@ -54,13 +54,13 @@ def test_turned_copies_of_wide_pictures_are_found(change: str, photo: Photo) -> 
     assert found.turned == tuple((i, 40 + i) for i in range(5))
 
 
-def test_turning_a_sketch_is_turning_the_picture(photo: Photo) -> None:
+def test_turning_a_descriptor_is_turning_the_picture(photo: Photo) -> None:
     pixels = np.stack([thumbnail(photo(seed)) for seed in range(3)])
     own = describe(pixels.reshape(3, -1), np.arange(3)).values
     for turn in TURNS.values():
         turned = np.ascontiguousarray(turn(pixels)).reshape(3, -1)
         expected = describe(turned, np.arange(3)).values
-        np.testing.assert_allclose(turned_sketches(own, turn), expected, atol=1e-5)
+        np.testing.assert_allclose(turned_descriptors(own, turn), expected, atol=1e-5)
 
 
 def test_distances_are_those_of_single_pairs_where_all_are_alike(photo: Photo) -> None:

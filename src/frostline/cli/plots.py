@@ -13,8 +13,8 @@ class Letters:
     """What plots are made of.
 
     ``bar`` and ``parts``: a full cell, and partly filled ones from empty upwards. ``levels``:
-    heights from low to high. ``dot`` and ``reach`` and ``ground``: a value, its interval, and the
-    empty axis. ``frozen`` and ``trained`` and ``new`` and ``removed`` and ``line``: one layer by
+    heights from low to high. ``dot``, ``reach`` and ``ground``: a value, its interval, and the
+    empty axis. ``frozen``, ``trained``, ``new``, ``removed`` and ``line``: one layer by
     its fate, and the frost line.
     """
 

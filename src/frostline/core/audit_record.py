@@ -88,9 +88,9 @@ class SharedGroup(JsonRecord):
 class AuditRecord(JsonRecord):
     """The content of ``audit.json``.
 
-    - ``exact_duplicates`` and ``near_duplicates`` and ``altered_copies``: paths of files with the
-      same bytes; that show the same in other bytes; of which one shows another mirrored, turned,
-      shifted or cropped.
+    - ``exact_duplicates``: paths of files with the same bytes.
+    - ``near_duplicates``: of files that show the same in other bytes.
+    - ``altered_copies``: of files of which one shows another mirrored, turned, shifted or cropped.
     - ``near_duplicate_search``: whether near-duplicates were looked for among all pairs.
     - ``values`` and ``unseen``: how values that are not plain 8 bits are read, and what of the
       pictures never reaches the model.

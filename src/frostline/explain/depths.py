@@ -40,8 +40,8 @@ class DepthPlan:
 
     ``frozen``: whether the layers since the depth before were left as pretrained. ``channels``:
     what the stored features say is worth drawing; None where training has outdated them. ``rows``,
-    shape (len(channels): images that excite each channel most, the most exciting first; empty where
-    unknown.
+    shape (len(channels), k): images that excite each channel most, the most exciting first; empty
+    where unknown.
     """
 
     cut: Cut

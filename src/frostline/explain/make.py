@@ -44,7 +44,7 @@ _FILTER_SIDE = 40
 class Limits:
     """How much is shown and computed.
 
-    ``mistakes`` and ``doubtful`` and ``findings``: tiles of each kind, at most. ``heats``: heat
+    ``mistakes``, ``doubtful`` and ``findings``: tiles of each kind, at most. ``heats``: heat
     maps, mistakes first. ``looked``: images that run through the trained network, those with heat
     maps among them. ``covering``: multiply-accumulates that covering parts of images may take,
     where that is the only way.

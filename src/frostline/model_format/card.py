@@ -23,7 +23,7 @@ _FIRST_WITH_READING = 4
 class Fingerprints(BaseModel):
     """SHA-256, as hex digits, of what belongs to a model; empty where there is nothing.
 
-    ``weights`` and ``onnx`` and ``familiar``: of the files ``weights.safetensors``, ``model.onnx``
+    ``weights``, ``onnx`` and ``familiar``: of the files ``weights.safetensors``, ``model.onnx``
     and ``familiar.safetensors``; set when they are written. ``frozen``: of the frozen parameters
     and buffers, taken after training.
     """

@@ -40,7 +40,7 @@ class ProblemAnswer(BaseModel):
 class RequestError(FrostlineError, ValueError):
     """A request that is refused as a whole.
 
-    ``status``: HTTP status. ``kind`` and ``name`` and ``what`` and ``expected``: as in
+    ``status``: HTTP status. ``kind``, ``name``, ``what`` and ``expected``: as in
     :class:`Problem`. ``retry_after``: seconds after which trying again makes sense.
     """
 

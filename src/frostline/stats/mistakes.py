@@ -14,7 +14,8 @@ def worst_mistakes(probabilities: npt.ArrayLike, labels: npt.ArrayLike, *, most:
     - ``probabilities``, shape (n, C): for images that the model was not trained on.
     - ``labels``: shape (n,).
     - ``most``: how many are returned at most.
-    - The result: predictions of equal confidence keep their order.
+
+    Predictions of equal confidence keep their order.
     """
     values, given = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
     predicted = values.argmax(axis=1)

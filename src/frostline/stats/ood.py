@@ -119,7 +119,7 @@ class OODScorer:
     def of_arrays(cls, values: Mapping[str, npt.NDArray[Any]]) -> OODScorer:
         """Return what :meth:`arrays` was asked of.
 
-        Raises KeyError or TypeError or ValueError if they are other arrays.
+        Raises KeyError, TypeError or ValueError if they are other arrays.
         """
         n_regions = len({name.split(".")[1] for name in values if name.startswith("regions.")})
         regions = []

@@ -30,7 +30,7 @@ def encode(value: object) -> Arrays:
 def decode(arrays: Arrays, kind: type[T]) -> T:
     """Return the value of type ``kind`` that :func:`encode` was given.
 
-    Raises LookupError or TypeError or ValueError if the arrays are those of something else.
+    Raises LookupError, TypeError or ValueError if the arrays are those of something else.
     """
     value: T = _value(json.loads(arrays[_TREE].tobytes()), kind, arrays)
     return value

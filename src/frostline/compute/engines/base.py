@@ -63,8 +63,8 @@ def run_batches(
     choose their kernels by batch size, and an image must get the same bits whatever else is
     computed beside it.
 
-    ``images``, shape (size, size, 3): read lazily, as many batches ahead of what is yielded as the
-    engine runs at once, and one. ``times``: gets the seconds added.
+    ``images``: a tag and pixels (size, size, 3) each; read lazily, one batch further ahead of what
+    is yielded than the engine runs at once. ``times``: gets the seconds added.
     """
     spent = PassTimes() if times is None else times
     for chunk, results in _computed(engine, iter(images), spent):

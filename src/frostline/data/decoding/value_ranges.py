@@ -92,7 +92,7 @@ N_NUMBERS = len(fields(Values))
 class SetValues:
     """What was found among the values of a set, and the rules that follow.
 
-    - ``integers`` and ``floats`` and ``transparent``: files of each kind that were measured.
+    - ``integers``, ``floats`` and ``transparent``: files of each kind that were measured.
     - ``white_is_zero``: deep files that count from white to black.
     - ``hounsfield``: whether integers were taken for Hounsfield units.
     - ``dark_colour``: files of 16-bit colour that use so few of their bits that they are read

@@ -44,12 +44,12 @@ class Descriptors:
         return spread
 
     def of(self, rows: IntArray) -> Descriptors:
-        """Return the sketches of some rows, in their order."""
+        """Return the descriptors of some rows, in their order."""
         return Descriptors(self.values[rows], self.means[rows], self.lengths[rows])
 
 
 def describe(flat: Flat, positions: IntArray) -> Descriptors:
-    """Sketch thumbnails (n, 3072), uint8, at ``positions``, a few at a time."""
+    """Describe thumbnails (n, 3072), uint8, at ``positions``, a few at a time."""
     n = len(positions)
     found = Descriptors(np.empty((n, 96), np.float32), np.empty((n, 3)), np.empty(n))
     projection = _projection()
@@ -68,20 +68,20 @@ def describe(flat: Flat, positions: IntArray) -> Descriptors:
 
 
 def full_distances(
-    flat: Flat, positions: IntArray, sketches: Descriptors, rows: IntArray, others: IntArray
+    flat: Flat, positions: IntArray, descriptors: Descriptors, rows: IntArray, others: IntArray
 ) -> Float64:
     """Return distances of the whole vectors: of ``rows`` (m,) to each of ``others`` (m, k).
 
     - ``flat``: shape (N, 3072).
-    - ``positions``, shape (n,): where in ``flat`` the sketched thumbnails are.
-    - ``sketches``: of those n.
+    - ``positions``, shape (n,): where in ``flat`` the described thumbnails are.
+    - ``descriptors``: of those n.
     - ``rows`` and ``others``, shape (m,) and (m, k): in [0, n).
     """
     own = flat[positions[rows]].astype(np.float64)
     near = flat[positions[others]].astype(np.float64)
     products = (near @ own[:, :, None])[:, :, 0]
-    products -= _PIXELS * (sketches.means[others] @ sketches.means[rows][:, :, None])[:, :, 0]
-    cosine = products / (sketches.lengths[others] * sketches.lengths[rows][:, None])
+    products -= _PIXELS * (descriptors.means[others] @ descriptors.means[rows][:, :, None])[:, :, 0]
+    cosine = products / (descriptors.lengths[others] * descriptors.lengths[rows][:, None])
     distances: Float64 = np.sqrt(np.maximum(2.0 - 2.0 * cosine, 0.0))
     return distances
 

@@ -113,10 +113,10 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
         raise ValueError(f"thumbnails must have shape (n, 32, 32, 3), not {thumbnails.shape}")
     flat = np.ascontiguousarray(thumbnails).reshape(len(thumbnails), SIDE * SIDE * 3)
     distinct, copies = _collapse(flat)
-    sketches = describe(flat, distinct)
-    shown = np.flatnonzero(sketches.contrast >= MIN_CONTRAST)
+    descriptors = describe(flat, distinct)
+    shown = np.flatnonzero(descriptors.contrast >= MIN_CONTRAST)
     if len(shown) < len(distinct):
-        distinct, sketches = distinct[shown], sketches.of(shown)
+        distinct, descriptors = distinct[shown], descriptors.of(shown)
     n = len(distinct)
     rank = min(BACKGROUND_RANK, n // 4)
     complete = n <= COMPLETE_UP_TO
@@ -124,28 +124,28 @@ def find_near_duplicates(thumbnails: npt.NDArray[np.uint8]) -> NearDuplicates:
     clusters: list[list[int]] = []
     turned: list[list[int]] = []
     if rank >= 1:
-        axes = principal_axes(sketches.values)
-        order = np.argsort(sketches.values @ axes[:, 0], kind="stable")
-        distinct, sketches = distinct[order], sketches.of(order)
+        axes = principal_axes(descriptors.values)
+        order = np.argsort(descriptors.values @ axes[:, 0], kind="stable")
+        distinct, descriptors = distinct[order], descriptors.of(order)
         picks = np.unique(np.linspace(0, n - 1, _DIMENSION_SAMPLE).astype(np.int64))
-        background = _nearest(sketches.values, picks, rank)
+        background = _nearest(descriptors.values, picks, rank)
         dimension = _intrinsic_dimension(background)
         if np.isfinite(dimension):
             ratio = min(MAX_RATIO, (FALSE_RATE / rank) ** (1.0 / dimension))
         if complete:
-            nominated = _compare_all(sketches.values, rank)
+            nominated = _compare_all(descriptors.values, rank)
         else:
-            rotate(sketches.values, axes)
-            nominated = _compare_likely(sketches.values, picks, background)
-        pairs = _confirm(flat, distinct, sketches, nominated, ratio)
+            rotate(descriptors.values, axes)
+            nominated = _compare_likely(descriptors.values, picks, background)
+        pairs = _confirm(flat, distinct, descriptors, nominated, ratio)
         clusters = complete_linkage(*pairs)
         if complete:
             # each turn is another chance to find a false partner
             strict = ratio if np.isnan(dimension) else ratio * len(TURNS) ** (-1.0 / dimension)
             reach = np.minimum(
-                MAX_DISTANCE, strict * _nearest(sketches.values, np.arange(n), rank)[:, -1]
+                MAX_DISTANCE, strict * _nearest(descriptors.values, np.arange(n), rank)[:, -1]
             )
-            turned = _with_turned(pairs, turned_pairs(flat, distinct, sketches, reach))
+            turned = _with_turned(pairs, turned_pairs(flat, distinct, descriptors, reach))
 
     def everyone(cluster: list[int]) -> tuple[int, ...]:
         firsts = [int(distinct[i]) for i in cluster]
@@ -231,7 +231,7 @@ def _compare_likely(points: Float32, picks: IntArray, background: Float32) -> _N
 def _confirm(
     flat: npt.NDArray[np.uint8],
     distinct: IntArray,
-    sketches: Descriptors,
+    descriptors: Descriptors,
     nominated: _Nominated,
     ratio: float,
 ) -> tuple[IntArray, IntArray, Float64]:
@@ -243,7 +243,7 @@ def _confirm(
     for start in range(0, len(nominated.rows), 64):
         rows = nominated.rows[start : start + 64]
         neighbours = nominated.neighbours[start : start + 64]
-        distance = full_distances(flat, distinct, sketches, rows, neighbours)
+        distance = full_distances(flat, distinct, descriptors, rows, neighbours)
         background = distance.max(axis=1, keepdims=True) / nominated.stretch
         small = distance <= np.minimum(MAX_DISTANCE, ratio * background)
         for i, j in np.argwhere(small):

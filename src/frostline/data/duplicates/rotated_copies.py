@@ -44,7 +44,7 @@ _ROUNDING = 1e-5
 
 
 def turned_pairs(
-    flat: Flat, distinct: IntArray, sketches: Descriptors, reach: Float64
+    flat: Flat, distinct: IntArray, descriptors: Descriptors, reach: Float64
 ) -> tuple[IntArray, IntArray, Float64]:
     """Return the pairs of which one, mirrored or turned, lies within reach of the other.
 
@@ -53,8 +53,8 @@ def turned_pairs(
     flat : ndarray of shape (N, 3072), uint8
         Thumbnails.
     distinct : int array of shape (n,)
-        Where in ``flat`` the sketched thumbnails are.
-    sketches : Descriptors
+        Where in ``flat`` the described thumbnails are.
+    descriptors : Descriptors
         Of those n.
     reach : ndarray of shape (n,)
         Largest distance of each to a copy, of vectors of length one; both of a pair must agree.
@@ -69,9 +69,9 @@ def turned_pairs(
     n = len(distinct)
     keys, found = [np.empty(0, np.int64)], [np.empty(0)]
     for turn in TURNS.values():
-        turned = turned_sketches(sketches.values, turn)
-        rows, others = _within(sketches.values, turned, reach.astype(np.float32))
-        distances = _turned_distances(flat, distinct, sketches, rows, others, turn)
+        turned = turned_descriptors(descriptors.values, turn)
+        rows, others = _within(descriptors.values, turned, reach.astype(np.float32))
+        distances = _turned_distances(flat, distinct, descriptors, rows, others, turn)
         near = distances <= np.minimum(reach[rows], reach[others])
         rows, others = rows[near], others[near]
         keys.append(np.minimum(rows, others) * n + np.maximum(rows, others))
@@ -83,8 +83,8 @@ def turned_pairs(
     return pairs // n, pairs % n, distance[order][first]
 
 
-def turned_sketches(values: Float32, turn: Turn) -> Float32:
-    """Return sketches (n, 96) of the same thumbnails turned."""
+def turned_descriptors(values: Float32, turn: Turn) -> Float32:
+    """Return descriptors (n, 96) of the same thumbnails turned."""
     n, luma = len(values), _LUMA * _LUMA
     places = turn(np.arange(luma).reshape(1, _LUMA, _LUMA)).reshape(-1)
     # two colours lie side by side at every place
@@ -94,7 +94,7 @@ def turned_sketches(values: Float32, turn: Turn) -> Float32:
 
 
 def _within(values: Float32, turned: Float32, reach: Float32) -> tuple[IntArray, IntArray]:
-    """Positions whose sketches lie within reach of those of turned others."""
+    """Positions whose descriptors lie within reach of those of turned others."""
     rows, others = [], []
     step = max(16, _BLOCK_ENTRIES // max(1, len(values)))
     for start in range(0, len(values), step):
@@ -112,7 +112,7 @@ def _within(values: Float32, turned: Float32, reach: Float32) -> tuple[IntArray,
 def _turned_distances(
     flat: Flat,
     distinct: IntArray,
-    sketches: Descriptors,
+    descriptors: Descriptors,
     rows: IntArray,
     others: IntArray,
     turn: Turn,
@@ -127,9 +127,9 @@ def _turned_distances(
     for start, stop in pairwise(edges.tolist()):
         firsts, first = np.unique(rows[start:stop], return_inverse=True)
         seconds, second = np.unique(others[start:stop], return_inverse=True)
-        own = _centred(flat, distinct, sketches, firsts).reshape(-1, _ENTRIES)
+        own = _centred(flat, distinct, descriptors, firsts).reshape(-1, _ENTRIES)
         for part in range(0, len(seconds), _BLOCK_ROWS):
-            near = turn(_centred(flat, distinct, sketches, seconds[part : part + _BLOCK_ROWS]))
+            near = turn(_centred(flat, distinct, descriptors, seconds[part : part + _BLOCK_ROWS]))
             products = own @ near.reshape(-1, _ENTRIES).T
             here = np.flatnonzero((second >= part) & (second < part + _BLOCK_ROWS))
             cosine[start + here] = products[first[here], second[here] - part]
@@ -137,9 +137,9 @@ def _turned_distances(
     return distances
 
 
-def _centred(flat: Flat, distinct: IntArray, sketches: Descriptors, rows: IntArray) -> Float64:
+def _centred(flat: Flat, distinct: IntArray, descriptors: Descriptors, rows: IntArray) -> Float64:
     """Whole vectors of length one as pictures, (m, 32, 32, 3)."""
     pixels = flat[distinct[rows]].astype(np.float64).reshape(-1, SIDE, SIDE, 3)
-    pixels -= sketches.means[rows][:, None, None, :]
-    scaled: Float64 = pixels / np.maximum(sketches.lengths[rows], 1e-6)[:, None, None, None]
+    pixels -= descriptors.means[rows][:, None, None, :]
+    scaled: Float64 = pixels / np.maximum(descriptors.lengths[rows], 1e-6)[:, None, None, None]
     return scaled

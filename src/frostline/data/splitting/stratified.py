@@ -69,7 +69,7 @@ def stratified_folds(
     Groups stay whole, classes are spread evenly, and a class that has at least two groups is in
     every training part. Raises InputError if all rows form one group.
 
-    ``labels`` and ``groups`` and ``digests`` and ``seed``: as for :func:`stratified_holdout`. The
+    ``labels``, ``groups``, ``digests`` and ``seed``: as for :func:`stratified_holdout`. The
     result: ascending positions; fewer than ``n_folds`` if there are fewer groups.
     """
     if n_folds < 2:

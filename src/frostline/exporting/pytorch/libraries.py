@@ -28,8 +28,8 @@ class Architecture:
     def build(self, n_outputs: int) -> nn.Module:
         """Return the network with random weights and ``n_outputs`` outputs.
 
-        With 0, a network of timm gives its deepest feature map. Raises RuntimeError or TypeError or
-        ValueError if the library cannot.
+        With 0, a network of timm gives its deepest feature map. Raises RuntimeError, TypeError
+        or ValueError if the library cannot.
         """
         if self.library == TORCHVISION:
             from torchvision import models

@@ -144,7 +144,7 @@ def verify_onnx(
     Raises ExportDifferenceError if the difference is larger; EngineError if an unfamiliarity
     differs by more than half a percent, or the file cannot be run.
 
-    ``module`` and ``preprocessing`` and ``temperature`` and ``ood_scorer``: as given to
+    ``module``, ``preprocessing``, ``temperature`` and ``ood_scorer``: as given to
     :func:`export_onnx`. ``images``, shape (n, size, size, 3): prepared images; at least two show
     that the batch is free. The result: largest absolute difference of a probability, at most what
     :func:`tolerance_for` allows.

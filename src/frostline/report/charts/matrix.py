@@ -25,7 +25,7 @@ _AXIS = 20.0
 class Matrix:
     """The drawing, and what is needed to name the pair below the pointer.
 
-    ``left`` and ``top`` and ``cell``: corner of the first cell and side of every cell, in the
+    ``left``, ``top`` and ``cell``: corner of the first cell and side of every cell, in the
     chart's units. ``cells``: ``true,predicted,count,level`` of every cell drawn, semicolons between
     them. ``order``: classes by row, as drawn. ``left_out``: kinds of mistakes that were not drawn.
     """

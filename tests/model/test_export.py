@@ -40,6 +40,11 @@ def plain_session(path: Path) -> Any:
     return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
+@pytest.fixture
+def prepared(small_preprocessing: Preprocessing, photos: list[Image.Image]) -> UInt8Array:
+    return np.stack([small_preprocessing.apply(photo) for photo in photos])
+
+
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
 def test_the_graph_prepares_images_as_pillow_does(
     photos: list[Image.Image], interpolation: Interpolation
@@ -78,11 +83,10 @@ def test_prepared_images_give_the_probabilities_of_pytorch(
     tmp_path: Path,
     small_net: nn.Module,
     small_preprocessing: Preprocessing,
-    photos: list[Image.Image],
+    prepared: UInt8Array,
 ) -> None:
     path = tmp_path / "m.onnx"
     export_onnx(small_net, small_preprocessing, 0.8, path)
-    prepared = np.stack([small_preprocessing.apply(photo) for photo in photos])
     difference = verify_onnx(path, small_net, small_preprocessing, 0.8, prepared)
     assert difference < 1e-5
     assert verify_onnx(path, small_net, small_preprocessing, 0.8, prepared[:1]) < 1e-5
@@ -149,11 +153,10 @@ def test_a_file_of_another_module_is_refused(
     tmp_path: Path,
     small_net: nn.Module,
     small_preprocessing: Preprocessing,
-    photos: list[Image.Image],
+    prepared: UInt8Array,
 ) -> None:
     path = tmp_path / "m.onnx"
     export_onnx(small_net, small_preprocessing, 1.0, path)
-    prepared = np.stack([small_preprocessing.apply(photo) for photo in photos])
     with pytest.raises(EngineError, match="differs from PyTorch"):
         verify_onnx(path, small_net, small_preprocessing, 1.5, prepared)
     with torch.no_grad():
@@ -172,7 +175,7 @@ def test_rounding_of_large_logits_is_no_fault(
     tmp_path: Path,
     small_net: nn.Sequential,
     small_preprocessing: Preprocessing,
-    photos: list[Image.Image],
+    prepared: UInt8Array,
 ) -> None:
     head = small_net[-1]
     assert isinstance(head, nn.Linear)
@@ -181,7 +184,6 @@ def test_rounding_of_large_logits_is_no_fault(
         head.bias.mul_(scale)
     path = tmp_path / "m.onnx"
     export_onnx(small_net, small_preprocessing, temperature, path)
-    prepared = np.stack([small_preprocessing.apply(photo) for photo in photos])
     verify_onnx(path, small_net, small_preprocessing, temperature, prepared)
     # a wrong file is told from rounding all the same
     export_onnx(small_net[:-1].append(nn.Linear(16, 3)), small_preprocessing, temperature, path)

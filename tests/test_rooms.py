@@ -115,8 +115,7 @@ WITHOUT_TORCH = (
 #: where PyTorch is imported: rooms, and what of other rooms has it for its subject
 TORCH = (
     *("backbones/", "training/", "explain/torch_", "compute/engines/", "exporting/pytorch/"),
-    *("integrations/lightning.py", "integrations/tracking/to_tensorboard.py"),
-    "compute/moments.py",
+    *("integrations/lightning.py", "compute/moments.py"),
 )
 
 

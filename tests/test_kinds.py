@@ -17,6 +17,7 @@ HOMES = ("core/actions.py", "core/plan.py", "backbones/heads/")
 CLASSES = {
     *("TapsHead", "SuffixTraining", "FullTraining", "LayerTraining", "Blend", "Single", "Adapters"),
     *("CutClassifier", "TapsClassifier", "BlendClassifier", "SingleClassifier", "Classifier"),
+    *("LinearOnTaps", "SingleFittedClassifier", "FittedClassifier"),
 }
 #: what ``kind`` says; "full" is a strategy as well, so that counts only beside a ``kind``
 NAMES = {"taps_head", "suffix", "full", "blend"}

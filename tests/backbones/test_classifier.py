@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from frostline.backbones.heads.classifier import tensor_prefix
 from frostline.backbones.heads.classifiers import empty_classifier
-from frostline.backbones.heads.head_input import WithHeadInput, head_of
+from frostline.backbones.heads.fitted_classifier import tensor_prefix
+from frostline.backbones.heads.head_input import WithHeadInput
 from frostline.backbones.network import Network
 from frostline.core.actions import Action, Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 
@@ -40,12 +40,10 @@ def test_logits_and_the_input_of_the_head_are_those_of_the_pieces(
     torch.manual_seed(1)
     module = empty_classifier(actions()[kind], network.copy, n_outputs=3).eval()
     x = torch.randn(2, 3, 64, 64)
-    head = head_of(module)
-    assert head is not None
     with torch.no_grad():
         for one, _ in module.averaged:
             assert torch.equal(one.read(one.behind_new_block(one.feature_maps(x))), one(x))
-        logits, seen = WithHeadInput(module, head)(x)
+        logits, seen = WithHeadInput(module, module.frozen_leader.head)(x)
         assert torch.equal(logits, module(x))
         assert torch.equal(module.frozen_leader.head_input(x), seen)
     assert module.in_space

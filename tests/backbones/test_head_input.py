@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.heads.classifiers import BlendClassifier, TapsClassifier, build_classifier
-from frostline.backbones.heads.head_input import WithHeadInput, head_of
+from frostline.backbones.heads.head_input import WithHeadInput
 from frostline.backbones.network import Network
 
 
@@ -32,8 +31,7 @@ def test_logits_are_the_same_bits_and_the_head_makes_them_from_its_input(
     network: Network, kind: str
 ) -> None:
     module = make(kind, network)
-    head = head_of(module)
-    assert head is not None
+    head = module.frozen_leader.head
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         expected = module(x)
@@ -50,7 +48,3 @@ def test_logits_are_the_same_bits_and_the_head_makes_them_from_its_input(
     assert list(WithHeadInput(module, head).state_dict()) == [
         f"module.{name}" for name in module.state_dict()
     ]
-
-
-def test_a_module_without_a_head_has_none() -> None:
-    assert head_of(nn.Sequential(nn.Flatten(), nn.Linear(3, 2))) is None

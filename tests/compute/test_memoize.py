@@ -36,8 +36,8 @@ from frostline.explain.encoding import tile
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.make import Drawn
 from frostline.explain.memoized_gallery import GALLERY
-from frostline.exporting.pytorch.save_model import EXPORT
 from frostline.exporting.pytorch.writable import WRITABLE
+from frostline.exporting.save_model import EXPORT
 from frostline.training.memoized_ood import OOD, memoized_ood
 from tests.evidence.pixel_store import pixel_store, problem_of
 from tools.fact_digests import Code

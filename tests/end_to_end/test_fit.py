@@ -25,7 +25,7 @@ from frostline.core.actions import FullTraining, SuffixTraining, TapsHead
 from frostline.core.errors import CutError, EngineError, PlanError, RunFolderError
 from frostline.core.plan import Plan
 from frostline.explain import memoized_gallery
-from frostline.exporting.pytorch import save_model as export
+from frostline.exporting import save_model as export
 from frostline.fitting.run_result import RunResult
 from frostline.training import memoized_ood
 
@@ -400,13 +400,13 @@ def test_a_failed_export_costs_no_training(
     digit_parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> float:
-        raise EngineError("The exported model differs from PyTorch by 0.3 in a probability.")
+        raise EngineError("The exported model differs from the fitted one by 0.3 in a probability.")
 
     def again(*_: object, **__: object) -> float:
         raise AssertionError("a step of training ran again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("frostline.exporting.pytorch.save_model.verify_onnx", broken)
+        patch.setattr("frostline.exporting.save_model.verify_onnx", broken)
         with pytest.raises(EngineError, match="differs") as caught:
             frostline.fit(digit_parts, tmp_path / "run", strategy="cut", **TINY)
     assert "without training again" in caught.value.hint

@@ -233,7 +233,7 @@ def test_a_blend_shows_its_lead_and_the_mean_of_its_maps(
     module = BlendClassifier([suffix.module.leader, head.module.leader], [0.5, 0.1]).eval()
     frozen = [f"members.{i}.{name}" for i, one in enumerate((suffix, head)) for name in one.frozen]
     labels = np.roll(corners.store.catalog.labels, 12)
-    shown = make(corners, replace(head, module=module), frozen=frozen, labels=labels)
+    shown = make(corners, replace(head, classifier=module), frozen=frozen, labels=labels)
     alone = make(corners, suffix, labels=labels)
     assert [d.frozen for d in shown.depths] == [True, True, False, False]
     assert [d.layer for d in shown.depths] == [d.layer for d in alone.depths]
@@ -407,7 +407,8 @@ def test_pictures_are_kept_for_one_classifier_and_its_images(
 ) -> None:
     store, labels = corners.store, corners.store.catalog.labels
     honest = left_out(head, labels)
-    subject = Subject(copy.deepcopy(head.module), head.frozen, "taps")
+    module = copy.deepcopy(head.module)
+    subject = Subject(module, head.frozen, "taps")
     given: dict[str, Any] = {
         "problem": Problem.of(store.catalog),
         "frozen": store,
@@ -437,6 +438,6 @@ def test_pictures_are_kept_for_one_classifier_and_its_images(
     once(frozen=replace(store, features=replace(store.features, key="another")))
     once(runtime=Runtime(threads=2))
     with torch.no_grad():
-        subject.module.get_parameter("head.bias")[0] += 1.0
+        module.get_parameter("head.bias")[0] += 1.0
     once()
     assert len(made) == 12

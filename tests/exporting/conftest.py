@@ -15,12 +15,11 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
-from torch import nn
 
 import frostline
 from frostline.backbones.heads.classifier import Classifier, SingleClassifier
 from frostline.backbones.heads.classifiers import BlendClassifier, empty_classifier
-from frostline.backbones.heads.head_input import WithHeadInput, head_of
+from frostline.backbones.heads.head_input import WithHeadInput
 from frostline.backbones.network import Network
 from frostline.core.actions import (
     Action,
@@ -32,7 +31,7 @@ from frostline.core.actions import (
     TapsHead,
 )
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting.pytorch.save_model import save_model
+from frostline.exporting.save_model import save_model
 from frostline.model_format.card import FamiliarImages, ModelCard
 from frostline.run.predictions import COLUMNS
 from frostline.stats.ood import OODScorer, fit_ood_scorer
@@ -47,7 +46,7 @@ class Run:
     """A finished run beside the module that it was made from."""
 
     folder: Path
-    module: nn.Module
+    module: Classifier
     card: ModelCard
     images: tuple[Path, ...]
 
@@ -159,12 +158,10 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
     return run
 
 
-def _familiarity(module: nn.Module, x: torch.Tensor) -> OODScorer:
+def _familiarity(module: Classifier, x: torch.Tensor) -> OODScorer:
     """What the images look like to the head; the last ten set the threshold."""
-    head = head_of(module)
-    assert head is not None
     with torch.inference_mode():
-        seen = WithHeadInput(module, head)(x)[1].numpy()
+        seen = WithHeadInput(module, module.frozen_leader.head)(x)[1].numpy()
     found = fit_ood_scorer(seen[:50])
     found = found.normalised_by(found.distances(seen[50:]))
     return found.with_threshold(float(found.score_of(found.distances(seen[50:])).max()))

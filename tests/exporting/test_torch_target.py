@@ -142,7 +142,7 @@ def test_networks_of_torchvision(tmp_path: Path, photo_files: tuple[Path, ...]) 
     from frostline.backbones.network import Network
     from frostline.core.actions import FullTraining, Recipe
     from frostline.core.preprocessing import Preprocessing
-    from frostline.exporting.pytorch.save_model import save_model
+    from frostline.exporting.save_model import save_model
     from frostline.model_format.card import ModelCard
 
     torch.manual_seed(2)

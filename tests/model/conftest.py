@@ -14,11 +14,12 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from torch import nn
 
+from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.heads.classifiers import TapsClassifier
 from frostline.backbones.network import Network
 from frostline.core.actions import TapsHead
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting.pytorch.save_model import save_model
+from frostline.exporting.save_model import save_model
 from frostline.model_format.card import ModelCard
 
 CLASSES = ("zebra", "apple", "Äpfel & Birnen", "moth")
@@ -29,7 +30,7 @@ class Saved:
     """A saved model beside the module it was made from."""
 
     run: Path
-    module: nn.Module
+    module: Classifier
     card: ModelCard
 
     def torch_probabilities(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float64]:

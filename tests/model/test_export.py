@@ -19,13 +19,14 @@ from torch import nn
 from benchmarks.exports.parity import pixels_session
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import Preprocessing, UInt8Array
-from frostline.exporting.pytorch.model_onnx import (
+from frostline.exporting.model_onnx import (
     MOST_TOLERANCE,
     TOLERANCE,
     export_onnx,
     tolerance_for,
     verify_onnx,
 )
+from tests.model.bare import Bare
 
 if TYPE_CHECKING:
     from tests.model.conftest import Saved
@@ -86,10 +87,10 @@ def test_prepared_images_give_the_probabilities_of_pytorch(
     prepared: UInt8Array,
 ) -> None:
     path = tmp_path / "m.onnx"
-    export_onnx(small_net, small_preprocessing, 0.8, path)
-    difference = verify_onnx(path, small_net, small_preprocessing, 0.8, prepared)
+    export_onnx(Bare(small_net), small_preprocessing, 0.8, path)
+    difference = verify_onnx(path, Bare(small_net), small_preprocessing, 0.8, prepared)
     assert difference < 1e-5
-    assert verify_onnx(path, small_net, small_preprocessing, 0.8, prepared[:1]) < 1e-5
+    assert verify_onnx(path, Bare(small_net), small_preprocessing, 0.8, prepared[:1]) < 1e-5
 
 
 def test_raw_photographs_of_any_size(saved: Saved, photos: list[Image.Image]) -> None:
@@ -142,7 +143,7 @@ def test_temperature_softens(
     image = np.full((80, 70, 3), 200, dtype=np.uint8)
     logs = []
     for temperature in (1.0, 4.0):
-        export_onnx(small_net, small_preprocessing, temperature, tmp_path / "m.onnx")
+        export_onnx(Bare(small_net), small_preprocessing, temperature, tmp_path / "m.onnx")
         row = plain_session(tmp_path / "m.onnx").run(None, {"image": image})[0][0]
         logs.append(np.log(row.astype(np.float64)))
     spread = [np.ptp(row) for row in logs]
@@ -156,13 +157,13 @@ def test_a_file_of_another_module_is_refused(
     prepared: UInt8Array,
 ) -> None:
     path = tmp_path / "m.onnx"
-    export_onnx(small_net, small_preprocessing, 1.0, path)
-    with pytest.raises(EngineError, match="differs from PyTorch"):
-        verify_onnx(path, small_net, small_preprocessing, 1.5, prepared)
+    export_onnx(Bare(small_net), small_preprocessing, 1.0, path)
+    with pytest.raises(EngineError, match="differs from the fitted one"):
+        verify_onnx(path, Bare(small_net), small_preprocessing, 1.5, prepared)
     with torch.no_grad():
         next(small_net.parameters()).fill_(float("nan"))
-    with pytest.raises(EngineError, match="differs from PyTorch by nan"):
-        verify_onnx(path, small_net, small_preprocessing, 1.0, prepared)
+    with pytest.raises(EngineError, match="differs from the fitted one by nan"):
+        verify_onnx(path, Bare(small_net), small_preprocessing, 1.0, prepared)
     assert TOLERANCE == 1e-4
 
 
@@ -183,12 +184,14 @@ def test_rounding_of_large_logits_is_no_fault(
         head.weight.mul_(scale)
         head.bias.mul_(scale)
     path = tmp_path / "m.onnx"
-    export_onnx(small_net, small_preprocessing, temperature, path)
-    verify_onnx(path, small_net, small_preprocessing, temperature, prepared)
+    export_onnx(Bare(small_net), small_preprocessing, temperature, path)
+    verify_onnx(path, Bare(small_net), small_preprocessing, temperature, prepared)
     # a wrong file is told from rounding all the same
-    export_onnx(small_net[:-1].append(nn.Linear(16, 3)), small_preprocessing, temperature, path)
-    with pytest.raises(EngineError, match="differs from PyTorch"):
-        verify_onnx(path, small_net, small_preprocessing, temperature, prepared)
+    export_onnx(
+        Bare(small_net[:-1].append(nn.Linear(16, 3))), small_preprocessing, temperature, path
+    )
+    with pytest.raises(EngineError, match="differs from the fitted one"):
+        verify_onnx(path, Bare(small_net), small_preprocessing, temperature, prepared)
 
 
 def test_the_tolerance_follows_from_the_logits() -> None:
@@ -202,7 +205,9 @@ def test_a_class_too_many_is_refused(
     tmp_path: Path, small_net: nn.Module, small_preprocessing: Preprocessing
 ) -> None:
     with pytest.raises(EngineError, match="3 outputs for 4 classes"):
-        export_onnx(small_net, small_preprocessing, 1.0, tmp_path / "m.onnx", classes=list("abcd"))
+        export_onnx(
+            Bare(small_net), small_preprocessing, 1.0, tmp_path / "m.onnx", classes=list("abcd")
+        )
 
 
 def test_an_operation_that_onnx_lacks_is_named(
@@ -213,7 +218,7 @@ def test_an_operation_that_onnx_lacks_is_named(
             return torch.igamma(x.abs().flatten(1)[:, :3], torch.ones(3))
 
     with pytest.raises(EngineError, match="cannot be written as ONNX"):
-        export_onnx(Odd(), small_preprocessing, 1.0, tmp_path / "m.onnx")
+        export_onnx(Bare(Odd()), small_preprocessing, 1.0, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -229,7 +234,7 @@ def test_export_is_quiet_and_changes_nothing(
     before = {name: value.clone() for name, value in small_net.state_dict().items()}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        export_onnx(small_net, small_preprocessing, 1.0, tmp_path / "m.onnx")
+        export_onnx(Bare(small_net), small_preprocessing, 1.0, tmp_path / "m.onnx")
     assert capfd.readouterr() == ("", "")
     assert [part.training for part in small_net.modules()] == modes
     for name, value in small_net.state_dict().items():
@@ -241,7 +246,9 @@ def test_the_same_module_gives_the_same_bytes(
 ) -> None:
     contents = []
     for name in ("a.onnx", "b.onnx"):
-        export_onnx(small_net, small_preprocessing, 1.0, tmp_path / name, classes=["x", "y", "z"])
+        export_onnx(
+            Bare(small_net), small_preprocessing, 1.0, tmp_path / name, classes=["x", "y", "z"]
+        )
         contents.append((tmp_path / name).read_bytes())
     assert contents[0] == contents[1]
 

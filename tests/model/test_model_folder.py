@@ -20,14 +20,15 @@ from frostline.backbones.load.restore import restore_module
 from frostline.core.actions import TapsHead
 from frostline.core.errors import BackboneError, EngineError, RunFolderError
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting.pytorch import model_onnx as export
-from frostline.exporting.pytorch.model_onnx import verify_onnx
-from frostline.exporting.pytorch.save_model import save_model
+from frostline.exporting import model_onnx as export
+from frostline.exporting.model_onnx import verify_onnx
+from frostline.exporting.save_model import save_model
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import find_model_folder, load_card
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.preprocessing_graph import add_softmax
+from tests.model.bare import Bare
 
 if TYPE_CHECKING:
     from tests.model.conftest import Saved
@@ -87,7 +88,7 @@ def test_shared_tensors_are_written_for_each_name(
             return result
 
     module = Shared().eval()
-    save_model(tmp_path, module, small_card(small_preprocessing))
+    save_model(tmp_path, Bare(module), small_card(small_preprocessing))
     stored = load_file(tmp_path / "weights.safetensors")
     assert torch.equal(stored["second.weight"], module.first.weight)
     assert torch.equal(stored["head.weight"], module.head.weight)
@@ -178,7 +179,7 @@ def test_a_failed_save_leaves_the_old_model(
     tmp_path: Path, small_net: nn.Sequential, small_preprocessing: Preprocessing
 ) -> None:
     card = small_card(small_preprocessing)
-    save_model(tmp_path, small_net, card)
+    save_model(tmp_path, Bare(small_net), card)
     image = np.full((70, 90, 3), 130, dtype=np.uint8)
     before = Model.load(tmp_path).predict_proba(image)
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -186,7 +187,7 @@ def test_a_failed_save_leaves_the_old_model(
     with torch.no_grad():
         next(small_net.parameters()).fill_(float("nan"))
     with pytest.raises(EngineError):
-        save_model(tmp_path, small_net, card)
+        save_model(tmp_path, Bare(small_net), card)
 
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
     assert np.array_equal(Model.load(tmp_path).predict_proba(image), before)
@@ -196,10 +197,10 @@ def test_a_new_model_replaces_the_old_one(
     tmp_path: Path, small_net: nn.Sequential, small_preprocessing: Preprocessing
 ) -> None:
     card = small_card(small_preprocessing)
-    first = save_model(tmp_path, small_net, card)
+    first = save_model(tmp_path, Bare(small_net), card)
     with torch.no_grad():
         next(small_net.parameters()).mul_(1.5)
-    second = save_model(tmp_path, small_net, first)
+    second = save_model(tmp_path, Bare(small_net), first)
     assert first.fingerprints.weights != second.fingerprints.weights
     assert load_card(tmp_path) == second
     Model.load(tmp_path)
@@ -210,7 +211,7 @@ def test_an_unwritable_folder_is_named(
 ) -> None:
     (tmp_path / "model").touch()
     with pytest.raises(RunFolderError, match="cannot be written"):
-        save_model(tmp_path / "model", small_net, small_card(small_preprocessing))
+        save_model(tmp_path / "model", Bare(small_net), small_card(small_preprocessing))
 
 
 def test_the_restored_module_is_the_saved_one(saved: Saved) -> None:
@@ -242,7 +243,7 @@ def test_a_file_that_is_a_little_off_is_delivered_and_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _Off(monkeypatch, 1.05)
-    card = save_model(tmp_path, small_net, small_card(small_preprocessing))
+    card = save_model(tmp_path, Bare(small_net), small_card(small_preprocessing))
     assert 1e-4 < card.onnx_difference < 0.05
     assert load_card(tmp_path) == card
     assert Model.load(tmp_path).predict([np.zeros((64, 64, 3), dtype=np.uint8)])
@@ -256,17 +257,17 @@ def test_what_was_trained_is_kept_when_the_file_is_wrong(
 ) -> None:
     with monkeypatch.context() as patch:
         _Off(patch, 30.0)
-        with pytest.raises(EngineError, match="differs from PyTorch") as caught:
-            save_model(tmp_path, small_net, small_card(small_preprocessing))
+        with pytest.raises(EngineError, match="differs from the fitted one") as caught:
+            save_model(tmp_path, Bare(small_net), small_card(small_preprocessing))
     assert "weights.safetensors" in caught.value.hint
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
     stored = load_file(tmp_path / "weights.safetensors")
     assert all(torch.equal(stored[name], value) for name, value in small_net.state_dict().items())
     # and a model that was there before stays whole
-    saved = save_model(tmp_path, small_net, small_card(small_preprocessing))
+    saved = save_model(tmp_path, Bare(small_net), small_card(small_preprocessing))
     with monkeypatch.context() as patch, pytest.raises(EngineError):
         _Off(patch, 30.0)
-        save_model(tmp_path, small_net, small_card(small_preprocessing))
+        save_model(tmp_path, Bare(small_net), small_card(small_preprocessing))
     assert Model.load(tmp_path).card == saved
 
 
@@ -281,7 +282,7 @@ def test_an_export_is_made_and_checked_once_for_the_same_model(
         checks.append(path)
         return verify(path, *args, **more)
 
-    monkeypatch.setattr("frostline.exporting.pytorch.save_model.verify_onnx", check)
+    monkeypatch.setattr("frostline.exporting.save_model.verify_onnx", check)
     images = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
     module = deepcopy(saved.module)
 

@@ -15,7 +15,7 @@ from frostline.backbones.network import Network
 from frostline.core.actions import Blend, FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import BackboneError, RunFolderError
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting.pytorch.save_model import save_model
+from frostline.exporting.save_model import save_model
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
 

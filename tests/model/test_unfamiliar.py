@@ -15,11 +15,11 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from frostline.backbones.heads.classifiers import TapsClassifier
-from frostline.backbones.heads.head_input import WithHeadInput, head_of
+from frostline.backbones.heads.head_input import WithHeadInput
 from frostline.core.errors import EngineError, RunFolderError
 from frostline.core.preprocessing import UInt8Array
-from frostline.exporting.pytorch.model_onnx import export_onnx, verify_onnx
-from frostline.exporting.pytorch.save_model import save_model
+from frostline.exporting.model_onnx import export_onnx, verify_onnx
+from frostline.exporting.save_model import save_model
 from frostline.model.model import Model, Prediction
 from frostline.model_format.card import FamiliarImages, ModelCard
 from frostline.model_format.model_folder import load_card
@@ -36,11 +36,10 @@ pytestmark = pytest.mark.slow
 
 
 def head_inputs(saved: Saved, images: UInt8Array) -> np.ndarray:
-    head = head_of(saved.module)
-    assert head is not None
+    assert isinstance(saved.module, TapsClassifier)
     x = torch.from_numpy(saved.card.preprocessing.normalise(images))
     with torch.inference_mode():
-        found: np.ndarray = WithHeadInput(saved.module, head)(x)[1].numpy()
+        found: np.ndarray = WithHeadInput(saved.module, saved.module.head)(x)[1].numpy()
     return found
 
 

@@ -36,7 +36,7 @@ ALLOWED = {
     "onnx_graph/preprocessing_graph.py": "the operator that a target's link names",
     **dict.fromkeys(
         (
-            "exporting/pytorch/model_onnx.py",
+            "exporting/model_onnx.py",
             "exporting/pytorch/torch_target.py",
             "exporting/int8.py",
         ),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.backbones.layer_names import among, layers_between
+from frostline.backbones.tensor_digests import fingerprint_of
 from frostline.core.cuts import Cut, NetworkSummary
 from frostline.core.errors import BackboneError
 from frostline.core.preprocessing import Preprocessing
@@ -132,6 +133,10 @@ class FrozenNetwork(ABC):
     @abstractmethod
     def tensors(self) -> Mapping[str, Array]:
         """Return parameters and buffers of the layers up to ``last``, by name."""
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the tensors as they are; ``weights_id`` unless they changed."""
+        return fingerprint_of(self.tensors())
 
     @abstractmethod
     def source_classifier(self) -> SourceClassifier | None:

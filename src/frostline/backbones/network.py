@@ -285,6 +285,10 @@ class Network(FrozenNetwork):
         state = self.feature_module.state_dict()
         return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
 
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the tensors as they are; ``weights_id`` unless they changed."""
+        return fingerprint(self.feature_module)
+
     def graph_without_weights(self) -> None:
         """Return None: PyTorch runs this network, or an engine what PyTorch exported."""
 

@@ -19,7 +19,10 @@ from frostline.explain.depths import DepthPlan, Responses
 from frostline.explain.sight import Array, OnnxSight, Sight, has_graph, onnx_logits
 
 if TYPE_CHECKING:
-    from frostline.backbones.heads.classifier import Classifier, SingleClassifier
+    from frostline.backbones.heads.fitted_classifier import (
+        FittedClassifier,
+        SingleFittedClassifier,
+    )
 
 _BATCH = 16
 #: cells a side, where parts of an image are covered one by one
@@ -45,7 +48,7 @@ class Seen:
 
 def look(
     network: FrozenNetwork,
-    module: Classifier,
+    classifier: FittedClassifier,
     pixels: Mapping[int, UInt8Array],
     wanted: Sequence[Wanted],
     plans: Sequence[DepthPlan],
@@ -60,7 +63,7 @@ def look(
     ----------
     network : FrozenNetwork
         What the classifier was made from; it is only asked for its graph.
-    module : Classifier
+    classifier : FittedClassifier
         The trained classifier.
     pixels : mapping of int to arrays of shape (size, size, 3), uint8
         Prepared images by row.
@@ -75,8 +78,8 @@ def look(
         where that is the only way.
     runtime : Runtime
     """
-    sight = _sight(network, module.leader, plans, runtime)
-    at_once = sight is not None and module.in_space and module.leader is module
+    sight = _sight(network, classifier.leader, plans, runtime)
+    at_once = sight is not None and classifier.in_space and classifier.leader is classifier
     responses = [] if sight is None else [Responses(plan) for plan in plans]
     heats: dict[Wanted, FloatArray] = {}
     rows = list(pixels)
@@ -88,16 +91,16 @@ def look(
             for one in responses:
                 one.add(maps[one.plan.cut.name])
             if at_once:
-                heats |= _heats(module.leader, maps, batch, wanted)
+                heats |= _heats(classifier.leader, maps, batch, wanted)
     note = ""
     if not at_once:
-        heats, note = _heats_apart(network, module, pixels, wanted, covering, runtime)
+        heats, note = _heats_apart(network, classifier, pixels, wanted, covering, runtime)
     shown = list(pixels.values())
     return Seen(heats, note, [one.draw(shown, labels[rows]) for one in responses] if shown else [])
 
 
 def _heats(
-    module: SingleClassifier,
+    classifier: SingleFittedClassifier,
     maps: Mapping[str, Array],
     batch: Sequence[int],
     wanted: Sequence[Wanted],
@@ -107,34 +110,35 @@ def _heats(
     if not asked:
         return {}
     places = [batch.index(row) for row, _ in asked]
-    chosen = [maps[name][places] for name in module.cuts]
-    if module.new_block:
+    chosen = [maps[name][places] for name in classifier.cuts]
+    if classifier.new_block:
+        from frostline.backbones.heads.as_module import as_module
         from frostline.explain.torch_attribution import behind_new_block
 
-        chosen = behind_new_block(module, chosen)
+        chosen = behind_new_block(as_module(classifier).leader, chosen)
     labels = [label for _, label in asked]
-    weight, _ = module.head_weights()
-    found = attribute_maps(chosen, module.layouts, weight, labels)
+    weight, _ = classifier.head_weights()
+    found = attribute_maps(chosen, classifier.layouts, weight, labels)
     return dict(zip(asked, found.heat, strict=True))
 
 
 def _heats_apart(
     network: FrozenNetwork,
-    module: Classifier,
+    classifier: FittedClassifier,
     pixels: Mapping[int, UInt8Array],
     wanted: Sequence[Wanted],
     covering: float,
     runtime: Runtime,
 ) -> tuple[dict[Wanted, FloatArray], str]:
     """Heat maps in a pass of their own, and how they were found."""
-    if not module.in_space:
+    if not classifier.in_space:
         runs = (_CELLS**2 + 1) * max(1, network.macs)
         wanted = wanted[: int(covering / runs)]
     heats: dict[Wanted, FloatArray] = {}
     note = ""
     if not wanted:
         return heats, note
-    attribute = _way(network, module, runtime)
+    attribute = _way(network, classifier, runtime)
     for start in range(0, len(wanted), _BATCH):
         runtime.cancel.check()
         batch = wanted[start : start + _BATCH]
@@ -147,14 +151,14 @@ def _heats_apart(
 
 
 def _way(
-    network: FrozenNetwork, module: Classifier, runtime: Runtime
+    network: FrozenNetwork, classifier: FittedClassifier, runtime: Runtime
 ) -> Callable[[UInt8Array, Sequence[int]], Attribution]:
     """Return what finds heat maps of prepared images for one class of each."""
-    leader = module.leader
+    leader = classifier.leader
     if (
-        leader is module
+        leader is classifier
         and leader.frozen
-        and not module.in_space
+        and not classifier.in_space
         and has_graph(network, leader.cuts)
     ):
         logits = onnx_logits(network, leader, threads=runtime.threads)
@@ -164,14 +168,15 @@ def _way(
             return occlude(logits, images, classes, cells=_CELLS)
 
         return covered
+    from frostline.backbones.heads.as_module import as_module
     from frostline.explain.torch_attribution import attribute_pixels
 
-    return partial(attribute_pixels, module, network.preprocessing, cells=_CELLS)
+    return partial(attribute_pixels, as_module(classifier), network.preprocessing, cells=_CELLS)
 
 
 def _sight(
     network: FrozenNetwork,
-    module: SingleClassifier,
+    classifier: SingleFittedClassifier,
     plans: Sequence[DepthPlan],
     runtime: Runtime,
 ) -> Sight | None:
@@ -180,13 +185,14 @@ def _sight(
     The graph is that of the network it came from, the tensors are those of the trained
     classifier. None for a classifier whose layers are not the network's own.
     """
-    names = list(dict.fromkeys([*module.cuts, *(plan.cut.name for plan in plans)]))
+    names = list(dict.fromkeys([*classifier.cuts, *(plan.cut.name for plan in plans)]))
     if has_graph(network, names):
-        tensors = module.kept_tensors()
+        tensors = classifier.kept_tensors()
         deepest = max(names, key=lambda name: network.cut(name).position)
         if not tensors.keys() >= set(network.parameter_names(to=deepest)):
             return None
         return OnnxSight(network, names, tensors, threads=runtime.threads)
+    from frostline.backbones.heads.as_module import as_module
     from frostline.explain.torch_sight import torch_sight
 
-    return torch_sight(network, module, names)
+    return torch_sight(network, as_module(classifier).leader, names)

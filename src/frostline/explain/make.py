@@ -29,7 +29,7 @@ from frostline.stats.mistakes import worst_mistakes
 from frostline.stats.out_of_fold import OutOfFold
 
 if TYPE_CHECKING:
-    from frostline.backbones.heads.classifier import Classifier
+    from frostline.backbones.heads.fitted_classifier import FittedClassifier
     from frostline.compute.frozen import Frozen
 
 #: bytes of the picture of one depth, and of the filters, at most
@@ -70,12 +70,11 @@ LIMITS: Mapping[str, Limits] = {
 class Subject:
     """The classifier that pictures are about.
 
-    ``module``: on the CPU: normalised images to logits. ``frozen``: names of the tensors of
-    ``module`` that were left as pretrained. ``origin``: stands for how the module was made: what
-    its tensors do not tell.
+    ``classifier``: on the CPU. ``frozen``: names of its tensors that were left as pretrained.
+    ``origin``: stands for how it was made: what its tensors do not tell.
     """
 
-    module: Classifier
+    classifier: FittedClassifier
     frozen: Collection[str]
     origin: str = ""
 
@@ -108,7 +107,8 @@ def make_gallery(
     ``limits``: those of effort ``balanced`` for None.
     """
     bounds = LIMITS["balanced"] if limits is None else limits
-    catalog, labels, module = problem.catalog, problem.labels, subject.module
+    catalog, labels = problem.catalog, problem.labels
+    classifier = subject.classifier
     wrong = _mistakes(judged[0], labels, bounds.mistakes)
     doubts = likely_label_errors(judged, labels, most=bounds.doubtful)
     row_of = {row.name: i for i, row in enumerate(catalog.rows)}
@@ -122,8 +122,8 @@ def make_gallery(
     plans = plan_depths(
         frozen.features,
         frozen.network,
-        upto=module.leader.cuts[-1],
-        frozen=module.network_names(subject.frozen),
+        upto=classifier.leader.cuts[-1],
+        frozen=classifier.network_names(subject.frozen),
     )
     looked = _worth_looking(frozen, wanted, plans, bounds.looked)
     shown = [said.row for said in (*wrong, *doubts)] + [row for row, _ in findings]
@@ -131,7 +131,7 @@ def make_gallery(
     pixels = dict(_readable(frozen, asked, runtime))
     seen = look(
         frozen.network,
-        module,
+        classifier,
         {row: pixels[row] for row in looked if row in pixels},
         [pair for pair in wanted if pair[0] in pixels],
         plans,
@@ -158,7 +158,7 @@ def make_gallery(
             for row, note in findings
             if row in pixels
         ),
-        filters=draw_first_filters(frozen.network, module),
+        filters=draw_first_filters(frozen.network, classifier),
         depths=tuple(
             Depth(layer=plan.cut.name, picture=jpeg(one, most=DEPTH_BYTES), frozen=plan.frozen)
             for plan, one in zip(plans, seen.depths, strict=False)
@@ -167,10 +167,10 @@ def make_gallery(
     return Drawn(gallery, complete=len(pixels) == len(asked))
 
 
-def draw_first_filters(network: FrozenNetwork, module: Classifier) -> bytes:
+def draw_first_filters(network: FrozenNetwork, classifier: FittedClassifier) -> bytes:
     """Return a PNG of the trained network's first filters; empty where there are none."""
     try:
-        _, filters = network_filters(network, module.leader.kept_tensors())
+        _, filters = network_filters(network, classifier.leader.kept_tensors())
     except BackboneError:
         return b""
     most = _FILTERS

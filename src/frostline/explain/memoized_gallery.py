@@ -37,7 +37,7 @@ def memoized_gallery(
     catalog = problem.catalog
     inputs = {
         "features": [frozen.features.key, runtime.numerics_id],
-        "subject": [subject.origin, subject.module.fingerprint(), sorted(subject.frozen)],
+        "subject": [subject.origin, subject.classifier.fingerprint(), sorted(subject.frozen)],
         "labels": problem.labels,
         "judged": list(judged),
         "audit": audit.record(catalog).to_json(),

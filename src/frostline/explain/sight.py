@@ -15,7 +15,7 @@ from frostline.core.onnx_runtime import failures, open_session
 from frostline.core.preprocessing import UInt8Array
 
 if TYPE_CHECKING:
-    from frostline.backbones.heads.classifier import SingleClassifier
+    from frostline.backbones.heads.fitted_classifier import SingleFittedClassifier
     from frostline.onnx_graph.network_graph import NetworkGraph
 
 Array = npt.NDArray[Any]
@@ -65,15 +65,15 @@ def has_graph(network: FrozenNetwork, names: Iterable[str]) -> bool:
 
 
 def onnx_logits(
-    network: FrozenNetwork, module: SingleClassifier, *, threads: int
+    network: FrozenNetwork, classifier: SingleFittedClassifier, *, threads: int
 ) -> Callable[[Array], Array]:
     """Return what gives logits (n, n_classes) for normalised images (n, 3, size, size).
 
-    ``module``: kept layers of the network, and a head on what passes at their cuts.
+    ``classifier``: kept layers of the network, and a head on what passes at their cuts.
     """
-    graph = _graph(network, module.kept_tensors())
-    weight, bias = module.head_weights()
-    model = graph.head(module.cuts, weight, bias, outputs=(_LOGITS, "features"), source="image")
+    graph = _graph(network, classifier.kept_tensors())
+    weight, bias = classifier.head_weights()
+    model = graph.head(classifier.cuts, weight, bias, outputs=(_LOGITS, "features"), source="image")
     session = open_session(model.SerializeToString(), threads=threads)
 
     def logits(images: Array) -> Array:

@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from frostline._version import __version__
-from frostline.backbones.fingerprints import fingerprint
 from frostline.core.aliases import as_kept_in_files
 from frostline.core.files import write_text
 from frostline.core.machine import peak_memory_bytes
@@ -22,7 +21,7 @@ from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
 from frostline.explain.make import LIMITS, Subject
 from frostline.explain.memoized_gallery import memoized_gallery
-from frostline.exporting.pytorch.save_model import save_model
+from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.measure import measure, unknown_images
@@ -84,7 +83,7 @@ def finish(
         checked = inputs.frozen.runner.pixels(split.train[:_CHECKED])
         card = save_model(
             run.model,
-            fitted.trained.module,
+            fitted.trained.classifier,
             model_card(inputs, fitted, n_train=len(split.train), test=measured.record.summary),
             ood_scorer=None if fitted.ood is None else fitted.ood.scorer,
             images=checked,
@@ -151,7 +150,7 @@ def pack(prepared: Prepared, fitted: Fitted, runtime: Runtime) -> PackedModel:
     with TemporaryDirectory(prefix="frostline-") as folder:
         save_model(
             Path(folder),
-            fitted.trained.module,
+            fitted.trained.classifier,
             model_card(inputs, fitted, n_train=len(split.train), test=ScoreSummary()),
             ood_scorer=None if fitted.ood is None else fitted.ood.scorer,
             images=inputs.frozen.runner.pixels(split.train[:_CHECKED]),
@@ -186,7 +185,9 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
         familiar=None
         if familiar is None
         else FamiliarImages(n_fitted=familiar.n_fitted, n_threshold=familiar.n_threshold),
-        fingerprints=Fingerprints(frozen=fingerprint(fitted.trained.module, fitted.trained.frozen)),
+        fingerprints=Fingerprints(
+            frozen=fitted.trained.classifier.fingerprint(fitted.trained.frozen)
+        ),
         n_train=n_train,
         test=test,
         source=inputs.frozen.catalog.source,
@@ -197,7 +198,7 @@ def _gallery(
     inputs: FitInputs, audit: Audit, fitted: Fitted, assessed: Assessed, runtime: Runtime
 ) -> Gallery:
     judged = [OutOfFold(assessed.rows, assessed.probabilities), *fitted.out_of_fold]
-    subject = Subject(fitted.trained.module, fitted.trained.frozen, _origin(inputs, fitted))
+    subject = Subject(fitted.trained.classifier, fitted.trained.frozen, _origin(inputs, fitted))
     limits = LIMITS[inputs.settings.effort]
     return memoized_gallery(inputs.problem, inputs.frozen, subject, judged, audit, runtime, limits)
 

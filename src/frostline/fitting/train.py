@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from frostline.backbones.run_module import run_module
 from frostline.compute.frozen import Frozen
 from frostline.compute.torch_context import torch_context
 from frostline.core.arrays import FloatArray, IntArray
@@ -16,7 +15,6 @@ from frostline.data.problem import Problem
 from frostline.evidence.evidence import Evidence
 from frostline.evidence.probes import ALL
 from frostline.fitting.inputs import FitInputs
-from frostline.stats.inputs import linear_outputs
 from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.race import FoldResult
 from frostline.training.blend import blended_logits
@@ -114,9 +112,7 @@ def logits_of(trained: Trained, frozen: Frozen, rows: IntArray) -> FloatArray:
         each = [logits_of(member, frozen, rows) for member in trained.members]
         return blended_logits(trained, each)
     if trained.action.closed_form and not trained.action.adapts_statistics:
-        head = trained.module.leader.head
-        weight = head.weight.detach().double().numpy()
-        bias = head.bias.detach().double().numpy()
-        return linear_outputs(frozen.features.table(trained.action.taps, rows), weight.T, bias)
-    found = run_module(trained.module, frozen.runner.batches(rows), frozen.network.preprocessing)
-    return found.astype(np.float64)
+        features = frozen.features.table(trained.action.taps, rows)
+        return trained.classifier.leader.logits(features)
+    batches = frozen.runner.batches(rows)
+    return trained.classifier.run(batches, frozen.network.preprocessing).astype(np.float64)

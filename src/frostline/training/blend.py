@@ -1,13 +1,13 @@
-"""Average several trained classifiers: one module, one result."""
+"""Average several trained classifiers: one classifier, one result."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from frostline.backbones.heads.classifier import OF_MEMBER
-from frostline.backbones.heads.classifiers import BlendClassifier
+from frostline.backbones.heads.fitted_classifier import OF_MEMBER
 from frostline.core.actions import Blend
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.data.problem import Problem
@@ -22,6 +22,9 @@ def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Traine
 
     ``members``: one for each of the action's, in its order.
     """
+    # one of the members trained layers
+    from frostline.backbones.heads.classifiers import BlendClassifier
+
     temperatures = [_temperature(member, problem) for member in members]
     shared = members[0].out_of_fold_rows
     for member in members[1:]:
@@ -32,11 +35,12 @@ def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Traine
         )
         for member, temperature in zip(members, temperatures, strict=True)
     ]
-    module = BlendClassifier([member.module.leader for member in members], temperatures)
+    modules = [member.module.leader for member in members]
+    members = [replace(m, classifier=own) for m, own in zip(members, modules, strict=True)]
     return Trained(
         action=action,
         target=problem.target,
-        module=module.eval(),
+        classifier=BlendClassifier(modules, temperatures).eval(),
         out_of_fold_logits=log_mean(each),
         out_of_fold_rows=shared,
         frozen_verified=all(member.frozen_verified for member in members),
@@ -53,8 +57,8 @@ def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Traine
 
 
 def blended_logits(trained: Trained, each: Sequence[FloatArray]) -> FloatArray:
-    """Return the blend's logits (n, C) from those of its members, as its module does."""
-    temperatures = trained.module.get_buffer("temperatures").tolist()
+    """Return the blend's logits (n, C) from those of its members, as its classifier does."""
+    temperatures = [temperature for _, temperature in trained.classifier.averaged]
     return log_mean([trained.target.link(z, t) for z, t in zip(each, temperatures, strict=True)])
 
 

@@ -217,11 +217,11 @@ def _result(job: _Job, loop: Loop) -> Trained:
     state = loop.state
     verify_frozen(job.assembly.classifier, job.assembly.fingerprints)
     assembly = job.assembly.merged()
-    module = assembly.classifier.eval().cpu().to(memory_format=torch.contiguous_format)
+    classifier = assembly.classifier.eval().cpu().to(memory_format=torch.contiguous_format)
     return Trained(
         action=job.action,
         target=job.parts.target,
-        module=module,
+        classifier=classifier,
         out_of_fold_logits=loop.best_logits,
         out_of_fold_rows=job.parts.validation,
         frozen_verified=True,

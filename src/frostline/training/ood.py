@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frostline.backbones.run_module import run_module
 from frostline.compute.frozen import Frozen
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
@@ -73,7 +72,7 @@ def fit_ood(
         return None
     # folds of frozen features that re-estimated statistics need exactly the rows that taught
     features = np.asarray(_head_input(lead, frozen, some, runtime, trained_on=rows))
-    blocks = lead.module.leader.blocks
+    blocks = lead.classifier.leader.blocks
     try:
         if judged_apart:
             found = fit_ood_scorer(features, blocks=blocks)
@@ -105,15 +104,10 @@ def _head_input(
 ) -> Features:
     """What the head sees of some rows: stored taps, or one more pass through the classifier."""
     if lead.action.closed_form:
-        taps = lead.module.leader.cuts
+        taps = lead.classifier.leader.cuts
         if not lead.action.adapts_statistics:
             return frozen.features.table(taps, rows)
         if trained_on is not None:
             return frozen.runner.adapted(trained_on, runtime).features.table(taps, rows)
-    classifier = lead.module.leader
-    return run_module(
-        classifier,
-        frozen.runner.batches(rows),
-        frozen.network.preprocessing,
-        function=classifier.head_input,
-    )
+    batches = frozen.runner.batches(rows)
+    return lead.classifier.leader.head_inputs(batches, frozen.network.preprocessing)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frostline.backbones.heads.classifier import Classifier
+from frostline.backbones.heads.fitted_classifier import FittedClassifier
 from frostline.core.actions import Action
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.targets.protocol import Target
+
+if TYPE_CHECKING:
+    from frostline.backbones.heads.classifier import Classifier
 
 
 @dataclass
@@ -21,9 +24,9 @@ class Trained:
         What was carried out.
     target : Target
         What its outputs mean.
-    module : Classifier
-        Normalised images (n, 3, size, size), float32, to logits (n, C); in eval mode, on the
-        CPU.
+    classifier : FittedClassifier
+        Images to logits (n, C). Where layers were trained a module of PyTorch, in eval mode and on
+        the CPU.
     out_of_fold_logits : ndarray of shape (k, C), float64
         Logits for images that the weights behind them were not trained on: leave-one-out or
         out-of-fold for a head, the validation part for gradient training.
@@ -42,7 +45,7 @@ class Trained:
     alpha : float or None
         Penalty of a closed-form head or of the probe that initialised the head.
     frozen, trained, new_layers : list of str
-        Names of tensors of ``module``: those that had to stay bit-identical (running
+        Names of tensors of ``classifier``: those that had to stay bit-identical (running
         statistics of norm layers held in eval mode included), those that were pretrained and
         could move, and those that were added.
     notes : list of str
@@ -53,7 +56,7 @@ class Trained:
 
     action: Action
     target: Target
-    module: Classifier
+    classifier: FittedClassifier
     out_of_fold_logits: FloatArray
     out_of_fold_rows: IntArray
     frozen_verified: bool
@@ -68,7 +71,14 @@ class Trained:
     members: list[Trained] = field(default_factory=list)
 
     @property
+    def module(self) -> Classifier:
+        """The classifier as a module of PyTorch."""
+        from frostline.backbones.heads.as_module import as_module
+
+        return as_module(self.classifier)
+
+    @property
     def frozen_leader(self) -> Trained:
-        """What belongs to :attr:`Classifier.frozen_leader`."""
-        wanted = self.module.frozen_leader
-        return next(one for one in (self, *self.members) if one.module is wanted)
+        """What belongs to :attr:`FittedClassifier.frozen_leader`."""
+        wanted = self.classifier.frozen_leader
+        return next(one for one in (self, *self.members) if one.classifier is wanted)

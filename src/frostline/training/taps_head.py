@@ -6,14 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from frostline.backbones.fingerprints import fingerprint
-from frostline.backbones.heads.classifiers import TapsClassifier
-from frostline.backbones.heads.linear import set_linear
-from frostline.backbones.trainable import trainable
+from frostline.backbones.heads.fitted_classifier import HEAD_BIAS, HEAD_WEIGHT
+from frostline.backbones.heads.linear_on_taps import head_on_taps
 from frostline.compute.frozen import Frozen
 from frostline.compute.frozen_runner import Adapted
 from frostline.core.actions import TapsHead
 from frostline.core.arrays import IntArray
+from frostline.core.cuts import tap_columns
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
@@ -41,8 +40,8 @@ def train_taps_head(
 
     ``rows``, shape (n,): catalog rows. ``probe``: unweighted ridge fits on exactly these rows, by
     tap or ``"all"``; one that fits the action is taken instead of fitting it again. The result:
-    ``module`` shares the frozen network; ridge outputs serve as logits. The out-of-fold logits are
-    leave-one(-group)-out.
+    the classifier shares the frozen network; ridge outputs serve as logits. The out-of-fold logits
+    are leave-one(-group)-out.
     """
     if action.head != "ridge":
         raise PlanError(
@@ -53,12 +52,11 @@ def train_taps_head(
     known = frozen.runner.adapted(rows, runtime) if adapts else frozen
     target, truth = problem.target, problem.labels[rows]
     weights = target.output_weights(truth, action.class_weights)
-    network = trainable(known.network)
+    network = known.network
     cuts = sorted(
         {network.cut(_tap_of(name, known)) for name in action.taps}, key=lambda cut: cut.position
     )
     taps = [cut.name for cut in cuts]
-    module = TapsClassifier(network, taps, n_outputs=target.n_outputs)
     features = known.features.table(taps, rows)
     alphas = None if action.alpha is None else [action.alpha]
     key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
@@ -73,22 +71,22 @@ def train_taps_head(
             alphas=alphas,
             groups=problem.groups[rows],
             weights=target.row_weights(truth, weights),
-            blocks=module.blocks,
+            blocks=list(tap_columns(cuts).values()),
         )
-    set_linear(module.head, fit.weight, fit.bias)
-    if fingerprint(network.feature_module) != network.weights_id:
+    classifier = head_on_taps(network, taps, fit.weight.T, fit.bias)
+    if network.fingerprint() != network.weights_id:
         raise FrozenChangedError(f"The weights of {network.name} changed after they were loaded.")
-    names = list(module.state_dict())
+    new = [HEAD_WEIGHT, HEAD_BIAS]
     return Trained(
         action=action,
         target=target,
-        module=module.eval(),
+        classifier=classifier,
         out_of_fold_logits=fit.loo,
         out_of_fold_rows=rows,
         frozen_verified=True,
         alpha=fit.alpha,
-        frozen=[name for name in names if not name.startswith("head.")],
-        new_layers=[name for name in names if name.startswith("head.")],
+        frozen=[name for name in classifier.tensors() if name not in new],
+        new_layers=new,
     )
 
 

@@ -17,11 +17,8 @@ from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.stats.ridge import RidgeLOO
 from frostline.training.blend import blend
-from frostline.training.finetune import finetune
 from frostline.training.result import Trained
-from frostline.training.retry import better, made_no_progress, slower
 from frostline.training.taps_head import train_taps_head
-from frostline.training.train_val_split import split_train_val
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,11 @@ def train(
         return train_taps_head(problem, frozen, action, chosen, runtime, probe=given.probe)
 
     def of_layers(action: LayerTraining) -> Trained:
+        # only what trains loads PyTorch
+        from frostline.training.finetune import finetune
+        from frostline.training.retry import better, made_no_progress, slower
+        from frostline.training.train_val_split import split_train_val
+
         fraction = action.recipe.validation_fraction
         parts = split_train_val(
             problem, chosen, fraction=fraction, validation_rows=given.validation

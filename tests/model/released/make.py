@@ -21,9 +21,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from frostline.backbones.heads.classifier import Maps, SingleClassifier
 from frostline.core.actions import TapsHead
 from frostline.core.preprocessing import Preprocessing
-from frostline.exporting.pytorch.save_model import save_model
+from frostline.exporting.save_model import save_model
 from frostline.model.model import Model, Prediction
 from frostline.model_format.card import ModelCard
 
@@ -44,8 +45,10 @@ def write_images() -> list[Path]:
     return paths
 
 
-class Network(nn.Module):
+class Network(SingleClassifier):
     """A network of a thousand weights."""
+
+    tensor_prefix = "body."
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,10 +64,16 @@ class Network(nn.Module):
         )
         self.head = nn.Linear(12, 3)
 
+    @property
+    def kept_layers(self) -> nn.Module:
+        return self.body
+
+    def pool(self, maps: Maps) -> torch.Tensor:
+        return maps[0]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (n, 3)."""
-        logits: torch.Tensor = self.head(self.body(x))
-        return logits
+        return self.read(self.feature_maps(x))
 
 
 def network() -> Network:

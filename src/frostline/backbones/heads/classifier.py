@@ -1,28 +1,37 @@
-"""The one interface of every classifier that is trained here, however it is put together."""
+"""Every classifier that is a module of PyTorch, however it is put together."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from frostline.backbones.fingerprints import fingerprint
-from frostline.backbones.frozen_network import Array
-from frostline.core.actions import Action
+from frostline.backbones.fingerprints import fingerprint as fingerprint_of_module
+from frostline.backbones.freeze.eval_mode import eval_mode
+from frostline.backbones.heads.fitted_classifier import (
+    Array,
+    FittedClassifier,
+    Floating,
+    Outputs,
+    SingleFittedClassifier,
+)
+from frostline.backbones.heads.head_input import WithHeadInput
+from frostline.backbones.run_module import run_module, to_input
+from frostline.backbones.to_onnx import to_onnx
 from frostline.core.arrays import FloatArray
-from frostline.core.cuts import Layout
+from frostline.core.preprocessing import Preprocessing, UInt8Array
+from frostline.onnx_graph.preprocessing_graph import OPSET
+
+if TYPE_CHECKING:
+    import onnx
 
 Maps = Sequence[torch.Tensor]
 
-#: what names of kept layers begin with in the state dict: under a head on one cut, or on several
-OF_CUT, OF_TAPS = "kept.", "body.graph."
-#: what comes before that for members of a blend, by their number
-OF_MEMBER = "members.{}."
 
-
-class Classifier(nn.Module, ABC):
+class Classifier(nn.Module, FittedClassifier):
     """Normalised images (n, 3, size, size) to logits (n, n_outputs)."""
 
     @property
@@ -31,62 +40,60 @@ class Classifier(nn.Module, ABC):
         """Whose probabilities are averaged, each with its temperature; a single one is alone."""
 
     @property
-    @abstractmethod
-    def tensor_prefix(self) -> str:
-        """What names of the leader's kept layers begin with in the state dict."""
-
-    @property
     def leader(self) -> SingleClassifier:
-        """The first of those averaged, which led the race: pictures show its layers."""
         return self.averaged[0][0]
 
     @property
     def frozen_leader(self) -> SingleClassifier:
-        """The first whose kept layers are all frozen, if any, else the leader.
-
-        What is out of distribution is told by its head's input: stored features give that.
-        """
         return next((one for one, _ in self.averaged if one.frozen), self.leader)
 
-    @property
-    def in_space(self) -> bool:
-        """Whether every head reads maps with values side by side in space."""
-        layouts = [layout for one, _ in self.averaged for layout in one.layouts]
-        return all(layout in ("NCHW", "NHWC") for layout in layouts)
-
-    def network_names(self, names: Collection[str]) -> set[str]:
-        """Return those of some tensors that are the leader's kept ones, as its network calls them.
-
-        ``names``: names in the state dict of this classifier.
-        """
-        prefix = self.tensor_prefix
-        return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    def tensors(self) -> dict[str, Array]:
+        state = self.state_dict()
+        return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
 
     def fingerprint(self, names: Iterable[str] | None = None) -> str:
-        """Return the SHA-256 of all tensors, or of those of some names in the state dict."""
-        return fingerprint(self, names)
+        return fingerprint_of_module(self, names)
+
+    def run(self, batches: Iterable[UInt8Array], preprocessing: Preprocessing) -> Floating:
+        return run_module(self, batches, preprocessing)
+
+    def reference(
+        self, images: UInt8Array, preprocessing: Preprocessing, *, head_input: bool = False
+    ) -> Outputs:
+        watched = self._watched(head_input)
+        with torch.inference_mode(), eval_mode(watched):
+            batch = to_input(images, preprocessing, device=self._device(), channels_last=False)
+            found = watched(batch)
+        logits, seen = found if head_input else (found, None)
+        return Outputs(
+            logits.float().cpu().numpy(), None if seen is None else seen.float().cpu().numpy()
+        )
+
+    def onnx_body(
+        self, size: int, *, source: str, logits: str, head_input: str | None = None
+    ) -> onnx.ModelProto:
+        import onnx
+
+        targets = [logits] if head_input is None else [logits, head_input]
+        example = torch.zeros(2, 3, size, size, device=self._device())
+        watched = self._watched(head_input is not None)
+        content = to_onnx(watched, example, source=source, targets=targets, opset=OPSET)
+        return onnx.load_model_from_string(content)
+
+    def _watched(self, head_input: bool) -> nn.Module:
+        return WithHeadInput(self, self.frozen_leader.head) if head_input else self
+
+    def _device(self) -> torch.device | None:
+        return next((tensor.device for tensor in self.state_dict().values()), None)
 
 
-class SingleClassifier(Classifier):
-    """Kept layers of one network, and one linear head on what passes at some of its cuts.
+class SingleClassifier(Classifier, SingleFittedClassifier):
+    """A single classifier as a module: see :class:`SingleFittedClassifier`.
 
-    ``read(behind_new_block(feature_maps(images)))`` are the logits.
-
-    - ``head``: pooled activations to one logit a class.
-    - ``cuts``: where the head reads, by depth.
-    - ``layouts``: of what is pooled.
-    - ``frozen``: whether all kept layers are those of the network it was made from.
-    - ``new_block``: whether new layers lie below the pooling.
-    - ``blocks``: which columns of the head's input belong to which cut; None if they are all of
-      one.
+    ``read(behind_new_block(feature_maps(images)))`` are the logits. ``head``: the linear layer.
     """
 
     head: nn.Linear
-    cuts: tuple[str, ...]
-    layouts: tuple[Layout, ...]
-    frozen: bool = False
-    new_block: bool = False
-    blocks: list[slice] | None = None
 
     @property
     def averaged(self) -> Sequence[tuple[SingleClassifier, float]]:
@@ -97,17 +104,12 @@ class SingleClassifier(Classifier):
     def kept_layers(self) -> nn.Module:
         """Images to what passes at the cut, or at each of several."""
 
-    def kept_tensors(self) -> Mapping[str, Array]:
-        """Return the tensors of the kept layers, by their names in the network."""
-        return {
-            name: value.detach().float().numpy() if value.is_floating_point() else value.numpy()
-            for name, value in self.kept_layers.state_dict().items()
-        }
-
     def head_weights(self) -> tuple[FloatArray, FloatArray]:
-        """Return the head: its weight (C, d) and its bias (C,), float64."""
         weight, bias = self.head.weight.detach(), self.head.bias.detach()
         return weight.cpu().double().numpy(), bias.cpu().double().numpy()
+
+    def head_inputs(self, batches: Iterable[UInt8Array], preprocessing: Preprocessing) -> Floating:
+        return run_module(self, batches, preprocessing, function=self.head_input)
 
     def feature_maps(self, x: torch.Tensor) -> Maps:
         """Return what passes at the cuts for normalised images (n, 3, size, size)."""
@@ -130,9 +132,3 @@ class SingleClassifier(Classifier):
     def head_input(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the head reads (n, d) of normalised images (n, 3, size, size)."""
         return self.pool(self.behind_new_block(self.feature_maps(x)))
-
-
-def tensor_prefix(action: Action) -> str:
-    """Return :attr:`Classifier.tensor_prefix` of what an action gives, without building it."""
-    own = OF_TAPS if action.leader.closed_form else OF_CUT
-    return OF_MEMBER.format(0) + own if action.members else own

@@ -6,20 +6,18 @@ import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-from frostline.backbones.heads.classifier import (
-    OF_CUT,
-    OF_MEMBER,
-    OF_TAPS,
-    Classifier,
-    Maps,
-    SingleClassifier,
-)
-from frostline.backbones.heads.linear import new_linear
+from frostline.backbones.frozen_network import FrozenNetwork
+from frostline.backbones.heads.classifier import Classifier, Maps, SingleClassifier
+from frostline.backbones.heads.fitted_classifier import OF_CUT, OF_MEMBER, OF_TAPS
+from frostline.backbones.heads.linear import new_linear, set_linear
 from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
+from frostline.backbones.trainable import trainable
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.cuts import Cut, pooled_width
 from frostline.core.errors import PlanError
@@ -136,6 +134,19 @@ class BlendClassifier(Classifier):
         ]
         # a mean of probabilities, kept apart from log(0)
         return torch.logsumexp(torch.stack(each), dim=0) - math.log(len(each))
+
+
+def taps_classifier(
+    network: FrozenNetwork, taps: Sequence[str], weight: npt.ArrayLike, bias: npt.ArrayLike
+) -> TapsClassifier:
+    """Put a head that was solved for on pooled taps; in eval mode.
+
+    ``weight``, shape (C, d), and ``bias``, shape (C,): on the taps side by side, by depth.
+    """
+    weight, bias = np.asarray(weight), np.asarray(bias)
+    module = TapsClassifier(trainable(network), list(taps), n_outputs=len(bias))
+    set_linear(module.head, weight.T, bias)
+    return module.eval()
 
 
 def build_classifier(

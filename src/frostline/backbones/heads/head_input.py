@@ -5,19 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from frostline.backbones.heads.classifier import Classifier
-
-
-def head_of(module: nn.Module) -> nn.Linear | None:
-    """Return the head whose input tells what is out of distribution; None for other modules."""
-    return module.frozen_leader.head if isinstance(module, Classifier) else None
-
 
 class WithHeadInput(nn.Module):
     """A classifier that also gives what its head was given; its logits are the same bits.
 
-    ``module``: normalised images (n, 3, size, size) to logits (n, C). ``head``: its own, see
-    :func:`head_of`.
+    ``module``: normalised images (n, 3, size, size) to logits (n, C). ``head``: a linear layer of
+    its own, whose input is wanted.
     """
 
     def __init__(self, module: nn.Module, head: nn.Linear) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from frostline.backbones.fingerprints import versioned
-from frostline.backbones.heads.classifier import tensor_prefix
+from frostline.backbones.heads.fitted_classifier import tensor_prefix
 from frostline.backbones.load.found import LoadedNetwork, example_images
 from frostline.backbones.load.weights_file import read_weights
 from frostline.core.errors import BackboneError, RunFolderError

@@ -1,22 +1,15 @@
-"""From a PyTorch module to one ONNX file: any uint8 image in, probabilities out."""
+"""From a fitted classifier to one ONNX file: any uint8 image in, probabilities out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
-import torch
 from onnx import TensorProto, helper
-from torch import nn
 
-from frostline.backbones.freeze.eval_mode import eval_mode
-from frostline.backbones.heads.head_input import WithHeadInput, head_of
-from frostline.backbones.run_module import to_input
-from frostline.backbones.to_onnx import to_onnx
+from frostline.backbones.heads.fitted_classifier import FittedClassifier
 from frostline.core.arrays import FloatArray
 from frostline.core.errors import EngineError
 from frostline.core.files import replacing
@@ -25,12 +18,13 @@ from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.prepared import on_canvas
-from frostline.onnx_graph.preprocessing_graph import OPSET, add_preprocessing, add_softmax
+from frostline.onnx_graph.preprocessing_graph import add_preprocessing, add_softmax
 from frostline.onnx_graph.session import INPUT, OUTPUT, UNFAMILIARITY, Answers, answers
+from frostline.stats.calibration import softmax
 from frostline.stats.ood import OODScorer
 
-#: difference of a probability that is always accepted between PyTorch and the exported file, for
-#: images that have the network's size already
+#: difference of a probability that is always accepted between the classifier and the exported file,
+#: for images that have the network's size already
 TOLERANCE = 1e-4
 #: roundings of float32, one after the other, that deep networks add up to
 _ROUNDINGS = 256
@@ -41,11 +35,11 @@ MOST_DELIVERED = 5e-2
 #: largest accepted difference of an unfamiliarity, as a share of it
 UNFAMILIARITY_TOLERANCE = 5e-3
 
-_FEATURES = "network/features"
+_LOGITS, _FEATURES = "network/logits", "network/features"
 
 
 class ExportDifferenceError(EngineError):
-    """An exported file that computes other probabilities than PyTorch.
+    """An exported file that computes other probabilities than the classifier it is of.
 
     ``difference``: largest absolute one of a probability. ``same_classes``: whether the likeliest
     class is the same for every image.
@@ -53,8 +47,8 @@ class ExportDifferenceError(EngineError):
 
     def __init__(self, difference: float, accepted: float, *, same_classes: bool) -> None:
         super().__init__(
-            f"The exported model differs from PyTorch by {difference:.2g} in a probability; "
-            f"at most {accepted:.0e} is accepted.",
+            f"The exported model differs from the fitted one by {difference:.2g} in a "
+            f"probability; at most {accepted:.0e} is accepted.",
             hint="Please report the backbone's name.",
         )
         self.difference = difference
@@ -62,7 +56,7 @@ class ExportDifferenceError(EngineError):
 
 
 def export_onnx(
-    module: nn.Module,
+    classifier: FittedClassifier,
     preprocessing: Preprocessing,
     temperature: float,
     path: Path,
@@ -81,26 +75,25 @@ def export_onnx(
 
     Resizing differs from Pillow's by one grey level at few pixels, so probabilities for raw images
     may differ from :class:`~frostline.model.model.Model` by some ten-thousandths. Raises
-    EngineError if the module has an operation that ONNX lacks, is too large for one file, has
-    another number of outputs than there are ``classes``, or no head for ``ood_scorer``.
+    EngineError if the network has an operation that ONNX lacks, is too large for one file, has
+    another number of outputs than there are ``classes``, or a head that ``ood_scorer`` does not
+    fit.
 
-    - ``module``: normalised float32 images (N, 3, size, size) to logits (N, C). Exported as in eval
-      mode, and left in the mode it was in.
     - ``temperature``: positive; logits are divided by it.
     - ``path``: replaced when the export has succeeded.
     - ``classes``: names of the C classes, for the metadata.
-    - ``ood_scorer``: on the input of the module's head, see
-      :func:`frostline.backbones.heads.head_input.head_of`.
+    - ``ood_scorer``: on the input of the frozen leader's head.
     """
     before, after = GraphBuilder("before"), GraphBuilder("after")
     add_preprocessing(before, INPUT, preprocessing, "before/normalised")
-    found = _watched(module, ood_scorer)
-    names = ["network/logits"] if ood_scorer is None else ["network/logits", _FEATURES]
-    example = torch.zeros(2, 3, preprocessing.size, preprocessing.size, device=_device(module))
-    model = onnx.load_model_from_string(
-        to_onnx(found, example, source="before/normalised", targets=names, opset=OPSET)
+    _check_head(classifier, ood_scorer)
+    model = classifier.onnx_body(
+        preprocessing.size,
+        source="before/normalised",
+        logits=_LOGITS,
+        head_input=None if ood_scorer is None else _FEATURES,
     )
-    add_softmax(after, "network/logits", temperature, OUTPUT)
+    add_softmax(after, _LOGITS, temperature, OUTPUT)
     if ood_scorer is not None:
         add_ood_score(after, _FEATURES, ood_scorer, UNFAMILIARITY)
 
@@ -131,7 +124,7 @@ def export_onnx(
 
 def verify_onnx(
     path: Path,
-    module: nn.Module,
+    classifier: FittedClassifier,
     preprocessing: Preprocessing,
     temperature: float,
     images: UInt8Array,
@@ -139,12 +132,12 @@ def verify_onnx(
     ood_scorer: OODScorer | None = None,
     threads: int = 1,
 ) -> float:
-    """Compare an exported file with the module it came from.
+    """Compare an exported file with the classifier that it is of.
 
     Raises ExportDifferenceError if the difference is larger; EngineError if an unfamiliarity
     differs by more than half a percent, or the file cannot be run.
 
-    ``module``, ``preprocessing``, ``temperature`` and ``ood_scorer``: as given to
+    ``classifier``, ``preprocessing``, ``temperature`` and ``ood_scorer``: as given to
     :func:`export_onnx`. ``images``, shape (n, size, size, 3): prepared images; at least two show
     that the batch is free. The result: largest absolute difference of a probability, at most what
     :func:`tolerance_for` allows.
@@ -152,20 +145,19 @@ def verify_onnx(
     session = open_session(path, threads=threads)
     given = answers(session, on_canvas(images, preprocessing))
     found = given.probabilities
-    watched = _watched(module, ood_scorer)
-    with torch.inference_mode(), eval_mode(watched):
-        batch = to_input(images, preprocessing, device=_device(module), channels_last=False)
-        outputs = watched(batch)
-        logits = (outputs if ood_scorer is None else outputs[0]).double()
-        expected = torch.softmax(logits / temperature, dim=-1).cpu().numpy()
-        if ood_scorer is not None:
-            _compare(given, ood_scorer.scores(outputs[1].float().cpu().numpy()))
+    _check_head(classifier, ood_scorer)
+    right = classifier.reference(images, preprocessing, head_input=ood_scorer is not None)
+    expected = softmax(right.logits, temperature)
+    if ood_scorer is not None and right.head_input is not None:
+        _compare(given, ood_scorer.scores(right.head_input))
     if found.shape != expected.shape:
         raise EngineError(
-            f"The exported model gives {found.shape} probabilities, PyTorch {expected.shape}."
+            f"The exported model gives {found.shape} probabilities, the fitted one "
+            f"{expected.shape}."
         )
     difference = float(np.abs(found - expected).max(initial=0.0))
-    accepted = tolerance_for(float(logits.abs().max()) if logits.numel() else 0.0, temperature)
+    largest = float(np.abs(right.logits).max(initial=0.0))
+    accepted = tolerance_for(largest, temperature)
     # written so that NaN fails as well
     if not difference <= accepted:
         same = bool((found.argmax(axis=1) == expected.argmax(axis=1)).all())
@@ -189,29 +181,24 @@ def tolerance_for(largest_logit: float, temperature: float) -> float:
     return min(max(TOLERANCE, bound), MOST_TOLERANCE) if np.isfinite(bound) else MOST_TOLERANCE
 
 
-def _watched(module: nn.Module, ood_scorer: OODScorer | None) -> nn.Module:
-    """Let the module give its head's input as well, where somebody wants it."""
+def _check_head(classifier: FittedClassifier, ood_scorer: OODScorer | None) -> None:
+    """Refuse a score for another width than that of the head."""
     if ood_scorer is None:
-        return module
-    head = head_of(module)
-    if head is None or head.in_features != ood_scorer.width:
+        return
+    weight, _ = classifier.frozen_leader.head_weights()
+    if weight.shape[1] != ood_scorer.width:
         raise EngineError("What is familiar does not fit the head of this network.")
-    return WithHeadInput(module, head)
 
 
 def _compare(given: Answers, expected: FloatArray) -> None:
-    """Raise if the exported file finds other images unfamiliar than PyTorch does."""
+    """Raise if the exported file finds other images unfamiliar than the classifier does."""
     found = given.unfamiliarity
     if found is None or found.shape != expected.shape:
         raise EngineError("The exported model does not say how unfamiliar images are.")
     off = float((np.abs(found - expected) / np.maximum(expected, 0.1)).max(initial=0.0))
     if not off <= UNFAMILIARITY_TOLERANCE:
         raise EngineError(
-            f"The exported model differs from PyTorch by {off:.2g} of an unfamiliarity; at most "
-            f"{UNFAMILIARITY_TOLERANCE:.0e} is accepted.",
+            f"The exported model differs from the fitted one by {off:.2g} of an unfamiliarity; at "
+            f"most {UNFAMILIARITY_TOLERANCE:.0e} is accepted.",
             hint="Please report the backbone's name.",
         )
-
-
-def _device(module: nn.Module) -> Any:
-    return next((t.device for t in module.state_dict().values()), None)

@@ -1,4 +1,4 @@
-"""Write a model folder: its ONNX file is exported, and checked against PyTorch, first."""
+"""Write a model folder: its ONNX file is made, and checked against the classifier, first."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frostline.backbones.fingerprints import fingerprint
+from frostline.backbones.heads.fitted_classifier import FittedClassifier
 from frostline.compute.cache.fact import NETWORKS
 from frostline.compute.cache.memoize import Memo, memoize
 from frostline.core.errors import EngineError, RunFolderError
 from frostline.core.files import is_file, replacing, sha256_of, system_errors, write_text
 from frostline.core.preprocessing import UInt8Array
-from frostline.exporting.pytorch.model_onnx import (
+from frostline.exporting.model_onnx import (
     MOST_DELIVERED,
     ExportDifferenceError,
     export_onnx,
@@ -25,17 +25,15 @@ from frostline.model_format.model_folder import CARD, FAMILIAR, NEWEST_FORMAT, O
 from frostline.model_format.ood_file import save_ood_scorer
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from frostline.stats.ood import OODScorer
 
 #: an ONNX file that passed the check
-EXPORT = Memo(name="export", version=1, libraries=NETWORKS, result=bytes)
+EXPORT = Memo(name="export", version=2, libraries=NETWORKS, result=bytes)
 
 
 def save_model(
     folder: Path,
-    module: nn.Module,
+    classifier: FittedClassifier,
     card: ModelCard,
     *,
     ood_scorer: OODScorer | None = None,
@@ -43,7 +41,7 @@ def save_model(
     threads: int = 1,
     origin: str = "",
 ) -> ModelCard:
-    """Write a model folder and check that the ONNX file gives PyTorch's probabilities.
+    """Write a model folder and check that the ONNX file gives the classifier's probabilities.
 
     The card is written last and holds the fingerprints of the other two files, so a folder that
     was left half written never passes for a model.
@@ -52,19 +50,18 @@ def save_model(
     ----------
     folder : Path
         Made if needed; files of an earlier model in it are replaced.
-    module : nn.Module
-        Normalised float32 images (N, 3, size, size) to logits (N, C), head included.
+    classifier : FittedClassifier
     card : ModelCard
         Its fingerprints of files are filled in.
     ood_scorer : OODScorer or None, default=None
-        On the input of the module's head; belongs to the card's ``familiar``.
+        On the input of the frozen leader's head; belongs to the card's ``familiar``.
     images : ndarray of shape (n, size, size, 3), uint8, or None, default=None
         Prepared images for the check, a handful of real ones; made-up ones when None.
     threads : int, default=1
         For the check.
     origin : str, default=""
-        Stands for how the module was made, where its tensors alone do not tell. An ONNX file that
-        passed the check before, for the same origin, tensors and images, is used again; never
+        Stands for how the classifier was made, where its tensors alone do not tell. An ONNX file
+        that passed the check before, for the same origin, tensors and images, is used again; never
         for an empty one.
 
     Returns
@@ -75,9 +72,8 @@ def save_model(
     Raises
     ------
     EngineError
-        If the module cannot be exported, or the exported file gives other probabilities: other
-        classes, or further off than
-        :data:`~frostline.exporting.pytorch.model_onnx.MOST_DELIVERED`. Where
+        If the network cannot be exported, or the exported file gives other probabilities: other
+        classes, or further off than :data:`~frostline.exporting.model_onnx.MOST_DELIVERED`. Where
         there was no model before, the weights are then kept alone. Smaller differences beyond what
         rounding explains are delivered, and stand in the card.
     RunFolderError
@@ -89,15 +85,15 @@ def save_model(
         raise RunFolderError("The model card and what is familiar do not belong together.")
     # both files are complete and checked before either takes its place
     with replacing(folder / WEIGHTS) as weights, replacing(folder / ONNX) as onnx:
-        _write_weights(weights, module)
+        _write_weights(weights, classifier)
         difference = 0.0
         write = partial(
-            _export, onnx, module, card, ood_scorer=ood_scorer, images=images, threads=threads
+            _export, onnx, classifier, card, ood_scorer=ood_scorer, images=images, threads=threads
         )
         try:
-            if origin and _nbytes(module) < EXPORT.max_bytes:
+            if origin and _nbytes(classifier) < EXPORT.max_bytes:
                 inputs = {
-                    "module": [origin, fingerprint(module)],
+                    "classifier": [type(classifier).__name__, origin, classifier.fingerprint()],
                     "preprocessing": card.preprocessing,
                     "temperature": card.temperature,
                     "classes": card.classes,
@@ -112,11 +108,11 @@ def save_model(
         except ExportDifferenceError as error:
             # the same classes, a little more or less sure of them: still the model that was trained
             if not (error.same_classes and error.difference <= MOST_DELIVERED):
-                _keep_weights(folder, module, error)
+                _keep_weights(folder, classifier, error)
                 raise
             difference = error.difference
         except EngineError as error:
-            _keep_weights(folder, module, error)
+            _keep_weights(folder, classifier, error)
             raise
     (folder / FAMILIAR).unlink(missing_ok=True)
     if ood_scorer is not None:
@@ -141,7 +137,7 @@ def save_model(
 
 def _export(
     path: Path,
-    module: nn.Module,
+    classifier: FittedClassifier,
     card: ModelCard,
     *,
     ood_scorer: OODScorer | None,
@@ -151,44 +147,39 @@ def _export(
     """Write the ONNX file, check it, and return its content."""
     preprocessing, temperature = card.preprocessing, card.temperature
     export_onnx(
-        module, preprocessing, temperature, path, classes=card.classes, ood_scorer=ood_scorer
+        classifier, preprocessing, temperature, path, classes=card.classes, ood_scorer=ood_scorer
     )
     verify_onnx(
-        path, module, preprocessing, temperature, images, ood_scorer=ood_scorer, threads=threads
+        path, classifier, preprocessing, temperature, images, ood_scorer=ood_scorer, threads=threads
     )
     return path.read_bytes()
 
 
-def _nbytes(module: nn.Module) -> int:
-    return sum(t.numel() * t.element_size() for t in module.state_dict().values())
+def _nbytes(classifier: FittedClassifier) -> int:
+    return sum(tensor.nbytes for tensor in classifier.tensors().values())
 
 
-def _keep_weights(folder: Path, module: nn.Module, error: EngineError) -> None:
+def _keep_weights(folder: Path, classifier: FittedClassifier, error: EngineError) -> None:
     """Leave what was trained to whoever can use it without the ONNX file, and say where."""
     if is_file(folder / CARD):
         # an earlier model, which stays whole
         return
     with replacing(folder / WEIGHTS) as weights:
-        _write_weights(weights, module)
+        _write_weights(weights, classifier)
     error.hint = (
         f"Nothing that was trained is lost: the weights are in {folder / WEIGHTS}, and the same "
         f"command goes on from here without training again. {error.hint}"
     ).strip()
 
 
-def _write_weights(path: Path, module: nn.Module) -> None:
-    """Write the state dict; tensors that share memory are written once each, in full."""
-    from safetensors.torch import save_file
+def _write_weights(path: Path, classifier: FittedClassifier) -> None:
+    """Write the tensors; those that share memory are written once each, in full."""
+    from safetensors.numpy import save_file
 
-    seen: set[int] = set()
-    state = {}
-    for name, tensor in module.state_dict().items():
-        value = tensor.detach().cpu().contiguous()
-        storage = value.untyped_storage().data_ptr()
-        state[name] = value.clone() if storage in seen else value
-        seen.add(storage)
+    # the library writes the memory behind an array, in whatever order it lies
+    tensors = {name: np.asarray(value, order="C") for name, value in classifier.tensors().items()}
     with system_errors():
-        save_file(state, path, metadata={"format": "pt"})
+        save_file(tensors, path, metadata={"format": "pt"})
 
 
 def _made_up_images(size: int) -> UInt8Array:

@@ -11,15 +11,19 @@ import pytest
 from frostline.cli.console import TerminalProgress, cli_error_handler
 
 
+@pytest.mark.parametrize("resumes", [True, False])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_with_its_code_and_says_how_to_go_on(
-    number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+    number: signal.Signals, code: int, resumes: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(SystemExit) as ended, cli_error_handler():
+    with pytest.raises(SystemExit) as ended, cli_error_handler(resumes=resumes):
         os.kill(os.getpid(), number)
     assert ended.value.code == code
-    assert "the same command goes on from there" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Interrupted." in said
+    # an export or a prediction begins anew
+    assert ("the same command goes on from there" in said) is resumes
     assert signal.getsignal(number) is before
 
 

@@ -99,11 +99,13 @@ def _be_somewhere() -> None:
 
 
 @contextmanager
-def cli_error_handler() -> Iterator[CancelToken]:
+def cli_error_handler(*, resumes: bool = False) -> Iterator[CancelToken]:
     """Turn errors raised on purpose, lack of room and signals into messages and exit codes.
 
     Yields what long work must ask: the exception of a signal is lost when it strikes inside a
     callback of a library, the token is not.
+
+    ``resumes``: whether the same command goes on where this one was interrupted.
     """
     cancel = CancelToken()
 
@@ -129,7 +131,8 @@ def cli_error_handler() -> Iterator[CancelToken]:
             # a second Ctrl-C, pressed in impatience, would break off the message
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
-        err.print("\nInterrupted. What was done is kept; the same command goes on from there.")
+        goes_on = " What was done is kept; the same command goes on from there." if resumes else ""
+        err.print(f"\nInterrupted.{goes_on}")
         sys.exit(128 + (getattr(stopped, "signal", None) or signal.SIGINT))
     finally:
         for number, handler in before.items():

@@ -61,7 +61,7 @@ def fit(
     **settings: Any,
 ) -> None:
     """Fit a classifier to labelled images: decide, train, evaluate, save."""
-    with cli_error_handler() as cancel:
+    with cli_error_handler(resumes=True) as cancel:
         values = chosen(context, settings, config)
         from frostline.cli.track import check_trackers, track
 
@@ -95,7 +95,7 @@ def advise(
     **settings: Any,
 ) -> None:
     """Measure the images and say what fit would do, and why, without training."""
-    with cli_error_handler() as cancel:
+    with cli_error_handler(resumes=True) as cancel:
         values = chosen(context, settings, config)
         from frostline.cli.advise import show_advice
         from frostline.fitting.pipeline import advise as run_advise
@@ -352,7 +352,7 @@ def demo(
     **settings: Any,
 ) -> None:
     """Fit 2,624 images of solar cells, from sound to broken (needs frostline\\[demo])."""
-    with cli_error_handler() as cancel:
+    with cli_error_handler(resumes=True) as cancel:
         from frostline.cli.demo import run_demo
 
         run_demo(output, cancel=cancel, started=_STARTED, **settings)

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from frostline.backbones.load.bundled import BUNDLED, Bundled
+from frostline.backbones.network import Network
 from frostline.cli.main import app
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 SNIPPET = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
 #: other programs; what they are given is tested where it belongs
-ELSEWHERE = ("make", "source", "curl", "python")
+ELSEWHERE = ("make", "source", "curl", "python", "pip", "docker")
 #: they run until they are stopped, or take the demonstration's minutes; so do those that log to
 #: what need not be installed
 ONLY_OPTIONS = ("serve", "demo")
@@ -59,6 +60,8 @@ def small_lite0(
     tiny = {"architecture": tiny_network["backbone"], "file": str(path)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BUNDLED, whole.name, _Tiny(**{**asdict(whole), **tiny}))
+        # the description that is shipped is that of the whole network
+        patch.setattr("frostline.fitting.networks.described", Network.load)
         yield
 
 

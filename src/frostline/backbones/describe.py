@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from frostline.backbones.description import NetworkDescription
 from frostline.backbones.network import Network
-from frostline.backbones.to_onnx import to_onnx
+from frostline.backbones.to_onnx import NotExportableError, to_onnx
+from frostline.core.cuts import Cut
 from frostline.core.onnx_runtime import open_session
 from frostline.onnx_graph.network_graph import NORMALISED
 from frostline.onnx_graph.preprocessing_graph import OPSET
@@ -43,7 +46,7 @@ def graph_of(network: Network) -> bytes:
     Raises
     ------
     EngineError
-        If the network has an operation that ONNX lacks.
+        If the network has something that ONNX cannot say, or that is no tensor of its state dict.
     """
     size = network.preprocessing.size
     names = [cut.name for cut in network.feature_cuts]
@@ -52,18 +55,58 @@ def graph_of(network: Network) -> bytes:
         module,
         torch.zeros(2, 3, size, size),
         source=NORMALISED,
-        targets=names,
+        # the exporter takes no numbers for names, as layers of a Sequential have
+        targets=[f"cut/{name}" for name in names],
         opset=OPSET,
         weights=False,
     )
     model = onnx.load_model_from_string(content)
+    _name_outputs(model, network.feature_cuts)
     state = {name: t.detach().cpu().numpy() for name, t in module.state_dict().items()}
+    _part_equal_tensors(model, state)
+    strange = [v.name for v in model.graph.input if v.name not in (NORMALISED, *state)]
+    if strange:
+        raise NotExportableError(f"{strange[0]} is no tensor of its state dict")
     _fix_sizes(model, state, size)
+    _keep_shapes(model)
     written: bytes = model.SerializeToString()
     return written
 
 
-def _fix_sizes(model: onnx.ModelProto, state: dict[str, np.ndarray], size: int) -> None:
+def _name_outputs(model: onnx.ModelProto, cuts: Sequence[Cut]) -> None:
+    graph = model.graph
+    new = {value.name: cut.name for value, cut in zip(graph.output, cuts, strict=True)}
+    for node in graph.node:
+        for places in (node.input, node.output):
+            for i, name in enumerate(places):
+                places[i] = new.get(name, name)
+    del graph.output[:]
+    graph.output.extend(
+        helper.make_tensor_value_info(cut.name, onnx.TensorProto.FLOAT, ["N", *cut.shape])
+        for cut in cuts
+    )
+
+
+def _part_equal_tensors(model: onnx.ModelProto, state: Mapping[str, np.ndarray]) -> None:
+    """Let every layer read its own tensors.
+
+    The exporter takes one tensor for all that have the same values, which they may have today
+    alone: biases of zeros, and statistics that are estimated anew.
+    """
+    nodes = [node for node in model.graph.node if node.output[0] not in state]
+    read = {name for node in nodes for name in node.input}
+    kept = {value.name: value for value in model.graph.input}
+    kept |= {
+        name: helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(t.dtype), t.shape)
+        for name, t in state.items()
+        if name in read
+    }
+    del model.graph.node[:], model.graph.input[:]
+    model.graph.node.extend(nodes)
+    model.graph.input.extend(v for name, v in kept.items() if name in read)
+
+
+def _fix_sizes(model: onnx.ModelProto, state: Mapping[str, np.ndarray], size: int) -> None:
     """Turn whole numbers that do not follow from the batch into constants.
 
     Sides of padding, worked out anew for every image, keep engines from merging it into the
@@ -76,12 +119,15 @@ def _fix_sizes(model: onnx.ModelProto, state: dict[str, np.ndarray], size: int) 
         if value.type.tensor_type.elem_type in (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
     }
     made = [name for node in model.graph.node for name in node.output if name in whole]
+    if not made:
+        return
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     probe.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in made)
     session = open_session(probe.SerializeToString(), threads=1, log_level=4)
     given = {value.name for value in session.get_inputs()}
     tensors = {name: value for name, value in state.items() if name in given}
+    # what follows from the batch differs between a batch of one and of two
     found = [
         session.run(made, {NORMALISED: np.zeros((n, 3, size, size), np.float32), **tensors})
         for n in (1, 2)
@@ -110,3 +156,11 @@ def _fix_sizes(model: onnx.ModelProto, state: dict[str, np.ndarray], size: int) 
             kept.append(node)
     del model.graph.node[:]
     model.graph.node.extend(kept[::-1])
+
+
+def _keep_shapes(model: onnx.ModelProto) -> None:
+    """Keep the shapes of what reaches norm layers: those of maps are measured, others not."""
+    read = {n.input[0] for n in model.graph.node if n.op_type == "BatchNormalization"}
+    known = onnx.shape_inference.infer_shapes(model).graph.value_info
+    del model.graph.value_info[:]
+    model.graph.value_info.extend(value for value in known if value.name in read)

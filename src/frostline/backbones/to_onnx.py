@@ -75,7 +75,10 @@ def to_onnx(
             )
             content: bytes = written.getvalue()
             return content
-    except (torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        *(torch.onnx.OnnxExporterError, RuntimeError, TypeError, ValueError),
+        *(AssertionError, AttributeError, LookupError),  # of operators that it half knows
+    ) as error:
         if lacks_memory(error):
             # says nothing about the network, and must not be remembered of it
             raise

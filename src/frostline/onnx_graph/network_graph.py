@@ -8,7 +8,7 @@ are put in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,22 +23,30 @@ from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.preprocessing_graph import OPSET
 
 Array = npt.NDArray[Any]
+#: of an output; "N" is the batch
+Shape = Sequence[int | str]
 
 #: of models that engines run: uint8 images (n, size, size, 3) to one float tensor (n, ...)
 IMAGES, RESULT = "images", "result"
 #: of the graph itself: normalised float32 images (n, 3, size, size)
 NORMALISED = "normalised"
 
+#: dimensions of a map
+_MAPS = 4
 _SPATIAL: Mapping[Layout, tuple[int, ...]] = {"NCHW": (2, 3), "NHWC": (1, 2), "NLC": (1,)}
 
 
 @dataclass(frozen=True)
 class NormLayer:
-    """A BatchNorm of the graph: its path in the network, channels, and its epsilon."""
+    """A BatchNorm of the graph: its path in the network, channels, and its epsilon.
+
+    ``of_maps``: whether it gets maps (n, C, height, width), not tokens or vectors.
+    """
 
     name: str
     channels: int
     eps: float
+    of_maps: bool
 
 
 class NetworkGraph:
@@ -48,7 +56,8 @@ class NetworkGraph:
     ----------
     graph : bytes
         An ONNX model: input :data:`NORMALISED`, an output for every cut, by its name, and every
-        tensor of the state dict that it uses as a further input.
+        tensor of the state dict that it uses as a further input; with the shape of what reaches
+        every norm layer.
     tensors : mapping of str to ndarray
         The state dict up to the last cut.
     cuts : sequence of Cut
@@ -69,12 +78,16 @@ class NetworkGraph:
     @property
     def norms(self) -> list[NormLayer]:
         """BatchNorm layers in the order in which they run; a layer used twice comes once."""
-        found: dict[str, NormLayer] = {}
-        for node in self._graph.node:
-            if node.op_type == "BatchNormalization":
-                name = _norm_name(node)
-                channels = len(self._tensors[node.input[3]])
-                found.setdefault(name, NormLayer(name, channels, _epsilon(node)))
+        graph, found = self._graph, dict[str, NormLayer]()
+        ranks = {
+            value.name: len(value.type.tensor_type.shape.dim)
+            for value in (*graph.input, *graph.output, *graph.value_info)
+        }
+        for node in graph.node:
+            if self._is_norm(node):
+                name, channels = _norm_name(node), len(self._tensors[node.input[3]])
+                of_maps = ranks.get(node.input[0]) == _MAPS
+                found.setdefault(name, NormLayer(name, channels, _epsilon(node), of_maps))
         return list(found.values())
 
     def taps(
@@ -89,13 +102,17 @@ class NetworkGraph:
         self._normalise(build, preprocessing)
         after = GraphBuilder("pool")
         self._pool(after, names, RESULT)
-        return self._model(build, after, [RESULT], preprocessing, folded=folded)
+        outputs: dict[str, Shape] = {
+            RESULT: ["N", sum(self._cuts[name].pooled_width for name in names)]
+        }
+        return self._model(build, after, outputs, preprocessing, folded=folded)
 
     def maps(self, names: Sequence[str], preprocessing: Preprocessing) -> bytes:
         """Return the model that gives the activations at some cuts, as outputs of their names."""
         build = GraphBuilder("maps")
         self._normalise(build, preprocessing)
-        return self._model(build, GraphBuilder("after"), list(names), preprocessing)
+        outputs: dict[str, Shape] = {name: ["N", *self._cuts[name].shape] for name in names}
+        return self._model(build, GraphBuilder("after"), outputs, preprocessing)
 
     def moments(self, names: Sequence[str], preprocessing: Preprocessing) -> bytes:
         """Return the model that gives what reaches some norm layers: for each its means and mean
@@ -105,7 +122,7 @@ class NetworkGraph:
         self._normalise(build, preprocessing)
         inputs: dict[str, str] = {}
         for node in self._graph.node:
-            if node.op_type == "BatchNormalization":
+            if self._is_norm(node):
                 inputs.setdefault(_norm_name(node), node.input[0])
         parts = []
         space = after.integers(2, 3)
@@ -115,7 +132,9 @@ class NetworkGraph:
             square = after.add("Mul", value, value)
             parts.append(after.add("ReduceMean", square, space, keepdims=0))
         after.add("Concat", *parts, output=RESULT, axis=1)
-        return self._model(build, after, [RESULT], preprocessing, folded=False)
+        width = {norm.name: 2 * norm.channels for norm in self.norms}
+        outputs: dict[str, Shape] = {RESULT: ["N", sum(width[name] for name in names)]}
+        return self._model(build, after, outputs, preprocessing, folded=False)
 
     def batch_statistics(self, preprocessing: Preprocessing) -> bytes:
         """Return the model in which every norm layer uses the statistics of its batch.
@@ -129,7 +148,7 @@ class NetworkGraph:
         nodes: list[onnx.NodeProto] = []
         seen: dict[str, list[tuple[str, str]]] = {}
         for node in self._graph.node:
-            if node.op_type != "BatchNormalization":
+            if not self._is_norm(node):
                 nodes.append(node)
                 continue
             part = GraphBuilder(f"statistics/{len(nodes)}")
@@ -137,11 +156,12 @@ class NetworkGraph:
             nodes += part.nodes
             build.constants += part.constants
         after = GraphBuilder("after")
-        outputs = []
+        outputs: dict[str, Shape] = {}
+        channels = {norm.name: norm.channels for norm in self.norms}
         for name, found in seen.items():
             for what, values in zip(("mean", "var"), zip(*found, strict=True), strict=True):
-                outputs.append(f"{what}/{name}")
-                after.add("Mean", *values, output=outputs[-1])
+                output = after.add("Mean", *values, output=f"{what}/{name}")
+                outputs[output] = [channels[name]]
         return self._model(build, after, outputs, preprocessing, nodes=nodes, folded=False)
 
     def head(
@@ -184,6 +204,10 @@ class NetworkGraph:
         )
         return _finished(graph)
 
+    def _is_norm(self, node: onnx.NodeProto) -> bool:
+        """Whether a node is a BatchNorm with running statistics; some normalise weights by it."""
+        return node.op_type == "BatchNormalization" and node.input[3] in self._tensors
+
     def _normalise(self, build: GraphBuilder, preprocessing: Preprocessing) -> None:
         """Turn uint8 images (n, size, size, 3) into what the network reads."""
         # the same float32 constants as in Preprocessing.normalise, so the bits are the same
@@ -218,19 +242,23 @@ class NetworkGraph:
         self,
         before: GraphBuilder,
         after: GraphBuilder,
-        outputs: Sequence[str],
+        outputs: Mapping[str, Shape],
         preprocessing: Preprocessing,
         *,
         nodes: Sequence[onnx.NodeProto] | None = None,
         folded: bool = True,
     ) -> bytes:
+        """Return a model from images to some outputs of known shapes."""
         kept, constants = self._assembled(before, after, outputs, nodes=nodes, folded=folded)
         size = preprocessing.size
         graph = helper.make_graph(
             kept,
             "frostline",
             [helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["N", size, size, 3])],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+                for name, shape in outputs.items()
+            ],
             constants,
         )
         content: bytes = _finished(graph).SerializeToString()
@@ -240,7 +268,7 @@ class NetworkGraph:
         self,
         before: GraphBuilder,
         after: GraphBuilder,
-        outputs: Sequence[str],
+        outputs: Collection[str],
         *,
         nodes: Sequence[onnx.NodeProto] | None = None,
         folded: bool,
@@ -324,22 +352,25 @@ def _merged(
 def _by_batch(build: GraphBuilder, norm: onnx.NodeProto) -> tuple[str, str]:
     """Normalise by the batch's own statistics; return the names of its mean and variance."""
     value, scale, shift = norm.input[:3]
-    places = build.integers(0, 2, 3)
-    mean = build.add("ReduceMean", value, places, keepdims=1)
-    centred = build.add("Sub", value, mean)
+    # maps, tokens and vectors alike as (n, C, places)
+    flat = build.add("Reshape", value, build.integers(0, 0, -1))
+    places = build.integers(0, 2)
+    mean = build.add("ReduceMean", flat, places, keepdims=1)
+    centred = build.add("Sub", flat, mean)
     variance = build.add("ReduceMean", build.add("Mul", centred, centred), places, keepdims=1)
     wide = build.add("Add", variance, build.constant(_epsilon(norm), np.float32))
     normal = build.add("Div", centred, build.add("Sqrt", wide))
-    across = build.integers(1, -1, 1, 1)
+    across = build.integers(1, -1, 1)
     scaled = build.add("Mul", normal, build.add("Reshape", scale, across))
-    build.add("Add", scaled, build.add("Reshape", shift, across), output=norm.output[0])
-    count = build.add("Cast", build.add("Size", value), to=TensorProto.FLOAT)
+    shifted = build.add("Add", scaled, build.add("Reshape", shift, across))
+    build.add("Reshape", shifted, build.add("Shape", value), output=norm.output[0])
+    count = build.add("Cast", build.add("Size", flat), to=TensorProto.FLOAT)
     channels = build.add("Cast", build.add("Size", mean), to=TensorProto.FLOAT)
     n = build.add("Div", count, channels)
     less = build.add("Sub", n, build.constant(1.0, np.float32))
     unbiased = build.add("Mul", variance, build.add("Div", n, less))
-    flat = build.integers(-1)
-    return build.add("Reshape", mean, flat), build.add("Reshape", unbiased, flat)
+    vector = build.integers(-1)
+    return build.add("Reshape", mean, vector), build.add("Reshape", unbiased, vector)
 
 
 def _norm_name(node: onnx.NodeProto) -> str:

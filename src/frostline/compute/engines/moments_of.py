@@ -74,5 +74,5 @@ def _source_norms(network: FrozenNetwork, graph: NetworkGraph) -> list[SourceNor
             eps=norm.eps,
         )
         for norm in graph.norms
-        if not is_shortcut(norm.name)
+        if norm.of_maps and not is_shortcut(norm.name)
     ]

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+from frostline.backbones.describe import describe, graph_of
 from frostline.backbones.load.bundled import BUNDLED, Bundled
 from frostline.backbones.network import Network
 from frostline.cli.main import app
@@ -60,8 +61,9 @@ def small_lite0(
     tiny = {"architecture": tiny_network["backbone"], "file": str(path)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BUNDLED, whole.name, _Tiny(**{**asdict(whole), **tiny}))
-        # the description that is shipped is that of the whole network
-        patch.setattr("frostline.fitting.networks.described", Network.load)
+        network = Network.load(whole.name)
+        written = describe(network), graph_of(network)
+        patch.setattr("frostline.backbones.described.shipped", lambda name: written)
         yield
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from PIL import Image
 
 from frostline.fitting.run_result import RunResult
 from tests.light import light, link_core, starting
@@ -64,6 +65,9 @@ def test_a_model_works_without_what_made_it(
         ["report", str(run), "-o", str(tmp_path / "report.html")],
         ["models"],
         ["cache", "show"],
+        ["inspect", "efficientnet_lite0", "--all", "--cut", "blocks.5"],
+        ["inspect", "efficientnet_lite0", "--filters", str(tmp_path / "filters.png")],
+        ["inspect", "efficientnet_lite0", "--features", str(one), str(tmp_path / "responses.png")],
     ]
     code = (
         "import json, sys\n"
@@ -83,6 +87,10 @@ def test_a_model_works_without_what_made_it(
     assert (tmp_path / "model.onnx").is_file()
     assert "</html>" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "pip install 'frostline[train]'" in said[5][2]
+    assert "4.65 M parameters" in said[7][1]
+    for name in ("filters.png", "responses.png"):
+        with Image.open(tmp_path / name) as drawn:
+            assert drawn.width > 900
 
 
 def test_the_service_answers(core: Path, run: Path, digit_folder: Path) -> None:
@@ -104,7 +112,8 @@ def test_the_service_answers(core: Path, run: Path, digit_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "named", "extra"),
     [
-        (["inspect", "efficientnet_lite0"], "'frostline inspect'", "train"),
+        (["inspect", "resnet18"], "'frostline inspect resnet18'", "train"),
+        (["inspect", "efficientnet_lite0", "--check"], "'frostline inspect --check'", "train"),
         (["export", "RUN", "-o", "NEW", "--to", "torch"], "An export to 'torch'", "train"),
         (["export", "RUN", "-o", "NEW", "--to", "hub"], "An export to 'hub'", "train"),
         (["fit", "DATA", "-o", "NEW", "--log-to", "mlflow"], "log_to='mlflow'", "mlflow"),

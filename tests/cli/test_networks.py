@@ -42,6 +42,16 @@ def test_inspect_marks_what_is_frozen_trained_and_removed(run: object) -> None:
     assert "blocks.4.1" in done.stdout
 
 
+def test_a_description_says_what_pytorch_finds(
+    run: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert callable(run)
+    every = [("--json",), ("--json", "--all", "--cut", "blocks.4.1"), ("--freeze-to", "blocks.3")]
+    shipped = [run("inspect", "efficientnet_lite0", *options).stdout for options in every]
+    monkeypatch.setattr("frostline.cli.inspect.BUNDLED", {})
+    assert [run("inspect", "efficientnet_lite0", *options).stdout for options in every] == shipped
+
+
 def test_inspect_draws_filters_and_features(run: object, tmp_path: Path) -> None:
     assert callable(run)
     photo = np.random.default_rng(0).integers(0, 255, (90, 70, 3), dtype=np.uint8)

@@ -54,11 +54,15 @@ class DescribedNetwork(FrozenNetwork):
         CutError
             Lists the cuts that exist.
         """
-        inner = self._description.inner_cuts
-        found = find_cut(name, (*self.cuts, *inner))
+        found = find_cut(name, (*self.cuts, *self.all_cuts))
         if found is None:
-            raise no_cut(name, self.cuts, where=self.name, inner=inner)
+            raise no_cut(name, self.cuts, where=self.name, inner=self.all_cuts)
         return found
+
+    @property
+    def all_cuts(self) -> tuple[Cut, ...]:
+        """Every place where one tensor passes, inside of blocks too."""
+        return self._description.inner_cuts
 
     def scopes(self) -> Sequence[Sequence[str]]:
         """Paths of the modules that each step of the network lies in, the outermost first."""

@@ -71,6 +71,11 @@ class FrozenNetwork(ABC):
         """
 
     @property
+    @abstractmethod
+    def all_cuts(self) -> Sequence[Cut]:
+        """Every place where one tensor passes, inside of blocks too."""
+
+    @property
     def feature_cuts(self) -> Sequence[Cut]:
         """The cuts up to ``last``: those that a new head can sit on."""
         return self.cuts[: self.last.index + 1]

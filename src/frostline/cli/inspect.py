@@ -9,13 +9,15 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from frostline.backbones.conformance import check, random_images
-from frostline.backbones.network import Network
+from frostline.backbones.described import described
+from frostline.backbones.frozen_network import FrozenNetwork
+from frostline.backbones.load.bundled import BUNDLED
 from frostline.cli.console import err, out
 from frostline.cli.plots import bar, letters
 from frostline.cli.streams import write_json
 from frostline.core.cuts import Cut
 from frostline.core.errors import BackboneError, InputError, UnreadableImageError
+from frostline.core.extras import require_extra
 from frostline.core.files import replacing
 from frostline.core.reading_rules import FIRST_RULES
 from frostline.data.decoding.decode import decode
@@ -39,7 +41,9 @@ def inspect_network(
     checked: bool,
 ) -> None:
     """Print the table of ``frostline inspect`` and write the pictures that were asked for."""
-    network = Network.load(name, weights=weights, pretrained=not random_weights)
+    if checked:
+        require_extra("train", "'frostline inspect --check'")
+    network = _open(name, weights, pretrained=not random_weights)
     kept = network.last if cut is None else network.cut(cut)
     frozen = None if freeze_to is None else network.cut(freeze_to)
     cuts = list(network.all_cuts if everywhere else network.cuts)
@@ -63,11 +67,22 @@ def inspect_network(
         _check(network)
 
 
-def _table(network: Network, cuts: Sequence[Cut], kept: Cut, frozen: Cut | None) -> Table:
-    size = network.example_shape[-1]
-    whole = network.macs + network.last.macs_after
+def _open(name: str, weights: Path | None, *, pretrained: bool) -> FrozenNetwork:
+    # as where PyTorch loads networks, a folder of that name comes first
+    if name in BUNDLED and weights is None and pretrained and not Path(name).is_dir():
+        return described(name)
+    require_extra("train", f"'frostline inspect {name}'")
+    from frostline.backbones.network import Network
+
+    return Network.load(name, weights=weights, pretrained=pretrained)
+
+
+def _table(network: FrozenNetwork, cuts: Sequence[Cut], kept: Cut, frozen: Cut | None) -> Table:
+    size, last_cut = network.preprocessing.size, network.last
+    whole = network.macs + last_cut.macs_after
+    parameters = last_cut.parameters_before + last_cut.parameters_after
     table = Table(
-        title=f"{network.name}: {sum(p.numel() for p in network.module.parameters()) / 1e6:.2f} M "
+        title=f"{network.name}: {parameters / 1e6:.2f} M "
         f"parameters, {whole / 1e9:.2f} G multiply-adds at {size} px, weights: {network.licence}",
         title_justify="left",
         box=None,
@@ -155,8 +170,12 @@ def _save(image: Any, path: Path) -> None:
     err.print(Text(f"Wrote {path}"))
 
 
-def _check(network: Network) -> None:
-    result = check(network.module, random_images(2, network.example_shape[1:]))
+def _check(network: FrozenNetwork) -> None:
+    from frostline.backbones.conformance import check, random_images
+    from frostline.backbones.trainable import trainable
+
+    own = trainable(network)
+    result = check(own.module, random_images(2, own.example_shape[1:]))
     if not result.passed:
         raise BackboneError(
             f"{network.name} breaks a promise: "

@@ -16,7 +16,6 @@ from frostline._version import __version__
 from frostline.cli import options as opt
 from frostline.cli.console import TerminalProgress, cli_error_handler, out
 from frostline.cli.settings_options import chosen, takes_settings
-from frostline.core.extras import require_extra
 
 _STARTED = time.perf_counter()
 
@@ -205,7 +204,6 @@ def inspect(
 ) -> None:
     """Show a network's blocks and cuts, its filters, and what it responds to."""
     with cli_error_handler():
-        require_extra("train", "'frostline inspect'")
         from frostline.cli.inspect import inspect_network
 
         inspect_network(

@@ -15,6 +15,7 @@ import timm
 import torch
 from torch import nn
 
+from frostline.backbones.described import described
 from frostline.backbones.network import Network
 from frostline.compute.cache.eviction import damaged
 from frostline.compute.engines.base import (
@@ -187,6 +188,19 @@ def test_where_rounding_tells_one_engine_from_pytorch_no_other_is_opened(
     assert engine.name == "torch-cpu-fp32"
     assert "ONNX Runtime cannot be used: its numbers differ" in reason
     assert exports == [False]
+
+
+def test_where_rounding_tells_an_engine_from_the_graph_the_graph_runs_as_it_is(
+    images: UInt8Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = described("efficientnet_lite0")
+    part = taps_part(network, network.taps[:2])
+    monkeypatch.setattr("frostline.compute.engines.choose.MAX_DIFFERENCE_GRAPH", 0.0)
+    engine, reason = open_engine(part, check=images, threads=1)
+    assert "nothing merged, because ONNX Runtime cannot be used: its numbers differ" in reason
+    assert part.graph is not None
+    plain = OnnxEngine(part.graph.reference(), threads=1, optimized=False)
+    np.testing.assert_array_equal(engine.run(images[:2]), plain.run(images[:2]))
 
 
 def test_a_small_lead_does_not_change_the_engine(

@@ -93,6 +93,23 @@ def test_a_model_works_without_what_made_it(
             assert drawn.width > 900
 
 
+def test_a_fit_takes_the_best_head_and_names_what_could_not_run(
+    core: Path, digits_into: Callable[..., None], tmp_path: Path
+) -> None:
+    images, run = tmp_path / "images", tmp_path / "run"
+    # 3, 8 and 9 leave something to gain
+    digits_into(images, per_class=12, classes=(3, 8, 9))
+    done = light(core, "-m", "frostline", "fit", str(images), "-o", str(run))
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    assert plan["action"]["kind"] == "taps_head"
+    left = [one["name"] for one in plan["candidates"] if one["fate"] == "not_installed"]
+    assert left
+    assert plan["reasons"] == [{"kind": "not_installed", "extra": "train", "names": left}]
+    assert (run / "model" / "model.onnx").is_file()
+    assert (run / "report.html").is_file()
+
+
 def test_the_service_answers(core: Path, run: Path, digit_folder: Path) -> None:
     one = next(digit_folder.rglob("*.png")).read_bytes()
     start = b'--xyz\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,13 @@ from frostline.core.settings import Settings
 from frostline.fitting.check_extras import check_extras
 
 ROOT = Path(__file__).parents[2]
+#: modules that are called otherwise than their packages
+_MODULES = {"pillow": "PIL"}
+#: by onnx, by what checks settings and shows pages, by timm; another name of Lightning; for types
+_BROUGHT = {
+    *("google", "pydantic_core", "starlette", "markupsafe", "huggingface_hub"),
+    *("pytorch_lightning", "_typeshed"),
+}
 
 
 @pytest.fixture
@@ -56,6 +65,27 @@ def test_extras_are_those_of_the_package() -> None:
     assert declared == {*EXTRAS, "all", "dev"}
     (everything,) = project["optional-dependencies"]["all"]
     assert set(re.findall(r"[a-z0-9]+", everything)) - {"frostline"} == {*EXTRAS} - {"demo"}
+
+
+def test_what_is_imported_is_declared() -> None:
+    """What another package happens to bring is missing where that is an extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[><=\[]", line)[0] for line in project["dependencies"]}
+    known = {_MODULES.get(name, name.replace("-", "_")) for name in declared}
+    known |= {module for modules in EXTRAS.values() for module in modules} | _BROUGHT
+    imported = {
+        name.partition(".")[0]
+        for file in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported - known - sys.stdlib_module_names == {"frostline"}
 
 
 def test_nobody_spells_the_command_himself() -> None:

@@ -56,7 +56,7 @@ def reason_sentence(reason: Reason) -> str:
             options = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
             return (
                 f"Options that train layers could not run, since PyTorch is not installed here: "
-                f"{options}. With {pip_install(extra)} they race against the best head."
+                f"{options}. After {pip_install(extra)} they race against the best head."
             )
         case OnlyOption(name=name):
             return f"'{name}' was the only option."

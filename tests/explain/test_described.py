@@ -225,21 +225,47 @@ def test_a_look_can_be_cancelled(
         )
 
 
-def test_pictures_of_a_described_network_need_no_pytorch(tmp_path: Path) -> None:
+def test_pictures_of_a_described_network_need_no_pytorch(
+    network: DescribedNetwork, photos: Any, head: TapsClassifier, tmp_path: Path
+) -> None:
+    """The same heat maps and depths come out of a process in which it cannot be imported."""
+    weight, bias = head.head_weights()
+    np.savez(tmp_path / "given.npz", photos=photos, weight=weight, bias=bias, labels=LABELS)
     code = f"""
 import sys
 sys.modules["torch"] = None
-from frostline.backbones.described import described
-from frostline.evidence.reference import reference_crops
-from frostline.explain import filters, gallery, looking, responses
+import numpy as np
 from PIL import Image
-network = described("efficientnet_lite0")
-filters.draw_filters(network).save({str(tmp_path / "filters.png")!r})
-photo = Image.fromarray(reference_crops(network.preprocessing)[1])
-responses.draw_responses(network, photo).save({str(tmp_path / "responses.png")!r})
+from frostline.backbones.described import described
+from frostline.backbones.heads.linear_on_taps import LinearOnTaps
+from frostline.core.runtime import Runtime
+from frostline.explain.depths import DepthPlan
+from frostline.explain.filters import draw_filters
+from frostline.explain.looking import look
+from frostline.explain.make import draw_first_filters
+from frostline.explain.memoized_gallery import memoized_gallery
+from frostline.explain.responses import draw_responses
+network, given = described("efficientnet_lite0"), np.load("given.npz")
+head = LinearOnTaps(network, {list(head.cuts)!r}, given["weight"], given["bias"])
+plans = [DepthPlan(network.cut("blocks.4"), True, [7, 30], np.zeros((0, 0), dtype=np.int64))]
+seen = look(
+    network, head, dict(enumerate(given["photos"])), {WANTED!r}, plans,
+    labels=given["labels"], covering=0.0, runtime=Runtime(),
+)
+np.save("heats.npy", list(seen.heats.values()))
+seen.depths[0].save("depth.png")
+draw_filters(network).save("filters.png")
+draw_responses(network, Image.fromarray(given["photos"][1])).save("responses.png")
+assert draw_first_filters(network, head)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
+    expected = seen_by(network, head, photos, {"blocks.4": [7, 30]})
+    close(np.load(tmp_path / "heats.npy"), expected.heats.values(), share=1e-6)
+    with Image.open(tmp_path / "depth.png") as drawn:
+        np.testing.assert_array_equal(np.asarray(drawn), np.asarray(expected.depths[0]))
     for name in ("filters.png", "responses.png"):
         with Image.open(tmp_path / name) as drawn:
             assert drawn.width > 900

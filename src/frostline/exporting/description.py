@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frostline._version import __version__
-from frostline.exporting.pytorch.state import Plain
 from frostline.model_format.card import ModelCard
+
+if TYPE_CHECKING:
+    from frostline.exporting.pytorch.state import Plain
+
 
 _INPUT = (
     "float32 (n, 3, {size}, {size}), RGB: the shorter side resized to {resize} ({interpolation}, "

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frostline._version import __version__
 from frostline.exporting.description import loading, running
-from frostline.exporting.pytorch.libraries import TIMM
-from frostline.exporting.pytorch.state import Plain
+from frostline.exporting.library_names import TIMM
 from frostline.model_format.card import ModelCard
+
+if TYPE_CHECKING:
+    from frostline.exporting.pytorch.state import Plain
 
 _SHOWN = 50
 #: licences that hubs know by a name of their own

@@ -15,10 +15,10 @@ from frostline.core.files import sha256_of, system_errors
 from frostline.exporting.agreement import Agreement, Probabilities
 from frostline.exporting.description import describe
 from frostline.exporting.exported import Exported
+from frostline.exporting.library_names import TIMM
 from frostline.exporting.onnx_target import check_onnx, predicted, stamp
 from frostline.exporting.origin import Origin
 from frostline.exporting.placing import placing_folder
-from frostline.exporting.pytorch.libraries import TIMM
 from frostline.exporting.pytorch.program import read_program
 from frostline.exporting.pytorch.state import Plain, UnsuitableError
 from frostline.exporting.pytorch.torch_target import (

@@ -9,8 +9,7 @@ from torch import nn
 
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.load.torchvision_names import PREFIX, names
-
-TIMM, TORCHVISION = "timm", "torchvision"
+from frostline.exporting.library_names import TIMM, TORCHVISION
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
 from frostline.core.cuts import pooled_width
-from frostline.exporting.pytorch.libraries import TIMM, Architecture, architecture_of
+from frostline.exporting.library_names import TIMM
+from frostline.exporting.pytorch.libraries import Architecture, architecture_of
 from frostline.model_format.card import ModelCard
 
 HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"

@@ -33,7 +33,7 @@ def clear_shortages() -> Iterator[None]:
             f"{where} cannot be written: {error.strerror}.",
             hint=f"What was done is kept: free some space, and {_GOES_ON}",
         ) from error
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ImportError) as error:
         if not lacks_memory(error):
             raise
         raise _too_little_memory() from error

@@ -148,7 +148,19 @@ _MEMORY = re.compile(
 )
 
 
+#: how the loader of libraries says it, where it may not say why
+_UNMAPPED = re.compile(r"failed to map segment from shared object(?!.*not permitted)", re.I | re.S)
+
+
 def lacks_memory(error: BaseException) -> bool:
-    """Return whether a library gave up for lack of memory, not over what it was asked to do."""
+    """Return whether a library gave up for lack of memory, not over what it was asked to do.
+
+    A library that is imported late may find no room for itself; some packages then say only that
+    they seem to be broken, and the reason stands in the error before.
+    """
+    if isinstance(error, ImportError):
+        before = error.__cause__
+        unmapped = _UNMAPPED.search(str(error)) is not None
+        return unmapped or (before is not None and lacks_memory(before))
     said = isinstance(error, RuntimeError) and _MEMORY.search(str(error)) is not None
     return said or isinstance(error, MemoryError)

@@ -23,7 +23,13 @@ from frostline.compute.engines.base import (
     PassTimes,
     run_batches,
 )
-from frostline.compute.engines.choose import EngineKind, _seconds, agreement, open_engine
+from frostline.compute.engines.choose import (
+    TIMING_PAYS_FROM,
+    EngineKind,
+    _seconds,
+    agreement,
+    open_engine,
+)
 from frostline.compute.engines.frozen_part import FrozenPart, prefix_part, taps_part
 from frostline.compute.engines.onnx_engine import OnnxEngine
 from frostline.compute.engines.onnx_export import ENGINE, engine_key, exported
@@ -190,14 +196,19 @@ def test_where_rounding_tells_one_engine_from_pytorch_no_other_is_opened(
     assert exports == [False]
 
 
-def test_where_rounding_tells_an_engine_from_the_graph_the_graph_runs_as_it_is(
-    images: UInt8Array, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("n_images", [None, TIMING_PAYS_FROM])
+@pytest.mark.parametrize("most", ["MAX_DIFFERENCE_GRAPH", "_ROUNDING"])
+def test_where_no_engine_gives_the_numbers_of_the_graph_the_graph_runs_as_it_is(
+    most: str, n_images: int | None, images: UInt8Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = described("efficientnet_lite0")
     part = taps_part(network, network.taps[:2])
-    monkeypatch.setattr("frostline.compute.engines.choose.MAX_DIFFERENCE_GRAPH", 0.0)
-    engine, reason = open_engine(part, check=images, threads=1)
-    assert "nothing merged, because ONNX Runtime cannot be used: its numbers differ" in reason
+    # off by rounding alone, or by so much that it is not taken for rounding
+    for bound in dict.fromkeys(("MAX_DIFFERENCE_GRAPH", most)):
+        monkeypatch.setattr(f"frostline.compute.engines.choose.{bound}", 0.0)
+    engine, reason = open_engine(part, check=images, threads=1, n_images=n_images)
+    assert "nothing merged, because" in reason
+    assert "ONNX Runtime cannot be used: its numbers differ" in reason
     assert part.graph is not None
     plain = OnnxEngine(part.graph.reference(), threads=1, optimized=False)
     np.testing.assert_array_equal(engine.run(images[:2]), plain.run(images[:2]))

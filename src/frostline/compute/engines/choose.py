@@ -174,11 +174,17 @@ def open_engine(
         if failures:
             return engine, f"{_NAMES[name]}, because {'; '.join(failures)}"
         return engine, f"{_NAMES[name]} {why} and {found}"
-    if opener.rounds_otherwise and part.graph is not None:
-        # where channels hardly vary, merging norm layers costs digits: the graph as it is has them
-        plain = OnnxEngine(part.graph.reference(), threads=threads, optimized=False)
-        return plain, f"ONNX Runtime with nothing merged, because {'; '.join(failures)}"
-    raise EngineError("; ".join(failures))
+    return _as_it_is(part, threads, failures)
+
+
+def _as_it_is(part: FrozenPart, threads: int, failures: list[str]) -> tuple[Engine, str]:
+    """Return the graph with nothing merged, which other engines were compared with."""
+    # where channels hardly vary, merging norm layers costs digits; where they do not vary at all,
+    # as in blank pictures, all of them
+    if part.graph is None:
+        raise EngineError("; ".join(failures))
+    plain = OnnxEngine(part.graph.reference(), threads=threads, optimized=False)
+    return plain, f"ONNX Runtime with nothing merged, because {'; '.join(failures)}"
 
 
 def _in_torch(part: FrozenPart, threads: int, precision: Precision, device: str = "cpu") -> Engine:
@@ -248,13 +254,17 @@ def _fastest(opener: _Opener, names: tuple[str, ...]) -> tuple[Engine, str]:
     """Time a few batches of every engine that agrees; remember and return the fastest."""
     opened: dict[str, tuple[Engine, str]] = {}
     seconds: dict[str, float] = {}
+    failures: list[str] = []
     for name in sorted(names, key=_PROMISING.index):
         try:
             opened[name] = opener.open(name)
-        except EngineError:
+        except EngineError as error:
+            failures.append(f"{_NAMES[name]} cannot be used: {error.message}")
             continue
         least = min(seconds.values(), default=float("inf"))
         seconds[name] = _seconds(opened[name][0], opener.images, _OUT_OF_THE_RACE * least)
+    if not seconds:
+        return _as_it_is(opener.part, opener.threads, failures)
     seconds = {name: seconds[name] for name in names if name in seconds}
     # the order is that of what is usually fastest: another one has to be clearly faster
     best = min(seconds, key=lambda name: seconds[name])

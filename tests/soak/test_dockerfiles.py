@@ -10,6 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.soak.containers import Container, ask_to_end, build, can_build
+from tests.soak.ground import write_images
 
 pytestmark = [
     pytest.mark.soak,
@@ -56,5 +57,11 @@ def test_nothing_heavy_is_in_it(serving: Container) -> None:
     assert serving.run(["python", "-c", code]).strip() == "[]"
 
 
-def test_every_command_runs_by_whoever_asks(fitting: Container) -> None:
+def test_images_are_fitted_below_work_by_whoever_asks(fitting: Container) -> None:
+    work = fitting.root / "work"
+    write_images(work / "photos", classes=(0, 1, 4), per_class=12)
+    words = [*fitting.entrypoint, "fit", "photos", "-o", "run", "--effort", "fast"]
+    fitting.run(words, user="1234:1234")
+    assert (work / "run" / "report.html").stat().st_uid == 1234
+    assert any((fitting.root / "cache").iterdir())
     assert "Usage" in fitting.run([*fitting.entrypoint, *fitting.command], user="1234:1234")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -72,7 +76,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Digits to fit, and others to judge by."""
     folder = tmp_path_factory.mktemp("images")
     write_images(folder / "some", classes=(0, 1, 4), per_class=20)
-    write_images(folder / "others", classes=(0, 1, 4), per_class=8, noise=0.1)
+    write_images(folder / "others", classes=(0, 1, 4), per_class=8, noise=0.01)
     return folder
 
 
@@ -93,3 +97,72 @@ def test_the_environment_is_small_and_has_nothing_heavy(light: Light) -> None:
     code = f"import importlib.util as u; print([n for n in {HEAVY!r} if u.find_spec(n)])"
     said = subprocess.run([light.python, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_from_images_to_a_service(light: Light, images: Path) -> None:
+    some, others = images / "some", images / "others"
+    light.run("advise", some, "--effort", "fast", "--save", "plan.json")
+    light.run("fit", some, "-o", "run", "--effort", "fast")
+    light.run("fit", some, "-o", "planned", "--plan", "plan.json", "--effort", "fast")
+    one = next(others.rglob("*.png"))
+    (predicted,) = json.loads(light.run("predict", "run", one, "--json").stdout)
+    assert predicted["label"].startswith("digit ")
+    assert json.loads(light.run("evaluate", "run", others, "--json").stdout)["accuracy"] > 0.8
+    light.run("export", "run", "-o", "model.onnx")
+    light.run("export", "run", "-o", "small.onnx", "--quantize", "int8")
+    light.run("report", "run", "-o", "again.html")
+    page = (light.home / "again.html").read_text(encoding="utf-8")
+    assert page == (light.home / "run" / "report.html").read_text(encoding="utf-8")
+    with light.starting("serve", "run", "--port", "0") as service:
+        assert service.stdout is not None
+        address = next(line for line in service.stdout if "http://" in line).split()[-1]
+        assert "Frostline" in urlopen(address, timeout=60).read().decode()
+
+
+def test_the_model_is_that_of_the_full_install(light: Light, images: Path, tmp_path: Path) -> None:
+    light.run("fit", images / "some", "-o", "same", "--effort", "fast")
+    words = ["fit", images / "some", "-o", tmp_path / "full", "--effort", "fast"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "FROSTLINE_CACHE": str(tmp_path)}
+    subprocess.run([sys.executable, "-m", "frostline", *words], env=env, check=True)
+    ours, theirs = light.home / "same", tmp_path / "full"
+    for name in ("predictions.csv", "model/weights.safetensors"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+    plans = [json.loads((run / "plan.json").read_text()) for run in (ours, theirs)]
+    assert plans[0] == plans[1]
+
+
+def test_the_default_effort_takes_a_head_and_names_what_could_not_run(
+    light: Light, tmp_path: Path
+) -> None:
+    # with noise, so that frozen features leave something to gain
+    write_images(tmp_path / "hard", classes=(3, 8, 9), per_class=20, noise=0.6)
+    light.run("fit", tmp_path / "hard", "-o", "default")
+    plan = json.loads((light.home / "default" / "plan.json").read_text(encoding="utf-8"))
+    assert plan["action"]["kind"] == "taps_head"
+    left = [one["name"] for one in plan["candidates"] if one["fate"] == "not_installed"]
+    assert left
+    assert plan["reasons"][-1] == {"kind": "not_installed", "extra": "train", "names": left}
+    assert re.search(r"pip install 'frostline\[train\]'", " ".join(plan["explanation"]))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--strategy", "finetune"],
+        ["--strategy", "full"],
+        ["--strategy", "cut"],
+        ["--effort", "best"],
+        ["--backbone", "resnet18"],
+        ["--weights", "w.safetensors"],
+        ["--input-size", "96"],
+        ["--device", "cuda"],
+    ],
+)
+def test_a_fit_that_needs_pytorch_says_so_before_it_starts(
+    light: Light, images: Path, words: list[str]
+) -> None:
+    done = light.run("fit", images / "some", "-o", "refused", *words, code=2)
+    (line,) = done.stderr.strip().splitlines()
+    assert words[0].removeprefix("--").replace("-", "_") in line
+    assert line.endswith("pip install 'frostline[train]'")
+    assert not (light.home / "refused").exists()

@@ -121,7 +121,7 @@ def test_from_images_to_a_service(light: Light, images: Path) -> None:
 
 def test_the_model_is_that_of_the_full_install(light: Light, images: Path, tmp_path: Path) -> None:
     light.run("fit", images / "some", "-o", "same", "--effort", "fast")
-    words = ["fit", images / "some", "-o", tmp_path / "full", "--effort", "fast"]
+    words = ["fit", str(images / "some"), "-o", str(tmp_path / "full"), "--effort", "fast"]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "FROSTLINE_CACHE": str(tmp_path)}
     subprocess.run([sys.executable, "-m", "frostline", *words], env=env, check=True)
     ours, theirs = light.home / "same", tmp_path / "full"

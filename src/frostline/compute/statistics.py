@@ -40,7 +40,10 @@ def _measured(
     graph: NetworkGraph, network: FrozenNetwork, batches: Iterable[UInt8Array], runtime: Runtime
 ) -> tuple[Statistics, int]:
     session = open_session(
-        graph.batch_statistics(network.preprocessing), threads=runtime.threads, log_level=4
+        graph.batch_statistics(network.preprocessing),
+        threads=runtime.threads,
+        log_level=4,
+        arena=False,
     )
     outputs = [output.name for output in session.get_outputs()]
     totals: dict[str, FloatArray] = {}

@@ -32,7 +32,7 @@ def torch_context(runtime: Runtime, *, load: bool = False) -> Iterator[None]:
 
     ``load``: something inside needs PyTorch, so it is loaded.
     """
-    if not load and "torch" not in sys.modules:
+    if not load and sys.modules.get("torch") is None:
         yield
         return
     from frostline.compute.engines.torch_runtime import torch_runtime

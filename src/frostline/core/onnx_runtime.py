@@ -59,7 +59,12 @@ def failures() -> tuple[type[Exception], ...]:
 
 
 def open_session(
-    model: Path | bytes, *, threads: int, log_level: int = 3, optimized: bool = True
+    model: Path | bytes,
+    *,
+    threads: int,
+    log_level: int = 3,
+    optimized: bool = True,
+    arena: bool = True,
 ) -> Any:
     """Open a model for the CPU.
 
@@ -67,7 +72,8 @@ def open_session(
 
     ``model``: an ONNX file, or its content. ``threads``: threads within one operator; operators run
     one after the other. ``log_level``: what is told on standard error: from 3 errors, from 4
-    nothing but the end of the process. ``optimized``: False runs every operator as it is written.
+    nothing but the end of the process. ``optimized``: False runs every operator as it is written. ``arena``: False gives memory back as soon as it is
+    free, for large batches that are run a few times.
     """
     try:
         ort = onnxruntime()
@@ -82,6 +88,7 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = log_level
+    options.enable_cpu_mem_arena = arena
     if not optimized:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     content = model if isinstance(model, bytes) else str(model)

@@ -124,13 +124,7 @@ class NetworkGraph:
         for node in self._graph.node:
             if self._is_norm(node):
                 inputs.setdefault(_norm_name(node), node.input[0])
-        parts = []
-        space = after.integers(2, 3)
-        for name in names:
-            value = inputs[name]
-            parts.append(after.add("ReduceMean", value, space, keepdims=0))
-            square = after.add("Mul", value, value)
-            parts.append(after.add("ReduceMean", square, space, keepdims=0))
+        parts = [part for name in names for part in _moments_of(after, inputs[name])]
         after.add("Concat", *parts, output=RESULT, axis=1)
         width = {norm.name: 2 * norm.channels for norm in self.norms}
         outputs: dict[str, Shape] = {RESULT: ["N", sum(width[name] for name in names)]}
@@ -275,7 +269,7 @@ class NetworkGraph:
     ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
         """Return the nodes that the outputs need, in order, and the constants that these need."""
         own = list(self._graph.node) if nodes is None else list(nodes)
-        wanted = _needed([*before.nodes, *own, *after.nodes], outputs)
+        wanted = _needed(_early([*before.nodes, *own], after.nodes), outputs)
         tensors = dict(self._tensors)
         if folded:
             wanted, tensors = _fold_norms(wanted, tensors, keep=outputs)
@@ -295,6 +289,28 @@ def _finished(graph: onnx.GraphProto) -> onnx.ModelProto:
     # what OPSET asks for; the newest would ask for a newer ONNX Runtime
     model.ir_version = 9
     return model
+
+
+def _early(
+    nodes: Sequence[onnx.NodeProto], after: Sequence[onnx.NodeProto]
+) -> list[onnx.NodeProto]:
+    """Put every node that comes after the network where its inputs are first known.
+
+    Otherwise engines keep each large map until the end.
+    """
+    made = {name for node in (*nodes, *after) for name in node.output}
+    missing = [{name for name in node.input if name in made} for node in after]
+    waiting = list(zip(after, missing, strict=True))
+    ordered: list[onnx.NodeProto] = []
+    known: set[str] = set()
+    for node in nodes:
+        ordered.append(node)
+        known.update(node.output)
+        while ready := [one for one, needs in waiting if needs <= known]:
+            waiting = [(one, needs) for one, needs in waiting if not needs <= known]
+            ordered += ready
+            known.update(name for one in ready for name in one.output)
+    return ordered
 
 
 def _needed(nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.NodeProto]:
@@ -347,6 +363,16 @@ def _merged(
     before = tensors[conv.input[2]].astype(np.float64) if len(conv.input) > 2 else 0.0
     merged = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
     return merged.astype(np.float32), (shift + (before - mean) * factor).astype(np.float32)
+
+
+def _moments_of(build: GraphBuilder, value: str) -> list[str]:
+    """Add mean and mean square over space; return their names."""
+    space = build.integers(2, 3)
+    mean = build.add("ReduceMean", value, space, keepdims=0)
+    shape = build.add("Shape", value, start=2)
+    places = build.add("Cast", build.add("ReduceProd", shape, keepdims=0), to=TensorProto.FLOAT)
+    squares = build.add("ReduceSumSquare", value, space, keepdims=0)
+    return [mean, build.add("Div", squares, places)]
 
 
 def _by_batch(build: GraphBuilder, norm: onnx.NodeProto) -> tuple[str, str]:

@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from frostline.core.cuts import Cut, Layout
 from frostline.core.preprocessing import Preprocessing
 from frostline.onnx_graph.builder import GraphBuilder
+from frostline.onnx_graph.norm_layers import (
+    Array,
+    add_batch_norm,
+    add_moments,
+    fold_norms,
+    norm_epsilon,
+    norm_name,
+)
 from frostline.onnx_graph.preprocessing_graph import OPSET
 
-Array = npt.NDArray[Any]
 #: of an output; "N" is the batch
 Shape = Sequence[int | str]
 
@@ -85,9 +90,9 @@ class NetworkGraph:
         }
         for node in graph.node:
             if self._is_norm(node):
-                name, channels = _norm_name(node), len(self._tensors[node.input[3]])
+                name, channels = norm_name(node), len(self._tensors[node.input[3]])
                 of_maps = ranks.get(node.input[0]) == _MAPS
-                found.setdefault(name, NormLayer(name, channels, _epsilon(node), of_maps))
+                found.setdefault(name, NormLayer(name, channels, norm_epsilon(node), of_maps))
         return list(found.values())
 
     def taps(
@@ -123,8 +128,8 @@ class NetworkGraph:
         inputs: dict[str, str] = {}
         for node in self._graph.node:
             if self._is_norm(node):
-                inputs.setdefault(_norm_name(node), node.input[0])
-        parts = [part for name in names for part in _moments_of(after, inputs[name])]
+                inputs.setdefault(norm_name(node), node.input[0])
+        parts = [part for name in names for part in add_moments(after, inputs[name])]
         after.add("Concat", *parts, output=RESULT, axis=1)
         width = {norm.name: 2 * norm.channels for norm in self.norms}
         outputs: dict[str, Shape] = {RESULT: ["N", sum(width[name] for name in names)]}
@@ -146,7 +151,7 @@ class NetworkGraph:
                 nodes.append(node)
                 continue
             part = GraphBuilder(f"statistics/{len(nodes)}")
-            seen.setdefault(_norm_name(node), []).append(_by_batch(part, node))
+            seen.setdefault(norm_name(node), []).append(add_batch_norm(part, node))
             nodes += part.nodes
             build.constants += part.constants
         after = GraphBuilder("after")
@@ -272,7 +277,7 @@ class NetworkGraph:
         wanted = _needed(_early([*before.nodes, *own], after.nodes), outputs)
         tensors = dict(self._tensors)
         if folded:
-            wanted, tensors = _fold_norms(wanted, tensors, keep=outputs)
+            wanted, tensors = fold_norms(wanted, tensors, keep=outputs)
         used = {name for node in wanted for name in node.input}
         constants = [c for c in (*before.constants, *after.constants) if c.name in used]
         constants += [c for c in self._graph.initializer if c.name in used]
@@ -321,89 +326,3 @@ def _needed(nodes: Iterable[onnx.NodeProto], outputs: Iterable[str]) -> list[onn
             wanted.update(node.input)
             kept.append(node)
     return kept[::-1]
-
-
-def _fold_norms(
-    nodes: Sequence[onnx.NodeProto], tensors: Mapping[str, Array], *, keep: Iterable[str]
-) -> tuple[list[onnx.NodeProto], dict[str, Array]]:
-    """Merge every norm layer that follows a convolution, and nothing else does, into it."""
-    readers: dict[str, int] = {}
-    for name in (*(name for node in nodes for name in node.input), *keep):
-        readers[name] = readers.get(name, 0) + 1
-    made_by = {node.output[0]: node for node in nodes if node.op_type == "Conv"}
-    folded, merged = dict(tensors), {}
-    for norm in nodes:
-        conv = made_by.get(norm.input[0]) if norm.op_type == "BatchNormalization" else None
-        if conv is None or readers[norm.input[0]] > 1 or readers[conv.input[1]] > 1:
-            continue
-        if not {*conv.input[1:], *norm.input[1:]} <= folded.keys():
-            continue
-        weight, bias = _merged(conv, norm, tensors)
-        folded[conv.input[1]] = weight
-        folded[f"{conv.input[1]}/bias"] = bias
-        together = helper.make_node(
-            "Conv",
-            [conv.input[0], conv.input[1], f"{conv.input[1]}/bias"],
-            [norm.output[0]],
-            name=conv.name,
-        )
-        together.attribute.extend(conv.attribute)
-        merged[conv.output[0]] = together
-        merged[norm.output[0]] = None
-    kept = [merged.get(node.output[0], node) for node in nodes]
-    return [node for node in kept if node is not None], folded
-
-
-def _merged(
-    conv: onnx.NodeProto, norm: onnx.NodeProto, tensors: Mapping[str, Array]
-) -> tuple[Array, Array]:
-    scale, shift, mean, variance = (tensors[name].astype(np.float64) for name in norm.input[1:5])
-    factor = scale / np.sqrt(variance + _epsilon(norm))
-    weight = tensors[conv.input[1]].astype(np.float64)
-    before = tensors[conv.input[2]].astype(np.float64) if len(conv.input) > 2 else 0.0
-    merged = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
-    return merged.astype(np.float32), (shift + (before - mean) * factor).astype(np.float32)
-
-
-def _moments_of(build: GraphBuilder, value: str) -> list[str]:
-    """Add mean and mean square over space; return their names."""
-    space = build.integers(2, 3)
-    mean = build.add("ReduceMean", value, space, keepdims=0)
-    shape = build.add("Shape", value, start=2)
-    places = build.add("Cast", build.add("ReduceProd", shape, keepdims=0), to=TensorProto.FLOAT)
-    squares = build.add("ReduceSumSquare", value, space, keepdims=0)
-    return [mean, build.add("Div", squares, places)]
-
-
-def _by_batch(build: GraphBuilder, norm: onnx.NodeProto) -> tuple[str, str]:
-    """Normalise by the batch's own statistics; return the names of its mean and variance."""
-    value, scale, shift = norm.input[:3]
-    # maps, tokens and vectors alike as (n, C, places)
-    flat = build.add("Reshape", value, build.integers(0, 0, -1))
-    places = build.integers(0, 2)
-    mean = build.add("ReduceMean", flat, places, keepdims=1)
-    size = build.add("Cast", build.add("Size", flat), to=TensorProto.FLOAT)
-    channels = build.add("Cast", build.add("Size", mean), to=TensorProto.FLOAT)
-    n = build.add("Div", size, channels)
-    # few steps, each of which can take the place of the one before: maps of a batch are large
-    centred = build.add("Sub", flat, mean)
-    squares = build.add("ReduceSumSquare", centred, places, keepdims=1)
-    variance = build.add("Div", squares, n)
-    wide = build.add("Add", variance, build.constant(_epsilon(norm), np.float32))
-    across = build.integers(1, -1, 1)
-    factor = build.add("Div", build.add("Reshape", scale, across), build.add("Sqrt", wide))
-    scaled = build.add("Mul", centred, factor)
-    shifted = build.add("Add", scaled, build.add("Reshape", shift, across))
-    build.add("Reshape", shifted, build.add("Shape", value), output=norm.output[0])
-    unbiased = build.add("Div", squares, build.add("Sub", n, build.constant(1.0, np.float32)))
-    vector = build.integers(-1)
-    return build.add("Reshape", mean, vector), build.add("Reshape", unbiased, vector)
-
-
-def _norm_name(node: onnx.NodeProto) -> str:
-    name: str = node.input[3]
-    return name.rpartition(".")[0]
-
-
-def _epsilon(node: onnx.NodeProto) -> float:
-    return float(next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5))

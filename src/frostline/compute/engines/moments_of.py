@@ -15,6 +15,9 @@ from frostline.compute.moments import SourceNorm
 from frostline.core.runtime import Runtime
 from frostline.onnx_graph.network_graph import NetworkGraph
 
+#: images of a call: maps that are not merged take three times the room
+_BATCH = 4
+
 
 @dataclass(frozen=True)
 class NormInputs:
@@ -61,7 +64,8 @@ def open_moments(network: FrozenNetwork, inputs: NormInputs, runtime: Runtime) -
         loaded = trainable(network)
         part = moments_part(loaded, MomentsBody(loaded))
         return TorchEngine(part, threads=runtime.threads, device=runtime.device, precision="fp32")
-    return OnnxEngine(graph.moments(inputs.names, network.preprocessing), threads=runtime.threads)
+    model = graph.moments(inputs.names, network.preprocessing)
+    return OnnxEngine(model, threads=runtime.threads, batch=_BATCH)
 
 
 def _source_norms(network: FrozenNetwork, graph: NetworkGraph) -> list[SourceNorm]:

@@ -21,14 +21,16 @@ class OnnxEngine:
 
     Raises EngineError if ONNX Runtime is missing or cannot open the model.
 
-    ``optimized``: False runs every operator as it is written, slowly. ``model``: from
+    ``batch``: images of a call. ``optimized``: False runs every operator as it is written, slowly. ``model``: from
     :mod:`frostline.compute.engines.onnx_export`. ``threads``: batches that run at
     the same time, each in one thread: convolutions of small networks gain little from a second one.
     """
 
-    def __init__(self, model: bytes, *, threads: int, optimized: bool = True) -> None:
+    def __init__(
+        self, model: bytes, *, threads: int, optimized: bool = True, batch: int = 16
+    ) -> None:
         self.name = "onnxruntime-fp32"
-        self.batch = 16
+        self.batch = batch
         self.concurrent_batches = threads
         self._session = open_session(model, threads=1, log_level=_FATAL, optimized=optimized)
 

@@ -79,7 +79,9 @@ def add_batch_norm(build: GraphBuilder, norm: onnx.NodeProto) -> tuple[str, str]
     n = build.add("Div", size, channels)
     # few steps, each of which can take the place of the one before: maps of a batch are large
     centred = build.add("Sub", flat, mean)
-    squares = build.add("ReduceSumSquare", centred, places, keepdims=1)
+    # image by image first: one long sum in single precision loses digits
+    each = build.add("ReduceSumSquare", centred, build.integers(2), keepdims=1)
+    squares = build.add("ReduceSum", each, build.integers(0), keepdims=1)
     variance = build.add("Div", squares, n)
     wide = build.add("Add", variance, build.constant(norm_epsilon(norm), np.float32))
     across = build.integers(1, -1, 1)

@@ -21,8 +21,8 @@ class OnnxEngine:
 
     Raises EngineError if ONNX Runtime is missing or cannot open the model.
 
-    ``batch``: images of a call. ``optimized``: False runs every operator as it is written, slowly. ``model``: from
-    :mod:`frostline.compute.engines.onnx_export`. ``threads``: batches that run at
+    ``batch``: images of a call. ``optimized``: False runs every operator as it is written, slowly.
+    ``model``: from :mod:`frostline.compute.engines.onnx_export`. ``threads``: batches that run at
     the same time, each in one thread: convolutions of small networks gain little from a second one.
     """
 

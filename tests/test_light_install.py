@@ -16,7 +16,7 @@ from tests.light import light, link_core, starting
 
 pytestmark = pytest.mark.slow
 
-HEAVY = ("torch", "torchvision", "timm", "sklearn", "pyarrow", "pandas", "openvino")
+HEAVY = ("torch", "torchvision", "timm", "sklearn", "pyarrow", "pandas", "openvino", "scipy")
 
 
 @pytest.fixture(scope="module")

@@ -237,7 +237,7 @@ def test_a_fit_imports_only_what_it_uses() -> None:
     # each of them takes a second on a slow machine
     code = (
         "import sys, frostline.fitting.pipeline, frostline.cli.main;"
-        "print([m for m in ('scipy.stats', 'sklearn', 'pandas', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('scipy', 'sklearn', 'pandas', 'matplotlib') if m in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 #: distributions that compute, by the name that they are imported by
 LIBRARIES = {
-    **{name: name for name in ("numpy", "scipy", "torch", "torchvision", "timm")},
+    **{name: name for name in ("numpy", "torch", "torchvision", "timm")},
     **{name: name for name in ("onnx", "onnxruntime", "openvino")},
     "PIL": "pillow",
     "sklearn": "scikit-learn",

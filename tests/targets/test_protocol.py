@@ -43,8 +43,8 @@ class Dense:
     def weighted_sum(self, weights: FloatArray) -> FloatArray:
         return weights @ self.values
 
-    def weighted(self, weights: FloatArray) -> FloatArray:
-        return weights[:, None] * self.values
+    def products(self, rows: slice | IntArray, values: FloatArray) -> FloatArray:
+        return self.values[rows].T @ values
 
 
 @dataclass(frozen=True)

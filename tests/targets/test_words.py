@@ -31,7 +31,6 @@ ALLOWED = {
         "public parameters of the toolkit for networks",
     ),
     "integrations/sklearn.py": "a classifier as scikit-learn has them",
-    "training/losses.py": "the losses that targets name",
     "backbones/heads/classifiers.py": "the average of several classifiers is one of probabilities",
     "onnx_graph/preprocessing_graph.py": "the operator that a target's link names",
     **dict.fromkeys(

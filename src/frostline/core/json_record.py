@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class JsonRecord(BaseModel):
     """Frozen values with fixed names in JSON; what a newer version added is passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON types: what was set, under the names that files have."""

@@ -18,7 +18,7 @@ _FRESH = "Run 'frostline advise' to get a fresh plan."
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 # ---------------------------------------------------------------- evidence, in plain types

@@ -30,7 +30,7 @@ class Fate(StrEnum):
 
 
 class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class AskedFor(_Fact):

@@ -30,7 +30,7 @@ class ScoreSummary(JsonRecord):
     one that was judged. Nothing is set on the card of a model that was not judged.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     method: Method | None = None
     n: int | None = None

@@ -22,10 +22,8 @@ T = TypeVar("T")
 def blas_threads(threads: int) -> Iterator[None]:
     """Let BLAS compute with so many threads inside, and with as many as before afterwards.
 
-    It counts for the whole process, and for the BLAS of NumPy and that of SciPy.
+    It counts for the whole process, and for every BLAS that is loaded by now.
     """
-    # it limits what is loaded by now, and SciPy brings a BLAS of its own
-    import scipy.linalg  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     with ThreadpoolController().limit(limits=threads, user_api="blas"):

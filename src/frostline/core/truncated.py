@@ -16,7 +16,7 @@ class Truncated(BaseModel, Generic[T]):
     In JSON it is a plain list as long as nothing is missing.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     items: tuple[T, ...] = ()
     total: int = 0

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class CardSet(BaseModel):
     """The shift of one image set that a card was made from or checked against."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     ordinary: bool
@@ -39,7 +39,7 @@ class ReferenceCard(BaseModel):
     ordinary photo sets' distances. ``sets``: every set that was measured.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     version: int = 1
     network: str

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 
 from frostline.core.plan import Lookalike
 from frostline.stats.inputs import row_chunks
 from frostline.stats.selection import Selection
+from frostline.stats.target_matrix import sums_by_label
 
 if TYPE_CHECKING:
     from frostline.backbones.heads.source_classifier import SourceClassifier
@@ -30,10 +30,10 @@ def nearest_source_classes(
     features = means if isinstance(means, Selection) else np.asarray(means)
     y = np.asarray(labels)
     n = len(y)
-    member = scipy.sparse.csr_array((np.ones(n), (np.arange(n), y)), shape=(n, len(classes)))
     totals = np.zeros((len(classes), len(source.names)))
     for rows in row_chunks(n):
-        totals += member[rows].T @ source.probabilities(features[rows])
+        shares = np.asarray(source.probabilities(features[rows]), dtype=np.float64)
+        totals += sums_by_label(shares, y[rows], len(classes))
     counts = np.bincount(y, minlength=len(classes))
     found = []
     for number, name in enumerate(classes):

@@ -34,7 +34,7 @@ class Loss(BaseModel):
         Size of the float32 file.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     recipe: str
     layers_in_float: int = Field(ge=0)

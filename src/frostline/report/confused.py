@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from frostline.report.linkage import average_linkage, cut, optimal_order
+
 #: classes of a group take each other for one another at this rate on average, at least
 _RATE = 0.05
 # an optimal order of the leaves takes cubic time; beyond this many the plain one must do
@@ -71,17 +73,16 @@ def group(confusion: Sequence[Sequence[int]]) -> Grouping:
     if n < 3 or not mutual.any():
         whole = mutual.any() and mutual.max() >= _RATE
         return Grouping(tuple(range(n)), ((0, n),) if whole else ())
-    # clustering is only needed here, and slow to import
-    from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
-    from scipy.spatial.distance import squareform
-
     distance = 1.0 - mutual
     np.fill_diagonal(distance, 0.0)
-    tree = linkage(
-        squareform(distance, checks=False), "average", optimal_ordering=n <= _OPTIMAL_UP_TO
-    )
-    order = [int(i) for i in leaves_list(tree)]
-    labels = fcluster(tree, 1.0 - _RATE, "distance")[order]
+    tree = average_linkage(distance)
+    order = tree.leaves.tolist()
+    if n <= _OPTIMAL_UP_TO:
+        order = optimal_order(tree, distance)
+    label_of = np.empty(n, dtype=np.int64)
+    for number, cluster in enumerate(cut(tree, 1.0 - _RATE)):
+        label_of[cluster.leaves] = number
+    labels = label_of[order]
     edges = [0, *(int(i) + 1 for i in np.flatnonzero(np.diff(labels))), n]
     runs = [(a, b) for a, b in pairwise(edges) if b - a > 1]
     return Grouping(tuple(order), tuple(runs))

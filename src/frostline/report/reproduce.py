@@ -22,7 +22,6 @@ PACKAGES = (
     "onnxruntime",
     "openvino",
     "scikit-learn",
-    "scipy",
     "numpy",
     "pillow",
 )

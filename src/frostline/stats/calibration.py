@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from frostline.stats.inputs import check_labels
 #: temperatures that may be chosen; outputs of ridge lie between 0 and 1 and need small ones
 TEMPERATURES: tuple[float, float] = (1e-3, 1e2)
 _CHUNK_ROWS = 8192
+#: share of itself up to which the temperature is found, and steps until then at most
+_SURE, _MOST_STEPS = 1e-9, 100
 
 
 def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
@@ -37,18 +40,16 @@ def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
 def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """Choose the temperature whose probabilities suit held-out labels best (Guo et al. 2017).
 
-    The log-likelihood is convex in the inverse temperature, so one bounded search over the
-    logarithm finds the optimum. Labels are softened by the share that a virtual further image would
-    have (Platt 1999): where every image is right, the bare likelihood would ask for boundless
-    confidence however few images there are. If that would make the bare likelihood worse than no
-    change, 1 is returned. Raises InputError if there is no image, or shapes or values are wrong.
+    The log-likelihood is convex in the inverse temperature, so Newton's steps, bisected where they
+    leave what is still possible, find the optimum. Labels are softened by the share that a virtual
+    further image would have (Platt 1999): where every image is right, the bare likelihood would ask
+    for boundless confidence however few images there are. If that would make the bare likelihood
+    worse than no change, 1 is returned. Raises InputError if there is no image, or shapes or values
+    are wrong.
 
     ``logits``, shape (n, C): outputs for images that the model was not fitted on (leave-one-out or
     held-out). ``labels``, shape (n,): in [0, C).
     """
-    # prediction needs softmax only and should not pay for this import
-    from scipy.optimize import minimize_scalar
-
     values, targets = _checked(logits, labels)
     n, n_classes = values.shape
     if n_classes == 1:
@@ -62,25 +63,49 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     others = (totals - chosen) / (n_classes - 1)
     wanted = (1.0 - softness) * chosen + softness * others
 
-    def cost(log_temperature: float, target: FloatArray) -> float:
-        temperature = math.exp(log_temperature)
+    def loss(inverse: float) -> float:
         normaliser = np.empty(n)
         for rows in chunks:
-            centred = (values[rows] - highest[rows, None]) / temperature
-            normaliser[rows] = np.log(np.exp(centred, out=centred).sum(axis=1))
-        return float(np.mean(normaliser - target / temperature))
+            powers = np.exp((values[rows] - highest[rows, None]) * inverse)
+            normaliser[rows] = np.log(powers.sum(axis=1))
+        return float(np.mean(normaliser - chosen * inverse))
 
-    low, high = TEMPERATURES
-    found = minimize_scalar(
-        cost,
-        args=(wanted,),
-        bounds=(math.log(low), math.log(high)),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    if cost(float(found.x), chosen) > cost(0.0, chosen):
+    def moments(inverse: float) -> tuple[float, float]:
+        """Mean over images of the mean and variance that the logits have by the probabilities."""
+        mean, variance = np.empty(n), np.empty(n)
+        for rows in chunks:
+            centred = values[rows] - highest[rows, None]
+            powers = np.exp(centred * inverse)
+            powers /= powers.sum(axis=1, keepdims=True)
+            mean[rows] = np.einsum("ij,ij->i", powers, centred)
+            variance[rows] = np.einsum("ij,ij,ij->i", powers, centred, centred) - mean[rows] ** 2
+        return float(mean.mean()), float(variance.mean())
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        inverse = _root(moments, float(wanted.mean()))
+    if loss(inverse) > loss(1.0):
         return 1.0
-    return min(max(math.exp(float(found.x)), low), high)
+    low, high = TEMPERATURES
+    return min(max(1.0 / inverse, low), high)
+
+
+def _root(moments: Callable[[float], tuple[float, float]], wanted: float) -> float:
+    """Return the inverse temperature at which the mean is as wanted; it grows by the variance."""
+    low, high = (1.0 / temperature for temperature in reversed(TEMPERATURES))
+    inverse = 1.0
+    for _ in range(_MOST_STEPS):
+        mean, variance = moments(inverse)
+        if mean == wanted:
+            break
+        if mean < wanted:
+            low = inverse
+        else:
+            high = inverse
+        step = inverse + (wanted - mean) / variance if variance > 0.0 else math.inf
+        before, inverse = inverse, step if low < step < high else math.sqrt(low * high)
+        if abs(inverse - before) <= _SURE * inverse:
+            break
+    return inverse
 
 
 def _checked(logits: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, IntArray]:

@@ -210,8 +210,6 @@ def fit_ood_scorer(X: npt.ArrayLike, *, blocks: Sequence[slice] | None = None) -
 def _region(
     features: npt.NDArray[np.floating], span: slice, most: int, *, directions: bool
 ) -> Region:
-    from scipy.linalg import eigh
-
     block = features[:, span].astype(np.float64)
     size = float(np.sqrt(np.mean(np.square(block))))
     if not np.isfinite(size):
@@ -229,7 +227,7 @@ def _region(
     k = max(1, min(most, d // 2))
     # of the two ways to the principal axes the one through the smaller matrix
     gram = z @ z.T if n <= d else z.T @ z
-    values, vectors = eigh(gram, subset_by_index=[len(gram) - k, len(gram) - 1])
+    values, vectors = (found[..., -k:] for found in np.linalg.eigh(gram))
     kept = values > 1e-9 * np.trace(gram)
     axes = z.T @ vectors[:, kept] / np.sqrt(values[kept]) if n <= d else vectors[:, kept]
     # products depend in their last digits on how a matrix lies in memory, and files keep rows

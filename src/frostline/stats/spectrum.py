@@ -84,15 +84,15 @@ def decompose(
         del scaled
         sums = np.zeros((0, 0))
     else:
-        weighted = targets.weighted(weights)
         scatter = np.zeros((d, d))
         sums = np.zeros((d, targets.n_columns))
         for rows in row_chunks(n):
             chunk = standardiser.apply(X, rows)
-            # weights already sit in the targets; centred rows make their mean drop out
-            sums += (weighted[rows].T @ chunk).T
             chunk *= root[rows, None]
             scatter += chunk.T @ chunk
+            chunk *= root[rows, None]
+            # centred rows make the mean of the targets drop out
+            sums += targets.products(rows, chunk).T
     trace = float(np.trace(scatter))
     # NumPy lets other threads run meanwhile, SciPy does not
     eigenvalues, basis = np.linalg.eigh(scatter)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -28,8 +28,8 @@ class TargetMatrix(Protocol):
         """Return the sum over rows, each times its weight, shape (k,)."""
         ...
 
-    def weighted(self, weights: FloatArray) -> Any:
-        """Return all rows, each times its weight, as an array or a sparse one."""
+    def products(self, rows: slice | IntArray, values: FloatArray) -> FloatArray:
+        """Return ``targets[rows].T @ values``, shape (k, d), for values of shape (m, d)."""
         ...
 
 
@@ -56,9 +56,16 @@ class OneHot:
         found = np.bincount(self.labels, weights=weights, minlength=self.n_columns)
         return np.asarray(found, dtype=np.float64)
 
-    def weighted(self, weights: FloatArray) -> Any:
-        # prediction asks a target too, and should not pay for this import
-        import scipy.sparse
+    def products(self, rows: slice | IntArray, values: FloatArray) -> FloatArray:
+        return sums_by_label(values, self.labels[rows], self.n_columns)
 
-        places = (np.arange(len(self)), self.labels)
-        return scipy.sparse.csr_array((weights, places), shape=(len(self), self.n_columns))
+
+def sums_by_label(values: FloatArray, labels: IntArray, n_labels: int) -> FloatArray:
+    """Return the sum of the rows of each label, shape (n_labels, d).
+
+    ``values``: shape (n, d). ``labels``, shape (n,): in [0, n_labels).
+    """
+    found = np.zeros((n_labels, values.shape[1]))
+    for number in np.unique(labels):
+        found[number] = values[labels == number].sum(axis=0)
+    return found

@@ -13,8 +13,6 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-from scipy.special import expit
-
 from frostline.core.actions import Action, LayerTraining
 
 Kind = Literal["head", "gentle", "cut", "firm", "full"]
@@ -63,7 +61,8 @@ def extrapolate(
     ``sure``: mean probability that it gave to the true class in the first rung. ``per_class``:
     training images in the median class.
     """
-    return float(expit(logit(sure) + growth[kind_of_action(action)][bucket(per_class)]))
+    promised = logit(sure) + growth[kind_of_action(action)][bucket(per_class)]
+    return 1.0 / (1.0 + math.exp(-promised))
 
 
 def logit(share: float) -> float:

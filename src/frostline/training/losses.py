@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.special import log_softmax
 from torch import nn
 
 from frostline.core.arrays import FloatArray, IntArray
@@ -49,7 +48,8 @@ def mean_nll(logits: FloatArray, labels: IntArray, weights: FloatArray | None = 
     weights : array of shape (C,) or None
         One weight a class.
     """
-    losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    below = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(below).sum(axis=1)) - below[np.arange(len(labels)), labels]
     shares = np.ones(len(labels)) if weights is None else weights[labels]
     # a validation part may consist of classes that training never saw
     return float(losses @ shares / shares.sum()) if shares.sum() > 0 else float(losses.mean())

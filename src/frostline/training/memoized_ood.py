@@ -28,7 +28,7 @@ class OODFit:
     distances: FloatArray
 
 
-OOD = Memo(name="ood", version=3, libraries=NUMBERS, result=OODFit)
+OOD = Memo(name="ood", version=4, libraries=NUMBERS, result=OODFit)
 
 
 def memoized_ood(

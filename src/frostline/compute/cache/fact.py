@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel
 
 #: libraries of what is made of numbers, of images, and by networks
-NUMBERS = ("numpy", "scipy")
+NUMBERS = ("numpy",)
 IMAGES = (*NUMBERS, "pillow")
 NETWORKS = (*IMAGES, "torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
 

@@ -101,7 +101,7 @@ def test_only_images_that_did_not_teach_are_scored(parted: Path, tmp_path: Path)
     whole = counts(run, parted / "images")
     assert whole == (3 * TEST, left_out, 3 * TEST)
     said = evaluate(run, parted / "images")
-    assert "24 images taught the model" in said.stdout
+    assert "24 images that the model was trained on" in said.stdout
     assert "6 images are of the validation part" in said.stdout
     assert "All of them are the run's own test part" in said.stdout
     own = json.loads((run / "metrics.json").read_text())["test"]

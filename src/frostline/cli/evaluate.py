@@ -63,15 +63,15 @@ def told(result: Evaluation, run: Path) -> list[Text]:
     if known is None:
         return [
             Text(
-                "Whether any of these images taught the model cannot be told: "
+                "Whether the model was trained on any of these images cannot be told: "
                 f"{visible(str(run))} has no {MANIFEST} of its run.",
                 style="dim",
             )
         ]
     lines = []
     if known.taught:
-        were = "image taught" if known.taught == 1 else "images taught"
-        lines.append(f"Left out: {known.taught:,} {were} the model.")
+        images = "image" if known.taught == 1 else "images"
+        lines.append(f"Left out: {known.taught:,} {images} that the model was trained on.")
     if known.validation:
         were = "image is" if known.validation == 1 else "images are"
         lines.append(f"Left out: {known.validation:,} {were} of the validation part of the run.")

@@ -32,7 +32,7 @@ _MOST_SCORED = 2000
 
 @dataclass(frozen=True)
 class Assessed:
-    """Probabilities for images that did not teach the model that gave them.
+    """Probabilities for images that the model that gave them was not trained on.
 
     ``rows`` are catalog rows, ``probabilities`` has shape (len(rows), k);
     ``frozen_verified`` tells whether every fit left its frozen part as it was. ``expected`` is

@@ -1,4 +1,4 @@
-"""Score a fitted model on labelled images that did not teach it."""
+"""Score a fitted model on labelled images that it was not trained on."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from frostline.wording.progress import worded
 class Acquainted:
     """Images of a source that a run has used before, told by the digests of their content.
 
-    ``taught``: they taught the model, and are left out of the score. ``validation``: they chose
-    among its epochs and options, and are left out of the score. ``own_test``: they are of the run's
-    own test part, and are scored: nothing was learned from them.
+    ``taught``: the model was trained on them, and they are left out of the score. ``validation``:
+    they chose among its epochs and options, and are left out of the score. ``own_test``: they are
+    of the run's own test part, and are scored: nothing was learned from them.
     """
 
     taught: int
@@ -78,8 +78,8 @@ def evaluate(
 ) -> Evaluation:
     """Score a model on labelled images.
 
-    Images that taught the model are left out, and counted, where the run folder tells which those
-    are: a model knows them by heart.
+    Images that the model was trained on are left out, and counted, where the run folder tells which
+    those are: a model knows them by heart.
 
     Parameters
     ----------
@@ -101,7 +101,8 @@ def evaluate(
     SettingsError
         If ``max_pixels`` is given for a model that was loaded with its own.
     InputError
-        If a class is unknown to the model, no image can be read, or all of them taught the model.
+        If a class is unknown to the model, no image can be read, or the model was trained on all
+        of them.
     """
     runtime = Runtime(progress=worded(progress), cancel=cancel or CancelToken())
     model = _opened(run, max_pixels)
@@ -126,7 +127,7 @@ def evaluate(
             bar.advance()
             runtime.cancel.check()
     if not truth:
-        rest = " that did not teach the model" if acquainted and acquainted.left_out else ""
+        rest = " that the model was not trained on" if acquainted and acquainted.left_out else ""
         raise InputError(f"No image of {source_name(source)}{rest} could be read.")
     scores = score(np.stack(probabilities), np.array(truth))
     return Evaluation(scores, model.classes, tuple(unreadable), understood, acquainted, notes)
@@ -144,13 +145,13 @@ def _opened(run: str | Path | Model, max_pixels: int | None) -> Model:
 
 
 def _strangers(catalog: Catalog, manifest: Manifest, name: str) -> tuple[Catalog, Acquainted]:
-    """Return the catalog without the images that taught the model, and how many the run knows."""
+    """Return the images that the model was not trained on, and how many the run knows."""
     parts = [manifest.parts.get(digest) for digest in catalog.digests]
     counts = Acquainted(*(parts.count(part) for part in ("train", "validation", "test")))
     if counts.left_out == len(catalog):
-        all_of = f"All {len(catalog):,} images" if len(catalog) > 1 else "The only image"
+        all_of = f"all {len(catalog):,} images" if len(catalog) > 1 else "the only image"
         raise InputError(
-            f"{all_of} of {name} taught this model, so no score on "
+            f"The model was trained on {all_of} of {name}, so no score on "
             f"{'them' if len(catalog) > 1 else 'it'} would be honest.",
             hint=f"Give other images. {_honest(manifest)}",
         )
@@ -164,6 +165,6 @@ def _honest(manifest: Manifest) -> str:
             "names those images."
         )
     return (
-        "Every image of the run taught its final model; the honest score of such a run is that of "
-        "its own cross-validation, in its metrics.json."
+        "The final model was trained on every image of the run; the honest score of such a run is "
+        "that of its own cross-validation, in its metrics.json."
     )

@@ -1,7 +1,7 @@
 """The manifest of a run: which images it used, and for what.
 
-It tells images that taught a model from others when the model is judged again. It stays in the run
-folder: in a published model the digests would tell whose images were in it.
+It tells images that a model was trained on from others when the model is judged again. It stays in
+the run folder: in a published model the digests would tell whose images were in it.
 """
 
 from __future__ import annotations

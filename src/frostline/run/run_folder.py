@@ -24,7 +24,7 @@ from frostline.core.machine import lock_alone
 from frostline.run.leftovers import remove_leftovers, without_leftovers
 
 PLAN, METRICS, PREDICTIONS, AUDIT = "plan.json", "metrics.json", "predictions.csv", "audit.json"
-#: which images taught the model: never part of the model itself
+#: which images the model was trained on: never part of the model itself
 MANIFEST = "catalog.csv"
 REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"
 #: what the report is made of, and what decides the result

@@ -1,4 +1,4 @@
-"""Which rows teach, and which only judge."""
+"""Which rows train, and which only validate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from frostline.targets.protocol import Target
 
 @dataclass(frozen=True)
 class TrainValSplit:
-    """Catalog rows that teach and that judge; they never overlap.
+    """Catalog rows that train and that validate; they never overlap.
 
     Attributes
     ----------

@@ -35,7 +35,7 @@ def unknown_words(found: UnknownImages) -> str:
     """Say how the threshold for images unlike those of training came about."""
     said = (
         "Images unlike everything in training are called unknown. The threshold was set by "
-        f"{found.n_threshold:,} images that had taught nothing, so that "
+        f"{found.n_threshold:,} images that were left out of training, so that "
         f"{100 * found.accepted:.0f}% of such images stay within it."
     )
     if found.share_of_held_out is not None:

@@ -1,4 +1,4 @@
-"""Colours mean what their profile says: every picture becomes sRGB, as the network was taught."""
+"""Colours mean what their profile says: every picture becomes sRGB, as the network learned it."""
 
 from __future__ import annotations
 

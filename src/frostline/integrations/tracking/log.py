@@ -41,7 +41,7 @@ class Numbers:
     epochs : list of (int, dict of str to float)
         Of the training that was delivered, by epoch; empty for heads in closed form.
     test : dict of str to float
-        Scores on images that did not teach the model.
+        Scores on images that the model was not trained on.
     """
 
     folder: Path

@@ -111,6 +111,10 @@ def test_a_fit_takes_the_best_head_and_names_what_could_not_run(
     assert plan["reasons"] == [{"kind": "not_installed", "extra": "train", "names": left}]
     assert (run / "model" / "model.onnx").is_file()
     assert (run / "report.html").is_file()
+    pictures = json.loads((run / "report.json").read_text(encoding="utf-8"))["gallery"]
+    assert pictures["mistakes"] and all(tile["heat"] for tile in pictures["mistakes"])
+    assert pictures["filters"]
+    assert len(pictures["depths"]) == 4
 
 
 def test_the_service_answers(core: Path, run: Path, digit_folder: Path) -> None:

@@ -129,6 +129,9 @@ def test_the_model_is_that_of_the_full_install(light: Light, images: Path, tmp_p
         assert (ours / name).read_bytes() == (theirs / name).read_bytes()
     plans = [json.loads((run / "plan.json").read_text()) for run in (ours, theirs)]
     assert plans[0] == plans[1]
+    pictures = [json.loads((run / "report.json").read_text())["gallery"] for run in (ours, theirs)]
+    assert pictures[0] == pictures[1]
+    assert pictures[0]["filters"] and pictures[0]["depths"]
 
 
 def test_the_default_effort_takes_a_head_and_names_what_could_not_run(

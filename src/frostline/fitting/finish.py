@@ -19,8 +19,6 @@ from frostline.data.naming import encodable, visible
 from frostline.data.unseen import shares_seen
 from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
-from frostline.explain.make import LIMITS, Subject
-from frostline.explain.memoized_gallery import memoized_gallery
 from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.inputs import FitInputs
@@ -197,6 +195,10 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
 def _gallery(
     inputs: FitInputs, audit: Audit, fitted: Fitted, assessed: Assessed, runtime: Runtime
 ) -> Gallery:
+    # drawing comes last, and nothing of it has to be there when the first image is read
+    from frostline.explain.make import LIMITS, Subject
+    from frostline.explain.memoized_gallery import memoized_gallery
+
     judged = [OutOfFold(assessed.rows, assessed.probabilities), *fitted.out_of_fold]
     subject = Subject(fitted.trained.classifier, fitted.trained.frozen, _origin(inputs, fitted))
     limits = LIMITS[inputs.settings.effort]

@@ -90,7 +90,7 @@ def test_all_images_of_a_cross_validated_run_taught_it(
     said = evaluate(fast_run.folder, digit_folder)
     assert said.exit_code == 2
     words = " ".join(said.stderr.split())
-    assert "All 48 images" in words
+    assert "trained on all 48 images" in words
     assert "cross-validation" in words
     assert "Give other images" in words
 

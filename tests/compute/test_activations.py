@@ -115,7 +115,7 @@ def test_nothing_is_left_behind(store: Frozen, cache: Path) -> None:
 class _Scaled:
     """An engine whose results outgrow half precision at bright images."""
 
-    name, batch, concurrent_batches = "scaled", 4, 1
+    name, batch, concurrent_batches, fixed_batch = "scaled", 4, 1, 4
 
     def __init__(self, factor: float) -> None:
         self.factor = factor

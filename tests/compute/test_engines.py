@@ -19,24 +19,17 @@ from frostline.backbones.described import described
 from frostline.backbones.network import Network
 from frostline.compute.cache.eviction import damaged
 from frostline.compute.engines.base import (
-    Engine,
     PassTimes,
     run_batches,
 )
-from frostline.compute.engines.choose import (
-    TIMING_PAYS_FROM,
-    EngineKind,
-    _seconds,
-    agreement,
-    open_engine,
-)
+from frostline.compute.engines.choose import RACE_PAYS_FROM, EngineKind, agreement, open_engine
 from frostline.compute.engines.frozen_part import FrozenPart, prefix_part, taps_part
 from frostline.compute.engines.onnx_engine import OnnxEngine
 from frostline.compute.engines.onnx_export import ENGINE, engine_key, exported
 from frostline.compute.engines.openvino_engine import installed
 from frostline.compute.engines.torch_engine import TorchEngine
 from frostline.core.errors import EngineError
-from frostline.core.preprocessing import FloatArray, Preprocessing
+from frostline.core.preprocessing import Preprocessing
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.decode import decode
 
@@ -111,58 +104,6 @@ def test_every_engine_gives_mean_and_spread_at_every_tap(
     np.testing.assert_array_equal(alone, [together[7], together[2]])
 
 
-def test_the_fastest_is_taken_remembered_and_not_timed_again(
-    lite0: Network, images: UInt8Array, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    part = taps_part(lite0, lite0.taps[:2])
-    timed: list[str] = []
-    hopeless: list[float] = []
-
-    def seconds(engine: Engine, _: UInt8Array, limit: float) -> float:
-        timed.append(engine.name)
-        hopeless.append(limit)
-        return 0.1 if engine.name.startswith("torch") else 0.2
-
-    monkeypatch.setattr("frostline.compute.engines.choose._seconds", seconds)
-    usual, reason = open_engine(part, check=images, threads=1, n_images=400)
-    assert usual.name == "onnxruntime-fp32"
-    assert "usually" in reason
-    assert timed == [], "for 400 images timing does not pay"
-    first, reason = open_engine(part, check=images, threads=1, n_images=10_000)
-    assert first.name == "torch-cpu-fp32"
-    assert "fastest here (160 images a second" in reason
-    assert {"onnxruntime-fp32", "torch-cpu-fp32"} <= set(timed)
-    assert hopeless[0] == float("inf")
-    assert all(0.1 < limit < 1.0 for limit in hopeless[1:])
-    count = len(timed)
-    again, reason = open_engine(part, check=images, threads=1, n_images=10_000)
-    assert again.name == "torch-cpu-fp32"
-    assert "before" in reason
-    assert len(timed) == count
-    other = taps_part(lite0, lite0.taps[:1])
-    open_engine(other, check=images, threads=1, n_images=10_000)
-    assert len(timed) > count, "another part is timed on its own"
-
-
-def test_an_engine_that_cannot_win_is_timed_once(images: UInt8Array) -> None:
-    class Slow:
-        batch, concurrent_batches, name = 4, 1, "slow"
-
-        def __init__(self) -> None:
-            self.runs = 0
-
-        def run(self, batch: UInt8Array) -> FloatArray:
-            self.runs += 1
-            time.sleep(0.02)
-            return np.zeros((len(batch), 1), dtype=np.float32)
-
-    hopeless, hopeful = Slow(), Slow()
-    assert _seconds(hopeless, images, 0.001) >= 0.02
-    assert hopeless.runs == 2, "a warm-up and one batch"
-    assert _seconds(hopeful, images, 60.0) >= 0.02
-    assert hopeful.runs == 4
-
-
 def test_for_very_few_images_nothing_is_exported(lite0: Network, images: UInt8Array) -> None:
     part = replace(taps_part(lite0, lite0.taps[:2]), key="never seen before")
     engine, reason = open_engine(part, check=images, threads=1, n_images=10)
@@ -196,7 +137,7 @@ def test_where_rounding_tells_one_engine_from_pytorch_no_other_is_opened(
     assert exports == [False]
 
 
-@pytest.mark.parametrize("n_images", [None, TIMING_PAYS_FROM])
+@pytest.mark.parametrize("n_images", [None, RACE_PAYS_FROM])
 @pytest.mark.parametrize("most", ["MAX_DIFFERENCE_GRAPH", "_ROUNDING"])
 def test_where_no_engine_gives_the_numbers_of_the_graph_the_graph_runs_as_it_is(
     most: str, n_images: int | None, images: UInt8Array, monkeypatch: pytest.MonkeyPatch
@@ -212,18 +153,6 @@ def test_where_no_engine_gives_the_numbers_of_the_graph_the_graph_runs_as_it_is(
     assert part.graph is not None
     plain = OnnxEngine(part.graph.reference(), threads=1, optimized=False)
     np.testing.assert_array_equal(engine.run(images[:2]), plain.run(images[:2]))
-
-
-def test_a_small_lead_does_not_change_the_engine(
-    lite0: Network, images: UInt8Array, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "frostline.compute.engines.choose._seconds",
-        lambda engine, *_: 0.2 if engine.name.startswith("onnx") else 0.195,
-    )
-    part = taps_part(lite0, lite0.taps[:2])
-    engine, _ = open_engine(part, check=images, threads=1, n_images=10_000)
-    assert engine.name == "onnxruntime-fp32"
 
 
 def test_onnx_runtime_is_chosen_when_it_agrees(lite0: Network, images: UInt8Array) -> None:
@@ -253,7 +182,7 @@ def test_an_images_bits_do_not_depend_on_its_batch_nor_on_threads(
 
 def test_through_keeps_tags_and_order_over_several_batches() -> None:
     class Sum:
-        name, batch, concurrent_batches = "sum", 4, 1
+        name, batch, concurrent_batches, fixed_batch = "sum", 4, 1, 4
 
         def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
             assert len(batch) == 4
@@ -271,7 +200,7 @@ def test_through_keeps_tags_and_order_over_several_batches() -> None:
 )
 def test_a_pass_says_what_limited_it(decode: float, compute: float, limit: str) -> None:
     class Slow:
-        name, batch, concurrent_batches = "slow", 4, 1
+        name, batch, concurrent_batches, fixed_batch = "slow", 4, 1, 4
 
         def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
             time.sleep(compute)

@@ -184,14 +184,16 @@ def test_what_the_first_version_kept_is_counted_and_pruned_but_never_read(cache:
 
 
 def test_the_engine_that_was_measured_is_counted_verified_and_pruned(cache: Path) -> None:
-    remember_choice("part", 1, "fp32", Choice("onnx", {"onnx": 0.1, "torch": 0.4}))
-    assert recall_choice("part", 1, "fp32", ["onnx"]) == "onnx"
+    remember_choice("part", 1, "fp32", Choice("onnx", 4, 2, {"onnx": 98.0}))
+    found = recall_choice("part", 1, "fp32", ["onnx"])
+    assert found is not None
+    assert (found.engine, found.batch, found.lanes) == ("onnx", 4, 2)
     assert recall_choice("part", 1, "fp32", ["torch"]) is None
     (item,) = items()
     assert item.kind == "choices"
     item.path.write_bytes(item.path.read_bytes()[:-1])
     assert damaged() == [item.path]
-    remember_choice("part", 1, "fp32", Choice("onnx", {}))
+    remember_choice("part", 1, "fp32", Choice("onnx", 4, 2, {}))
     assert "1 files removed" in CliRunner().invoke(app, ["cache", "prune", "--all"]).output
     assert not list(cache.rglob("*"))
 

@@ -92,7 +92,7 @@ def gallery() -> Any:
 MEMOS: dict[str, tuple[Memo[Any], Callable[[], Any]]] = {
     "copies": (COPIES, copies),
     "engine": (ENGINE, lambda: bytes(range(256)) * 50),
-    "engine choice": (CHOICE, lambda: Choice("onnx", {"onnx": 0.1, "torch": 1 / 3})),
+    "engine choice": (CHOICE, lambda: Choice("onnx", 4, 2, {"onnx": 0.1, "openvino": 1 / 3})),
     "evidence": (EVIDENCE, evidence),
     "export": (EXPORT, lambda: bytes(range(255, -1, -1)) * 50),
     "ood": (OOD, ood),
@@ -354,6 +354,6 @@ def test_the_codec_reads_back_what_it_is_given_and_nothing_else() -> None:
     for kind in (int, bytes, Other, Choice):
         with pytest.raises((LookupError, TypeError, ValueError)):
             decode(encode("text"), kind)
-    arrays = encode(Choice("a", {"a": 1.0}))
+    arrays = encode(Choice("a", 1, 1, {"a": 1.0}))
     with pytest.raises(ValueError, match="Other"):
         decode(arrays, Other)

@@ -21,6 +21,8 @@ from frostline.backbones.network import Network
 from frostline.compute.cache.eviction import items, prune
 from frostline.compute.cache.receipt import Receipt, entries, receipts_in
 from frostline.compute.engines.base import Engine
+from frostline.compute.engines.choose import open_engine
+from frostline.compute.engines.frozen_part import taps_part
 from frostline.compute.features import Features
 from frostline.compute.frozen import Frozen, run_frozen
 from frostline.compute.image_loader import ImageLoader
@@ -31,7 +33,6 @@ from frostline.compute.partition import (
     run_partition,
     split_into_partitions,
 )
-from frostline.compute.taps_pass import open_taps
 from frostline.core.errors import EngineError, InputError
 from frostline.core.preprocessing import UInt8Array
 from frostline.core.progress import Progress
@@ -58,6 +59,7 @@ class Counting:
         self._engine = engine
         self.name, self.batch = engine.name, engine.batch
         self.concurrent_batches = engine.concurrent_batches
+        self.fixed_batch = engine.fixed_batch
         self.batches = 0
 
     def run(self, batch: UInt8Array) -> npt.NDArray[np.float32]:
@@ -68,7 +70,8 @@ class Counting:
 @pytest.fixture
 def engine(small: Network) -> Counting:
     size = small.preprocessing.size
-    opened, _ = open_taps(small, np.zeros((2, size, size, 3), np.uint8), Runtime(), 2)
+    blank = np.zeros((2, size, size, 3), np.uint8)
+    opened, _ = open_engine(taps_part(small, small.taps), check=blank, threads=1, kind="torch")
     return Counting(opened)
 
 

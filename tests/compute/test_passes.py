@@ -231,13 +231,13 @@ def test_what_was_done_before_an_interruption_is_kept_and_the_engine_with_it(
     run: Run, pictures: Catalog, small: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     announced: list[int | None] = []
-    real = taps_pass.open_taps
+    real = taps_pass.start_taps
 
     def counted(*arguments: Any) -> Any:
         announced.append(arguments[3])
         return real(*arguments)
 
-    monkeypatch.setattr(taps_pass, "open_taps", counted)
+    monkeypatch.setattr(taps_pass, "start_taps", counted)
 
     class Impatient(Notes):
         def task(self, label: str, total: int) -> Any:

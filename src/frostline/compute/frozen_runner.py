@@ -82,7 +82,7 @@ class FrozenRunner:
         if len(images) == 0:
             return np.zeros((0, self._features.values.shape[1]), dtype=np.float32)
         if self._engine is None:
-            self._engine, _ = open_taps(self.network, images[:CHECK_IMAGES], runtime)
+            self._engine = open_taps(self.network, images[:CHECK_IMAGES], runtime)
         results = run_batches(self._engine, ((None, image) for image in images))
         return np.stack([result for _, result in results])
 

@@ -45,7 +45,7 @@ class PartitionSpec:
     engine : str
         Its name, such as ``"onnxruntime-fp32"``.
     batch, threads : int
-        Of the engine.
+        Of the engine: the batch whose bits it gives.
     precision : {"fp32", "bf16"}
     max_pixels : int
         Larger images are unreadable.
@@ -280,7 +280,7 @@ def write_partition(
 
 def _check(spec: PartitionSpec, engine: Engine) -> None:
     """Refuse to give other numbers under the same name."""
-    here = {"engine": engine.name, "batch": str(engine.batch), **library_versions()}
+    here = {"engine": engine.name, "batch": str(engine.fixed_batch), **library_versions()}
     asked = {"engine": spec.engine, "batch": str(spec.batch), **spec.versions}
     for name, version in asked.items():
         if here.get(name) != version:

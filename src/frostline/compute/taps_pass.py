@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from frostline.compute.cache.eviction import Watch, keep_within_limit
 from frostline.compute.cache.fact import NETWORKS, Fact
 from frostline.compute.cache.store import ImageStore, noting_failure
-from frostline.compute.engines.base import CHECK_IMAGES, Engine, PassTimes
+from frostline.compute.engines.base import Engine, FirstImages, PassTimes
 from frostline.compute.image_loader import ImageLoader, LoadedImage
 from frostline.compute.partition import (
     PARTITION_ROWS,
@@ -25,11 +24,12 @@ from frostline.compute.partition import (
 )
 from frostline.core.cuts import tap_columns
 from frostline.core.errors import UnreadableImageError
-from frostline.core.preprocessing import UInt8Array
+from frostline.core.preprocessing import FloatArray, UInt8Array
 from frostline.core.runtime import Runtime
 
 if TYPE_CHECKING:
     from frostline.backbones.frozen_network import FrozenNetwork
+    from frostline.compute.engines.fastest import Started
 
 #: pooled activations, and what was seen of an image while it was decoded
 TAPS = Fact(name="taps", version=1, libraries=NETWORKS)
@@ -108,21 +108,30 @@ def _compute(
 ) -> None:
     """Compute and keep what is missing, partition by partition."""
     rows = found.rows
-    first, check = _first(images)
-    if not check:
-        for digest, image in zip(missing, first, strict=True):
+    first = _FirstOfPass(images, len(missing), runtime)
+    if not first.up_to(1):
+        for digest, image in zip(missing, first.taken, strict=True):
             if isinstance(image, UnreadableImageError):
                 found.unreadable[digest] = image.reason
         return
-    engine, reason = open_taps(network, np.stack(check), runtime, len(rows.index))
+    began = time.perf_counter()
+    waited = first.waiting
+    started, reason = start_taps(network, first, runtime, len(rows.index))
+    engine = started.engine
     found.engine, found.report.engine, found.report.reason = engine, engine.name, reason
+    early = first.put(started.results, rows)
+    # finding the fastest engine is part of the pass
+    times = found.report.times
+    times.images += len(early)
+    times.waiting += first.waiting
+    times.computing += time.perf_counter() - began - (first.waiting - waited)
     specs = split_into_partitions(
         missing,
         rows=PARTITION_ROWS,
         key=found.key,
         width=rows.arrays["taps"].shape[1],
         engine=engine.name,
-        batch=engine.batch,
+        batch=engine.fixed_batch,
         threads=runtime.threads,
         precision=runtime.precision,
         max_pixels=runtime.max_pixels,
@@ -130,54 +139,97 @@ def _compute(
     watch = Watch()
 
     def finish(spec: PartitionSpec) -> None:
+        early.difference_update(spec.digests)
         found.report.computed += len(rows.known(spec.digests))
         with noting_failure(runtime.progress):
             write_partition(store, spec, rows, found.unreadable)
             watch.wrote(rows.bytes_of(spec.digests))
 
     try:
+        for _ in range(len(early)):
+            tick()
         compute_partitions(
             specs,
             rows,
-            chain(first, images),
+            chain(first.left, images),
             engine,
             finish,
             unreadable=found.unreadable,
-            times=found.report.times,
+            times=times,
             tick=tick,
         )
     finally:
         # also when interrupted: what was done is kept
+        if early:
+            finish(specs[0].only(early))
         with noting_failure(runtime.progress):
             store.compact(runtime.progress)
             keep_within_limit()
 
 
-def _first(
-    images: Iterator[LoadedImage | UnreadableImageError],
-) -> tuple[list[LoadedImage | UnreadableImageError], list[UInt8Array]]:
-    """Take images until enough can be read to check an engine with; return all, and those."""
-    taken: list[LoadedImage | UnreadableImageError] = []
-    check: list[UInt8Array] = []
-    while len(check) < CHECK_IMAGES and (image := next(images, None)) is not None:
-        taken.append(image)
-        if isinstance(image, LoadedImage):
-            check.append(image.pixels)
-    return taken, check
+class _FirstOfPass(FirstImages):
+    """The first images of a pass that can be read.
+
+    ``taken``: all that were asked for, unreadable ones among them. ``left``: of these, those that
+    still have to be computed.
+    """
+
+    def __init__(
+        self, images: Iterator[LoadedImage | UnreadableImageError], total: int, runtime: Runtime
+    ) -> None:
+        self.taken: list[LoadedImage | UnreadableImageError] = []
+        self.left = self.taken
+
+        def readable() -> Iterator[UInt8Array]:
+            for image in images:
+                runtime.cancel.check()
+                self.taken.append(image)
+                if isinstance(image, LoadedImage):
+                    yield image.pixels
+
+        super().__init__(readable(), total)
+
+    def put(self, results: Sequence[FloatArray], rows: Rows) -> set[str]:
+        """Put what was computed of the first images into their rows; return their digests."""
+        readable = [image for image in self.taken if isinstance(image, LoadedImage)]
+        for image, taps in zip(readable, results, strict=False):
+            rows.put(image, taps)
+        done = {image.digest for image in readable[: len(results)]}
+        self.left = [
+            image
+            for image in self.taken
+            if isinstance(image, UnreadableImageError) or image.digest not in done
+        ]
+        return done
 
 
-def open_taps(
-    network: FrozenNetwork, check: UInt8Array, runtime: Runtime, n_images: int | None = None
-) -> tuple[Engine, str]:
-    """Open the engine that gives a network's taps, and say why it was taken."""
-    from frostline.compute.engines.choose import open_engine
+def start_taps(
+    network: FrozenNetwork, images: FirstImages, runtime: Runtime, n_images: int
+) -> tuple[Started, str]:
+    """Open the engine that gives a network's taps, let it compute the first images, and say why."""
+    from frostline.compute.engines.choose import start_engine
     from frostline.compute.engines.frozen_part import taps_part
 
-    return open_engine(
+    return start_engine(
         taps_part(network, network.taps),
-        check=check,
+        images,
         threads=runtime.threads,
         device=runtime.device,
         precision=runtime.precision,
         n_images=n_images,
     )
+
+
+def open_taps(network: FrozenNetwork, check: UInt8Array, runtime: Runtime) -> Engine:
+    """Open the engine that gives a network's taps, for images that are in no pass."""
+    from frostline.compute.engines.choose import open_engine
+    from frostline.compute.engines.frozen_part import taps_part
+
+    engine, _ = open_engine(
+        taps_part(network, network.taps),
+        check=check,
+        threads=runtime.threads,
+        device=runtime.device,
+        precision=runtime.precision,
+    )
+    return engine

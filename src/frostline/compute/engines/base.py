@@ -23,18 +23,43 @@ CHECK_IMAGES = 8
 class Engine(Protocol):
     """Runs one frozen part of a network.
 
-    ``name``: such as ``"onnxruntime-fp32"``. ``batch``: number of images that every call gets.
-    ``concurrent_batches``: calls that may run at the same time, from threads of their own: where
-    operators gain little from several threads, several batches side by side gain more.
+    - ``name``: such as ``"onnxruntime-fp32"``.
+    - ``batch``: number of images that every call gets.
+    - ``concurrent_batches``: calls that may run at the same time, from threads of their own: where
+      operators gain little from several threads, several batches side by side gain more.
+    - ``fixed_batch``: the batch that it has where none is measured. An image's bits are those of
+      this one: another ``batch`` is only taken where it gives the same.
     """
 
     name: str
     batch: int
     concurrent_batches: int
+    fixed_batch: int
 
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...)."""
         ...
+
+
+class FirstImages:
+    """The first images of a pass, prepared when they are asked for and kept.
+
+    ``total``: images of the pass; None if these are only examples. ``waiting``: seconds that were
+    spent on waiting for them.
+    """
+
+    def __init__(self, source: Iterable[UInt8Array], total: int | None = None) -> None:
+        self.total = total
+        self.waiting = 0.0
+        self._source = iter(source)
+        self._taken: list[UInt8Array] = []
+
+    def up_to(self, count: int) -> list[UInt8Array]:
+        """Return the first ``count`` images (size, size, 3), or all there are."""
+        began = time.perf_counter()
+        self._taken.extend(islice(self._source, max(0, count - len(self._taken))))
+        self.waiting += time.perf_counter() - began
+        return self._taken[:count]
 
 
 @dataclass

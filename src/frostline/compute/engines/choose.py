@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from frostline.compute.engines import openvino_engine
-from frostline.compute.engines.base import CHECK_IMAGES, Engine, run_batches
+from frostline.compute.engines.base import CHECK_IMAGES, Engine, FirstImages, run_batches
+from frostline.compute.engines.fastest import Started, paced, race, tune
 from frostline.compute.engines.frozen_part import FrozenPart
 from frostline.compute.engines.onnx_engine import OnnxEngine
 from frostline.compute.engines.onnx_export import exported
@@ -34,18 +37,17 @@ MIN_COSINE = 0.9999
 MAX_DIFFERENCE_BF16 = 2.0
 MIN_COSINE_BF16 = 0.99
 
-#: for fewer images the engine that is usually fastest is taken without timing the others
-TIMING_PAYS_FROM = 500
+#: for fewer images the engine that is usually fastest is taken without opening another one
+RACE_PAYS_FROM = 1000
+#: finding the fastest engine may take so many seconds, or this share of the pass if that is longer
+RACE_SECONDS = 1.5
+RACE_SHARE = 0.03
 #: for fewer pixels (64 images of 224 x 224) PyTorch is done before another engine is opened
 EXPORT_PAYS_FROM = 64 * 224**2
 #: engines run the same exported graph: where one is off by rounding alone, so are the others
 _ROUNDING = 0.03
-_TIMED_BATCHES = 3
-#: an engine that takes this many times as long as another will not win by being timed again
-_OUT_OF_THE_RACE = 1.5
-#: which is timed first, so that slower ones are soon done with
-_PROMISING = ("openvino", "onnx", "torch")
-#: timing one more engine is not worth a smaller gain
+
+#: of two engines the usual one stays for a smaller gain
 _CLEARLY_FASTER = 0.95
 
 Precision = Literal["fp32", "bf16"]
@@ -111,28 +113,56 @@ def open_engine(
     kind: EngineKind = "auto",
     n_images: int | None = None,
 ) -> tuple[Engine, str]:
-    """Open the engine that will run ``part``.
+    """Open the engine that will run ``part``, and say why it was taken; see :func:`start_engine`.
+
+    ``check``: real images to compare engines on, shape (n, size, size, 3).
+    """
+    started, reason = start_engine(
+        part,
+        FirstImages(check),
+        threads=threads,
+        device=device,
+        precision=precision,
+        kind=kind,
+        n_images=n_images,
+    )
+    return started.engine, reason
+
+
+def start_engine(
+    part: FrozenPart,
+    images: FirstImages,
+    *,
+    threads: int,
+    device: str = "cpu",
+    precision: Precision = "fp32",
+    kind: EngineKind = "auto",
+    n_images: int | None = None,
+) -> tuple[Started, str]:
+    """Open the engine that will run ``part`` over ``images``, which computes the first of them.
 
     Raises EngineError if the engine that was asked for cannot be used.
 
     Parameters
     ----------
-    check : ndarray of shape (n, size, size, 3), uint8
-        Real images to compare engines on; the first :data:`CHECK_IMAGES` are used.
+    images : FirstImages
+        The first :data:`CHECK_IMAGES` are those that engines are compared on.
     device : str, default="cpu"
         As PyTorch names it.
     precision : {"fp32", "bf16"}, default="fp32"
     kind : {"auto", "onnx", "openvino", "torch"}, default="auto"
-        ``auto`` takes the fastest one whose numbers agree with PyTorch's in fp32: the one that
-        was fastest here before, else, from 500 images on, the one that wins a few batches now,
-        else the one that usually is. For very few images that is PyTorch, which needs no export.
+        ``auto`` takes the fastest one whose numbers agree with the network's own in fp32: the one
+        that was fastest here before, else, from 1,000 images on, the one that computes a few of
+        them faster, else the one that usually is. For very few images of a network of PyTorch's
+        that is PyTorch, which needs no export.
     n_images : int or None, default=None
         How many images the pass has, those included that are stored already: then a pass that was
         interrupted goes on with the same engine. None if that is not known.
 
     Returns
     -------
-    engine : Engine
+    started : Started
+        The engine, and what it has computed.
     reason : str
         Why this one, for people.
     """
@@ -140,51 +170,44 @@ def open_engine(
         if kind not in ("auto", "torch"):
             raise EngineError(f"{_NAMES[kind]} is for the CPU; this run computes on the GPU.")
         gpu = _in_torch(part, threads, precision, device)
-        return gpu, "PyTorch computes on the GPU"
+        return Started(gpu), "PyTorch computes on the GPU"
     if kind == "torch":
-        return _in_torch(part, threads, precision), "PyTorch was asked for"
+        return Started(_in_torch(part, threads, precision)), "PyTorch was asked for"
     names = _USUALLY[precision]
     if part.module is None:
         names = tuple(name for name in names if name != "torch")
     if kind != "auto" and kind not in names:
         raise EngineError(f"{_NAMES[kind]} does not compute in {precision} here.")
-    opener = _Opener(part, check[:CHECK_IMAGES], threads, precision)
+    opener = _Opener(part, images, threads, precision)
     if kind != "auto":
-        engine, found = opener.open(kind)
-        return engine, f"{_NAMES[kind]} was asked for ({found})"
-    pixels = None if n_images is None else n_images * check.shape[1] ** 2
+        asked = opener.open(kind)
+        return asked.started, f"{_NAMES[kind]} was asked for ({asked.agrees})"
+    pixels = None if n_images is None else n_images * part.preprocessing.size**2
     if part.module is not None and pixels is not None and pixels < EXPORT_PAYS_FROM:
-        few = _in_torch(part, threads, precision)
+        few = Started(_in_torch(part, threads, precision))
         return few, "PyTorch has so few images done before another engine is ready"
     names = tuple(name for name in names if name != "openvino" or openvino_engine.installed())
-    known = recall_choice(part.key, threads, precision, names)
-    if known is None and (n_images or 0) >= TIMING_PAYS_FROM and len(names) > 1 and len(check):
-        return _fastest(opener, names)
-    order = (known, *names) if known else names
-    failures: list[str] = []
-    for name in dict.fromkeys(order):
-        if opener.rounds_otherwise and name != "torch":
-            continue
-        try:
-            engine, found = opener.open(name)
-        except EngineError as error:
-            failures.append(f"{_NAMES[name]} cannot be used: {error.message}")
-            continue
-        why = "was fastest here before" if name == known else "is usually the fastest"
-        if failures:
-            return engine, f"{_NAMES[name]}, because {'; '.join(failures)}"
-        return engine, f"{_NAMES[name]} {why} and {found}"
-    return _as_it_is(part, threads, failures)
+    known = recall_choice(part.shape_key, threads, precision, names)
+    try:
+        opened = opener.first((known.engine, *names) if known else names)
+    except EngineError as error:
+        return _as_it_is(part, threads, error)
+    if opened.instead_of:
+        return opened.started, f"{_NAMES[opened.name]}, because {opened.instead_of}"
+    if known is None:
+        return _fastest(opener, opened, names, n_images or 0)
+    opened.started.engine = paced(opened.started.engine, known.batch, known.lanes)
+    return opened.started, f"{_NAMES[opened.name]} was fastest here before and {opened.agrees}"
 
 
-def _as_it_is(part: FrozenPart, threads: int, failures: list[str]) -> tuple[Engine, str]:
+def _as_it_is(part: FrozenPart, threads: int, error: EngineError) -> tuple[Started, str]:
     """Return the graph with nothing merged, which other engines were compared with."""
     # where channels hardly vary, merging norm layers costs digits; where they do not vary at all,
     # as in blank pictures, all of them
     if part.graph is None:
-        raise EngineError("; ".join(failures))
+        raise error
     plain = OnnxEngine(part.graph.reference(), threads=threads, optimized=False)
-    return plain, f"ONNX Runtime with nothing merged, because {'; '.join(failures)}"
+    return Started(plain), f"ONNX Runtime with nothing merged, because {error.message}"
 
 
 def _in_torch(part: FrozenPart, threads: int, precision: Precision, device: str = "cpu") -> Engine:
@@ -194,6 +217,16 @@ def _in_torch(part: FrozenPart, threads: int, precision: Precision, device: str 
     return TorchEngine(part, threads=threads, device=device, precision=precision)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """An engine by its name, how well it agrees, and what is wrong with those tried before it."""
+
+    name: str
+    started: Started
+    agrees: str
+    instead_of: str = ""
+
+
 class _Opener:
     """Opens engines for one part and checks them against a reference in fp32, computed once.
 
@@ -201,7 +234,7 @@ class _Opener:
     """
 
     def __init__(
-        self, part: FrozenPart, images: UInt8Array, threads: int, precision: Precision
+        self, part: FrozenPart, images: FirstImages, threads: int, precision: Precision
     ) -> None:
         self.part, self.images = part, images
         self.threads, self.precision = threads, precision
@@ -209,16 +242,29 @@ class _Opener:
 
     @cached_property
     def expected(self) -> FloatArray:
+        check = np.stack(self.images.up_to(CHECK_IMAGES))
         if self.part.graph is None:
-            return _in_torch(self.part, self.threads, "fp32").run(self.images)
-        plain = self.part.graph.reference()
-        return OnnxEngine(plain, threads=self.threads, optimized=False).run(self.images)
+            return _in_torch(self.part, self.threads, "fp32").run(check)
+        plain = OnnxEngine(self.part.graph.reference(), threads=self.threads, optimized=False)
+        return np.stack([result for _, result in run_batches(plain, ((None, i) for i in check))])
 
-    def open(self, name: str) -> tuple[Engine, str]:
-        """Return an engine and how well it agrees; a cached file gets a second, fresh chance."""
+    def first(self, names: Sequence[str]) -> _Opened:
+        """Open the first engine that can be used; EngineError if there is none."""
+        failures: list[str] = []
+        for name in dict.fromkeys(names):
+            if self.rounds_otherwise and name != "torch":
+                continue
+            try:
+                return replace(self.open(name), instead_of="; ".join(failures))
+            except EngineError as error:
+                failures.append(f"{_NAMES[name]} cannot be used: {error.message}")
+        raise EngineError("; ".join(failures))
+
+    def open(self, name: str) -> _Opened:
+        """Open an engine; a cached file gets a second, fresh chance."""
         if name == "torch":
             reference = _in_torch(self.part, self.threads, self.precision)
-            return reference, "computes the reference itself"
+            return _Opened(name, Started(reference), "computes the reference itself")
         model, cached = exported(self.part)
         try:
             return self._checked(name, model)
@@ -228,7 +274,7 @@ class _Opener:
         model, _ = exported(self.part, fresh=True)
         return self._checked(name, model)
 
-    def _checked(self, name: str, model: bytes) -> tuple[Engine, str]:
+    def _checked(self, name: str, model: bytes) -> _Opened:
         engine: Engine
         if name == "onnx":
             engine = OnnxEngine(model, threads=self.threads)
@@ -236,7 +282,9 @@ class _Opener:
             engine = openvino_engine.OpenVinoEngine(
                 model, threads=self.threads, precision=self.precision
             )
-        found = agreement(engine.run(self.images), self.expected, self.part.blocks)
+        started = Started(engine)
+        started.go_on(self.images, CHECK_IMAGES)
+        found = agreement(np.stack(started.results), self.expected, self.part.blocks)
         most = MAX_DIFFERENCE if self.part.graph is None else MAX_DIFFERENCE_GRAPH
         if not found.close(self.precision, most=most):
             self.rounds_otherwise = found.cosine >= MIN_COSINE and found.difference < _ROUNDING
@@ -245,56 +293,42 @@ class _Opener:
                 f"(cosine {found.cosine:.6f})."
             )
         whose = "PyTorch's numbers" if self.part.graph is None else "the network's own numbers"
-        return engine, (
-            f"gives {whose} (largest difference {found.difference:.1e} standard deviations)"
-        )
+        agrees = f"gives {whose} (largest difference {found.difference:.1e} standard deviations)"
+        return _Opened(name, started, agrees)
 
 
-def _fastest(opener: _Opener, names: tuple[str, ...]) -> tuple[Engine, str]:
-    """Time a few batches of every engine that agrees; remember and return the fastest."""
-    opened: dict[str, tuple[Engine, str]] = {}
-    seconds: dict[str, float] = {}
-    failures: list[str] = []
-    for name in sorted(names, key=_PROMISING.index):
-        try:
-            opened[name] = opener.open(name)
-        except EngineError as error:
-            failures.append(f"{_NAMES[name]} cannot be used: {error.message}")
-            continue
-        least = min(seconds.values(), default=float("inf"))
-        seconds[name] = _seconds(opened[name][0], opener.images, _OUT_OF_THE_RACE * least)
-    if not seconds:
-        return _as_it_is(opener.part, opener.threads, failures)
-    seconds = {name: seconds[name] for name in names if name in seconds}
-    # the order is that of what is usually fastest: another one has to be clearly faster
-    best = min(seconds, key=lambda name: seconds[name])
-    usual = next(iter(seconds))
-    if seconds[best] > _CLEARLY_FASTER * seconds[usual]:
-        best = usual
-    rates = {name: opened[name][0].batch / seconds[name] for name in seconds}
-    choice = Choice(best, seconds)
-    remember_choice(opener.part.key, opener.threads, opener.precision, choice)
-    others = ", ".join(f"{_NAMES[n]} {rate:.0f}" for n, rate in rates.items() if n != best)
-    engine, found = opened[best]
-    return engine, (
-        f"{_NAMES[best]} is the fastest here ({rates[best]:.0f} images a second; {others or 'none'}"
-        f" else) and {found}"
-    )
-
-
-def _seconds(engine: Engine, images: UInt8Array, hopeless: float) -> float:
-    """Return the seconds of a batch, as many running at once as the engine can: the least of a few.
-
-    An engine whose first batch then takes longer than ``hopeless`` is not asked for more.
-    """
-    batch = np.resize(images, (engine.batch, *images.shape[1:]))
-    images_given = [(None, image) for image in batch] * engine.concurrent_batches
-    found = []
-    for _ in range(1 + _TIMED_BATCHES):
+def _fastest(
+    opener: _Opener, usual: _Opened, names: Sequence[str], n_images: int
+) -> tuple[Started, str]:
+    """Take the engine that is usually the fastest, or in a long pass the one that is now."""
+    images = opener.images
+    opened = [usual]
+    if min(n_images, images.total or n_images) >= RACE_PAYS_FROM:
         began = time.perf_counter()
-        for _ in run_batches(engine, images_given):
-            pass
-        found.append((time.perf_counter() - began) / engine.concurrent_batches)
-        if len(found) > 1 and found[-1] > hopeless:
-            break
-    return min(found[1:])
+        spare = max(RACE_SECONDS, RACE_SHARE * n_images * usual.started.seconds.wall)
+        for name in names:
+            # PyTorch took four to ten times as long wherever it was measured
+            if name in (usual.name, "torch"):
+                continue
+            with contextlib.suppress(EngineError):
+                opened.append(opener.open(name))
+        if len(opened) > 1:
+            race([one.started for one in opened], images, began + spare)
+    best = opened[0]
+    for one in opened[1:]:
+        if best.started.rate < _CLEARLY_FASTER * one.started.rate:
+            best = one
+    tuned = tune(best.started, images)
+    if len(opened) == 1 and not tuned:
+        return best.started, f"{_NAMES[best.name]} is usually the fastest and {best.agrees}"
+    rates = {one.name: one.started.rate for one in opened}
+    engine = best.started.engine
+    choice = Choice(best.name, engine.batch, engine.concurrent_batches, rates)
+    remember_choice(opener.part.shape_key, opener.threads, opener.precision, choice)
+    own = rates[best.name]
+    others = ", ".join(f"{_NAMES[n]} {rate:.0f}" for n, rate in rates.items() if n != best.name)
+    way = f"{engine.batch} at a time in {engine.concurrent_batches} lanes"
+    return best.started, (
+        f"{_NAMES[best.name]} is the fastest here ({own:.0f} images a second, {way}; "
+        f"{others or 'none'} else) and {best.agrees}"
+    )

@@ -1,9 +1,10 @@
-"""OpenVINO as an engine: often the fastest on Intel processors; an optional extra."""
+"""OpenVINO as an engine: often a tenth faster than ONNX Runtime; an optional extra."""
 
 from __future__ import annotations
 
 import importlib.util
-from typing import Literal
+from queue import SimpleQueue
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from frostline.core.errors import EngineError, last_line
 from frostline.core.preprocessing import FloatArray, UInt8Array
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
-_BATCH = 16
+#: Images of a call: a model is compiled for one number. Between 1 and 4 hardly anything changes on
+#: any processor that was measured; larger batches leave its cache.
+FIXED_BATCH = 2
 
 
 def installed() -> bool:
@@ -26,15 +29,17 @@ class OpenVinoEngine:
     precision.
 
     ``model``: the same ONNX file that ONNX Runtime reads. ``precision``: said explicitly: left
-    alone, OpenVINO computes in bfloat16 where the processor can.
+    alone, OpenVINO computes in bfloat16 where the processor can. ``threads``: batches that run at
+    the same time, each in one thread, which takes a third less of the processor than one batch in
+    several.
     """
 
     def __init__(
         self, model: bytes, *, threads: int, precision: Literal["fp32", "bf16"] = "fp32"
     ) -> None:
         self.name = f"openvino-{precision}"
-        self.batch = _BATCH
-        self.concurrent_batches = 1
+        self.batch = self.fixed_batch = FIXED_BATCH
+        self.concurrent_batches = threads
         try:
             import openvino
         except ImportError as error:
@@ -48,19 +53,26 @@ class OpenVinoEngine:
             network = core.read_model(model, b"")
             # one size of batch: kernels are chosen once, and an image's bits stay the same
             shape = network.input(0).get_partial_shape()
-            shape[0] = _BATCH
+            shape[0] = FIXED_BATCH
             network.reshape(shape)
-            self._compiled = core.compile_model(
+            compiled = core.compile_model(
                 network,
                 "CPU",
                 {
                     "INFERENCE_NUM_THREADS": threads,
-                    "PERFORMANCE_HINT": "LATENCY",
+                    "NUM_STREAMS": threads,
                     "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
                 },
             )
+            # a request holds the memory of one batch, and is for one caller at a time
+            self._requests: SimpleQueue[Any] = SimpleQueue()
+            for _ in range(threads):
+                self._requests.put(compiled.create_infer_request())
+            size = [int(side) for side in compiled.input(0).shape]
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot open it: {last_line(error)}.") from error
+        # its bindings look NumPy up in their first call, and two first calls wait for each other
+        self.run(np.zeros(size, np.uint8))
 
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...).
@@ -68,17 +80,18 @@ class OpenVinoEngine:
         Raises EngineError if OpenVINO stops halfway.
         """
         n = len(batch)
-        if n < _BATCH:
-            batch = np.concatenate([batch, np.zeros((_BATCH - n, *batch.shape[1:]), np.uint8)])
-        found = []
+        short = -n % FIXED_BATCH
+        if short:
+            batch = np.concatenate([batch, np.zeros((short, *batch.shape[1:]), np.uint8)])
+        request = self._requests.get()
         try:
-            for start in range(0, len(batch), _BATCH):
-                part = batch[start : start + _BATCH]
-                if len(part) < _BATCH:
-                    found.append(self.run(part))
-                    continue
+            found = [
                 # a copy: the next call writes into the same memory
-                found.append(np.array(self._compiled(part)[0], dtype=np.float32))
+                np.array(request.infer([batch[start : start + FIXED_BATCH]])[0], dtype=np.float32)
+                for start in range(0, len(batch), FIXED_BATCH)
+            ]
         except RuntimeError as error:
             raise EngineError(f"OpenVINO stopped: {last_line(error)}.") from error
+        finally:
+            self._requests.put(request)
         return np.concatenate(found)[:n]

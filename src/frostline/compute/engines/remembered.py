@@ -5,45 +5,45 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from frostline.compute.cache.fact import NETWORKS
 from frostline.compute.cache.memoize import Memo, recall, remember
+from frostline.compute.engines.processor import processor_name
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The engine that was fastest, and the seconds that each took for a batch."""
+    """The engine that was fastest, and how.
 
-    fastest: str
-    seconds: Mapping[str, float]
+    ``batch``: images of a call. ``lanes``: calls at the same time. ``rates``: images a second of
+    each engine.
+    """
 
-
-CHOICE = Memo(name="engine choice", version=1, libraries=NETWORKS, result=Choice, folder="choices")
-
-
-def recall_choice(part_key: str, threads: int, precision: str, names: Sequence[str]) -> str | None:
-    """Return the engine that was fastest, if it is still among ``names``."""
-    found = recall(CHOICE, _key(part_key, threads, precision))
-    return found.fastest if found is not None and found.fastest in names else None
+    engine: str
+    batch: int
+    lanes: int
+    rates: Mapping[str, float]
 
 
-def remember_choice(part_key: str, threads: int, precision: str, choice: Choice) -> None:
+CHOICE = Memo(name="engine choice", version=2, libraries=NETWORKS, result=Choice, folder="choices")
+
+
+def recall_choice(shape: str, threads: int, precision: str, names: Sequence[str]) -> Choice | None:
+    """Return what was fastest, if that engine is still among ``names``.
+
+    ``shape``: :attr:`FrozenPart.shape_key` of the part.
+    """
+    found = recall(CHOICE, _key(shape, threads, precision))
+    return found if found is not None and found.engine in names else None
+
+
+def remember_choice(shape: str, threads: int, precision: str, choice: Choice) -> None:
     """Keep what was measured; where nothing can be written it is measured again."""
-    remember(CHOICE, _key(part_key, threads, precision), choice)
+    remember(CHOICE, _key(shape, threads, precision), choice)
 
 
-def _key(part_key: str, threads: int, precision: str) -> str:
-    machine = (platform.machine(), platform.processor(), _processor())
+def _key(shape: str, threads: int, precision: str) -> str:
+    machine = (platform.machine(), platform.processor(), processor_name())
     return CHOICE.key(
-        {"part": part_key, "threads": threads, "precision": precision, "machine": machine}
+        {"part": shape, "threads": threads, "precision": precision, "machine": machine}
     )
-
-
-def _processor() -> str:
-    """Return the processor's model where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")

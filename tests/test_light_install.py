@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 from PIL import Image
 
+import frostline
 from frostline.fitting.run_result import RunResult
 from tests.light import light, link_core, starting
 
@@ -115,6 +118,30 @@ def test_a_fit_takes_the_best_head_and_names_what_could_not_run(
     assert pictures["mistakes"] and all(tile["heat"] for tile in pictures["mistakes"])
     assert pictures["filters"]
     assert len(pictures["depths"]) == 4
+
+
+def test_a_network_that_the_full_install_used_is_used_by_the_light_one(
+    core: Path, digit_folder: Path, tiny_network: dict[str, Any], tmp_path: Path
+) -> None:
+    full, run = tmp_path / "full", tmp_path / "run"
+    options = ["--backbone", tiny_network["backbone"], "--weights", tiny_network["weights"]]
+    options += ["--input-size", tiny_network["input_size"], "--effort", "fast"]
+    words = ["-m", "frostline", "fit", str(digit_folder), "-o", str(run), *options]
+    with empty_cache(tmp_path):
+        refused = light(core, *words)
+        assert "needs the extra 'train'" in refused.stderr
+        frostline.fit(digit_folder, full, **tiny_network, effort="fast")
+        done = light(core, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("plan.json", "predictions.csv", "model/model.onnx", "model/weights.safetensors"):
+        assert (run / name).read_bytes() == (full / name).read_bytes(), name
+
+
+@contextmanager
+def empty_cache(folder: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FROSTLINE_CACHE", str(folder / "cache"))
+        yield
 
 
 def test_the_service_answers(core: Path, run: Path, digit_folder: Path) -> None:

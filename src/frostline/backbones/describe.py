@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
+from torch import nn
 
 from frostline.backbones.description import NetworkDescription
 from frostline.backbones.network import Network
@@ -16,6 +17,20 @@ from frostline.core.cuts import Cut
 from frostline.core.onnx_runtime import open_session
 from frostline.onnx_graph.network_graph import NORMALISED
 from frostline.onnx_graph.preprocessing_graph import OPSET
+
+
+def plain_bytes(module: nn.Module) -> int | None:
+    """Return the bytes of a state dict; None if it holds more than NumPy and ONNX have in common.
+
+    That is numbers of single precision, whole numbers and truth values.
+    """
+    known = {torch.float32, torch.int64, torch.int32, torch.uint8, torch.bool}
+    held = 0
+    for tensor in module.state_dict().values():
+        if not isinstance(tensor, torch.Tensor) or tensor.dtype not in known:
+            return None
+        held += tensor.numel() * tensor.element_size()
+    return held
 
 
 def describe(network: Network) -> NetworkDescription:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +20,19 @@ from frostline.core.errors import BackboneError
 from frostline.onnx_graph.network_graph import NetworkGraph
 
 
+@dataclass(frozen=True)
+class Origin:
+    """How a network is asked for, so that PyTorch can load it again.
+
+    ``name``: as for :meth:`Network.load`. ``weights``: an own file of weights. ``size``: side of
+    square images; None is the network's own.
+    """
+
+    name: str
+    weights: Path | None = None
+    size: int | None = None
+
+
 class DescribedNetwork(FrozenNetwork):
     """A frozen network that is known by its description; see :class:`FrozenNetwork`.
 
@@ -27,7 +42,14 @@ class DescribedNetwork(FrozenNetwork):
     graph : bytes
         ONNX without weights, an output for each cut up to the last.
     state : mapping of str to ndarray
-        The whole state dict by the network's own names.
+        The state dict by the network's own names: the layers up to the last cut, and the old
+        classifier if it is known.
+    origin : Origin or None, default=None
+        What PyTorch loads once something must train; None is the name alone.
+
+    Attributes
+    ----------
+    origin : Origin
     """
 
     def __init__(
@@ -35,9 +57,11 @@ class DescribedNetwork(FrozenNetwork):
         description: NetworkDescription,
         graph: bytes,
         state: Mapping[str, Array],
+        origin: Origin | None = None,
     ) -> None:
         self._description, self._onnx = description, graph
         self._state = dict(state)
+        self.origin = origin or Origin(description.name)
         self.name, self.licence = description.name, description.licence
         self.notes, self.taps = description.notes, description.taps
         self.preprocessing = description.preprocessing
@@ -108,7 +132,7 @@ class DescribedNetwork(FrozenNetwork):
     def with_tensors(self, tensors: Mapping[str, Array]) -> DescribedNetwork:
         """Return an independent copy with other values of some tensors up to ``last``."""
         state = {**self._state, **self._fitting(tensors)}
-        changed = DescribedNetwork(self._description, self._onnx, state)
+        changed = DescribedNetwork(self._description, self._onnx, state, self.origin)
         changed.preprocessing = self.preprocessing
         return changed
 

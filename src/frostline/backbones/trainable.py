@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
+from frostline.backbones.described import DescribedNetwork, Origin
 from frostline.backbones.frozen_network import Array, FrozenNetwork
 from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError
@@ -30,8 +31,14 @@ def trainable(network: FrozenNetwork) -> Network:
     return found
 
 
+def already_loaded(network: FrozenNetwork, loaded: Network) -> None:
+    """Take a network of PyTorch, which has the same weights, for what trains."""
+    _LOADED[network] = loaded
+
+
 def _load(network: FrozenNetwork) -> Network:
-    loaded = Network.load(network.name)
+    origin = network.origin if isinstance(network, DescribedNetwork) else Origin(network.name)
+    loaded = Network.load(origin.name, weights=origin.weights, size=origin.size)
     if loaded.weights_id == network.weights_id:
         return loaded
     own, wanted = loaded.tensors(), network.tensors()
@@ -40,7 +47,7 @@ def _load(network: FrozenNetwork) -> Network:
     if own.keys() != wanted.keys() or not all(name.endswith(_STATISTICS) for name in changed):
         raise BackboneError(
             f"PyTorch reads other weights of {network.name!r} than its description has.",
-            hint="Reinstall frostline: pip install --force-reinstall frostline",
+            hint="They changed on this machine; start again, or reinstall frostline.",
         )
     return loaded.with_tensors(changed)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from frostline.backbones.described import Origin
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.load.zoo import measured
+from frostline.compute.kept_networks import is_kept
 from frostline.core.extras import require_extra
 from frostline.core.plan import Plan
 from frostline.core.settings import Settings
@@ -37,8 +39,6 @@ def _needing_training(settings: Settings, plan: Plan | None) -> Iterator[str]:
         yield f"strategy={settings.strategy!r}"
     if settings.effort == "best":
         yield "effort='best'"
-    if settings.weights is not None:
-        yield f"weights={str(settings.weights)!r}"
     if settings.device not in _WITHOUT_PYTORCH:
         yield f"device={settings.device!r}"
     if settings.precision == "bf16":
@@ -46,10 +46,16 @@ def _needing_training(settings: Settings, plan: Plan | None) -> Iterator[str]:
     if plan is not None and not plan.action.closed_form:
         yield f"The plan to carry out, {plan.chosen!r},"
     for backbone in settings.backbones:
+        planned = plan is not None and plan.backbone == backbone and plan.input_size
+        sizes = settings.input_sizes or ((planned,) if planned else ())
+        if all(is_kept(Origin(backbone, settings.weights, size)) for size in sizes or (None,)):
+            # PyTorch opened it before
+            continue
+        if settings.weights is not None:
+            yield f"weights={str(settings.weights)!r}"
         if backbone not in BUNDLED:
             yield f"backbone={backbone!r}"
             continue
-        planned = plan is not None and plan.backbone == backbone and plan.input_size
-        for size in settings.input_sizes or ((planned,) if planned else ()):
+        for size in sizes:
             if size != (own := measured(backbone).size):
                 yield f"input_size={size} with {backbone}, whose own is {own},"

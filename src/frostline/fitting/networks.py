@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from frostline.backbones.described import described
+from frostline.backbones.described import Origin, described
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.load.bundled import BUNDLED
+from frostline.compute.kept_networks import keep_network, recall_network
 from frostline.core.errors import BackboneError, CutError
+from frostline.core.extras import require_extra
 from frostline.core.plan import Plan
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
+
+if TYPE_CHECKING:
+    from frostline.backbones.network import Network
 
 #: ``best`` also looks at images this much larger than in pretraining (224 becomes 288)
 _LARGER = 9 / 7
@@ -41,7 +47,7 @@ def open_networks(settings: Settings, plan: Plan | None, runtime: Runtime) -> li
             if size == own:
                 continue
             try:
-                found.append(_at(network, name, settings, size))
+                found.append(_at(network, Origin(name, settings.weights, size), runtime))
             except (BackboneError, CutError) as error:
                 if asked:
                     raise
@@ -52,31 +58,45 @@ def open_networks(settings: Settings, plan: Plan | None, runtime: Runtime) -> li
 def open_network(
     name: str, runtime: Runtime, *, weights: Path | None = None, size: int | None = None
 ) -> FrozenNetwork:
-    """Open a network: a bundled one as it is without PyTorch, any other in PyTorch.
+    """Open a network without PyTorch: a bundled one, or one that PyTorch opened before.
 
-    On a graphics processor, and in half precision, PyTorch runs bundled networks as well.
+    Any other is opened in PyTorch, and kept for the next time. On a graphics processor, and in half
+    precision, PyTorch runs all networks itself.
     """
-    on_cpu = runtime.device == "cpu" and runtime.precision == "fp32"
-    if name in BUNDLED and weights is None and on_cpu:
+    origin = Origin(name, weights, size)
+    if not _on_cpu(runtime):
+        return _loaded(origin)
+    if name in BUNDLED and weights is None:
         network = described(name)
         if size in (None, network.preprocessing.size):
             return network
+    return recall_network(origin) or keep_network(_loaded(origin), origin, threads=runtime.threads)
+
+
+def _on_cpu(runtime: Runtime) -> bool:
+    return runtime.device == "cpu" and runtime.precision == "fp32"
+
+
+def _loaded(origin: Origin) -> Network:
+    require_extra("train", f"backbone={origin.name!r}")
     from frostline.backbones.network import Network
 
-    return Network.load(name, weights=weights, size=size)
+    return Network.load(origin.name, weights=origin.weights, size=origin.size)
 
 
-def _at(network: FrozenNetwork, name: str, settings: Settings, size: int) -> FrozenNetwork:
+def _at(network: FrozenNetwork, origin: Origin, runtime: Runtime) -> FrozenNetwork:
     """Return the network at another size, as it would be if that alone had been asked for."""
+    kept = recall_network(origin) if _on_cpu(runtime) else None
+    if kept is not None:
+        return kept
     from frostline.backbones.load.image_sizes import made_for_one_size
-    from frostline.backbones.network import Network
     from frostline.backbones.trainable import trainable
 
     loaded = trainable(network)
-    if not made_for_one_size(loaded.module):
-        return loaded.at_size(size)
     # embeddings of positions are resampled once, from those that the weights have
-    return Network.load(name, weights=settings.weights, size=size)
+    anew = made_for_one_size(loaded.module)
+    found = _loaded(origin) if anew or origin.size is None else loaded.at_size(origin.size)
+    return keep_network(found, origin, threads=runtime.threads) if _on_cpu(runtime) else found
 
 
 def _larger(own: int) -> int:

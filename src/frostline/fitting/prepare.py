@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frostline.backbones.frozen_network import FrozenNetwork
-from frostline.backbones.load.bundled import BUNDLED
 from frostline.compute.frozen import Frozen, run_frozen
 from frostline.compute.image_loader import PREPROCESSED_BYTES
 from frostline.compute.memoized_copies import copies_of
@@ -110,11 +109,7 @@ def prepare(
     if len(candidates) > 1:
         with clock.phase("comparing networks"):
             frozen, compared = best_network(
-                problem,
-                candidates,
-                split.train,
-                tie=FITTED.network_tie,
-                threads=runtime.threads,
+                problem, candidates, split.train, tie=FITTED.network_tie
             )
     unseen = find_unseen(frozen.catalog, frozen.features.facts, frozen.network.preprocessing)
     for sentence in unseen_sentences(unseen):
@@ -143,8 +138,8 @@ def _usable_networks(
             network.cut(settings.cut)
         for note in network.notes:
             runtime.progress.note(note)
-        if network.name not in BUNDLED:
-            # anything else may have an operation that ONNX lacks
+        if network.graph_without_weights() is None:
+            # it may have an operation that ONNX lacks
             from frostline.backbones.trainable import trainable
             from frostline.exporting.pytorch.writable import check_writable
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.plan import NetworkResult
+from frostline.core.threads import side_by_side
 from frostline.data.problem import Problem
 from frostline.evidence.probes import ALL, probe
 from frostline.stats.intervals import paired_difference
@@ -17,18 +19,25 @@ if TYPE_CHECKING:
 
 
 def best_network(
-    problem: Problem, candidates: Sequence[Frozen], rows: IntArray, *, tie: float
+    problem: Problem,
+    candidates: Sequence[Frozen],
+    rows: IntArray,
+    *,
+    tie: float,
+    threads: int = 1,
 ) -> tuple[Frozen, list[NetworkResult]]:
     """Return the cheapest network that hardly loses to the best, and all scores.
 
     Scores are exact leave-one-out accuracies of one head on all taps, on training rows alone.
 
     ``candidates``: of the same catalog. ``rows``, shape (n,): training rows. ``tie``: a cheaper
-    network may lose this much, and at most one paired error.
+    network may lose this much, and at most one paired error. ``threads``: how many networks are
+    looked at at a time.
     """
     groups = problem.groups[rows]
-    probes = [
-        probe(
+    tasks = [
+        partial(
+            probe,
             ALL,
             frozen.features.table(list(frozen.features.slices), rows),
             Labelled(problem.target, problem.labels[rows], groups),
@@ -36,6 +45,7 @@ def best_network(
         )
         for frozen in candidates
     ]
+    probes = side_by_side(tasks, threads=threads)
     best = max(probes, key=lambda p: p.evidence.accuracy)
     cheapest = sorted(range(len(candidates)), key=lambda i: candidates[i].network.macs)
     chosen = next(

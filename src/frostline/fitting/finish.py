@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,7 @@ from frostline.core.run_record import Epoch, Metrics, PassTimes, Provenance, Run
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.core.stopwatch import Stopwatch
+from frostline.core.threads import meanwhile
 from frostline.data.audit import Audit
 from frostline.data.naming import encodable, visible
 from frostline.data.unseen import shares_seen
@@ -63,35 +65,39 @@ def finish(
     inputs, audit, split = prepared.inputs, prepared.audit, prepared.split
     catalog = inputs.frozen.catalog
     measured = measure(inputs, audit, split, assessed)
-    with clock.phase("looking for shortcuts"):
-        shortcuts = find_shortcuts(
-            inputs.problem,
-            inputs.frozen.features.thumbnails,
-            split.train,
-            seen=shares_seen(
-                inputs.frozen.features.facts.sizes, inputs.frozen.network.preprocessing
-            ),
-        )
+    classifier = fitted.trained.classifier
+    draw = partial(_gallery, inputs, audit, fitted, assessed, runtime)
+    with meanwhile(draw, threads=runtime.threads if classifier.shareable else 1) as drawn:
+        with clock.phase("looking for shortcuts"):
+            shortcuts = find_shortcuts(
+                inputs.problem,
+                inputs.frozen.features.thumbnails,
+                split.train,
+                seen=shares_seen(
+                    inputs.frozen.features.facts.sizes, inputs.frozen.network.preprocessing
+                ),
+            )
+        with clock.phase("writing the model"):
+            checked = inputs.frozen.runner.pixels(split.train[:_CHECKED])
+            card = save_model(
+                run.model,
+                classifier,
+                model_card(inputs, fitted, n_train=len(split.train), test=measured.record.summary),
+                ood_scorer=None if fitted.ood is None else fitted.ood.scorer,
+                images=checked,
+                threads=runtime.threads,
+                origin=_origin(inputs, fitted),
+            )
+        # what is left of it: it began with the search for shortcuts
+        with clock.phase("drawing pictures"):
+            gallery = drawn()
     warnings = [
         *map(caveat_sentence, measured.caveats),
         *(() if audit.unseen is None else unseen_warnings(audit.unseen)),
         *map(shortcut_sentence, shortcuts),
     ]
-    with clock.phase("writing the model"):
-        checked = inputs.frozen.runner.pixels(split.train[:_CHECKED])
-        card = save_model(
-            run.model,
-            fitted.trained.classifier,
-            model_card(inputs, fitted, n_train=len(split.train), test=measured.record.summary),
-            ood_scorer=None if fitted.ood is None else fitted.ood.scorer,
-            images=checked,
-            threads=runtime.threads,
-            origin=_origin(inputs, fitted),
-        )
     if card.onnx_difference:
         warnings.append(onnx_sentence(card.onnx_difference, len(checked)))
-    with clock.phase("drawing pictures"):
-        gallery = _gallery(inputs, audit, fitted, assessed, runtime)
     write_predictions(run.path / PREDICTIONS, inputs.problem, assessed.rows, assessed.probabilities)
     write_manifest(run.path / MANIFEST, catalog, split)
     metrics = Metrics(

@@ -116,7 +116,7 @@ def fit(
             assessed = assess(
                 prepared.inputs, prepared.split, fitted, runtime, checkpoint_dir=folds
             )
-        with torch_context(runtime):
+        with torch_context(runtime), blas_threads(1):
             return finish(run, prepared, fitted, assessed, runtime, clock)
 
 

@@ -109,7 +109,11 @@ def prepare(
     if len(candidates) > 1:
         with clock.phase("comparing networks"):
             frozen, compared = best_network(
-                problem, candidates, split.train, tie=FITTED.network_tie
+                problem,
+                candidates,
+                split.train,
+                tie=FITTED.network_tie,
+                threads=runtime.threads,
             )
     unseen = find_unseen(frozen.catalog, frozen.features.facts, frozen.network.preprocessing)
     for sentence in unseen_sentences(unseen):

@@ -45,7 +45,13 @@ class Outputs:
 
 
 class FittedClassifier(ABC):
-    """Images to logits of shape (n, C), in a form that can be run, written out and looked into."""
+    """Images to logits of shape (n, C), in a form that can be run, written out and looked into.
+
+    - ``shareable``: whether several threads may do so at a time. Modules of PyTorch switch modes
+      while they are looked into.
+    """
+
+    shareable: bool = False
 
     @property
     @abstractmethod

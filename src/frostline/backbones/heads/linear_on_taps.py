@@ -43,6 +43,7 @@ class LinearOnTaps(SingleFittedClassifier):
 
     tensor_prefix = OF_TAPS
     frozen = True
+    shareable = True
 
     def __init__(
         self, network: FrozenNetwork, taps: Sequence[str], weight: Array, bias: Array

@@ -28,8 +28,10 @@ _BROUGHT = {
 
 
 @pytest.fixture
-def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    # networks that an earlier test used would be there
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path))
 
 
 @pytest.mark.usefixtures("nothing_installed")

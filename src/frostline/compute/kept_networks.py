@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,9 @@ def recall_network(origin: Origin) -> DescribedNetwork | None:
     kept = None if key is None else recall(KEPT, key)
     if kept is None or not _is_current(kept):
         return None
+    if origin.weights is not None:
+        # what trains may be loaded much later, from another folder
+        origin = replace(origin, weights=origin.weights.absolute())
     try:
         description = NetworkDescription.from_json(kept.description)
         network = DescribedNetwork(description, kept.graph, kept.tensors, origin)

@@ -8,7 +8,7 @@ from frostline.backbones.described import Origin
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.load.zoo import measured
 from frostline.compute.kept_networks import is_kept
-from frostline.core.extras import require_extra
+from frostline.core.extras import has_extra, require_extra
 from frostline.core.plan import Plan
 from frostline.core.settings import Settings
 
@@ -24,6 +24,8 @@ def check_extras(settings: Settings, plan: Plan | None = None) -> None:
 
     ``plan``: one that is to be carried out, if any.
     """
+    if has_extra("train"):
+        return
     wanted = next(_needing_training(settings, plan), None)
     if wanted is not None:
         require_extra("train", wanted)

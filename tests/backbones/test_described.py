@@ -59,7 +59,9 @@ def test_what_is_known_of_a_network_is_what_pytorch_finds(pair: Pair) -> None:
 
 def test_layers_between_any_two_cuts_are_the_same(pair: Pair) -> None:
     network, known = pair
-    ends = [None, *(cut.name for cut in network.cuts)]
+    # all of one network; of the others, which are alike, the ends of stages
+    every = known.name == "efficientnet_lite0"
+    ends = [None, *((cut.name for cut in network.cuts) if every else network.taps)]
     inner = [cut.name for cut in network.all_cuts]
     for after, to in (*itertools.product(ends, ends), *zip(inner, inner[3:], strict=False)):
         assert known.layers(after, to) == network.layers(after, to)

@@ -39,17 +39,13 @@ from tests.backbones.graph_checks import (
 
 # --- bundled networks ------------------------------------------------------------------------
 
-EVERY = [
-    "efficientnet_lite0",
-    pytest.param("efficientnet_lite1", marks=pytest.mark.slow),
-]
 Pair = tuple[Network, DescribedNetwork]
 
 
-@pytest.fixture(scope="module", params=EVERY)
-def pair(request: pytest.FixtureRequest) -> Pair:
+@pytest.fixture(scope="module")
+def pair() -> Pair:
     torch.set_num_threads(1)
-    return Network.load(request.param), described(request.param)
+    return Network.load("efficientnet_lite0"), described("efficientnet_lite0")
 
 
 def of(known: FrozenNetwork) -> NetworkGraph:

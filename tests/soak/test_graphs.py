@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.backbones.graph_checks import check_network
+from frostline.backbones.described import described
+from frostline.backbones.load.bundled import BUNDLED
+from frostline.backbones.network import Network
+from tests.backbones.graph_checks import (
+    check_moments,
+    check_network,
+    check_statistics,
+    check_taps,
+    crops,
+)
 
 pytestmark = pytest.mark.soak
 
@@ -25,6 +34,15 @@ NETWORKS = {
     "resnext26ts": 64,
     "levit_128s": 224,
 }
+
+
+@pytest.mark.parametrize("name", list(BUNDLED))
+def test_bundled_networks(name: str) -> None:
+    network, graph = Network.load(name), described(name).graph_without_weights()
+    assert graph is not None
+    check_taps(graph, network, network.taps)
+    check_moments(graph, network)
+    check_statistics(graph, network, [crops(n, network.preprocessing.size, seed=n) for n in (6, 5)])
 
 
 @pytest.mark.parametrize(("name", "size"), list(NETWORKS.items()))

@@ -38,6 +38,7 @@ _PEERS = {
     "lightning": "Lightning `BackboneFinetuning`, 1 + 4 epochs",
     "plain": "plain PyTorch loop, head only, 10 epochs",
 }
+_ENGINES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO"}
 _FORMS = {
     "native": "`frostline predict RUN`",
     "onnx": "`--to onnx`",
@@ -241,10 +242,23 @@ def _speed(found: Result) -> Result:
             for part in parts
         ),
         "limits": {name: found[f"{name}, limits"] for name in sets if f"{name}, limits" in found},
+        "engines": _engines(),
         "again": found["solar cells, again"],
         "start": found["start"],
         "views": json.loads((RESULTS / "views.json").read_text(encoding="utf-8")),
     }
+
+
+def _engines() -> Result:
+    """Figures of engines as tables: by engine and lanes, a cell for every batch."""
+    found = json.loads((RESULTS / "engines.json").read_text(encoding="utf-8"))
+    for network in found.values():
+        table: dict[str, dict[str, list[Result]]] = {}
+        for row in network["rows"]:
+            shapes = table.setdefault(_ENGINES[row["engine"]], {})
+            shapes.setdefault(f"{row['lanes']} x {row['within']}", []).append(row)
+        network["table"] = table
+    return dict(found)
 
 
 def _export(found: Result) -> Result:

@@ -250,9 +250,9 @@ def test_a_tuned_pass_has_the_bits_of_one_that_was_not(
 @pytest.mark.parametrize(
     ("machine", "flags", "kind"),
     [
-        ("x86_64", "fpu avx2", "x86"),
-        ("AMD64", "fpu avx2 avx512f", "x86 wide"),
-        ("arm64", "", "arm"),
+        ("x86_64", "fpu avx2", "x86-64"),
+        ("AMD64", "fpu avx2 avx512f", "x86-64 with AVX-512"),
+        ("arm64", "", "Arm"),
         ("riscv64", "", "other"),
     ],
 )

@@ -17,7 +17,12 @@ INPUT, OUTPUT = IMAGES, RESULT
 
 #: Images of a call where no other number was measured: networks of several kinds were within a few
 #: percent of their best. What larger batches need is more than the processor's cache holds.
-FIXED_BATCH: Mapping[ProcessorKind, int] = {"x86": 4, "x86 wide": 2, "arm": 4, "other": 4}
+FIXED_BATCH: Mapping[ProcessorKind, int] = {
+    "x86-64": 4,
+    "x86-64 with AVX-512": 2,
+    "Arm": 4,
+    "other": 4,
+}
 
 # only errors that nothing else reports; ours carry the message anyway
 _FATAL = 4
@@ -31,16 +36,23 @@ class OnnxEngine:
     ``batch``: images of a call; that of the processor by default. It may be changed: a call takes
     any number. ``optimized``: False runs every operator as it is written, slowly. ``model``: from
     :mod:`frostline.compute.engines.onnx_export`. ``threads``: batches that run at the same time,
-    each in one thread: convolutions of small networks gain little from a second one.
+    each in one thread: convolutions of small networks gain little from a second one. ``within``:
+    threads of a call.
     """
 
     def __init__(
-        self, model: bytes, *, threads: int, optimized: bool = True, batch: int | None = None
+        self,
+        model: bytes,
+        *,
+        threads: int,
+        optimized: bool = True,
+        batch: int | None = None,
+        within: int = 1,
     ) -> None:
         self.name = "onnxruntime-fp32"
         self.batch = self.fixed_batch = batch or FIXED_BATCH[processor_kind()]
         self.concurrent_batches = threads
-        self._session = open_session(model, threads=1, log_level=_FATAL, optimized=optimized)
+        self._session = open_session(model, threads=within, log_level=_FATAL, optimized=optimized)
 
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...).

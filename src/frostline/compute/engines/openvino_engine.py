@@ -31,14 +31,20 @@ class OpenVinoEngine:
     ``model``: the same ONNX file that ONNX Runtime reads. ``precision``: said explicitly: left
     alone, OpenVINO computes in bfloat16 where the processor can. ``threads``: batches that run at
     the same time, each in one thread, which takes a third less of the processor than one batch in
-    several.
+    several. ``batch``: images of a call. ``within``: threads of a call.
     """
 
     def __init__(
-        self, model: bytes, *, threads: int, precision: Literal["fp32", "bf16"] = "fp32"
+        self,
+        model: bytes,
+        *,
+        threads: int,
+        precision: Literal["fp32", "bf16"] = "fp32",
+        batch: int = FIXED_BATCH,
+        within: int = 1,
     ) -> None:
         self.name = f"openvino-{precision}"
-        self.batch = self.fixed_batch = FIXED_BATCH
+        self.batch = self.fixed_batch = batch
         self.concurrent_batches = threads
         try:
             import openvino
@@ -53,13 +59,13 @@ class OpenVinoEngine:
             network = core.read_model(model, b"")
             # one size of batch: kernels are chosen once, and an image's bits stay the same
             shape = network.input(0).get_partial_shape()
-            shape[0] = FIXED_BATCH
+            shape[0] = batch
             network.reshape(shape)
             compiled = core.compile_model(
                 network,
                 "CPU",
                 {
-                    "INFERENCE_NUM_THREADS": threads,
+                    "INFERENCE_NUM_THREADS": threads * within,
                     "NUM_STREAMS": threads,
                     "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
                 },
@@ -68,27 +74,27 @@ class OpenVinoEngine:
             self._requests: SimpleQueue[Any] = SimpleQueue()
             for _ in range(threads):
                 self._requests.put(compiled.create_infer_request())
-            size = [int(side) for side in compiled.input(0).shape]
+            shape = [int(side) for side in compiled.input(0).shape]
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot open it: {last_line(error)}.") from error
         # its bindings look NumPy up in their first call, and two first calls wait for each other
-        self.run(np.zeros(size, np.uint8))
+        self.run(np.zeros(shape, np.uint8))
 
     def run(self, batch: UInt8Array) -> FloatArray:
         """Turn prepared images (n, size, size, 3), uint8, into float32 results (n, ...).
 
         Raises EngineError if OpenVINO stops halfway.
         """
-        n = len(batch)
-        short = -n % FIXED_BATCH
+        n, size = len(batch), self.batch
+        short = -n % size
         if short:
             batch = np.concatenate([batch, np.zeros((short, *batch.shape[1:]), np.uint8)])
         request = self._requests.get()
         try:
             found = [
                 # a copy: the next call writes into the same memory
-                np.array(request.infer([batch[start : start + FIXED_BATCH]])[0], dtype=np.float32)
-                for start in range(0, len(batch), FIXED_BATCH)
+                np.array(request.infer([batch[start : start + size]])[0], dtype=np.float32)
+                for start in range(0, len(batch), size)
             ]
         except RuntimeError as error:
             raise EngineError(f"OpenVINO stopped: {last_line(error)}.") from error

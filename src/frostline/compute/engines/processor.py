@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-#: "wide": x86-64 with AVX-512
-ProcessorKind = Literal["x86", "x86 wide", "arm", "other"]
+ProcessorKind = Literal["x86-64", "x86-64 with AVX-512", "Arm", "other"]
 
 _X86, _ARM = ("x86_64", "amd64", "x64"), ("aarch64", "arm64")
 
@@ -24,10 +23,10 @@ def processor_kind() -> ProcessorKind:
     """Return the family of this processor."""
     machine = platform.machine().lower()
     if machine in _ARM:
-        return "arm"
+        return "Arm"
     if machine not in _X86:
         return "other"
-    return "x86 wide" if "avx512f" in _entry("flags").split() else "x86"
+    return "x86-64 with AVX-512" if "avx512f" in _entry("flags").split() else "x86-64"
 
 
 def _entry(name: str) -> str:

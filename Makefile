@@ -27,7 +27,7 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(CORE): pyproject.toml constraints.txt | $(BIN)/pip
-	@echo "Installing (half a minute and half a gigabyte) ..."
+	@echo "Installing (half a minute and 350 MB) ..."
 	$(PIP) --editable '.[demo]'
 	@touch $@
 

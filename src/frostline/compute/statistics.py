@@ -39,12 +39,8 @@ def with_statistics_of_images(
 def _measured(
     graph: NetworkGraph, network: FrozenNetwork, batches: Iterable[UInt8Array], runtime: Runtime
 ) -> tuple[Statistics, int]:
-    session = open_session(
-        graph.batch_statistics(network.preprocessing),
-        threads=runtime.threads,
-        log_level=4,
-        arena=False,
-    )
+    model = graph.batch_statistics(network.preprocessing)
+    session = open_session(model, threads=runtime.threads, log_level=4)
     outputs = [output.name for output in session.get_outputs()]
     totals: dict[str, FloatArray] = {}
     count = 0

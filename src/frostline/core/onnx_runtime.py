@@ -64,7 +64,6 @@ def open_session(
     threads: int,
     log_level: int = 3,
     optimized: bool = True,
-    arena: bool = True,
 ) -> Any:
     """Open a model for the CPU.
 
@@ -73,7 +72,6 @@ def open_session(
     ``model``: an ONNX file, or its content. ``threads``: threads within one operator; operators run
     one after the other. ``log_level``: what is told on standard error: from 3 errors, from 4
     nothing but the end of the process. ``optimized``: False runs every operator as it is written.
-    ``arena``: False gives memory back as soon as it is free, for large batches that run rarely.
     """
     try:
         ort = onnxruntime()
@@ -88,7 +86,6 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = log_level
-    options.enable_cpu_mem_arena = arena
     # as the nodes stand in the file: what frees memory early is placed early
     options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     if not optimized:

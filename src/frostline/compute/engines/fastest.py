@@ -115,13 +115,15 @@ def tune(started: Started, images: FirstImages) -> bool:
         return False
     if free and not same_bits_at_any_batch(usual, images.up_to(max(_SAME_BITS_AT))):
         batches = [usual.batch]
-    seconds = _measured(started, images, [(batch, lanes) for batch in batches])
+    seconds = _measured(started, images, [(batch, lanes) for batch in batches], rounds=_ROUNDS)
     batch = min(batches, key=lambda batch: seconds[batch, lanes].processor)
     found, usually = seconds[batch, lanes], seconds[usual.batch, lanes]
     if found.processor > _CLEARLY_FASTER * usually.processor:
         batch, found = usual.batch, usually
     if lanes > 1:
-        wide, narrow = _measured(started, images, [(batch, lanes), (batch, lanes // 2)]).values()
+        # half the lanes cost half the speed while they are tried
+        both = _measured(started, images, [(batch, lanes), (batch, lanes // 2)], rounds=1)
+        wide, narrow = both.values()
         undisturbed = wide.processor > _UNDISTURBED * lanes * wide.wall
         if undisturbed and narrow.wall < _CLEARLY_FASTER_LANES * wide.wall:
             lanes, found = lanes // 2, narrow
@@ -151,11 +153,15 @@ def same_bits_at_any_batch(engine: Engine, images: Sequence[UInt8Array]) -> bool
 
 
 def _measured(
-    started: Started, images: FirstImages, ways: Sequence[tuple[int, int]]
+    started: Started,
+    images: FirstImages,
+    ways: Sequence[tuple[int, int]],
+    *,
+    rounds: int,
 ) -> dict[tuple[int, int], Seconds]:
     """Return what an image takes with batches and lanes, the least of a few times each."""
     seconds = dict.fromkeys(ways, Seconds())
-    for turn in range(_ROUNDS):
+    for turn in range(rounds):
         for batch, lanes in list(ways)[:: -1 if turn else 1]:
             count = len(started.results) + max(_TIMED_IMAGES, batch * lanes)
             found = started.go_on(images, count, paced(started.engine, batch, lanes))

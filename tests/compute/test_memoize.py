@@ -25,6 +25,7 @@ from frostline.compute.cache.memoize import Memo, memoize
 from frostline.compute.engines.onnx_export import ENGINE
 from frostline.compute.engines.remembered import CHOICE, Choice
 from frostline.compute.frozen_runner import MOMENTS
+from frostline.compute.kept_networks import KEPT, KeptNetwork
 from frostline.compute.memoized_copies import COPIES, copies_of
 from frostline.compute.set_values import VALUES
 from frostline.compute.taps_pass import TAPS
@@ -89,12 +90,19 @@ def gallery() -> Any:
     return Drawn(Gallery(mistakes=(shown, shown), filters=picture, depths=depths), complete=True)
 
 
+def network() -> Any:
+    weight = np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6)
+    tensors = {"conv.weight": weight, "bn.num_batches_tracked": np.array(3)}
+    return KeptNetwork('{"name": "ü"}', bytes(range(256)), tensors, {"torch": "2"}, None)
+
+
 MEMOS: dict[str, tuple[Memo[Any], Callable[[], Any]]] = {
     "copies": (COPIES, copies),
     "engine": (ENGINE, lambda: bytes(range(256)) * 50),
     "engine choice": (CHOICE, lambda: Choice("onnx", 4, 2, {"onnx": 0.1, "openvino": 1 / 3})),
     "evidence": (EVIDENCE, evidence),
     "export": (EXPORT, lambda: bytes(range(255, -1, -1)) * 50),
+    "network": (KEPT, network),
     "ood": (OOD, ood),
     "gallery": (GALLERY, gallery),
     "writable as ONNX": (WRITABLE, lambda: "no such operation: ü"),

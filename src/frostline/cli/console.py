@@ -71,9 +71,11 @@ class TerminalProgress:
 
 def say_error(error: FrostlineError) -> None:
     """Print what was wrong and what to do, without a traceback."""
-    err.print(Text.assemble(("Error: ", "bold red"), _plain(error.message)))
+    # in a file or a log one message is one line
+    whole = not err.is_terminal
+    err.print(Text.assemble(("Error: ", "bold red"), _plain(error.message)), soft_wrap=whole)
     if error.hint:
-        err.print(Text(_plain(error.hint)))
+        err.print(Text(_plain(error.hint)), soft_wrap=whole)
 
 
 def _plain(text: str) -> str:

@@ -17,6 +17,7 @@ from frostline.compute.cache.fact import NETWORKS, digest_of, version_of
 from frostline.compute.cache.memoize import Memo, recall, remember
 from frostline.core.errors import BackboneError, EngineError
 from frostline.core.files import WEIGHTS_BYTES, UnfitFileError, digest_regular, read_regular
+from frostline.core.rng import generator
 
 if TYPE_CHECKING:
     from frostline.backbones.network import Network
@@ -185,7 +186,8 @@ def _agrees(known: DescribedNetwork, network: Network, threads: int) -> bool:
     from frostline.compute.engines.torch_engine import TorchEngine
 
     size = network.preprocessing.size
-    noise = np.random.default_rng(size).integers(0, 256, (_CHECKED, size, size, 3), dtype=np.uint8)
+    random = generator("graph check", 0, size)
+    noise = random.integers(0, 256, (_CHECKED, size, size, 3), dtype=np.uint8)
     expected = TorchEngine(taps_part(network, network.taps), threads=threads).run(noise)
     part = taps_part(known, known.taps)
     if part.graph is None:

@@ -18,6 +18,7 @@ Stream = Literal[
     "dropout",
     "flip fits",
     "flip halves",
+    "graph check",
     "halves of the curve",
     "mixing",
     "new layers",

@@ -163,6 +163,11 @@ class NetworkGraph:
                 outputs[output] = [channels[name]]
         return self._model(build, after, outputs, preprocessing, nodes=nodes, folded=False)
 
+    def tensor_names(self, names: Sequence[str]) -> set[str]:
+        """Return the tensors that some cuts rest on."""
+        nodes = _needed(self._graph.node, names)
+        return {name for node in nodes for name in node.input if name in self._tensors}
+
     def head(
         self,
         names: Sequence[str],

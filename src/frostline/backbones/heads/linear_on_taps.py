@@ -66,7 +66,10 @@ class LinearOnTaps(SingleFittedClassifier):
     def tensors(self) -> dict[str, Array]:
         """Return every parameter and buffer by its name, as the module of PyTorch calls them."""
         of_network = self.network.tensors()
-        kept = {OF_TAPS + n: of_network[n] for n in self.network.parameter_names(to=self.cuts[-1])}
+        below = set(self.network.parameter_names(to=self.cuts[-1]))
+        # tokens and positions belong to no layer
+        below |= self._graph.tensor_names(self.cuts)
+        kept = {OF_TAPS + name: value for name, value in of_network.items() if name in below}
         return {**kept, HEAD_WEIGHT: self.weight, HEAD_BIAS: self.bias}
 
     def head_weights(self) -> tuple[FloatArray, FloatArray]:

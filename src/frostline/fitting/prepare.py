@@ -78,7 +78,7 @@ def prepare(
     with clock.phase("listing images"):
         values = _rules_of_reading(catalog, networks, runtime)
     # without training only few images are looked at again
-    room = None if settings.may_train else PREPROCESSED_BYTES // 4
+    room = None if settings.may_train else PREPROCESSED_BYTES // 16
     with clock.phase("frozen features"):
         candidates: list[Frozen] = [
             run_frozen(network, catalog, runtime, preprocessed_bytes=room) for network in networks

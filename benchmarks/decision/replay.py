@@ -17,7 +17,7 @@ from benchmarks.decision.cells import BUDGET, FASTAI, REFERENCE, is_head, surene
 from frostline.core.actions import Action
 from frostline.core.checking import parse_budget
 from frostline.core.plan import EvidenceSummary
-from frostline.strategy.blending import FEW_IMAGES, blend_of
+from frostline.strategy.blending import FEW_IMAGES
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import prior_case
@@ -31,9 +31,9 @@ from frostline.strategy.growth import (
     kind_of_action,
     logit,
 )
-from frostline.strategy.race import LEADERS, Entry, FoldResult, RaceSchedule, run_race
+from frostline.strategy.race import LEADERS, Entry, FoldResult, RaceSchedule
+from frostline.strategy.replay import replay_race
 from frostline.strategy.thresholds import FITTED, Thresholds
-from frostline.strategy.verdict import choose
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -161,14 +161,19 @@ class Recorded:
 
         entries = tuple(self._entry(name) for name in (head, *names))
         work = RaceSchedule(entries, entries, {}, self.n_train, summary.size.per_class)
-        standings = run_race(work, runner, growth, places=places)
-        winner, _ = choose(standings, thresholds)
-        seconds = (1 - RACE_SHARE) * parse_budget(BUDGET)
-        blended = blend_of(standings, n_images=self.n_train, seconds=seconds)
-        if blended is None or not average:
-            return Choice(winner.name, spent, raced=True, members=(winner.name,))
-        members = tuple(member.name for member in blended.members)
-        return Choice(blended.proposal.name, spent, raced=True, members=members)
+        settled = replay_race(
+            work,
+            runner,
+            seconds=(1 - RACE_SHARE) * parse_budget(BUDGET),
+            thresholds=thresholds,
+            growth=growth,
+            leaders=places,
+        )
+        alone = settled.winner.name
+        if not average:
+            return Choice(alone, spent, raced=True, members=(alone,))
+        members = tuple(member.name for member in settled.members)
+        return Choice(settled.chosen.name, spent, raced=True, members=members)
 
     def outcome(self, members: Sequence[str]) -> BoolArray:
         """Which test images an option, or the average of several, gets right."""

@@ -16,7 +16,6 @@ from frostline.core.reasons import (
     ToBeRaced,
 )
 from frostline.evidence.probes import ADAPTED, ALL
-from frostline.strategy.blending import blend_of
 from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import Case, case_of, prior_case
@@ -25,7 +24,8 @@ from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.outlook import runner_up
 from frostline.strategy.race import RaceEntryState, RaceSchedule
-from frostline.strategy.verdict import choose, results
+from frostline.strategy.replay import settle
+from frostline.strategy.verdict import results
 
 
 @dataclass(frozen=True)
@@ -103,17 +103,12 @@ def after_race(
     context: Context, decision: Decision, work: RaceSchedule, standings: Sequence[RaceEntryState]
 ) -> Plan:
     """Write down what a race has decided, every option with its score and its fate."""
-    winner, verdict = choose(standings)
-    reasons: list[Reason] = [verdict]
-    chosen = winner.first.proposal
+    seconds = (1 - RACE_SHARE) * context.settings.budget_seconds
+    settled = settle(standings, n_images=context.n_images, seconds=seconds)
+    winner, blended, chosen = settled.winner, settled.blend, settled.chosen
+    reasons: list[Reason] = [settled.reason]
     raced = results(standings, winner)
-    blended = blend_of(
-        standings,
-        n_images=context.n_images,
-        seconds=(1 - RACE_SHARE) * context.settings.budget_seconds,
-    )
     if blended is not None:
-        chosen = blended.proposal
         names = {member.name for member in blended.members}
         raced = [_beside_average(r, is_member=r.name in names) for r in raced]
         raced.append(blended.result)

@@ -60,6 +60,8 @@ def small_lite0(
     whole = BUNDLED["efficientnet_lite0"]
     tiny = {"architecture": tiny_network["backbone"], "file": str(path)}
     with pytest.MonkeyPatch.context() as patch:
+        # what is kept of the whole network under this name is not of the tiny one
+        patch.setenv("FROSTLINE_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setitem(BUNDLED, whole.name, _Tiny(**{**asdict(whole), **tiny}))
         network = Network.load(whole.name)
         written = describe(network), graph_of(network)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -54,3 +56,29 @@ def test_a_signal_that_a_library_swallows_ends_the_work_at_the_next_step(
 def test_the_next_command_starts_afresh() -> None:
     with cli_error_handler() as cancel:
         cancel.check()
+
+
+_STRUCK_IN_A_CALLBACK = """
+import os, signal
+from frostline.cli.console import cli_error_handler
+
+class Swallows:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+
+with cli_error_handler() as cancel:
+    one = Swallows()
+    del one
+    cancel.check()
+"""
+
+
+def test_a_signal_that_strikes_where_python_ignores_errors_shows_no_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _STRUCK_IN_A_CALLBACK], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert "Interrupted." in done.stderr
+    assert "Traceback" not in done.stderr

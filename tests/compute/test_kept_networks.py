@@ -223,10 +223,10 @@ def test_a_graph_that_says_something_else_is_not_kept(
     right = network.tensors()
     wrong = {**right, "conv_stem.weight": right["conv_stem.weight"] * 1.01}
     graph = kept_networks._described(network, {})
-    monkeypatch.setattr(kept_networks, "_described", lambda *_: replace(graph, tensors=wrong))
-    assert keep_network(network, origin, threads=1) is network
-    assert not is_kept(origin)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(kept_networks, "_described", lambda *_: replace(graph, tensors=wrong))
+        assert keep_network(network, origin, threads=1) is network
+        assert not is_kept(origin)
     model = onnx.load_model_from_string(describe.graph_of(network))
     for node in model.graph.node:
         for attribute in node.attribute:

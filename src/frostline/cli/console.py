@@ -18,7 +18,7 @@ from rich.text import Text
 
 from frostline.cli.resource_errors import clear_shortages
 from frostline.cli.streams import Written
-from frostline.core.cancel import CancelToken
+from frostline.core.cancel import Cancelled, CancelToken
 from frostline.core.errors import FrostlineError, InputError
 from frostline.core.extras import needing_extras
 from frostline.core.progress import Task
@@ -119,6 +119,14 @@ def cli_error_handler(*, resumes: bool = False) -> Iterator[CancelToken]:
     # Pillow warns about metadata that changes no pixel
     warnings.filterwarnings("ignore", module="PIL")
     _write_any_name()
+    hook = sys.unraisablehook
+
+    def unraisable(lost: sys.UnraisableHookArgs) -> None:
+        # struck inside a callback: the token ends the work at its next chance
+        if not isinstance(lost.exc_value, Cancelled):
+            hook(lost)
+
+    sys.unraisablehook = unraisable
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, interrupt) for number in _SIGNALS} if main else {}
     try:
@@ -137,5 +145,6 @@ def cli_error_handler(*, resumes: bool = False) -> Iterator[CancelToken]:
         err.print(f"\nInterrupted.{goes_on}")
         sys.exit(128 + (getattr(stopped, "signal", None) or signal.SIGINT))
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)

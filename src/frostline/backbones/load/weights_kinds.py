@@ -190,8 +190,7 @@ def refusal(path: Path, error: Exception) -> BackboneError:
         return BackboneError(
             f"Weights file {path} was refused: beside weights it holds an object of {blamed}, "
             f"{why}.",
-            hint="This runs code of the file, so only if you trust its author: "
-            "torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pth').",
+            hint=f"Where it was made, save the weights alone: {_SAVE}",
         )
     return BackboneError(
         f"Weights file {path} cannot be read as plain weights: {_how_written(path)}.",

@@ -131,7 +131,7 @@ class Recorded:
         thresholds: Thresholds = FITTED,
         growth: Growth = FITTED_GROWTH,
         *,
-        places: int = LEADERS,
+        n_leaders: int = LEADERS,
         average: bool = True,
     ) -> Choice:
         """Decide as the product does, from the recorded evidence and races.
@@ -167,7 +167,7 @@ class Recorded:
             seconds=(1 - RACE_SHARE) * parse_budget(BUDGET),
             thresholds=thresholds,
             growth=growth,
-            leaders=places,
+            n_leaders=n_leaders,
         )
         alone = settled.winner.name
         if not average:

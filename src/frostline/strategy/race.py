@@ -198,7 +198,7 @@ def shortened(action: Action, share: float) -> Action:
 
 
 def run_race(
-    work: RaceSchedule, runner: Runner, growth: Growth = FITTED_GROWTH, *, places: int = LEADERS
+    work: RaceSchedule, runner: Runner, growth: Growth = FITTED_GROWTH, *, n_leaders: int = LEADERS
 ) -> list[RaceEntryState]:
     """Run the first rung on one fold; the most promising options meet the heads in the last.
 
@@ -213,7 +213,7 @@ def run_race(
         promised[standing.name] = extrapolate(sure, standing.first.action, work.per_class, growth)
     trained = [s for s in standings if s.trains]
     leaders = sorted(trained, key=lambda s: -promised[s.name])
-    for standing in leaders[places:]:
+    for standing in leaders[n_leaders:]:
         standing.behind = promised[leaders[0].name] - promised[standing.name]
     finalists = [s for s in standings if not s.stopped]
     if leaders:

@@ -67,11 +67,11 @@ def replay_race(
     seconds: float,
     thresholds: Thresholds = FITTED,
     growth: Growth = FITTED_GROWTH,
-    leaders: int = LEADERS,
+    n_leaders: int = LEADERS,
 ) -> Settled:
     """Run a race and settle it; ``runner`` trains, or looks up what a record has.
 
-    ``leaders``: options that train layers and reach the last rung, at most.
+    ``n_leaders``: options that train layers and reach the last rung, at most.
     """
-    standings = run_race(work, runner, growth, places=leaders)
+    standings = run_race(work, runner, growth, n_leaders=n_leaders)
     return settle(standings, n_images=work.n_images, seconds=seconds, thresholds=thresholds)

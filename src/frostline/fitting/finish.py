@@ -175,7 +175,7 @@ def _pass_times(inputs: FitInputs) -> PassTimes:
 
 def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSummary) -> ModelCard:
     """Describe a fitted model; ``test`` says how it was judged, and how well it did."""
-    network, action, familiar = inputs.frozen.network, fitted.plan.action, fitted.ood
+    network, action, ood = inputs.frozen.network, fitted.plan.action, fitted.ood
     return ModelCard(
         frostline=__version__,
         classes=inputs.frozen.catalog.classes,
@@ -187,8 +187,8 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
         action=action,
         temperature=fitted.temperature,
         familiar=None
-        if familiar is None
-        else FamiliarImages(n_fitted=familiar.n_fitted, n_threshold=familiar.n_threshold),
+        if ood is None
+        else FamiliarImages(n_fitted=ood.n_fitted, n_threshold=ood.n_threshold),
         fingerprints=Fingerprints(
             frozen=fitted.trained.classifier.fingerprint(fitted.trained.frozen)
         ),

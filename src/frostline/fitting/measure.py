@@ -67,14 +67,14 @@ def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -
 
 def unknown_images(fitted: Fitted, assessed: Assessed) -> UnknownImages | None:
     """Return how the threshold for unknown images came about; None where there is none."""
-    familiar = fitted.ood
-    if familiar is None:
+    ood = fitted.ood
+    if ood is None:
         return None
     return UnknownImages(
         accepted=ACCEPTED,
-        n_fitted=familiar.n_fitted,
-        n_threshold=familiar.n_threshold,
-        rough=familiar.rough,
+        n_fitted=ood.n_fitted,
+        n_threshold=ood.n_threshold,
+        rough=ood.rough,
         share_of_held_out=assessed.unknown_share,
     )
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -50,9 +50,20 @@ def light(core: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def starting(core: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start such a process; it is stopped when the block ends."""
     path = os.pathsep.join([str(core), str(ROOT / "src")])
+    command = [sys.executable, "-S", *arguments]
+    with stopped_at_the_end(command, {**os.environ, "PYTHONPATH": path}) as process:
+        yield process
+
+
+@contextmanager
+def stopped_at_the_end(
+    command: Sequence[str | Path], environment: Mapping[str, str], folder: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a process whose output is read; it is stopped when the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-S", *arguments],
-        env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
+        command,
+        env={**environment, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 from benchmarks.install import bare_environment, build_wheel, disk, install
+from tests.light import stopped_at_the_end
 from tests.soak.ground import write_images
 
 pytestmark = pytest.mark.soak
@@ -45,19 +46,9 @@ class Light:
     def starting(self, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
         """Start a command; it is stopped when the block ends."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "FROSTLINE"))}
-        process = subprocess.Popen(
-            [self.python.parent / "frostline", *words],
-            env={**kept, "HOME": str(self.home), "PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
-            cwd=self.home,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
+        command = [self.python.parent / "frostline", *words]
+        with stopped_at_the_end(command, {**kept, "HOME": str(self.home)}, self.home) as process:
             yield process
-        finally:
-            process.kill()
-            process.communicate()
 
 
 @pytest.fixture(scope="module")

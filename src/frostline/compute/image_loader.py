@@ -181,6 +181,14 @@ class ImageLoader:
         )
 
 
+def room_for_pixels(*, trains: bool) -> int:
+    """Return the bytes that preprocessed images may take in memory.
+
+    ``trains``: whether layers may be trained; otherwise only few images are looked at again.
+    """
+    return PREPROCESSED_BYTES if trains else PREPROCESSED_BYTES // 16
+
+
 def affordable(limit: int) -> int:
     """Return ``limit`` bytes, or a share of the machine's memory where that is less."""
     memory = memory_bytes()

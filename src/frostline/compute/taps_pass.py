@@ -24,6 +24,7 @@ from frostline.compute.partition import (
 )
 from frostline.core.cuts import tap_columns
 from frostline.core.errors import UnreadableImageError
+from frostline.core.malloc import malloc_retain
 from frostline.core.preprocessing import FloatArray, UInt8Array
 from frostline.core.runtime import Runtime
 
@@ -87,7 +88,7 @@ def run_taps_pass(
     # by content, as partitions are: names and folders decide nothing
     missing = sorted(rows.missing(digests))
     if missing:
-        with runtime.progress.task("computing features", len(missing)) as bar:
+        with runtime.progress.task("computing features", len(missing)) as bar, malloc_retain():
 
             def tick() -> None:
                 bar.advance()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.compute.frozen import Frozen, run_frozen
-from frostline.compute.image_loader import PREPROCESSED_BYTES
+from frostline.compute.image_loader import room_for_pixels
 from frostline.compute.memoized_copies import copies_of
 from frostline.compute.set_values import measure_set
 from frostline.core.plan import NetworkResult, Plan
@@ -77,8 +77,7 @@ def prepare(
         networks = _usable_networks(settings, plan, runtime)
     with clock.phase("listing images"):
         values = _rules_of_reading(catalog, networks, runtime)
-    # without training only few images are looked at again
-    room = None if settings.may_train else PREPROCESSED_BYTES // 16
+    room = room_for_pixels(trains=settings.may_train)
     with clock.phase("frozen features"):
         candidates: list[Frozen] = [
             run_frozen(network, catalog, runtime, preprocessed_bytes=room) for network in networks

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from torch import nn
 
 from frostline.backbones.network import Network
+from frostline.core.malloc import malloc_retain
 from frostline.training.accelerate.depthwise import fast_depthwise_backward
-from frostline.training.accelerate.malloc import malloc_retain
 from frostline.training.accelerate.norm_folding import folded_norms
 
 #: set to 1, layers train as PyTorch runs them: to find out whether an acceleration is at fault

@@ -23,7 +23,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from frostline.training.accelerate.malloc import malloc_retain
+from frostline.core.malloc import malloc_retain
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

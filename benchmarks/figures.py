@@ -244,8 +244,44 @@ def _speed(found: Result) -> Result:
         "limits": {name: found[f"{name}, limits"] for name in sets if f"{name}, limits" in found},
         "engines": _engines(),
         "again": found["solar cells, again"],
+        "beside": _beside(),
         "start": found["start"],
         "views": json.loads((RESULTS / "views.json").read_text(encoding="utf-8")),
+    }
+
+
+def _beside() -> Result:
+    """Medians of two versions side by side, by set; nothing where none were measured."""
+    file = RESULTS / "beside.json"
+    sets = json.loads(file.read_text(encoding="utf-8"))["sets"] if file.exists() else {}
+
+    def median(rounds: Sequence[Result]) -> Result:
+        """Of numbers, key by key; of words, the first round's."""
+        first = rounds[0]
+        found: dict[str, Any] = {}
+        for key, value in first.items():
+            if isinstance(value, Mapping):
+                found[key] = median([one[key] for one in rounds])
+            elif isinstance(value, int | float):
+                found[key] = statistics.median(one[key] for one in rounds)
+            else:
+                found[key] = value
+        return found
+
+    return {
+        name: {
+            **found,
+            "n": len(found["rounds"]["this"]),
+            "medians": {
+                ("this version" if who == "this" else f"version {found['trees'][who]['commit']}")
+                + ("" if "torch" in found["trees"][who]["versions"] else ", light install"): median(
+                    rounds
+                )
+                for who, rounds in found["rounds"].items()
+            },
+            "other": median(found["rounds"]["other"]),
+        }
+        for name, found in sets.items()
     }
 
 

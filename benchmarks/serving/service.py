@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +40,14 @@ def served(run: Path, log: Path) -> Iterator[Place]:
 
 
 @contextlib.contextmanager
-def started(run: Path, log: Path) -> Iterator[tuple[Place, subprocess.Popen[str]]]:
+def started(
+    run: Path,
+    log: Path,
+    frostline: Sequence[str] = _FROSTLINE,
+    env: Mapping[str, str] = os.environ,
+) -> Iterator[tuple[Place, subprocess.Popen[str]]]:
     """Serve on a free port; also return the process, which may be stopped before the end."""
-    command = [*_FROSTLINE, "serve", str(run), "--port", "0"]
+    command = [*frostline, "serve", str(run), "--port", "0"]
     with (
         log.open("w") as stderr,
         subprocess.Popen(
@@ -50,7 +55,7 @@ def started(run: Path, log: Path) -> Iterator[tuple[Place, subprocess.Popen[str]
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**env, "PYTHONUNBUFFERED": "1"},
         ) as process,
     ):
         assert process.stdout is not None

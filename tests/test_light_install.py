@@ -69,6 +69,7 @@ def test_a_model_works_without_what_made_it(
         ["models"],
         ["cache", "show"],
         ["inspect", "efficientnet_lite0", "--all", "--cut", "blocks.5"],
+        ["inspect", str(run)],
         ["inspect", "efficientnet_lite0", "--filters", str(tmp_path / "filters.png")],
         ["inspect", "efficientnet_lite0", "--features", str(one), str(tmp_path / "responses.png")],
     ]

@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from frostline.cli.main import app
+from frostline.fitting.run_result import RunResult
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +51,28 @@ def test_a_description_says_what_pytorch_finds(
     shipped = [run("inspect", "efficientnet_lite0", *options).stdout for options in every]
     monkeypatch.setattr("frostline.cli.inspect.BUNDLED", {})
     assert [run("inspect", "efficientnet_lite0", *options).stdout for options in every] == shipped
+
+
+def test_a_run_shows_the_same_network_with_pytorch_and_without(
+    run: object, fast_run: RunResult, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert callable(run)
+    places = [fast_run.folder, fast_run.folder / "model"]
+    every = [(), ("--json", "--all"), ("--filters", tmp_path / "filters.png")]
+
+    def shown() -> list[tuple[int, str, str]]:
+        found = [run("inspect", place, *options) for place in places for options in every]
+        return [(one.exit_code, one.stdout, one.stderr) for one in found]
+
+    with monkeypatch.context() as patch:
+        # whoever wants it of PyTorch fails
+        patch.setattr("frostline.backbones.network.Network.load", None)
+        light = shown()
+    drawn = (tmp_path / "filters.png").read_bytes()
+    assert light[0][0] == 0 and "trained further" in light[0][2]
+    monkeypatch.setattr("frostline.cli.inspect.saved_network", lambda folder: None)
+    assert shown() == light
+    assert (tmp_path / "filters.png").read_bytes() == drawn
 
 
 def test_inspect_draws_filters_and_features(run: object, tmp_path: Path) -> None:

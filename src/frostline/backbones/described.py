@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from frostline.backbones.load.tensor_archive import read_tensors
 from frostline.backbones.tensor_digests import fingerprint_of
 from frostline.core.cuts import Cut, find_cut, no_cut
 from frostline.core.errors import BackboneError
+from frostline.core.preprocessing import Preprocessing
 from frostline.onnx_graph.network_graph import NetworkGraph
 
 
@@ -135,6 +136,35 @@ class DescribedNetwork(FrozenNetwork):
         changed = DescribedNetwork(self._description, self._onnx, state, self.origin)
         changed.preprocessing = self.preprocessing
         return changed
+
+    def trained_further(
+        self,
+        tensors: Mapping[str, Array],
+        *,
+        last: str,
+        preprocessing: Preprocessing,
+        licence: str,
+        notes: tuple[str, ...],
+        origin: Origin,
+    ) -> DescribedNetwork:
+        """Return the network that ends at the cut ``last``, with what a training left of it.
+
+        ``tensors``: all up to there, by name. The old classifier is gone.
+        """
+        end = self.cut(last)
+        cuts = self.cuts[: end.index + 1]
+        description = replace(
+            self._description,
+            cuts=cuts,
+            last=end.name,
+            taps=(*(tap for tap in self.taps if self.cut(tap).position < end.position), end.name),
+            features=tuple(name for name in self._description.features if name in tensors),
+            classifier=None,
+            preprocessing=preprocessing,
+            licence=licence,
+            notes=notes,
+        )
+        return DescribedNetwork(description, self._onnx, tensors, origin)
 
 
 def described(name: str) -> DescribedNetwork:

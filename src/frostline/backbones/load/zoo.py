@@ -45,8 +45,11 @@ class Listed:
         Of the weights; "unknown" where the library does not say.
     source_accuracy : float or None
         ImageNet top-1 in percent as published with the weights; None where it is not.
-    where : {"package", "cache", "download", "none"}
-        Whether the weights are on this machine, can be fetched, or do not exist.
+    where : {"package", "cache", "extra", "download", "none"}
+        Whether the weights are on this machine, come with an extra that is not installed, can be
+        fetched, or do not exist.
+    extra : str or None
+        The extra that brings the weights; None where none does.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Listed:
     licence: str
     source_accuracy: float | None
     where: str
+    extra: str | None = None
 
     @property
     def local(self) -> bool:
@@ -107,7 +111,7 @@ def _bundled() -> Iterator[_Row]:
                 network.weights_file()
                 where = "package"
             except BackboneError:
-                where = "download"
+                where = "download" if network.extra is None else "extra"
             return Listed(
                 network.name,
                 "bundled",
@@ -115,6 +119,7 @@ def _bundled() -> Iterator[_Row]:
                 network.licence,
                 network.source_accuracy,
                 where,
+                network.extra,
             )
 
         yield network.name, complete

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from frostline.core.errors import RunFolderError
+import frostline
+from frostline.core.errors import InputError, RunFolderError
 from frostline.core.files import replacing, system_errors
 from frostline.run import run_folder
 from frostline.run.run_folder import OURS, RunFolder
@@ -181,3 +182,26 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
         RunFolder.open(tmp_path, settings=SETTINGS, overwrite=False),
     ):
         pass
+
+
+def test_what_is_refused_before_any_work_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError):
+        frostline.fit(tmp_path / "empty", tmp_path / "new" / "run")
+    assert not (tmp_path / "new").exists()
+    # a folder that was there stays, as it was
+    (tmp_path / "run").mkdir()
+    with pytest.raises(InputError):
+        frostline.fit(tmp_path / "nowhere", tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_what_was_begun_stays_when_something_is_wrong(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError),
+        RunFolder.open(tmp_path / "run", settings={"seed": 0}, overwrite=False) as run,
+    ):
+        run.log("prepared")
+        raise InputError("The images went away.")
+    with RunFolder.open(tmp_path / "run", settings={"seed": 0}, overwrite=False) as run:
+        assert run.resumed

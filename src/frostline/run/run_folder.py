@@ -7,12 +7,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from frostline.core.errors import RunFolderError
+from frostline.core.errors import FrostlineError, RunFolderError
 from frostline.core.files import (
     JSON_BYTES,
     UnfitFileError,
@@ -58,19 +58,27 @@ class RunFolder:
         unfinished one of another version (without ``overwrite``), belongs to something else or to a
         run that is going on, leads elsewhere by a link, or cannot be written.
 
+        What is refused before anything was done leaves nothing: settings and new folders go.
+
         ``settings``: everything that decides the result, as JSON types. ``overwrite``: remove what
         an earlier run left. One that was interrupted goes on if its settings are the same.
         """
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} is a file, not a folder.", hint="Give another -o.")
         _refuse_links(path)
+        new = [folder for folder in (path, *path.parents) if not folder.exists()]
         if not path.exists():
             _make_writable(path)
         settings = {**settings, RUN_FORMAT_KEY: RUN_FORMAT}
         with _alone(path):
             resumed = _prepare(path, settings, overwrite=overwrite)
             write_text(path / SETTINGS, json.dumps(settings, indent=2) + "\n")
-            yield cls(path, resumed=resumed)
+            try:
+                yield cls(path, resumed=resumed)
+            except FrostlineError:
+                if not _begun(path):
+                    _leave_nothing(path, new)
+                raise
 
     @property
     def checkpoints(self) -> Path:
@@ -150,6 +158,14 @@ def _refuse_other(path: Path, earlier: dict[str, Any], settings: dict[str, Any])
 def _begun(path: Path) -> bool:
     """Whether anything was done: a source or settings that were refused leave nothing to keep."""
     return any((path / name).exists() for name in OURS if name != SETTINGS)
+
+
+def _leave_nothing(path: Path, new: Sequence[Path]) -> None:
+    """Remove the settings, and the folders that are ``new``, the deepest first, if empty."""
+    with contextlib.suppress(OSError):
+        (path / SETTINGS).unlink(missing_ok=True)
+        for folder in new:
+            folder.rmdir()
 
 
 @contextmanager

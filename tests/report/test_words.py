@@ -94,6 +94,12 @@ def test_three_sentences_say_data_measurement_and_reason(make_data: MakeData) ->
         "of 2 options that train layers, 'cut after blocks.5 and train' came furthest" in measured
     )
     assert settled.startswith("On 700 left-out images")
+    average = plan.candidates[0].model_copy(
+        update={"name": "average of 'a' and 'b'", "kind": "blend", "score": 0.99}
+    )
+    averaged = plan.model_copy(update={"candidates": [*plan.candidates, average]})
+    # it is made of options and none itself
+    assert three_sentences(averaged)[1] == measured
     assert settled.endswith("so the decision is: cut after blocks.5 and train.")
 
 

@@ -164,6 +164,11 @@ class CandidateResult(_Data):
         """Whether it is more than one head in closed form."""
         return self.kind != "taps_head"
 
+    @property
+    def averages(self) -> bool:
+        """Whether it is an average of others, not an option that was tried itself."""
+        return self.kind == "blend"
+
 
 class NetworkResult(_Data):
     """One network at one input size, scored by the frozen features of all depths.

@@ -105,7 +105,7 @@ def _measured(plan: Plan, evidence: EvidenceSummary) -> str:
         best = evidence.probe(evidence.best_tap)
         text += f", {percent(best.accuracy)} at {best.tap}"
     text += f" and {percent(evidence.all_taps.accuracy)} with all depths together"
-    trained = [c for c in plan.candidates if c.trains and c.score is not None]
+    trained = [c for c in plan.candidates if c.trains and not c.averages and c.score is not None]
     if trained:
         best_trained = max(trained, key=lambda c: c.score or 0.0)
         text += (

@@ -72,7 +72,7 @@ class Ground:
     def give_choices(self, recipe: str, cache: Path) -> None:
         """Let an empty store know the engine that was fastest for the undisturbed run.
 
-        From 500 images on engines are timed, once for a store: another has other last digits.
+        From 1,000 images on engines are timed, once for a store: another has other last digits.
         """
         if (self.whole(recipe).cache / "choices").exists():
             shutil.copytree(self.whole(recipe).cache / "choices", cache / "choices")

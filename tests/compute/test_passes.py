@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from frostline.backbones.described import described
 from frostline.backbones.network import Network
 from frostline.compute import image_loader, taps_pass
 from frostline.compute.cache import fact
@@ -102,6 +103,32 @@ def test_after_an_upgrade_nothing_from_before_is_mixed_in(
     assert upgraded.report.computed == len(set(pictures.digests))
     assert upgraded.features.key != again.features.key, "evidence and pictures rest on it"
     assert len(set((cache / "images").iterdir()) - before) == len(before) >= 2
+
+
+def test_what_a_graph_gave_is_found_again_whether_pytorch_is_installed_or_not(
+    pictures: Catalog, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = pictures.without(dict.fromkeys(range(4, len(pictures)), "not wanted"))
+    installed, changed = fact.version_of, dict[str, str]()
+    monkeypatch.setattr(fact, "version_of", lambda name: changed.get(name) or installed(name))
+
+    def pass_over() -> Frozen:
+        found = run_frozen(described("efficientnet_lite0"), some, Runtime())
+        found.runner.moments(np.arange(len(some)), Runtime())
+        return found
+
+    first = pass_over()
+    before = set((cache / "images").iterdir())
+    assert first.report.computed == len(set(some.digests))
+    changed.update(torch="none", torchvision="none", timm="none")
+    light = pass_over()
+    assert light.report.computed == 0
+    assert light.features.key == first.features.key
+    assert set((cache / "images").iterdir()) == before
+    changed.update(onnxruntime="99.0")
+    other = pass_over()
+    assert other.report.computed == first.report.computed
+    assert other.features.key != first.features.key
 
 
 def test_taps_are_held_once(run: Run, folder: Path) -> None:

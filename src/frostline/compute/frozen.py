@@ -9,6 +9,7 @@ import numpy as np
 
 from frostline.compute.activation_cache import ActivationCache
 from frostline.compute.cache.fact import digest_of
+from frostline.compute.engines.frozen_part import libraries_of
 from frostline.compute.features import Features
 from frostline.compute.frozen_runner import MOMENTS, FrozenRunner
 from frostline.compute.image_loader import ImageLoader
@@ -92,7 +93,7 @@ def run_frozen(
         facts=PictureFacts(
             sizes=arrays["size"][index], pages=arrays["pages"][index], blank=arrays["blank"][index]
         ),
-        key=digest_of([found.key, MOMENTS.key({})]),
+        key=digest_of([found.key, MOMENTS.key({}, libraries_of(network))]),
     )
     return Frozen(
         features=features,

@@ -12,6 +12,7 @@ from frostline.compute.cache.fact import NETWORKS, Fact
 from frostline.compute.cache.locations import images_folder
 from frostline.compute.cache.store import Field, ImageStore, keep
 from frostline.compute.engines.base import CHECK_IMAGES, Engine, run_batches
+from frostline.compute.engines.frozen_part import libraries_of
 from frostline.compute.features import Features
 from frostline.compute.image_loader import ImageLoader, stacked
 from frostline.compute.moments import BatchNormMoments, by_layer
@@ -144,8 +145,9 @@ class FrozenRunner:
         """Look moments up by image content, compute and store those that are new."""
         from frostline.compute.engines.moments_of import open_moments
 
+        what = {"part": inputs.key, "numerics": runtime.numerics_id}
         store = ImageStore(
-            images_folder(MOMENTS.key({"part": inputs.key, "numerics": runtime.numerics_id})),
+            images_folder(MOMENTS.key(what, libraries_of(self.network))),
             {"moments": Field("float32", (inputs.width,))},
         )
         digests = [self._digests[row] for row in rows]

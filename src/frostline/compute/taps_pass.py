@@ -77,11 +77,11 @@ def run_taps_pass(
 
     ``digests``: no two alike.
     """
-    from frostline.compute.engines.frozen_part import part_key
+    from frostline.compute.engines.frozen_part import libraries_of, part_key
 
     columns = tap_columns(map(network.cut, network.taps))
     part = part_key(network, "taps", network.taps)
-    key = TAPS.key({"part": part, "precision": runtime.precision})
+    key = TAPS.key({"part": part, "precision": runtime.precision}, libraries_of(network))
     store = taps_store(key, max(column.stop for column in columns.values()))
     rows = Rows.look_up(store, digests, max_pixels=runtime.max_pixels, progress=runtime.progress)
     found = TapsPass(rows, columns, key)

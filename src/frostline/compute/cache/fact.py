@@ -11,10 +11,11 @@ from functools import cache
 import numpy as np
 from pydantic import BaseModel
 
-#: libraries of what is made of numbers, of images, and by networks
+#: libraries of what is made of numbers, of images, by networks that are graphs, and by any network
 NUMBERS = ("numpy",)
 IMAGES = (*NUMBERS, "pillow")
-NETWORKS = (*IMAGES, "torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
+GRAPHS = (*IMAGES, "onnx", "onnxruntime", "openvino")
+NETWORKS = (*GRAPHS, "torch", "torchvision", "timm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +34,16 @@ class Fact:
     version: int
     libraries: tuple[str, ...]
 
-    def key(self, inputs: Mapping[str, object]) -> str:
+    def key(self, inputs: Mapping[str, object], libraries: tuple[str, ...] | None = None) -> str:
         """Return 32 hex digits for this fact of some inputs; equal digits mean equal results.
 
         ``inputs``: all that the result turns on: numbers, texts, bytes, arrays, pydantic models,
-        dataclasses, and lists, tuples and mappings of these.
+        dataclasses, and lists, tuples and mappings of these. ``libraries``: fewer than usual, where
+        these inputs are computed without the others.
         """
-        libraries = {library: version_of(library) for library in self.libraries}
-        return digest_of([self.name, self.version, libraries, inputs])
+        wanted = self.libraries if libraries is None else libraries
+        versions = {library: version_of(library) for library in wanted}
+        return digest_of([self.name, self.version, versions, inputs])
 
 
 @cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frostline.backbones.frozen_network import FrozenNetwork
-from frostline.compute.cache.fact import digest_of
+from frostline.compute.cache.fact import GRAPHS, NETWORKS, digest_of
 from frostline.core.cuts import tap_columns
 from frostline.core.preprocessing import Preprocessing
 
@@ -60,6 +60,11 @@ def part_key(network: FrozenNetwork, what: str, names: Sequence[str]) -> str:
     # PyTorch's own numbers differ in their last digits
     drawn = [] if graph is None else [hashlib.sha256(graph.content).hexdigest()]
     return digest_of([network.weights_id, network.preprocessing, what, list(names), *drawn])
+
+
+def libraries_of(network: FrozenNetwork) -> tuple[str, ...]:
+    """Return the libraries that its frozen results turn on: PyTorch runs no graph."""
+    return NETWORKS if network.graph_without_weights() is None else GRAPHS
 
 
 def taps_part(network: FrozenNetwork, taps: Sequence[str]) -> FrozenPart:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +19,9 @@ from frostline.backbones.tensor_digests import fingerprint_of
 from frostline.core.cuts import Cut, find_cut, no_cut
 from frostline.core.errors import BackboneError
 from frostline.core.preprocessing import Preprocessing
-from frostline.onnx_graph.network_graph import NetworkGraph
+
+if TYPE_CHECKING:
+    from frostline.onnx_graph.network_graph import NetworkGraph
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,9 @@ class DescribedNetwork(FrozenNetwork):
 
     @cached_property
     def _graph(self) -> NetworkGraph:
+        # images are listed before anybody wants a graph
+        from frostline.onnx_graph.network_graph import NetworkGraph
+
         return NetworkGraph(self._onnx, self.tensors(), self.feature_cuts)
 
     def with_tensors(self, tensors: Mapping[str, Array]) -> DescribedNetwork:

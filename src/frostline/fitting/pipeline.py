@@ -18,7 +18,6 @@ from frostline.data.sources.open_source import Source, source_identity
 from frostline.fitting.assess import assess
 from frostline.fitting.check_extras import check_extras
 from frostline.fitting.decide import advised_plan
-from frostline.fitting.finish import finish, pack
 from frostline.fitting.prepare import Prepared, prepare
 from frostline.fitting.procedure import fit_once
 from frostline.fitting.run_result import RunResult
@@ -116,6 +115,9 @@ def fit(
             assessed = assess(
                 prepared.inputs, prepared.split, fitted, runtime, checkpoint_dir=folds
             )
+        # report and export import much, none of which is needed before the first image
+        from frostline.fitting.finish import finish
+
         with torch_context(runtime), blas_threads(1):
             return finish(run, prepared, fitted, assessed, runtime, clock)
 
@@ -166,6 +168,8 @@ def fit_all(
             fitted = fit_once(prepared.inputs, prepared.split.train, runtime)
             fitted = with_ood(prepared.inputs, fitted, prepared.split.train, runtime)
         with clock.phase("writing the model"):
+            from frostline.fitting.finish import pack
+
             model = pack(prepared, fitted, runtime)
     return FittedAll(prepared, fitted, model, clock.report())
 

@@ -23,7 +23,6 @@ from frostline.core.errors import BackboneError, EngineError, first_line
 from frostline.core.machine import available_cores
 from frostline.core.onnx_runtime import failures, open_session
 from frostline.core.preprocessing import Preprocessing, UInt8Array
-from frostline.onnx_graph.network_graph import IMAGES, RESULT
 
 if TYPE_CHECKING:
     import onnx
@@ -117,6 +116,8 @@ class LinearOnTaps(SingleFittedClassifier):
         self, batches: Iterable[UInt8Array], preprocessing: Preprocessing, *, plain: bool
     ) -> Floating:
         """Return pooled taps (n, d); ``plain``: from the graph with every layer as it was."""
+        from frostline.onnx_graph.network_graph import IMAGES, RESULT
+
         model = self._graph.taps(self.cuts, preprocessing, folded=not plain)
         session = open_session(model, threads=available_cores(), optimized=not plain)
         try:

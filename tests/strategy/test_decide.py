@@ -25,6 +25,7 @@ from frostline.strategy.decide import Decision, decide, every_option
 from frostline.strategy.race import plan_race
 from frostline.training.layers import Layers, redescribe
 from frostline.wording.decision import with_sentences
+from frostline.wording.reasons import reason_sentence
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +242,17 @@ def test_fast_never_trains_by_itself(network: Network) -> None:
     assert isinstance(made.plan.action, TapsHead), "until the race is run, the head is the plan"
     assert Fate.TO_BE_RACED in {c.fate for c in made.plan.candidates}
     assert made.plan.reasons == [ToBeRaced()]
+
+
+@pytest.mark.parametrize(("n", "averaged_below"), [(499, 500), (500, None)])
+def test_before_a_race_the_plan_says_whether_the_best_will_be_averaged(
+    network: Network, n: int, averaged_below: int | None
+) -> None:
+    made = decision(network, summary(network, n=n, label="different"))
+    assert made.challengers
+    assert made.plan.reasons == [ToBeRaced(averaged_below=averaged_below)]
+    (said,) = map(reason_sentence, made.plan.reasons)
+    assert ("the best of all are averaged" in said) == (averaged_below is not None)
 
 
 def test_without_pytorch_the_best_head_is_taken_and_the_plan_names_what_could_not_run(

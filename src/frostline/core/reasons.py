@@ -61,9 +61,14 @@ class LittleToGain(_Fact):
 
 
 class ToBeRaced(_Fact):
-    """Options that train layers are to race against the best head."""
+    """Options that train layers are to race against the best head.
+
+    ``averaged_below``: with fewer images than this, as here, the best of them are averaged after
+    the race; None where one of them will be taken.
+    """
 
     kind: Literal["to_be_raced"] = "to_be_raced"
+    averaged_below: int | None = None
 
 
 class NotInstalled(_Fact):

@@ -16,6 +16,7 @@ from frostline.core.reasons import (
     ToBeRaced,
 )
 from frostline.evidence.probes import ADAPTED, ALL
+from frostline.strategy.blending import FEW_IMAGES
 from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import Case, case_of, prior_case
@@ -235,4 +236,5 @@ def _challengers(context: Context) -> tuple[tuple[Proposal, ...], list[Reason]]:
         proposal = propose(context)
         if proposal is not None and makes_sense(summary, proposal.strategy, proposal.name):
             found.setdefault(proposal.name, proposal)
-    return tuple(found.values()), [ToBeRaced()]
+    averaged_below = FEW_IMAGES if context.n_images < FEW_IMAGES else None
+    return tuple(found.values()), [ToBeRaced(averaged_below=averaged_below)]

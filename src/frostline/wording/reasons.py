@@ -50,8 +50,11 @@ def reason_sentence(reason: Reason) -> str:
             return f"With {per_class:g} images per class, training layers would only memorise them."
         case LittleToGain(accuracy=accuracy):
             return f"Frozen features already reach {accuracy:.1%}: little is left to gain."
-        case ToBeRaced():
-            return "Options that train layers race against the best head."
+        case ToBeRaced(averaged_below=few):
+            said = "Options that train layers race against the best head."
+            if few is not None:
+                said += f" With fewer than {few} images the best of all are averaged after that."
+            return said
         case NotInstalled(extra=extra, names=names):
             options = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
             return (

@@ -286,3 +286,21 @@ def test_a_model_is_fitted_saved_and_loaded_where_pytorch_is_missing(
     logits = module.run([images], card.preprocessing) / card.temperature
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     np.testing.assert_allclose(found[0], powers / powers.sum(axis=1, keepdims=True), atol=1e-3)
+
+
+def test_the_network_below_takes_the_threads_that_it_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = described("efficientnet_lite0")
+    tap = network.cut(network.taps[0])
+    weight, bias = np.zeros((2, tap.pooled_width)), np.zeros(2)
+    asked: list[int] = []
+
+    def opened(model: object, *, threads: int, optimized: bool) -> object:
+        asked.append(threads)
+        raise EngineError("not here")
+
+    monkeypatch.setattr("frostline.backbones.heads.linear_on_taps.open_session", opened)
+    with pytest.raises(EngineError):
+        head_on_taps(network, [tap.name], weight, bias, threads=3).run([], network.preprocessing)
+    assert asked == [3]

@@ -73,7 +73,7 @@ def train_taps_head(
             weights=target.row_weights(truth, weights),
             blocks=list(tap_columns(cuts).values()),
         )
-    classifier = head_on_taps(network, taps, fit.weight.T, fit.bias)
+    classifier = head_on_taps(network, taps, fit.weight.T, fit.bias, threads=runtime.threads)
     if network.fingerprint() != network.weights_id:
         raise FrozenChangedError(f"The weights of {network.name} changed after they were loaded.")
     new = [HEAD_WEIGHT, HEAD_BIAS]

@@ -20,7 +20,6 @@ from frostline.backbones.heads.fitted_classifier import (
 from frostline.core.arrays import FloatArray
 from frostline.core.cuts import tap_columns
 from frostline.core.errors import BackboneError, EngineError, first_line
-from frostline.core.machine import available_cores
 from frostline.core.onnx_runtime import failures, open_session
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 
@@ -38,6 +37,7 @@ class LinearOnTaps(SingleFittedClassifier):
 
     ``network``: one with a graph of its own. ``taps``: cuts of it, in any order. ``weight``, shape
     (C, d), and ``bias``, shape (C,): of the head, on the pooled taps side by side by depth.
+    ``threads``: that compute the network below.
     """
 
     tensor_prefix = OF_TAPS
@@ -45,7 +45,13 @@ class LinearOnTaps(SingleFittedClassifier):
     shareable = True
 
     def __init__(
-        self, network: FrozenNetwork, taps: Sequence[str], weight: Array, bias: Array
+        self,
+        network: FrozenNetwork,
+        taps: Sequence[str],
+        weight: Array,
+        bias: Array,
+        *,
+        threads: int = 1,
     ) -> None:
         cuts = sorted(map(network.cut, taps), key=lambda cut: cut.position)
         columns = tap_columns(cuts)
@@ -56,6 +62,7 @@ class LinearOnTaps(SingleFittedClassifier):
                 f"{weight.shape} and its bias of shape {bias.shape}."
             )
         self.network = network
+        self.threads = threads
         self.cuts = tuple(columns)
         self.layouts = tuple(cut.layout for cut in cuts)
         self.blocks = list(columns.values())
@@ -119,7 +126,7 @@ class LinearOnTaps(SingleFittedClassifier):
         from frostline.onnx_graph.network_graph import IMAGES, RESULT
 
         model = self._graph.taps(self.cuts, preprocessing, folded=not plain)
-        session = open_session(model, threads=available_cores(), optimized=not plain)
+        session = open_session(model, threads=self.threads, optimized=not plain)
         try:
             found = [session.run([RESULT], {IMAGES: images})[0] for images in batches]
         except failures() as error:
@@ -129,14 +136,19 @@ class LinearOnTaps(SingleFittedClassifier):
 
 
 def head_on_taps(
-    network: FrozenNetwork, taps: Sequence[str], weight: Array, bias: Array
+    network: FrozenNetwork,
+    taps: Sequence[str],
+    weight: Array,
+    bias: Array,
+    *,
+    threads: int = 1,
 ) -> SingleFittedClassifier:
     """Put a head that was solved for on pooled taps; with PyTorch only if the network needs it.
 
     Takes what :class:`LinearOnTaps` does.
     """
     if network.graph_without_weights() is not None:
-        return LinearOnTaps(network, taps, weight, bias)
+        return LinearOnTaps(network, taps, weight, bias, threads=threads)
     from frostline.backbones.heads.classifiers import taps_classifier
 
     return taps_classifier(network, taps, weight, bias)

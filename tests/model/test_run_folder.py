@@ -83,6 +83,8 @@ def test_an_unfinished_run_of_another_version_is_refused_and_stays_whole(
     assert json.loads((tmp_path / "settings.json").read_text()) == earlier
     with RunFolder.open(tmp_path, settings=SETTINGS, overwrite=True) as run:
         assert not run.resumed
+        assert run.checkpoints.exists(), "nothing is lost before this run begins"
+        run.begin()
         assert not run.checkpoints.exists()
 
 
@@ -118,11 +120,26 @@ def test_overwriting_goes_on_with_what_it_has_begun(tmp_path: Path) -> None:
     for expected in (False, True):
         with RunFolder.open(tmp_path, settings=SETTINGS, overwrite=True) as run:
             assert run.resumed is expected
+            run.begin()
             assert not (tmp_path / "metrics.json").exists()
             run.checkpoints.mkdir(exist_ok=True)
             (run.checkpoints / "state").touch()
     with RunFolder.open(tmp_path, settings={"seed": 2}, overwrite=True) as run:
+        run.begin()
         assert not run.checkpoints.exists()
+
+
+def test_what_is_refused_costs_no_earlier_run(tmp_path: Path) -> None:
+    with RunFolder.open(tmp_path, settings={"seed": 0}, overwrite=False) as run:
+        (tmp_path / "plan.json").write_text("{}")
+        run.finish({})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with (
+        pytest.raises(InputError),
+        RunFolder.open(tmp_path, settings={"seed": 1}, overwrite=True),
+    ):
+        raise InputError("There are no images.")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_run_that_dies_while_it_is_removed_never_passes_for_finished(
@@ -144,8 +161,11 @@ def test_a_run_that_dies_while_it_is_removed_never_passes_for_finished(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", dies_at_the_second)
-        with pytest.raises(_Dead), RunFolder.open(tmp_path, settings={"a": 1}, overwrite=True):
-            pass
+        with (
+            pytest.raises(_Dead),
+            RunFolder.open(tmp_path, settings={"a": 1}, overwrite=True) as run,
+        ):
+            run.begin()
     assert not (tmp_path / "metrics.json").exists()
     assert (tmp_path / "settings.json").exists()
 

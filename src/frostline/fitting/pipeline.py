@@ -105,6 +105,8 @@ def fit(
         RunFolder.open(Path(output), settings=identity, overwrite=overwrite) as run,
     ):
         prepared = prepare(source, chosen, runtime, clock, plan=given)
+        # not before: a source that is refused must not cost an earlier run
+        run.begin()
         run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
         with blas_threads(1), clock.phase("deciding and training"):
             fitted = _decided_and_trained(prepared, runtime, run)

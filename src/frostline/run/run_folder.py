@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from frostline.core.errors import FrostlineError, RunFolderError
 from frostline.core.files import (
@@ -42,12 +42,14 @@ OURS = (
 class RunFolder:
     """One run's folder. ``metrics.json`` is written last: with it, the run is finished.
 
-    ``resumed``: whether an unfinished run with the same settings was found here.
+    ``resumed``: whether an unfinished run with the same settings was found here. ``settings``:
+    everything that decides the result, as JSON types.
     """
 
-    def __init__(self, path: Path, *, resumed: bool) -> None:
+    def __init__(self, path: Path, settings: dict[str, Any], *, resumed: bool) -> None:
         self.path = path
         self.resumed = resumed
+        self._settings = settings
 
     @classmethod
     @contextmanager
@@ -58,10 +60,12 @@ class RunFolder:
         unfinished one of another version (without ``overwrite``), belongs to something else or to a
         run that is going on, leads elsewhere by a link, or cannot be written.
 
-        What is refused before anything was done leaves nothing: settings and new folders go.
+        What is refused before anything was done leaves nothing: settings and new folders go, and an
+        earlier run stays as it was.
 
-        ``settings``: everything that decides the result, as JSON types. ``overwrite``: remove what
-        an earlier run left. One that was interrupted goes on if its settings are the same.
+        ``settings``: everything that decides the result, as JSON types. ``overwrite``: let
+        :meth:`begin` remove what an earlier run left. One that was interrupted goes on if its
+        settings are the same.
         """
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} is a file, not a folder.", hint="Give another -o.")
@@ -71,14 +75,22 @@ class RunFolder:
             _make_writable(path)
         settings = {**settings, RUN_FORMAT_KEY: RUN_FORMAT}
         with _alone(path):
-            resumed = _prepare(path, settings, overwrite=overwrite)
-            write_text(path / SETTINGS, json.dumps(settings, indent=2) + "\n")
+            found = _prepare(path, settings, overwrite=overwrite)
+            run = cls(path, settings, resumed=found == "resumed")
+            if found != "replaced":
+                run.begin()
             try:
-                yield cls(path, resumed=resumed)
+                yield run
             except FrostlineError:
                 if not _begun(path):
                     _leave_nothing(path, new)
                 raise
+
+    def begin(self) -> None:
+        """Remove what an earlier run left, unless this one resumes it, and write the settings."""
+        if not self.resumed:
+            _clear(self.path)
+        write_text(self.path / SETTINGS, json.dumps(self._settings, indent=2) + "\n")
 
     @property
     def checkpoints(self) -> Path:
@@ -111,8 +123,10 @@ class RunFolder:
         _forget_training(self.path)
 
 
-def _prepare(path: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
-    """Refuse or clear what is there; return whether an unfinished run goes on."""
+def _prepare(
+    path: Path, settings: dict[str, Any], *, overwrite: bool
+) -> Literal["new", "resumed", "replaced"]:
+    """Refuse what may not be replaced; return what becomes of what is there."""
     earlier = _read_settings(path)
     if earlier is None and without_leftovers(path, OURS):
         raise RunFolderError(
@@ -133,10 +147,9 @@ def _prepare(path: Path, settings: dict[str, Any], *, overwrite: bool) -> bool:
     _make_writable(path)
     remove_leftovers(path, OURS)
     remove_leftovers(path / MODEL)
-    if earlier is not None and (finished or earlier != settings):
-        _clear(path)
-        return False
-    return earlier is not None
+    if earlier is None:
+        return "new"
+    return "replaced" if finished or earlier != settings else "resumed"
 
 
 def _refuse_other(path: Path, earlier: dict[str, Any], settings: dict[str, Any]) -> None:

@@ -1,0 +1,237 @@
+"""What family a network belongs to: how it was trained, and so how it wants to be read and trained.
+
+One description for every network, found from what its library says of it and from its modules. A
+description is plain data, which travels with a network that is known without PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: how a network's own head turns a map or tokens into one vector
+Pooling = Literal["token", "average", "attention", "other"]
+#: what most of its norm layers are
+NormKind = Literal["batch", "layer", "rms", "group", "none"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How networks of a family are fine-tuned, as published.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Peak rate of AdamW for the topmost layers, at a batch of 256 images.
+    layer_decay : float
+        Factor on the rate from one block to the one below it; 1 trains all alike.
+    warmup_epochs : float
+        Epochs in which the rate rises from 0.
+    drop_path : float
+        Share of residual branches that are left out in the last block (stochastic depth).
+    weight_decay : float
+    paper : str
+        Where the numbers were published.
+    """
+
+    learning_rate: float
+    layer_decay: float
+    warmup_epochs: float
+    drop_path: float
+    weight_decay: float
+    paper: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is known of a network's kind.
+
+    Attributes
+    ----------
+    name : str
+        The module of its library that it is built by (``vision_transformer``, ``convnext``); empty
+        for networks of no library.
+    prefix_tokens : int
+        Tokens before those of the patches: class tokens first, then registers.
+    class_tokens : int
+        How many of them were trained to stand for the image; a distilled network has two.
+    pooling : {"token", "average", "attention", "other"}
+        What its own head makes one vector with.
+    final_norm : str or None
+        Path of the norm layer behind the last block, which tokens of earlier blocks pass as well
+        before they are pooled; None where they stay as they are.
+    norm_kind : {"batch", "layer", "rms", "group", "none"}
+        What most of its norm layers are.
+    patch : int or None
+        Side of its patches in pixels; None where images are not cut into patches.
+    fixed_size : bool
+        Whether its library says that it takes images of one size alone.
+    resizable : bool
+        Whether it can be brought to another size (``set_input_size`` of timm).
+    reparameterisable : bool
+        Whether branches of some layers can be merged once they no longer train.
+    recipe : Recipe or None
+        None where no recipe of its own is known.
+    """
+
+    name: str = ""
+    prefix_tokens: int = 0
+    class_tokens: int = 0
+    pooling: Pooling = "average"
+    final_norm: str | None = None
+    norm_kind: NormKind = "none"
+    patch: int | None = None
+    fixed_size: bool = False
+    resizable: bool = False
+    reparameterisable: bool = False
+    recipe: Recipe | None = None
+
+    @property
+    def class_token(self) -> bool:
+        """Whether a token was trained to stand for the image."""
+        return self.class_tokens > 0
+
+    @property
+    def registers(self) -> int:
+        """Tokens that stand for nothing: they are never read."""
+        return self.prefix_tokens - self.class_tokens
+
+
+_VIT = Recipe(
+    5e-4, 0.75, 5, 0.1, 0.05, "He et al. 2022, Masked autoencoders are scalable vision learners"
+)
+_DINO = Recipe(
+    5e-5, 0.75, 5, 0.1, 0.05, "Oquab et al. 2024, DINOv2: learning robust visual features"
+)
+_BEIT = Recipe(5e-4, 0.65, 5, 0.1, 0.05, "Bao et al. 2022, BEiT: BERT pre-training of images")
+_EVA = Recipe(1e-4, 0.8, 2, 0.1, 0.05, "Fang et al. 2024, EVA-02: a visual representation")
+_SWIN = Recipe(4e-5, 0.9, 5, 0.2, 1e-8, "Liu et al. 2021, Swin transformer")
+_CONVNEXT = Recipe(5e-5, 0.8, 0, 0.1, 1e-8, "Liu et al. 2022, A ConvNet for the 2020s")
+
+#: by the module that builds them; what is not here has no recipe of its own
+RECIPES: Mapping[str, Recipe] = {
+    "vision_transformer": _VIT,
+    "deit": _VIT,
+    "beit": _BEIT,
+    "eva": _EVA,
+    "swin_transformer": _SWIN,
+    "swin_transformer_v2": _SWIN,
+    "convnext": _CONVNEXT,
+    "dino": _DINO,
+}
+
+_NORMS: tuple[tuple[str, NormKind], ...] = (
+    ("BatchNorm", "batch"),
+    ("RmsNorm", "rms"),
+    ("RMSNorm", "rms"),
+    ("SimpleNorm", "rms"),
+    ("LayerNorm", "layer"),
+    ("GroupNorm", "group"),
+)
+#: methods by which layers of several branches become one
+_MERGES = ("reparameterize", "fuse", "switch_to_deploy")
+#: paths at which libraries keep the norm layer behind the last block, the likeliest first
+_FINAL_NORMS = ("norm", "encoder.ln", "fc_norm", "head.norm")
+
+
+def family_of(module: nn.Module, cfg: Mapping[str, Any] | None = None) -> Family:
+    """Return the family of a network, from its modules and what its library says of it.
+
+    Parameters
+    ----------
+    module : Module
+        Of timm, of torchvision, or any other.
+    cfg : mapping or None, default=None
+        ``pretrained_cfg`` of timm; None takes the module's own, if it has one.
+    """
+    said = dict(cfg if cfg is not None else getattr(module, "pretrained_cfg", None) or {})
+    name = _built_by(module)
+    prefix = _prefix_tokens(module)
+    patch = _patch_of(module)
+    tokens = patch is not None
+    dino = "dino" in str(said.get("architecture") or said.get("tag") or "")
+    return Family(
+        name=name,
+        prefix_tokens=prefix,
+        class_tokens=min(_class_tokens(module), prefix),
+        pooling=_pooling_of(module, prefix),
+        final_norm=_final_norm(module) if tokens else None,
+        norm_kind=_norm_kind(module),
+        patch=patch,
+        fixed_size=bool(said.get("fixed_input_size")) or hasattr(module, "image_size"),
+        resizable=callable(getattr(module, "set_input_size", None)),
+        reparameterisable=any(
+            callable(getattr(layer, merge, None)) for layer in module.modules() for merge in _MERGES
+        ),
+        recipe=RECIPES["dino"] if dino and name in RECIPES else RECIPES.get(name),
+    )
+
+
+def _built_by(module: nn.Module) -> str:
+    """Name the module of timm or torchvision that a network's class is written in."""
+    for kind in type(module).__mro__:
+        home = kind.__module__.split(".")
+        if home[0] in ("timm", "torchvision") and "models" in home:
+            return home[-1]
+    return ""
+
+
+def _class_tokens(module: nn.Module) -> int:
+    names = ("cls_token", "class_token", "dist_token")
+    return sum(getattr(module, name, None) is not None for name in names)
+
+
+def _prefix_tokens(module: nn.Module) -> int:
+    """Number of tokens before those of the patches, wherever in the network they join them."""
+    said = getattr(module, "num_prefix_tokens", None)
+    if isinstance(said, int):
+        return said
+    # timm says so of all that have registers
+    return _class_tokens(module)
+
+
+def _pooling_of(module: nn.Module, prefix: int) -> Pooling:
+    if getattr(module, "attn_pool", None) is not None:
+        return "attention"
+    said = getattr(module, "global_pool", None)
+    if isinstance(said, str):
+        known: dict[str, Pooling] = {"token": "token", "avg": "average", "map": "attention"}
+        return known.get(said, "token" if prefix and not said else "other")
+    return "token" if prefix else "average"
+
+
+def _final_norm(module: nn.Module) -> str | None:
+    layers = dict(module.named_modules())
+    for path in _FINAL_NORMS:
+        layer = layers.get(path)
+        if layer is not None and _kind_of(layer) in ("layer", "rms"):
+            return path
+    return None
+
+
+def _kind_of(layer: nn.Module) -> NormKind:
+    for kind in type(layer).__mro__:
+        for word, found in _NORMS:
+            if word in kind.__name__:
+                return found
+    return "none"
+
+
+def _norm_kind(module: nn.Module) -> NormKind:
+    counted = Counter(map(_kind_of, module.modules()))
+    del counted["none"]
+    return counted.most_common(1)[0][0] if counted else "none"
+
+
+def _patch_of(module: nn.Module) -> int | None:
+    """Side of the patches of a network that turns images into tokens."""
+    holder = getattr(module, "patch_embed", None)
+    found = getattr(holder, "patch_size", None) or getattr(module, "patch_size", None)
+    if isinstance(found, int):
+        return found
+    return int(found[0]) if found else None

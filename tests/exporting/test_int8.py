@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -14,10 +16,15 @@ import pytest
 from PIL import Image
 
 import frostline
+from frostline.cli.export import export_run
 from frostline.core.errors import InputError
+from frostline.core.files import sha256_of
 from frostline.exporting import shrinking
 from frostline.exporting.exported import Loss
 from frostline.exporting.int8 import RECIPES, is_quantised, quantise
+from frostline.model_format.card import ModelCard
+from frostline.run.manifest import COLUMNS as MANIFEST_COLUMNS
+from tests.exporting.conftest import CLASSES
 
 if TYPE_CHECKING:
     from tests.exporting.conftest import Run
@@ -39,6 +46,7 @@ def test_it_is_small_and_keeps_the_classes(make_run: MakeRun, tmp_path: Path, ki
     assert path.stat().st_size < 0.4 * loss.bytes_before
     assert loss.accuracy_before == 1.0
     assert loss.accuracy == loss.same_class / loss.judged_on
+    assert (loss.learned_from, loss.tested_on) == (0, loss.judged_on)
     # the written file, run as anybody would
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found = np.stack(
@@ -103,6 +111,41 @@ def test_images_are_needed_and_may_be_named(make_run: MakeRun, tmp_path: Path) -
         frostline.export(moved, tmp_path / "n.onnx", quantize="int8", images=tmp_path / "none")
 
 
+def test_no_accuracy_on_what_the_model_learned_from(
+    make_run: MakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by_folds = _run_of(make_run("full"), tmp_path / "folds", method="cross-validation")
+    export_run(by_folds, tmp_path / "m.onnx", **_INT8)
+    loss = _recorded(tmp_path / "m.onnx")
+    assert (loss.learned_from, loss.tested_on, loss.accuracy) == (loss.judged_on, 0, None)
+    assert loss.labelled == loss.judged_on
+    assert loss.largest_difference is not None and 0 < loss.largest_difference < 0.5
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Accuracy" not in said
+    assert "keep their class, and probabilities differ by at most" in said
+    assert "learned from these images" in said
+    # the manifest knows each image, wherever it lies and whatever the run was judged by
+    held_out = _run_of(make_run("full"), tmp_path / "held-out", method="held-out")
+    images = make_run("full").images
+    _manifest(held_out, images, trained=lambda place: place < 50)
+    export_run(held_out, tmp_path / "n.onnx", **_INT8)
+    loss = _recorded(tmp_path / "n.onnx")
+    assert loss.learned_from is not None
+    assert 0 < loss.tested_on == loss.judged_on - loss.learned_from <= 10
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"on {loss.tested_on} of them that the model did not learn from" in said
+    assert "learned from some of these images" in said
+    # an exported file has no run that could tell
+    table = tmp_path / "labelled.csv"
+    rows = [f'"{path}","{CLASSES[place % 3]}"' for place, path in enumerate(images)]
+    table.write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    frostline.export(by_folds, tmp_path / "float.onnx")
+    export_run(tmp_path / "float.onnx", tmp_path / "o.onnx", **{**_INT8, "images": table})
+    loss = _recorded(tmp_path / "o.onnx")
+    assert (loss.labelled, loss.learned_from, loss.accuracy) == (loss.judged_on, None, None)
+    assert "cannot be told" in capsys.readouterr().out
+
+
 def test_a_careful_recipe_is_tried_where_a_fast_one_loses(
     make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,3 +197,36 @@ def test_weights_alone_lose_next_to_nothing(
             quantize="int8",
             images=run.images[0].parent,
         )
+
+
+_INT8: dict[str, Any] = {
+    "to": "onnx",
+    "quantize": "int8",
+    "opset": None,
+    "images": None,
+    "overwrite": False,
+}
+
+
+def _run_of(run: Run, folder: Path, *, method: str) -> Path:
+    """Copy a run that was judged in another way."""
+    shutil.copytree(run.folder, folder)
+    file = folder / "model" / "model.json"
+    card = ModelCard.model_validate_json(file.read_text("utf-8"))
+    test = card.test.model_copy(update={"method": method})
+    file.write_text(card.model_copy(update={"test": test}).to_json(), encoding="utf-8")
+    return folder
+
+
+def _manifest(run: Path, images: Sequence[Path], *, trained: Callable[[int], bool]) -> None:
+    rows = [
+        [path.name, sha256_of(path), CLASSES[place % 3], "train" if trained(place) else "test", ""]
+        for place, path in enumerate(images)
+    ]
+    with (run / "catalog.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([MANIFEST_COLUMNS, *rows])
+
+
+def _recorded(path: Path) -> Loss:
+    props = {p.key: p.value for p in onnx.load(path).metadata_props}
+    return Loss.model_validate_json(props["frostline_quantization"])

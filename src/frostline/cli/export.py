@@ -9,6 +9,7 @@ from rich.text import Text
 from frostline.cli.console import err, out
 from frostline.exporting.export import export
 from frostline.exporting.exported import Exported, Loss
+from frostline.run.run_folder import MANIFEST
 
 
 def export_run(
@@ -53,14 +54,38 @@ def _loss(loss: Loss, n_bytes: int) -> list[str]:
     whom = "other images" if loss.apart else "the same images"
     measured = (
         f"Ranges from {loss.calibrated_on} images; on {loss.judged_on} {whom}, "
-        f"{loss.same_class / loss.judged_on:.1%} keep their class."
+        f"{loss.same_class / loss.judged_on:.1%} keep their class"
     )
-    if loss.accuracy is not None and loss.accuracy_before is not None:
+    if loss.largest_difference is not None and loss.mean_difference is not None:
         measured += (
-            f" Accuracy {loss.accuracy:.1%}, before {loss.accuracy_before:.1%} "
-            f"({(loss.accuracy - loss.accuracy_before) * 100:+.1f} points)."
+            f", and probabilities differ by at most {loss.largest_difference:.2g} "
+            f"({loss.mean_difference:.1g} on average)"
         )
-    return [*lines, measured]
+    return [*lines, f"{measured}.", *_accuracy(loss)]
+
+
+def _accuracy(loss: Loss) -> list[str]:
+    """Say what 8 bits cost on new images, or why that was not measured."""
+    said = []
+    if loss.accuracy is not None and loss.accuracy_before is not None:
+        said.append(
+            f"Accuracy {loss.accuracy:.1%}, before {loss.accuracy_before:.1%} "
+            f"({(loss.accuracy - loss.accuracy_before) * 100:+.1f} points), on {loss.tested_on} "
+            "of them that the model did not learn from."
+        )
+    elif loss.labelled and loss.learned_from is None:
+        said.append(
+            "No accuracy: whether the model learned from these images cannot be told without the "
+            f"{MANIFEST} of its run."
+        )
+    if loss.learned_from:
+        which = "these images" if loss.learned_from == loss.judged_on else "some of these images"
+        said.append(
+            f"The model learned from {which} and knows them by heart: no accuracy on them is "
+            "given, and of new ones more may change their class. --images FOLDER, with labelled "
+            "images that it has not seen, shows what 8 bits cost there."
+        )
+    return said
 
 
 def _size(n_bytes: int) -> str:

@@ -26,10 +26,17 @@ class Loss(BaseModel):
         Images of the next figures; others than the former if ``apart``.
     same_class : int
         Images that both files put into the same class.
+    largest_difference, mean_difference : float or None
+        Absolute difference of a probability; None in a file that was written before this was kept.
     labelled : int
         Images among them whose label is known.
+    learned_from : int or None
+        Images among them that the model was trained on, or chosen by: being right on those proves
+        nothing. None where that cannot be told.
+    tested_on : int
+        Images of the next figures: labelled, and not learned from.
     accuracy_before, accuracy : float or None
-        Of the float32 file and of this one, on these; None without labels.
+        Of the float32 file and of this one, on these; None without any.
     bytes_before : int
         Size of the float32 file.
     """
@@ -43,7 +50,11 @@ class Loss(BaseModel):
     judged_on: int = Field(ge=1)
     apart: bool
     same_class: int = Field(ge=0)
+    largest_difference: float | None = Field(default=None, ge=0, le=1)
+    mean_difference: float | None = Field(default=None, ge=0, le=1)
     labelled: int = Field(ge=0)
+    learned_from: int | None = Field(default=None, ge=0)
+    tested_on: int = Field(default=0, ge=0)
     accuracy_before: float | None
     accuracy: float | None
     bytes_before: int = Field(ge=1)

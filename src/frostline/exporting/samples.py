@@ -7,20 +7,22 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.errors import InputError, UnreadableImageError
 from frostline.core.files import JSON_BYTES, UnfitFileError, is_file, open_regular, read_regular
 from frostline.core.machine import available_cores
 from frostline.core.preprocessing import UInt8Array
+from frostline.data.decoding.image_refs import digest_of
 from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.sources.open_source import open_for_evaluation
 from frostline.data.sources.scanning import files_below
 from frostline.model.model import Model
+from frostline.run.manifest import manifest_of
 from frostline.run.run_folder import PREDICTIONS, SETTINGS
 
 #: enough to see a loss of half a point, few enough for a minute
@@ -36,12 +38,15 @@ class Samples:
     """Images as they enter the network.
 
     ``prepared``: shape (n, size, size, 3). ``labels``, shape (n,): positions among the classes; -1
-    where no label is known. ``paths``: the files; none for made-up images.
+    where no label is known. ``paths``: the files; none for made-up images. ``learned``, shape (n,):
+    whether the model was trained on an image, or chosen by it, so that being right there proves
+    nothing; None where that cannot be told.
     """
 
     prepared: UInt8Array
     labels: IntArray
     paths: tuple[Path, ...]
+    learned: BoolArray | None = None
 
     @property
     def real(self) -> bool:
@@ -70,9 +75,11 @@ def find_samples(
         found = _evaluated(source, model.classes)
     chosen = sorted(found, key=lambda item: hashlib.sha256(item[0].name.encode()).digest())[:limit]
     samples = _prepared(model, chosen)
-    if samples is None and images is not None:
-        raise InputError(f"No image of {images} could be read.")
-    return samples
+    if samples is None:
+        if images is not None:
+            raise InputError(f"No image of {images} could be read.")
+        return None
+    return replace(samples, learned=_learned(model, samples.paths, judged=images is None))
 
 
 def made_up_samples(model: Model) -> Samples:
@@ -85,6 +92,22 @@ def made_up_samples(model: Model) -> Samples:
         rows, columns = np.arange(height) * cells // height, np.arange(width) * cells // width
         prepared.append(model.prepare(coarse[rows][:, columns], name=f"made-up image {i}"))
     return Samples(np.stack(prepared), np.full(len(prepared), _UNKNOWN), ())
+
+
+def _learned(model: Model, paths: Sequence[Path], *, judged: bool) -> BoolArray | None:
+    """Tell which files the model learned from, by what its run says; None where nothing does.
+
+    ``judged``: whether the files are those that the run was judged on.
+    """
+    manifest = manifest_of(model.folder, n_train=model.card.n_train)
+    if manifest is not None:
+        parts = [manifest.parts.get(digest_of(path, name=str(path))) for path in paths]
+        return np.array([part in ("train", "validation") for part in parts])
+    method = model.card.test.method
+    if not judged or method is None:
+        return None
+    # of a run by cross-validation the final model was fitted on all that its folds were judged on
+    return np.full(len(paths), method == "cross-validation")
 
 
 def _given(images: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:

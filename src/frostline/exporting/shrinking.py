@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.errors import InputError
 from frostline.core.machine import available_cores
 from frostline.core.onnx_runtime import open_session
@@ -29,6 +30,17 @@ _CHANGED, _LOST = 0.02, 0.005
 #: beyond this share of changed classes, a file is worth nothing
 _WORTHLESS = 0.2
 _BATCH = 16
+
+
+@dataclass(frozen=True)
+class _Judges:
+    """The images that judge every form, and what the float32 file says of them, shape (n, C)."""
+
+    before: Probabilities
+    labels: IntArray
+    learned: BoolArray | None
+    calibrated_on: int
+    apart: bool
 
 
 @dataclass(frozen=True)
@@ -70,13 +82,19 @@ def shrink(
     first = min(_CALIBRATED, len(samples) // 2) if len(samples) >= _ENOUGH else len(samples)
     apart = len(samples) >= _ENOUGH
     judging = slice(first, None) if apart else slice(None)
-    images, labels = samples.prepared[judging], samples.labels[judging]
-    before = _probabilities(origin, graph, images)
+    images = samples.prepared[judging]
+    judges = _Judges(
+        before=_probabilities(origin, graph, images),
+        labels=samples.labels[judging],
+        learned=None if samples.learned is None else samples.learned[judging],
+        calibrated_on=first,
+        apart=apart,
+    )
     tried: list[_Tried] = []
     for recipe in RECIPES:
         smaller = quantise(graph, samples.prepared[:first], origin.model.card.preprocessing, recipe)
         after = _probabilities(origin, smaller, images)
-        loss = _loss(recipe, graph, smaller, before, after, labels, first, apart=apart)
+        loss = _loss(recipe, graph, smaller, judges, after)
         tried.append(_Tried(smaller, loss))
         if tried[-1].changed <= max(_CHANGED, 1 / len(images)) and tried[-1].lost <= _LOST:
             break
@@ -94,28 +112,35 @@ def _loss(
     recipe: Recipe,
     graph: onnx.ModelProto,
     smaller: onnx.ModelProto,
-    before: Probabilities,
+    judges: _Judges,
     after: Probabilities,
-    labels: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    calibrated_on: int,
-    *,
-    apart: bool,
 ) -> Loss:
-    known = labels >= 0
-    some = bool(known.any())
+    """Compare two files on the same images.
+
+    Accuracy is counted only on images that the model surely did not learn from: the others it
+    knows by heart, in 8 bits as well.
+    """
     in_float, layers = layers_in_float(smaller)
+    before, labels, learned = judges.before, judges.labels, judges.learned
     mine, theirs = before.argmax(axis=1), after.argmax(axis=1)
+    difference = np.abs(after - before)
+    fresh = (labels >= 0) & (False if learned is None else ~learned)
+    some = bool(fresh.any())
     return Loss(
         recipe=recipe.name,
         layers_in_float=in_float,
         layers=layers,
-        calibrated_on=calibrated_on,
+        calibrated_on=judges.calibrated_on,
         judged_on=len(labels),
-        apart=apart,
+        apart=judges.apart,
         same_class=int((mine == theirs).sum()),
-        labelled=int(known.sum()),
-        accuracy_before=float((mine == labels)[known].mean()) if some else None,
-        accuracy=float((theirs == labels)[known].mean()) if some else None,
+        largest_difference=float(difference.max()),
+        mean_difference=float(difference.mean()),
+        labelled=int((labels >= 0).sum()),
+        learned_from=None if learned is None else int(learned.sum()),
+        tested_on=int(fresh.sum()),
+        accuracy_before=float((mine == labels)[fresh].mean()) if some else None,
+        accuracy=float((theirs == labels)[fresh].mean()) if some else None,
         bytes_before=graph.ByteSize(),
     )
 

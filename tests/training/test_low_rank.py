@@ -273,3 +273,56 @@ def test_the_delivered_network_is_plain(fit: Fit, digits_store: Frozen) -> None:
     with torch.no_grad():
         logits = trained.module(torch.from_numpy(normalise(pixels)))
     np.testing.assert_allclose(logits.numpy(), trained.out_of_fold_logits, atol=1e-4)
+
+
+# ---------------------------------------------------------------- three projections in one tensor
+
+
+class Attending(nn.Module):
+    """Attention as timm writes it, and as PyTorch does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(12, 36)
+        self.torch = nn.MultiheadAttention(12, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        found: torch.Tensor = self.torch(q, k, v)[0] + self.torch(x, x, x)[0]
+        return found
+
+
+def attending() -> Attending:
+    torch.manual_seed(6)
+    return Attending()
+
+
+def test_queries_keys_and_values_each_get_an_update_of_the_whole_rank() -> None:
+    module, plain = attending(), attending()
+    assert adaptable_layers(module) == ["qkv", "torch", "torch.out_proj"]
+    add_adapters(module, Adapters(rank=2, alpha=4.0), seed=0)
+    x = torch.randn(3, 5, 12, generator=torch.Generator().manual_seed(3))
+    for training in (True, False):
+        assert torch.equal(module.train(training)(x), plain.train(training)(x))
+    stir(module)
+    for training in (True, False):
+        with torch.no_grad():
+            assert not torch.allclose(module.train(training)(x), plain.train(training)(x))
+    with torch.no_grad():
+        expected = module(x)
+        merge_adapters(module)
+        assert torch.equal(module(x), expected)
+    state, before = module.state_dict(), plain.state_dict()
+    assert list(state) == list(before)
+    for name in ("qkv.weight", "torch.in_proj_weight"):
+        for now, then in zip(state[name].chunk(3), before[name].chunk(3), strict=True):
+            assert torch.linalg.matrix_rank(now - then, rtol=1e-4) == 2, name
+    assert {n for n in state if not torch.equal(state[n], before[n])} == {
+        "qkv.weight",
+        "torch.in_proj_weight",
+        "torch.out_proj.weight",
+    }
+
+
+def test_queries_of_another_width_than_keys_are_left_out() -> None:
+    assert adaptable_layers(nn.MultiheadAttention(12, 2, kdim=8, vdim=6)) == ["out_proj"]

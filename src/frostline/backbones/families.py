@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from frostline.core.cuts import Work
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -75,6 +77,14 @@ class Family:
         Whether it can be brought to another size (``set_input_size`` of timm).
     reparameterisable : bool
         Whether branches of some layers can be merged once they no longer train.
+    running_statistics : bool
+        Whether some norm layer keeps statistics of the images it saw (BatchNorm): only those can be
+        estimated anew. Believed of a network of which nothing is known.
+    attention : bool
+        Whether its layers attend: fused or separate projections to queries, keys and values.
+    depthwise : bool
+        Whether it has depthwise convolutions, which processors run at a fraction of the pace of
+        dense ones and of matrix products. Believed of a network of which nothing is known.
     recipe : Recipe or None
         None where no recipe of its own is known.
     """
@@ -89,6 +99,9 @@ class Family:
     fixed_size: bool = False
     resizable: bool = False
     reparameterisable: bool = False
+    running_statistics: bool = True
+    attention: bool = False
+    depthwise: bool = True
     recipe: Recipe | None = None
 
     @property
@@ -97,10 +110,21 @@ class Family:
         return self.class_tokens > 0
 
     @property
+    def work(self) -> Work:
+        """What its layers are busy with, which decides how fast a processor gets through them."""
+        if self.depthwise and self.running_statistics:
+            return "depthwise"
+        products = self.attention or self.norm_kind in ("layer", "rms")
+        return "products" if products else "convolutions"
+
+    @property
     def registers(self) -> int:
         """Tokens that stand for nothing: they are never read."""
         return self.prefix_tokens - self.class_tokens
 
+
+#: what is believed of a network that nothing is known of
+UNKNOWN = Family()
 
 _VIT = Recipe(
     5e-4, 0.75, 5, 0.1, 0.05, "He et al. 2022, Masked autoencoders are scalable vision learners"
@@ -133,6 +157,8 @@ _NORMS: tuple[tuple[str, NormKind], ...] = (
     ("LayerNorm", "layer"),
     ("GroupNorm", "group"),
 )
+#: the tensor in which nn.MultiheadAttention keeps three projections, and its way out
+_FUSED = ("in_proj_weight", "out_proj")
 #: methods by which layers of several branches become one
 _MERGES = ("reparameterize", "fuse", "switch_to_deploy")
 #: paths at which libraries keep the norm layer behind the last block, the likeliest first
@@ -168,6 +194,11 @@ def family_of(module: nn.Module, cfg: Mapping[str, Any] | None = None) -> Family
         reparameterisable=any(
             callable(getattr(layer, merge, None)) for layer in module.modules() for merge in _MERGES
         ),
+        running_statistics=any(
+            getattr(layer, "running_mean", None) is not None for layer in module.modules()
+        ),
+        attention=any(map(_attends, module.modules())),
+        depthwise=any(map(_is_depthwise, module.modules())),
         recipe=RECIPES["dino"] if dino and name in RECIPES else RECIPES.get(name),
     )
 
@@ -226,6 +257,20 @@ def _norm_kind(module: nn.Module) -> NormKind:
     counted = Counter(map(_kind_of, module.modules()))
     del counted["none"]
     return counted.most_common(1)[0][0] if counted else "none"
+
+
+def _attends(layer: nn.Module) -> bool:
+    """Whether a layer projects to queries, keys and values, whatever they are called."""
+    names = {name for name, _ in (*layer.named_children(), *layer.named_parameters(recurse=False))}
+    return any(
+        set(projections) <= names
+        for projections in (("qkv",), ("q", "k"), ("q", "kv"), ("q_proj", "k_proj"), _FUSED)
+    )
+
+
+def _is_depthwise(layer: nn.Module) -> bool:
+    groups: Any = getattr(layer, "groups", 1)
+    return isinstance(groups, int) and groups > 1 and groups == getattr(layer, "in_channels", 0)
 
 
 def _patch_of(module: nn.Module) -> int | None:

@@ -10,6 +10,9 @@ from typing import Literal
 from frostline.core.errors import CutError, did_you_mean
 
 Layout = Literal["NCHW", "NHWC", "NLC", "NC"]
+#: what layers are busy with: depthwise convolutions among others, matrix products, or dense
+#: convolutions; the same number of multiply-accumulates takes a different time in each
+Work = Literal["depthwise", "products", "convolutions"]
 
 #: names that an error lists whole; of more the first and the last half
 _MOST_LISTED = 24
@@ -110,6 +113,7 @@ class NetworkSummary:
     - ``last``: the deepest that a new head can sit on.
     - ``taps``: names of the cuts whose pooled activations are stored.
     - ``inner``: cuts inside of blocks that somebody asked for.
+    - ``work``: what its layers are busy with.
     """
 
     name: str
@@ -118,6 +122,7 @@ class NetworkSummary:
     last: Cut
     taps: tuple[str, ...]
     inner: tuple[Cut, ...] = ()
+    work: Work = "depthwise"
 
     @property
     def feature_cuts(self) -> tuple[Cut, ...]:

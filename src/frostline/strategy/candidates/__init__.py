@@ -45,10 +45,12 @@ RACED: tuple[Propose, ...] = (
     finetune_all.propose_gently,
     finetune_all.propose,
     finetune_all.propose_firmly,
+    adapters.propose_for_attention,
     full_training.propose,
 )
 
-#: options that the study trains, too, but that won nowhere, so no race spends time on them
+#: options that the study of networks with BatchNorm trains, too, but that won nowhere, so no race
+#: spends time on them there
 STUDIED: tuple[Propose, ...] = (norms_and_head.propose, adapters.propose)
 
 #: what nobody should choose: it shows what the pretrained weights were worth

@@ -7,6 +7,9 @@ from frostline.core.cuts import Cut
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 
+_RATE, _HEAD_RATE = 2e-3, 7e-4
+#: lower layers are more general, and move less
+_DECAY = 0.75
 _MOST_EPOCHS = {"small": 30, "medium": 20, "large": 10}
 
 
@@ -21,9 +24,9 @@ def propose(context: Context) -> Proposal | None:
     )
     recipe = context.recipe(
         work,
-        learning_rate=2e-3,
-        head_learning_rate=7e-4,
-        layer_decay=0.75 if freeze_to is None else 1.0,
+        learning_rate=context.rate(_RATE),
+        head_learning_rate=context.rate(_HEAD_RATE),
+        layer_decay=context.decay(_DECAY) if freeze_to is None else 1.0,
     )
     action: SuffixTraining | FullTraining
     if freeze_to is None:
@@ -38,9 +41,20 @@ def choose_cut(context: Context) -> Cut:
     network, summary = context.network, context.summary
     if context.settings.cut is not None:
         return network.cut(context.settings.cut)
-    inner = [p for p in summary.probes if p.tap != summary.last_tap]
+    inner = [
+        probe
+        for probe in summary.probes
+        if probe.tap != summary.last_tap and _keeps_a_block(context, network.cut(probe.tap))
+    ]
     if not inner:
         return network.last
     # among equals the deeper one: it keeps more of what pretraining gave
     best = max(reversed(inner), key=lambda probe: probe.accuracy)
     return network.cut(best.tap)
+
+
+def _keeps_a_block(context: Context, cut: Cut) -> bool:
+    """Whether more is kept than the layers that turn an image into tokens."""
+    if context.family.patch is None:
+        return True
+    return cut.macs_before > context.network.cuts[0].macs_before

@@ -16,6 +16,8 @@ _RATE = 3e-4
 _FIRM_RATE = 3e-3
 #: what is learned gently is forgotten less
 _GENTLE_RATE = 1e-4
+#: lower layers are more general, and move less
+_DECAY = 0.75
 
 #: name of the option at the lowest rate
 GENTLY = "fine-tune the whole network gently"
@@ -28,21 +30,21 @@ _ANCHOR = 0.1
 
 def propose(context: Context) -> Proposal:
     """Probe-initialised head; all layers train, lower ones at lower rates."""
-    return _propose(context, "fine-tune the whole network", _RATE, decay=0.75)
+    return _propose(context, "fine-tune the whole network", _RATE, decay=context.decay(_DECAY))
 
 
 def propose_gently(context: Context) -> Proposal | None:
     """The same at lower rates; None when a rate was asked for."""
     if context.settings.learning_rate != "auto":
         return None
-    return _propose(context, GENTLY, _GENTLE_RATE, decay=0.75)
+    return _propose(context, GENTLY, _GENTLE_RATE, decay=context.decay(_DECAY))
 
 
 def propose_firmly(context: Context) -> Proposal | None:
-    """The same at ten times the rate for every layer; None when a rate was asked for."""
+    """The same at a high rate for every layer; None when a rate was asked for."""
     if context.settings.learning_rate != "auto":
         return None
-    return _propose(context, FIRMLY, _FIRM_RATE, decay=1.0, norm_mode="train")
+    return _propose(context, FIRMLY, _FIRM_RATE, decay=context.decay(1.0), norm_mode="train")
 
 
 def _propose(
@@ -54,6 +56,7 @@ def _propose(
     norm_mode: Literal["auto", "train"] = "auto",
 ) -> Proposal:
     summary = context.summary
+    rate = context.rate(rate)
     work = context.work(freeze_to=None, keep_to=None, most_epochs=_MOST_EPOCHS[summary.size.label])
     recipe = context.recipe(
         work,

@@ -15,6 +15,7 @@ def propose(context: Context) -> Proposal:
     work = context.work(
         freeze_to=None, keep_to=None, most_epochs=_MOST_EPOCHS[context.summary.size.label]
     )
-    recipe = context.recipe(work, learning_rate=_RATE, head_learning_rate=_RATE, norm_mode="train")
+    rate = context.rate(_RATE)
+    recipe = context.recipe(work, learning_rate=rate, head_learning_rate=rate, norm_mode="train")
     action = FullTraining(start="random", head_init="random", recipe=recipe)
     return Proposal("train from scratch", "full", action, None, work.seconds)

@@ -6,6 +6,7 @@ from frostline.core.actions import FullTraining
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 
+_RATE = 1e-3
 _MOST_EPOCHS = {"small": 30, "medium": 20, "large": 15}
 
 
@@ -14,6 +15,7 @@ def propose(context: Context) -> Proposal | None:
     work = context.work(
         freeze_to=None, keep_to=None, most_epochs=_MOST_EPOCHS[context.summary.size.label]
     )
-    recipe = context.recipe(work, learning_rate=1e-3, head_learning_rate=1e-3, norm_mode="train")
+    rate = context.rate(_RATE)
+    recipe = context.recipe(work, learning_rate=rate, head_learning_rate=rate, norm_mode="train")
     action = FullTraining(head_init="random", recipe=recipe)
     return Proposal("train the whole network", "full", action, None, work.seconds)

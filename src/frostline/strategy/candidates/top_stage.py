@@ -42,6 +42,7 @@ def _above(context: Context, cut: Cut, name: str) -> Proposal:
     work = context.work(
         freeze_to=cut.name, keep_to=None, most_epochs=_MOST_EPOCHS[context.summary.size.label]
     )
-    recipe = context.recipe(work, learning_rate=_RATE, head_learning_rate=_RATE / 3)
+    rate = context.rate(_RATE)
+    recipe = context.recipe(work, learning_rate=rate, head_learning_rate=rate / 3)
     action = SuffixTraining(freeze_to=cut.name, recipe=recipe)
     return Proposal(name, "finetune", action, None, work.seconds)

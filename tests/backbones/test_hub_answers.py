@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import close_session, constants
 from typer.testing import CliRunner
 
-from frostline.backbones.load.hub import asking
+from frostline.backbones.load.hub import HubError, look_up
 from frostline.cli.main import app
 
 
@@ -51,6 +51,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("frostline.backbones.load.hub._PAUSES", (0.01, 0.01))
     close_session()
     yield
     close_session()
@@ -86,7 +87,7 @@ def test_a_proxy_is_asked_even_for_names_that_only_it_knows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     proxy, asked = answering(answer(status))
-    monkeypatch.setattr(constants, "ENDPOINT", "https://hub.invalid")
+    use_mirror("https://hub.invalid", monkeypatch)
     monkeypatch.setenv("HTTPS_PROXY", proxy.replace("//", "//user:secret@"))
     said = said_of_test_resnet()
     assert f"through the proxy {proxy.removeprefix('http://')}" in said
@@ -133,20 +134,18 @@ def test_a_repository_of_another_library_is_no_network_of_timm(
 def test_proxies_that_cannot_be_used_are_named(
     variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", "https://hub.invalid")
+    use_mirror("https://hub.invalid", monkeypatch)
     monkeypatch.setenv(variable, value)
     assert said in said_of_test_resnet()
 
 
 def test_no_proxy_and_offline_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", "https://hub.invalid")
+    use_mirror("https://hub.invalid", monkeypatch)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "hub.invalid")
-    with asking("timm/test_resnet") as hub:
-        assert "proxy" not in hub.silence
-        assert "hub.invalid cannot be asked: gaierror" in hub.silence
-        assert constants.HF_HUB_OFFLINE
-    assert not constants.HF_HUB_OFFLINE
+    with pytest.raises(HubError, match=r"hub\.invalid cannot be asked: gaierror") as caught:
+        look_up("timm/test_resnet", "config.json")
+    assert "proxy" not in str(caught.value)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with asking("timm/test_resnet") as hub:
-        assert hub.silence.startswith("HF_HUB_OFFLINE is set")
+    with pytest.raises(HubError, match=r"^HF_HUB_OFFLINE is set"):
+        look_up("timm/test_resnet", "config.json")

@@ -12,7 +12,7 @@ from rich.text import Text
 from frostline.backbones.described import described
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.load.bundled import BUNDLED
-from frostline.cli.console import err, out
+from frostline.cli.console import TerminalProgress, err, out
 from frostline.cli.plots import bar, letters
 from frostline.cli.streams import write_json
 from frostline.core.cuts import Cut
@@ -24,6 +24,7 @@ from frostline.data.decoding.decode import decode
 from frostline.explain.filters import draw_filters
 from frostline.explain.responses import draw_responses
 from frostline.fitting.saved_network import saved_network
+from frostline.wording.progress import worded
 
 _BAR = 10
 
@@ -77,9 +78,12 @@ def _open(name: str, weights: Path | None, *, pretrained: bool) -> FrozenNetwork
         if saved is not None:
             return saved
     require_extra("train", f"'frostline inspect {name}'")
+    from frostline.backbones.load.hub_weights import at_hand
     from frostline.backbones.network import Network
 
-    return Network.load(name, weights=weights, pretrained=pretrained)
+    wanted = pretrained and weights is None
+    with at_hand(name, pretrained=wanted, progress=worded(TerminalProgress())):
+        return Network.load(name, weights=weights, pretrained=pretrained)
 
 
 def _table(network: FrozenNetwork, cuts: Sequence[Cut], kept: Cut, frozen: Cut | None) -> Table:

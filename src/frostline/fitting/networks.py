@@ -65,23 +65,32 @@ def open_network(
     """
     origin = Origin(name, weights, size)
     if not _on_cpu(runtime):
-        return _loaded(origin)
+        return _loaded(origin, runtime)
     if name in BUNDLED and weights is None:
         network = described(name)
         if size in (None, network.preprocessing.size):
             return network
-    return recall_network(origin) or keep_network(_loaded(origin), origin, threads=runtime.threads)
+    return recall_network(origin) or keep_network(
+        _loaded(origin, runtime), origin, threads=runtime.threads
+    )
 
 
 def _on_cpu(runtime: Runtime) -> bool:
     return runtime.device == "cpu" and runtime.precision == "fp32"
 
 
-def _loaded(origin: Origin) -> Network:
+def _loaded(origin: Origin, runtime: Runtime) -> Network:
     require_extra("train", f"backbone={origin.name!r}")
+    from frostline.backbones.load.hub_weights import at_hand
     from frostline.backbones.network import Network
 
-    return Network.load(origin.name, weights=origin.weights, size=origin.size)
+    with at_hand(
+        origin.name,
+        pretrained=origin.weights is None,
+        progress=runtime.progress,
+        cancel=runtime.cancel,
+    ):
+        return Network.load(origin.name, weights=origin.weights, size=origin.size)
 
 
 def _at(network: FrozenNetwork, origin: Origin, runtime: Runtime) -> FrozenNetwork:
@@ -95,7 +104,7 @@ def _at(network: FrozenNetwork, origin: Origin, runtime: Runtime) -> FrozenNetwo
     loaded = trainable(network)
     # embeddings of positions are resampled once, from those that the weights have
     anew = made_for_one_size(loaded.module)
-    found = _loaded(origin) if anew or origin.size is None else loaded.at_size(origin.size)
+    found = _loaded(origin, runtime) if anew or origin.size is None else loaded.at_size(origin.size)
     return keep_network(found, origin, threads=runtime.threads) if _on_cpu(runtime) else found
 
 

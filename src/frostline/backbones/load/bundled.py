@@ -70,15 +70,6 @@ class Bundled:
             )
 
 
-def not_here(name: str, reason: str) -> BackboneError:
-    """Say that the weights of ``name`` are missing, why, and what works instead."""
-    return BackboneError(
-        f"The weights of {name!r} are not on this machine and could not be downloaded ({reason}).",
-        hint=f"Works offline: {', '.join(BUNDLED)}, or a local file given as weights. "
-        "'frostline models --local' lists what is here.",
-    )
-
-
 def _lite(number: int, file: str, sha256: str, accuracy: float) -> Bundled:
     return Bundled(
         name=f"efficientnet_lite{number}",

@@ -1,22 +1,34 @@
-"""Ask the hub that keeps timm's weights: once, by way of a proxy if there is one, not for long."""
+"""Ask the hub that keeps timm's weights: by way of a proxy or a mirror, and not for long."""
 
 from __future__ import annotations
 
 import http.client
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from huggingface_hub import constants, get_session
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
+MAIN = "main"
 #: seconds that a hub or a proxy has to answer one question
 _PATIENCE = 8.0
-_TOO_MANY, _PROXY_WANTS_A_KEY, _BROKEN = 429, 407, 500
+#: answers of servers that may be others a moment later
+_PASSING = (408, 429, 500, 502, 503, 504)
+#: seconds before a question is asked again
+_PAUSES = (0.5, 1.0, 2.0)
+_NOT_ALLOWED = 401
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -40,28 +52,88 @@ DOWNLOAD_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Hub:
-    """Whether the hub can be asked; ``silence`` says why not, in a few words, or is empty."""
+class HubError(Exception):
+    """A hub does not give what was asked for: why, in a few words, and what to do about it."""
 
-    silence: str = ""
+    def __init__(self, why: str, hint: str = "") -> None:
+        super().__init__(why)
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file in a repository of a hub.
+
+    ``commit``: the state of the repository that it belongs to. ``etag``: what the hub names its
+    content by: the SHA-256 of large files, git's digest of small ones. ``size``: in bytes; None if
+    the hub does not say.
+    """
+
+    repository: str
+    name: str
+    revision: str
+    commit: str
+    etag: str
+    size: int | None
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return hf_hub_url(self.repository, self.name, revision=self.commit)
+
+
+def look_up(repository: str, name: str, revision: str = MAIN) -> HubFile | None:
+    """Ask the hub for a file; None if the repository has no such file.
+
+    Busy servers are asked again for a few seconds. Raises HubError if nobody answers, or the hub
+    has no such repository or revision, or not for everybody.
+    """
+    _check_reachable()
+    pauses = list(_PAUSES)
+    while True:
+        try:
+            url = hf_hub_url(repository, name, revision=revision)
+            found = get_hf_file_metadata(url, timeout=_PATIENCE)
+        except EntryNotFoundError:
+            return None
+        except DOWNLOAD_ERRORS as error:
+            if not (is_passing(error) and pauses):
+                raise _why(error, repository, revision) from error
+            time.sleep(pauses.pop(0))
+        else:
+            break
+    if found.commit_hash is None or found.etag is None:
+        raise HubError(
+            f"{host()}{_way()} answers, but not as a hub does",
+            "Is HF_ENDPOINT the address of a hub, and does no firewall stand between?",
+        )
+    return HubFile(repository, name, revision, found.commit_hash, found.etag, found.size)
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether a server only said that it is busy."""
+    return status_of(error) in _PASSING
+
+
+def status_of(error: Exception) -> int | None:
+    """Return the status that a server answered with; None where it did not answer."""
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def host() -> str:
+    """Return the name of the hub, or of the mirror that stands for it."""
+    return urlsplit(constants.ENDPOINT).netloc.rpartition("@")[2] or constants.ENDPOINT
 
 
 @contextmanager
-def asking(repository: str) -> Iterator[Hub]:
-    """Let the hub's client ask for ``repository``; look into its cache alone if that is vain.
-
-    The client itself would try again for a minute.
-    """
-    hub = Hub(_silence(repository))
-    before, waiting = constants.HF_HUB_OFFLINE, socket.getdefaulttimeout()
-    constants.HF_HUB_OFFLINE = before or bool(hub.silence)
-    socket.setdefaulttimeout(_PATIENCE)
+def offline() -> Iterator[None]:
+    """Let the hub's client look into its cache alone; it would ask for a minute."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
     try:
-        yield hub
+        yield
     finally:
         constants.HF_HUB_OFFLINE = before
-        socket.setdefaulttimeout(waiting)
 
 
 @contextmanager
@@ -87,26 +159,44 @@ def reason_of(error: Exception) -> str:
     )
 
 
-def _silence(repository: str) -> str:
-    """Return why the hub cannot be asked; empty if it answers."""
+def _check_reachable() -> None:
+    """See quickly that there is no network, or that nobody wants it to be used."""
     if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set, so the hub was not asked"
-    address = constants.ENDPOINT
-    proxy = _proxy(address)
-    way = f" through the proxy {proxy}" if proxy else ""
-    name = urlsplit(address).hostname or address
+        raise HubError("HF_HUB_OFFLINE is set, so the hub was not asked")
+    if _proxy(constants.ENDPOINT):
+        # names that only the proxy knows are its matter
+        return
+    name = urlsplit(constants.ENDPOINT).hostname or constants.ENDPOINT
     try:
-        if not proxy:
-            # the quickest way to see that there is no network
-            socket.getaddrinfo(name, None)
-        url = f"{address}/{repository}/resolve/main/config.json"
-        answer = get_session().head(url, timeout=_PATIENCE)
-    except DOWNLOAD_ERRORS as error:
-        return f"{name} cannot be asked{way}: {reason_of(error)}"
-    status = int(answer.status_code)
-    if status >= _BROKEN or status in (_TOO_MANY, _PROXY_WANTS_A_KEY):
-        return f"{name}{way} answered {status}"
-    return ""
+        socket.getaddrinfo(name, None)
+    except (OSError, ValueError) as error:
+        raise HubError(f"{name} cannot be asked: {reason_of(error)}") from error
+
+
+def _why(error: Exception, repository: str, revision: str) -> HubError:
+    """Say why a hub does not give a file."""
+    status, whose = status_of(error), f"{host()}{_way()}"
+    token = "'hf auth login', or a token in HF_TOKEN"
+    if status is None:
+        return HubError(f"{host()} cannot be asked{_way()}: {reason_of(error)}")
+    if isinstance(error, GatedRepoError):
+        return HubError(
+            f"{repository} on {whose} is only for those who accepted its terms",
+            f"Accept them at {constants.ENDPOINT}/{repository}, then: {token}.",
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return HubError(f"{repository} on {whose} has no revision {revision!r}")
+    if isinstance(error, RepositoryNotFoundError) or status == _NOT_ALLOWED:
+        return HubError(
+            f"{whose} answered {status}: it has no public repository {repository}",
+            f"If it is a private one: {token}.",
+        )
+    return HubError(f"{whose} answered {status}")
+
+
+def _way() -> str:
+    proxy = _proxy(constants.ENDPOINT)
+    return f" through the proxy {proxy}" if proxy else ""
 
 
 def _proxy(address: str) -> str:

@@ -10,13 +10,15 @@ from timm.data import resolve_data_config
 from torch import nn
 
 from frostline.backbones.fingerprints import fit_in_order
-from frostline.backbones.load.bundled import BUNDLED, Bundled, not_here
+from frostline.backbones.load.bundled import BUNDLED, Bundled
 from frostline.backbones.load.fitting_weights import fit_by_name, load_weights_file
 from frostline.backbones.load.found import LoadedNetwork, example_images
-from frostline.backbones.load.hub import DOWNLOAD_ERRORS, asking, reason_of
+from frostline.backbones.load.hub import DOWNLOAD_ERRORS, reason_of
+from frostline.backbones.load.hub_weights import UNKNOWN, at_hand, licence_in_cache
 from frostline.backbones.load.image_sizes import built_at, resizable, take_size
 from frostline.backbones.load.network_names import HUB, called
-from frostline.backbones.load.weights_file import read_weights
+from frostline.backbones.load.weights_file import DAMAGE, read_weights
+from frostline.backbones.load.zoo import not_here
 from frostline.core.errors import BackboneError
 from frostline.core.preprocessing import Preprocessing
 
@@ -137,28 +139,36 @@ def _made(name: str, *, pretrained: bool) -> nn.Module:
     if not pretrained and not name.startswith(HUB):
         plain: nn.Module = timm.create_model(name, pretrained=False)
         return plain
-    if name.startswith(HUB):
-        # what the network looks like is kept there as well
-        repository = name[len(HUB) :].partition("@")[0]
-    else:
-        repository = str(getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None) or "")
-        if not repository and not _has_weights(name):
-            raise BackboneError(
-                f"timm has no pretrained weights for {name!r}.",
-                hint="Give a file of your own as weights, or take another network.",
-            )
-    with asking(repository) as hub:
+    on_hub = name.startswith(HUB) or bool(timm.get_pretrained_cfg(name).hf_hub_id)
+    if not on_hub and not _has_weights(name):
+        raise BackboneError(
+            f"timm has no pretrained weights for {name!r}.",
+            hint="Give a file of your own as weights, or take another network.",
+        )
+    with at_hand(name, pretrained=pretrained):
         try:
             net: nn.Module = timm.create_model(name, pretrained=pretrained)
-        except DOWNLOAD_ERRORS as error:
-            raise not_here(name, hub.silence or reason_of(error)) from error
         except LookupError as error:
             raise BackboneError(
                 f"{name} is no network of timm: its config.json has no {error}.",
                 hint="timm has most networks of other libraries under names of its own: "
                 "'frostline models' lists them.",
             ) from error
+        except (*DOWNLOAD_ERRORS, *DAMAGE) as error:
+            if on_hub:
+                raise _unusable(name, error) from error
+            raise not_here(name, reason_of(error)) from error
     return net
+
+
+def _unusable(name: str, error: Exception) -> BackboneError:
+    """Say that what the hub has under a name is no network of timm with its weights."""
+    return BackboneError(
+        f"What the hub has as {name} cannot be read as a network of timm and its weights: "
+        f"{reason_of(error)}.",
+        hint="Only tensors are read, no programs. Ask its author for a model.safetensors that "
+        "timm.models.push_to_hf_hub wrote.",
+    )
 
 
 def _has_weights(name: str) -> bool:
@@ -168,4 +178,9 @@ def _has_weights(name: str) -> bool:
 
 def _licence(net: nn.Module) -> str:
     config: Any = getattr(net, "pretrained_cfg", None) or {}
-    return str(config.get("license") or "unknown")
+    said = str(config.get("license") or UNKNOWN)
+    if config.get("source") != "hf-hub":
+        return said
+    # who trains a network further keeps timm's description, and has a card of their own
+    of_card = licence_in_cache(str(config.get("hf_hub_id") or ""))
+    return said if of_card == UNKNOWN else of_card

@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 from torchvision import models
 
-from frostline.backbones.load.bundled import not_here
 from frostline.backbones.load.fitting_weights import fit_by_name, load_weights_file
 from frostline.backbones.load.found import LoadedNetwork, example_images
 from frostline.backbones.load.hub import DOWNLOAD_ERRORS, reason_of, within_patience
@@ -21,6 +20,7 @@ from frostline.backbones.load.torchvision_names import (
     preprocessing_for,
     weights_entry,
 )
+from frostline.backbones.load.zoo import not_here
 from frostline.core.errors import BackboneError, did_you_mean
 
 

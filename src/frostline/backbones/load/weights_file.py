@@ -29,8 +29,8 @@ from frostline.core.files import (
     read_regular,
 )
 
-# what the readers raise on damaged files; Exception itself would hide our own faults
-_DAMAGE = (
+#: what the readers raise on damaged files; Exception itself would hide our own faults
+DAMAGE: tuple[type[Exception], ...] = (
     SafetensorError,
     pickle.UnpicklingError,
     RuntimeError,
@@ -179,7 +179,7 @@ def _loaded(path: Path, kind: str) -> Any:
         with passing_over(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         if isinstance(error, pickle.UnpicklingError):
             raise refusal(path, error) from error
         cause = next(iter(str(error).splitlines()), "it is empty").rstrip(".")

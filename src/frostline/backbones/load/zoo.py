@@ -14,6 +14,11 @@ from typing import Any
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.core.errors import BackboneError, did_you_mean
 from frostline.core.extras import has_extra
+from frostline.core.files import JSON_BYTES, UnfitFileError, peek_json, read_regular
+
+_WEIGHTS = (".safetensors", ".bin", ".pth", ".pt", ".npz", ".tar")
+#: names that an error lists
+_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ def _torchvision() -> Iterator[_Row]:
 def _timm() -> Iterator[_Row]:
     import timm
 
+    here = _in_hub_cache()
     tagged = {name.partition(".")[0] for name in timm.list_pretrained()}
     plain = [n for n in timm.list_models() if n not in tagged and n not in BUNDLED]
     for name in [*timm.list_pretrained(), *plain]:
@@ -161,33 +167,47 @@ def _timm() -> Iterator[_Row]:
                 known or Measured("unknown", 0, 0, 3, 0),
                 str(getattr(config, "license", None) or "unknown"),
                 None,
-                _timm_whereabouts(config),
+                _timm_whereabouts(config, here),
             )
 
         yield name, complete
 
 
-def _timm_whereabouts(config: Any) -> str:
+def _timm_whereabouts(config: Any, in_cache: frozenset[str]) -> str:
     repository = getattr(config, "hf_hub_id", None)
     address = str(getattr(config, "url", None) or "")
-    if repository and _in_hub_cache(str(repository)):
+    if repository and str(repository) in in_cache:
         return "cache"
     if address and _in_torch_hub(address):
         return "cache"
     return "download" if repository or address else "none"
 
 
-@cache
-def _hub_folders() -> frozenset[str]:
-    from huggingface_hub.constants import HF_HUB_CACHE
+def _in_hub_cache() -> frozenset[str]:
+    """Name the repositories whose weights are in the hub's cache, whole."""
+    from huggingface_hub import constants
 
-    folder = Path(HF_HUB_CACHE)
-    # a repository with a snapshot has files; an empty folder is left by a failed download
-    return frozenset(f.name for f in folder.glob("models--*") if any((f / "snapshots").glob("*/*")))
+    found = set()
+    for file in Path(constants.HF_HUB_CACHE).glob("models--*/snapshots/*/*"):
+        # a description alone is what a download that failed leaves
+        if file.suffix in _WEIGHTS and file.is_file():
+            found.add(file.parts[-4].removeprefix("models--").replace("--", "/", 1))
+    return frozenset(found)
 
 
-def _in_hub_cache(repository: str) -> bool:
-    return f"models--{repository.replace('/', '--')}" in _hub_folders()
+def _is_timm(repository: str) -> bool:
+    """Whether what lies in the hub's cache says that it is a network of timm."""
+    from huggingface_hub import constants
+
+    home = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    for config in home.glob("snapshots/*/config.json"):
+        try:
+            content = peek_json(read_regular(config, at_most=JSON_BYTES))
+        except UnfitFileError:
+            continue
+        if isinstance(content.get("architecture"), str):
+            return True
+    return False
 
 
 def _in_torch_hub(address: str) -> bool:
@@ -231,6 +251,33 @@ def _table() -> dict[str, Measured]:
         )
         for row in csv.DictReader(text.splitlines())
     }
+
+
+def names_here() -> list[str]:
+    """Name the networks whose weights are on this machine: bundled ones first, none to download."""
+    names = [entry.name for entry in listed(local=True)]
+    if not has_extra("train"):
+        return names
+    import timm
+
+    known = {
+        str(getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None) or "")
+        for name in timm.list_pretrained()
+    }
+    others = sorted(_in_hub_cache() - known)
+    return [*names, *(f"hf-hub:{repository}" for repository in others if _is_timm(repository))]
+
+
+def not_here(name: str, reason: str, hint: str = "") -> BackboneError:
+    """Say that the weights of ``name`` are missing, why, and what works instead."""
+    here = names_here()
+    shown = ", ".join(here[:_SHOWN]) or "none"
+    more = f" and {len(here) - _SHOWN} more ('frostline models --local')" if here[_SHOWN:] else ""
+    offline = f"On this machine: {shown}{more}. A file of your own can be given as weights."
+    return BackboneError(
+        f"The weights of {name!r} are not on this machine and could not be downloaded ({reason}).",
+        hint=f"{hint} {offline}".strip(),
+    )
 
 
 def with_parameters(count: int) -> list[str]:

@@ -56,19 +56,21 @@ def test_words() -> None:
 def test_the_headline_says_what_was_done_to_the_network(make_data: MakeData) -> None:
     plan = make_data(("a", "b")).record.plan
     assert headline(plan) == (
-        "3 layers removed; 6 layers stay frozen, 2 layers above train, with new layers and a new "
-        "classifier."
+        "3 layers removed; 6 layers stay frozen, 2 layers above train for 4 epochs, with new "
+        "layers and a new classifier."
     )
     recipe = Recipe(epochs=1, batch_size=4, learning_rate=1e-3, head_learning_rate=1e-3)
     whole = plan.model_copy(update={"removed": [], "action": FullTraining(recipe=recipe)})
     assert headline(whole) == (
-        "Every layer trains from its pretrained weights, with a new classifier."
+        "Every layer trains from its pretrained weights for 1 epoch, with a new classifier."
     )
     norms = whole.model_copy(update={"action": FullTraining(recipe=recipe, part="norms")})
-    assert headline(norms) == "Only 2 norm layers train, with a new classifier."
+    assert headline(norms) == "Only 2 norm layers train for 1 epoch, with a new classifier."
     part = Adapters(rank=4, alpha=8)
     low = whole.model_copy(update={"action": FullTraining(recipe=recipe, part=part)})
-    assert headline(low) == "Low-rank adapters train in 2 layers, with a new classifier."
+    assert headline(low) == (
+        "Low-rank adapters train in 2 layers for 1 epoch, with a new classifier."
+    )
     head = TapsHead(taps=["blocks.5"])
     both = Blend(members=[head, FullTraining(recipe=recipe)])
     assert headline(plan.model_copy(update={"action": both})) == (

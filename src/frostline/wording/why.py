@@ -53,11 +53,13 @@ def _layers(plan: Plan, action: LayerTraining) -> str:
     frozen, trained = plural(len(plan.frozen), "layer"), plural(len(plan.trained), "layer")
     new = "new layers and a new classifier" if action.new_block else "a new classifier"
     gone = f"{plural(len(plan.removed), 'layer')} removed; " if plan.removed else ""
+    # a budget may pay for a single one, which is good to know before the accuracy is read
+    long = f"for {plural(action.epochs, 'epoch')}"
     if action.frozen_to is None:
-        return _sentence(f"{gone}{_unfrozen(plan, action)}, with {new}.")
+        return _sentence(f"{gone}{_unfrozen(plan, action)} {long}, with {new}.")
     if not plan.trained:
-        return _sentence(f"{gone}{frozen} stay frozen; {new} train on top.")
-    return _sentence(f"{gone}{frozen} stay frozen, {trained} above train, with {new}.")
+        return _sentence(f"{gone}{frozen} stay frozen; {new} train on top {long}.")
+    return _sentence(f"{gone}{frozen} stay frozen, {trained} above train {long}, with {new}.")
 
 
 def _unfrozen(plan: Plan, action: LayerTraining) -> str:

@@ -148,7 +148,9 @@ class Recipe(_Data):
     on the line from the start to the trained weights (WiSE-FT, Wortsman et al. 2022). ``mixup``
     is the parameter of the Beta distribution by which pairs of inputs are mixed (Zhang et al.
     2018; Verma et al. 2019 for activations), 0 for none; ``noise`` the spread of what is added
-    to every input, in standard deviations of its channel.
+    to every input, in standard deviations of its channel. ``drop_path`` is the probability that the
+    last block leaves its residual branches out, falling evenly to 0 in the first (stochastic depth,
+    Huang et al. 2016).
     """
 
     epochs: int = Field(ge=1, le=10_000)
@@ -169,6 +171,7 @@ class Recipe(_Data):
     interpolate: bool = False
     mixup: float = Field(ge=0, le=10, default=0.0)
     noise: float = Field(ge=0, le=2, default=0.0)
+    drop_path: float = Field(ge=0, lt=1, default=0.0)
 
 
 class _LayerTraining(_Single):

@@ -154,6 +154,7 @@ class Context:
         share = min(_LONGEST_WARMUP, published.warmup_epochs / work.epochs)
         own = {
             "weight_decay": published.weight_decay,
+            "drop_path": published.drop_path,
             "warmup_share": max(recipe.warmup_share, share),
         }
         return recipe.model_copy(update=own)

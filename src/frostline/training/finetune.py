@@ -32,6 +32,7 @@ from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
 from frostline.training.result import Trained
 from frostline.training.sources import Sources
+from frostline.training.stochastic_depth import stochastic_depth
 from frostline.training.train_val_split import TrainValSplit
 
 #: epochs in which a new block trains alone, on stored activations, before the layers below join
@@ -99,7 +100,10 @@ def finetune(
         checkpoints = None
         if checkpoint_dir is not None:
             checkpoints = Checkpoints(checkpoint_dir, _identity(job, frozen, runtime))
-        with accelerated(assembly.network, assembly.classifier):
+        with (
+            accelerated(assembly.network, assembly.classifier),
+            stochastic_depth(assembly.network.module, recipe.drop_path),
+        ):
             loop = _run(job, frozen.features, problem.groups, runtime, checkpoints)
         return _result(job, loop)
 

@@ -34,6 +34,7 @@ def propose(context: Context) -> Proposal | None:
     action = FullTraining(
         head_init="probe",
         part=Adapters(rank=_RANK, alpha=2.0 * _RANK),
-        recipe=recipe.model_copy(update={"interpolate": True}),
+        # the layers stay, so nothing in them has to be kept from learning by heart
+        recipe=recipe.model_copy(update={"interpolate": True, "drop_path": 0.0}),
     )
     return Proposal(NAME, "finetune", action, None, work.seconds)

@@ -10,6 +10,7 @@ from pathlib import Path
 import timm
 
 from frostline.backbones.load.bundled import BUNDLED
+from frostline.backbones.load.transformers_names import timm_name_of
 from frostline.core.errors import BackboneError, did_you_mean
 
 LOCAL = "local-dir:"
@@ -90,7 +91,8 @@ def _of_timm(repository: str) -> str | None:
         return None
     if owner.lower() == "timm" and timm.is_model(name) and _has_tag(name):
         return name
-    return _hub_ids().get(repository.lower())
+    same = timm_name_of(repository)
+    return same if same in _pretrained() else _hub_ids().get(repository.lower())
 
 
 @cache

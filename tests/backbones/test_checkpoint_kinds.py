@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -365,6 +366,22 @@ def test_names_of_authors_are_read_as_timm_reads_them(tmp_path: Path) -> None:
     assert torch.equal(other.state_dict()[last], net.state_dict()[last])
     theirs = models.densenet121()
     assert "old DenseNet" in load_weights_file(theirs, tmp_path / "w.pth")[0]
+
+
+def test_layers_of_the_authors_swin_lie_in_other_stages(tmp_path: Path) -> None:
+    options = {"embed_dim": 16, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 2, 4)}
+    net = timm.create_model("swin_tiny_patch4_window7_224", **options)
+    theirs = {
+        re.sub(r"layers\.(\d)\.down", lambda m: f"layers.{int(m[1]) - 1}.down", name).replace(
+            "head.fc.", "head."
+        ): tensor
+        for name, tensor in net.state_dict().items()
+    }
+    torch.save({"model": theirs}, tmp_path / "w.pth")
+    other = timm.create_model("swin_tiny_patch4_window7_224", **options)
+    assert "as timm does" in load_weights_file(other, tmp_path / "w.pth")[0]
+    found = other.state_dict()
+    assert all(torch.equal(found[k], v) for k, v in net.state_dict().items())
 
 
 def test_weights_of_jax_are_read_as_timm_reads_them(tmp_path: Path) -> None:

@@ -201,7 +201,8 @@ class SuffixTraining(_LayerTraining):
     """Train the top of the network above a frozen prefix.
 
     ``keep_to`` is the last layer kept (None: nothing is removed); ``freeze_to`` the last frozen
-    one. ``new_block`` puts a new 1x1 convolution block between the kept layers and the head.
+    one. ``new_block`` puts new layers between the kept ones and the head: a 1x1 convolution block
+    on maps, a round of attention on tokens.
     """
 
     kind: Literal["suffix"] = "suffix"

@@ -10,6 +10,7 @@ from torch import nn
 from frostline.backbones.batchnorm_statistics import estimating
 from frostline.backbones.freeze.eval_mode import is_locked
 from frostline.backbones.heads.linear import set_linear
+from frostline.backbones.heads.new_blocks import MapBlock
 from frostline.backbones.heads.pooling import pooled
 from frostline.compute.features import Features
 from frostline.core.arrays import FloatArray, IntArray
@@ -91,17 +92,15 @@ def recalibrate_new_norms(above: TrainableSuffix, batches: Batches) -> None:
     Fresh statistics (mean 0, variance 1) say nothing about the data, and a norm layer that stays
     in eval mode would keep them.
     """
-    if not isinstance(above.new, nn.Sequential):
+    if not isinstance(above.new, MapBlock):
         return
-    convolution, norm = above.new[0], above.new[1]
-    if not isinstance(convolution, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
-        return
+    block, norm = above.new, above.new.norm
     if norm.running_mean is None or norm.running_var is None:
         return
     count, total, squares = 0, 0.0, 0.0
     with torch.no_grad():
         for batch in batches.clean():
-            values = convolution(above.last_kept(batch)).double()
+            values = block.before_norm(above.last_kept(batch)).double()
             count += values.numel() // values.shape[1]
             total = total + values.sum(dim=(0, 2, 3))
             squares = squares + values.square().sum(dim=(0, 2, 3))

@@ -15,21 +15,18 @@ from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.heads.classifier import Classifier, Maps, SingleClassifier
 from frostline.backbones.heads.fitted_classifier import OF_CUT, OF_MEMBER, OF_TAPS
 from frostline.backbones.heads.linear import new_linear, set_linear
+from frostline.backbones.heads.new_blocks import new_layers
 from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
 from frostline.backbones.trainable import trainable
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.cuts import Cut, pooled_width
-from frostline.core.errors import PlanError
-
-#: width of the new block, at most: enough to mix what is kept, small enough for few images
-_NEW_CHANNELS = 256
 
 
 class CutClassifier(SingleClassifier):
     """Kept layers, perhaps a new block, pooling (mean and spread) and a new linear head.
 
-    ``kept``: image to the activations at the cut. ``new``: a new 1x1 convolution block, or
+    ``kept``: image to the activations at the cut. ``new``: new layers of :func:`new_layers`, or
     Identity.
     """
 
@@ -46,16 +43,7 @@ class CutClassifier(SingleClassifier):
         channels = cut.channels
         self.new: nn.Module = nn.Identity()
         if new_block:
-            if cut.layout != "NCHW":
-                raise PlanError(
-                    f"new_block needs a feature map at {cut.name!r}, which passes {cut.layout}.",
-                    hint="Set new_block to false.",
-                )
-            wide = min(channels * 2, _NEW_CHANNELS)
-            self.new = nn.Sequential(
-                nn.Conv2d(channels, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()
-            )
-            channels = wide
+            self.new, channels = new_layers(cut)
         self.head = new_linear(pooled_width(channels, cut.layout), n_outputs)
 
     @property

@@ -7,18 +7,25 @@ from frostline.strategy.candidates.cut_and_train import choose_cut
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 
+_RATE = 5e-3
+#: attention that is not pretrained diverges at the rate of a convolution
+_TOKEN_RATE = 1e-3
 _MOST_EPOCHS = {"small": 40, "medium": 30, "large": 15}
 
 
 def propose(context: Context) -> Proposal | None:
-    """A new 1x1 convolution block and head on the best tap; None unless that is a map."""
+    """A new block and head on the best tap; None unless that is a map, or tokens.
+
+    The block is a 1x1 convolution on maps, and attention among tokens.
+    """
     cut = choose_cut(context)
-    if cut.layout != "NCHW" or not cut.is_map or cut.position == context.network.last.position:
+    if not cut.is_map or cut.position == context.network.last.position:
         return None
     work = context.work(
         freeze_to=cut.name, keep_to=cut.name, most_epochs=_MOST_EPOCHS[context.summary.size.label]
     )
-    recipe = context.recipe(work, learning_rate=5e-3, head_learning_rate=5e-3)
+    rate = _TOKEN_RATE if cut.layout == "NLC" else _RATE
+    recipe = context.recipe(work, learning_rate=rate, head_learning_rate=rate)
     action = SuffixTraining(
         keep_to=cut.name, freeze_to=cut.name, new_block=True, head_init="random", recipe=recipe
     )

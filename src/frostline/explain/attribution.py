@@ -88,7 +88,7 @@ def attribute_maps(
         of_mean = said[:, begin : begin + channels]
         of_spread = said[:, begin + channels : begin + 2 * channels]
         begin += 2 * channels
-        heat += _on_grid(
+        heat += on_grid(
             np.stack(
                 [
                     _of_one_map(one[i] if layout == "NCHW" else np.moveaxis(one[i], -1, 0), a, b)
@@ -175,7 +175,7 @@ def _of_one_map(values: npt.NDArray[Any], of_mean: FloatArray, of_spread: FloatA
     return np.asarray(heat.reshape(height, width) / (height * width))
 
 
-def _on_grid(values: FloatArray) -> FloatArray:
+def on_grid(values: FloatArray) -> FloatArray:
     """Bring maps (n, h, w) to (n, GRID, GRID) and keep their sums."""
     height, width = values.shape[1:]
     fine = height >= GRID and width >= GRID

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from PIL import Image
 
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.errors import EngineError
 from frostline.core.preprocessing import UInt8Array
 from frostline.core.runtime import Runtime
 from frostline.explain.attribution import Attribution, attribute_maps, occlude
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _BATCH = 4
 #: cells a side, where parts of an image are covered one by one
 _CELLS = 6
+#: what following an answer back takes, in runs of the network
+_BACK = 3
 
 #: an image by its row, and the class to speak for
 Wanted = tuple[int, int]
@@ -132,18 +135,17 @@ def _heats_apart(
     runtime: Runtime,
 ) -> tuple[dict[Wanted, FloatArray], str]:
     """Heat maps in a pass of their own, and how they were found."""
-    if not classifier.in_space:
-        runs = (_CELLS**2 + 1) * max(1, network.macs)
-        wanted = wanted[: int(covering / runs)]
     heats: dict[Wanted, FloatArray] = {}
     note = ""
     if not wanted:
         return heats, note
-    attribute = _way(network, classifier, runtime)
+    way = _way(network, classifier, runtime)
+    if way.runs is not None:
+        wanted = wanted[: int(covering / (way.runs * max(1, network.macs)))]
     for start in range(0, len(wanted), _BATCH):
         runtime.cancel.check()
         batch = wanted[start : start + _BATCH]
-        found = attribute(
+        found = way.attribute(
             np.stack([pixels[row] for row, _ in batch]), [label for _, label in batch]
         )
         heats |= dict(zip(batch, found.heat, strict=True))
@@ -151,28 +153,79 @@ def _heats_apart(
     return heats, note
 
 
-def _way(
-    network: FrozenNetwork, classifier: FittedClassifier, runtime: Runtime
-) -> Callable[[UInt8Array, Sequence[int]], Attribution]:
-    """Return what finds heat maps of prepared images for one class of each."""
+@dataclass(frozen=True)
+class _Way:
+    """What finds heat maps of prepared images for one class of each.
+
+    ``runs``: through the network for one image; None where that is not to be counted.
+    """
+
+    attribute: Callable[[UInt8Array, Sequence[int]], Attribution]
+    runs: int | None
+
+
+def _way(network: FrozenNetwork, classifier: FittedClassifier, runtime: Runtime) -> _Way:
+    """Return the way to heat maps that takes least, of those that are open."""
+    if classifier.in_space:
+        return _in_pytorch(network, classifier, runs=None)
+    try:
+        followed = _followed_back(network, classifier, runtime)
+    except EngineError:
+        # an operator that nothing can be followed back through
+        followed = None
+    if followed is not None:
+        return _Way(followed, _BACK)
     leader = classifier.leader
-    if (
-        leader is classifier
-        and leader.frozen
-        and not classifier.in_space
-        and has_graph(network, leader.cuts)
-    ):
-        logits = onnx_logits(network, leader, threads=runtime.threads)
+    if leader is not classifier or not leader.frozen or not has_graph(network, leader.cuts):
+        return _in_pytorch(network, classifier, runs=_CELLS**2 + 1)
+    logits = onnx_logits(network, leader, threads=runtime.threads)
 
-        def covered(pixels: UInt8Array, classes: Sequence[int]) -> Attribution:
-            images = network.preprocessing.normalise(pixels)
-            return occlude(logits, images, classes, cells=_CELLS)
+    def covered(pixels: UInt8Array, classes: Sequence[int]) -> Attribution:
+        images = network.preprocessing.normalise(pixels)
+        return occlude(logits, images, classes, cells=_CELLS)
 
-        return covered
+    return _Way(covered, _CELLS**2 + 1)
+
+
+def _in_pytorch(network: FrozenNetwork, classifier: FittedClassifier, runs: int | None) -> _Way:
     from frostline.backbones.heads.as_module import as_module
     from frostline.explain.torch_attribution import attribute_pixels
 
-    return partial(attribute_pixels, as_module(classifier), network.preprocessing, cells=_CELLS)
+    module = as_module(classifier)
+    return _Way(partial(attribute_pixels, module, network.preprocessing, cells=_CELLS), runs)
+
+
+def _followed_back(
+    network: FrozenNetwork, classifier: FittedClassifier, runtime: Runtime
+) -> Callable[[UInt8Array, Sequence[int]], Attribution] | None:
+    """Return what follows every head back through its network; None where layers are not its own.
+
+    Raises EngineError for a network that cannot be followed back through.
+    """
+    if not all(_is_of(network, one) for one, _ in classifier.averaged):
+        return None
+    from frostline.explain.token_attribution import TokenAttribution
+
+    # of a blend the means over members of their maps, each divided by its temperature
+    members = [
+        (TokenAttribution(network, one, threads=runtime.threads), temperature)
+        for one, temperature in classifier.averaged
+    ]
+
+    def followed(pixels: UInt8Array, classes: Sequence[int]) -> Attribution:
+        found = [(one(pixels, classes), temperature) for one, temperature in members]
+        heat = np.mean([one.heat / temperature for one, temperature in found], axis=0)
+        return replace(found[0][0], heat=heat)
+
+    return followed
+
+
+def _is_of(network: FrozenNetwork, classifier: SingleFittedClassifier) -> bool:
+    """Whether a classifier's layers are those of the network, which has a graph of them."""
+    if classifier.new_block or not has_graph(network, classifier.cuts):
+        return False
+    deepest = max(classifier.cuts, key=lambda name: network.cut(name).position)
+    return classifier.kept_tensors().keys() >= set(network.parameter_names(to=deepest))
 
 
 def _sight(

@@ -48,7 +48,7 @@ class OnnxSight(Sight):
         threads: int = 1,
     ) -> None:
         self._names = list(names)
-        model = _graph(network, tensors or {}).maps(self._names, network.preprocessing)
+        model = graph_with(network, tensors or {}).maps(self._names, network.preprocessing)
         self._session = open_session(model, threads=threads)
         self._input: str = self._session.get_inputs()[0].name
 
@@ -71,7 +71,7 @@ def onnx_logits(
 
     ``classifier``: kept layers of the network, and a head on what passes at their cuts.
     """
-    graph = _graph(network, classifier.kept_tensors())
+    graph = graph_with(network, classifier.kept_tensors())
     weight, bias = classifier.head_weights()
     model = graph.head(classifier.cuts, weight, bias, outputs=(_LOGITS, "features"), source="image")
     session = open_session(model.SerializeToString(), threads=threads)
@@ -82,7 +82,7 @@ def onnx_logits(
     return logits
 
 
-def _graph(network: FrozenNetwork, tensors: Mapping[str, Array]) -> NetworkGraph:
+def graph_with(network: FrozenNetwork, tensors: Mapping[str, Array]) -> NetworkGraph:
     """Put a classifier's weights into its network's graph."""
     known = network.tensors()
     # a head on frozen features has the network's own, and to digest them takes a while

@@ -97,13 +97,15 @@ def recalibrate_new_norms(above: TrainableSuffix, batches: Batches) -> None:
     block, norm = above.new, above.new.norm
     if norm.running_mean is None or norm.running_var is None:
         return
-    count, total, squares = 0, 0.0, 0.0
+    count = 0
+    total = torch.zeros_like(norm.running_mean, dtype=torch.float64)
+    squares = torch.zeros_like(total)
     with torch.no_grad():
         for batch in batches.clean():
             values = block.before_norm(above.last_kept(batch)).double()
             count += values.numel() // values.shape[1]
             total = total + values.sum(dim=(0, 2, 3))
             squares = squares + values.square().sum(dim=(0, 2, 3))
-        mean = torch.as_tensor(total) / count
+        mean = total / count
         norm.running_mean.copy_(mean)
-        norm.running_var.copy_((torch.as_tensor(squares) / count - mean.square()).clamp(min=0.0))
+        norm.running_var.copy_((squares / count - mean.square()).clamp(min=0.0))

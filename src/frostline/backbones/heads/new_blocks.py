@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -27,14 +29,15 @@ class MapBlock(nn.Sequential):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map of ``wide`` channels from one of ``channels``."""
-        found: torch.Tensor = super().forward(self._channels_first(x))
-        return found.permute(0, 2, 3, 1) if self._last else found
+        x = self._channels_first(x)
+        for layer in self:
+            x = layer(x)
+        return x.permute(0, 2, 3, 1) if self._last else x
 
     @property
     def norm(self) -> nn.BatchNorm2d:
         """The layer whose statistics say nothing until they are estimated."""
-        layer: nn.BatchNorm2d = self[1]
-        return layer
+        return cast(nn.BatchNorm2d, self[1])
 
     def before_norm(self, x: torch.Tensor) -> torch.Tensor:
         """What reaches the norm layer, (n, wide, h, w)."""

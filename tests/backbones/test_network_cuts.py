@@ -42,14 +42,15 @@ def test_prefix_and_suffix_are_the_network_bit_for_bit(name: str) -> None:
     with torch.no_grad():
         features = original.forward_features(x)  # type: ignore[operator]
         whole = original(x)
-        assert torch.equal(network.feature_module(x), features)
+        assert torch.equal(network.prefix(network.last_map.name)(x), features)
+        head_input = network.feature_module(x)
         for cut in network.cuts:
             prefix, suffix = network.split(cut.name)
             passing = prefix(x)
             assert passing.shape[1:] == cut.shape
             assert torch.equal(suffix(passing), whole)
             if cut.index < network.last.index:
-                assert torch.equal(network.suffix(cut.name)(passing), features)
+                assert torch.equal(network.suffix(cut.name)(passing), head_input)
     depths = [cut.depth for cut in network.cuts]
     assert depths == sorted(depths)
     assert 0.9 < depths[-1] <= 1.0

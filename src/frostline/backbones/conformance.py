@@ -18,7 +18,7 @@ from frostline.backbones.freeze.freezing import freeze, frozen_fingerprints
 from frostline.backbones.graph.tracer import FORWARD_ERRORS
 from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
-from frostline.core.cuts import Cut, pooled_width
+from frostline.core.cuts import Cut
 from frostline.core.errors import FrostlineError
 
 #: fewer cuts than this leave nothing to choose from
@@ -246,12 +246,12 @@ def _new_head_trains(module: nn.Module, x: torch.Tensor, cuts: Sequence[Cut]) ->
     freeze(prefix)
     prefix.train()
     with torch.no_grad():
-        features = pooled(prefix(x.clone()), cut.layout).float()
+        features = pooled(prefix(x.clone()), cut.layout, cut.tokens).float()
     torch.manual_seed(0)
     # random deep networks hardly tell images apart: the head sees the difference alone
     features = (features - features.mean(dim=0)) / features.std(dim=0).mean().clamp(min=1e-30)
     # without a bias, which would learn from no feature at all
-    head = nn.Linear(pooled_width(cut.channels, cut.layout), 2, bias=False)
+    head = nn.Linear(cut.pooled_width, 2, bias=False)
     target = torch.arange(len(x)) % 2
     optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
     losses = []

@@ -35,6 +35,7 @@ def plain_bytes(module: nn.Module) -> int | None:
 
 def describe(network: Network) -> NetworkDescription:
     """Return what is known of a network beside its weights."""
+    old = network.source_layer()
     return NetworkDescription(
         name=network.name,
         licence=network.licence,
@@ -50,7 +51,11 @@ def describe(network: Network) -> NetworkDescription:
         stages=tuple(network.stages()),
         norms=tuple(network.all_norm_layers()),
         filters=network.first_filters(),
-        classifier=network.source_layer(),
+        classifier=None if old is None else old.path,
+        classifier_from=0 if old is None else old.start,
+        last_map=network.last_map.name if network.last_map.name != network.last.name else "",
+        pooling=network.pooling,
+        family=network.family,
         notes=tuple(network.notes),
     )
 

@@ -71,6 +71,8 @@ class DescribedNetwork(FrozenNetwork):
         self.preprocessing = description.preprocessing
         self.cuts: tuple[Cut, ...] = description.cuts
         self.last = self.cut(description.last)
+        self.last_map = self.cut(description.last_map) if description.last_map else self.last
+        self.pooling, self.family = description.pooling, description.family
         self.macs = self.last.macs_before
         self.weights_id = fingerprint_of(self.tensors())
 
@@ -115,7 +117,8 @@ class DescribedNetwork(FrozenNetwork):
             return None
         weight = self._state[f"{path}.weight"].astype(np.float64).T.copy()
         bias = self._state.get(f"{path}.bias", np.zeros(weight.shape[1]))
-        return SourceClassifier(weight, bias.astype(np.float64), imagenet_classes())
+        start = self._description.classifier_from
+        return SourceClassifier(weight, bias.astype(np.float64), imagenet_classes(), start)
 
     def first_filters(self) -> str | None:
         """Name the weight of the convolution that reads the image, if that is the first layer."""

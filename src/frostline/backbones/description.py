@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from frostline.core.cuts import Cut
+from frostline.backbones.families import UNKNOWN, Family
+from frostline.core.cuts import Cut, Part
 from frostline.core.errors import BackboneError
 from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular
 from frostline.core.preprocessing import Preprocessing
@@ -31,7 +32,12 @@ class NetworkDescription:
     cuts, inner_cuts : tuple of Cut
         Ends of stages and blocks, by depth; and every place where one tensor passes.
     last : str
-        The deepest feature map.
+        The deepest that a new head can sit on.
+    last_map : str
+        The deepest feature map; empty where that is ``last``.
+    pooling : tuple of str
+        What tokens are read as.
+    family : Family
     taps : tuple of str
     shapes : dict of str to tuple of int
         Every tensor of the state dict, in its order; weights files are matched by it.
@@ -45,6 +51,8 @@ class NetworkDescription:
         The weight of the convolution that reads the image.
     classifier : str or None
         Path of the linear layer that gives the logits of ImageNet's 1,000 classes.
+    classifier_from : int
+        First of the pooled columns at ``last`` that it reads.
     weights_id : str
         Fingerprint of ``features``, as they should be.
     """
@@ -64,6 +72,10 @@ class NetworkDescription:
     norms: tuple[str, ...]
     filters: str | None = None
     classifier: str | None = None
+    classifier_from: int = 0
+    last_map: str = ""
+    pooling: tuple[Part, ...] = ()
+    family: Family = UNKNOWN
     notes: tuple[str, ...] = ()
     format: int = FORMAT
 

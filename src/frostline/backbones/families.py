@@ -178,17 +178,15 @@ def family_of(module: nn.Module, cfg: Mapping[str, Any] | None = None) -> Family
     said = dict(cfg if cfg is not None else getattr(module, "pretrained_cfg", None) or {})
     name = _built_by(module)
     prefix = _prefix_tokens(module)
-    patch = _patch_of(module)
-    tokens = patch is not None
     dino = "dino" in str(said.get("architecture") or said.get("tag") or "")
     return Family(
         name=name,
         prefix_tokens=prefix,
         class_tokens=min(_class_tokens(module), prefix),
         pooling=_pooling_of(module, prefix),
-        final_norm=_final_norm(module) if tokens else None,
+        final_norm=_final_norm(module),
         norm_kind=_norm_kind(module),
-        patch=patch,
+        patch=_patch_of(module),
         fixed_size=bool(said.get("fixed_input_size")) or hasattr(module, "image_size"),
         resizable=callable(getattr(module, "set_input_size", None)),
         reparameterisable=any(
@@ -240,12 +238,15 @@ def _final_norm(module: nn.Module) -> str | None:
     layers = dict(module.named_modules())
     for path in _FINAL_NORMS:
         layer = layers.get(path)
-        if layer is not None and _kind_of(layer) in ("layer", "rms"):
+        # one of maps (n, C, height, width) has no tokens to pass
+        of_maps = layer is not None and type(layer).__name__.endswith("2d")
+        if layer is not None and not of_maps and kind_of(layer) in ("layer", "rms"):
             return path
     return None
 
 
-def _kind_of(layer: nn.Module) -> NormKind:
+def kind_of(layer: nn.Module) -> NormKind:
+    """Return what a layer normalises by, as far as its class tells; "none" for any other."""
     for kind in type(layer).__mro__:
         for word, found in _NORMS:
             if word in kind.__name__:
@@ -254,7 +255,7 @@ def _kind_of(layer: nn.Module) -> NormKind:
 
 
 def _norm_kind(module: nn.Module) -> NormKind:
-    counted = Counter(map(_kind_of, module.modules()))
+    counted = Counter(map(kind_of, module.modules()))
     del counted["none"]
     return counted.most_common(1)[0][0] if counted else "none"
 
@@ -275,8 +276,16 @@ def _is_depthwise(layer: nn.Module) -> bool:
 
 def _patch_of(module: nn.Module) -> int | None:
     """Side of the patches of a network that turns images into tokens."""
-    holder = getattr(module, "patch_embed", None)
-    found = getattr(holder, "patch_size", None) or getattr(module, "patch_size", None)
+    for name in ("patch_embed", "stem"):
+        holder = getattr(module, name, None)
+        side = getattr(holder, "patch_size", None)
+        if side:
+            # patches may overlap: what counts is the step from one to the next
+            return _side(getattr(getattr(holder, "proj", None), "stride", None) or side)
+    return _side(getattr(module, "patch_size", None))
+
+
+def _side(found: Any) -> int | None:
     if isinstance(found, int):
         return found
     return int(found[0]) if found else None

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from frostline.backbones.families import Family
 from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.backbones.layer_names import among, layers_between
 from frostline.backbones.tensor_digests import fingerprint_of
-from frostline.core.cuts import Cut, NetworkSummary
+from frostline.core.cuts import Cut, NetworkSummary, Part
 from frostline.core.errors import BackboneError
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import ReadingRules
@@ -39,9 +40,18 @@ class FrozenNetwork(ABC):
     cuts : sequence of Cut
         Ends of stages and blocks where one tensor passes, by depth; the output is none.
     last : Cut
+        The deepest that a new head can sit on: what the old classifier read, or the feature map
+        whose pooled mean that was.
+    last_map : Cut
         The deepest feature map: everything above it is pooling and the old classifier.
     taps : tuple of str
-        At most 10 cuts at stage ends up to ``last``, by depth; ``last`` is always among them.
+        At most 10 cuts at stage ends up to ``last``, by depth; ``last_map`` and ``last`` are always
+        among them.
+    pooling : tuple of {"class", "mean", "spread"}
+        What tokens are read as; empty for networks that are read everywhere as mean and spread of
+        all that passes.
+    family : Family
+        How networks of its kind were trained.
     macs : int
         Multiply-accumulates up to ``last`` for one image.
     weights_id : str
@@ -55,7 +65,10 @@ class FrozenNetwork(ABC):
     preprocessing: Preprocessing
     cuts: Sequence[Cut]
     last: Cut
+    last_map: Cut
     taps: tuple[str, ...]
+    pooling: tuple[Part, ...]
+    family: Family
     macs: int
     weights_id: str
     notes: tuple[str, ...]

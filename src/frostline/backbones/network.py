@@ -5,36 +5,34 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import fx, nn
 
+from frostline.backbones.families import family_of
 from frostline.backbones.fingerprints import fingerprint
 from frostline.backbones.freeze.eval_mode import unlock_all
 from frostline.backbones.frozen_network import Array, FrozenNetwork
 from frostline.backbones.graph.carving import SubgraphExtractor
-from frostline.backbones.graph.cuts import TracedCut, choose_taps, find_cuts, stage_paths
+from frostline.backbones.graph.cuts import TracedCut, stage_paths
 from frostline.backbones.graph.ends import input_layers
-from frostline.backbones.graph.layers import (
-    acts_by_mode,
-    count_parameters,
-    deepest_map,
-)
+from frostline.backbones.graph.layers import acts_by_mode
 from frostline.backbones.graph.measuring import Step, find_sizes, measure
 from frostline.backbones.graph.merging import merge
+from frostline.backbones.graph.places import PlaceFinder, Places
 from frostline.backbones.graph.subgraphs import Subgraph
 from frostline.backbones.graph.tracing import ExampleError, Traced, trace
 from frostline.backbones.heads.source_classifier import SourceClassifier
-from frostline.backbones.heads.source_layer import source_classifier_of, source_layer
+from frostline.backbones.heads.source_layer import SourceLayer, source_classifier_of, source_layer
 from frostline.backbones.layer_kinds import is_norm
 from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.found import LoadedNetwork, at_size
 from frostline.backbones.load.image_sizes import unsuited
 from frostline.backbones.taps import TapsBody
-from frostline.core.cuts import no_cut
+from frostline.core.cuts import Part, no_cut
 from frostline.core.errors import BackboneError, CutError
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import ReadingRules
@@ -54,8 +52,11 @@ class Network(FrozenNetwork):
     """
 
     last: TracedCut
+    last_map: TracedCut
 
-    def __init__(self, name: str, source: LoadedNetwork) -> None:
+    def __init__(
+        self, name: str, source: LoadedNetwork, *, pooling: Sequence[Part] | None = None
+    ) -> None:
         self.name = name
         self.module = source.net
         self.preprocessing: Preprocessing = source.preprocessing
@@ -68,17 +69,18 @@ class Network(FrozenNetwork):
         sizes = find_sizes(self._traced, len(source.example))
         self._steps: list[Step] = measure(source.net, self._traced, source.example, sizes)
         self._parts = SubgraphExtractor(source.net, self._traced, sizes, self._steps)
-        self.cuts: tuple[TracedCut, ...] = tuple(self._find())
-        if not self.cuts:
-            raise CutError(
-                f"{name} has no place where a single tensor passes.",
-                hint="frostline.freeze(module, patterns) still works by names.",
-            )
-        self.last = deepest_map(self.module, self._traced, self.cuts, self._steps)
-        self.taps = choose_taps(self.feature_cuts)
-        self.macs = self.last.macs_before
-        self.feature_module = self._parts.between(None, [self.last.node])
-        self.weights_id = fingerprint(self.feature_module)
+        self.family = family_of(source.net)
+        self._asked = pooling
+        self._finder = PlaceFinder(
+            source.net,
+            self._traced,
+            self._steps,
+            self._parts,
+            family=self.family,
+            sides=(self.example_shape[-2], self.example_shape[-1]),
+            pooling=pooling,
+        )
+        self._take(self._finder.find(name))
         self.notes = (*source.notes, *self._traced.notes)
 
     @classmethod
@@ -92,6 +94,7 @@ class Network(FrozenNetwork):
         input_channels: int = 3,
         preprocessing: Preprocessing | None = None,
         size: int | None = None,
+        pooling: Sequence[Part] | None = None,
     ) -> Network:
         """Load a network from wherever it comes.
 
@@ -115,6 +118,8 @@ class Network(FrozenNetwork):
             What belongs to the weights of a module, when it is known.
         size : int or None, default=None
             Side of square images in pixels, instead of the weights' own.
+        pooling : sequence of {"class", "mean", "spread"} or None, default=None
+            What tokens are read as, as a model's card says it; None chooses by the family.
 
         Raises
         ------
@@ -133,7 +138,7 @@ class Network(FrozenNetwork):
         if size is not None:
             found = at_size(found, size, resize=False)
         try:
-            network = cls(found.name, found)
+            network = cls(found.name, found, pooling=pooling)
         except ExampleError as error:
             if size is None or isinstance(source, nn.Module):
                 raise
@@ -161,7 +166,7 @@ class Network(FrozenNetwork):
             network.feature_module = network._parts.between(None, [self.last.node])
             network.weights_id = fingerprint(network.feature_module)
             return network
-        network = Network(self.name, source)
+        network = Network(self.name, source, pooling=self._asked)
         if network.last.name != self.last.name:
             network._end_at(self.last.name)
         return network
@@ -178,7 +183,7 @@ class Network(FrozenNetwork):
             self._source, net=copy.deepcopy(self.module), preprocessing=self.preprocessing
         )
         try:
-            network = Network(self.name, at_size(source, size))
+            network = Network(self.name, at_size(source, size), pooling=self._asked)
         except ExampleError as error:
             raise unsuited(self.module, size, name=self.name, why=error.cause) from error
         # small images may end a whole network elsewhere; one that was shortened stays so
@@ -204,7 +209,7 @@ class Network(FrozenNetwork):
     @cached_property
     def all_cuts(self) -> tuple[TracedCut, ...]:
         """Every place where one tensor passes, inside of blocks too."""
-        return tuple(self._find(everywhere=True))
+        return self._finder.everywhere()
 
     def cut(self, name: str) -> TracedCut:
         """Return the cut called ``name`` (or one of its aliases), wherever it lies.
@@ -262,12 +267,12 @@ class Network(FrozenNetwork):
         return merge(self.plain(), prefix, suffix, name=self.name)
 
     def source_classifier(self) -> SourceClassifier | None:
-        """Return the old classifier if it came with the weights and reads the pooled mean."""
-        path = self.source_layer()
-        return None if path is None else source_classifier_of(self.module, path)
+        """Return the old classifier if it came with the weights and reads what is pooled."""
+        found = self.source_layer()
+        return None if found is None else source_classifier_of(self.module, found)
 
-    def source_layer(self) -> str | None:
-        """Return the path of the old classifier's layer, see :meth:`source_classifier`."""
+    def source_layer(self) -> SourceLayer | None:
+        """Return the old classifier's layer, see :meth:`source_classifier`."""
         if not self._source.classifier:
             return None
         return source_layer(
@@ -362,14 +367,14 @@ class Network(FrozenNetwork):
     def _places(self) -> dict[fx.Node, int]:
         return {step.node: i for i, step in enumerate(self._steps)}
 
-    def _find(self, *, everywhere: bool = False) -> list[TracedCut]:
-        return find_cuts(
-            self.module,
-            self._steps,
-            sides=(self.example_shape[-2], self.example_shape[-1]),
-            parameters=partial(count_parameters, self.module, self._traced.constants),
-            everywhere=everywhere,
-        )
+    def _take(self, places: Places) -> None:
+        self._found = places
+        self.cuts: tuple[TracedCut, ...] = places.cuts
+        self.last, self.last_map, self.taps = places.last, places.last_map, places.taps
+        self.pooling = places.pooling
+        self.macs = self.last.macs_before
+        self.feature_module = self._parts.between(None, [self.last.node])
+        self.weights_id = fingerprint(self.feature_module)
 
     def _end_at(self, name: str) -> None:
         """Let the network end at ``name``: nothing above it is left to be used."""
@@ -377,12 +382,7 @@ class Network(FrozenNetwork):
         if end not in self.cuts:
             raise CutError(f"{name!r} is no end of a stage or block.")
         self._shortened_to = name
-        self.last = end
-        self.cuts = self.cuts[: end.index + 1]
-        self.taps = choose_taps(self.cuts)
-        self.macs = end.macs_before
-        self.feature_module = self._parts.between(None, [end.node])
-        self.weights_id = fingerprint(self.feature_module)
+        self._take(self._found.ending_at(end, self.family))
 
 
 def split(

@@ -24,6 +24,7 @@ class TapsBody(nn.Module):
         super().__init__()
         self.graph = graph
         self.layouts = tuple(cut.layout for cut in cuts)
+        self._tokens = tuple(cut.tokens for cut in cuts)
         self.slices = tap_columns(cuts)
         self.width = sum(cut.pooled_width for cut in cuts)
 
@@ -34,4 +35,5 @@ class TapsBody(nn.Module):
 
     def pool(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Pooled activations of shape (n, width) from the maps at the cuts, by depth."""
-        return torch.cat([pooled(m, y) for m, y in zip(maps, self.layouts, strict=True)], dim=1)
+        each = zip(maps, self.layouts, self._tokens, strict=True)
+        return torch.cat([pooled(x, layout, tokens) for x, layout, tokens in each], dim=1)

@@ -58,7 +58,7 @@ class KeptNetwork:
 
 KEPT = Memo(
     name="network",
-    version=1,
+    version=2,
     libraries=NETWORKS,
     result=KeptNetwork,
     folder="engines",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from frostline.core.errors import CutError, did_you_mean
@@ -13,9 +13,39 @@ Layout = Literal["NCHW", "NHWC", "NLC", "NC"]
 #: what layers are busy with: depthwise convolutions among others, matrix products, or dense
 #: convolutions; the same number of multiply-accumulates takes a different time in each
 Work = Literal["depthwise", "products", "convolutions"]
+#: what one vector an image is made of: class token, mean and spread of the patches
+Part = Literal["class", "mean", "spread"]
+#: of a map, and of tokens of which nothing more is known
+PLAIN: tuple[Part, ...] = ("mean", "spread")
 
 #: names that an error lists whole; of more the first and the last half
 _MOST_LISTED = 24
+
+
+@dataclass(frozen=True)
+class TokenReading:
+    """How the tokens that pass at a cut become one vector an image.
+
+    Attributes
+    ----------
+    parts : tuple of {"class", "mean", "spread"}
+        Put side by side: the class token, and mean and standard deviation of the patches.
+    prefix_tokens : int
+        Tokens before those of the patches; none of them enters mean or spread.
+    class_tokens : int
+        How many of them, from the first, stand for the image; several are averaged.
+    norm : {"layer", "rms"} or None
+        What every token passes first, without weights: columns are standardised later, so weights
+        would say nothing. It keeps single channels and single tokens from ruling the rest.
+    epsilon : float
+        Of that norm.
+    """
+
+    parts: tuple[Part, ...]
+    prefix_tokens: int = 0
+    class_tokens: int = 0
+    norm: Literal["layer", "rms"] | None = None
+    epsilon: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +89,7 @@ class Cut:
     parameters_after: int
     stage_end: bool
     receptive_field: int | None
+    tokens: TokenReading | None = None
 
     def plain(self) -> Cut:
         """Return the cut without what the network it is of knows besides."""
@@ -81,7 +112,12 @@ class Cut:
     @property
     def pooled_width(self) -> int:
         """Number of values of an image once they are pooled over space."""
-        return pooled_width(self.channels, self.layout)
+        return pooled_width(self.channels, self.layout, self.tokens)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What the pooled values are, side by side; empty for a vector, which is not pooled."""
+        return parts_of(self.layout, self.tokens)
 
     @property
     def bytes_per_image(self) -> int:
@@ -89,9 +125,21 @@ class Cut:
         return 2 * math.prod(self.shape)
 
 
-def pooled_width(channels: int, layout: Layout) -> int:
-    """Number of values that pooling gives for one image: mean and spread, where there is space."""
-    return channels if layout == "NC" else 2 * channels
+def without_norm(tokens: TokenReading | None) -> TokenReading | None:
+    """Return the same reading of tokens that pass as they are."""
+    return None if tokens is None else replace(tokens, norm=None, epsilon=0.0)
+
+
+def parts_of(layout: Layout, tokens: TokenReading | None = None) -> tuple[Part, ...]:
+    """Return what pooling puts side by side; nothing for a vector."""
+    if layout == "NC":
+        return ()
+    return PLAIN if tokens is None else tokens.parts
+
+
+def pooled_width(channels: int, layout: Layout, tokens: TokenReading | None = None) -> int:
+    """Number of values that pooling gives for one image."""
+    return channels * max(1, len(parts_of(layout, tokens)))
 
 
 def tap_columns(cuts: Iterable[Cut]) -> dict[str, slice]:

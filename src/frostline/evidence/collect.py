@@ -201,8 +201,7 @@ def _lookalikes(
 ) -> list[Lookalike]:
     if source is None:
         return []
-    # a tap is the mean over space, then the spread
-    return nearest_source_classes(last.only(slice(0, len(source.weight))), labels, classes, source)
+    return nearest_source_classes(last.only(source.columns), labels, classes, source)
 
 
 def _side_by_side(slices: Mapping[str, slice]) -> list[slice]:

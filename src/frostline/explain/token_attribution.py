@@ -19,7 +19,7 @@ import onnx
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.heads.fitted_classifier import SingleFittedClassifier
 from frostline.core.arrays import FloatArray
-from frostline.core.cuts import Cut, tap_columns
+from frostline.core.cuts import PLAIN, Cut, TokenReading, tap_columns
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import UInt8Array
 from frostline.explain.attribution import Attribution, attribute_maps, checked_classes, on_grid
@@ -108,12 +108,34 @@ def pooling_gradient(passing: Array, cut: Cut, weight: FloatArray) -> Array:
     """
     if cut.layout == "NC":
         return weight[None].astype(np.float32)
-    channels = passing.shape[-1]
-    tokens = passing[0].astype(np.float64)
-    centred = tokens - tokens.mean(axis=0)
-    spread = np.sqrt(np.square(centred).mean(axis=0) + _TINY)
-    gradient = (weight[:channels] + weight[channels:] * centred / spread) / len(tokens)
+    reading = cut.tokens or TokenReading(PLAIN)
+    tokens, size = _normalised(passing[0].astype(np.float64), reading)
+    patches = tokens[reading.prefix_tokens :]
+    centred = patches - patches.mean(axis=0)
+    gradient = np.zeros_like(tokens)
+    behind = gradient[reading.prefix_tokens :]
+    for part, of_part in zip(reading.parts, np.split(weight, len(reading.parts)), strict=True):
+        if part == "class":
+            gradient[: reading.class_tokens] += of_part / reading.class_tokens
+        elif part == "mean":
+            behind += of_part / len(patches)
+        else:
+            spread = np.sqrt(np.square(centred).mean(axis=0) + _TINY)
+            behind += of_part * centred / spread / len(patches)
+    gradient /= size
+    if reading.norm == "layer":
+        gradient -= gradient.mean(axis=-1, keepdims=True)
     return np.asarray(gradient[None].astype(np.float32))
+
+
+def _normalised(tokens: FloatArray, reading: TokenReading) -> tuple[FloatArray, FloatArray]:
+    """Return tokens as they are pooled, and by what each was divided, which is held."""
+    if reading.norm is None:
+        return tokens, np.ones((len(tokens), 1))
+    if reading.norm == "layer":
+        tokens = tokens - tokens.mean(axis=-1, keepdims=True)
+    size = np.sqrt(np.square(tokens).mean(axis=-1, keepdims=True) + reading.epsilon)
+    return tokens / size, size
 
 
 def _last_maps(nodes: Sequence[onnx.NodeProto], ends: Sequence[str]) -> Iterator[str]:

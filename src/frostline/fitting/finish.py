@@ -184,6 +184,7 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
         weights_licence=network.licence,
         cut=fitted.plan.cut,
         taps=tuple(action.taps) if action.closed_form else (),
+        pooling=network.pooling,
         action=action,
         temperature=fitted.temperature,
         familiar=None

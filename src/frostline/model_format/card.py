@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from frostline.core.actions import Action
+from frostline.core.cuts import Part
 from frostline.core.files import CHECKSUM, checksum
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import FIRST_RULES
@@ -79,6 +88,8 @@ class ModelCard(BaseModel):
         Deepest kept layer; None when nothing was removed.
     taps : tuple of str
         Layers whose pooled activations feed the head, by depth; empty for other heads.
+    pooling : tuple of {"class", "mean", "spread"}
+        What tokens are read as; empty, and not written, for models that read everything alike.
     action : plan.Action
         The part of the plan that was carried out.
     temperature : float
@@ -111,6 +122,7 @@ class ModelCard(BaseModel):
     weights_licence: str
     cut: str | None = None
     taps: tuple[str, ...] = ()
+    pooling: tuple[Part, ...] = ()
     action: Action
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     familiar: FamiliarImages | None = None
@@ -167,3 +179,9 @@ class ModelCard(BaseModel):
     def _values(self) -> dict[str, Any]:
         values: dict[str, Any] = json.loads(self.model_dump_json(exclude={CHECKSUM}))
         return values
+
+    @model_serializer(mode="wrap")
+    def _without_empty_pooling(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        # most models have no tokens, and their cards say nothing of them
+        return values if self.pooling else {k: v for k, v in values.items() if k != "pooling"}

@@ -27,6 +27,7 @@ from frostline.onnx_graph.norm_layers import (
     norm_name,
 )
 from frostline.onnx_graph.preprocessing_graph import OPSET
+from frostline.onnx_graph.token_reading import read_tokens
 
 #: of an output; "N" is the batch
 Shape = Sequence[int | str]
@@ -228,9 +229,12 @@ class NetworkGraph:
         """Add mean and standard deviation over space at every cut, side by side."""
         parts: list[str] = []
         for name in names:
-            layout = self._cuts[name].layout
+            layout, tokens = self._cuts[name].layout, self._cuts[name].tokens
             if layout == "NC":
                 parts.append(name)
+                continue
+            if tokens is not None:
+                parts += read_tokens(build, name, tokens)
                 continue
             space = build.integers(*_SPATIAL[layout])
             mean = build.add("ReduceMean", name, space, keepdims=1)

@@ -51,9 +51,12 @@ def probe_head(
     if assembly.keep_to in features.slices and not assembly.norms_learn:
         inputs: npt.ArrayLike = features.table([assembly.keep_to], parts.train)
     else:
-        layout = assembly.network.cut(assembly.keep_to).layout
+        cut = assembly.network.cut(assembly.keep_to)
         with torch.no_grad():
-            found = [pooled(above.last_kept(x), layout).cpu().numpy() for x in batches.clean()]
+            found = [
+                pooled(above.last_kept(x), cut.layout, cut.tokens).cpu().numpy()
+                for x in batches.clean()
+            ]
         inputs = np.concatenate(found)
     probe = ridge_loo(
         inputs,

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
-from timm.layers.drop import DropPath
 from torch import fx, nn
-from torchvision.ops import StochasticDepth
 
 from frostline.backbones.freeze.eval_mode import original_class
 from frostline.backbones.graph.measuring import Step
+from frostline.backbones.graph.passing import leaves_alone, passes_on
 from frostline.backbones.graph.tracing import is_effect
+from frostline.backbones.layer_kinds import has_statistics
 from frostline.core.cuts import Cut, Layout
 
 #: a top-level module with more than this share of all MACs is the trunk: its children are stages
@@ -20,11 +20,11 @@ _TRUNK_SHARE = 0.6
 #: a container with less of them than this is a stem or a head, and no rival of the trunk
 _NOTABLE_SHARE = 0.1
 
-_DROPOUT = (nn.modules.dropout._DropoutNd, DropPath, StochasticDepth)
-MAX_TAPS = 10
+#: what a network's own classifier reads, as timm calls it
+PRE_LOGITS = "pre_logits"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TracedCut(Cut):
     """A cut of a traced network.
 
@@ -47,6 +47,7 @@ def find_cuts(
     sides: tuple[int, int],
     parameters: Callable[[Iterable[str]], int],
     everywhere: bool = False,
+    pre_logits: fx.Node | None = None,
 ) -> list[TracedCut]:
     """Return the cuts in order of depth; the network's output is none.
 
@@ -55,6 +56,7 @@ def find_cuts(
     - ``parameters``: number of parameters behind some targets of the graph, each counted once.
     - ``everywhere``: True returns every place where one tensor passes; False only ends of stages
       and blocks.
+    - ``pre_logits``: what the classifier reads, which is a stage of its own; None for none.
     """
     single = _single_tensor_positions(steps)
     last_use = {path: i for i, step in enumerate(steps) for path in step.scopes}
@@ -72,12 +74,18 @@ def find_cuts(
         if position not in single or shape is None or not 1 <= len(shape) <= 3:
             continue
         ended = [path for path in step.scopes if last_use[path] == position]
-        if everywhere:
+        if step.node is pre_logits:
+            named = [PRE_LOGITS]
+        elif everywhere:
             named = ended[:1] or [_inner_name(step, inner)]
         else:
             named = [p for p in ended if p in stages] or [
                 p for p in ended if _known(net, p, stages)
             ]
+            if passes_on(net, step.node):
+                named = [p for p in named if not leaves_alone(net.get_submodule(p))]
+                if not named and found and _alike(net, steps, found[-1].position, position):
+                    found[-1] = _also_called(found[-1], ended)
         if not named:
             continue
         layout = _layout(shape, sides)
@@ -95,7 +103,7 @@ def find_cuts(
             macs_after=total - macs,
             parameters_before=before,
             parameters_after=everything - before,
-            stage_end=named[0] in stages,
+            stage_end=named[0] in stages or step.node is pre_logits,
             receptive_field=None if field == math.inf else int(field),
             overwritten=step.overwritten,
             node=step.node,
@@ -103,15 +111,14 @@ def find_cuts(
         if not everywhere and found and _same_place(found[-1], cut):
             previous = found.pop()
             between = [step.node for step in steps[previous.position + 1 : position + 1]]
-            if all(_passes_on(net, node) for node in between):
+            if all(passes_on(net, node) for node in between):
                 # the earlier name says it; in train mode dropout makes the two differ
-                alike = all(_passes_on(net, node, always=True) for node in between)
-                more = (cut.name, *cut.aliases) if alike else ()
-                cut = replace(
-                    previous,
-                    aliases=tuple(dict.fromkeys((*previous.aliases, *more))),
-                    stage_end=previous.stage_end or cut.stage_end,
-                )
+                if _alike(net, steps, previous.position, position):
+                    previous = _also_called(previous, (cut.name, *cut.aliases))
+                cut = replace(previous, stage_end=previous.stage_end or cut.stage_end)
+            elif previous.stage_end and not cut.stage_end and not _batch_norm(net, between):
+                # a norm layer that begins the next stage is no end of this one
+                cut = previous
             else:
                 # nothing is multiplied between the two, so the later one stands for both
                 cut = replace(
@@ -121,12 +128,18 @@ def find_cuts(
     return found
 
 
-def _passes_on(net: nn.Module, node: fx.Node, *, always: bool = False) -> bool:
-    """Whether a step gives back what it gets: in eval mode, or always."""
-    if node.op != "call_module":
-        return False
-    layer = net.get_submodule(str(node.target))
-    return isinstance(layer, nn.Identity) or (not always and isinstance(layer, _DROPOUT))
+def _alike(net: nn.Module, steps: Sequence[Step], start: int, stop: int) -> bool:
+    """Whether the value after one step is that after a later one, in train mode too."""
+    return all(passes_on(net, step.node, always=True) for step in steps[start + 1 : stop + 1])
+
+
+def _also_called(cut: TracedCut, names: Iterable[str]) -> TracedCut:
+    return replace(cut, aliases=tuple(dict.fromkeys((*cut.aliases, *names))))
+
+
+def _batch_norm(net: nn.Module, nodes: Iterable[fx.Node]) -> bool:
+    modules = (net.get_submodule(str(n.target)) for n in nodes if n.op == "call_module")
+    return any(has_statistics(layer) for module in modules for layer in module.modules())
 
 
 def _same_place(previous: Cut, cut: Cut) -> bool:
@@ -161,7 +174,7 @@ def stage_paths(net: nn.Module, steps: Sequence[Step]) -> list[str]:
         share = sum(m for path, m in work.items() if _is_within(top, path)) / total
         trunk = plain == [top] or (not plain and share > _TRUNK_SHARE)
         stages += inner if inner and trunk else [top]
-    return stages
+    return [path for path in stages if not leaves_alone(net.get_submodule(path))]
 
 
 def _is_container(net: nn.Module, path: str) -> bool:
@@ -171,18 +184,6 @@ def _is_container(net: nn.Module, path: str) -> bool:
 
 def _is_within(path: str, top: str) -> bool:
     return path == top or path.startswith(f"{top}.")
-
-
-def choose_taps(cuts: Sequence[Cut]) -> tuple[str, ...]:
-    """Return at most ``MAX_TAPS`` stage ends, spread over the depth, the last always among them."""
-    ends = [cut for cut in cuts if cut.stage_end]
-    if cuts and (not ends or ends[-1] is not cuts[-1]):
-        ends.append(cuts[-1])
-    while len(ends) > MAX_TAPS:
-        # drop the inner one whose neighbours lie closest together in depth
-        gaps = [ends[i + 1].depth - ends[i - 1].depth for i in range(1, len(ends) - 1)]
-        ends.pop(1 + gaps.index(min(gaps)))
-    return tuple(cut.name for cut in ends)
 
 
 def _single_tensor_positions(steps: Sequence[Step]) -> set[int]:

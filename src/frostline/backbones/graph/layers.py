@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import fx, nn
@@ -42,6 +43,11 @@ def count_parameters(net: nn.Module, constants: Container[str], names: Iterable[
         elif isinstance(value, nn.Parameter):
             found[id(value)] = value.numel()
     return sum(found.values())
+
+
+def parameter_counter(net: nn.Module, constants: Container[str]) -> Callable[[Iterable[str]], int]:
+    """Return what counts the different parameters behind some targets of the graph."""
+    return partial(count_parameters, net, constants)
 
 
 def deepest_map(

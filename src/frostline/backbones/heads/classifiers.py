@@ -20,7 +20,7 @@ from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
 from frostline.backbones.trainable import trainable
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
-from frostline.core.cuts import Cut, pooled_width
+from frostline.core.cuts import Cut, pooled_width, without_norm
 
 
 class CutClassifier(SingleClassifier):
@@ -39,12 +39,15 @@ class CutClassifier(SingleClassifier):
         self.kept = kept
         self.cuts = (cut.name,)
         self.layouts = (cut.layout,)
+        self._tokens = cut.tokens
         self.new_block = new_block
         channels = cut.channels
         self.new: nn.Module = nn.Identity()
         if new_block:
             self.new, channels = new_layers(cut)
-        self.head = new_linear(pooled_width(channels, cut.layout), n_outputs)
+            # new layers have a scale of their own
+            self._tokens = without_norm(cut.tokens)
+        self.head = new_linear(pooled_width(channels, cut.layout, self._tokens), n_outputs)
 
     @property
     def kept_layers(self) -> nn.Module:
@@ -62,7 +65,7 @@ class CutClassifier(SingleClassifier):
         return (self.new(maps[0]),)
 
     def pool(self, maps: Maps) -> torch.Tensor:
-        return pooled(maps[0], self.layouts[0])
+        return pooled(maps[0], self.layouts[0], self._tokens)
 
 
 class TapsClassifier(SingleClassifier):

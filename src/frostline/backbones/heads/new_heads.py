@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from frostline.backbones.heads.linear import new_linear, set_linear
 from frostline.backbones.heads.pooling import pooled
-from frostline.core.cuts import Cut, Layout, pooled_width
+from frostline.core.cuts import Cut, Layout
 from frostline.core.errors import BackboneError, did_you_mean
 
 #: channels of a new branch, at most: enough to mix what is kept, small enough for few images
@@ -32,13 +32,14 @@ class Head(nn.Module):
     def __init__(self, cut: Cut, n_classes: int) -> None:
         super().__init__()
         self._layout: Layout = cut.layout
+        self._tokens = cut.tokens
         self.channels = cut.channels
-        self.width = pooled_width(cut.channels, cut.layout)
+        self.width = cut.pooled_width
         self.linear = new_linear(self.width, n_classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Pooled activations (n, width): what a probe for this head is fitted on."""
-        return pooled(x, self._layout)
+        return pooled(x, self._layout, self._tokens)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of shape (n, n_classes)."""

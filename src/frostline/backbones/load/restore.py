@@ -11,6 +11,7 @@ from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.weights_file import read_weights
 from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError, RunFolderError
+from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import WEIGHTS, checked_file, find_model_folder, load_card
 
 
@@ -33,7 +34,7 @@ def restore_module(folder: str | Path) -> Classifier:
     for size in (card.preprocessing.size, None):
         try:
             module = empty_classifier(
-                card.action, partial(_network, card.backbone, size), n_outputs=len(card.classes)
+                card.action, partial(_network, card, size), n_outputs=len(card.classes)
             )
             module.load_state_dict(weights, strict=True)
             return module.eval()
@@ -48,6 +49,6 @@ def restore_module(folder: str | Path) -> Classifier:
     ) from first
 
 
-def _network(backbone: str, size: int | None) -> Network:
-    found = load_source(backbone, pretrained=False, folders=False, size=size)
-    return Network(found.name, found)
+def _network(card: ModelCard, size: int | None) -> Network:
+    found = load_source(card.backbone, pretrained=False, folders=False, size=size)
+    return Network(found.name, found, pooling=card.pooling)

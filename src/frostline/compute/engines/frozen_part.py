@@ -59,7 +59,11 @@ def part_key(network: FrozenNetwork, what: str, names: Sequence[str]) -> str:
     graph = network.graph_without_weights()
     # PyTorch's own numbers differ in their last digits
     drawn = [] if graph is None else [hashlib.sha256(graph.content).hexdigest()]
-    return digest_of([network.weights_id, network.preprocessing, what, list(names), *drawn])
+    read = [network.cut(name).tokens for name in names]
+    told_apart = [read] if any(read) else []
+    return digest_of(
+        [network.weights_id, network.preprocessing, what, list(names), *drawn, *told_apart]
+    )
 
 
 def libraries_of(network: FrozenNetwork) -> tuple[str, ...]:

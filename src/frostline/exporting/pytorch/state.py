@@ -102,7 +102,7 @@ def _part_and_head(module: Classifier, card: ModelCard) -> tuple[nn.Module, nn.L
     if len(module.averaged) > 1:
         raise UnsuitableError(f"it averages {len(module.averaged)} networks")
     one = module.leader
-    network = Network.load(card.backbone, pretrained=False)
+    network = Network.load(card.backbone, pretrained=False, pooling=card.pooling)
     if len(one.cuts) > 1:
         raise UnsuitableError(f"its head reads activations at {len(one.cuts)} depths")
     _check_whole(one.cuts[0], network.last.name)

@@ -31,6 +31,8 @@ class NoMoments:
 class Named:
     name: str = "pixels"
     weights_id: str = "0"
+    lower_taps: tuple[str, ...] = ()
+    stores_statistics: bool = True
 
 
 def problem_of(

@@ -28,7 +28,8 @@ def depth_table(plan: Plan, kind: Letters = BLOCKS) -> Table | None:
     table = Table(
         title="Frozen features by depth (exact leave-one-out, 95 % intervals)",
         title_justify="left",
-        caption=f"best single depth: {evidence.best_tap}; chance, always the largest class: "
+        caption=f"best single depth, the deepest not clearly worse than the most accurate: "
+        f"{evidence.best_tap}; chance, always the largest class: "
         f"{evidence.chance:.1%}",
         caption_justify="left",
         box=None,

@@ -115,7 +115,10 @@ class EvidenceSummary(_Data):
     all taps after the norm layers' statistics were re-estimated on the training images (None
     where that was not tried), ``adapted_gain`` its accuracy minus that of ``all_taps``, with its
     paired standard error. ``agreement`` is Kendall's tau between ridge and nearest neighbours over
-    the single taps, from -1 to 1: how far two opinions rank the depths alike.
+    the single taps, from -1 to 1: how far two opinions rank the depths alike. ``best_tap`` is the
+    deepest that is not clearly worse than the most accurate one, ``best_below`` the same among
+    those that lie below the last feature map; empty for networks with BatchNorm, where a cut takes
+    the most accurate of them.
     """
 
     size: SizeEvidence
@@ -135,6 +138,7 @@ class EvidenceSummary(_Data):
     agreement: float | None = None
     adapted_gain: float = 0.0
     adapted_gain_error: float = 0.0
+    best_below: str = ""
 
     def probe(self, tap: str) -> ProbeEvidence:
         """Return the probe of one tap; that of all taps where an edited plan names none."""

@@ -88,7 +88,8 @@ def collect_evidence(
     else:
         shift = known.shift
     at_all_depths = {ALL: everything}
-    if shift.label in adapt_when and len(chosen) >= _FEWEST_TO_ADAPT:
+    adaptable = frozen.network.stores_statistics
+    if adaptable and shift.label in adapt_when and len(chosen) >= _FEWEST_TO_ADAPT:
         again = frozen.runner.adapted(chosen, runtime)
         at_all_depths[ADAPTED] = again.features.table(names, chosen)
 
@@ -127,6 +128,7 @@ def collect_evidence(
     also = [] if adapted is None else [adapted]
     in_depth = list(taps.values())
     best = names[best_tap(in_depth, g[compared])]
+    lower = [taps[name] for name in names if name in frozen.network.lower_taps]
     gain, gain_error = paired_difference(
         taps[best].correct, taps[names[-1]].correct, groups=g[compared]
     )
@@ -146,6 +148,10 @@ def collect_evidence(
         agreement=_agreement([p.evidence for p in in_depth]),
         adapted_gain=adapted_gain[0],
         adapted_gain_error=adapted_gain[1],
+        # what is known of cuts with BatchNorm was measured with the most accurate one
+        best_below=""
+        if frozen.network.stores_statistics or not lower
+        else lower[best_tap(lower, g[compared])].evidence.tap,
         chance=problem.target.chance(y),
         lookalikes=known.lookalikes
         if known is not None

@@ -40,7 +40,8 @@ def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool
         return False
     if strategy == "cut":
         # without a gain at a lower layer nothing speaks for removing the ones above
-        return summary.cut_gain > 0 and summary.best_tap != summary.last_tap
+        lower = summary.best_tap == (summary.best_below or summary.best_tap)
+        return summary.cut_gain > 0 and lower and summary.best_tap != summary.last_tap
     if strategy == "full":
         # a random head makes sense where the probe that replaces it is of little worth
         return counts_as_large(summary.size) or summary.shift.label == "different"

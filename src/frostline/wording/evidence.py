@@ -68,6 +68,9 @@ def probes_sentences(summary: EvidenceSummary) -> str:
     text = f"Frozen features classify {last.accuracy:.1%} of the images left out at the last layer"
     if summary.best_tap != summary.last_tap:
         text += f", {best.accuracy:.1%} at {best.tap}"
+        top = max(probe.accuracy for probe in summary.probes)
+        if best.accuracy < top:
+            text += f" (the deepest that is not clearly worse than the best, {top:.1%})"
     text += f", {every.accuracy:.1%} with all depths together (± {every.standard_error:.1%})"
     text += "."
     adapted = summary.adapted
@@ -83,6 +86,6 @@ def probes_sentences(summary: EvidenceSummary) -> str:
         text += (
             " and rank the depths alike."
             if summary.agreement >= _ALIKE
-            else " and rank the depths otherwise, so do not lean on the depth."
+            else " and rank the depths otherwise: which depth is best is uncertain."
         )
     return text

@@ -15,6 +15,9 @@ from frostline.core.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from torch import nn
 
+#: what a part gives that pools: its key tells how tokens are read
+_TAPS = "taps"
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -59,7 +62,7 @@ def part_key(network: FrozenNetwork, what: str, names: Sequence[str]) -> str:
     graph = network.graph_without_weights()
     # PyTorch's own numbers differ in their last digits
     drawn = [] if graph is None else [hashlib.sha256(graph.content).hexdigest()]
-    read = [network.cut(name).tokens for name in names]
+    read = [network.cut(name).tokens for name in names] if what == _TAPS else []
     told_apart = [read] if any(read) else []
     return digest_of(
         [network.weights_id, network.preprocessing, what, list(names), *drawn, *told_apart]
@@ -76,7 +79,7 @@ def taps_part(network: FrozenNetwork, taps: Sequence[str]) -> FrozenPart:
     cuts = sorted(map(network.cut, taps), key=lambda cut: cut.position)
     columns = tap_columns(cuts)
     names, preprocessing = list(columns), network.preprocessing
-    key, blocks = part_key(network, "taps", names), tuple(columns.values())
+    key, blocks = part_key(network, _TAPS, names), tuple(columns.values())
     graph = network.graph_without_weights()
     if graph is None:
         from frostline.backbones.trainable import trainable

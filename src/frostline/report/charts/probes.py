@@ -36,7 +36,8 @@ def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
     best, last = (evidence.probe(tap) for tap in (evidence.best_tap, evidence.last_tap))
     return Chart(
         name="Probe accuracy by depth",
-        summary=f"The best single depth is {best.tap} with {percent(best.accuracy)}, the last one "
+        summary=f"The best single depth, the deepest that is not clearly worse than the most "
+        f"accurate, is {best.tap} with {percent(best.accuracy)}, the last one "
         f"has {percent(last.accuracy)}, all together "
         f"{percent(evidence.all_taps.accuracy)}; chance would give {percent(evidence.chance)}.",
         width=WIDTH,

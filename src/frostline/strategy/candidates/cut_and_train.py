@@ -41,6 +41,9 @@ def choose_cut(context: Context) -> Cut:
     network, summary = context.network, context.summary
     if context.settings.cut is not None:
         return network.cut(context.settings.cut)
+    below = network.cut(summary.best_below) if summary.best_below else None
+    if below is not None and _keeps_a_block(context, below):
+        return below
     inner = [
         probe
         for probe in summary.probes

@@ -43,7 +43,8 @@ def test_editors_are_told_what_there_is() -> None:
 
 
 def test_files_keep_their_keys_and_values() -> None:
-    assert tuple(Settings().to_json()) == KEYS_OF_0_1
+    # keys may be added
+    assert tuple(key for key in Settings().to_json() if key in KEYS_OF_0_1) == KEYS_OF_0_1
     assert Settings().to_json()["activations"] == "half"
     assert Settings(activation_dtype="uint8", class_weight="balanced").to_json() == {
         **Settings().to_json(),

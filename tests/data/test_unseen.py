@@ -238,6 +238,8 @@ def test_it_is_said_in_the_terminal_in_the_audit_and_on_the_first_screen(tmp_pat
             "32",
             "--strategy",
             "head",
+            "--resize",
+            "crop",
         ],
         env={"COLUMNS": "4000"},
     )

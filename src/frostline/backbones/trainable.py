@@ -27,7 +27,8 @@ def trainable(network: FrozenNetwork) -> Network:
     found = _LOADED.get(network)
     if found is None:
         found = _LOADED[network] = _load(network)
-    found.read_by(network.preprocessing.reading)
+    # how files are read and made square may have been settled since
+    found.preprocessing = network.preprocessing
     return found
 
 

@@ -13,6 +13,7 @@ from frostline.core.audit_record import AuditRecord
 from frostline.core.run_record import Baseline, Metrics, RunRecord
 from frostline.fitting.run_result import RunResult
 from frostline.wording.numbers import plural
+from frostline.wording.resizing import resize_sentences
 from frostline.wording.scores import METHODS_BRIEFLY
 from frostline.wording.sources import left_out_words, read_words
 from frostline.wording.why import headline, three_sentences
@@ -38,6 +39,8 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     grid.add_column(overflow="fold")
     if record.audit.understood is not None:
         grid.add_row("Images", Text(read_words(record.audit.understood)))
+    if seen := resize_sentences(plan.resizes):
+        grid.add_row("Pictures", Text("\n".join(seen)))
     grid.add_row(
         "Decision", Text.assemble((plan.chosen, "bold"), f" (case {plan.case})\n{headline(plan)}")
     )

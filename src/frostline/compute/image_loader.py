@@ -137,7 +137,7 @@ class ImageLoader:
         return self._load(digest).pixels if kept is None else kept
 
     def resized(self, digest: str) -> Image.Image:
-        """Return the whole image, its shorter side at ``resize_to``; do not change it.
+        """Return the whole image, resized as its preprocessing wants it; do not change it.
 
         Safe to call from many threads. Raises UnreadableImageError if the file has become
         unreadable.
@@ -154,11 +154,12 @@ class ImageLoader:
         return read_in_order(items, make, workers=self.workers, window=_AHEAD * self.workers)
 
     def _load(self, digest: str) -> LoadedImage:
-        image = self._decode(digest)
+        return self._made_of(digest, self._decode(digest))
+
+    def _made_of(self, digest: str, image: Image.Image) -> LoadedImage:
         pixels = self.preprocessing.apply(image)
         self._preprocessed.put(digest, pixels, pixels.nbytes)
-        # decoding may leave out pixels, by one whole factor for both sides
-        factor = math.isqrt(int(image.info[N_PIXELS]) // (image.width * image.height))
+        factor = decoded_smaller(image)
         return LoadedImage(
             digest,
             pixels,
@@ -187,6 +188,12 @@ def room_for_pixels(*, trains: bool) -> int:
     ``trains``: whether layers may be trained; otherwise only few images are looked at again.
     """
     return PREPROCESSED_BYTES if trains else PREPROCESSED_BYTES // 16
+
+
+def decoded_smaller(image: Image.Image) -> int:
+    """Return by which factor an image has fewer pixels a side than its file."""
+    # decoding may leave out pixels, by one whole factor for both sides
+    return math.isqrt(int(image.info[N_PIXELS]) // (image.width * image.height))
 
 
 def affordable(limit: int) -> int:

@@ -71,11 +71,17 @@ class TapsPass:
 
 
 def run_taps_pass(
-    network: FrozenNetwork, images: ImageLoader, digests: Sequence[str], runtime: Runtime
+    network: FrozenNetwork,
+    images: ImageLoader,
+    digests: Sequence[str],
+    runtime: Runtime,
+    *,
+    engine: Engine | None = None,
 ) -> TapsPass:
     """Return the taps of some images; those that the store has are not computed again.
 
-    ``digests``: no two alike.
+    ``digests``: no two alike. ``engine``: one that was opened for the same taps of the same
+    weights; None opens one.
     """
     from frostline.compute.engines.frozen_part import libraries_of, part_key
 
@@ -84,7 +90,7 @@ def run_taps_pass(
     key = TAPS.key({"part": part, "precision": runtime.precision}, libraries_of(network))
     store = taps_store(key, max(column.stop for column in columns.values()))
     rows = Rows.look_up(store, digests, max_pixels=runtime.max_pixels, progress=runtime.progress)
-    found = TapsPass(rows, columns, key)
+    found = TapsPass(rows, columns, key, engine=engine)
     # by content, as partitions are: names and folders decide nothing
     missing = sorted(rows.missing(digests))
     if missing:
@@ -117,10 +123,13 @@ def _compute(
         return
     began = time.perf_counter()
     waited = first.waiting
-    started, reason = start_taps(network, first, runtime, len(rows.index))
-    engine = started.engine
-    found.engine, found.report.engine, found.report.reason = engine, engine.name, reason
-    early = first.put(started.results, rows)
+    results: list[FloatArray] = []
+    if found.engine is None:
+        started, found.report.reason = start_taps(network, first, runtime, len(rows.index))
+        found.engine, results = started.engine, started.results
+    engine = found.engine
+    found.report.engine = engine.name
+    early = first.put(results, rows)
     # finding the fastest engine is part of the pass
     times = found.report.times
     times.images += len(early)

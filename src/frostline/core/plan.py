@@ -13,6 +13,7 @@ from frostline.core.errors import PlanError
 from frostline.core.files import JSON_BYTES, UnfitFileError, peek_json, read_regular
 from frostline.core.notebook import card, columns, sentences, strip
 from frostline.core.reasons import Fate, Given, Reason, RunnerUp
+from frostline.core.settings import ResizeMode
 
 _FRESH = "Run 'frostline advise' to get a fresh plan."
 
@@ -189,12 +190,32 @@ class NetworkResult(_Data):
     chosen: bool
 
 
+class ResizeResult(_Data):
+    """One way of making pictures square.
+
+    ``unseen`` is the share of their area that is never seen so, on average. ``accuracy`` is
+    leave-one-out on ``n_images`` training images, in [0, 1]; None where there was nothing to
+    compare, or another way was asked for. ``gain`` is how much more probability the true class
+    gets than by the weights' own way, with its paired standard error.
+    """
+
+    mode: ResizeMode
+    unseen: float
+    chosen: bool
+    n_images: int = 0
+    accuracy: float | None = None
+    gain: float = 0.0
+    gain_error: float = 0.0
+
+
 class Plan(_Data):
     """What will be done, and why. Written as ``plan.json``; may be edited and passed back.
 
     ``case`` is the textbook case (1-4) that the carried-out plan belongs to, ``prior_case`` the
     one that the textbook alone would have named. ``input_size`` is the side of the images that the
-    network sees, in pixels (None: that of its pretraining), ``networks`` what was compared.
+    network sees, in pixels (None: that of its pretraining), ``networks`` what was compared;
+    ``resize`` is how they become square (None: as the weights want it), ``resizes`` what was
+    compared, the weights' own way first.
     ``removed``, ``frozen``, ``trained`` and ``new`` name layers.
 
     ``reasons`` settled the choice, the last one above all; ``probe`` names the leave-one-out probe
@@ -218,6 +239,8 @@ class Plan(_Data):
     action: Action
     evidence: EvidenceSummary | None = None
     networks: list[NetworkResult] = []
+    resize: ResizeMode | None = None
+    resizes: list[ResizeResult] = []
     candidates: list[CandidateResult] = []
     explanation: list[str] = []
     estimated_seconds: float = 0.0

@@ -29,6 +29,8 @@ Effort = Literal["fast", "balanced", "best"]
 Auto = Literal["auto"]
 ActivationDtype = Literal["float16", "uint8"]
 PartName = Literal["train", "val", "test"]
+#: how a picture that is not square becomes one
+ResizeMode = Literal["crop", "squash", "pad"]
 
 #: seconds of work that each effort stands for on the nominal machine
 EFFORT_SECONDS: dict[str, float] = {"fast": 60.0, "balanced": 300.0, "best": 3600.0}
@@ -44,6 +46,7 @@ class ModelSettings(TypedDict, total=False):
     effort: Effort
     budget: str | None
     input_size: int | str | Sequence[int]
+    resize: ResizeMode | Auto
     weights: str | Path | None
     cut: str | None
     train_all: bool
@@ -136,6 +139,15 @@ class Settings:
             _CHOICE,
             "Side of the square input in pixels; several, with commas between, are compared. "
             "auto: the size of pretraining; effort best also tries a larger one.",
+        ),
+    ] = "auto"
+    resize: Annotated[
+        ResizeMode | Auto,
+        About(
+            _CHOICE,
+            "How pictures become square. crop: the middle is kept; squash: whatever their shape; "
+            "pad: whole, with bars of the mean colour. auto: as the weights want it, unless much "
+            "is never seen so and another way is clearly better.",
         ),
     ] = "auto"
     weights: Annotated[

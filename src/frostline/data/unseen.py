@@ -15,8 +15,8 @@ from frostline.data.catalog import Catalog
 
 #: paths that a finding names
 _EXAMPLES = 5
-#: mean share lost beyond what a square picture loses, from which it is said
-_SAID = 0.1
+#: mean share lost beyond what a square picture loses, from which it matters
+MATTERS = 0.1
 #: an image that loses more of itself is said by itself
 _HALF = 0.5
 #: share lost beyond a square's, from which an image loses much; so for a whole set, on average
@@ -73,7 +73,7 @@ class CropLoss:
     @property
     def matters(self) -> bool:
         """Whether a reader should know."""
-        return self.mean - self.square > _SAID or self.half > 0
+        return self.mean - self.square > MATTERS or self.half > 0
 
     @property
     def grave(self) -> bool:
@@ -143,11 +143,21 @@ def blankness(image: Image.Image, pixels: UInt8Array) -> Blank:
 def shares_seen(sizes: IntArray, preprocessing: Preprocessing) -> FloatArray:
     """Return which share of its width and of its height a model sees of each image, (n, 2).
 
-    What it sees is a square around the middle.
+    What it sees lies around the middle.
     """
-    side = preprocessing.size / preprocessing.resize_to * sizes.min(axis=1, keepdims=True)
-    found: FloatArray = side / sizes
+    found: FloatArray = preprocessing.seen(sizes)
     return found
+
+
+def mean_unseen(sizes: IntArray, preprocessing: Preprocessing) -> float:
+    """Return which share of their area a model never sees of images of some sizes, on average."""
+    return float((1.0 - shares_seen(sizes, preprocessing).prod(axis=1)).mean())
+
+
+def lost_to_shape(sizes: IntArray, preprocessing: Preprocessing) -> float:
+    """Return how much more of their area is never seen, on average, than of square pictures."""
+    square = np.array([[1, 1]])
+    return mean_unseen(sizes, preprocessing) - mean_unseen(square, preprocessing)
 
 
 def find_unseen(catalog: Catalog, facts: PictureFacts, preprocessing: Preprocessing) -> Unseen:
@@ -186,7 +196,7 @@ def _crop(catalog: Catalog, sizes: IntArray, preprocessing: Preprocessing) -> Cr
         square=square,
         much=int((lost - square > _MUCH).sum()),
         # a model that looks at less than half of a square picture is not for the shape to answer
-        half=int(((lost > _HALF) & (lost - square > _SAID)).sum()),
+        half=int(((lost > _HALF) & (lost - square > MATTERS)).sum()),
         longest=catalog.rows[longest].name,
         width=width,
         height=height,

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from frostline._version import __version__
+from frostline.core.preprocessing import Preprocessing
 from frostline.model_format.card import ModelCard
 
 if TYPE_CHECKING:
@@ -13,9 +14,22 @@ if TYPE_CHECKING:
 
 
 _INPUT = (
-    "float32 (n, 3, {size}, {size}), RGB: the shorter side resized to {resize} ({interpolation}, "
-    "antialiased), the centre {size} x {size} kept, then (value / 255 - mean) / std"
+    "float32 (n, 3, {size}, {size}), RGB: {resized} ({interpolation}, antialiased), "
+    "the centre {size} x {size} kept{padded}, then (value / 255 - mean) / std"
 )
+
+
+def resized_words(preprocessing: Preprocessing) -> str:
+    """Say which side is resized to how many pixels."""
+    side = {"crop": "the shorter side", "squash": "both sides", "pad": "the longer side"}
+    return f"{side[preprocessing.resize]} resized to {preprocessing.resize_to}"
+
+
+def padded_words(preprocessing: Preprocessing) -> str:
+    """Say how what is missing to a square is filled, where something is."""
+    red, green, blue = preprocessing.fill
+    filled = f", what is missing filled with RGB {red}, {green}, {blue} on both sides alike"
+    return filled if preprocessing.resize == "pad" else ""
 
 
 def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None) -> dict[str, Any]:
@@ -34,7 +48,8 @@ def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None
         "preprocessing": {**preprocessing.model_dump(), "resize_to": preprocessing.resize_to},
         "input": _INPUT.format(
             size=preprocessing.size,
-            resize=preprocessing.resize_to,
+            resized=resized_words(preprocessing),
+            padded=padded_words(preprocessing),
             interpolation=preprocessing.interpolation,
         ),
         "output": "logits (n, classes); their softmax are the calibrated probabilities",

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from frostline._version import __version__
-from frostline.exporting.description import loading, running
+from frostline.exporting.description import loading, padded_words, resized_words, running
 from frostline.exporting.library_names import TIMM
 from frostline.model_format.card import ModelCard
 
@@ -118,8 +118,9 @@ def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
             'probabilities = session.run(["probabilities"], {"image": image})[0]'
         ),
         f"For PyTorch, `images` are RGB tensors (n, 3, {preprocessing.size}, "
-        f"{preprocessing.size}): the shorter side resized to {preprocessing.resize_to} "
-        f"({preprocessing.interpolation}), the centre kept, scaled to [0, 1], minus "
+        f"{preprocessing.size}): {resized_words(preprocessing)} "
+        f"({preprocessing.interpolation}), the centre kept{padded_words(preprocessing)}, scaled to "
+        f"[0, 1], minus "
         f"{list(preprocessing.mean)}, divided by {list(preprocessing.std)}.",
     ]
     if plain is None:

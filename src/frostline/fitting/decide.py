@@ -98,6 +98,7 @@ def make_context(
         device=runtime.device,
         refits=refits,
         networks=inputs.networks,
+        resizes=inputs.resizes,
         flip=evidence.flip_safe,
         can_train=has_extra("train"),
     )

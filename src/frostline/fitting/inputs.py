@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frostline.compute.frozen import Frozen
-from frostline.core.plan import NetworkResult, Plan
+from frostline.core.plan import NetworkResult, Plan, ResizeResult
 from frostline.core.settings import Settings
 from frostline.data.problem import Problem
 
@@ -14,8 +14,8 @@ from frostline.data.problem import Problem
 class FitInputs:
     """What the final fit and every fold of one run share.
 
-    ``plan`` is carried out instead of deciding, where the person gave one; ``networks`` are those
-    that were compared, when there was a choice.
+    ``plan`` is carried out instead of deciding, where the person gave one; ``networks`` and
+    ``resizes``, ways of making pictures square, are what was compared, when there was a choice.
     """
 
     problem: Problem
@@ -23,3 +23,4 @@ class FitInputs:
     settings: Settings
     plan: Plan | None = None
     networks: tuple[NetworkResult, ...] = ()
+    resizes: tuple[ResizeResult, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.compute.frozen import Frozen, run_frozen
@@ -25,6 +26,7 @@ from frostline.evidence.networks import best_network
 from frostline.fitting.assess import TRAINED_FOLDS
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.networks import open_networks
+from frostline.fitting.resizing import settle_resizing
 from frostline.strategy.thresholds import FITTED
 from frostline.training.layers import redescribe
 from frostline.wording.decision import with_given_sentence
@@ -79,25 +81,33 @@ def prepare(
         values = _rules_of_reading(catalog, networks, runtime)
     room = room_for_pixels(trains=settings.may_train)
     with clock.phase("frozen features"):
-        candidates: list[Frozen] = [
-            run_frozen(network, catalog, runtime, preprocessed_bytes=room) for network in networks
+        resizings = [
+            settle_resizing(network, catalog, settings, runtime, plan=plan, hold_out=hold_out)
+            for network in networks
         ]
-        frozen = candidates[0]
-    with clock.phase("audit"):
-        copies = None
-        if settings.group_near_duplicates:
-            copies = copies_of(frozen.features, threads=runtime.threads)
-        found = audit(frozen.catalog, copies, values=values)
-        split = (
-            make_split(
-                frozen.catalog,
-                found.groups,
-                test_size=settings.test_size,
-                seed=settings.seed,
-            )
-            if hold_out
-            else Split.everything(len(frozen.catalog))
-        )
+    for attempt in count():
+        with clock.phase("frozen features"):
+            candidates: list[Frozen] = []
+            for network, resizing in zip(networks, resizings, strict=True):
+                network.preprocessing = resizing.preprocessing
+                candidates.append(run_frozen(network, catalog, runtime, preprocessed_bytes=room))
+            frozen = candidates[0]
+        with clock.phase("audit"):
+            found, split = _audited(frozen, values, settings, runtime, hold_out=hold_out)
+        # near-duplicates are known only now: images that were looked at may belong together, or
+        # to the test
+        digests = frozen.catalog.digests
+        learned = {digests[row]: int(found.groups[row]) for row in split.train}
+        passed = [one.mode for one in resizings]
+        resizings = [one.again(learned, threads=runtime.threads) for one in resizings]
+        if attempt:
+            # what wavers is left to the weights
+            resizings = [
+                one if one.mode == mode else one.as_own()
+                for one, mode in zip(resizings, passed, strict=True)
+            ]
+        if passed == [one.mode for one in resizings]:
+            break
     problem = Problem.of(
         frozen.catalog,
         groups=found.groups,
@@ -114,21 +124,41 @@ def prepare(
                 tie=FITTED.network_tie,
                 threads=runtime.threads,
             )
+    resizing = resizings[next(i for i, one in enumerate(candidates) if one is frozen)]
+    resizes = resizing.results(frozen.features.facts.sizes)
     unseen = find_unseen(frozen.catalog, frozen.features.facts, frozen.network.preprocessing)
     for sentence in unseen_sentences(unseen):
         runtime.progress.note(sentence)
     found = with_unseen(found, unseen)
     carried_out = None
     if plan is not None:
-        carried_out = with_given_sentence(redescribe(plan, frozen.network))
+        settled = plan.model_copy(update={"resize": resizing.mode, "resizes": list(resizes)})
+        carried_out = with_given_sentence(redescribe(settled, frozen.network))
     inputs = FitInputs(
         problem=problem,
         frozen=frozen,
         settings=settings,
         plan=carried_out,
         networks=tuple(compared),
+        resizes=resizes,
     )
     return Prepared(inputs, found, split)
+
+
+def _audited(
+    frozen: Frozen, values: SetValues, settings: Settings, runtime: Runtime, *, hold_out: bool
+) -> tuple[Audit, Split]:
+    """Look for what is wrong with the images, and divide them."""
+    copies = None
+    if settings.group_near_duplicates:
+        copies = copies_of(frozen.features, threads=runtime.threads)
+    found = audit(frozen.catalog, copies, values=values)
+    if not hold_out:
+        return found, Split.everything(len(frozen.catalog))
+    split = make_split(
+        frozen.catalog, found.groups, test_size=settings.test_size, seed=settings.seed
+    )
+    return found, split
 
 
 def _usable_networks(

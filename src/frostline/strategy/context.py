@@ -9,7 +9,7 @@ from typing import Literal
 from frostline.backbones.families import UNKNOWN, Family
 from frostline.core.actions import Recipe
 from frostline.core.cuts import NetworkSummary
-from frostline.core.plan import EvidenceSummary, NetworkResult
+from frostline.core.plan import EvidenceSummary, NetworkResult, ResizeResult
 from frostline.core.runtime import Device
 from frostline.core.settings import Settings
 from frostline.evidence.evidence import Evidence
@@ -36,7 +36,7 @@ class Context:
 
     ``device`` is where training would run; ``refits`` counts how often it runs in multiples of the
     training images (3 when the procedure is cross-validated, else 1); ``flip`` says whether
-    mirroring keeps the classes; ``networks`` are those that were compared before, if any;
+    mirroring keeps the classes; ``networks`` and ``resizes`` are what was compared before, if any;
     ``can_train`` says whether PyTorch, which trains layers, is installed; ``family`` how networks
     like this one were trained.
     """
@@ -48,6 +48,7 @@ class Context:
     refits: float = 1.0
     flip: bool = True
     networks: tuple[NetworkResult, ...] = ()
+    resizes: tuple[ResizeResult, ...] = ()
     can_train: bool = True
     family: Family = UNKNOWN
 

@@ -177,6 +177,8 @@ def make_plan(
         action=chosen.action,
         evidence=context.summary,
         networks=list(context.networks),
+        resize=next((one.mode for one in context.resizes if one.chosen), None),
+        resizes=list(context.resizes),
         candidates=candidates,
         estimated_seconds=round(chosen.seconds, 1),
         prior_case=prior.number,

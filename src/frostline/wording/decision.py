@@ -14,6 +14,7 @@ from frostline.wording.evidence import (
     shift_sentence,
 )
 from frostline.wording.reasons import fate_words, reason_sentence, runner_up_sentence
+from frostline.wording.resizing import resize_sentences
 
 
 def with_sentences(plan: Plan) -> Plan:
@@ -37,6 +38,7 @@ def explanation(plan: Plan) -> list[str]:
     summary = plan.evidence
     return [
         *networks_sentences(plan.networks),
+        *resize_sentences(plan.resizes),
         *([] if summary is None else _measured(summary, plan.prior_case)),
         *map(reason_sentence, plan.reasons),
         f"Decision: {plan.chosen}.",

@@ -37,8 +37,8 @@ def crop_sentence(crop: CropLoss) -> str:
         )
     return (
         f"{said} The longest, {shorten([crop.longest])} ({crop.width:,} x {crop.height:,}), loses "
-        f"{crop.most:.0%}. If what matters lies at the ends, cut it out or make the pictures "
-        "square before."
+        f"{crop.most:.0%}. If what matters lies at the ends, cut it out before, or have the "
+        "pictures padded or squashed (resize)."
     )
 
 

@@ -16,7 +16,7 @@ from frostline.backbones.load.timm_source import from_timm
 from frostline.backbones.load.weights_file import weights_in_folder
 from frostline.core.errors import BackboneError, did_you_mean
 from frostline.core.files import JSON_BYTES, MissingFileError, UnfitFileError, is_file, read_regular
-from frostline.core.preprocessing import Preprocessing
+from frostline.core.preprocessing import Preprocessing, resize_of
 
 CONFIG = "config.json"
 #: arguments of a network that leave its layers as they are, or belong to its old classifier
@@ -128,6 +128,8 @@ def _preprocessing(folder: Path, about: Mapping[str, Any], usual: Preprocessing)
     said = {k: about[k] for k in ("mean", "std", "crop_pct") if about.get(k) is not None}
     if about.get("interpolation") in _INTERPOLATIONS:
         said["interpolation"] = about["interpolation"]
+    if "crop_mode" in about:
+        said["resize"] = resize_of(about["crop_mode"])
     try:
         return Preprocessing.model_validate({**usual.model_dump(), **said})
     except ValidationError as error:

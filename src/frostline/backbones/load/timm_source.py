@@ -20,7 +20,7 @@ from frostline.backbones.load.network_names import HUB, called
 from frostline.backbones.load.weights_file import DAMAGE, read_weights
 from frostline.backbones.load.zoo import not_here
 from frostline.core.errors import BackboneError
-from frostline.core.preprocessing import Preprocessing
+from frostline.core.preprocessing import Preprocessing, resize_of
 
 
 def from_timm(
@@ -80,6 +80,7 @@ def preprocessing_of(net: nn.Module) -> Preprocessing:
         interpolation=interpolation,
         mean=config["mean"],
         std=config["std"],
+        resize=resize_of(config.get("crop_mode")),
     )
 
 

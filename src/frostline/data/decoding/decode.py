@@ -170,6 +170,20 @@ def measure(source: Path | bytes, *, max_pixels: int, name: str | None = None) -
     )
 
 
+def size_of(source: Path | bytes, *, max_pixels: int, name: str | None = None) -> tuple[int, int]:
+    """Return width and height from the header alone, not upright; raises what `decode` does."""
+
+    def sides(stream: IO[bytes]) -> tuple[int, int]:
+        try:
+            with _open_header(stream, max_pixels, DEFAULT_RULES) as image:
+                width, height = image.size
+                return width, height
+        except _DAMAGE as error:
+            raise _damage(error, max_pixels) from None
+
+    return _opened(source, name, sides)
+
+
 def _opened(source: Path | bytes, name: str | None, use: Callable[[IO[bytes]], T]) -> T:
     label = name if name is not None else ("image" if isinstance(source, bytes) else str(source))
     try:
@@ -221,11 +235,18 @@ def _decode_smaller(image: ImageFile.ImageFile, at_least: int) -> None:
     less than a whole pixel would move all others.
     """
     width, height = image.size
+    factor = smaller_by(width, height, at_least)
+    if factor > 1:
+        image.draft(None, (width // factor, height // factor))
+
+
+def smaller_by(width: int, height: int, at_least: int) -> int:
+    """Return the factor by which a JPEG file of some size is decoded smaller; 1 for not at all."""
     for factor in (8, 4, 2):
         fits = width % factor == 0 and height % factor == 0
         if fits and min(width, height) // factor >= at_least:
-            image.draft(None, (width // factor, height // factor))
-            return
+            return factor
+    return 1
 
 
 def _open_header(stream: IO[bytes], max_pixels: int, rules: ReadingRules) -> ImageFile.ImageFile:

@@ -21,7 +21,7 @@ from frostline.data.decoding.conversion import (
     rgb_from_pillow,
     upright_or_file,
 )
-from frostline.data.decoding.decode import decode, measure
+from frostline.data.decoding.decode import decode, measure, size_of
 from frostline.data.decoding.resource_limits import FILE_BYTES
 from frostline.data.decoding.value_ranges import Values, values_of
 
@@ -160,6 +160,14 @@ def measure_origin(origin: Path | ImageRef, *, name: str, max_pixels: int) -> Va
     if isinstance(content, Image.Image):
         return values_of(content)
     return measure(content, max_pixels=max_pixels, name=name)
+
+
+def size_of_origin(origin: Path | ImageRef, *, name: str, max_pixels: int) -> tuple[int, int]:
+    """Return width and height of an image, not upright; raises what ``decode`` does."""
+    content = origin.read(name) if isinstance(origin, ImageRef) else origin
+    if isinstance(content, Image.Image):
+        return content.size
+    return size_of(content, max_pixels=max_pixels, name=name)
 
 
 def decode_ref(

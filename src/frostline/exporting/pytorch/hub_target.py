@@ -12,6 +12,7 @@ from torch import nn
 
 from frostline.backbones.load.restore import restore_module
 from frostline.core.files import sha256_of, system_errors
+from frostline.core.preprocessing import CROP_MODES
 from frostline.exporting.agreement import Agreement, Probabilities
 from frostline.exporting.description import describe
 from frostline.exporting.exported import Exported
@@ -104,7 +105,7 @@ def config(origin: Origin, plain: Plain | None) -> dict[str, Any]:
             "fixed_input_size": False,
             "interpolation": preprocessing.interpolation,
             "crop_pct": preprocessing.size / preprocessing.resize_to,
-            "crop_mode": "center",
+            "crop_mode": CROP_MODES[preprocessing.resize],
             "mean": list(preprocessing.mean),
             "std": list(preprocessing.std),
             "num_classes": outputs,

@@ -260,7 +260,7 @@ np.save("heats.npy", list(seen.heats.values()))
 seen.depths[0].save("depth.png")
 draw_filters(network).save("filters.png")
 draw_responses(network, Image.fromarray(given["photos"][1])).save("responses.png")
-assert draw_first_filters(network, head)
+assert draw_first_filters(network, head)[0]
 """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True

@@ -32,7 +32,7 @@ from frostline.explain import looking
 from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import plan_depths
 from frostline.explain.encoding import TILE, TILE_BYTES, jpeg
-from frostline.explain.filters import network_filters
+from frostline.explain.filters import filter_sentences, network_filters
 from frostline.explain.gallery import Gallery
 from frostline.explain.looking import look
 from frostline.explain.make import (
@@ -253,9 +253,15 @@ def test_filters_are_those_of_the_trained_network(corners: Any, learn: Train) ->
     np.testing.assert_array_equal(
         filters.astype(np.float32), trained.module.state_dict()["kept.conv_stem.weight"].numpy()
     )
-    drawn = draw_first_filters(network, trained.module)
-    assert drawn != draw_first_filters(network, learn(TapsHead(taps=["bn2"])).module)
+    drawn, random = draw_first_filters(network, trained.module)
+    pretrained, facts = draw_first_filters(network, learn(TapsHead(taps=["bn2"])).module)
+    assert drawn != pretrained
     assert drawn.startswith(b"\x89PNG")
+    # a few steps from random weights teach a first layer nothing, and nobody says that they do
+    assert random is not None and facts is not None
+    assert (random.learned, facts.learned) == (False, True)
+    assert "unrelated" in filter_sentences(random)[-1]
+    assert "learned from images" in filter_sentences(facts)[-1]
 
 
 class Foreign(SingleClassifier):

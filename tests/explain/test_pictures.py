@@ -11,7 +11,12 @@ from torch import nn
 from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError
 from frostline.explain.drawing import coloured, stretched
-from frostline.explain.filters import draw_filters, network_filters
+from frostline.explain.filters import (
+    draw_filters,
+    filter_sentences,
+    legible_filters,
+    network_filters,
+)
 from frostline.explain.responses import depths, distinct_channels, draw_responses, responses
 
 pytestmark = pytest.mark.slow
@@ -41,6 +46,31 @@ def test_every_filter_is_drawn_at_full_contrast(lite0: Network) -> None:
     found = drawn[top + 4 + 28, 4 + 28]
     expected = (stretched(filters[0].transpose(1, 2, 0)) * 255).astype(np.uint8)[1, 1]
     np.testing.assert_array_equal(found, expected)
+
+
+def test_large_patches_are_drawn_by_what_their_filters_have_in_common() -> None:
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:16, :16] / 16
+    waves = np.stack([np.cos(np.pi * (a * x + b * y)) for a in range(2) for b in range(2)])
+    colours = random.normal(size=(192, 4, 3))
+    filters = np.einsum("nwc,whv->nchv", colours, waves)
+    drawn, facts = legible_filters(filters, 224, most=64)
+    assert (facts.count, facts.shown, facts.learned) == (192, 28, True)
+    assert facts.held is not None and facts.held > 0.999
+    # four waves in three colours are twelve pictures; each is a mixture of them
+    flat = drawn[:12].reshape(12, -1)
+    own = np.einsum("cd,whv->wcdhv", np.eye(3), waves).reshape(12, -1)
+    left = flat - flat @ np.linalg.pinv(own) @ own
+    assert np.abs(left).max() < 1e-9
+    assert "28 principal components of 192 filters of 16 x 16" in filter_sentences(facts)[0]
+    _, facts = legible_filters(random.normal(size=(64, 3, 16, 16)), 224, most=64)
+    assert facts.learned is False and "as random ones are" in filter_sentences(facts)[-1]
+    # eleven pixels do not lay an image out, and small filters are legible
+    for side in (11, 7, 4):
+        given = random.normal(size=(96, 3, side, side))
+        drawn, facts = legible_filters(given, 224, most=64)
+        np.testing.assert_array_equal(drawn, given[:64])
+        assert (facts.shown, facts.held) == (64, None)
 
 
 def test_a_network_without_a_convolution_has_no_filters() -> None:

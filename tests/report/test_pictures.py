@@ -15,6 +15,7 @@ from frostline.explain.gallery import Depth, Gallery, Tile, sides
 from frostline.report.depth import Depths, Layer
 from frostline.report.pictures import MOST_BYTES, address, kind_of, shrunk, weight
 from frostline.report.sections.pictures import pictures
+from tests.report.conftest import evidence
 
 
 def noise(side: int, seed: int = 0, kind: str = "JPEG") -> bytes:
@@ -71,20 +72,24 @@ def test_addresses_hold_the_picture_itself() -> None:
             kind_of(other)
 
 
-def test_depths_are_explained_from_edges_to_parts(gallery: Gallery) -> None:
+def test_of_a_depth_only_what_was_measured_is_said(gallery: Gallery) -> None:
     found = Depths(
         old=tuple(Layer(f"blocks.{i}", "frozen" if i < 3 else "trained") for i in range(6)),
         new=(),
         scattered=False,
     )
-    view = pictures(gallery, found)
+    measured = evidence(4)
+    view = pictures(gallery, found, measured)
     assert view is not None
-    assert len({depth.meaning for depth in view.depths}) == 4
-    assert "Edges" in view.depths[0].meaning
-    assert "Parts" in view.depths[-1].meaning
+    probes = {probe.tap: probe for probe in measured.probes}
+    said = [depth for depth in view.depths if depth.layer in probes]
+    assert said
+    for depth in said:
+        assert f"{100 * probes[depth.layer].accuracy:.1f}%" in depth.worth
+    assert all(not depth.worth for depth in view.depths if depth.layer not in probes)
     assert [depth.fate for depth in view.depths] == ["frozen", "frozen", "trained", "trained"]
     assert view.mistakes[0].heat is not None
     assert view.doubtful[0].heat is None
-    one = pictures(replace(gallery, depths=gallery.depths[:1]), found)
-    assert one is not None and "Edges" in one.depths[0].meaning
-    assert pictures(None, found) is None
+    given = pictures(replace(gallery, depths=gallery.depths[:1]), found, None)
+    assert given is not None and not given.depths[0].worth
+    assert pictures(None, found, measured) is None

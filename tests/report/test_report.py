@@ -157,7 +157,7 @@ def test_it_says_what_it_was_given(tmp_path: Path, make_data: MakeData, gallery:
         "labelled digit 0",
         "taken for digit 3 (98%)",
         "the same as digits/1.png",
-        "Colours and edges are shared by all images, parts are not.",
+        "In networks that learned from photos, first layers mostly respond to colours",
         "most like “window screen” (30%)",
     ):
         assert expected in page.said, expected

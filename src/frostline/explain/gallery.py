@@ -78,6 +78,28 @@ class Depth:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilterFacts:
+    """What is known of the filters of a first layer.
+
+    - ``count``: of filters. ``height`` and ``width``: of each, in pixels.
+    - ``shown``: how many are drawn: filters, or principal components of them.
+    - ``held``: share of what the filters differ by that the components hold, in [0, 1]; None where
+      filters are drawn themselves.
+    - ``related``: correlation of weights that lie side by side, which is 0 by chance; None where
+      nothing lies side by side.
+    - ``learned``: whether that is beyond chance; None where it is not known.
+    """
+
+    count: int
+    height: int
+    width: int
+    shown: int
+    held: Annotated[float, Field(ge=0, le=1)] | None = None
+    related: Annotated[float, Field(ge=-1, le=1)] | None = None
+    learned: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gallery:
     """All pictures of a report.
 
@@ -85,6 +107,7 @@ class Gallery:
     - ``doubtful``: likely label errors, the likeliest first.
     - ``findings``: what the audit found: copies, near-duplicates, leaks.
     - ``filters``: a PNG of the first convolution's filters; empty where there are none to draw.
+    - ``filter_facts``: what is known of them; None in a gallery that was made before this was kept.
     - ``depths``: by depth, the first layer first.
     """
 
@@ -92,4 +115,5 @@ class Gallery:
     doubtful: tuple[Tile, ...] = ()
     findings: tuple[Tile, ...] = ()
     filters: Picture = b""
+    filter_facts: FilterFacts | None = None
     depths: tuple[Depth, ...] = field(default=())

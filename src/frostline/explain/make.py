@@ -20,9 +20,9 @@ from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import DepthPlan, most_informative, plan_depths
 from frostline.explain.drawing import BETWEEN, UInt8Array
 from frostline.explain.encoding import TILE, jpeg, png, tile
-from frostline.explain.filters import filter_grid, network_filters
+from frostline.explain.filters import filter_grid, legible_filters, network_filters
 from frostline.explain.findings import list_findings
-from frostline.explain.gallery import Depth, Gallery, Tile
+from frostline.explain.gallery import Depth, FilterFacts, Gallery, Tile
 from frostline.explain.looking import Seen, look
 from frostline.stats.label_issues import LabelIssue, likely_label_errors
 from frostline.stats.mistakes import worst_mistakes
@@ -143,6 +143,7 @@ def make_gallery(
     def tiles(said: Sequence[LabelIssue], note: str) -> tuple[Tile, ...]:
         return tuple(_tile(problem, one, note, pixels, seen) for one in said if one.row in pixels)
 
+    filters, facts = draw_first_filters(frozen.network, classifier)
     gallery = Gallery(
         mistakes=tiles(wrong, "{own} for its own label."),
         doubtful=tiles(
@@ -158,7 +159,8 @@ def make_gallery(
             for row, note in findings
             if row in pixels
         ),
-        filters=draw_first_filters(frozen.network, classifier),
+        filters=filters,
+        filter_facts=facts,
         depths=tuple(
             Depth(layer=plan.cut.name, picture=jpeg(one, most=DEPTH_BYTES), frozen=plan.frozen)
             for plan, one in zip(plans, seen.depths, strict=False)
@@ -167,17 +169,23 @@ def make_gallery(
     return Drawn(gallery, complete=len(pixels) == len(asked))
 
 
-def draw_first_filters(network: FrozenNetwork, classifier: FittedClassifier) -> bytes:
-    """Return a PNG of the trained network's first filters; empty where there are none."""
+def draw_first_filters(
+    network: FrozenNetwork, classifier: FittedClassifier
+) -> tuple[bytes, FilterFacts | None]:
+    """Return a PNG of the trained network's first filters, and what is known of them.
+
+    Empty and None where there are none.
+    """
     try:
         _, filters = network_filters(network, classifier.leader.kept_tensors())
     except BackboneError:
-        return b""
+        return b"", None
     most = _FILTERS
     while True:
-        written = png(filter_grid(filters, most=most, side=_FILTER_SIDE, background=BETWEEN))
+        drawn, facts = legible_filters(filters, network.preprocessing.size, most=most)
+        written = png(filter_grid(drawn, side=_FILTER_SIDE, background=BETWEEN))
         if len(written) <= FILTER_BYTES or most == 1:
-            return written
+            return written, facts
         most //= 2
 
 

@@ -89,6 +89,7 @@ def _resized(gallery: Gallery, side: int, quality: int) -> Gallery:
         doubtful=tiles(gallery.doubtful),
         findings=tiles(gallery.findings),
         filters=wide(gallery.filters),
+        filter_facts=gallery.filter_facts,
         depths=tuple(
             Depth(layer=depth.layer, picture=wide(depth.picture), frozen=depth.frozen)
             for depth in gallery.depths

@@ -32,7 +32,7 @@ def build(data: ReportData) -> dict[str, Any]:
         "more": more_images(record),
         "errors": errors(metrics.test, classes),
         "trust": trust(metrics),
-        "pictures": pictures(data.gallery, found),
+        "pictures": pictures(data.gallery, found, plan.evidence),
         "images": images(record.audit),
         "running": running(record),
     }

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from frostline.core.plan import EvidenceSummary
+from frostline.explain.filters import filter_sentences
 from frostline.explain.gallery import Gallery, Tile, sides
 from frostline.report.depth import Depths
 from frostline.report.pictures import address
+from frostline.wording.numbers import percent
 
 #: tiles that are open at once; the others wait behind a line
 FIRST = 12
@@ -33,13 +36,13 @@ class Shown:
 
 @dataclass(frozen=True)
 class DepthShown:
-    """What one depth responds to, with what its place in the network means."""
+    """What one depth responds to, and what it is worth alone."""
 
     layer: str
     picture: Picture
     frozen: bool
     fate: str
-    meaning: str
+    worth: str
 
 
 @dataclass(frozen=True)
@@ -50,54 +53,46 @@ class PicturesView:
     doubtful: list[Shown]
     findings: list[Shown]
     filters: Picture | None
+    filters_said: list[str]
     depths: list[DepthShown]
     first: int = FIRST
 
 
-_EARLY = (
-    "Edges, colours and plain textures. Nearly every image has them, so what the network learned "
-    "from other photos serves yours as well."
-)
-_MIDDLE = (
-    "Corners, curves and grains: made of the edges above, and still found in many kinds of images."
-)
-_LATER = (
-    "Patterns that repeat, and first parts of things. How useful they are depends on how much your "
-    "images have in common with the old ones."
-)
-_LATE = (
-    "Parts and whole shapes. These belong to what the network was made to tell apart; the less "
-    "your images have in common with that, the less they are worth here."
-)
-_MEANINGS = (_EARLY, _MIDDLE, _LATER, _LATE)
-
-
-def pictures(gallery: Gallery | None, depths: Depths) -> PicturesView | None:
+def pictures(
+    gallery: Gallery | None, depths: Depths, evidence: EvidenceSummary | None
+) -> PicturesView | None:
     """Arrange the gallery; None without one."""
     if gallery is None:
         return None
-    count = len(gallery.depths)
+    facts = gallery.filter_facts
     return PicturesView(
         mistakes=_tiles(gallery.mistakes),
         doubtful=_tiles(gallery.doubtful),
         findings=_tiles(gallery.findings),
         filters=_picture(gallery.filters) if gallery.filters else None,
+        filters_said=[] if facts is None else filter_sentences(facts),
         depths=[
             DepthShown(
                 layer=depth.layer,
                 picture=_picture(depth.picture),
                 frozen=depth.frozen,
                 fate="frozen" if depth.frozen else depths.fate(depth.layer) or "trained",
-                meaning=_MEANINGS[_quarter(i, count)],
+                worth=_worth(depth.layer, evidence),
             )
-            for i, depth in enumerate(gallery.depths)
+            for depth in gallery.depths
         ],
     )
 
 
-def _quarter(place: int, count: int) -> int:
-    """Return how far down a depth lies, from 0 for the first to 3 for the last."""
-    return 0 if count < 2 else round(3 * place / (count - 1))
+def _worth(layer: str, evidence: EvidenceSummary | None) -> str:
+    """Say what a depth is worth alone, where that was measured."""
+    probe = next((p for p in evidence.probes if p.tap == layer), None) if evidence else None
+    if probe is None:
+        return ""
+    return (
+        f"A linear classifier on this depth alone is right on {percent(probe.accuracy)} of "
+        "left-out training images."
+    )
 
 
 def _tiles(found: Sequence[Tile]) -> list[Shown]:

@@ -59,6 +59,8 @@ def test_the_headline_says_what_was_done_to_the_network(make_data: MakeData) -> 
         "3 layers removed; 6 layers stay frozen, 2 layers above train for 4 epochs, with new "
         "layers and a new classifier."
     )
+    one = plan.model_copy(update={"trained": plan.trained[:1], "frozen": plan.frozen[:1]})
+    assert "; 1 layer stays frozen, 1 layer above trains for 4 epochs, with" in headline(one)
     recipe = Recipe(epochs=1, batch_size=4, learning_rate=1e-3, head_learning_rate=1e-3)
     whole = plan.model_copy(update={"removed": [], "action": FullTraining(recipe=recipe)})
     assert headline(whole) == (
@@ -72,6 +74,12 @@ def test_the_headline_says_what_was_done_to_the_network(make_data: MakeData) -> 
         "Low-rank adapters train in 2 layers for 1 epoch, with a new classifier."
     )
     head = TapsHead(taps=["blocks.5"])
+    taken = plan.model_copy(update={"action": head, "frozen": plan.frozen[:1], "trained": []})
+    assert headline(taken).startswith("The only layer that is kept stays frozen; a new classifier")
+    adapted = TapsHead(taps=["blocks.5"], statistics="target")
+    said = headline(plan.model_copy(update={"action": adapted, "removed": [], "trained": []}))
+    assert said.startswith("All 6 layers stay frozen; a new classifier reads")
+    assert said.endswith("measured anew on your images, before that.")
     both = Blend(members=[head, FullTraining(recipe=recipe)])
     assert headline(plan.model_copy(update={"action": both})) == (
         "2 models are averaged; in at least one of them 2 layers train, 6 layers stay frozen in "

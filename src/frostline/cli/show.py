@@ -108,8 +108,10 @@ def layers_in_words(record: RunRecord) -> Text:
     said.append(f"new: {', '.join(plan.new)}")
     text = "; ".join(said)
     if plan.frozen:
-        same = record.metrics.frozen_verified
-        text += " (frozen ones bit-identical: " + ("yes)" if same else "NO)")
+        same = "yes" if record.metrics.frozen_verified else "NO"
+        # measuring statistics anew changes what is frozen then
+        since = " since norm statistics were measured" if plan.action.adapts_statistics else ""
+        text += f" (frozen ones bit-identical{since}: {same})"
     return Text(text)
 
 

@@ -13,9 +13,9 @@ _ALIKE = 0.6
 
 _KINDS = {
     "none": "nowhere in particular",
-    "input": "in the first layers: colour, contrast, noise or sensor, rather than content",
-    "feature": "in the high layers: other content, rather than another camera",
-    "global": "at every depth",
+    "input": "mostly in the first layers: colour, contrast, noise or sensor, rather than content",
+    "feature": "mostly in the high layers: other content, rather than another camera",
+    "global": "at every depth alike",
     "unknown": "at an unknown depth",
 }
 
@@ -45,7 +45,7 @@ def shift_sentence(shift: ShiftEvidence) -> str:
         "moderate": "differ somewhat from the network's pretraining photos",
         "different": "differ from the network's pretraining photos",
     }[shift.label]
-    where = "" if shift.label == "similar" else f", mostly {_KINDS[shift.kind]}"
+    where = "" if shift.label == "similar" else f", {_KINDS[shift.kind]}"
     if shift.kind == "unknown":
         where = ", measured against two ordinary photos, for want of stored statistics"
     return f"They {said} (shift {shift.distance:.2f} [{low:.2f}, {high:.2f}]){where}."

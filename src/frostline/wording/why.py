@@ -28,24 +28,34 @@ def headline(plan: Plan) -> str:
 
 
 def _head(plan: Plan, action: TapsHead) -> str:
-    frozen = plural(len(plan.frozen), "layer")
+    count = len(plan.frozen)
+    frozen = plural(count, "layer")
     reads = "the last one" if len(action.taps) == 1 else f"{len(action.taps)} depths"
     if len(action.taps) == 1 and plan.cut is not None:
         reads = plan.cut
-    kept = (
-        f"All {frozen} that are kept stay frozen" if plan.removed else f"All {frozen} stay frozen"
-    )
-    text = f"{kept}; a new classifier reads {reads}."
+    kept = (" that is kept" if count == 1 else " that are kept") if plan.removed else ""
+    all_of = "The only layer" if count == 1 else f"All {frozen}"
+    text = f"{all_of}{kept} {_verb(count, 'stay')} frozen; a new classifier reads {reads}."
     if action.adapts_statistics:
-        text += " Norm statistics were measured anew on your images."
+        text += (
+            " Only the mean and the spread that norm layers expect were measured anew on your "
+            "images, before that."
+        )
     return text
+
+
+def _verb(count: int, verb: str) -> str:
+    return f"{verb}s" if count == 1 else verb
 
 
 def _blend(plan: Plan, action: Blend) -> str:
     frozen, trained = plural(len(plan.frozen), "layer"), plural(len(plan.trained), "layer")
     text = f"{len(action.members)} models are averaged"
+    trains, stays = _verb(len(plan.trained), "train"), _verb(len(plan.frozen), "stay")
     if plan.trained:
-        return f"{text}; in at least one of them {trained} train, {frozen} stay frozen in all."
+        return (
+            f"{text}; in at least one of them {trained} {trains}, {frozen} {stays} frozen in all."
+        )
     return f"{text}; all {frozen} stay frozen, new classifiers read them."
 
 
@@ -54,17 +64,20 @@ def _layers(plan: Plan, action: LayerTraining) -> str:
     new = "new layers and a new classifier" if action.new_block else "a new classifier"
     gone = f"{plural(len(plan.removed), 'layer')} removed; " if plan.removed else ""
     # a budget may pay for a single one, which is good to know before the accuracy is read
+    stays = _verb(len(plan.frozen), "stay")
     long = f"for {plural(action.epochs, 'epoch')}"
     if action.frozen_to is None:
         return _sentence(f"{gone}{_unfrozen(plan, action)} {long}, with {new}.")
     if not plan.trained:
-        return _sentence(f"{gone}{frozen} stay frozen; {new} train on top {long}.")
-    return _sentence(f"{gone}{frozen} stay frozen, {trained} above train {long}, with {new}.")
+        return _sentence(f"{gone}{frozen} {stays} frozen; {new} train on top {long}.")
+    trains = _verb(len(plan.trained), "train")
+    return _sentence(f"{gone}{frozen} {stays} frozen, {trained} above {trains} {long}, with {new}.")
 
 
 def _unfrozen(plan: Plan, action: LayerTraining) -> str:
+    count = len(plan.trained)
     if action.norms_only:
-        return f"only {plural(len(plan.trained), 'norm layer')} train"
+        return f"only {plural(count, 'norm layer')} {_verb(count, 'train')}"
     if action.adapters is not None:
         return f"low-rank adapters train in {plural(len(plan.trained), 'layer')}"
     start = "from random weights" if action.from_scratch else "from its pretrained weights"

@@ -104,6 +104,7 @@ class FrozenNetwork(ABC):
             last=self.last.plain(),
             taps=tuple(self.taps),
             inner=tuple(cut for cut in found if cut not in known),
+            work=self.family.work,
         )
 
     def read_by(self, rules: ReadingRules) -> None:

@@ -101,6 +101,7 @@ def make_context(
         resizes=inputs.resizes,
         flip=evidence.flip_safe,
         can_train=has_extra("train"),
+        family=inputs.frozen.network.family,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from torch import nn
 
 from frostline.backbones.families import RECIPES, UNKNOWN, Family, family_of
 from frostline.backbones.network import Network
@@ -128,3 +129,26 @@ def test_the_same_work_takes_less_time_in_matrix_products(vit: Network) -> None:
 )
 def test_kinds_of_work(family: Family, work: str) -> None:
     assert family.work == work
+
+
+def attending(**norm: Any) -> nn.Module:
+    return nn.Sequential(
+        nn.MultiheadAttention(8, 2), nn.BatchNorm1d(8) if norm else nn.LayerNorm(8)
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "said", "paper"),
+    [
+        (attending(), {}, "He et al."),
+        (attending(), {"architecture": "vit_small_patch16_224", "tag": "dino"}, "Oquab"),
+        (attending(batch=True), {}, None),
+        (nn.Conv2d(3, 3, 1), {"tag": "dino"}, None),
+    ],
+)
+def test_transformers_of_no_library_train_as_transformers_do(
+    module: nn.Module, said: dict[str, str], paper: str | None
+) -> None:
+    recipe = family_of(module, said).recipe
+    assert (recipe is None) == (paper is None)
+    assert recipe is None or (paper is not None and recipe.paper.startswith(paper))

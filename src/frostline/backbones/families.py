@@ -86,7 +86,8 @@ class Family:
         Whether it has depthwise convolutions, which processors run at a fraction of the pace of
         dense ones and of matrix products. Believed of a network of which nothing is known.
     recipe : Recipe or None
-        None where no recipe of its own is known.
+        None where none is known: networks with BatchNorm train by what was measured for those that
+        are bundled.
     """
 
     name: str = ""
@@ -137,7 +138,7 @@ _EVA = Recipe(1e-4, 0.8, 2, 0.1, 0.05, "Fang et al. 2024, EVA-02: a visual repre
 _SWIN = Recipe(4e-5, 0.9, 5, 0.2, 1e-8, "Liu et al. 2021, Swin transformer")
 _CONVNEXT = Recipe(5e-5, 0.8, 0, 0.1, 1e-8, "Liu et al. 2022, A ConvNet for the 2020s")
 
-#: by the module that builds them; what is not here has no recipe of its own
+#: by the module that builds them
 RECIPES: Mapping[str, Recipe] = {
     "vision_transformer": _VIT,
     "deit": _VIT,
@@ -146,7 +147,6 @@ RECIPES: Mapping[str, Recipe] = {
     "swin_transformer": _SWIN,
     "swin_transformer_v2": _SWIN,
     "convnext": _CONVNEXT,
-    "dino": _DINO,
 }
 
 _NORMS: tuple[tuple[str, NormKind], ...] = (
@@ -178,7 +178,8 @@ def family_of(module: nn.Module, cfg: Mapping[str, Any] | None = None) -> Family
     said = dict(cfg if cfg is not None else getattr(module, "pretrained_cfg", None) or {})
     name = _built_by(module)
     prefix = _prefix_tokens(module)
-    dino = "dino" in str(said.get("architecture") or said.get("tag") or "")
+    attention = any(map(_attends, module.modules()))
+    statistics = any(getattr(layer, "running_mean", None) is not None for layer in module.modules())
     return Family(
         name=name,
         prefix_tokens=prefix,
@@ -192,13 +193,18 @@ def family_of(module: nn.Module, cfg: Mapping[str, Any] | None = None) -> Family
         reparameterisable=any(
             callable(getattr(layer, merge, None)) for layer in module.modules() for merge in _MERGES
         ),
-        running_statistics=any(
-            getattr(layer, "running_mean", None) is not None for layer in module.modules()
-        ),
-        attention=any(map(_attends, module.modules())),
+        running_statistics=statistics,
+        attention=attention,
         depthwise=any(map(_is_depthwise, module.modules())),
-        recipe=RECIPES["dino"] if dino and name in RECIPES else RECIPES.get(name),
+        recipe=_recipe_of(name, said, like_transformers=attention and not statistics),
     )
+
+
+def _recipe_of(name: str, said: Mapping[str, Any], *, like_transformers: bool) -> Recipe | None:
+    """Return the published recipe; other transformers than those it names train by that of ViT."""
+    recipe = RECIPES.get(name, _VIT if like_transformers else None)
+    learned_alone = any("dino" in str(said.get(key)) for key in ("architecture", "tag"))
+    return _DINO if recipe is not None and learned_alone else recipe
 
 
 def _built_by(module: nn.Module) -> str:

@@ -69,8 +69,7 @@ class Network(FrozenNetwork):
         sizes = find_sizes(self._traced, len(source.example))
         self._steps: list[Step] = measure(source.net, self._traced, source.example, sizes)
         self._parts = SubgraphExtractor(source.net, self._traced, sizes, self._steps)
-        self.family = family_of(source.net)
-        self._asked = pooling
+        self.family, self._asked = family_of(source.net), pooling
         self._finder = PlaceFinder(
             source.net,
             self._traced,

@@ -38,19 +38,35 @@ def choose_taps(
     """
     always = [last_map] if last_map.name == last.name else [last_map, last]
     inner = [cut for cut in cuts if cut.stage_end and cut.position < last_map.position]
-    # without a limit the first stage is always looked at
-    free = 1 if most_columns is None else 0
-    while len(inner) > free and not _fits([*inner, *always], most_columns):
-        # drop the one whose neighbours lie closest together in depth
-        ends = [0.0, *(cut.depth for cut in inner), last_map.depth]
-        gaps = [ends[i + 2] - ends[i] for i in range(free, len(inner))]
-        inner.pop(free + gaps.index(min(gaps)))
+    most = MAX_TAPS - len(always)
+    if most_columns is None:
+        inner = _by_depth(inner, last_map, most)
+    else:
+        room = most_columns - sum(cut.pooled_width for cut in always)
+        inner = _evenly(inner, most, room)
     return tuple(cut.name for cut in (*inner, *always))
 
 
-def _fits(taps: Sequence[TracedCut], most_columns: int | None) -> bool:
-    width = sum(cut.pooled_width for cut in taps)
-    return len(taps) <= MAX_TAPS and (most_columns is None or width <= most_columns)
+def _by_depth(inner: list[TracedCut], last_map: TracedCut, most: int) -> list[TracedCut]:
+    """Drop those whose neighbours lie closest together in depth; the first always stays."""
+    left = list(inner)
+    while len(left) > max(most, 1):
+        ends = [0.0, *(cut.depth for cut in left), last_map.depth]
+        gaps = [ends[i + 2] - ends[i] for i in range(1, len(left))]
+        left.pop(1 + gaps.index(min(gaps)))
+    return left
+
+
+def _evenly(inner: list[TracedCut], most: int, room: int) -> list[TracedCut]:
+    """Take as many as there is room for, evenly spaced: whatever the size of the images."""
+    if len(inner) <= most and sum(cut.pooled_width for cut in inner) <= room:
+        return inner
+    for count in range(min(most, len(inner) - 1), 0, -1):
+        places = ((i + 1) * len(inner) / (count + 1) for i in range(count))
+        taken = [inner[int(place)] for place in places]
+        if sum(cut.pooled_width for cut in taken) <= room:
+            return taken
+    return []
 
 
 def choose_reading(

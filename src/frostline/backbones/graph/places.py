@@ -104,9 +104,11 @@ class PlaceFinder:
         if self._head_input is not None:
             cuts = self._found()
             last = next(cut for cut in cuts if cut.node is self._head_input)
+            # where small images leave one place, a norm behind it is no cut of its own
+            last_map = next((cut for cut in cuts if cut.name == last_map.name), last)
         self._last_map = last_map
         most = _most_columns(self._family)
-        told_apart = last is not last_map or any(cut.tokens for cut in cuts)
+        told_apart = self._head_input is not None or any(cut.tokens for cut in cuts)
         if told_apart:
             self._pooling = self._asked or choose_reading(
                 cuts, last_map, last, own=self._own, most_columns=most or MAX_COLUMNS

@@ -187,3 +187,23 @@ def test_what_is_seen_and_shown_is_told(mode: ResizeMode) -> None:
         assert pixels[y + 2 : y + high - 2, x + 2 : x + wide - 2].min() > 245
         outside = np.delete(pixels[28], np.s_[max(0, x - 1) : x + wide + 1], axis=0)
         assert (np.abs(outside - np.array(preprocessing.fill)) < 8).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [(96, 48), (48, 120), (60, 60)])
+def test_what_is_seen_is_shown_in_its_own_shape(mode: ResizeMode, size: tuple[int, int]) -> None:
+    preprocessing = Preprocessing(size=48, crop_pct=1.0, mean=MEAN).with_resize(mode)
+    # a round disc in the middle is round again, and has no bars beside it
+    width, height = size
+    rows, columns = np.mgrid[:height, :width]
+    disc = (rows - height / 2) ** 2 + (columns - width / 2) ** 2 < 18**2
+    image = Image.fromarray(np.repeat(255 * disc[..., None], 3, axis=2).astype(np.uint8))
+    seen = Image.fromarray(preprocessing.apply(image))
+    shown = np.asarray(preprocessing.in_own_shape(seen, width, height))
+    assert max(shown.shape) == 48
+    wanted = 1.0 if mode == "crop" else width / height
+    assert shown.shape[1] / shown.shape[0] == pytest.approx(wanted, rel=0.06)
+    assert shown[0, 0].max() < 30 and shown[-1, -1].max() < 30
+    bright = shown[..., 0] > 128
+    across, down = bright.any(axis=0).sum(), bright.any(axis=1).sum()
+    assert abs(across - down) <= 2

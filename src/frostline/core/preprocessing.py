@@ -189,6 +189,22 @@ class Preprocessing(BaseModel):
         scale = self.resize_to / (self.size * max(width, height))
         return min(1.0, scale * width), min(1.0, scale * height)
 
+    def in_own_shape(self, picture: Image.Image, width: int, height: int) -> Image.Image:
+        """Return what a network sees of a picture of some size in that picture's shape again.
+
+        Bars are cut off and squashing is undone; the longer side stays as long as it was. A crop
+        is square and stays as it is. ``picture``: size x size, in any mode.
+        """
+        across, down = self.shown(width, height)
+        wide, high = max(1, round(across * self.size)), max(1, round(down * self.size))
+        left, top = (self.size - wide) // 2, (self.size - high) // 2
+        picture = picture.crop((left, top, left + wide, top + high))
+        if self.resize != "squash":
+            return picture
+        scale = self.size / max(width, height)
+        own = max(1, round(width * scale)), max(1, round(height * scale))
+        return picture.resize(own, Image.Resampling.BICUBIC)
+
     def apply(self, image: Image.Image) -> UInt8Array:
         """Make an RGB image as large as the network wants it.
 

@@ -254,6 +254,12 @@ class Model:
         InputError
             For something that is no image.
         """
+        return self.prepare_with_size(image, name=name)[0]
+
+    def prepare_with_size(
+        self, image: ImageLike, *, name: str
+    ) -> tuple[UInt8Array, tuple[int, int]]:
+        """Return what :meth:`prepare` does, and width and height that the image had decoded."""
         preprocessing = self.card.preprocessing
         rgb = to_rgb(
             image,
@@ -262,7 +268,7 @@ class Model:
             at_least=preprocessing.decode_at_least,
             rules=preprocessing.reading,
         )
-        return preprocessing.apply(rgb)
+        return preprocessing.apply(rgb), rgb.size
 
     def predict_prepared(self, images: Sequence[UInt8Array]) -> Probabilities:
         """Return calibrated probabilities, shape (n, C), of what :meth:`prepare` returned.

@@ -53,11 +53,15 @@ class Explanation(BaseModel):
     label: str = Field(description="The class that is explained.")
     probability: float = Field(ge=0, le=1, description="Its probability for the whole image.")
     heat: list[list[float]] = Field(
-        description="Rows of the map, from the top: log-odds that the class loses when the place "
-        "is blurred; below zero where the place speaks against the class."
+        description="Rows of the map over the network's square input, from the top: log-odds that "
+        "the class loses when the place is blurred; below zero where the place speaks against the "
+        "class."
     )
     strongest: float = Field(ge=0, description="The map's largest distance from zero.")
-    image: str = Field(description="What the network saw, as the data URI of a JPEG.")
+    image: str = Field(
+        description="What the network saw, without bars and in the shape of the image, as the "
+        "data URI of a JPEG."
+    )
     overlay: str = Field(
         description="The map as the data URI of a transparent PNG of the same size: orange speaks "
         "for the class, blue against it."

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 import numpy as np
+from PIL import Image
 
 from frostline.core.errors import UnreadableImageError, did_you_mean
 from frostline.core.machine import available_cores
@@ -130,12 +131,12 @@ class Service:
 
         async def one(file: Upload) -> Classified | Unclassified:
             async with turns:
-                prepared = await self._prepare(file, share)
-                if isinstance(prepared, Problem):
+                found = await self._prepare(file, share)
+                if isinstance(found, Problem):
                     self.metrics.images.labels("refused").inc()
-                    self.metrics.errors.labels(prepared.kind).inc()
-                    return Unclassified(name=file.name, error=prepared)
-                row, unfamiliarity = await self._compute(prepared)
+                    self.metrics.errors.labels(found.kind).inc()
+                    return Unclassified(name=file.name, error=found)
+                row, unfamiliarity = await self._compute(found[0])
             self.metrics.images.labels("classified").inc()
             return self._in_words(file.name, row, unfamiliarity, top)
 
@@ -160,10 +161,11 @@ class Service:
                 expected="one of the model's classes, see /model",
             )
         with self._places(1), self._explaining():
-            prepared = await self._prepare(file, share)
-            if isinstance(prepared, Problem):
+            found = await self._prepare(file, share)
+            if isinstance(found, Problem):
                 self.metrics.images.labels("refused").inc()
-                raise RequestError(422, **prepared.model_dump())
+                raise RequestError(422, **found.model_dump())
+            prepared, size = found
             row, _ = await self._compute(prepared)
             likeliest = int(self.model.card.target.decide(row[None])[0])
             index = likeliest if label is None else classes.index(label)
@@ -171,7 +173,14 @@ class Service:
             covered = await self._covered(occlusion, index)
             probability = float(row[index])
             heat = occlusion.heat(probability, covered)
-            pictures = await self._in_thread(lambda: (picture_of(prepared), overlay(heat)))
+            preprocessing = self.model.card.preprocessing
+
+            def shaped(square: Image.Image) -> Image.Image:
+                return preprocessing.in_own_shape(square, *size)
+
+            pictures = await self._in_thread(
+                lambda: (picture_of(prepared, shaped), overlay(heat, shaped))
+            )
         self.metrics.images.labels("explained").inc()
         # one value a place of the window says all there is to say
         step = heat.shape[0] / occlusion.cells
@@ -196,8 +205,10 @@ class Service:
             found += [float(row[index]) for row, _ in rows]
         return found
 
-    async def _prepare(self, file: Upload, share: Share) -> UInt8Array | Problem:
-        """Decode one upload in a thread, or say what is wrong with it."""
+    async def _prepare(
+        self, file: Upload, share: Share
+    ) -> tuple[UInt8Array, tuple[int, int]] | Problem:
+        """Decode one upload in a thread, with its width and height; or say what is wrong."""
         if file.content is None:
             return Problem(
                 kind="file_too_large",
@@ -207,7 +218,9 @@ class Service:
             )
         content, file.content = file.content, None
         try:
-            return await self._in_thread(lambda: self.model.prepare(content, name=file.name))
+            return await self._in_thread(
+                lambda: self.model.prepare_with_size(content, name=file.name)
+            )
         except UnreadableImageError as error:
             return image_problem(error)
         finally:

@@ -90,6 +90,9 @@ def test_what_lies_in_the_middle_stays_with_the_weights(tmp_path: Path) -> None:
     assert found.inputs.frozen.network.preprocessing.resize == "crop"
     assert [one.mode for one in found.inputs.resizes if one.chosen] == ["crop"]
     assert len(found.inputs.resizes) == 3
+    # the pass found all in the store, where the comparison had just put it
+    report = found.inputs.frozen.report
+    assert report.computed == report.times.images == 3 * EACH and report.engine != "stored"
 
 
 def test_square_pictures_cost_nothing_more(tmp_path: Path, decoded: list[str]) -> None:

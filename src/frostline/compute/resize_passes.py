@@ -76,10 +76,12 @@ def run_resize_passes(
         with runtime.progress.task("comparing crop, squash and pad", len(ways)) as bar:
             for way, loader in zip(ways, loaders, strict=True):
                 network.preprocessing = way
-                engine = next((one.engine for one in found if one.engine), None)
-                found.append(
-                    run_taps_pass(network, loader, digests, runtime.quiet(), engine=engine)
-                )
+                opened = next((one for one in found if one.engine is not None), None)
+                engine = None if opened is None else opened.engine
+                one = run_taps_pass(network, loader, digests, runtime.quiet(), engine=engine)
+                if opened is not None and one.report.computed:
+                    one.report.reason = opened.report.reason
+                found.append(one)
                 bar.advance()
     finally:
         network.preprocessing = before

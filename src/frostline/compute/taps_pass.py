@@ -50,6 +50,15 @@ class PassReport:
     computed: int = 0
     times: PassTimes = field(default_factory=PassTimes)
 
+    def add(self, before: PassReport) -> None:
+        """Count what was computed for the same pass before it began."""
+        if not self.computed:
+            self.engine, self.reason = before.engine, before.reason
+        self.computed += before.computed
+        self.times.images += before.times.images
+        self.times.waiting += before.times.waiting
+        self.times.computing += before.times.computing
+
 
 @dataclass
 class TapsPass:

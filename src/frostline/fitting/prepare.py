@@ -91,6 +91,7 @@ def prepare(
             for network, resizing in zip(networks, resizings, strict=True):
                 network.preprocessing = resizing.preprocessing
                 candidates.append(run_frozen(network, catalog, runtime, preprocessed_bytes=room))
+                candidates[-1].report.add(resizing.report)
             frozen = candidates[0]
         with clock.phase("audit"):
             found, split = _audited(frozen, values, settings, runtime, hold_out=hold_out)

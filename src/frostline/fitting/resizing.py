@@ -9,6 +9,7 @@ import numpy as np
 
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.compute.resize_passes import run_resize_passes
+from frostline.compute.taps_pass import PassReport
 from frostline.core.arrays import IntArray
 from frostline.core.errors import UnreadableImageError
 from frostline.core.plan import Plan, ResizeResult
@@ -41,12 +42,19 @@ class Resizing:
     - ``ways``: the preprocessing of each way, the weights' own first.
     - ``mode``: the one that was chosen.
     - ``sample``: what was compared; None where there was nothing to compare.
+    - ``reports``: how features of the sample were got.
     """
 
     ways: Mapping[ResizeMode, Preprocessing]
     mode: ResizeMode
     sample: ResizeSample | None = None
     scores: Mapping[ResizeMode, ResizeScore] | None = None
+    reports: Mapping[ResizeMode, PassReport] | None = None
+
+    @property
+    def report(self) -> PassReport:
+        """What was computed of the chosen way."""
+        return PassReport() if self.reports is None else self.reports[self.mode]
 
     @property
     def own(self) -> ResizeMode:
@@ -69,7 +77,7 @@ class Resizing:
         # groups only grow, so that as many are the same ones
         if len(sample) == len(self.sample) and sample.n_groups == self.sample.n_groups:
             return self
-        return _compared(self.ways, sample, threads)
+        return replace(_compared(self.ways, sample, threads), reports=self.reports)
 
     def as_own(self) -> Resizing:
         """Return the same with the weights' own way."""
@@ -121,9 +129,8 @@ def settle_resizing(
     sizes = _sizes(catalog, runtime)
     if not len(sizes) or lost_to_shape(sizes, ways[own]) <= MATTERS:
         return Resizing(ways, own)
-    return _compared(
-        ways, _sample(network, catalog, settings, runtime, ways, hold_out), runtime.threads
-    )
+    sample, reports = _sample(network, catalog, settings, runtime, ways, hold_out)
+    return replace(_compared(ways, sample, runtime.threads), reports=reports)
 
 
 def ways_of(own: Preprocessing) -> dict[ResizeMode, Preprocessing]:
@@ -165,7 +172,7 @@ def _sample(
     runtime: Runtime,
     ways: Mapping[ResizeMode, Preprocessing],
     hold_out: bool,
-) -> ResizeSample:
+) -> tuple[ResizeSample, dict[ResizeMode, PassReport]]:
     """Compute features of a few images for every way."""
     groups = audit(catalog, None).groups
     rows = np.arange(len(catalog))
@@ -188,4 +195,7 @@ def _sample(
         {mode: one.rows.arrays["taps"] for mode, one in zip(ways, passes, strict=True)},
         list(passes[0].slices.values()),
     )
-    return sample.grouped({d: group for d, group in readable.items() if d not in unreadable})
+    reports = {mode: one.report for mode, one in zip(ways, passes, strict=True)}
+    return sample.grouped(
+        {digest: group for digest, group in readable.items() if digest not in unreadable}
+    ), reports

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from frostline.core.cuts import Cut, Layout
 from frostline.core.preprocessing import Preprocessing
+from frostline.onnx_graph.branches import merge_branches
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.norm_layers import (
     Array,
@@ -101,8 +102,8 @@ class NetworkGraph:
     ) -> bytes:
         """Return the model that gives pooled activations at some cuts, side by side.
 
-        ``folded`` merges norm layers into convolutions; without it the graph is the network's own,
-        to check the merged one against.
+        ``folded`` merges norm layers into convolutions, and parallel branches into one; without it
+        the graph is the network's own, to check the merged one against.
         """
         build = GraphBuilder("taps")
         self._normalise(build, preprocessing)
@@ -286,7 +287,9 @@ class NetworkGraph:
         wanted = _needed(_early([*before.nodes, *own], after.nodes), outputs)
         tensors = dict(self._tensors)
         if folded:
+            fixed = {c.name: numpy_helper.to_array(c) for c in self._graph.initializer}
             wanted, tensors = fold_norms(wanted, tensors, keep=outputs)
+            wanted, tensors = merge_branches(wanted, tensors, keep=outputs, constants=fixed)
         used = {name for node in wanted for name in node.input}
         constants = [c for c in (*before.constants, *after.constants) if c.name in used]
         constants += [c for c in self._graph.initializer if c.name in used]

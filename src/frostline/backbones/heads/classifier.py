@@ -74,11 +74,13 @@ class Classifier(nn.Module, FittedClassifier):
     ) -> onnx.ModelProto:
         import onnx
 
+        from frostline.onnx_graph.branches import with_merged_branches
+
         targets = [logits] if head_input is None else [logits, head_input]
         example = torch.zeros(2, 3, size, size, device=self._device())
         watched = self._watched(head_input is not None)
         content = to_onnx(watched, example, source=source, targets=targets, opset=OPSET)
-        return onnx.load_model_from_string(content)
+        return with_merged_branches(onnx.load_model_from_string(content))
 
     def _watched(self, head_input: bool) -> nn.Module:
         return WithHeadInput(self, self.frozen_leader.head) if head_input else self

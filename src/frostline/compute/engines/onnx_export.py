@@ -11,7 +11,7 @@ from frostline.core.errors import EngineError
 _OPSET = 17
 
 ENGINE = Memo(
-    name="engine", version=1, libraries=NETWORKS, result=bytes, folder="engines", max_bytes=2**31
+    name="engine", version=2, libraries=NETWORKS, result=bytes, folder="engines", max_bytes=2**31
 )
 
 
@@ -60,18 +60,24 @@ def export(part: FrozenPart) -> bytes:
     EngineError
         If the part has an operation that ONNX lacks, or is too large for one file.
     """
+    import onnx
     import torch
 
     from frostline.backbones.to_onnx import to_onnx
     from frostline.compute.engines.module import UInt8Input
+    from frostline.onnx_graph.branches import with_merged_branches
 
     size = part.preprocessing.size
     if part.module is None:
         raise EngineError("There is neither a module nor a graph to export.")
-    return to_onnx(
+    content = to_onnx(
         UInt8Input(part.module, part.preprocessing),
         torch.zeros(2, size, size, 3, dtype=torch.uint8),
         source=INPUT,
         targets=[OUTPUT],
         opset=_OPSET,
     )
+    model = onnx.load_model_from_string(content)
+    merged = with_merged_branches(model)
+    written: bytes = content if merged is model else merged.SerializeToString()
+    return written

@@ -18,6 +18,7 @@ from frostline.compute.image_loader import ImageLoader, stacked
 from frostline.compute.moments import BatchNormMoments, by_layer
 from frostline.compute.taps_pass import open_taps, run_taps_pass
 from frostline.core.arrays import IntArray
+from frostline.core.batches import images_of_a_call
 from frostline.core.preprocessing import FloatArray, UInt8Array
 from frostline.core.runtime import Runtime
 from frostline.data.splitting.sampling import chosen_rows
@@ -73,8 +74,9 @@ class FrozenRunner:
         digests = [self._digests[row] for row in rows]
         return stacked(self.images.pixels(digests), len(digests), self.network.preprocessing.size)
 
-    def batches(self, rows: IntArray, size: int = 32) -> Iterator[UInt8Array]:
-        """Yield preprocessed images, a batch at a time."""
+    def batches(self, rows: IntArray, most: int = 32) -> Iterator[UInt8Array]:
+        """Yield preprocessed images, a batch at a time: fewer than ``most`` of large ones."""
+        size = images_of_a_call(most, self.network.preprocessing.size)
         for start in range(0, len(rows), size):
             yield self.pixels(rows[start : start + size])
 

@@ -15,6 +15,7 @@ from frostline.backbones.description import NetworkDescription
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.compute.cache.fact import NETWORKS, digest_of, version_of
 from frostline.compute.cache.memoize import Memo, recall, remember
+from frostline.core.batches import images_of_a_call
 from frostline.core.errors import BackboneError, EngineError
 from frostline.core.files import WEIGHTS_BYTES, UnfitFileError, digest_regular, read_regular
 from frostline.core.rng import generator
@@ -180,6 +181,7 @@ def _revision_of(network: Network) -> Revision | None:
 
 def _agrees(known: DescribedNetwork, network: Network, threads: int) -> bool:
     """Whether the graph gives PyTorch's numbers."""
+    from frostline.compute.engines.base import run_parts
     from frostline.compute.engines.choose import agreement
     from frostline.compute.engines.frozen_part import taps_part
     from frostline.compute.engines.onnx_engine import OnnxEngine
@@ -188,10 +190,13 @@ def _agrees(known: DescribedNetwork, network: Network, threads: int) -> bool:
     size = network.preprocessing.size
     random = generator("graph check", 0, size)
     noise = random.integers(0, 256, (_CHECKED, size, size, 3), dtype=np.uint8)
-    expected = TorchEngine(taps_part(network, network.taps), threads=threads).run(noise)
+    torch_engine = TorchEngine(taps_part(network, network.taps), threads=threads)
+    expected = run_parts(torch_engine, noise)
     part = taps_part(known, known.taps)
     if part.graph is None:
         return False
-    plain = OnnxEngine(part.graph.reference(), threads=threads, optimized=False)
-    found = agreement(plain.run(noise), expected, part.blocks)
+    batch = images_of_a_call(_CHECKED, size)
+    graph = part.graph.reference()
+    plain = OnnxEngine(graph, threads=threads, optimized=False, batch=batch)
+    found = agreement(run_parts(plain, noise), expected, part.blocks)
     return found.close()

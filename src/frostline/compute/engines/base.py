@@ -79,6 +79,13 @@ class PassTimes:
         return "decoding" if self.waiting > self.computing else "computing"
 
 
+def run_parts(engine: Engine, images: UInt8Array) -> FloatArray:
+    """Run images (n, size, size, 3) as they are, no more at a time than the engine takes."""
+    step = engine.batch
+    found = [engine.run(images[start : start + step]) for start in range(0, len(images), step)]
+    return np.concatenate(found)
+
+
 def run_batches(
     engine: Engine, images: Iterable[tuple[T, UInt8Array]], times: PassTimes | None = None
 ) -> Iterator[tuple[T, FloatArray]]:

@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 
 from frostline.compute.engines import openvino_engine
-from frostline.compute.engines.base import CHECK_IMAGES, Engine, FirstImages, run_batches
+from frostline.compute.engines.base import CHECK_IMAGES, Engine, FirstImages, run_batches, run_parts
 from frostline.compute.engines.fastest import Started, paced, race, tune
 from frostline.compute.engines.frozen_part import FrozenPart
-from frostline.compute.engines.onnx_engine import OnnxEngine
+from frostline.compute.engines.onnx_engine import OnnxEngine, usual_batch
 from frostline.compute.engines.onnx_export import exported
 from frostline.compute.engines.remembered import Choice, recall_choice, remember_choice
 from frostline.core.errors import EngineError
@@ -206,7 +206,8 @@ def _as_it_is(part: FrozenPart, threads: int, error: EngineError) -> tuple[Start
     # as in blank pictures, all of them
     if part.graph is None:
         raise error
-    plain = OnnxEngine(part.graph.reference(), threads=threads, optimized=False)
+    batch = usual_batch(part.preprocessing.size)
+    plain = OnnxEngine(part.graph.reference(), threads=threads, optimized=False, batch=batch)
     return Started(plain), f"ONNX Runtime with nothing merged, because {error.message}"
 
 
@@ -244,8 +245,10 @@ class _Opener:
     def expected(self) -> FloatArray:
         check = np.stack(self.images.up_to(CHECK_IMAGES))
         if self.part.graph is None:
-            return _in_torch(self.part, self.threads, "fp32").run(check)
-        plain = OnnxEngine(self.part.graph.reference(), threads=self.threads, optimized=False)
+            return run_parts(_in_torch(self.part, self.threads, "fp32"), check)
+        batch = usual_batch(self.part.preprocessing.size)
+        graph = self.part.graph.reference()
+        plain = OnnxEngine(graph, threads=self.threads, optimized=False, batch=batch)
         return np.stack([result for _, result in run_batches(plain, ((None, i) for i in check))])
 
     def first(self, names: Sequence[str]) -> _Opened:
@@ -277,7 +280,8 @@ class _Opener:
     def _checked(self, name: str, model: bytes) -> _Opened:
         engine: Engine
         if name == "onnx":
-            engine = OnnxEngine(model, threads=self.threads)
+            batch = usual_batch(self.part.preprocessing.size)
+            engine = OnnxEngine(model, threads=self.threads, batch=batch)
         else:
             engine = openvino_engine.OpenVinoEngine(
                 model, threads=self.threads, precision=self.precision

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from frostline.compute.engines.processor import ProcessorKind, processor_kind
+from frostline.core.batches import images_of_a_call
 from frostline.core.errors import EngineError, first_line
 from frostline.core.onnx_runtime import failures, open_session
 from frostline.core.preprocessing import FloatArray, UInt8Array
@@ -23,6 +24,12 @@ FIXED_BATCH: Mapping[ProcessorKind, int] = {
     "Arm": 4,
     "other": 4,
 }
+
+
+def usual_batch(side: int) -> int:
+    """Return how many images of ``side`` pixels a call has where no other number was measured."""
+    return images_of_a_call(FIXED_BATCH[processor_kind()], side)
+
 
 # only errors that nothing else reports; ours carry the message anyway
 _FATAL = 4

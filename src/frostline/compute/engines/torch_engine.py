@@ -13,6 +13,7 @@ from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.compute.engines.frozen_part import FrozenPart
 from frostline.compute.engines.module import UInt8Input
 from frostline.compute.engines.torch_runtime import torch_threads
+from frostline.core.batches import images_of_a_call
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import FloatArray, UInt8Array
 
@@ -40,7 +41,8 @@ class TorchEngine:
     ) -> None:
         kind = torch.device(device).type
         self.name = f"torch-{kind}-{precision}"
-        self.batch = self.fixed_batch = _CPU_BATCH if kind == "cpu" else _GPU_BATCH
+        most = _CPU_BATCH if kind == "cpu" else _GPU_BATCH
+        self.batch = self.fixed_batch = images_of_a_call(most, part.preprocessing.size)
         if part.module is None:
             raise EngineError("A network without PyTorch cannot run in PyTorch.")
         module = part.module if device == "cpu" else copy.deepcopy(part.module)

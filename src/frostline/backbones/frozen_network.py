@@ -58,6 +58,9 @@ class FrozenNetwork(ABC):
         SHA-256 of the weights up to ``last``.
     notes : tuple of str
         What a person should know about how the network was read.
+    pretraining_size : int or None
+        Side of the images that the weights were trained on, in pixels, where others were chosen
+        that nobody asked for; None elsewhere.
     """
 
     name: str
@@ -72,6 +75,7 @@ class FrozenNetwork(ABC):
     macs: int
     weights_id: str
     notes: tuple[str, ...]
+    pretraining_size: int | None = None
 
     @abstractmethod
     def cut(self, name: str) -> Cut:
@@ -100,6 +104,7 @@ class FrozenNetwork(ABC):
         return NetworkSummary(
             name=self.name,
             input_size=self.preprocessing.size,
+            pretraining_size=self.pretraining_size,
             cuts=tuple(known),
             last=self.last.plain(),
             taps=tuple(self.taps),

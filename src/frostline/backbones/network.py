@@ -141,7 +141,7 @@ class Network(FrozenNetwork):
         except ExampleError as error:
             if size is None or isinstance(source, nn.Module):
                 raise
-            raise unsuited(found.net, size, name=found.name, why=error.cause) from error
+            raise unsuited(found.net, size, name=found.name) from error
         if found.keep_to is not None:
             network._end_at(found.keep_to)
         missing = set(network.feature_module.state_dict()) - (found.loaded or set())
@@ -184,7 +184,7 @@ class Network(FrozenNetwork):
         try:
             network = Network(self.name, at_size(source, size), pooling=self._asked)
         except ExampleError as error:
-            raise unsuited(self.module, size, name=self.name, why=error.cause) from error
+            raise unsuited(self.module, size, name=self.name) from error
         # small images may end a whole network elsewhere; one that was shortened stays so
         if self._shortened_to is not None:
             network._end_at(self._shortened_to)

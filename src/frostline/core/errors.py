@@ -55,6 +55,14 @@ class CutError(BackboneError):
     """A cut that does not exist, or a network that cannot be cut there."""
 
 
+class ImageSizeError(BackboneError):
+    """Images of a size that a network does not take; ``sizes`` near it, in pixels, do."""
+
+    def __init__(self, message: str, *, hint: str = "", sizes: tuple[int, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.sizes = sizes
+
+
 class PatternError(BackboneError):
     """A layer pattern that matches nothing."""
 

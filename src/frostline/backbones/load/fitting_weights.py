@@ -22,6 +22,7 @@ _DERIVED = (
     "num_batches_tracked",
     "relative_position_index",
     "relative_coords_table",
+    "attention_bias_idxs",
     "attn_mask",
     "total_ops",
     "total_params",

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import timm
+import torch
 from torch import nn
 
-from frostline.core.errors import BackboneError
+from frostline.backbones.fingerprints import classifier_names, within
+from frostline.backbones.load.position_embeddings import is_of_places
+from frostline.core.errors import BackboneError, ImageSizeError
 
 # what networks raise where a size does not suit them
 _UNSUITED = (RuntimeError, ValueError, TypeError, AssertionError, AttributeError, ArithmeticError)
 
-#: patches as large as this go well with sizes that are odd multiples of them
-_LARGE_PATCH = 28
+#: stages that halve a map four or five times go well with multiples of it
+_STEP = 32
+#: how many sizes on either side of one are tried
+_TRIED = 4
+_MOST = 2048
 
 #: loads weights into a network, and says what was done to them
 Load = Callable[[nn.Module], tuple[str, ...]]
@@ -35,34 +42,80 @@ def take_size(net: nn.Module, size: int, *, name: str) -> None:
 
     Embeddings of positions are resampled once, here, rather than for every image: so the network
     can be written as ONNX. Networks that take any size as they are stay untouched. Raises
-    BackboneError if the network has no form for that size; says which it has.
+    ImageSizeError if the network has no form for that size; says which it has.
     """
     resize: Any = getattr(net, "set_input_size", None)
     if not callable(resize) or side_of(net) == size:
         return
+    patch = _patch_of(net)
+    if patch and size % patch:
+        raise unsuited(net, size, name=name)
     try:
         resize(img_size=(size, size))
     except _UNSUITED as error:
-        raise unsuited(net, size, name=name, why=error) from error
-    patch = _patch_of(net)
-    if patch and size % patch:
-        raise unsuited(net, size, name=name, why=None)
+        raise unsuited(net, size, name=name) from error
 
 
-def unsuited(net: nn.Module, size: int, *, name: str, why: Exception | None) -> BackboneError:
-    """Say that a network does not take a size, and which it takes."""
+def unsuited(net: nn.Module, size: int, *, name: str) -> ImageSizeError:
+    """Say that a network does not take a size, and the nearest ones that it takes."""
     own, patch = side_of(net), _patch_of(net)
-    if why is not None:
-        said = next(iter(str(why).splitlines()), type(why).__name__).rstrip(".")
-    else:
+    if patch and size % patch:
         said = f"it cuts them into squares of {patch} pixels"
-    if resizable(net) and patch:
-        step = patch if patch >= _LARGE_PATCH else 2 * patch
-        near = max(step, round(size / step) * step)
-        hint = f"Use --input-size {near}, or another multiple of {step}."
+    else:
+        said = "its layers are made for others"
+    near = _sizes_near(net, size)
+    if near:
+        hint = f"Use --input-size {' or '.join(map(str, near))}."
     else:
         hint = f"Use --input-size {own}, or leave it out." if own else "Leave --input-size out."
-    return BackboneError(f"{name} does not take images of {size} pixels: {said}.", hint=hint)
+    return ImageSizeError(
+        f"{name} does not take images of {size} pixels: {said}.", hint=hint, sizes=near
+    )
+
+
+def _sizes_near(net: nn.Module, size: int) -> tuple[int, ...]:
+    """Return the nearest size below and above that a network runs at, each where there is one."""
+    patch = _patch_of(net) or _STEP
+    steps = {patch, _STEP} if patch < _STEP else {patch}
+    around = {step * (size // step + k) for step in steps for k in range(-_TRIED, _TRIED + 1)}
+    around = {n for n in around if n % (_patch_of(net) or 1) == 0}
+    found = []
+    for side in (
+        sorted((n for n in around if 0 < n < size), reverse=True),
+        sorted(n for n in around if size < n <= _MOST),
+    ):
+        found += [n for n in side[:_TRIED] if _runs_at(net, n)][:1]
+    return tuple(found)
+
+
+def _runs_at(net: nn.Module, size: int) -> bool:
+    """Try a size on a network that has shapes but no numbers."""
+    config: Any = getattr(net, "pretrained_cfg", None) or {}
+    architecture = str(config.get("architecture") or "")
+    if not timm.is_model(architecture):
+        # of torchvision, or nobody's: the size of its patches is all that is known
+        return bool(_patch_of(net))
+    try:
+        with torch.device("meta"), torch.no_grad():
+            other = _made_at(architecture, size).eval()
+            other(torch.zeros(1, 3, size, size))
+    except (*_UNSUITED, LookupError):
+        return False
+    # only embeddings of positions can be brought to it
+    own = net.state_dict()
+    changed = (n for n, t in other.state_dict().items() if n in own and t.shape != own[n].shape)
+    classifier = classifier_names(net)
+    return all(is_of_places(name) or within(name, classifier) for name in changed)
+
+
+def _made_at(architecture: str, size: int) -> nn.Module:
+    other: nn.Module = timm.create_model(architecture, pretrained=False)
+    resize: Any = getattr(other, "set_input_size", None)
+    if callable(resize):
+        resize(img_size=(size, size))
+    elif made_for_one_size(other):
+        other = timm.create_model(architecture, pretrained=False, img_size=size)
+    return other
 
 
 def built_at(
@@ -114,7 +167,8 @@ def side_of(net: nn.Module) -> int | None:
 
 
 def _patch_of(net: nn.Module) -> int | None:
-    found = getattr(getattr(net, "patch_embed", None), "patch_size", None)
+    patches = getattr(net, "patch_embed", net)
+    found = getattr(patches, "patch_size", None)
     if isinstance(found, int):
         return found
     return int(found[0]) if found else None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from timm.layers import resample_abs_pos_embed
+from timm.layers import resample_abs_pos_embed, resize_rel_pos_bias_table_levit
 from torch.nn import functional
 
 #: pieces of the names of tensors that there is one of for every place in the image
@@ -42,7 +42,7 @@ def places_of(
         old = before.get(name)
         if old is None or name not in own or old.numel() == tensor.numel() or id(tensor) in moved:
             continue
-        if any(piece in name for piece in _PLACES):
+        if is_of_places(name):
             notes.append(_said(name, old, tensor, own))
         else:
             others.append(name)
@@ -56,7 +56,7 @@ def resampled(
     found, notes = dict(state), []
     for name, mine in own.items():
         old = state.get(name)
-        if old is None or old.shape == mine.shape or not any(p in name for p in _PLACES):
+        if old is None or old.shape == mine.shape or not is_of_places(name):
             continue
         other = _resampled(old, mine)
         if other is not None:
@@ -65,13 +65,26 @@ def resampled(
     return found, _together(notes)
 
 
+def is_of_places(name: str) -> bool:
+    """Whether a tensor has one entry for every place in the image, by its name."""
+    return any(piece in name for piece in _PLACES)
+
+
 def _resampled(old: torch.Tensor, mine: torch.Tensor) -> torch.Tensor | None:
     """Return embeddings in the form of ``mine``; None if they are no maps of the image."""
     if old.ndim == mine.ndim == 4 and old.shape[:2] == mine.shape[:2]:
-        height, width = mine.shape[2:]
-        return functional.interpolate(
-            old.float(), size=(height, width), mode="bicubic", antialias=True
-        )
+        return _resized(old, mine.shape[2:])
+    if old.ndim == mine.ndim == 4 and old.shape[::3] == mine.shape[::3]:
+        if any(t.shape[1] != t.shape[2] for t in (old, mine)):
+            # not places side by side, but windows of them
+            return None
+        return _resized(old.permute(0, 3, 1, 2), mine.shape[1:3]).permute(0, 2, 3, 1)
+    if old.ndim == mine.ndim == 2 and len(old) == len(mine):
+        # a bias for every head and distance
+        if not all(_is_square(t.shape[1]) for t in (old, mine)):
+            return None
+        table: torch.Tensor = resize_rel_pos_bias_table_levit(old.T, mine.T.shape)
+        return table.T.contiguous()
     if old.ndim != 3 or mine.ndim != 3 or old.shape[::2] != mine.shape[::2]:
         return None
     extra = _extra_tokens(old.shape[1], mine.shape[1])
@@ -80,6 +93,13 @@ def _resampled(old: torch.Tensor, mine: torch.Tensor) -> torch.Tensor | None:
     side = math.isqrt(mine.shape[1] - extra)
     resized: torch.Tensor = resample_abs_pos_embed(old, (side, side), num_prefix_tokens=extra)
     return resized
+
+
+def _resized(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    height, width = size
+    return functional.interpolate(
+        maps.float(), size=(height, width), mode="bicubic", antialias=True
+    )
 
 
 def _extra_tokens(old: int, new: int) -> int | None:

@@ -23,6 +23,7 @@ from frostline.core.settings import Settings
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.problem import Problem
 from frostline.evidence.networks import best_network
+from frostline.fitting import networks, usual_size
 from frostline.fitting.networks import open_networks
 from frostline.wording.evidence import networks_sentences
 
@@ -126,13 +127,40 @@ def test_a_size_that_a_network_cannot_take_is_said(tmp_path: Path) -> None:
     net = timm.create_model("eva02_tiny_patch14_224", pretrained=False)
     torch.save(net.state_dict(), weights)
     asked = Settings(backbone="eva02_tiny_patch14_224", weights=weights, input_size="96")
-    with pytest.raises(FrostlineError, match=r"eva02_tiny_patch14_224.*multiple of 28"):
+    with pytest.raises(FrostlineError, match=r"squares of 14 pixels.*--input-size 84 or 98"):
         open_networks(asked, None, Runtime())
-    left_to_us = Settings(backbone="eva02_tiny_patch14_224", weights=weights, effort="best")
+    # of sizes that were asked for together, the others stay
     notes = Notes()
-    opened = open_networks(left_to_us, None, Runtime(progress=notes))
-    assert [n.preprocessing.size for n in opened] == [224]
-    assert any("does not take images of" in text for text in notes.said)
+    both = Settings(backbone="eva02_tiny_patch14_224", weights=weights, input_size="96,56")
+    (only,) = open_networks(both, None, Runtime(progress=notes))
+    assert only.preprocessing.size == 56
+    assert ["other sizes are compared" in text for text in notes.said] == [True]
+    # left to us, it is the nearest that suits
+    left_to_us = Settings(backbone="eva02_tiny_patch14_224", weights=weights, effort="best")
+    opened = open_networks(left_to_us, None, Runtime())
+    assert [n.preprocessing.size for n in opened] == [224, 294]
+
+
+def test_large_images_are_not_taken_on_a_processor_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usual_size, "LARGEST", 96)
+    monkeypatch.setattr(networks, "FEW_PIXELS", 72)
+    torch.manual_seed(0)
+    weights = tmp_path / "w.pth"
+    torch.save(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
+    unasked = Settings(backbone="test_vit", weights=weights)
+    (network,) = open_networks(unasked, None, Runtime())
+    assert network.preprocessing.size in (64, 80), "72 is no multiple of 16"
+    assert network.summary().pretraining_size == network.pretraining_size == 160
+    assert "--input-size 160" in network.notes[-1]
+    assert network.macs < Network.load("test_vit", weights=weights).macs / 3
+    asked = Settings(backbone="test_vit", weights=weights, input_size=160)
+    (own,) = open_networks(asked, None, Runtime())
+    assert (own.preprocessing.size, own.pretraining_size, own.notes) == (160, None, ())
+    # bundled networks were measured at their own size
+    bundled = [n.preprocessing.size for n in open_networks(Settings(), None, Runtime())]
+    assert bundled == [224]
 
 
 def test_a_size_among_others_is_the_network_of_that_size(tmp_path: Path) -> None:

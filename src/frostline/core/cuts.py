@@ -162,6 +162,8 @@ class NetworkSummary:
     - ``taps``: names of the cuts whose pooled activations are stored.
     - ``inner``: cuts inside of blocks that somebody asked for.
     - ``work``: what its layers are busy with.
+    - ``pretraining_size``: side of the images that the weights were trained on, where others were
+      chosen that nobody asked for.
     """
 
     name: str
@@ -171,6 +173,7 @@ class NetworkSummary:
     taps: tuple[str, ...]
     inner: tuple[Cut, ...] = ()
     work: Work = "depthwise"
+    pretraining_size: int | None = None
 
     @property
     def feature_cuts(self) -> tuple[Cut, ...]:

@@ -213,8 +213,9 @@ class Plan(_Data):
 
     ``case`` is the textbook case (1-4) that the carried-out plan belongs to, ``prior_case`` the
     one that the textbook alone would have named. ``input_size`` is the side of the images that the
-    network sees, in pixels (None: that of its pretraining), ``networks`` what was compared;
-    ``resize`` is how they become square (None: as the weights want it), ``resizes`` what was
+    network sees, in pixels (None: that of its pretraining), ``pretraining_size`` that of its
+    pretraining where another was chosen for the processor, ``networks`` what was compared;
+    ``resize`` is how images become square (None: as the weights want it), ``resizes`` what was
     compared, the weights' own way first.
     ``removed``, ``frozen``, ``trained`` and ``new`` name layers.
 
@@ -230,6 +231,7 @@ class Plan(_Data):
     chosen: str
     backbone: str
     input_size: int | None = Field(default=None, ge=16, le=2048)
+    pretraining_size: int | None = None
     cut: str | None = None
     removed: list[str] = []
     frozen: list[str] = []

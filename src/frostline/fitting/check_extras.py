@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from frostline.backbones.described import Origin
 from frostline.backbones.load.bundled import BUNDLED
-from frostline.backbones.load.zoo import measured
 from frostline.compute.kept_networks import is_kept
 from frostline.core.extras import has_extra, require_extra
 from frostline.core.plan import Plan
 from frostline.core.settings import Settings
+from frostline.fitting.usual_size import pretraining_size, smaller_size
 
 _WITHOUT_TRAINING = ("auto", "head")
 _WITHOUT_PYTORCH = ("auto", "cpu")
@@ -50,7 +50,8 @@ def _needing_training(settings: Settings, plan: Plan | None) -> Iterator[str]:
     for backbone in settings.backbones:
         planned = plan is not None and plan.backbone == backbone and plan.input_size
         sizes = settings.input_sizes or ((planned,) if planned else ())
-        if all(is_kept(Origin(backbone, settings.weights, size)) for size in sizes or (None,)):
+        usual = None if backbone in BUNDLED else smaller_size(backbone)
+        if all(is_kept(Origin(backbone, settings.weights, size)) for size in sizes or (usual,)):
             # PyTorch opened it before
             continue
         if settings.weights is not None:
@@ -59,5 +60,5 @@ def _needing_training(settings: Settings, plan: Plan | None) -> Iterator[str]:
             yield f"backbone={backbone!r}"
             continue
         for size in sizes:
-            if size != (own := measured(backbone).size):
+            if size != (own := pretraining_size(backbone)):
                 yield f"input_size={size} with {backbone}, whose own is {own},"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,50 +12,117 @@ from frostline.backbones.described import Origin, described
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.compute.kept_networks import keep_network, recall_network
-from frostline.core.errors import BackboneError, CutError
+from frostline.core.errors import CutError, ImageSizeError
 from frostline.core.extras import require_extra
 from frostline.core.plan import Plan
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
+from frostline.fitting.usual_size import FEW_PIXELS, pretraining_size, runs_smaller
+from frostline.wording.evidence import refused_size_sentence, size_sentences
 
 if TYPE_CHECKING:
     from frostline.backbones.network import Network
 
 #: ``best`` also looks at images this much larger than in pretraining (224 becomes 288)
 _LARGER = 9 / 7
-_STEP = 32
+_STEP, _MOST = 32, 2048
 
 
 def open_networks(settings: Settings, plan: Plan | None, runtime: Runtime) -> list[FrozenNetwork]:
     """Load every network that was named, at every input size that was asked for.
 
-    A given plan settles the size, unless sizes are asked for. With sizes left to us, a network that
-    takes only its own is kept at that, with a note. Raises BackboneError or CutError if a network
-    cannot be found, or does not accept a size that was asked for.
+    A given plan settles the size, unless sizes are asked for. Of several sizes those that a network
+    does not take are left out, with a note. With sizes left to us, a network of large images runs
+    at smaller ones on a processor, see :func:`open_at_usual_size`. Raises BackboneError or CutError
+    if a network cannot be found, or takes none of the sizes that were asked for.
     """
-    found = []
+    found: list[FrozenNetwork] = []
     planned = plan is not None and plan.backbone in settings.backbones
     for name in (plan.backbone,) if plan is not None and planned else settings.backbones:
         asked = settings.input_sizes
         if not asked and plan is not None and plan.input_size:
             asked = (plan.input_size,)
-        # opening a network takes a second or more, so none is opened at a size that nobody wants
-        network = open_network(
-            name, runtime, weights=settings.weights, size=asked[0] if asked else None
-        )
+        if asked:
+            found += _at_sizes(Origin(name, settings.weights), asked, runtime)
+            continue
+        origin = Origin(name, settings.weights)
+        network = open_at_usual_size(origin, runtime)
         found.append(network)
         own = network.preprocessing.size
-        larger = _larger(own) if settings.effort == "best" and plan is None and not asked else own
-        for size in asked[1:] or (larger,):
-            if size == own:
-                continue
-            try:
-                found.append(_at(network, Origin(name, settings.weights, size), runtime))
-            except (BackboneError, CutError) as error:
-                if asked:
-                    raise
-                runtime.progress.note(f"{name} does not take images of {size} pixels: {error}")
+        larger = _larger(own) if settings.effort == "best" and plan is None else own
+        if larger != own:
+            second = _nearest(
+                origin, larger, runtime, beside=network, among=range(own + 1, _MOST + 1)
+            )
+            found += [] if second is None else [second]
     return found
+
+
+def _nearest(
+    origin: Origin,
+    size: int,
+    runtime: Runtime,
+    *,
+    among: range,
+    beside: FrozenNetwork | None = None,
+) -> FrozenNetwork | None:
+    """Open a network at a size that nobody asked for, or near it; None where it takes none.
+
+    ``among``: other sizes that would do. ``beside``: the network at its usual size.
+    """
+    try:
+        return _at(beside, replace(origin, size=size), runtime)
+    except (ImageSizeError, CutError) as error:
+        others = error.sizes if isinstance(error, ImageSizeError) else ()
+        near = sorted(set(others) & set(among), key=lambda other: abs(other - size))
+        for other in near[:1]:
+            with suppress(ImageSizeError, CutError):
+                return _at(beside, replace(origin, size=other), runtime)
+        runtime.progress.note(f"{origin.name} does not take images of {size} pixels: {error}")
+        return None
+
+
+def _at_sizes(origin: Origin, sizes: Sequence[int], runtime: Runtime) -> list[FrozenNetwork]:
+    """Open a network at all of some sizes that it takes."""
+    found: list[FrozenNetwork] = []
+    refused: list[ImageSizeError] = []
+    for size in sizes:
+        this = replace(origin, size=size)
+        try:
+            # opening a network takes a second or more, so none is opened where nobody wants it
+            one = _at(found[0] if found else None, this, runtime)
+        except ImageSizeError as error:
+            refused.append(error)
+        else:
+            found.append(one)
+    if not found:
+        raise refused[0]
+    for one_refused in refused:
+        runtime.progress.note(refused_size_sentence(one_refused))
+    return found
+
+
+def open_at_usual_size(origin: Origin, runtime: Runtime) -> FrozenNetwork:
+    """Open a network at the size that it runs at where nobody asked for another.
+
+    That is its own; on a processor, where large images take long, 224 pixels or the nearest size
+    that it takes. Bundled networks, and those that are trained already, stay at their own.
+    """
+    if origin.name in BUNDLED:
+        return open_network(origin.name, runtime, weights=origin.weights)
+    own = pretraining_size(origin.name)
+    plain = None if own is not None else open_network(origin.name, runtime, weights=origin.weights)
+    if plain is not None:
+        own = plain.preprocessing.size
+    if own is None or not (_on_cpu(runtime) and runs_smaller(origin.name, own)):
+        return plain or open_network(origin.name, runtime, weights=origin.weights)
+    network = _nearest(origin, FEW_PIXELS, runtime, among=range(own))
+    if network is None:
+        return plain or open_network(origin.name, runtime, weights=origin.weights)
+    network.pretraining_size = own
+    said = size_sentences(network.name, network.preprocessing.size, own)
+    network.notes = (*network.notes, *said)
+    return network
 
 
 def open_network(
@@ -93,8 +163,13 @@ def _loaded(origin: Origin, runtime: Runtime) -> Network:
         return Network.load(origin.name, weights=origin.weights, size=origin.size)
 
 
-def _at(network: FrozenNetwork, origin: Origin, runtime: Runtime) -> FrozenNetwork:
-    """Return the network at another size, as it would be if that alone had been asked for."""
+def _at(network: FrozenNetwork | None, origin: Origin, runtime: Runtime) -> FrozenNetwork:
+    """Return the network at another size, as it would be if that alone had been asked for.
+
+    ``network``: it at any size, if it is open.
+    """
+    if network is None:
+        return open_network(origin.name, runtime, weights=origin.weights, size=origin.size)
     kept = recall_network(origin) if _on_cpu(runtime) else None
     if kept is not None:
         return kept

@@ -173,6 +173,7 @@ def make_plan(
         chosen=chosen.name,
         backbone=context.network.name,
         input_size=context.network.input_size,
+        pretraining_size=context.network.pretraining_size,
         seed=context.settings.seed,
         action=chosen.action,
         evidence=context.summary,

@@ -12,6 +12,7 @@ from frostline.wording.evidence import (
     networks_sentences,
     probes_sentences,
     shift_sentence,
+    size_sentences,
 )
 from frostline.wording.reasons import fate_words, reason_sentence, runner_up_sentence
 from frostline.wording.resizing import resize_sentences
@@ -37,6 +38,7 @@ def explanation(plan: Plan) -> list[str]:
     """Return short sentences: the data, the prior, what the probes say, the choice and why."""
     summary = plan.evidence
     return [
+        *size_sentences(plan.backbone, plan.input_size, plan.pretraining_size),
         *networks_sentences(plan.networks),
         *resize_sentences(plan.resizes),
         *([] if summary is None else _measured(summary, plan.prior_case)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from frostline.core.errors import ImageSizeError
 from frostline.core.plan import EvidenceSummary, NetworkResult, ShiftEvidence
 
 #: classes that are named in one sentence
@@ -33,6 +34,22 @@ def networks_sentences(results: Sequence[NetworkResult]) -> list[str]:
         f"{chosen.accuracy:.1%} ± {chosen.standard_error:.1%} ({others}): it is taken as the "
         "cheapest that is not clearly worse than the best."
     ]
+
+
+def size_sentences(backbone: str, size: int | None, own: int | None) -> list[str]:
+    """Say at which size a network runs, where that is not the one of its pretraining."""
+    if size is None or own is None:
+        return []
+    return [
+        f"{backbone} runs at {size} px, not at the {own} px of its pretraining, which have "
+        f"{(own / size) ** 2:.1f} times the pixels: much for a processor. "
+        f"--input-size {own} takes them."
+    ]
+
+
+def refused_size_sentence(error: ImageSizeError) -> str:
+    """Say that a size that was asked for beside others is left out."""
+    return f"{error} The other sizes are compared."
 
 
 def shift_sentence(shift: ShiftEvidence) -> str:

@@ -10,6 +10,7 @@ from frostline.core.errors import CutError as CutError
 from frostline.core.errors import EngineError as EngineError
 from frostline.core.errors import FrostlineError as FrostlineError
 from frostline.core.errors import FrozenChangedError as FrozenChangedError
+from frostline.core.errors import ImageSizeError as ImageSizeError
 from frostline.core.errors import InputError as InputError
 from frostline.core.errors import MissingExtraError as MissingExtraError
 from frostline.core.errors import PatternError as PatternError

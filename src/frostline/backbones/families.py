@@ -187,7 +187,7 @@ def family_of(module: nn.Module, cfg: Mapping[str, Any] | None = None) -> Family
         pooling=_pooling_of(module, prefix),
         final_norm=_final_norm(module),
         norm_kind=_norm_kind(module),
-        patch=_patch_of(module),
+        patch=patch_of(module),
         fixed_size=bool(said.get("fixed_input_size")) or hasattr(module, "image_size"),
         resizable=callable(getattr(module, "set_input_size", None)),
         reparameterisable=any(
@@ -280,7 +280,7 @@ def _is_depthwise(layer: nn.Module) -> bool:
     return isinstance(groups, int) and groups > 1 and groups == getattr(layer, "in_channels", 0)
 
 
-def _patch_of(module: nn.Module) -> int | None:
+def patch_of(module: nn.Module) -> int | None:
     """Side of the patches of a network that turns images into tokens."""
     for name in ("patch_embed", "stem"):
         holder = getattr(module, name, None)

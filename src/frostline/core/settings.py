@@ -138,7 +138,8 @@ class Settings:
         About(
             _CHOICE,
             "Side of the square input in pixels; several, with commas between, are compared. "
-            "auto: the size of pretraining; effort best also tries a larger one.",
+            "auto: the size of pretraining, on a processor 224 in place of one above 256; effort "
+            "best also tries a larger one.",
         ),
     ] = "auto"
     resize: Annotated[

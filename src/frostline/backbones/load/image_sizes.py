@@ -9,6 +9,7 @@ import timm
 import torch
 from torch import nn
 
+from frostline.backbones.families import patch_of
 from frostline.backbones.fingerprints import classifier_names, within
 from frostline.backbones.load.position_embeddings import is_of_places
 from frostline.core.errors import BackboneError, ImageSizeError
@@ -47,7 +48,7 @@ def take_size(net: nn.Module, size: int, *, name: str) -> None:
     resize: Any = getattr(net, "set_input_size", None)
     if not callable(resize) or side_of(net) == size:
         return
-    patch = _patch_of(net)
+    patch = patch_of(net)
     if patch and size % patch:
         raise unsuited(net, size, name=name)
     try:
@@ -58,7 +59,7 @@ def take_size(net: nn.Module, size: int, *, name: str) -> None:
 
 def unsuited(net: nn.Module, size: int, *, name: str) -> ImageSizeError:
     """Say that a network does not take a size, and the nearest ones that it takes."""
-    own, patch = side_of(net), _patch_of(net)
+    own, patch = side_of(net), patch_of(net)
     if patch and size % patch:
         said = f"it cuts them into squares of {patch} pixels"
     else:
@@ -75,10 +76,10 @@ def unsuited(net: nn.Module, size: int, *, name: str) -> ImageSizeError:
 
 def _sizes_near(net: nn.Module, size: int) -> tuple[int, ...]:
     """Return the nearest size below and above that a network runs at, each where there is one."""
-    patch = _patch_of(net) or _STEP
+    patch = patch_of(net) or _STEP
     steps = {patch, _STEP} if patch < _STEP else {patch}
     around = {step * (size // step + k) for step in steps for k in range(-_TRIED, _TRIED + 1)}
-    around = {n for n in around if n % (_patch_of(net) or 1) == 0}
+    around = {n for n in around if n % (patch_of(net) or 1) == 0}
     found = []
     for side in (
         sorted((n for n in around if 0 < n < size), reverse=True),
@@ -94,7 +95,7 @@ def _runs_at(net: nn.Module, size: int) -> bool:
     architecture = str(config.get("architecture") or "")
     if not timm.is_model(architecture):
         # of torchvision, or nobody's: the size of its patches is all that is known
-        return bool(_patch_of(net))
+        return bool(patch_of(net))
     try:
         with torch.device("meta"), torch.no_grad():
             other = _made_at(architecture, size).eval()
@@ -164,11 +165,3 @@ def side_of(net: nn.Module) -> int | None:
         if found:
             return int(found[-1])
     return None
-
-
-def _patch_of(net: nn.Module) -> int | None:
-    patches = getattr(net, "patch_embed", net)
-    found = getattr(patches, "patch_size", None)
-    if isinstance(found, int):
-        return found
-    return int(found[0]) if found else None

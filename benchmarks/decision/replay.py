@@ -189,7 +189,8 @@ class Recorded:
 
     def rule(self) -> str:
         """What the textbook's table says, without looking at anything but size and shift."""
-        strategy = prior_case(self.summary).strategy
+        case = prior_case(self.summary)
+        strategy = "head" if case is None else case.strategy
         if strategy == "head":
             return self.heads[0]
         named = {

@@ -232,7 +232,7 @@ def test_a_graph_that_says_something_else_is_not_kept(
         for attribute in node.attribute:
             if attribute.name == "epsilon":
                 attribute.f = 0.5
-    monkeypatch.setattr(describe, "graph_of", lambda _: model.SerializeToString())
+    monkeypatch.setattr(describe, "graph_of", lambda _, **options: model.SerializeToString())
     assert keep_network(network, origin, threads=1) is network
     assert not is_kept(origin)
 

@@ -27,12 +27,14 @@ from frostline.compute.engines.remembered import CHOICE, Choice
 from frostline.compute.frozen_runner import MOMENTS
 from frostline.compute.kept_networks import KEPT, KeptNetwork
 from frostline.compute.memoized_copies import COPIES, copies_of
+from frostline.compute.moments import SourceNorm
 from frostline.compute.set_values import VALUES
 from frostline.compute.taps_pass import TAPS
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.memoized import EVIDENCE, evidence_inputs
+from frostline.evidence.picture_card import CARD, make_card
 from frostline.explain.encoding import tile
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.explain.make import Drawn
@@ -96,6 +98,11 @@ def network() -> Any:
     return KeptNetwork('{"name": "ü"}', bytes(range(256)), tensors, {"torch": "2"}, None)
 
 
+def card() -> Any:
+    norms = [SourceNorm(name, 16, 1e-5, None) for name in ("early", "late")]
+    return make_card(norms, np.concatenate([PIXELS, PIXELS[:4]]) ** 2)
+
+
 MEMOS: dict[str, tuple[Memo[Any], Callable[[], Any]]] = {
     "copies": (COPIES, copies),
     "engine": (ENGINE, lambda: bytes(range(256)) * 50),
@@ -105,6 +112,7 @@ MEMOS: dict[str, tuple[Memo[Any], Callable[[], Any]]] = {
     "network": (KEPT, network),
     "ood": (OOD, ood),
     "gallery": (GALLERY, gallery),
+    "picture card": (CARD, card),
     "writable as ONNX": (WRITABLE, lambda: "no such operation: ü"),
 }
 FACTS: dict[str, Fact] = {

@@ -125,12 +125,6 @@ def _network(name: str, size: int = 64, **options: Any) -> Network:
     return Network.load(net, preprocessing=Preprocessing(size=size))
 
 
-def test_a_network_without_batchnorm_has_no_layers() -> None:
-    body = MomentsBody(_network("vit_tiny_patch16_224", size=64, img_size=64, depth=2))
-    assert body.names == ()
-    assert body.width == 0
-
-
 def test_shortcuts_are_left_out() -> None:
     network = _network("resnet18")
     names = MomentsBody(network).names

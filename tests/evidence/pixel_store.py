@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.compute.frozen import Frozen
-from frostline.compute.moments import LayerMoments
+from frostline.compute.moments import NormMoments, SourceNorm
 from frostline.core.arrays import IntArray
+from frostline.core.preprocessing import Preprocessing
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, ImageRow
 from frostline.data.problem import Problem
@@ -23,16 +24,12 @@ Float32 = npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
-class NoMoments:
-    layers: Sequence[LayerMoments] = ()
-
-
-@dataclasses.dataclass(frozen=True)
 class Named:
     name: str = "pixels"
     weights_id: str = "0"
     lower_taps: tuple[str, ...] = ()
-    stores_statistics: bool = True
+    stores_statistics: bool = False
+    preprocessing: Preprocessing = dataclasses.field(default_factory=lambda: Preprocessing(size=32))
 
 
 def problem_of(
@@ -53,11 +50,15 @@ def problem_of(
 
 @dataclasses.dataclass(frozen=True)
 class PixelStore:
-    """Given taps of a network without norm layers."""
+    """Given taps of a network whose norm layers, if it has any, read the pixels at its taps.
+
+    ``shown``: taps of the reference pictures.
+    """
 
     taps: Float32
     slices: Mapping[str, slice]
     network: Named = dataclasses.field(default_factory=Named)
+    shown: Float32 | None = None
 
     @property
     def features(self) -> PixelStore:
@@ -73,9 +74,27 @@ class PixelStore:
     def table(self, names: Sequence[str], rows: IntArray) -> Selection:
         return Selection(self.taps, rows, [self.slices[name] for name in names])
 
-    def moments(self, rows: IntArray, runtime: Runtime) -> NoMoments:
-        del rows, runtime
-        return NoMoments()
+    def moments(self, rows: IntArray, runtime: Runtime) -> NormMoments:
+        del runtime
+        norms = [] if self.shown is None else self._norms()
+        return NormMoments(norms, self._moments(self.taps[rows]), rows, "pixels", 64)
+
+    def moments_of(self, images: npt.NDArray[np.uint8], runtime: Runtime) -> Float32:
+        del runtime
+        assert self.shown is not None
+        return self._moments(self.shown[: len(images)])
+
+    def _norms(self) -> list[SourceNorm]:
+        widths = [(name, s.stop - s.start) for name, s in self.slices.items()]
+        return [
+            SourceNorm(name, width, 1e-5, None, (i + 0.5) / len(widths))
+            for i, (name, width) in enumerate(widths)
+        ]
+
+    def _moments(self, taps: Float32) -> Float32:
+        """Every pixel is one place: its square is the mean square."""
+        parts = [(taps[:, s], taps[:, s] ** 2) for s in self.slices.values()]
+        return np.concatenate([part for pair in parts for part in pair], axis=1)
 
     def adapted(self, rows: IntArray, runtime: Runtime) -> PixelStore:
         """Without norm layers nothing changes."""
@@ -83,6 +102,6 @@ class PixelStore:
         return self
 
 
-def pixel_store(taps: Float32, slices: Mapping[str, slice]) -> Frozen:
+def pixel_store(taps: Float32, slices: Mapping[str, slice], shown: Float32 | None = None) -> Frozen:
     """Evidence asks a store for no more than this."""
-    return cast("Frozen", PixelStore(taps, slices))
+    return cast("Frozen", PixelStore(taps, slices, shown=shown))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,7 +15,6 @@ from frostline.core.plan import EvidenceSummary
 from frostline.core.runtime import Runtime
 from frostline.evidence import collect
 from frostline.evidence.collect import collect_evidence
-from frostline.evidence.evidence import FAR
 from frostline.evidence.probes import probe
 from tests.evidence.pixel_store import pixel_store, problem_of
 from tests.stats.on_labels import knn_loo
@@ -118,28 +119,24 @@ def test_neighbours_give_a_second_opinion_on_the_depths(
     assert fold.agreement is None
 
 
-def test_networks_without_statistics_are_compared_with_photos(
+def test_networks_without_statistics_are_compared_with_pictures(
     store: Frozen, labels: npt.NDArray[np.int64]
 ) -> None:
-    rows, strange = np.arange(300), np.arange(300, 400)
-
-    def collected(reference: Float32, *, adapt_when: tuple[str, ...] = FAR) -> EvidenceSummary:
-        return collect_evidence(
-            problem_of(labels),
-            store,
-            rows,
-            Runtime(),
-            reference=lambda: reference,
-            adapt_when=adapt_when,
-        ).summary
-
+    rows = np.arange(300)
     everything = list(store.features.slices)
-    near, far = (
-        store.features.tap(everything, strange),
-        store.features.tap(everything, strange) + 40.0,
-    )
-    assert collected(near).shift.label == "similar"
-    assert collected(far).shift.label == "different"
-    assert [x.layer for x in collected(far).shift.layers] == everything
-    assert collected(far).adapted is not None
-    assert collected(far, adapt_when=()).adapted is None, "that takes a second pass"
+    ordinary = np.array(store.features.tap(everything, np.arange(300, 364)))
+    # of every eight, three are drawn: these lie at a distance
+    ordinary[np.arange(64) % 8 >= 5] += 8.0
+
+    def collected(offset: float, **options: Any) -> EvidenceSummary:
+        taps = np.zeros((400, ordinary.shape[1]), dtype=np.float32)
+        taps[:300] = store.features.tap(everything, rows) + offset
+        moved = pixel_store(taps, store.features.slices, ordinary + 0.001 * offset)
+        return collect_evidence(problem_of(labels), moved, rows, Runtime(), **options).summary
+
+    near, far = collected(1.0), collected(40.0)
+    assert (near.shift.label, far.shift.label) == ("similar", "different")
+    assert near.shift.measure == "reference pictures"
+    assert near.shift.n_reference == 40
+    assert [x.layer for x in far.shift.layers] == everything
+    assert far.adapted is None, "there are no statistics to estimate anew"

@@ -26,7 +26,6 @@ from frostline.backbones.network import Network
 from frostline.backbones.trainable import trainable
 from frostline.core.cancel import Cancelled, CancelToken
 from frostline.core.runtime import Runtime
-from frostline.evidence.reference import reference_crops
 from frostline.explain import looking
 from frostline.explain.attribution import GRID, attribute_maps
 from frostline.explain.depths import DepthPlan
@@ -35,6 +34,7 @@ from frostline.explain.looking import Seen, look
 from frostline.explain.responses import depths, distinct_channels, draw_responses, responses
 from frostline.explain.torch_attribution import attribute
 from frostline.onnx_graph.pullback_rules import Step
+from tests.backbones.graph_checks import crops
 from tests.stats.on_labels import ridge_loo
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def network() -> DescribedNetwork:
 
 @pytest.fixture(scope="module")
 def photos(network: DescribedNetwork) -> Any:
-    return reference_crops(network.preprocessing)[:N]
+    return crops(N, network.preprocessing.size)
 
 
 @pytest.fixture(scope="module")

@@ -95,8 +95,8 @@ def test_three_sentences_say_data_measurement_and_reason(make_data: MakeData) ->
     plan = make_data(("a", "b")).record.plan
     data, measured, settled = three_sentences(plan)
     assert data == (
-        "2,099 training images in 2 classes are a medium number, and they differ from the photos "
-        "that the network learned from; the textbook would say: remove the high layers, new "
+        "2,099 training images in 2 classes are a medium number, and they differ from the "
+        "network's pretraining images; the textbook would say: remove the high layers, new "
         "layers on the low ones."
     )
     assert "74.1% of left-out images at the last layer, 75.2% at blocks.5 and 79.0%" in measured

@@ -22,6 +22,8 @@ from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, plan_work
 from frostline.strategy.decide import Decision, decide, every_option
+from frostline.strategy.gates import makes_sense
+from frostline.strategy.outlook import runner_up
 from frostline.strategy.race import plan_race
 from frostline.training.layers import Layers, redescribe
 from frostline.wording.decision import with_sentences
@@ -132,7 +134,41 @@ def context_of(network: Network, found: EvidenceSummary, **settings: Any) -> Con
 def test_size_and_shift_name_the_textbook_case(
     network: Network, n: int, label: str, case: int
 ) -> None:
-    assert prior_case(summary(network, n=n, label=label)).number == case
+    prior = prior_case(summary(network, n=n, label=label))
+    assert prior is not None
+    assert prior.number == case
+
+
+def proposed(network: Network, n: int, label: str, **settings: Any) -> dict[str, Any]:
+    """Every challenger, and how it trains."""
+    found = summary(
+        network, n=n, label=label, accuracies={"layer2": 0.75}, per_class=n / 5, all_taps=0.7
+    )
+    made = decision(network, found, **settings)
+    return {entry.name: entry.action for entry in made.challengers}
+
+
+@pytest.mark.parametrize("n", [300, 3000, 9000])
+@pytest.mark.parametrize("gate", ["case", "options", "lower rate", "random head", "anchor", "gain"])
+def test_a_shift_that_is_not_known_steers_nothing(network: Network, gate: str, n: int) -> None:
+    """Options are those that size and probes alone would leave; nothing is added or kept near."""
+    unknown = summary(network, n=n, label="unknown")
+    large = n >= 3000
+    if gate == "case":
+        assert prior_case(unknown) is None
+        assert decision(network, unknown).plan.prior_case is None
+    elif gate == "options":
+        every = [set(proposed(network, n, label)) for label in ("similar", "moderate", "different")]
+        assert set.intersection(*every) <= set(proposed(network, n, "unknown")) <= set.union(*every)
+    elif gate == "lower rate":
+        assert makes_sense(unknown, "finetune", GENTLY) == large
+    elif gate == "random head":
+        assert makes_sense(unknown, "full") == large
+    elif gate == "anchor":
+        actions = proposed(network, n, "unknown", budget="10h").values()
+        assert all(getattr(getattr(a, "recipe", None), "anchor", 0.0) == 0.0 for a in actions)
+    else:
+        assert runner_up(unknown, "train everything", 0.01) is None
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,10 @@ def summary(**changes: Any) -> EvidenceSummary:
 def said(found: EvidenceSummary, behind: float | None = None) -> list[str]:
     """What is said of a head on the last layer, ``behind`` which the next option is."""
     nearest = None if behind is None else runner_up(found, "train everything", behind)
+    prior = prior_case(found)
     plan = Plan(
         case=1,
-        prior_case=prior_case(found).number,
+        prior_case=None if prior is None else prior.number,
         strategy="auto",
         chosen="head on the last layer",
         probe="late",

@@ -16,6 +16,7 @@ from frostline.backbones.to_onnx import NotExportableError, to_onnx
 from frostline.core.cuts import Cut
 from frostline.core.onnx_runtime import open_session
 from frostline.onnx_graph.network_graph import NORMALISED
+from frostline.onnx_graph.norm_points import moments_output, write_norm_points
 from frostline.onnx_graph.preprocessing_graph import OPSET
 
 
@@ -60,8 +61,15 @@ def describe(network: Network) -> NetworkDescription:
     )
 
 
-def graph_of(network: Network) -> bytes:
+def graph_of(network: Network, *, moments: bool = False) -> bytes:
     """Return the layers up to the last feature map as ONNX without weights.
+
+    Parameters
+    ----------
+    network : Network
+    moments : bool, default=False
+        Whether it has outputs for what norm layers read, of whatever kind they are. Without them
+        only BatchNorm of maps can be measured.
 
     Raises
     ------
@@ -70,18 +78,21 @@ def graph_of(network: Network) -> bytes:
     """
     size = network.preprocessing.size
     names = [cut.name for cut in network.feature_cuts]
-    module = network.ends(names)
+    inputs = network.norm_inputs() if moments else []
+    module = network.ends(names, inputs)
     content = to_onnx(
         module,
         torch.zeros(2, 3, size, size),
         source=NORMALISED,
         # the exporter takes no numbers for names, as layers of a Sequential have
-        targets=[f"cut/{name}" for name in names],
+        targets=[f"cut/{name}" for name in names] + [moments_output(x.point.name) for x in inputs],
         opset=OPSET,
         weights=False,
     )
     model = onnx.load_model_from_string(content)
     _name_outputs(model, network.feature_cuts)
+    if moments:
+        write_norm_points(model, [x.point for x in inputs])
     state = {name: t.detach().cpu().numpy() for name, t in module.state_dict().items()}
     _part_equal_tensors(model, state)
     strange = [v.name for v in model.graph.input if v.name not in (NORMALISED, *state)]
@@ -94,8 +105,10 @@ def graph_of(network: Network) -> bytes:
 
 
 def _name_outputs(model: onnx.ModelProto, cuts: Sequence[Cut]) -> None:
+    """Give the outputs of cuts, which come first, the cuts' own names."""
     graph = model.graph
-    new = {value.name: cut.name for value, cut in zip(graph.output, cuts, strict=True)}
+    others = list(graph.output)[len(cuts) :]
+    new = {value.name: cut.name for value, cut in zip(graph.output, cuts, strict=False)}
     for node in graph.node:
         for places in (node.input, node.output):
             for i, name in enumerate(places):
@@ -105,6 +118,7 @@ def _name_outputs(model: onnx.ModelProto, cuts: Sequence[Cut]) -> None:
         helper.make_tensor_value_info(cut.name, onnx.TensorProto.FLOAT, ["N", *cut.shape])
         for cut in cuts
     )
+    graph.output.extend(others)
 
 
 def _part_equal_tensors(model: onnx.ModelProto, state: Mapping[str, np.ndarray]) -> None:

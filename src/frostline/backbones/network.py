@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import fx, nn
@@ -22,9 +21,10 @@ from frostline.backbones.graph.ends import input_layers
 from frostline.backbones.graph.layers import acts_by_mode
 from frostline.backbones.graph.measuring import Step, find_sizes, measure
 from frostline.backbones.graph.merging import merge
+from frostline.backbones.graph.norm_inputs import NormInput, find_norm_inputs
 from frostline.backbones.graph.places import PlaceFinder, Places
 from frostline.backbones.graph.subgraphs import Subgraph
-from frostline.backbones.graph.tracing import ExampleError, Traced, trace
+from frostline.backbones.graph.tracing import ExampleError, Traced, structure_of, trace
 from frostline.backbones.heads.source_classifier import SourceClassifier
 from frostline.backbones.heads.source_layer import SourceLayer, source_classifier_of, source_layer
 from frostline.backbones.layer_kinds import is_norm
@@ -64,7 +64,7 @@ class Network(FrozenNetwork):
         self.example_shape = tuple(source.example.shape)
         self._source = source
         self._shortened_to: str | None = None
-        self._structure = _structure(source.net)
+        self._structure = structure_of(source.net)
         self._traced: Traced = trace(source.net, name, source.example)
         sizes = find_sizes(self._traced, len(source.example))
         self._steps: list[Step] = measure(source.net, self._traced, source.example, sizes)
@@ -156,7 +156,7 @@ class Network(FrozenNetwork):
         """Return an independent network with its own copy of the weights."""
         module = copy.deepcopy(self.module)
         source = replace(self._source, net=module)
-        if _structure(self.module) == self._structure:
+        if structure_of(self.module) == self._structure:
             # tracing takes a second or more, and would find the same again
             network = copy.copy(self)
             network.module, network._source = module, source
@@ -334,9 +334,15 @@ class Network(FrozenNetwork):
         """Paths of the modules that each step of the network lies in, the outermost first."""
         return tuple(tuple(step.scopes) for step in self._steps)
 
-    def ends(self, names: Sequence[str]) -> Subgraph:
-        """Return the part that gives the activations at several cuts, as a tuple."""
-        return self._parts.between(None, [self.cut(name).node for name in names], as_tuple=True)
+    def ends(self, names: Sequence[str], moments: Sequence[NormInput] = ()) -> Subgraph:
+        """Return the part that gives activations at cuts, then moments of norms, as a tuple."""
+        nodes = [self.cut(name).node for name in names]
+        return self._parts.ends(nodes, moments)
+
+    def norm_inputs(self) -> list[NormInput]:
+        """Return what the norm layers up to ``last`` read, by depth."""
+        steps = self._steps[: self._place(self.last.node) + 1]
+        return find_norm_inputs(self.module, steps, prefix_tokens=self.family.prefix_tokens)
 
     def tensors_before(self, cut: str) -> tuple[set[str], set[str]]:
         """Modules and tensors that run before ``cut``, and those that run after it."""
@@ -389,11 +395,3 @@ def split(
 ) -> tuple[Subgraph, Subgraph]:
     """Split any module at a cut; see :meth:`Network.split`."""
     return Network.load(module, example=example).split(cut)
-
-
-def _structure(net: nn.Module) -> list[tuple[Any, ...]]:
-    """What a trace turns on, as far as somebody may have changed it since: layers, not weights."""
-    return [
-        (name, type(module), *(tuple(p.shape) for p in module.parameters(recurse=False)))
-        for name, module in net.named_modules(remove_duplicate=False)
-    ]

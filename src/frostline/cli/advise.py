@@ -17,6 +17,7 @@ from frostline.core.files import write_text
 from frostline.core.plan import CandidateResult, EvidenceSummary, Plan, ShiftEvidence
 from frostline.core.reasons import Fate
 from frostline.fitting.pipeline import Advice
+from frostline.wording.shift import compared_with, shift_label
 from frostline.wording.sources import read_words
 
 _WIDTH, _SCORE = 28, 16
@@ -84,9 +85,10 @@ def _size(evidence: EvidenceSummary, counts: dict[str, int], kind: Letters) -> T
 
 def _shift(shift: ShiftEvidence) -> Text:
     low, high = shift.interval
+    source = compared_with(shift) if shift.n_reference else "the pretraining data"
     return Text.assemble(
-        ("Shift from the pretraining data: ", "italic"),
-        (shift.label, "bold"),
+        (f"Shift from {source}: ", "italic"),
+        (shift_label(shift), "bold"),
         f" ({shift.distance:.2f} [{low:.2f}, {high:.2f}], kind: {shift.kind}); no label was used",
     )
 
@@ -129,7 +131,8 @@ def _plan(plan: Plan, kind: Letters) -> Panel:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("Plan", Text.assemble((plan.chosen, "bold"), f" (case {plan.case})"))
-    grid.add_row("Textbook", Text(plan.prior))
+    if plan.prior:
+        grid.add_row("Textbook", Text(plan.prior))
     grid.add_row("Why", Text("\n".join(plan.explanation)))
     grid.add_row("Layers", layer_strip(plan, kind))
     for label in ("frozen", "trained", "new", "removed"):

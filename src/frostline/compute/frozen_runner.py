@@ -15,7 +15,7 @@ from frostline.compute.engines.base import CHECK_IMAGES, Engine, run_batches
 from frostline.compute.engines.frozen_part import libraries_of
 from frostline.compute.features import Features
 from frostline.compute.image_loader import ImageLoader, stacked
-from frostline.compute.moments import BatchNormMoments, by_layer
+from frostline.compute.moments import MOST_COMPARED, NormMoments, pictures_within
 from frostline.compute.taps_pass import open_taps, run_taps_pass
 from frostline.core.arrays import IntArray
 from frostline.core.batches import images_of_a_call
@@ -27,14 +27,12 @@ if TYPE_CHECKING:
     from frostline.backbones.frozen_network import FrozenNetwork
     from frostline.compute.engines.moments_of import NormInputs
 
-#: images whose BatchNorm inputs are looked at: the shift is debiased, so few are enough
-MOMENT_IMAGES = 64
 #: images that re-estimated BatchNorm statistics rest on, at most
 STATISTICS_IMAGES = 256
 _STATISTICS_BATCH = 64
 
-#: what reaches every BatchNorm
-MOMENTS = Fact(name="moments", version=1, libraries=NETWORKS)
+#: what reaches norm layers
+MOMENTS = Fact(name="moments", version=2, libraries=NETWORKS)
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class FrozenRunner:
         self._features = features
         self._digests = features.catalog.digests
         self._engine = engine
-        self._moments: dict[tuple[int, ...], BatchNormMoments] = {}
+        self._moments: dict[tuple[int, ...], NormMoments] = {}
         self._adapted: tuple[tuple[int, ...], Adapted] | None = None
 
     def pixels(self, rows: IntArray) -> UInt8Array:
@@ -89,25 +87,37 @@ class FrozenRunner:
         results = run_batches(self._engine, ((None, image) for image in images))
         return np.stack([result for _, result in results])
 
-    def moments(
-        self, rows: IntArray, runtime: Runtime, limit: int = MOMENT_IMAGES
-    ) -> BatchNormMoments:
-        """Return what reaches every BatchNorm for at most ``limit`` of ``rows``.
+    def moments(self, rows: IntArray, runtime: Runtime, limit: int = MOST_COMPARED) -> NormMoments:
+        """Return what reaches norm layers for at most ``limit`` of ``rows``.
 
         The rows are chosen by content and computed with the network as it is; merging layers
-        loses the statistics that they are compared with.
+        loses the statistics that they are compared with. Where no statistics are stored, large
+        networks see fewer images, or none.
         """
         from frostline.compute.engines.moments_of import norm_inputs
 
+        inputs, pictures = norm_inputs(self.network), 0
+        if not inputs.stored:
+            pictures = pictures_within(self.network.macs)
+            limit = min(limit, pictures)
+        norms = inputs.norms if limit else []
         chosen = chosen_rows(self._digests, np.asarray(rows, dtype=np.int64), limit)
         key = tuple(chosen.tolist())
         if key not in self._moments:
-            inputs = norm_inputs(self.network)
-            layers = []
-            if inputs.norms:
-                layers = by_layer(inputs.norms, self._moment_values(inputs, chosen, runtime))
-            self._moments[key] = BatchNormMoments(layers, chosen)
+            values = np.zeros((len(chosen), 0), dtype=np.float32)
+            if norms:
+                values = self._moment_values(inputs, chosen, runtime)
+            self._moments[key] = NormMoments(norms, values, chosen, inputs.key, pictures)
         return self._moments[key]
+
+    def moments_of(self, images: UInt8Array, runtime: Runtime) -> FloatArray:
+        """Return the moments (n, width) of preprocessed images that are in no store."""
+        from frostline.compute.engines.moments_of import norm_inputs, open_moments
+
+        inputs = norm_inputs(self.network)
+        engine = open_moments(self.network, inputs, runtime)
+        results = run_batches(engine, ((None, image) for image in images))
+        return np.stack([result for _, result in results])
 
     def adapted(self, rows: IntArray, runtime: Runtime) -> Adapted:
         """Return a copy of the network that carries the statistics of ``rows``, and their features.

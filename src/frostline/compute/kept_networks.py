@@ -59,7 +59,7 @@ class KeptNetwork:
 
 KEPT = Memo(
     name="network",
-    version=2,
+    version=3,
     libraries=NETWORKS,
     result=KeptNetwork,
     folder="engines",
@@ -158,7 +158,11 @@ def _described(network: Network, finders: Mapping[str, str]) -> KeptNetwork:
             if name in state:
                 tensors[name] = state[name].detach().cpu().numpy()
     return KeptNetwork(
-        description.to_json(), graph_of(network), tensors, finders, _revision_of(network)
+        description.to_json(),
+        graph_of(network, moments=True),
+        tensors,
+        finders,
+        _revision_of(network),
     )
 
 

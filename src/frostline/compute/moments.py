@@ -1,4 +1,4 @@
-"""What reaches every BatchNorm: means and mean squares, which tell the shift from pretraining."""
+"""What reaches norm layers: means and mean squares, which tell the shift from other images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,65 @@ import numpy.typing as npt
 FloatArray64 = npt.NDArray[np.float64]
 
 
+#: images that are compared, at most
+MOST_COMPARED = 64
+# multiply-accumulates a second of the nominal machine, which no clock is read for
+_MACS_PER_SECOND = 50e9
+_SECONDS, _MOST_SECONDS = 10.0, 60.0
+_FEWEST, _STEP = 16, 8
+
+
+def pictures_within(macs: int) -> int:
+    """Return how many reference pictures a network is shown, and how many images are compared.
+
+    As many as the nominal machine does in 10 seconds, in steps of 8 up to 64. 16 are the fewest
+    that tell anything: larger networks are shown these, up to a minute's work, and beyond it none.
+
+    ``macs``: multiply-accumulates of one image.
+    """
+    affordable = int(_SECONDS * _MACS_PER_SECOND / max(1, macs)) // _STEP * _STEP
+    if affordable >= _FEWEST:
+        return min(affordable, MOST_COMPARED)
+    return _FEWEST if _FEWEST * macs <= _MOST_SECONDS * _MACS_PER_SECOND else 0
+
+
+@dataclass(frozen=True)
+class SourceStatistics:
+    """Mean and variance of every channel over some images, shape (C,) each."""
+
+    mean: FloatArray64
+    var: FloatArray64
+
+
+@dataclass(frozen=True)
+class SourceNorm:
+    """A norm layer as it was loaded.
+
+    - ``name``: path of the layer.
+    - ``channels``: number of channels.
+    - ``eps``: what the layer adds to a variance.
+    - ``stored``: statistics of pretraining; None where the layer stores none.
+    - ``depth``: share of the network's multiply-accumulates before it; None where nobody knows.
+    """
+
+    name: str
+    channels: int
+    eps: float
+    stored: SourceStatistics | None
+    depth: float | None = None
+
+
 @dataclass(frozen=True)
 class LayerMoments:
-    """One BatchNorm's stored source statistics, and the target images at its input.
+    """Images at the input of one norm layer, and what they are compared with.
 
     - ``name``: the layer's path in the network.
-    - ``source_mean`` and ``source_var``, shape (C,): running statistics of pretraining.
+    - ``source_mean`` and ``source_var``, shape (C,): of what the network saw in pretraining, or of
+      other images in its place.
     - ``eps``: added to the variance by the layer.
     - ``mean`` and ``square``, shape (m, C): for every image, the mean over space of the layer's
       input and of its square.
+    - ``depth``: share of the network's work before it; None where nobody knows.
     """
 
     name: str
@@ -28,14 +78,15 @@ class LayerMoments:
     eps: float
     mean: FloatArray64
     square: FloatArray64
+    depth: float | None = None
 
 
 @dataclass(frozen=True)
 class BatchNormMoments:
-    """Moments of ``rows`` at every BatchNorm on the main path, in order of depth.
+    """Moments of ``rows`` at every norm layer that is looked at, in order of depth.
 
-    ``layers``: empty for networks without BatchNorm. ``rows``, shape (m,): the rows of the catalog
-    that were used.
+    ``layers``: empty for networks without such layers. ``rows``, shape (m,): the rows of the
+    catalog that were used.
     """
 
     layers: list[LayerMoments]
@@ -46,34 +97,56 @@ class BatchNormMoments:
 
 
 @dataclass(frozen=True)
-class SourceNorm:
-    """A BatchNorm as it was loaded: its path, and the statistics of pretraining.
+class NormMoments:
+    """Moments of images at the norm layers of a network.
 
-    ``mean`` and ``var`` have shape (C,).
+    - ``norms``: the layers, by depth.
+    - ``values``, shape (m, width): for every layer its C means, then its C mean squares.
+    - ``rows``, shape (m,): the rows of the catalog that were used.
+    - ``key``: stands for the network and the layers.
+    - ``n_pictures``: how many reference pictures they may be compared with.
     """
 
-    name: str
-    mean: FloatArray64
-    var: FloatArray64
-    eps: float
+    norms: list[SourceNorm]
+    values: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.int64]
+    key: str = ""
+    n_pictures: int = 0
+
+    @property
+    def stored(self) -> bool:
+        """Whether all layers know the statistics of pretraining."""
+        return bool(self.norms) and all(norm.stored is not None for norm in self.norms)
+
+    @property
+    def layers(self) -> list[LayerMoments]:
+        """The images beside stored statistics; empty where there are none."""
+        return self.beside_stored().layers
+
+    def beside_stored(self) -> BatchNormMoments:
+        """Return the images beside stored statistics; without layers where there are none."""
+        known = [norm.stored for norm in self.norms if norm.stored is not None]
+        return self.beside(known) if self.stored else BatchNormMoments([], self.rows)
+
+    def beside(self, sources: Sequence[SourceStatistics]) -> BatchNormMoments:
+        """Return the images layer by layer, beside statistics of other images."""
+        pairs = zip(split_moments(self.norms, self.values), self.norms, sources, strict=True)
+        layers = [
+            LayerMoments(norm.name, source.mean, source.var, norm.eps, mean, square, norm.depth)
+            for (mean, square), norm, source in pairs
+        ]
+        return BatchNormMoments(layers, self.rows)
 
 
-def by_layer(norms: Sequence[SourceNorm], values: npt.NDArray[np.float32]) -> list[LayerMoments]:
-    """Take moments (m, width) apart: for every layer its C means, then its C mean squares."""
+def split_moments(
+    norms: Sequence[SourceNorm], values: npt.NDArray[np.float32]
+) -> list[tuple[FloatArray64, FloatArray64]]:
+    """Take moments (m, width) apart: for every layer means and mean squares, (m, C) each."""
     found = []
     start = 0
     for norm in norms:
-        middle = start + len(norm.mean)
-        stop = middle + len(norm.mean)
-        found.append(
-            LayerMoments(
-                name=norm.name,
-                source_mean=norm.mean,
-                source_var=norm.var,
-                eps=norm.eps,
-                mean=values[:, start:middle].astype(np.float64),
-                square=values[:, middle:stop].astype(np.float64),
-            )
-        )
+        middle, stop = start + norm.channels, start + 2 * norm.channels
+        mean, square = values[:, start:middle], values[:, middle:stop]
+        found.append((mean.astype(np.float64), square.astype(np.float64)))
         start = stop
     return found

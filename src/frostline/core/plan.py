@@ -37,7 +37,7 @@ class SizeEvidence(_Data):
 
 
 class LayerShift(_Data):
-    """Shift at one BatchNorm input, in squared source standard deviations (debiased)."""
+    """Shift at the input of one norm layer, in squared source standard deviations (debiased)."""
 
     layer: str
     shift: float
@@ -52,6 +52,11 @@ class ShiftEvidence(_Data):
     ``relative`` is ``distance`` divided by that of ordinary photos on the network's reference
     card (None without a card). ``kind`` says where the shift sits. ``preprocessing`` is a warning
     that the images may have been fed wrongly, empty where nothing smells of it.
+
+    ``measure`` says what the images were compared with: "batchnorm" stands for the statistics that
+    the network stored, "reference pictures" for photos that come with Frostline, "none" for
+    nothing. ``n_reference`` is the number of these photos, ``noise`` what their choice alone may
+    bring about. The label "unknown" steers nothing.
     """
 
     measure: str
@@ -67,6 +72,8 @@ class ShiftEvidence(_Data):
     layers: list[LayerShift]
     warnings: list[str] = []
     preprocessing: str = ""
+    noise: float | None = None
+    n_reference: int = 0
 
 
 class ProbeEvidence(_Data):
@@ -267,6 +274,7 @@ class Plan(_Data):
         counts = [f"{len(getattr(self, fate))} {fate}" for fate in fates if getattr(self, fate)]
         probes = [] if self.evidence is None else [*self.evidence.probes, self.evidence.all_taps]
         depth = ""
+        textbook = f"; the textbook says: {self.prior}" if self.prior else ""
         if probes:
             depth = columns([(probe.tap, probe.accuracy) for probe in probes], top=1.0) + sentences(
                 [
@@ -277,7 +285,7 @@ class Plan(_Data):
         return card(
             f"Plan: {self.chosen}",
             [
-                ("Case", sentences([f"{self.case} of 4; the textbook says: {self.prior}"])),
+                ("Case", sentences([f"{self.case} of 4{textbook}"])),
                 ("Layers", f"{strip(layers)} {sentences([', '.join(counts)])}"),
                 ("By depth", depth),
                 ("Why", sentences(self.explanation)),

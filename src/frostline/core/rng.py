@@ -24,7 +24,6 @@ Stream = Literal[
     "new layers",
     "order",
     "random start",
-    "reference rows",
     "rows to compare",
     "rows to mirror",
     "mirrored sample",

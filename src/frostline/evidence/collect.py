@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
-from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
+from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence, ShiftEvidence
 from frostline.core.runtime import Runtime
 from frostline.core.threads import side_by_side
 from frostline.data.problem import Problem
@@ -21,7 +21,6 @@ from frostline.evidence.curve import last_doubling
 from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.halves import halved_to
 from frostline.evidence.probes import ADAPTED, ALL, Probe, best_tap, probe
-from frostline.evidence.reference import shift_from_reference
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
 from frostline.evidence.source_classes import nearest_source_classes
@@ -49,7 +48,6 @@ def collect_evidence(
     *,
     known: EvidenceSummary | None = None,
     source: SourceClassifier | None = None,
-    reference: Callable[[], npt.NDArray[np.floating]] | None = None,
     adapt_when: Collection[str] = FAR,
 ) -> Evidence:
     """Measure size, shift by depth and probes by depth on some rows of a catalog.
@@ -63,10 +61,8 @@ def collect_evidence(
       label, and the slope, which decides nothing, are taken from it instead of being measured
       again.
     - ``source``: the network's old classifier, to name what the classes look like.
-    - ``reference``: gives the taps of ordinary photos, for networks whose norm layers remember
-      nothing.
     - ``adapt_when``: labels of the shift at which the effect of re-estimated norm statistics is
-      measured, which takes a second pass over the rows.
+      measured, which takes a second pass over the rows; never where no layer stores any.
     """
     chosen = np.asarray(rows, dtype=np.int64)
     labelled, seed = problem.labelled(chosen), problem.seed
@@ -77,16 +73,7 @@ def collect_evidence(
     everything = frozen.features.table(names, chosen)
     blocks = _side_by_side(frozen.features.slices)
     compared = halved_to(_COMPARE_ROWS, y, g, stream="rows to compare", seed=seed)
-    if known is None:
-        card = load_card(frozen.network.name, weights_id=frozen.network.weights_id)
-        moments = frozen.runner.moments(chosen, runtime)
-        if moments.layers or reference is None:
-            shift = measure_shift(moments, card=card, seed=seed)
-        else:
-            by_name = dict(zip(names, blocks, strict=True))
-            shift = shift_from_reference(everything, reference(), by_name, seed=seed)
-    else:
-        shift = known.shift
+    shift = _shift(frozen, chosen, runtime, seed=seed) if known is None else known.shift
     at_all_depths = {ALL: everything}
     adaptable = frozen.network.stores_statistics
     if adaptable and shift.label in adapt_when and len(chosen) >= _FEWEST_TO_ADAPT:
@@ -167,6 +154,17 @@ def collect_evidence(
         correct={name: p.correct for name, p in {**taps, **at_full}.items()},
         compared=compared,
     )
+
+
+def _shift(frozen: Frozen, rows: IntArray, runtime: Runtime, *, seed: int) -> ShiftEvidence:
+    """Compare images with what the network stored, or else with pictures that it is shown."""
+    moments = frozen.runner.moments(rows, runtime)
+    if moments.stored or not moments.norms:
+        card = load_card(frozen.network.name, weights_id=frozen.network.weights_id)
+        return measure_shift(moments.beside_stored(), card=card, seed=seed)
+    from frostline.evidence.picture_card import picture_card, shift_from_card
+
+    return shift_from_card(moments, picture_card(frozen, moments, runtime), seed=seed)
 
 
 def _probed(

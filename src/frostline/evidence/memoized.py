@@ -17,14 +17,13 @@ from frostline.data.problem import Problem
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.evidence import Evidence
 from frostline.evidence.flips import flip_is_safe
-from frostline.evidence.reference import reference_crops
 
 if TYPE_CHECKING:
     from frostline.backbones.heads.source_classifier import SourceClassifier
     from frostline.compute.frozen import Frozen
 
 
-EVIDENCE = Memo(name="evidence", version=3, libraries=NETWORKS, result=Evidence)
+EVIDENCE = Memo(name="evidence", version=4, libraries=NETWORKS, result=Evidence)
 
 
 def gather_evidence(
@@ -56,9 +55,6 @@ def gather_evidence(
             known=known,
             source=source,
             adapt_when=adapt_when,
-            reference=lambda: frozen.runner.features_of(
-                reference_crops(frozen.network.preprocessing), runtime
-            ),
         )
         safe = flip_is_safe(problem, frozen, found, runtime) if mirrored else True
         return replace(found, flip_safe=safe)

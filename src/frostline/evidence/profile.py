@@ -1,4 +1,4 @@
-"""Shift at one BatchNorm input, for the images at hand and for resamples of them."""
+"""Shift at the input of one norm layer, for the images at hand and for resamples of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frostline.core.arrays import FloatArray
+from frostline.core.arrays import BoolArray, FloatArray
 from frostline.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _RATIO_RANGE = (1e-4, 1e4)
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """Shift at one BatchNorm input, and its first factors.
+    """Shift at the input of one norm layer, and its first factors.
 
     - ``shift``: mean over channels of the debiased squared shift of mean and spread.
     - ``shift_median``: median over channels of the same.
@@ -28,6 +28,7 @@ class LayerProfile:
     - ``resampled``, shape (n_resamples,): ``shift`` of every resample.
     - ``gain``: median over channels of target divided by source standard deviation.
     - ``gain_spread``: interquartile range over channels of the logarithm of the variance ratio.
+    - ``depth``: share of the network's work before the layer; None where nobody knows.
     """
 
     name: str
@@ -37,10 +38,11 @@ class LayerProfile:
     resampled: FloatArray
     gain: float
     gain_spread: float
+    depth: float | None = None
 
 
 def profile_layer(layer: LayerMoments, weights: FloatArray) -> LayerProfile:
-    """Compare the images' moments at one BatchNorm input with the stored ones.
+    """Compare the images' moments at the input of one norm layer with those of the source.
 
     With channel mean ``mu`` and variance ``v`` (stored: ``mu_s``, ``v_s``), a channel's shift is
     ``(mu - mu_s)^2 / (v_s + eps) + (sqrt(v / (v_s + eps)) - 1)^2``, the squared 2-Wasserstein
@@ -55,7 +57,7 @@ def profile_layer(layer: LayerMoments, weights: FloatArray) -> LayerProfile:
     if len(layer.mean) < 2:
         raise InputError("Shift needs at least two images.")
     stored = np.asarray(layer.source_var, dtype=np.float64)
-    alive = stored >= _DEAD * np.median(stored)
+    alive = alive_channels(stored)
     a = np.asarray(layer.mean, dtype=np.float64)[:, alive]
     q = np.asarray(layer.square, dtype=np.float64)[:, alive]
     mu, scale = np.asarray(layer.source_mean, dtype=np.float64)[alive], stored[alive] + layer.eps
@@ -77,7 +79,13 @@ def profile_layer(layer: LayerMoments, weights: FloatArray) -> LayerProfile:
         resampled=(z_all + s_all).mean(axis=1),
         gain=float(np.exp(middle / 2.0)),
         gain_spread=float(high - low),
+        depth=layer.depth,
     )
+
+
+def alive_channels(variance: FloatArray) -> BoolArray:
+    """Return which channels vary enough to be compared, shape (C,), from their variances."""
+    return np.asarray(variance >= _DEAD * np.median(variance))
 
 
 def _debiased(averages: list[FloatArray], m: int) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,10 +17,11 @@ from frostline.evidence.profile import LayerProfile, profile_layer
 if TYPE_CHECKING:
     from frostline.compute.moments import BatchNormMoments
 
-Kind = Literal["none", "input", "feature", "global"]
-Label = Literal["similar", "moderate", "different"]
+Kind = Literal["none", "input", "feature", "global", "unknown"]
+Label = Literal["similar", "moderate", "different", "unknown"]
 
 N_RESAMPLES = 200
+_THIRDS = 3
 _INTERVAL = (0.025, 0.975)
 
 #: distances that separate the labels where no reference card exists; the bundled networks'
@@ -46,31 +48,51 @@ _UNIFORM_SPREAD = 0.8
 
 
 def measure_shift(
-    moments: BatchNormMoments, *, card: ReferenceCard | None = None, seed: int = 0
+    moments: BatchNormMoments,
+    *,
+    card: ReferenceCard | None = None,
+    limits: tuple[float, float] = (SIMILAR_BELOW, DIFFERENT_FROM),
+    sampling: Sequence[float] = (),
+    seed: int = 0,
 ) -> ShiftEvidence:
-    """Compare the images at every BatchNorm with the statistics stored there.
+    """Compare the images at every norm layer with the statistics of the source.
 
     Raises InputError if there are fewer than two images.
 
     - ``moments``: of a few hundred training images at most; 30 are enough, two are needed.
     - ``card``: what ordinary photos give on this very network; sets ``relative`` and the
       thresholds.
+    - ``limits``: distances below which images are similar, and from which they are different; a
+      ``card`` has its own.
+    - ``sampling``: by layer, what the error of the source's own statistics adds to a shift, and is
+      taken off; nothing by default.
     - ``seed``: for the bootstrap over images.
     - The result: ``distance`` and all shifts are in squared source standard deviations. The 95 %
       interval holds the error of sampling images, with the resamples centred on the estimate (plain
       percentiles would lie too high: resampling adds its own noise to every square). Without
-      BatchNorm ``measure`` is ``"none"``, label and kind are ``"unknown"``, the distance is 0 and a
-      warning says so.
+      layers ``measure`` is ``"none"``, label and kind are ``"unknown"``, the distance is 0 and a
+      warning says so. So it is where no layer lies in one of the thirds of the work: then only the
+      kind is unknown.
     """
     if not moments.layers:
         return _unmeasured()
     m = len(moments.layers[0].mean)
     weights = resamples(m, seed=seed).astype(np.float64)
     profiles = [profile_layer(layer, weights) for layer in moments.layers]
+    if sampling:
+        profiles = [
+            replace(p, shift=p.shift - excess) for p, excess in zip(profiles, sampling, strict=True)
+        ]
     shifts = np.array([p.shift for p in profiles])
     distance = float(shifts.mean())
-    early, middle, late = thirds(shifts)
-    label = label_of(distance, card)
+    # the cards that ship, and what they are compared with, count layers
+    depths = None if card is not None else _depths(profiles)
+    early, middle, late = thirds(shifts, depths)
+    if card is not None:
+        limits = card.similar_below * card.distance, card.different_from * card.distance
+    label = label_of(distance, limits)
+    everywhere = depths is None or len(set(_third(depths).tolist())) == _THIRDS
+    kind = kind_of(early, middle, late) if everywhere else "unknown"
     return ShiftEvidence(
         measure="batchnorm",
         n_images=m,
@@ -80,7 +102,7 @@ def measure_shift(
         early=early,
         middle=middle,
         late=late,
-        kind="none" if label == "similar" else kind_of(early, middle, late),
+        kind="none" if label == "similar" else kind,
         label=label,
         layers=[
             LayerShift(layer=p.name, shift=p.shift, shift_median=p.shift_median, kl=p.kl)
@@ -97,15 +119,37 @@ def resamples(n: int, *, seed: int) -> IntArray:
     return rng.multinomial(n, np.full(n, 1.0 / n), size=N_RESAMPLES)
 
 
-def thirds(shifts: FloatArray) -> tuple[float, float, float]:
-    """Return the mean shift of the early, middle and late third of the layers.
+def thirds(shifts: FloatArray, depths: FloatArray | None = None) -> tuple[float, float, float]:
+    """Return the mean shift of the early, middle and late third of the network.
 
-    With one or two layers a third may be empty; it then repeats its nearest layer.
+    A third in which no layer lies repeats that of the layer nearest to it.
+
+    ``shifts``, shape (L,): by depth. ``depths``, shape (L,): share of the network's work before
+    each layer, from 0 to 1; None counts layers.
     """
+    if depths is not None:
+        third = _third(depths)
+        middles = (np.arange(_THIRDS) + 0.5) / _THIRDS
+        nearest = np.abs(depths[None] - middles[:, None]).argmin(axis=1)
+        parts = [shifts[third == i] for i in range(_THIRDS)]
+        early, middle, late = (
+            float(part.mean() if len(part) else shifts[near])
+            for part, near in zip(parts, nearest, strict=True)
+        )
+        return early, middle, late
     n = len(shifts)
-    step = max(1, n // 3)
+    step = max(1, n // _THIRDS)
     inner = shifts[step : n - step] if n > 2 * step else shifts
     return float(shifts[:step].mean()), float(inner.mean()), float(shifts[n - step :].mean())
+
+
+def _third(depths: FloatArray) -> IntArray:
+    return np.minimum((_THIRDS * depths).astype(np.int64), _THIRDS - 1)
+
+
+def _depths(profiles: Sequence[LayerProfile]) -> FloatArray | None:
+    depths = [p.depth for p in profiles if p.depth is not None]
+    return np.array(depths) if len(depths) == len(profiles) else None
 
 
 def kind_of(early: float, middle: float, late: float) -> Kind:
@@ -123,15 +167,9 @@ def kind_of(early: float, middle: float, late: float) -> Kind:
     return "global"
 
 
-def label_of(distance: float, card: ReferenceCard | None) -> Label:
-    """Call a distance similar, moderate or different, relative to the card where there is one."""
-    if card is None:
-        similar, different = SIMILAR_BELOW, DIFFERENT_FROM
-    else:
-        similar, different = (
-            card.similar_below * card.distance,
-            card.different_from * card.distance,
-        )
+def label_of(distance: float, limits: tuple[float, float]) -> Label:
+    """Call a distance similar, moderate or different."""
+    similar, different = limits
     if distance < similar:
         return "similar"
     return "different" if distance >= different else "moderate"
@@ -156,8 +194,9 @@ def _unmeasured() -> ShiftEvidence:
         label="unknown",
         layers=[],
         warnings=[
-            "This network has no BatchNorm, so it stores no statistics of its pretraining images: "
-            "the shift could not be measured, and the distance of 0 means nothing."
+            "This network has no norm layer where it could be measured, or is too large to be "
+            "shown reference pictures as well: the shift is not known, and the distance of 0 means "
+            "nothing."
         ],
     )
 

@@ -27,6 +27,11 @@ from frostline.onnx_graph.norm_layers import (
     norm_epsilon,
     norm_name,
 )
+from frostline.onnx_graph.norm_points import (
+    NormPoint,
+    moments_output,
+    read_norm_points,
+)
 from frostline.onnx_graph.preprocessing_graph import OPSET
 from frostline.onnx_graph.token_reading import read_tokens
 
@@ -64,7 +69,7 @@ class NetworkGraph:
     graph : bytes
         An ONNX model: input :data:`NORMALISED`, an output for every cut, by its name, and every
         tensor of the state dict that it uses as a further input; with the shape of what reaches
-        every norm layer.
+        every norm layer, and perhaps with outputs for what norm layers read.
     tensors : mapping of str to ndarray
         The state dict up to the last cut.
     cuts : sequence of Cut
@@ -78,7 +83,8 @@ class NetworkGraph:
 
     def __init__(self, graph: bytes, tensors: Mapping[str, Array], cuts: Sequence[Cut]) -> None:
         self.content = graph
-        self._graph = onnx.load_model_from_string(graph).graph
+        model = onnx.load_model_from_string(graph)
+        self._graph, self._points = model.graph, read_norm_points(model)
         self._tensors = tensors
         self._cuts = {cut.name: cut for cut in cuts}
 
@@ -96,6 +102,13 @@ class NetworkGraph:
                 of_maps = ranks.get(node.input[0]) == _MAPS
                 found.setdefault(name, NormLayer(name, channels, norm_epsilon(node), of_maps))
         return list(found.values())
+
+    @property
+    def norm_points(self) -> list[NormPoint]:
+        """Norm layers whose inputs can be measured, by depth; of BatchNorm alone those of maps."""
+        if self._points is not None:
+            return self._points
+        return [NormPoint(n.name, n.channels, n.eps) for n in self.norms if n.of_maps]
 
     def taps(
         self, names: Sequence[str], preprocessing: Preprocessing, *, folded: bool = True
@@ -127,15 +140,19 @@ class NetworkGraph:
         """
         build, after = GraphBuilder("moments"), GraphBuilder("after")
         self._normalise(build, preprocessing)
+        after.add("Concat", *self._moment_parts(names, after), output=RESULT, axis=1)
+        width = {point.name: 2 * point.channels for point in self.norm_points}
+        outputs: dict[str, Shape] = {RESULT: ["N", sum(width[name] for name in names)]}
+        return self._model(build, after, outputs, preprocessing, folded=False)
+
+    def _moment_parts(self, names: Sequence[str], after: GraphBuilder) -> list[str]:
+        if self._points is not None:
+            return [moments_output(name) for name in names]
         inputs: dict[str, str] = {}
         for node in self._graph.node:
             if self._is_norm(node):
                 inputs.setdefault(norm_name(node), node.input[0])
-        parts = [part for name in names for part in add_moments(after, inputs[name])]
-        after.add("Concat", *parts, output=RESULT, axis=1)
-        width = {norm.name: 2 * norm.channels for norm in self.norms}
-        outputs: dict[str, Shape] = {RESULT: ["N", sum(width[name] for name in names)]}
-        return self._model(build, after, outputs, preprocessing, folded=False)
+        return [part for name in names for part in add_moments(after, inputs[name])]
 
     def batch_statistics(self, preprocessing: Preprocessing) -> bytes:
         """Return the model in which every norm layer uses the statistics of its batch.

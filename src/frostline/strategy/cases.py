@@ -37,11 +37,14 @@ def counts_as_large(size: SizeEvidence) -> bool:
     return size.label == "large"
 
 
-def prior_case(evidence: EvidenceSummary) -> Case:
+def prior_case(evidence: EvidenceSummary) -> Case | None:
     """Return the textbook case of this data: where the decision starts, not where it ends.
 
-    A moderate or unknown shift counts as similar: removing layers needs a reason.
+    A moderate shift counts as similar: removing layers needs a reason. Where the shift is not known
+    the textbook has no case.
     """
+    if evidence.shift.label == "unknown":
+        return None
     different = evidence.shift.label == "different"
     if counts_as_large(evidence.size):
         return CASES[4 if different else 2]

@@ -31,10 +31,14 @@ def why_not_race(
 
 
 def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool:
-    """Leave out what the evidence speaks against before anything runs."""
+    """Leave out what the evidence speaks against before anything runs.
+
+    A shift that is not known speaks for nothing and against nothing.
+    """
     if name == GENTLY:
         # in the study a lower rate never won where there was far to go, or little to learn from
-        return counts_as_large(summary.size) and summary.shift.label == "similar"
+        near = summary.shift.label in ("similar", "unknown")
+        return counts_as_large(summary.size) and near
     if name == FIRMLY and summary.size.per_class < _FEW_PER_CLASS:
         # in the study high rates lost 9 points on average at 5 images a class
         return False

@@ -6,18 +6,20 @@ from frostline.core.plan import EvidenceSummary
 from frostline.core.reasons import RunnerUp
 
 #: accuracy that training gained on heads with every doubling of the images: medians over the
-#: study's sets by shift (benchmarks/results/decision.json), half of "different" where it is unknown
-GAIN_PER_DOUBLING = {"similar": 0.002, "moderate": 0.002, "different": 0.026, "unknown": 0.013}
+#: study's sets by shift (benchmarks/results/decision.json)
+GAIN_PER_DOUBLING = {"similar": 0.002, "moderate": 0.002, "different": 0.026}
 _MOST_DOUBLINGS = 4.0
 _LEAST_DOUBLINGS = 0.3
 
 
-def runner_up(summary: EvidenceSummary, name: str, behind: float) -> RunnerUp:
-    """Return how far an option that trains layers is from paying.
+def runner_up(summary: EvidenceSummary, name: str, behind: float) -> RunnerUp | None:
+    """Return how far an option that trains layers is from paying; None if the shift is not known.
 
     ``name``: of the option. ``behind``: accuracy that it lost to the head that won.
     """
-    gain = GAIN_PER_DOUBLING[summary.shift.label]
+    gain = GAIN_PER_DOUBLING.get(summary.shift.label)
+    if gain is None:
+        return None
     doublings = max(behind, 0.0) / gain
     more = None
     if doublings <= _MOST_DOUBLINGS:

@@ -11,11 +11,11 @@ from frostline.wording.evidence import (
     lookalikes_sentences,
     networks_sentences,
     probes_sentences,
-    shift_sentence,
     size_sentences,
 )
 from frostline.wording.reasons import fate_words, reason_sentence, runner_up_sentence
 from frostline.wording.resizing import resize_sentences
+from frostline.wording.shift import shift_sentence
 
 
 def with_sentences(plan: Plan) -> Plan:
@@ -55,7 +55,8 @@ def explanation(plan: Plan) -> list[str]:
 def textbook(plan: Plan) -> CaseNumber | None:
     """Return the case that the textbook would name; plans of earlier versions do not tell."""
     if plan.prior_case is None and plan.evidence is not None:
-        return prior_case(plan.evidence).number
+        prior = prior_case(plan.evidence)
+        return None if prior is None else prior.number
     return plan.prior_case
 
 

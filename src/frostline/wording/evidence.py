@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from frostline.core.errors import ImageSizeError
-from frostline.core.plan import EvidenceSummary, NetworkResult, ShiftEvidence
+from frostline.core.plan import EvidenceSummary, NetworkResult
 
 #: classes that are named in one sentence
 _FEW = 3
 #: two opinions agree on the depths from this rank correlation on
 _ALIKE = 0.6
-
-_KINDS = {
-    "none": "nowhere in particular",
-    "input": "mostly in the first layers: colour, contrast, noise or sensor, rather than content",
-    "feature": "mostly in the high layers: other content, rather than another camera",
-    "global": "at every depth alike",
-    "unknown": "at an unknown depth",
-}
 
 
 def networks_sentences(results: Sequence[NetworkResult]) -> list[str]:
@@ -50,22 +42,6 @@ def size_sentences(backbone: str, size: int | None, own: int | None) -> list[str
 def refused_size_sentence(error: ImageSizeError) -> str:
     """Say that a size that was asked for beside others is left out."""
     return f"{error} The other sizes are compared."
-
-
-def shift_sentence(shift: ShiftEvidence) -> str:
-    """Say how far the images lie from the pretraining data, and where."""
-    if shift.label == "unknown":
-        return "How far these images lie from the pretraining data could not be measured."
-    low, high = shift.interval
-    said = {
-        "similar": "look like the network's pretraining photos",
-        "moderate": "differ somewhat from the network's pretraining photos",
-        "different": "differ from the network's pretraining photos",
-    }[shift.label]
-    where = "" if shift.label == "similar" else f", {_KINDS[shift.kind]}"
-    if shift.kind == "unknown":
-        where = ", measured against two ordinary photos, for want of stored statistics"
-    return f"They {said} (shift {shift.distance:.2f} [{low:.2f}, {high:.2f}]){where}."
 
 
 def lookalikes_sentences(summary: EvidenceSummary) -> list[str]:

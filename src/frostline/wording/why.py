@@ -10,13 +10,8 @@ from frostline.wording.cases import CASES
 from frostline.wording.decision import textbook
 from frostline.wording.numbers import number, percent, plural
 from frostline.wording.reasons import reason_sentence
+from frostline.wording.shift import looks
 
-_LOOKS = {
-    "similar": "look like the photos that the network learned from",
-    "moderate": "differ somewhat from the photos that the network learned from",
-    "different": "differ from the photos that the network learned from",
-    "unknown": "could not be compared with the photos that the network learned from",
-}
 _GIVEN = "This plan was given, so nothing was measured for it."
 
 
@@ -103,7 +98,7 @@ def _data(plan: Plan, evidence: EvidenceSummary) -> str:
     prior = textbook(plan)
     text = (
         f"{number(size.n_images)} training images in {plural(size.n_classes, 'class', 'classes')} "
-        f"are {label}, and they {_LOOKS[evidence.shift.label]}"
+        f"are {label}, and they {looks(evidence.shift)}"
     )
     if prior is None:
         return f"{text}."

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from torch import fx, nn
 
 from frostline.backbones.graph.measuring import Size, Step
+from frostline.backbones.graph.norm_inputs import NormInput, with_moments
 from frostline.backbones.graph.subgraphs import (
     GraphSection,
     Subgraph,
@@ -61,6 +62,13 @@ class SubgraphExtractor:
                 with contextlib.suppress(CutError):
                     training = self._cut_out(whole, other, found, as_tuple).graph
         return self._as_part(stretch, training, start, rest=False)
+
+    def ends(self, ends: Sequence[fx.Node], inputs: Sequence[NormInput] = ()) -> Subgraph:
+        """Return the part that gives the values of ``ends``, then moments of inputs, as a tuple."""
+        if not inputs:
+            return self.between(None, ends, as_tuple=True)
+        graph, nodes = with_moments(self._traced.graph, ends, inputs)
+        return self._as_part(self._cut_out(graph, None, nodes, True), None, None, rest=False)
 
     def rest(self, start: fx.Node) -> Subgraph:
         """Return the part from the value of ``start`` to the network's output."""

@@ -122,6 +122,14 @@ def _trace(net: nn.Module, name: str, example: torch.Tensor) -> Traced:
     )
 
 
+def structure_of(net: nn.Module) -> list[tuple[Any, ...]]:
+    """Return what a trace turns on, as far as somebody may change it: layers, not weights."""
+    return [
+        (name, type(module), *(tuple(p.shape) for p in module.parameters(recurse=False)))
+        for name, module in net.named_modules(remove_duplicate=False)
+    ]
+
+
 class GraphRunner(fx.Interpreter):
     """Interprets a graph of dotted targets on the live layers of a module.
 

@@ -9,14 +9,9 @@ from frostline.report.charts.axis import Scale, beside
 from frostline.report.charts.svg import LETTER, WIDTH, Chart, Hit, Line, Mark, Rect, Text
 from frostline.report.depth import Depths
 from frostline.wording.numbers import number
+from frostline.wording.shift import chart_unit
 
 _LEFT, _TOP, _BOTTOM, _HEIGHT = 40.0, 26.0, 176.0, 212.0
-
-#: what the values are, by the way they were measured
-UNITS = {
-    "batchnorm": "shift (squared standard deviations of the old data)",
-    "reference photos": "shift (squared standard deviations of photos)",
-}
 
 
 def shift_chart(layers: Sequence[LayerShift], depths: Depths, *, measure: str) -> Chart:
@@ -26,7 +21,9 @@ def shift_chart(layers: Sequence[LayerShift], depths: Depths, *, measure: str) -
     scale = Scale(min(0.0, *values, 0.0), max(1e-9, *values, 1e-9), _BOTTOM, _TOP)
     step = (WIDTH - _LEFT) / max(1, len(layers))
     zero = scale.at(0.0)
-    marks: list[Mark] = beside(scale, _LEFT, _unit(measure), lambda v: number(v, 2), right=WIDTH)
+    marks: list[Mark] = beside(
+        scale, _LEFT, chart_unit(measure), lambda v: number(v, 2), right=WIDTH
+    )
     for i, layer in enumerate(layers):
         x, y = _LEFT + (i + 0.1) * step, scale.at(layer.shift)
         fate = depths.fate(layer.layer) or "frozen"
@@ -61,10 +58,6 @@ def shift_chart(layers: Sequence[LayerShift], depths: Depths, *, measure: str) -
         columns=("layer", "shift", "median over channels", "divergence (nats)"),
         rows=[(x.layer, number(x.shift), number(x.shift_median), number(x.kl)) for x in layers],
     )
-
-
-def _unit(measure: str) -> str:
-    return UNITS.get(measure, f"shift ({measure})")
 
 
 def _names(layers: Sequence[LayerShift], step: float) -> list[Mark]:

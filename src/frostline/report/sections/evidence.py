@@ -9,15 +9,18 @@ from frostline.report.charts.probes import probe_chart
 from frostline.report.charts.shift import shift_chart
 from frostline.report.charts.svg import Chart
 from frostline.report.depth import Depths
+from frostline.wording.shift import chart_words, shift_label
 
 
 @dataclass(frozen=True)
 class EvidenceView:
-    """Two charts and the numbers for the words beside them."""
+    """Two charts, and the numbers and words beside them."""
 
     summary: EvidenceSummary
     probes: Chart
     shift: Chart | None
+    shift_words: str
+    shift_label: str
 
 
 def evidence(summary: EvidenceSummary | None, depths: Depths) -> EvidenceView | None:
@@ -29,4 +32,6 @@ def evidence(summary: EvidenceSummary | None, depths: Depths) -> EvidenceView | 
         summary=summary,
         probes=probe_chart(summary, depths),
         shift=shift_chart(shift.layers, depths, measure=shift.measure) if shift.layers else None,
+        shift_words=chart_words(shift),
+        shift_label=shift_label(shift),
     )

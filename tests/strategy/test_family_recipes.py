@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from torch import nn
 
+from frostline.backbones.description import shipped
 from frostline.backbones.families import RECIPES, UNKNOWN, Family, family_of
+from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.network import Network
 from frostline.core.actions import LayerTraining, Recipe
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
@@ -152,3 +154,15 @@ def test_transformers_of_no_library_train_as_transformers_do(
     recipe = family_of(module, said).recipe
     assert (recipe is None) == (paper is None)
     assert recipe is None or (paper is not None and recipe.paper.startswith(paper))
+
+
+@pytest.mark.parametrize("name", list(BUNDLED))
+def test_bundled_networks_are_planned_as_ever(name: str) -> None:
+    family = shipped(name)[0].family
+    assert (family.work, family.recipe, family.attention, family.patch) == (
+        UNKNOWN.work,
+        UNKNOWN.recipe,
+        UNKNOWN.attention,
+        UNKNOWN.patch,
+    )
+    assert family.running_statistics

@@ -44,9 +44,11 @@ def test_a_class_token_is_read_as_such_and_registers_never() -> None:
     assert network.last.name == "pre_logits" and network.last_map.name == "norm"
     assert network.cut("blocks.0").parts == ("class", "mean", "spread")
     assert network.cut("blocks.0").tokens == TokenReading(
-        ("class", "mean", "spread"), 5, 1, "layer", 1e-6
+        ("class", "mean", "spread"), 5, 1, "layer", 1e-6, (4, 4)
     )
-    assert network.cut("norm").tokens == TokenReading(("class", "mean", "spread"), 5, 1)
+    assert network.cut("norm").tokens == TokenReading(
+        ("class", "mean", "spread"), 5, 1, grid=(4, 4)
+    )
 
 
 def test_intermediate_taps_are_those_of_timm_with_its_final_norm() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+import torch
 
+from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
-from frostline.core.cuts import Layout
+from frostline.core.cuts import Layout, TokenReading
 from frostline.explain.depths import (
     COLUMNS,
     DepthPlan,
@@ -17,8 +19,9 @@ from frostline.explain.depths import (
     discriminative_channels,
     most_informative,
     plan_depths,
+    strengths,
 )
-from frostline.explain.responses import depths
+from frostline.explain.responses import as_maps, depths
 
 _PATCH, _GAP = 56, 2
 
@@ -126,6 +129,8 @@ def test_tokens_and_channels_last_have_places_too(layout: Layout, lite0: Network
     cut = replace(
         lite0.cut("blocks.2"), layout=layout, shape=shape, channels=channels, receptive_field=32
     )
+    if layout == "NLC":
+        cut = replace(cut, tokens=TokenReading(("class", "mean", "spread"), 1, 1))
     seen = Responses(DepthPlan(cut, True, [4], np.zeros((1, 0), dtype=np.int64)))
     seen.add(maps)
     drawn = seen.draw(pixels, np.array([0, 1, 1]))
@@ -134,3 +139,18 @@ def test_tokens_and_channels_last_have_places_too(layout: Layout, lite0: Network
         middle = patch_of(drawn, 0, column)[20:36, 20:36]
         expected = np.broadcast_to([0, 0, 250 - column], middle.shape)
         np.testing.assert_allclose(middle, expected, atol=2)
+
+
+@pytest.mark.parametrize("norm", [None, "layer", "rms"])
+def test_strengths_of_tokens_are_those_of_their_stored_features(
+    norm: Literal["layer", "rms"] | None, lite0: Network
+) -> None:
+    reading = TokenReading(("class", "mean", "spread"), 5, 1, norm, 1e-6, (2, 4))
+    cut = replace(lite0.cut("blocks.2"), layout="NLC", shape=(13, 6), channels=6, tokens=reading)
+    passing = torch.randn(3, 13, 6) * torch.arange(1, 7)
+    taps = pooled(passing, "NLC", reading).numpy()
+    maps = as_maps(passing.numpy(), cut)
+    assert maps.shape == (3, 6, 2, 4)
+    flat = maps.reshape(3, 6, -1)
+    expected = flat.mean(axis=2) + flat.std(axis=2)
+    np.testing.assert_allclose(strengths(taps, cut), expected, rtol=1e-4, atol=1e-5)

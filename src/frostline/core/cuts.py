@@ -39,6 +39,8 @@ class TokenReading:
         would say nothing. It keeps single channels and single tokens from ruling the rest.
     epsilon : float
         Of that norm.
+    grid : tuple of int or None
+        Rows and columns of the patches; None where they are unknown.
     """
 
     parts: tuple[Part, ...]
@@ -46,6 +48,7 @@ class TokenReading:
     class_tokens: int = 0
     norm: Literal["layer", "rms"] | None = None
     epsilon: float = 0.0
+    grid: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,21 @@ class Cut:
             return False
         sides = self.shape[1:] if self.layout == "NCHW" else self.shape[:-1]
         return math.prod(sides) > 1
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns of places; None for a vector, and for tokens whose order is unknown."""
+        if not self.is_map:
+            return None
+        if self.layout == "NCHW":
+            return self.shape[1], self.shape[2]
+        if self.layout == "NHWC":
+            return self.shape[0], self.shape[1]
+        if self.tokens is not None and self.tokens.grid is not None:
+            return self.tokens.grid
+        count = self.shape[0] - (self.tokens.prefix_tokens if self.tokens is not None else 0)
+        side = math.isqrt(max(count, 0))
+        return (side, side) if side and side**2 == count else None
 
     @property
     def pooled_width(self) -> int:

@@ -75,7 +75,7 @@ def plan_depths(
         before = cut.name
         channels, rows = None, np.zeros((0, 0), dtype=np.int64)
         if untouched:
-            values = _strengths(features.tap([cut.name], searched), cut)
+            values = strengths(features.tap([cut.name], searched), cut)
             channels = discriminative_channels(values, features.catalog.labels[searched])
             order = np.argsort(-values[:, channels], axis=0, kind="stable")[:COLUMNS]
             rows = searched[order.T]
@@ -206,7 +206,7 @@ def _left(network: FrozenNetwork, after: str | None, to: str, frozen: Collection
     return set(frozen).issuperset(network.parameter_names(after, to))
 
 
-def _strengths(taps: npt.NDArray[np.float32], cut: Cut) -> FloatArray:
+def strengths(taps: npt.NDArray[np.float32], cut: Cut) -> FloatArray:
     """Mean plus spread over space, as :class:`Responses` has it, where both are stored."""
     values = taps.astype(np.float64)
     blocks = zip(cut.parts, np.split(values, len(cut.parts), axis=1), strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +12,10 @@ from PIL import Image
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.core.arrays import FloatArray
 from frostline.core.cuts import Cut
+from frostline.core.errors import BackboneError
 from frostline.explain.drawing import UInt8Array, coloured, grid, stacked, stretched, with_text
 from frostline.explain.sight import OnnxSight, Sight, has_graph
+from frostline.explain.tokens import normalised
 
 _TILE = 128
 _CHANNELS = 8
@@ -53,7 +54,7 @@ def draw_responses(network: FrozenNetwork, image: Image.Image) -> Image.Image:
 
 def depths(network: FrozenNetwork, most: int = _DEPTHS, *, upto: str | None = None) -> list[Cut]:
     """Stage ends with a map, up to a cut, evenly spread, the deepest one always among them."""
-    found: list[Cut] = [cut for cut in map(network.cut, network.taps) if cut.is_map]
+    found: list[Cut] = [cut for cut in map(network.cut, network.taps) if cut.grid is not None]
     if upto is not None:
         end = network.cut(upto).position
         found = [cut for cut in found if cut.position <= end]
@@ -97,14 +98,19 @@ def distinct_channels(values: FloatArray, count: int) -> list[int]:
 
 
 def as_maps(passing: npt.NDArray[Any], cut: Cut) -> npt.NDArray[Any]:
-    """Return what passes at a cut as maps (n, channels, h, w)."""
+    """Return what passes at a cut as maps (n, channels, h, w), tokens as they are read.
+
+    Raises BackboneError for tokens whose order in space is unknown.
+    """
     if cut.layout == "NHWC":
         return passing.transpose(0, 3, 1, 2)
     if cut.layout == "NLC":
-        side = math.isqrt(passing.shape[1])
+        if cut.grid is None:
+            raise BackboneError(f"The places of the tokens at {cut.name} are unknown.")
+        rows, columns = cut.grid
         # class tokens and registers come before the patches
-        patches = passing[:, passing.shape[1] - side * side :]
-        return patches.reshape(len(passing), side, side, -1).transpose(0, 3, 1, 2)
+        patches, _ = normalised(passing[:, passing.shape[1] - rows * columns :], cut.tokens)
+        return patches.reshape(len(passing), rows, columns, -1).transpose(0, 3, 1, 2)
     return passing
 
 

@@ -24,6 +24,7 @@ from frostline.core.errors import EngineError
 from frostline.core.preprocessing import UInt8Array
 from frostline.explain.attribution import Attribution, attribute_maps, checked_classes, on_grid
 from frostline.explain.sight import Array, graph_with
+from frostline.explain.tokens import normalised
 from frostline.onnx_graph.network_graph import IMAGES
 from frostline.onnx_graph.pullback import Held, Pullback
 
@@ -109,7 +110,7 @@ def pooling_gradient(passing: Array, cut: Cut, weight: FloatArray) -> Array:
     if cut.layout == "NC":
         return weight[None].astype(np.float32)
     reading = cut.tokens or TokenReading(PLAIN)
-    tokens, size = _normalised(passing[0].astype(np.float64), reading)
+    tokens, size = normalised(passing[0].astype(np.float64), reading)
     patches = tokens[reading.prefix_tokens :]
     centred = patches - patches.mean(axis=0)
     gradient = np.zeros_like(tokens)
@@ -126,16 +127,6 @@ def pooling_gradient(passing: Array, cut: Cut, weight: FloatArray) -> Array:
     if reading.norm == "layer":
         gradient -= gradient.mean(axis=-1, keepdims=True)
     return np.asarray(gradient[None].astype(np.float32))
-
-
-def _normalised(tokens: FloatArray, reading: TokenReading) -> tuple[FloatArray, FloatArray]:
-    """Return tokens as they are pooled, and by what each was divided, which is held."""
-    if reading.norm is None:
-        return tokens, np.ones((len(tokens), 1))
-    if reading.norm == "layer":
-        tokens = tokens - tokens.mean(axis=-1, keepdims=True)
-    size = np.sqrt(np.square(tokens).mean(axis=-1, keepdims=True) + reading.epsilon)
-    return tokens / size, size
 
 
 def _last_maps(nodes: Sequence[onnx.NodeProto], ends: Sequence[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from frostline.backbones.freeze.eval_mode import original_class
 from frostline.backbones.graph.measuring import Step
 from frostline.backbones.graph.passing import leaves_alone, passes_on
 from frostline.backbones.graph.tracing import is_effect
+from frostline.backbones.graph.window_fields import field_of
 from frostline.backbones.layer_kinds import has_statistics
 from frostline.core.cuts import Cut, Layout
 
@@ -90,7 +91,6 @@ def find_cuts(
             continue
         layout = _layout(shape, sides)
         before = parameters(used)
-        field = step.field.size if step.field is not None else math.inf
         cut = TracedCut(
             name=named[0],
             aliases=tuple(path for path in ended if path != named[0]),
@@ -104,7 +104,7 @@ def find_cuts(
             parameters_before=before,
             parameters_after=everything - before,
             stage_end=named[0] in stages or step.node is pre_logits,
-            receptive_field=None if field == math.inf else int(field),
+            receptive_field=_receptive_field(step, layout, sides),
             overwritten=step.overwritten,
             node=step.node,
         )
@@ -252,6 +252,12 @@ def _work_below(steps: Sequence[Step], parent: str) -> dict[str, int]:
             if below and path.count(".") == depth:
                 found[path] = found.get(path, 0) + step.macs
     return found
+
+
+def _receptive_field(step: Step, layout: Layout, sides: tuple[int, int]) -> int | None:
+    if step.reached is not None:
+        return field_of(step.reached, layout, sides)
+    return None if step.field is None or step.field.size == math.inf else int(step.field.size)
 
 
 def _layout(shape: Sequence[int], sides: tuple[int, int]) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torchvision.ops import StochasticDepth
 from frostline.backbones.freeze.eval_mode import eval_mode
 from frostline.backbones.graph.tracer import reading_nodes, unchanged
 from frostline.backbones.graph.tracing import GraphRunner, Traced, scopes_of
+from frostline.backbones.graph.window_fields import reached_by_one_pixel
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Step:
     - ``tensors``: targets of the graph (modules, parameters, buffers) that this step reads.
     - ``overwritten``: whether a later step writes into this step's result.
     - ``field``: None where it is not defined.
+    - ``reached``: which values of an image one pixel reaches; only behind attention within windows.
     """
 
     node: fx.Node
@@ -39,6 +41,7 @@ class Step:
     tensors: frozenset[str]
     overwritten: bool
     field: ReceptiveField | None
+    reached: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ _GLOBAL_NAMES = frozenset(
     """matmul bmm baddbmm scaled_dot_product_attention adaptive_avg_pool2d adaptive_max_pool2d
     einsum softmax""".split()  # noqa: SIM905
 )
+#: dimensions of a map, without the batch
+_MAP = 3
 _ACTIVATIONS_HOME = "torch.nn.modules.activation"
 
 
@@ -153,7 +158,21 @@ def measure(
                 field=fields[node],
             )
         )
-    return steps
+    if not any(_within_windows(step) for step in steps):
+        return steps
+    far = {s.node for s in steps if s.shape is not None and len(s.shape) == _MAP and _is_far(s)}
+    reached = reached_by_one_pixel(net, traced, example, far)
+    return [replace(step, reached=reached.get(step.node)) for step in steps]
+
+
+def _within_windows(step: Step) -> bool:
+    """Whether an operation joins all values of its input, which holds parts of images."""
+    name = getattr(step.node.target, "__name__", step.node.target)
+    return step.shape is None and name in _GLOBAL_NAMES
+
+
+def _is_far(step: Step) -> bool:
+    return step.field is None or step.field.size == math.inf
 
 
 def _size(found: tuple[Any, ...] | None, batch: int) -> Size | None:

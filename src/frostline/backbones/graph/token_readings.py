@@ -38,11 +38,11 @@ def with_token_readings(
         if cut.layout != "NLC" or not cut.is_map:
             found.append(cut)
             continue
-        prefix = _prefix_at(cut.shape[0], family, sides)
+        prefix, grid = _patches_at(cut.shape[0], family, sides)
         classes = min(family.class_tokens, prefix)
         parts: tuple[Part, ...] = ("class", "mean", "spread") if classes else ("mean", "spread")
         before = norm if cut.position < normed else None
-        tokens = TokenReading(parts, prefix, classes, before, epsilon if before else 0.0)
+        tokens = TokenReading(parts, prefix, classes, before, epsilon if before else 0.0, grid)
         found.append(replace(cut, tokens=tokens))
     return found
 
@@ -60,26 +60,31 @@ def _final_norm(
     return kind, 1e-6 if epsilon is None else float(epsilon), max(places, default=math.inf)
 
 
-def _prefix_at(length: int, family: Family, sides: tuple[int, int]) -> int:
-    """Number of tokens before those of patches: some networks add them late."""
-    prefix = family.prefix_tokens
-    if not prefix:
-        return 0
-    grids = list(_grids(family, sides))
-    if length in grids:
-        return 0
-    if length - prefix in grids:
-        return prefix
+def _patches_at(
+    length: int, family: Family, sides: tuple[int, int]
+) -> tuple[int, tuple[int, int] | None]:
+    """Return how many tokens come before those of patches, and rows and columns of the patches.
+
+    Some networks add the former late. The grid is None where it is unknown.
+    """
+    # with none before them first: of 9 tokens 5 may come before a grid of 2 x 2, but not of 3 x 3
+    for prefix in dict.fromkeys((0, family.prefix_tokens)):
+        for grid in _grids(family, sides):
+            if length - prefix == math.prod(grid):
+                return prefix, grid
     # of images that are not cut into patches of one size
-    rest = length - prefix
-    return prefix if rest > 0 and math.isqrt(rest) ** 2 == rest else 0
+    prefix = family.prefix_tokens
+    side = math.isqrt(max(length - prefix, 0))
+    if side and side**2 == length - prefix:
+        return prefix, (side, side) if sides[0] == sides[1] else None
+    return 0, None
 
 
-def _grids(family: Family, sides: tuple[int, int]) -> Iterator[int]:
-    """Numbers of patches that there may be, the finest grid first."""
+def _grids(family: Family, sides: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Grids of patches that there may be, the finest first."""
     if family.patch is None:
         return
     height, width = (math.ceil(side / family.patch) for side in sides)
     for _ in range(_HALVINGS):
-        yield height * width
+        yield height, width
         height, width = math.ceil(height / 2), math.ceil(width / 2)

@@ -16,13 +16,13 @@ MOST_COMPARED = 64
 # multiply-accumulates a second of the nominal machine, which no clock is read for
 _MACS_PER_SECOND = 50e9
 _SECONDS, _MOST_SECONDS = 10.0, 60.0
-_FEWEST, _STEP = 16, 8
+_FEWEST, _STEP = 32, 8
 
 
 def pictures_within(macs: int) -> int:
     """Return how many reference pictures a network is shown, and how many images are compared.
 
-    As many as the nominal machine does in 10 seconds, in steps of 8 up to 64. 16 are the fewest
+    As many as the nominal machine does in 10 seconds, in steps of 8 up to 64. 32 are the fewest
     that tell anything: larger networks are shown these, up to a minute's work, and beyond it none.
 
     ``macs``: multiply-accumulates of one image.

@@ -11,6 +11,11 @@ _NEAR = {
     "moderate": "differ somewhat from",
     "different": "differ from",
 }
+_TO_THE_NETWORK = {
+    "similar": "look to this network like",
+    "moderate": "look to this network somewhat unlike",
+    "different": "look to this network unlike",
+}
 _KINDS = {
     "input": "mostly in the first layers, as another camera, contrast or noise shifts them",
     "feature": "mostly in the last layers, as other content shifts them",
@@ -30,14 +35,15 @@ def compared_with(shift: ShiftEvidence) -> str:
     if not shift.n_reference:
         # of earlier versions
         return "crops of two ordinary photos"
-    return f"{shift.n_reference} photos that come with Frostline"
+    return f"the {shift.n_reference} photos that come with Frostline"
 
 
 def looks(shift: ShiftEvidence) -> str:
     """Say how images compare with others, as the rest of a sentence about them."""
     if shift.label == "unknown":
         return "lie at a distance from the network's pretraining images that is not known"
-    return f"{_NEAR[shift.label]} {compared_with(shift)}"
+    near = _NEAR if shift.measure == _BATCHNORM else _TO_THE_NETWORK
+    return f"{near[shift.label]} {compared_with(shift)}"
 
 
 def shift_sentence(shift: ShiftEvidence) -> str:

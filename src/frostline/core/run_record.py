@@ -27,7 +27,8 @@ class ScoreSummary(JsonRecord):
     """What a model card tells of the scores on images that did not train the model.
 
     ``expected_accuracy`` is that of the delivered model, which learned from more images than the
-    one that was judged. Nothing is set on the card of a model that was not judged.
+    one that was judged. Nothing is set on the card of a model that was not judged. The card in an
+    8-bit file has ``before_quantising`` besides: the model that was judged computes in float32.
     """
 
     model_config = ConfigDict(extra="allow", defer_build=True)

@@ -15,22 +15,27 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from frostline.core.errors import EngineError, InputError
 from frostline.core.onnx_runtime import onnxruntime, quantization
 from frostline.core.preprocessing import FloatArray, Preprocessing, UInt8Array
+from frostline.exporting.sensitivity import most_sensitive
 from frostline.exporting.weights_alone import narrow_weights
 from frostline.onnx_graph.session import OUTPUT
 
 #: the tensor between preprocessing and network in every file that Frostline writes
 _NORMALISED = "before/normalised"
-_BATCH = 8
+#: what names of the nodes before it begin with
+_PREPARING = "before/"
+#: a batch of large maps, none of which is merged with another, takes gigabytes
+_BATCH = 1
 #: what ONNX Runtime says
 _WARNINGS, _ERRORS = 2, 3
 _FOREIGN = "The file has no network of the form that Frostline exports."
 #: operators with weights, what joins their results, and what passes 8 bits on unchanged
 _WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
+_PRODUCTS = ("Gemm", "MatMul")
 _QUANTISED = (*_WITH_WEIGHTS, "Add", "Relu", "Clip", "MaxPool", "Pad")
 
 
@@ -41,17 +46,30 @@ class Recipe:
     ``name``: for people. ``narrow``: 7-bit weights: on processors without 8-bit dot products, sums
     of two 8-bit products overflow. ``activations``: whether activations are 8 bits wide as well.
     Otherwise the file is as small, exact to the rounding of its weights, and as fast as in float32.
+    ``sums``: whether what joins the results of layers is 8 bits wide, too; otherwise the residual
+    stream of a transformer, in which a few channels are many times larger than the rest, keeps its
+    precision. ``spared``: share of the layers, those that 8 bits change most, that compute in
+    float32 with 8-bit weights.
     """
 
     name: str
     narrow: bool = True
     activations: bool = True
+    sums: bool = True
+    spared: float = 0.0
 
 
+PRODUCTS = Recipe(
+    "8-bit weights; sums, norm layers and the most sensitive eighth of the layers in float32",
+    narrow=False,
+    sums=False,
+    spared=1 / 8,
+)
 #: from the fastest to the most careful; the first that loses little is taken
 RECIPES = (
     Recipe("7-bit weights"),
     Recipe("8-bit weights", narrow=False),
+    PRODUCTS,
     Recipe("8-bit weights, activations in float32", narrow=False, activations=False),
 )
 
@@ -82,6 +100,13 @@ def quantise(
         raise InputError("The network has no layer that can be made 8 bits wide.")
     if not recipe.activations:
         return _joined(model, before, narrow_weights(network, names))
+    values = preprocessing.normalise(images)
+    if not recipe.sums:
+        # products of two activations are those of attention
+        weights = {tensor.name for tensor in network.graph.initializer}
+        layers = [node for node in network.graph.node if node.op_type in _WITH_WEIGHTS]
+        names = [n.name for n in layers if n.name in names and n.input[1] in weights]
+    spared = most_sensitive(network, values, names, recipe.spared) if recipe.spared else set()
     with TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "network.onnx", Path(folder) / "int8.onnx"
         onnx.save(network, source)
@@ -89,22 +114,40 @@ def quantise(
             tools.quantize_static(
                 source,
                 target,
-                _Reader(preprocessing.normalise(images)),
+                _Reader(values),
                 quant_format=tools.QuantFormat.QDQ,
-                op_types_to_quantize=list(_QUANTISED),
+                op_types_to_quantize=list(_QUANTISED if recipe.sums else _WITH_WEIGHTS),
                 per_channel=True,
                 reduce_range=recipe.narrow,
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
-                nodes_to_quantize=names,
+                nodes_to_quantize=[name for name in names if name not in spared],
                 calibrate_method=tools.CalibrationMethod.MinMax,
-                extra_options={"MatMulConstBOnly": True},
+                extra_options={
+                    "MatMulConstBOnly": True,
+                    "OpTypesToExcludeOutputQuantization": [] if recipe.sums else list(_PRODUCTS),
+                },
             )
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError) as error:
             first = next(iter(str(error).splitlines()), type(error).__name__)
             raise EngineError(f"ONNX Runtime cannot make this network smaller: {first}") from error
         smaller = onnx.load(target)
-    return _joined(model, before, smaller)
+    return _joined(model, before, narrow_weights(smaller, spared) if spared else smaller)
+
+
+def recipes_for(model: onnx.ModelProto) -> Sequence[Recipe]:
+    """Return what is worth trying, the fastest first.
+
+    Networks of attention do not bear 8 bits between their blocks, and run no faster for them.
+    """
+    weights = {tensor.name for tensor in model.graph.initializer}
+    attends = any(
+        node.op_type == "MatMul"
+        and not node.name.startswith(_PREPARING)
+        and weights.isdisjoint(node.input)
+        for node in model.graph.node
+    )
+    return RECIPES[RECIPES.index(PRODUCTS) :] if attends else RECIPES
 
 
 def layers_in_float(model: onnx.ModelProto) -> tuple[int, int]:
@@ -142,8 +185,24 @@ def _split(model: onnx.ModelProto, size: int) -> tuple[list[onnx.NodeProto], onn
     graph.input.append(
         helper.make_tensor_value_info(_NORMALISED, TensorProto.FLOAT, ["N", 3, size, size])
     )
+    _turn_weights(graph)
     _drop_unused(graph)
     return before, network
+
+
+def _turn_weights(graph: onnx.GraphProto) -> None:
+    """Transpose weights here, not in the graph: only what is constant can be made narrow."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "Transpose" or node.input[0] not in weights:
+            nodes.append(node)
+            continue
+        axes = next((list(one.ints) for one in node.attribute if one.name == "perm"), None)
+        turned = np.ascontiguousarray(numpy_helper.to_array(weights[node.input[0]]).transpose(axes))
+        graph.initializer.append(numpy_helper.from_array(turned, node.output[0]))
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _joined(

@@ -66,6 +66,9 @@ def stamp(graph: onnx.ModelProto, card: ModelCard, loss: Loss | None) -> None:
     from onnx import helper
 
     graph.producer_name, graph.producer_version = "frostline", __version__
+    if loss is not None and card.test.accuracy is not None:
+        test = card.test.model_copy(update={"before_quantising": True})
+        card = card.model_copy(update={"test": test})
     entries = {**metadata(graph), CARD_KEY: card.to_json()}
     if loss is not None:
         entries[QUANTISATION_KEY] = loss.model_dump_json()

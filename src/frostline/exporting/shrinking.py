@@ -13,7 +13,7 @@ from frostline.core.machine import available_cores
 from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import UInt8Array
 from frostline.exporting.exported import Loss
-from frostline.exporting.int8 import RECIPES, Recipe, is_quantised, layers_in_float, quantise
+from frostline.exporting.int8 import Recipe, is_quantised, layers_in_float, quantise, recipes_for
 from frostline.exporting.origin import Origin
 from frostline.exporting.samples import Samples
 from frostline.model.model import Probabilities
@@ -91,7 +91,7 @@ def shrink(
         apart=apart,
     )
     tried: list[_Tried] = []
-    for recipe in RECIPES:
+    for recipe in recipes_for(graph):
         smaller = quantise(graph, samples.prepared[:first], origin.model.card.preprocessing, recipe)
         after = _probabilities(origin, smaller, images)
         loss = _loss(recipe, graph, smaller, judges, after)

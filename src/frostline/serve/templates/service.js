@@ -67,7 +67,8 @@ async function describe() {
     const [low, high] = test.accuracy_interval ?? [];
     const plain = (share) => `${(100 * share).toFixed(1)} %`;
     const range = low === undefined ? "" : ` (95 % interval: ${plain(low)} to ${plain(high)})`;
-    parts.push(`Right on ${plain(test.accuracy)} of images that it had not seen${range}.`);
+    const before = test.before_quantising ? ", before it was made 8 bits wide" : "";
+    parts.push(`Right on ${plain(test.accuracy)} of images that it had not seen${range}${before}.`);
   }
   find("model").textContent = parts.join(" ");
   find("classes").replaceChildren(...card.classes.map((name) => {

@@ -95,7 +95,7 @@ def test_one_network_needs_no_words() -> None:
 
 def test_sizes_are_opened_and_weights_stay() -> None:
     settings = Settings(input_size="64,96")
-    small, larger = open_networks(settings, None, Runtime())
+    small, larger = open_networks(settings, None, Runtime()).networks
     assert (small.preprocessing.size, larger.preprocessing.size) == (64, 96)
     assert small.weights_id == larger.weights_id
     assert [c.name for c in small.cuts] == [c.name for c in larger.cuts]
@@ -104,14 +104,14 @@ def test_sizes_are_opened_and_weights_stay() -> None:
 
 
 def test_effort_best_looks_at_a_larger_input() -> None:
-    sizes = [n.preprocessing.size for n in open_networks(Settings(effort="best"), None, Runtime())]
-    assert sizes == [224, 288]
-    assert len(open_networks(Settings(), None, Runtime())) == 1
+    opened = open_networks(Settings(effort="best"), None, Runtime()).networks
+    assert [n.preprocessing.size for n in opened] == [224, 288]
+    assert len(open_networks(Settings(), None, Runtime()).networks) == 1
 
 
 def test_a_plan_settles_the_size() -> None:
     plan = cast(Plan, SimpleNamespace(backbone="efficientnet_lite0", input_size=96))
-    opened = open_networks(Settings(effort="best"), plan, Runtime())
+    opened = open_networks(Settings(effort="best"), plan, Runtime()).networks
     assert [n.preprocessing.size for n in opened] == [96]
 
 
@@ -127,11 +127,11 @@ def test_a_size_that_a_network_cannot_take_is_said(tmp_path: Path) -> None:
     torch.save(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
     asked = Settings(backbone="test_vit", weights=weights, input_size="100")
     with pytest.raises(FrostlineError, match=r"squares of 16 pixels.*--input-size 96 or 112"):
-        open_networks(asked, None, Runtime())
+        open_networks(asked, None, Runtime()).networks
     # of sizes that were asked for together, the others stay
     notes = Notes()
     both = Settings(backbone="test_vit", weights=weights, input_size="100,64")
-    (only,) = open_networks(both, None, Runtime(progress=notes))
+    (only,) = open_networks(both, None, Runtime(progress=notes)).networks
     assert only.preprocessing.size == 64
     assert ["other sizes are compared" in text for text in notes.said] == [True]
 
@@ -145,16 +145,16 @@ def test_large_images_are_not_taken_on_a_processor_unasked(
     weights = tmp_path / "w.pth"
     torch.save(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
     unasked = Settings(backbone="test_vit", weights=weights)
-    (network,) = open_networks(unasked, None, Runtime())
+    (network,) = open_networks(unasked, None, Runtime()).networks
     assert network.preprocessing.size in (64, 80), "72 is no multiple of 16"
     assert network.summary().pretraining_size == network.pretraining_size == 160
     assert "--input-size 160" in network.notes[-1]
     assert network.macs < Network.load("test_vit", weights=weights).macs / 3
     asked = Settings(backbone="test_vit", weights=weights, input_size=160)
-    (own,) = open_networks(asked, None, Runtime())
+    (own,) = open_networks(asked, None, Runtime()).networks
     assert (own.preprocessing.size, own.pretraining_size, own.notes) == (160, None, ())
     # bundled networks were measured at their own size
-    bundled = [n.preprocessing.size for n in open_networks(Settings(), None, Runtime())]
+    bundled = [n.preprocessing.size for n in open_networks(Settings(), None, Runtime()).networks]
     assert bundled == [224]
 
 
@@ -163,7 +163,7 @@ def test_a_size_among_others_is_the_network_of_that_size(tmp_path: Path) -> None
     weights = tmp_path / "w.pth"
     torch.save(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
     asked = Settings(backbone="test_vit", weights=weights, input_size="64,96")
-    _, second = open_networks(asked, None, Runtime())
+    _, second = open_networks(asked, None, Runtime()).networks
     # positions resampled twice would be other numbers
     alone = Network.load("test_vit", weights=weights, size=96)
     assert second.weights_id == alone.weights_id

@@ -55,6 +55,7 @@ def run_frozen(
     runtime: Runtime,
     *,
     preprocessed_bytes: int | None = None,
+    at_once: int | None = None,
 ) -> Frozen:
     """Compute the taps of every image that the store does not know yet.
 
@@ -62,6 +63,7 @@ def run_frozen(
     is killed loses little. Unreadable images are left out and remembered by name. Raises InputError
     if too few readable images remain.
 
+    ``at_once``: so many images have room in memory at a time; None for no limit.
     ``preprocessed_bytes``: what preprocessed images may take in memory; see
     :class:`frostline.compute.image_loader.ImageLoader`.
     """
@@ -72,7 +74,9 @@ def run_frozen(
         workers=runtime.workers,
         preprocessed_bytes=preprocessed_bytes,
     )
-    found = run_taps_pass(network, images, list(dict.fromkeys(catalog.digests)), runtime)
+    found = run_taps_pass(
+        network, images, list(dict.fromkeys(catalog.digests)), runtime, at_once=at_once
+    )
     bad = found.unreadable
     readable = catalog.without(
         {i: bad[digest] for i, digest in enumerate(catalog.digests) if digest in bad}

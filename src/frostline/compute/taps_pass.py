@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -86,11 +87,13 @@ def run_taps_pass(
     runtime: Runtime,
     *,
     engine: Engine | None = None,
+    at_once: int | None = None,
 ) -> TapsPass:
     """Return the taps of some images; those that the store has are not computed again.
 
-    ``digests``: no two alike. ``engine``: one that was opened for the same taps of the same
-    weights; None opens one.
+    ``at_once``: so many images have room in memory at a time; None for no limit. ``digests``: no
+    two alike. ``engine``: one that was opened for the same taps of the same weights; None opens
+    one.
     """
     from frostline.compute.engines.frozen_part import libraries_of, part_key
 
@@ -109,12 +112,13 @@ def run_taps_pass(
                 bar.advance()
                 runtime.cancel.check()
 
-            _compute(network, images.load(missing), missing, found, store, runtime, tick)
+            opened = partial(start_taps, network, at_once=at_once)
+            _compute(opened, images.load(missing), missing, found, store, runtime, tick)
     return found
 
 
 def _compute(
-    network: FrozenNetwork,
+    start: Callable[[FirstImages, Runtime, int], tuple[Started, str]],
     images: Iterator[LoadedImage | UnreadableImageError],
     missing: Sequence[str],
     found: TapsPass,
@@ -134,7 +138,7 @@ def _compute(
     waited = first.waiting
     results: list[FloatArray] = []
     if found.engine is None:
-        started, found.report.reason = start_taps(network, first, runtime, len(rows.index))
+        started, found.report.reason = start(first, runtime, len(rows.index))
         found.engine, results = started.engine, started.results
     engine = found.engine
     found.report.engine = engine.name
@@ -223,7 +227,12 @@ class _FirstOfPass(FirstImages):
 
 
 def start_taps(
-    network: FrozenNetwork, images: FirstImages, runtime: Runtime, n_images: int
+    network: FrozenNetwork,
+    images: FirstImages,
+    runtime: Runtime,
+    n_images: int,
+    *,
+    at_once: int | None = None,
 ) -> tuple[Started, str]:
     """Open the engine that gives a network's taps, let it compute the first images, and say why."""
     from frostline.compute.engines.choose import start_engine
@@ -236,6 +245,7 @@ def start_taps(
         device=runtime.device,
         precision=runtime.precision,
         n_images=n_images,
+        at_once=at_once,
     )
 
 

@@ -32,6 +32,20 @@ def memory_bytes(root: Path = _ROOT) -> int | None:
     return min((limit for limit in found if limit > 0), default=None)
 
 
+def available_memory_bytes(root: Path = _ROOT) -> int | None:
+    """Return the memory that this process may still take, in bytes; None where nobody tells.
+
+    What others have, in the same container or beside it, is taken off; what the system keeps of
+    files and would give away is not.
+    """
+    found = [limit - used for limit, used in _memory_used(root) if limit < _NO_LIMIT]
+    for line in _lines(root / "proc/meminfo"):
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable" and rest.split()[:1]:
+            found.append(int(rest.split()[0]) * 1024)
+    return max(0, min(found)) if found else None
+
+
 def may_have_accelerator() -> bool:
     """Whether a driver of a graphics processor is here; a quick look that loads no library.
 
@@ -112,6 +126,29 @@ def _memory_limits(root: Path) -> Iterator[int]:
                 yield int(words[0])
 
 
+def _memory_used(root: Path) -> Iterator[tuple[int, int]]:
+    """Yield the limit of every control group above this process, and what it has used of it."""
+    for controller, place, names in (
+        ("", "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")),
+        (
+            "memory",
+            "sys/fs/cgroup/memory",
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ),
+    ):
+        for folder in _groups(root, controller, place):
+            limit, used = _words(folder / names[0]), _words(folder / names[1])
+            if not (limit and limit[0].isdigit() and used and used[0].isdigit()):
+                continue
+            # files that were read are given away when memory is wanted
+            files = [
+                line.split()[1]
+                for line in _lines(folder / "memory.stat")
+                if line.startswith(f"{names[2]} ")
+            ]
+            yield int(limit[0]), int(used[0]) - sum(map(int, files))
+
+
 def _groups(root: Path, controller: str, place: str) -> Iterator[Path]:
     """Yield the folders of this process's control group and of all above it.
 
@@ -134,6 +171,13 @@ def _groups(root: Path, controller: str, place: str) -> Iterator[Path]:
     parts = [part for part in inside.split("/") if part not in ("", "..")]
     for depth in range(len(parts), -1, -1):
         yield mounted.joinpath(*parts[:depth])
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def _words(file: Path) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 Stream = Literal[
     "adapters",
     "balanced accuracy",
+    "compared networks",
     "dropout",
     "flip fits",
     "flip halves",

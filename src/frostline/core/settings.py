@@ -35,6 +35,9 @@ ResizeMode = Literal["crop", "squash", "pad"]
 #: seconds of work that each effort stands for on the nominal machine
 EFFORT_SECONDS: dict[str, float] = {"fast": 60.0, "balanced": 300.0, "best": 3600.0}
 
+#: in place of a name: every network whose weights are on this machine
+AUTO = "auto"
+
 #: under which heading a setting is listed
 _CHOICE, _IMAGES, _TRAINING, _MACHINE = "What to do", "Images", "Training", "Machine"
 
@@ -129,7 +132,7 @@ class Settings:
         About(
             _CHOICE,
             "Any name of 'frostline models', or the folder of a run; several, with commas "
-            "between, are compared.",
+            "between, are compared; auto: all that are on this machine.",
         ),
     ] = "efficientnet_lite0"
     input_size: Annotated[
@@ -265,8 +268,10 @@ class Settings:
     def __init__(self, **values: Unpack[SettingsDict]) -> None:
         for name, value in check(Settings, under_current_names(values)).items():
             object.__setattr__(self, name, value)
-        if self.weights is not None and len(self.backbones) > 1:
+        if self.weights is not None and (len(self.backbones) > 1 or self.backbone == AUTO):
             raise SettingsError("Weights belong to one backbone, but several were named.")
+        if AUTO in self.backbones and self.backbone != AUTO:
+            raise SettingsError("backbone='auto' means all on this machine; name no others beside.")
         if self.strategy == "cut":
             return
         if self.cut is not None:

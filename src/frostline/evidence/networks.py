@@ -11,7 +11,7 @@ from frostline.core.plan import NetworkResult
 from frostline.core.threads import side_by_side
 from frostline.data.problem import Problem
 from frostline.evidence.probes import ALL, probe
-from frostline.stats.intervals import paired_difference
+from frostline.stats.intervals import effective_count, paired_difference, wilson
 from frostline.targets.labelled import Labelled
 
 if TYPE_CHECKING:
@@ -25,12 +25,15 @@ def best_network(
     *,
     tie: float,
     threads: int = 1,
+    places: Sequence[IntArray] | None = None,
 ) -> tuple[Frozen, list[NetworkResult]]:
     """Return the cheapest network that hardly loses to the best, and all scores.
 
     Scores are exact leave-one-out accuracies of one head on all taps, on training rows alone.
 
-    ``candidates``: of the same catalog. ``rows``, shape (n,): training rows. ``tie``: a cheaper
+    ``candidates``: of the same catalog, or of parts of it. ``places``: where the rows stand in the
+    features of each candidate, shape (n,) each; None where all have every row. ``rows``, shape
+    (n,): training rows. ``tie``: a cheaper
     network may lose this much, and at most one paired error. ``threads``: how many networks are
     looked at at a time.
     """
@@ -39,18 +42,17 @@ def best_network(
         partial(
             probe,
             ALL,
-            frozen.features.table(list(frozen.features.slices), rows),
+            frozen.features.table(list(frozen.features.slices), where),
             Labelled(problem.target, problem.labels[rows], groups),
             blocks=list(frozen.features.slices.values()),
         )
-        for frozen in candidates
+        for frozen, where in zip(candidates, places or [rows] * len(candidates), strict=True)
     ]
     probes = side_by_side(tasks, threads=threads)
     best = max(probes, key=lambda p: p.evidence.accuracy)
     cheapest = sorted(range(len(candidates)), key=lambda i: candidates[i].network.macs)
-    chosen = next(
-        i for i in cheapest if _hardly_loses(best.correct, probes[i].correct, groups, tie)
-    )
+    losses = [paired_difference(best.correct, p.correct, groups=groups) for p in probes]
+    chosen = next(i for i in cheapest if _hardly_loses(*losses[i], tie))
     results = [
         NetworkResult(
             backbone=frozen.network.name,
@@ -59,12 +61,22 @@ def best_network(
             accuracy=found.evidence.accuracy,
             standard_error=found.evidence.standard_error,
             chosen=i == chosen,
+            interval=_interval(found.correct, groups),
+            images=len(rows),
+            behind=behind,
+            behind_error=error,
         )
-        for i, (frozen, found) in enumerate(zip(candidates, probes, strict=True))
+        for i, (frozen, found, (behind, error)) in enumerate(
+            zip(candidates, probes, losses, strict=True)
+        )
     ]
     return candidates[chosen], results
 
 
-def _hardly_loses(best: BoolArray, this: BoolArray, groups: IntArray, tie: float) -> bool:
-    loss, error = paired_difference(best, this, groups=groups)
+def _hardly_loses(loss: float, error: float, tie: float) -> bool:
     return loss <= min(error, tie) or loss <= 0
+
+
+def _interval(correct: BoolArray, groups: IntArray) -> tuple[float, float]:
+    worth = effective_count(correct, groups)
+    return wilson(float(correct.mean()) * worth, worth)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from frostline.backbones.described import Origin
 from frostline.backbones.load.bundled import BUNDLED
+from frostline.backbones.load.zoo import names_here
 from frostline.compute.kept_networks import is_kept
 from frostline.core.extras import has_extra, require_extra
 from frostline.core.plan import Plan
-from frostline.core.settings import Settings
+from frostline.core.settings import AUTO, Settings
 from frostline.fitting.usual_size import pretraining_size, smaller_size
 
 _WITHOUT_TRAINING = ("auto", "head")
@@ -29,7 +30,7 @@ def check_extras(settings: Settings, plan: Plan | None = None) -> None:
     wanted = next(_needing_training(settings, plan), None)
     if wanted is not None:
         require_extra("train", wanted)
-    for backbone in settings.backbones:
+    for backbone in _names(settings):
         extra = BUNDLED[backbone].extra if backbone in BUNDLED else None
         if extra is not None and settings.weights is None:
             require_extra(extra, f"backbone={backbone!r}")
@@ -47,7 +48,7 @@ def _needing_training(settings: Settings, plan: Plan | None) -> Iterator[str]:
         yield "precision='bf16'"
     if plan is not None and not plan.action.closed_form:
         yield f"The plan to carry out, {plan.chosen!r},"
-    for backbone in settings.backbones:
+    for backbone in _names(settings):
         planned = plan is not None and plan.backbone == backbone and plan.input_size
         sizes = settings.input_sizes or ((planned,) if planned else ())
         usual = None if backbone in BUNDLED else smaller_size(backbone)
@@ -62,3 +63,8 @@ def _needing_training(settings: Settings, plan: Plan | None) -> Iterator[str]:
         for size in sizes:
             if size != (own := pretraining_size(backbone)):
                 yield f"input_size={size} with {backbone}, whose own is {own},"
+
+
+def _names(settings: Settings) -> tuple[str, ...]:
+    """Return the networks that were named, or those that "auto" stands for."""
+    return tuple(names_here()) if settings.backbone == AUTO else settings.backbones

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frostline.backbones.described import Origin, described
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.load.bundled import BUNDLED
+from frostline.backbones.load.zoo import names_here
 from frostline.compute.kept_networks import keep_network, recall_network
-from frostline.core.errors import CutError, ImageSizeError
+from frostline.core.errors import BackboneError, CutError, ImageSizeError
 from frostline.core.extras import require_extra
 from frostline.core.plan import Plan
 from frostline.core.runtime import Runtime
-from frostline.core.settings import Settings
+from frostline.core.settings import AUTO, Settings
+from frostline.fitting.memory import NoRoomError, check_room_to_open
 from frostline.fitting.usual_size import FEW_PIXELS, pretraining_size, runs_smaller
 from frostline.wording.evidence import refused_size_sentence, size_sentences
 
@@ -28,34 +30,86 @@ _LARGER = 9 / 7
 _STEP, _MOST = 32, 2048
 
 
-def open_networks(settings: Settings, plan: Plan | None, runtime: Runtime) -> list[FrozenNetwork]:
+@dataclass(frozen=True)
+class Opened:
+    """Networks that are there, and those that are not: name, size in pixels (0: its own), why."""
+
+    networks: list[FrozenNetwork]
+    left_out: list[tuple[str, int, str]] = field(default_factory=list)
+
+
+def open_networks(settings: Settings, plan: Plan | None, runtime: Runtime) -> Opened:
     """Load every network that was named, at every input size that was asked for.
 
     A given plan settles the size, unless sizes are asked for. Of several sizes those that a network
     does not take are left out, with a note. With sizes left to us, a network of large images runs
-    at smaller ones on a processor, see :func:`open_at_usual_size`. Raises BackboneError or CutError
-    if a network cannot be found, or takes none of the sizes that were asked for.
+    at smaller ones on a processor, see :func:`open_at_usual_size`. Every name is read before the
+    first network is loaded or downloaded. Raises BackboneError or CutError if a network cannot be
+    found, takes none of the sizes that were asked for, or has no room in memory; of several the
+    last are left out, and of those that "auto" found all that cannot be used.
     """
-    found: list[FrozenNetwork] = []
     planned = plan is not None and plan.backbone in settings.backbones
-    for name in (plan.backbone,) if plan is not None and planned else settings.backbones:
-        asked = settings.input_sizes
-        if not asked and plan is not None and plan.input_size:
-            asked = (plan.input_size,)
-        if asked:
-            found += _at_sizes(Origin(name, settings.weights), asked, runtime)
-            continue
-        origin = Origin(name, settings.weights)
-        network = open_at_usual_size(origin, runtime)
-        found.append(network)
-        own = network.preprocessing.size
-        larger = _larger(own) if settings.effort == "best" and plan is None else own
-        if larger != own:
-            second = _nearest(
-                origin, larger, runtime, beside=network, among=range(own + 1, _MOST + 1)
-            )
-            found += [] if second is None else [second]
-    return found
+    names = (plan.backbone,) if plan is not None and planned else settings.backbones
+    found_here = names == (AUTO,)
+    if found_here:
+        # a plan of another run names what "auto" found there
+        names = _on_this_machine(runtime) if plan is None else (plan.backbone,)
+    _check_names(names)
+    opened = Opened([])
+    for name in names:
+        try:
+            check_room_to_open(name)
+            opened.networks.extend(_open_named(name, settings, plan, runtime))
+        except (BackboneError, CutError) as error:
+            if len(names) == 1 or not (found_here or isinstance(error, NoRoomError)):
+                raise
+            opened.left_out.append((name, 0, str(error)))
+            runtime.progress.note(f"{name} is left out: {error}")
+    if not opened.networks:
+        raise BackboneError(f"None of {len(names)} networks can be used: {opened.left_out[0][2]}")
+    return opened
+
+
+def _on_this_machine(runtime: Runtime) -> tuple[str, ...]:
+    names = tuple(names_here())
+    if not names:
+        raise BackboneError(
+            "No network is on this machine.", hint=f"Name one: backbone={Settings.backbone!r}."
+        )
+    if len(names) > 1:
+        runtime.progress.note(f"{len(names)} networks are on this machine: {', '.join(names)}.")
+    return names
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse a name that nobody knows before anything is downloaded for another."""
+    others = [name for name in names if name not in BUNDLED and not Path(name).is_dir()]
+    if len(names) < 2 or not others:
+        return
+    require_extra("train", f"backbone={','.join(names)!r}")
+    from frostline.backbones.load.network_names import called
+
+    for name in others:
+        called(name)
+
+
+def _open_named(
+    name: str, settings: Settings, plan: Plan | None, runtime: Runtime
+) -> list[FrozenNetwork]:
+    """Open one network at every size that is compared."""
+    asked = settings.input_sizes
+    if not asked and plan is not None and plan.input_size:
+        asked = (plan.input_size,)
+    origin = Origin(name, settings.weights)
+    if asked:
+        return _at_sizes(origin, asked, runtime)
+    network = open_at_usual_size(origin, runtime)
+    own = network.preprocessing.size
+    larger = _larger(own) if settings.effort == "best" and plan is None else own
+    if larger == own:
+        return [network]
+    second = _nearest(origin, larger, runtime, beside=network, among=range(own + 1, _MOST + 1))
+    return [network] if second is None else [network, second]
 
 
 def _nearest(

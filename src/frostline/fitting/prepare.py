@@ -11,7 +11,7 @@ from frostline.compute.frozen import Frozen, run_frozen
 from frostline.compute.image_loader import room_for_pixels
 from frostline.compute.memoized_copies import copies_of
 from frostline.compute.set_values import measure_set
-from frostline.core.plan import NetworkResult, Plan
+from frostline.core.plan import Plan
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.core.stopwatch import Stopwatch
@@ -22,12 +22,12 @@ from frostline.data.problem import Problem
 from frostline.data.sources.open_source import Source, open_source
 from frostline.data.splitting.split import Split, make_split
 from frostline.data.unseen import find_unseen
-from frostline.evidence.networks import best_network
 from frostline.fitting.assess import TRAINED_FOLDS
+from frostline.fitting.comparing import Entrant, cheapest_first, compare_networks, left_out
 from frostline.fitting.inputs import FitInputs
-from frostline.fitting.networks import open_networks
+from frostline.fitting.memory import NoRoomError, images_at_once
+from frostline.fitting.networks import Opened, open_networks
 from frostline.fitting.resizing import settle_resizing
-from frostline.strategy.thresholds import FITTED
 from frostline.training.layers import redescribe
 from frostline.wording.decision import with_given_sentence
 from frostline.wording.unseen import unseen_sentences
@@ -64,8 +64,8 @@ def prepare(
 ) -> Prepared:
     """List the images, run the frozen layers, look for what is wrong, and divide.
 
-    Every network runs over all images before they are divided: which are alike, so that they must
-    stay together, shows in its features. A ``plan`` is to be carried out instead of deciding;
+    A network runs over all images before they are divided: which are alike, so that they must stay
+    together, shows in its features. A ``plan`` is to be carried out instead of deciding;
     without ``hold_out`` every image is learned from.
     """
     with clock.phase("listing images"):
@@ -76,23 +76,32 @@ def prepare(
             runtime=runtime,
         )
     with clock.phase("loading the network"):
-        networks = _usable_networks(settings, plan, runtime)
+        opened = _usable_networks(settings, plan, runtime)
+        networks = cheapest_first(opened.networks)
     with clock.phase("listing images"):
         values = _rules_of_reading(catalog, networks, runtime)
     room = room_for_pixels(trains=settings.may_train)
     with clock.phase("frozen features"):
+        entrants, without = _with_room(networks, len(catalog), runtime)
         resizings = [
-            settle_resizing(network, catalog, settings, runtime, plan=plan, hold_out=hold_out)
-            for network in networks
+            settle_resizing(
+                entrant.network, catalog, settings, runtime, plan=plan, hold_out=hold_out
+            )
+            for entrant in entrants
         ]
     for attempt in count():
         with clock.phase("frozen features"):
-            candidates: list[Frozen] = []
-            for network, resizing in zip(networks, resizings, strict=True):
-                network.preprocessing = resizing.preprocessing
-                candidates.append(run_frozen(network, catalog, runtime, preprocessed_bytes=room))
-                candidates[-1].report.add(resizing.report)
-            frozen = candidates[0]
+            for entrant, resizing in zip(entrants, resizings, strict=True):
+                entrant.network.preprocessing = resizing.preprocessing
+            # which images are alike shows in the features of any network
+            frozen = run_frozen(
+                entrants[0].network,
+                catalog,
+                runtime,
+                preprocessed_bytes=room,
+                at_once=entrants[0].at_once,
+            )
+            frozen.report.add(resizings[0].report)
         with clock.phase("audit"):
             found, split = _audited(frozen, values, settings, runtime, hold_out=hold_out)
         # near-duplicates are known only now: images that were looked at may belong together, or
@@ -115,17 +124,20 @@ def prepare(
         weights="none" if settings.class_weight == "auto" else settings.class_weight,
         seed=settings.seed,
     )
-    compared: list[NetworkResult] = []
-    if len(candidates) > 1:
+    compared = left_out([*opened.left_out, *without])
+    if len(entrants) > 1:
         with clock.phase("comparing networks"):
-            frozen, compared = best_network(
-                problem,
-                candidates,
-                split.train,
-                tie=FITTED.network_tie,
-                threads=runtime.threads,
+            frozen, scored = compare_networks(
+                problem, frozen, entrants[1:], split.train, runtime, preprocessed_bytes=room
             )
-    resizing = resizings[next(i for i, one in enumerate(candidates) if one is frozen)]
+            compared = [*scored, *compared]
+    resizing = next(
+        one
+        for entrant, one in zip(entrants, resizings, strict=True)
+        if entrant.network is frozen.network
+    )
+    if resizing is not resizings[0]:
+        frozen.report.add(resizing.report)
     resizes = resizing.results(frozen.features.facts.sizes)
     unseen = find_unseen(frozen.catalog, frozen.features.facts, frozen.network.preprocessing)
     for sentence in unseen_sentences(unseen):
@@ -162,12 +174,30 @@ def _audited(
     return found, split
 
 
-def _usable_networks(
-    settings: Settings, plan: Plan | None, runtime: Runtime
-) -> list[FrozenNetwork]:
-    """Load the networks; refuse, before anything is computed, what could not be carried out."""
-    networks = open_networks(settings, plan, runtime)
+def _with_room(
+    networks: Sequence[FrozenNetwork], n_images: int, runtime: Runtime
+) -> tuple[list[Entrant], list[tuple[str, int, str]]]:
+    """Keep the networks that memory has room for; name the others. One alone must fit.
+
+    Raises NoRoomError if none fits.
+    """
+    entrants: list[Entrant] = []
+    without: list[tuple[str, int, str]] = []
     for network in networks:
+        try:
+            entrants.append(Entrant(network, images_at_once(network, n_images, runtime)))
+        except NoRoomError as error:
+            if len(networks) == len(without) + 1:
+                raise
+            without.append((network.name, network.preprocessing.size, str(error)))
+            runtime.progress.note(f"Left out: {error}")
+    return entrants, without
+
+
+def _usable_networks(settings: Settings, plan: Plan | None, runtime: Runtime) -> Opened:
+    """Load the networks; refuse, before anything is computed, what could not be carried out."""
+    opened = open_networks(settings, plan, runtime)
+    for network in opened.networks:
         if settings.cut is not None:
             network.cut(settings.cut)
         for note in network.notes:
@@ -178,7 +208,7 @@ def _usable_networks(
             from frostline.exporting.pytorch.writable import check_writable
 
             check_writable(trainable(network), cut=settings.cut)
-    return networks
+    return opened
 
 
 def _rules_of_reading(

@@ -52,6 +52,12 @@ def training_seconds(
     return train + n_images * views * frozen / (_rate(_FORWARD_MACS_PER_SECOND, device) * pace)
 
 
+def forward_seconds(network: NetworkSummary, n_images: int, device: str) -> float:
+    """Nominal seconds of the frozen features of so many images."""
+    pace = 1.0 if _on_gpu(device) else _PACE[network.work]
+    return n_images * network.last.macs_before / (_rate(_FORWARD_MACS_PER_SECOND, device) * pace)
+
+
 def _rate(rates: dict[str, float], device: str) -> float:
     # what nobody has measured counts as a CPU
     return rates["cuda" if _on_gpu(device) else "cpu"]

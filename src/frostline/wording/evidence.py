@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from frostline.core.errors import ImageSizeError
 from frostline.core.plan import EvidenceSummary, NetworkResult
+from frostline.wording.numbers import seconds
 
 #: classes that are named in one sentence
 _FEW = 3
@@ -14,17 +15,25 @@ _ALIKE = 0.6
 
 
 def networks_sentences(results: Sequence[NetworkResult]) -> list[str]:
-    """Say which network was taken, and what the others reached."""
-    if len(results) < 2:
-        return []
-    chosen = next(r for r in results if r.chosen)
+    """Say which network was taken, what the others reached, and which could not run."""
+    said = [
+        f"{r.backbone} at {r.input_size} px was left out: {r.left_out}"
+        for r in results
+        if r.left_out
+    ]
+    scored = [r for r in results if r.accuracy is not None]
+    chosen = next((r for r in scored if r.chosen), None)
+    if len(scored) < 2 or chosen is None:
+        return said
     others = ", ".join(
-        f"{r.backbone} at {r.input_size} px {r.accuracy:.1%}" for r in results if not r.chosen
+        f"{r.backbone} at {r.input_size} px {r.accuracy:.1%}" for r in scored if not r.chosen
     )
+    on = f" on {chosen.images:,} training images" if chosen.images else ""
     return [
         f"Frozen features of {chosen.backbone} at {chosen.input_size} px reach "
-        f"{chosen.accuracy:.1%} ± {chosen.standard_error:.1%} ({others}): it is taken as the "
-        "cheapest that is not clearly worse than the best."
+        f"{chosen.accuracy:.1%} ± {chosen.standard_error:.1%}{on} ({others}): it is taken as the "
+        "cheapest that is not clearly worse than the best.",
+        *said,
     ]
 
 
@@ -42,6 +51,23 @@ def size_sentences(backbone: str, size: int | None, own: int | None) -> list[str
 def refused_size_sentence(error: ImageSizeError) -> str:
     """Say that a size that was asked for beside others is left out."""
     return f"{error} The other sizes are compared."
+
+
+def entrants_sentence(
+    entrants: Sequence[tuple[str, int, int, float, int]], *, images: int, of: int
+) -> str:
+    """Say which networks are about to be compared, and what each would cost.
+
+    ``entrants``: name, size in pixels, multiply-accumulates for one image, nominal seconds and
+    bytes of memory for all images. ``images``: on how many training images, out of ``of``.
+    """
+    costs = "; ".join(
+        f"{name} at {size} px: {macs / 1e9:,.2f} G multiply-adds an image, all images about "
+        f"{seconds(nominal)} and {memory / 1e9:,.1f} GB"
+        for name, size, macs, nominal, memory in entrants
+    )
+    share = f"{images:,} of {of:,}" if images < of else f"{images:,}"
+    return f"{len(entrants)} networks are compared on {share} training images. {costs}."
 
 
 def lookalikes_sentences(summary: EvidenceSummary) -> list[str]:

@@ -138,6 +138,7 @@ def start_engine(
     precision: Precision = "fp32",
     kind: EngineKind = "auto",
     n_images: int | None = None,
+    at_once: int | None = None,
 ) -> tuple[Started, str]:
     """Open the engine that will run ``part`` over ``images``, which computes the first of them.
 
@@ -158,6 +159,9 @@ def start_engine(
     n_images : int or None, default=None
         How many images the pass has, those included that are stored already: then a pass that was
         interrupted goes on with the same engine. None if that is not known.
+    at_once : int or None, default=None
+        So many images have room in memory at a time; the engine then gets smaller batches and fewer
+        lanes, and none is raced. None for no limit.
 
     Returns
     -------
@@ -178,20 +182,26 @@ def start_engine(
         names = tuple(name for name in names if name != "torch")
     if kind != "auto" and kind not in names:
         raise EngineError(f"{_NAMES[kind]} does not compute in {precision} here.")
-    opener = _Opener(part, images, threads, precision)
+    opener = _Opener(part, images, threads, precision, at_once)
     if kind != "auto":
         asked = opener.open(kind)
         return asked.started, f"{_NAMES[kind]} was asked for ({asked.agrees})"
     pixels = None if n_images is None else n_images * part.preprocessing.size**2
-    if part.module is not None and pixels is not None and pixels < EXPORT_PAYS_FROM:
-        few = Started(_in_torch(part, threads, precision))
-        return few, "PyTorch has so few images done before another engine is ready"
+    few = pixels is not None and pixels < EXPORT_PAYS_FROM
+    if part.module is not None and few and at_once is None:
+        quick = Started(_in_torch(part, threads, precision))
+        return quick, "PyTorch has so few images done before another engine is ready"
     names = tuple(name for name in names if name != "openvino" or openvino_engine.installed())
+    if at_once is not None:
+        # others are opened for a batch of their own
+        names = tuple(name for name in names if name != "openvino")
     known = recall_choice(part.shape_key, threads, precision, names)
     try:
         opened = opener.first((known.engine, *names) if known else names)
     except EngineError as error:
         return _as_it_is(part, threads, error)
+    if at_once is not None:
+        return opened.started, f"memory has room for {at_once} images at a time in this network"
     if opened.instead_of:
         return opened.started, f"{_NAMES[opened.name]}, because {opened.instead_of}"
     if known is None:
@@ -235,20 +245,27 @@ class _Opener:
     """
 
     def __init__(
-        self, part: FrozenPart, images: FirstImages, threads: int, precision: Precision
+        self,
+        part: FrozenPart,
+        images: FirstImages,
+        threads: int,
+        precision: Precision,
+        at_once: int | None = None,
     ) -> None:
         self.part, self.images = part, images
         self.threads, self.precision = threads, precision
+        self.at_once = at_once
         self.rounds_otherwise = False
 
     @cached_property
     def expected(self) -> FloatArray:
         check = np.stack(self.images.up_to(CHECK_IMAGES))
         if self.part.graph is None:
-            return run_parts(_in_torch(self.part, self.threads, "fp32"), check)
-        batch = usual_batch(self.part.preprocessing.size)
-        graph = self.part.graph.reference()
-        plain = OnnxEngine(graph, threads=self.threads, optimized=False, batch=batch)
+            reference = _in_torch(self.part, self.threads, "fp32")
+            if self.at_once is not None:
+                reference = paced(reference, min(reference.batch, self.at_once), 1)
+            return run_parts(reference, check)
+        plain = self._onnx(self.part.graph.reference(), optimized=False)
         return np.stack([result for _, result in run_batches(plain, ((None, i) for i in check))])
 
     def first(self, names: Sequence[str]) -> _Opened:
@@ -267,6 +284,8 @@ class _Opener:
         """Open an engine; a cached file gets a second, fresh chance."""
         if name == "torch":
             reference = _in_torch(self.part, self.threads, self.precision)
+            if self.at_once is not None:
+                reference = paced(reference, min(reference.batch, self.at_once), 1)
             return _Opened(name, Started(reference), "computes the reference itself")
         model, cached = exported(self.part)
         try:
@@ -277,11 +296,18 @@ class _Opener:
         model, _ = exported(self.part, fresh=True)
         return self._checked(name, model)
 
+    def _onnx(self, model: bytes, *, optimized: bool = True) -> OnnxEngine:
+        """Open ONNX Runtime with as many lanes, and as large a batch, as memory has room for."""
+        batch, lanes = usual_batch(self.part.preprocessing.size), self.threads
+        if self.at_once is not None:
+            lanes = min(lanes, self.at_once)
+            batch = min(batch, self.at_once // lanes)
+        return OnnxEngine(model, threads=lanes, optimized=optimized, batch=batch)
+
     def _checked(self, name: str, model: bytes) -> _Opened:
         engine: Engine
         if name == "onnx":
-            batch = usual_batch(self.part.preprocessing.size)
-            engine = OnnxEngine(model, threads=self.threads, batch=batch)
+            engine = self._onnx(model)
         else:
             engine = openvino_engine.OpenVinoEngine(
                 model, threads=self.threads, precision=self.precision

@@ -349,6 +349,8 @@ def test_weights_of_another_network_say_which_it_may_be(tmp_path: Path) -> None:
     said = refused(tmp_path / "w.pth")
     assert "Every name begins with 'model.'." in said
     assert "it may be test_vit" in said
+    torch.save({"stem.reparam_conv.weight": torch.ones(2)}, tmp_path / "w.pth")
+    assert "merged for inference" in refused(tmp_path / "w.pth")
     torch.save({"resnet.embedder.embedder.convolution.weight": torch.ones(2)}, tmp_path / "w.pth")
     assert "Hugging Face's transformers" in refused(tmp_path / "w.pth")
 

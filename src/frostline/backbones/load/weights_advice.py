@@ -19,6 +19,8 @@ _DIALECTS = (
     ("/kernel", "JAX or TensorFlow"),
     ("img_encoder.", "a multimodal network"),
 )
+#: what timm calls a convolution that stands for several branches and their norm layers
+_MERGED = "reparam_conv."
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 _CLASSIFIERS = ("fc", "head", "classifier")
 _CLASSES = 1000
@@ -36,6 +38,11 @@ def advice(
                 f"The names are those of {library}. timm has most such networks under names of "
                 "its own: 'frostline models' lists them."
             )
+    if any(_MERGED in name for name in state):
+        return (
+            "The weights are those of a network whose branches were merged for inference "
+            "(reparameterised): its norm layers are gone. Give the state dict from before that."
+        )
     said = []
     shared = common_prefix(state)
     if shared:

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from frostline.backbones.load import hub_download
 from frostline.backbones.load.dispatch import load_source
-from frostline.backbones.load.hub_weights import at_hand
+from frostline.backbones.load.hub_weights import _licence_of, at_hand
 from frostline.backbones.load.zoo import names_here
 from frostline.backbones.network import Network
 from frostline.cli.main import app
@@ -105,6 +105,24 @@ def test_a_name_is_downloaded_once_with_size_and_licence_said_first(
 def test_the_licence_is_that_of_the_card(hub: LoopbackHub) -> None:
     with at_hand(CELLS, progress=Notes()):
         assert load_source(CELLS).licence == "cc-by-nc-4.0"
+
+
+@pytest.mark.parametrize(
+    ("card", "licence"),
+    [
+        ("---\nlicense: 'mit'\n---\n", "mit"),
+        (
+            "---\r\nlicense: other\r\nlicense_name: dinov3-license\r\n---\r\n",
+            "dinov3",
+        ),
+        ("---\nlicense: [a, b\n---", "unknown"),
+        ("# license: mit\n", "unknown"),
+        ("---\ntags: x\n---\nlicense: mit\n", "unknown"),
+    ],
+)
+def test_licences_of_odd_cards(card: str, licence: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes(card.encode())
+    assert _licence_of(tmp_path / "README.md").startswith(licence.removesuffix(","))
 
 
 def test_a_line_that_breaks_goes_on_where_it_broke(hub: LoopbackHub, folder: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_size_that_a_network_cannot_take_is_said(tmp_path: Path) -> None:
     torch.save(timm.create_model("test_vit", pretrained=False).state_dict(), weights)
     asked = Settings(backbone="test_vit", weights=weights, input_size="100")
     with pytest.raises(FrostlineError, match=r"squares of 16 pixels.*--input-size 96 or 112"):
-        open_networks(asked, None, Runtime()).networks
+        open_networks(asked, None, Runtime())
     # of sizes that were asked for together, the others stay
     notes = Notes()
     both = Settings(backbone="test_vit", weights=weights, input_size="100,64")

@@ -12,17 +12,12 @@ from frostline.compute.frozen import Frozen, run_frozen
 from frostline.compute.memory_need import memory_need
 from frostline.core.arrays import IntArray
 from frostline.core.plan import NetworkResult
-from frostline.core.rng import generator
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
-from frostline.evidence.networks import best_network
+from frostline.evidence.networks import COMPARED_IMAGES, best_network, sampled
 from frostline.strategy.cost import forward_seconds
 from frostline.strategy.thresholds import FITTED
 from frostline.wording.evidence import entrants_sentence
-
-#: training images that networks are compared on, at most: a paired difference of a point and a half
-#: then stands out where one image in twenty is judged otherwise
-COMPARED_IMAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,7 @@ def compare_networks(
     ``first``: has run over all images. ``rows``, shape (n,): training rows.
     """
     catalog = first.catalog
-    sample = sampled(problem, rows)
+    sample = sampled(problem, rows, COMPARED_IMAGES)
     costs = {
         entrant.network: (
             forward_seconds(entrant.network.summary(), len(catalog), runtime.device),
@@ -108,24 +103,6 @@ def compare_networks(
         at_once=at_once,
     )
     return whole, results
-
-
-def sampled(problem: Problem, rows: IntArray, most: int = COMPARED_IMAGES) -> IntArray:
-    """Return at most ``most`` of some rows, every class by its share, the same every time.
-
-    Sorted; all of them where they are not more.
-    """
-    if len(rows) <= most:
-        return np.sort(rows)
-    order = generator("compared networks", problem.seed).permutation(len(rows))
-    labels = problem.labels[rows][order]
-    # the k-th image of every class stands at the same share of its class
-    places = np.empty(len(rows))
-    for label in np.unique(labels):
-        where = np.flatnonzero(labels == label)
-        places[where] = (np.arange(len(where)) + 0.5) / len(where)
-    kept = np.argsort(places, kind="stable")[:most]
-    return np.sort(rows[order[kept]])
 
 
 def left_out(entrants: Sequence[tuple[str, int, str]]) -> list[NetworkResult]:

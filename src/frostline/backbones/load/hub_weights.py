@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import timm
-from huggingface_hub import constants, metadata_load
+from huggingface_hub import constants
 from huggingface_hub.errors import HFValidationError
-from yaml import YAMLError
 
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.load.hub import MAIN, HubError, HubFile, host, look_up, offline
@@ -28,6 +28,9 @@ CONFIG = "config.json"
 _CARD = "README.md"
 _SAFE, _PICKLE = "model.safetensors", "pytorch_model.bin"
 UNKNOWN = "unknown"
+#: the head of a card, between two lines of dashes, and an entry of it that is one line
+_HEAD = re.compile(r"\ufeff?---\r?\n(.*?)\r?\n---", re.DOTALL)
+_ENTRY = re.compile(r"^(license(?:_name)?):[ \t]*[\"']?([^\"'\s\[\]]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -190,9 +193,12 @@ def _licence(place: _Repository, cancel: CancelToken) -> str:
 
 
 def _licence_of(card: Path) -> str:
+    """Return what the head of a card says, line by line: a reader of YAML needs not be here."""
     try:
-        about = metadata_load(card) or {}
-    except (ValueError, OSError, YAMLError):
+        text = read_regular(card, at_most=JSON_BYTES).decode(errors="replace")
+    except UnfitFileError:
         return UNKNOWN
-    named = about.get("license_name") if about.get("license") == "other" else about.get("license")
-    return str(named or about.get("license") or UNKNOWN)[:100]
+    head = _HEAD.match(text)
+    said = dict(_ENTRY.findall(head[1])) if head is not None else {}
+    named = said.get("license_name") if said.get("license") == "other" else said.get("license")
+    return (named or said.get("license") or UNKNOWN)[:100]

@@ -6,6 +6,7 @@ from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.backbones.load.zoo import measured
 from frostline.compute.memory_need import memory_need
+from frostline.core.batches import images_of_a_call
 from frostline.core.errors import BackboneError
 from frostline.core.machine import available_memory_bytes
 from frostline.core.runtime import Runtime
@@ -17,7 +18,7 @@ _SHARE = 0.8
 #: of what is kept of it
 _OPENING_COPIES = 4
 _FLOAT = 4
-#: images that engines have in the network at once, at most, where nothing limits them
+#: images that a lane of an engine has in the network at once, at most, where nothing limits them
 _USUALLY_AT_ONCE = 8
 #: bundled networks of images up to this side need less than anything else that a run does
 _SMALL_SIDE = 384
@@ -59,7 +60,7 @@ def images_at_once(network: FrozenNetwork, n_images: int, runtime: Runtime) -> i
         return None
     need = memory_need(network, n_images)
     fitting = need.images_within(round(_SHARE * room))
-    if fitting >= _USUALLY_AT_ONCE * runtime.threads:
+    if fitting >= images_of_a_call(_USUALLY_AT_ONCE, size) * runtime.threads:
         return None
     if fitting < 1:
         raise NoRoomError(

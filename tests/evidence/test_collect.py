@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from frostline.core.runtime import Runtime
 from frostline.evidence import collect
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.probes import probe
-from tests.evidence.pixel_store import pixel_store, problem_of
+from tests.evidence.pixel_store import Named, PixelStore, pixel_store, problem_of
 from tests.stats.on_labels import knn_loo
 
 Float32 = npt.NDArray[np.float32]
@@ -140,3 +141,24 @@ def test_networks_without_statistics_are_compared_with_pictures(
     assert near.shift.n_reference == 40
     assert [x.layer for x in far.shift.layers] == everything
     assert far.adapted is None, "there are no statistics to estimate anew"
+
+
+def test_without_statistics_there_is_no_second_pass_and_one_rule_for_the_depth(
+    store: Frozen, labels: npt.NDArray[np.int64]
+) -> None:
+    of_layer_norm = Named(stores_statistics=False, lower_taps=("early", "pixels"))
+    plain = dataclasses.replace(cast(PixelStore, store), network=of_layer_norm)
+    rows = np.arange(300)
+    everywhere = ("similar", "moderate", "different", "unknown")
+    found = collect_evidence(
+        problem_of(labels), cast(Frozen, plain), rows, Runtime(), adapt_when=everywhere
+    )
+    assert found.summary.adapted is None
+    assert found.summary.best_below == found.summary.best_tap == "pixels"
+    with_batch_norm = cast(
+        Frozen, dataclasses.replace(plain, network=Named(stores_statistics=True))
+    )
+    again = collect_evidence(
+        problem_of(labels), with_batch_norm, rows, Runtime(), adapt_when=everywhere
+    )
+    assert again.summary.adapted is not None and again.summary.best_below == ""

@@ -109,7 +109,7 @@ def check_moments(graph: NetworkGraph, network: Network, most: float = MOST) -> 
     check_equal(found, in_torch(body, images, network).numpy(), most)
     known = {point.name: point for point in graph.norm_points}
     for name in body.names:
-        layer = network.module.get_submodule(name)
+        layer: Any = network.module.get_submodule(name)
         assert known[name].channels == layer.weight.numel()
         assert known[name].eps == pytest.approx(layer.eps)
 

@@ -96,7 +96,7 @@ def test_channels_can_be_given_when_loading() -> None:
     assert network.example_shape[1] == 4
     assert "4 input channels" in network.notes[0]
     assert network.module(torch.randn(2, 4, 160, 160)).shape == (2, 1000)
-    assert network.prefix(network.last.name)(torch.randn(1, 4, 160, 160)).ndim == 3
+    assert network.prefix("norm")(torch.randn(1, 4, 160, 160)).ndim == 3
 
 
 def test_rearranged_pixels_are_refused() -> None:

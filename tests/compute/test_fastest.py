@@ -233,8 +233,8 @@ def test_a_tuned_pass_has_the_bits_of_one_that_was_not(
     lengths: list[int] = []
     real = taps_pass.start_taps
 
-    def noted(*arguments: Any) -> Any:
-        found = real(*arguments)
+    def noted(*arguments: Any, **options: Any) -> Any:
+        found = real(*arguments, **options)
         lengths.append(len(found[0].results))
         return found
 

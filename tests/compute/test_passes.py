@@ -260,9 +260,9 @@ def test_what_was_done_before_an_interruption_is_kept_and_the_engine_with_it(
     announced: list[int | None] = []
     real = taps_pass.start_taps
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: Any, **options: Any) -> Any:
         announced.append(arguments[3])
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(taps_pass, "start_taps", counted)
 

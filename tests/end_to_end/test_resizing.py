@@ -14,6 +14,7 @@ from frostline.compute import image_loader
 from frostline.core.runtime import Runtime
 from frostline.core.settings import ResizeMode, Settings
 from frostline.core.stopwatch import Stopwatch
+from frostline.data.decoding import image_refs
 from frostline.fitting.prepare import Prepared, prepare
 
 pytestmark = pytest.mark.slow
@@ -56,7 +57,7 @@ def prepared(folder: Path, resize: ResizeMode | str = "auto") -> Prepared:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the images that are decoded."""
     names: list[str] = []
-    decode = image_loader.decode_unchanged
+    decode = image_refs.decode_unchanged
 
     def counted(*given: object, **options: object) -> Image.Image:
         names.append(str(options["name"]))

@@ -8,8 +8,9 @@ are put in.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import onnx
@@ -215,17 +216,13 @@ class NetworkGraph:
         )
         nodes, constants = self._assembled(before, after, [logits, features], folded=True)
         shape = ["N", 3, None, None]
-        graph = helper.make_graph(
-            nodes,
+        return _model_of(
             "classifier",
-            [helper.make_tensor_value_info(source, TensorProto.FLOAT, shape)],
-            [
-                helper.make_tensor_value_info(logits, TensorProto.FLOAT, ["N", len(bias)]),
-                helper.make_tensor_value_info(features, TensorProto.FLOAT, ["N", weight.shape[1]]),
-            ],
+            nodes,
+            helper.make_tensor_value_info(source, TensorProto.FLOAT, shape),
+            {logits: ["N", len(bias)], features: ["N", weight.shape[1]]},
             constants,
         )
-        return _finished(graph)
 
     def _is_norm(self, node: onnx.NodeProto) -> bool:
         """Whether a node is a BatchNorm with running statistics; some normalise weights by it."""
@@ -277,17 +274,9 @@ class NetworkGraph:
         """Return a model from images to some outputs of known shapes."""
         kept, constants = self._assembled(before, after, outputs, nodes=nodes, folded=folded)
         size = preprocessing.size
-        graph = helper.make_graph(
-            kept,
-            "frostline",
-            [helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["N", size, size, 3])],
-            [
-                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-                for name, shape in outputs.items()
-            ],
-            constants,
-        )
-        content: bytes = _finished(graph).SerializeToString()
+        images = helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["N", size, size, 3])
+        model = _model_of("frostline", kept, images, outputs, constants)
+        content: bytes = model.SerializeToString()
         return content
 
     def _assembled(
@@ -298,30 +287,46 @@ class NetworkGraph:
         *,
         nodes: Sequence[onnx.NodeProto] | None = None,
         folded: bool,
-    ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    ) -> tuple[list[onnx.NodeProto], Iterator[onnx.TensorProto]]:
         """Return the nodes that the outputs need, in order, and the constants that these need."""
         own = list(self._graph.node) if nodes is None else list(nodes)
         wanted = _needed(_early([*before.nodes, *own], after.nodes), outputs)
         tensors = dict(self._tensors)
         if folded:
-            fixed = {c.name: numpy_helper.to_array(c) for c in self._graph.initializer}
+            known = {c.name: numpy_helper.to_array(c) for c in self._graph.initializer}
             wanted, tensors = fold_norms(wanted, tensors, keep=outputs)
-            wanted, tensors = merge_branches(wanted, tensors, keep=outputs, constants=fixed)
+            wanted, tensors = merge_branches(wanted, tensors, keep=outputs, constants=known)
         used = {name for node in wanted for name in node.input}
-        constants = [c for c in (*before.constants, *after.constants) if c.name in used]
-        constants += [c for c in self._graph.initializer if c.name in used]
-        constants += [
+        fixed = (*before.constants, *after.constants, *self._graph.initializer)
+        # one after the other: a large network's weights are hundreds of megabytes
+        weights = (
             numpy_helper.from_array(np.ascontiguousarray(tensors[name]), name)
             for name in tensors
             if name in used
-        ]
-        return wanted, constants
+        )
+        return wanted, chain((c for c in fixed if c.name in used), weights)
 
 
-def _finished(graph: onnx.GraphProto) -> onnx.ModelProto:
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+def _model_of(
+    name: str,
+    nodes: Iterable[onnx.NodeProto],
+    source: onnx.ValueInfoProto,
+    outputs: Mapping[str, Shape],
+    constants: Iterable[onnx.TensorProto],
+) -> onnx.ModelProto:
+    """Put a model together, with every constant copied once."""
+    given = [
+        helper.make_tensor_value_info(one, TensorProto.FLOAT, shape)
+        for one, shape in outputs.items()
+    ]
+    model = helper.make_model(
+        helper.make_graph(list(nodes), name, [source], given),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+    )
     # what OPSET asks for; the newest would ask for a newer ONNX Runtime
     model.ir_version = 9
+    for constant in constants:
+        model.graph.initializer.add().CopyFrom(constant)
     return model
 
 

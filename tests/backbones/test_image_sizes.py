@@ -71,6 +71,15 @@ def test_weights_of_another_size_fit_there_as_they_are(tmp_path: Path) -> None:
     assert "of 192 px and was resampled for 160 px (--input-size 192" in here.notes[0]
 
 
+def test_positions_that_are_no_square_are_refused_by_what_they_are(tmp_path: Path) -> None:
+    file = weights_of("test_vit", tmp_path)
+    state = torch.load(file, weights_only=True)
+    state["pos_embed"] = state["pos_embed"][:, :78]
+    torch.save(state, file)
+    with pytest.raises(BackboneError, match=r"pos_embed \(1, 78, 64\).*Only embeddings of posit"):
+        load_source("test_vit", weights=file)
+
+
 def test_the_network_of_torchvision_too(tmp_path: Path) -> None:
     from torchvision.models.vision_transformer import VisionTransformer
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.fingerprints import classifier_names, versioned, within
-from frostline.backbones.load.position_embeddings import places_of, resampled
+from frostline.backbones.load.position_embeddings import is_of_places, places_of, resampled
 from frostline.backbones.load.timm_names import as_timm_reads
 from frostline.backbones.load.weight_names import Named, bring_home, modern_dense
 from frostline.backbones.load.weights_advice import advice
@@ -223,10 +223,16 @@ def _misfit(
     ]
     config = getattr(net, "pretrained_cfg", None) or {}
     architecture = str(config.get("architecture") or "")
+    hint = advice(state, architecture=architecture, classifier=classifier)
+    if not (found.missing or found.unknown) and all(map(is_of_places, found.misshapen)):
+        hint = (
+            "Only embeddings of positions differ, in a way that cannot be resampled: give the size "
+            "of the square images that they were trained on as --input-size."
+        )
     return BackboneError(
         f"{what} does not fit the architecture{f' {architecture}' if architecture else ''}: "
         f"{'; '.join(problems)}.",
-        hint=advice(state, architecture=architecture, classifier=classifier),
+        hint=hint,
     )
 
 

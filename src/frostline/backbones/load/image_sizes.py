@@ -76,7 +76,7 @@ def unsuited(net: nn.Module, size: int, *, name: str) -> ImageSizeError:
 
 def _sizes_near(net: nn.Module, size: int) -> tuple[int, ...]:
     """Return the nearest size below and above that a network runs at, each where there is one."""
-    patch = patch_of(net) or _STEP
+    patch = patch_of(net) or _STEP // 2
     steps = {patch, _STEP} if patch < _STEP else {patch}
     around = {step * (size // step + k) for step in steps for k in range(-_TRIED, _TRIED + 1)}
     around = {n for n in around if n % (patch_of(net) or 1) == 0}

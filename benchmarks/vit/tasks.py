@@ -25,7 +25,6 @@ from frostline.data.duplicates.copies import find_copies
 from frostline.data.problem import Problem
 from frostline.data.sources.open_source import open_source
 
-SIZES = (5, 20, 100)
 #: images of a class that are looked at: those that teach, and as many again that judge
 _PER_CLASS = 160
 

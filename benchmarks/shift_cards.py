@@ -3,12 +3,14 @@
 Run::
 
     python -m benchmarks.shift_cards --photos STAMPS [--fonts FONTS] [--clip-art PNG]
+    python -m benchmarks.shift_cards --photos STAMPS --fonts FONTS --letters [--clip-art PNG]
     python -m benchmarks.shift_cards --photos STAMPS --backbone NAME --weights FILE
 
 STAMPS and PNG are those of ``python -m tools.reference_cards``; FONTS is a folder with fonts, of
 which letters are drawn. The first form takes the bundled networks as if nobody knew their stored
 statistics, and tells how the label of the card agrees with that of the statistics. The second
-measures any other network, which may store none.
+takes the transformer of ``benchmarks/vit``, which learned letters and no photos, by the card of
+photos and by one of 40 letters that it learned from. The third measures any other network.
 """
 
 from __future__ import annotations
@@ -35,13 +37,14 @@ from frostline.core.preprocessing import UInt8Array
 from frostline.core.runtime import Runtime
 from frostline.evidence.cards import load_card
 from frostline.evidence.picture_card import PictureCard, make_card, shift_from_card
-from frostline.evidence.pictures import N_PICTURES, reference_pictures
+from frostline.evidence.pictures import N_PICTURES, are_photos, reference_pictures
 from frostline.evidence.shift import measure_shift
 from tools.reference_cards import clip_art, digits, on_white, solar_cells
 
 #: images of a set, at most
 N_IMAGES = 64
 RESULT = Path(__file__).parent / "results" / "shift_cards.json"
+LETTERS = Path(__file__).parent / "results" / "shift_cards_letters.json"
 
 
 def image_sets(
@@ -92,12 +95,18 @@ class Measured:
         self.network = network
         self.inputs: NormInputs = norm_inputs(network)
         self._engine = open_moments(network, self.inputs, Runtime(threads=threads))
-        pictures = reference_pictures(network.preprocessing, n_pictures)
-        self.card: PictureCard = make_card(self.inputs.norms, self._values(pictures))
+        values = self._values(reference_pictures(network.preprocessing, n_pictures))
+        photos = are_photos(n_pictures)
+        self._drawn = values[~photos]
+        self.card: PictureCard = make_card(self.inputs.norms, values[photos], self._drawn)
+
+    def know(self, images: list[Image.Image]) -> None:
+        """Make the card of images that the network learned from, in place of photos."""
+        self.card = make_card(self.inputs.norms, self._values(self._pixels(images)), self._drawn)
 
     def shifts(self, images: list[Image.Image]) -> tuple[ShiftEvidence | None, ShiftEvidence]:
         """Return the shift by stored statistics, if there are any, and by the card."""
-        pixels = np.stack([np.asarray(self.network.preprocessing.apply(i)) for i in images])
+        pixels = self._pixels(images)
         values = self._values(pixels)
         rows, norms = np.arange(len(pixels)), self.inputs.norms
         known = NormMoments(norms, values, rows)
@@ -108,17 +117,18 @@ class Measured:
             by_statistics = measure_shift(known.beside_stored(), card=card)
         return by_statistics, shift_from_card(unknown, self.card)
 
+    def _pixels(self, images: list[Image.Image]) -> UInt8Array:
+        return np.stack([np.asarray(self.network.preprocessing.apply(i)) for i in images])
+
     def _values(self, pixels: UInt8Array) -> npt.NDArray[np.float32]:
         results = run_batches(self._engine, ((None, image) for image in pixels))
         return np.stack([result for _, result in results])
 
 
-def measure(
-    network: FrozenNetwork, sets: Mapping[str, list[Image.Image]], *, n_pictures: int, threads: int
-) -> dict[str, object]:
+def measure(measured: Measured, sets: Mapping[str, list[Image.Image]]) -> dict[str, object]:
     """Measure every set, print a table, and return it."""
-    measured = Measured(network, n_pictures=n_pictures, threads=threads)
-    card = measured.card
+    card, network = measured.card, measured.network
+    n_pictures = card.n_pictures
     rows, agree = [], []
     distances: list[tuple[float, float]] = []
     print(
@@ -154,6 +164,41 @@ def measure(
     return found
 
 
+def coloured_letters(fonts: Path, letters: str, *, seen: bool, n: int) -> list[Image.Image]:
+    """Draw letters as the transformer learned them, in fonts that it saw or did not see."""
+    import torch
+
+    from benchmarks.decision.glyphs import covering, find_fonts
+    from benchmarks.vit.pictures import masks, pictures
+
+    faces = covering(find_fonts(fonts))
+    half = len(faces) // 2
+    ink = masks(letters, faces[:half] if seen else faces[half:])
+    random = torch.Generator().manual_seed(int(seen))
+    kinds = torch.randint(len(letters), (n,), generator=random)
+    drawn, _ = pictures(ink[torch.randint(len(ink), (n,), generator=random), kinds], random)
+    pixels = (255 * drawn).round().byte().permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray(one) for one in pixels]
+
+
+def measure_letters(
+    fonts: Path, sets: Mapping[str, list[Image.Image]], *, n_pictures: int, threads: int
+) -> list[dict[str, object]]:
+    """Measure the transformer that learned letters, by the card of photos and by theirs."""
+    from benchmarks.decision.glyphs import GREEK
+    from benchmarks.vit.network import GLYPHS, load
+
+    measured = Measured(load(), n_pictures=n_pictures, threads=threads)
+    near = {
+        "letters in colour": coloured_letters(fonts, GLYPHS, seen=False, n=N_IMAGES),
+        "Greek in colour": coloured_letters(fonts, GREEK, seen=False, n=N_IMAGES),
+        "digits in colour": coloured_letters(fonts, "0123456789", seen=False, n=N_IMAGES),
+    }
+    by_photos = measure(measured, {**near, **sets})
+    measured.know(coloured_letters(fonts, GLYPHS, seen=True, n=int(are_photos(n_pictures).sum())))
+    return [by_photos, measure(measured, {**near, **sets})]
+
+
 def _row(what: str, shift: ShiftEvidence) -> dict[str, object]:
     return {what: round(shift.distance, 4), f"{what} says": shift.label, f"{what} kind": shift.kind}
 
@@ -164,6 +209,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="folder 'stamps'")
     parser.add_argument("--fonts", type=Path, help="folder with fonts")
     parser.add_argument("--clip-art", type=Path, help="folder 'png'")
+    parser.add_argument("--letters", action="store_true", help="the transformer that learned them")
     parser.add_argument("--backbone", help="another network")
     parser.add_argument("--weights", type=Path, help="its weights")
     parser.add_argument("--pictures", type=int, default=N_PICTURES)
@@ -171,13 +217,19 @@ def main() -> None:
     given = parser.parse_args()
     sets = image_sets(given.photos, given.fonts, given.clip_art)
     options = {"n_pictures": given.pictures, "threads": given.threads}
-    if given.backbone is not None:
+    if given.letters:
+        _write(LETTERS, measure_letters(given.fonts, sets, **options))
+    elif given.backbone is not None:
         from frostline.backbones.network import Network
 
-        measure(Network.load(given.backbone, weights=given.weights), sets, **options)
-        return
-    found = [measure(described(name), sets, **options) for name in BUNDLED]
-    RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        network = Network.load(given.backbone, weights=given.weights)
+        measure(Measured(network, **options), sets)
+    else:
+        _write(RESULT, [measure(Measured(described(n), **options), sets) for n in BUNDLED])
+
+
+def _write(path: Path, found: list[dict[str, object]]) -> None:
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ from frostline.evidence.shift import measure_shift
 if TYPE_CHECKING:
     from frostline.compute.frozen import Frozen
 
-#: multiples of the card's yardstick. On EfficientNet-Lite0 to Lite2 they lie where the bundled
-#: cards, which were placed between image sets of known answer, have their limits
+#: multiples of the card's yardstick: where the bundled card of EfficientNet-Lite0 has its limits.
+#: No other kind of network had a say
 SIMILAR_BELOW = 0.8
 DIFFERENT_FROM = 1.3
 
@@ -71,16 +71,23 @@ def picture_card(frozen: Frozen, moments: NormMoments, runtime: Runtime) -> Pict
 
     def make() -> PictureCard:
         images = reference_pictures(frozen.network.preprocessing, n)
-        return make_card(moments.norms, frozen.runner.moments_of(images, runtime))
+        values, photos = frozen.runner.moments_of(images, runtime), are_photos(n)
+        return make_card(moments.norms, values[photos], values[~photos])
 
     inputs = {"part": moments.key, "numerics": runtime.numerics_id, "pictures": n}
     return memoize(CARD, inputs, make)
 
 
-def make_card(norms: Sequence[SourceNorm], values: npt.NDArray[np.float32]) -> PictureCard:
-    """Return the card that follows from the moments (n, width) of the first n pictures."""
-    photos = are_photos(len(values))
-    shown, drawn = values[photos], values[~photos]
+def make_card(
+    norms: Sequence[SourceNorm],
+    shown: npt.NDArray[np.float32],
+    drawn: npt.NDArray[np.float32],
+) -> PictureCard:
+    """Return the card that follows from moments of pictures.
+
+    ``shown``, shape (n, width): of what stands for the source. ``drawn``, shape (m, width): of what
+    lies at a moderate distance from it.
+    """
     sources, sampling = _statistics(norms, shown)
     rng = np.random.default_rng(0)
     halves = [np.array_split(rng.permutation(len(shown)), 2) for _ in range(_SPLITS)]
@@ -91,7 +98,7 @@ def make_card(norms: Sequence[SourceNorm], values: npt.NDArray[np.float32]) -> P
         yardstick=_distance(norms, drawn, shown),
         noise=float(np.sqrt(np.mean(np.square(apart)))),
         n_photos=len(shown),
-        n_pictures=len(values),
+        n_pictures=len(shown) + len(drawn),
     )
 
 

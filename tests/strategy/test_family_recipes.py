@@ -74,6 +74,28 @@ def test_transformers_train_at_published_rates(vit: Network) -> None:
     assert firm.layer_decay == usual.layer_decay
 
 
+@pytest.mark.parametrize(
+    ("family", "rate_at_256", "decay_of_three_blocks"),
+    [
+        ("vision_transformer", 5e-4, 0.65**3),
+        ("beit", 5e-4, 0.75**3),
+        ("eva", 3.54e-5, 0.8**3),
+        ("swin_transformer_v2", 1.41e-5, 1.0),
+        ("convnext", 3.54e-5, 0.8),
+    ],
+)
+def test_published_rates_belong_to_their_batch(
+    vit: Network, family: str, rate_at_256: float, decay_of_three_blocks: float
+) -> None:
+    published = RECIPES[family]
+    made = context(vit, n=6000)
+    made = replace(made, family=replace(made.family, recipe=published))
+    made = replace(made, settings=replace(made.settings, batch_size=256))
+    usual = recipes(made)["fine-tune the whole network"]
+    assert usual.learning_rate == pytest.approx(rate_at_256, rel=1e-2)
+    assert published.layer_decay**3 == pytest.approx(decay_of_three_blocks)
+
+
 def test_statistics_are_estimated_anew_only_where_there_are_some(
     vit: Network, resnet: Network
 ) -> None:
@@ -143,7 +165,7 @@ def attending(**norm: Any) -> nn.Module:
     ("module", "said", "paper"),
     [
         (attending(), {}, "He et al."),
-        (attending(), {"architecture": "vit_small_patch16_224", "tag": "dino"}, "Oquab"),
+        (attending(), {"architecture": "vit_small_patch16_224", "tag": "dino"}, "Zhou"),
         (attending(batch=True), {}, None),
         (nn.Conv2d(3, 3, 1), {"tag": "dino"}, None),
     ],

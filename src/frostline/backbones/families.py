@@ -24,12 +24,14 @@ NormKind = Literal["batch", "layer", "rms", "group", "none"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How networks of a family are fine-tuned, as published.
+    """How networks of a family are fine-tuned, as their authors' own commands have it.
 
     Attributes
     ----------
     learning_rate : float
-        Peak rate of AdamW for the topmost layers, at a batch of 256 images.
+        Peak rate of AdamW for the topmost layers.
+    batch_size : int
+        Images a batch for which the authors state that rate.
     layer_decay : float
         Factor on the rate from one block to the one below it; 1 trains all alike.
     warmup_epochs : float
@@ -42,6 +44,7 @@ class Recipe:
     """
 
     learning_rate: float
+    batch_size: int
     layer_decay: float
     warmup_epochs: float
     drop_path: float
@@ -127,16 +130,73 @@ class Family:
 #: what is believed of a network that nothing is known of
 UNKNOWN = Family()
 
+#: FINETUNE.md of facebookresearch/mae, ViT-B: --blr 5e-4, which is the rate at 256 images;
+#: --layer_decay 0.65 --drop_path 0.1 --weight_decay 0.05; warm-up is the script's default
 _VIT = Recipe(
-    5e-4, 0.75, 5, 0.1, 0.05, "He et al. 2022, Masked autoencoders are scalable vision learners"
+    5e-4,
+    256,
+    0.65,
+    5,
+    0.1,
+    0.05,
+    "He et al. 2022, Masked autoencoders are scalable vision learners",
 )
+#: run.sh of bytedance/ibot, ViT-B moved to a smaller set (cars_cls): --lr 7.5e-5, which its script
+#: scales from 512 images, no decay by depth; the rest is the script's default. DINO and DINOv2
+#: learn in the same way and publish no command of their own
 _DINO = Recipe(
-    5e-5, 0.75, 5, 0.1, 0.05, "Oquab et al. 2024, DINOv2: learning robust visual features"
+    7.5e-5,
+    512,
+    1.0,
+    5,
+    0.1,
+    0.05,
+    "Zhou et al. 2022, iBOT: image BERT pre-training with online tokenizer",
 )
-_BEIT = Recipe(5e-4, 0.65, 5, 0.1, 0.05, "Bao et al. 2022, BEiT: BERT pre-training of images")
-_EVA = Recipe(1e-4, 0.8, 2, 0.1, 0.05, "Fang et al. 2024, EVA-02: a visual representation")
-_SWIN = Recipe(4e-5, 0.9, 5, 0.2, 1e-8, "Liu et al. 2021, Swin transformer")
-_CONVNEXT = Recipe(5e-5, 0.8, 0, 0.1, 1e-8, "Liu et al. 2022, A ConvNet for the 2020s")
+#: get_started_for_image_classification.md of microsoft/unilm, BEiT-L as pretrained without labels:
+#: --lr 1e-3 at 8 x 64 x 2 images. The rate for weights tuned on ImageNet-22k (2e-5 at 512) counts
+#: on 75,000 steps
+_BEIT = Recipe(
+    1e-3,
+    1024,
+    0.75,
+    5,
+    0.2,
+    0.05,
+    "Bao et al. 2022, BEiT: BERT pre-training of image transformers",
+)
+#: EVA-02/asuka/README.md of baaivision/EVA, EVA-02-B tuned on ImageNet-21k before, as timm has it
+_EVA = Recipe(
+    5e-5,
+    512,
+    0.8,
+    2,
+    0.15,
+    0.05,
+    "Fang et al. 2024, EVA-02: a visual representation for neon genesis",
+)
+#: swin_base_patch4_window7_224_22kto1k_finetune.yaml of microsoft/Swin-Transformer (V2 has the
+#: same): BASE_LR 2e-5, which main.py scales from 512 images; no decay by depth
+_SWIN = Recipe(
+    2e-5,
+    512,
+    1.0,
+    5,
+    0.2,
+    1e-8,
+    "Liu et al. 2021, Swin transformer: hierarchical vision transformer using shifted windows",
+)
+#: TRAINING.md of facebookresearch/ConvNeXt, ConvNeXt-B tuned from ImageNet-22k at 224 pixels:
+#: --lr 5e-5 at 8 x 32 x 2 images; --layer_decay 0.8 is a step for every three blocks
+_CONVNEXT = Recipe(
+    5e-5,
+    512,
+    0.8 ** (1 / 3),
+    0,
+    0.2,
+    1e-8,
+    "Liu et al. 2022, A ConvNet for the 2020s",
+)
 
 #: by the module that builds them
 RECIPES: Mapping[str, Recipe] = {

@@ -59,7 +59,7 @@ class KeptNetwork:
 
 KEPT = Memo(
     name="network",
-    version=3,
+    version=4,
     libraries=NETWORKS,
     result=KeptNetwork,
     folder="engines",

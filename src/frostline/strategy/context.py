@@ -21,9 +21,6 @@ _SMALL_BATCH = 16
 
 #: the rate of fine-tuning networks with BatchNorm, which a family's published one stands for
 _USUAL_RATE = 3e-4
-#: batch that published rates are for; AdamW wants the square root of a change of batch (Malladi et
-#: al. 2022, "On the SDEs and scaling rules for adaptive gradient algorithms")
-_PUBLISHED_BATCH = 256
 #: pretrained transformers are ruined at more times their published rate
 _MOST_TIMES = 4.0
 #: published warm-ups belong to long trainings; of a short one they may take this share
@@ -77,11 +74,15 @@ class Context:
         return 32 if self.n_images >= 256 else 16 if self.n_images >= 64 else 8
 
     def rate(self, usual: float) -> float:
-        """Learning rate for this family, where ``usual`` is that of networks with BatchNorm."""
+        """Learning rate for this family, where ``usual`` is that of networks with BatchNorm.
+
+        A published rate belongs to a batch; AdamW wants the square root of a change of batch
+        (Malladi et al. 2022, "On the SDEs and scaling rules for adaptive gradient algorithms").
+        """
         recipe = self.family.recipe
         if recipe is None:
             return usual
-        scale = math.sqrt(self._batch_size / _PUBLISHED_BATCH)
+        scale = math.sqrt(self._batch_size / recipe.batch_size)
         return recipe.learning_rate * scale * min(usual / _USUAL_RATE, _MOST_TIMES)
 
     def decay(self, usual: float) -> float:

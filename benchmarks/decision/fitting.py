@@ -9,7 +9,9 @@ from itertools import product
 
 import numpy as np
 
-from benchmarks.decision.replay import Choice, Recorded
+from benchmarks.decision.recorded import Choice, Recorded
+from benchmarks.decision.replay import choose
+from frostline.strategy.gates import why_not_race
 from frostline.strategy.growth import KINDS, Growth, Kind
 from frostline.strategy.thresholds import FITTED, Thresholds
 
@@ -45,7 +47,7 @@ def leave_one_set_out(cells: Sequence[Recorded]) -> list[tuple[Recorded, Choice]
     for target in sorted({c.target for c in cells}):
         others = [c for c in cells if c.target != target]
         thresholds, growth = fit(others), fit_growth(others)
-        found += [(c, c.choose(thresholds, growth)) for c in cells if c.target == target]
+        found += [(c, choose(c, thresholds, growth)) for c in cells if c.target == target]
     return found
 
 
@@ -77,16 +79,16 @@ def _cost(
     """Mean regret, and a little for the time."""
     total = 0.0
     for cell in cells:
-        if not cell.may_race(_thresholds(values)):
+        if why_not_race(cell.summary, _thresholds(values)):
             # only the gate and the choice of a head matter
-            choice = cell.choose(_thresholds(values), growth)
-            total += cell.regret(*choice.members)
+            choice = choose(cell, _thresholds(values), growth)
+            total += cell.regret(choice)
             continue
         key = (id(cell), values[:2])
         if key not in seen:
-            choice = cell.choose(_thresholds(values), growth)
+            choice = choose(cell, _thresholds(values), growth)
             share = choice.race_seconds / cell.all_seconds
-            seen[key] = cell.regret(*choice.members) + _TIME * share
+            seen[key] = cell.regret(choice) + _TIME * share
         total += seen[key]
     return total / len(cells)
 

@@ -18,7 +18,8 @@ from benchmarks.decision.anchor import compare
 from benchmarks.decision.cells import FASTAI, REFERENCE, SIZES
 from benchmarks.decision.fitting import fit, fit_gain, fit_growth, leave_one_set_out
 from benchmarks.decision.plots import bars, panels
-from benchmarks.decision.replay import Choice, Recorded
+from benchmarks.decision.recorded import Choice, Recorded
+from benchmarks.decision.replay import choose
 from frostline.strategy.cases import case_of
 from frostline.strategy.thresholds import FITTED
 from frostline.wording.cases import CASES
@@ -62,7 +63,7 @@ def write_report(folder: Path) -> None:
         "cost": _cost(chosen),
         "cases": _cases(large, chosen),
         "transfer": _transfer(large),
-        "apart": [_row(c, c.choose()) for c in cells if c.target == APART],
+        "apart": [_row(c, choose(c)) for c in cells if c.target == APART],
         "anchor": compare(folder),
         "fastai_check": [json.loads(p.read_text()) for p in sorted(folder.glob("fastai/*.json"))],
         "rows": [_row(c, choice) for c, choice in chosen],
@@ -92,36 +93,36 @@ def _regrets(
         "four-case rule": Recorded.rule,
         "single best probe": Recorded.single_probe,
     }
-    found = {"Frostline": _summary([c.regret(*choice.members) for c, choice in chosen])}
+    found = {"Frostline": _summary([c.regret(choice) for c, choice in chosen])}
     found["Frostline, if averages count among the best in hindsight"] = _summary(
-        [c.regret(*choice.members, among=True) for c, choice in chosen]
+        [c.regret(choice, [choice]) for c, choice in chosen]
     )
     found["Frostline without averaging"] = _summary(
-        [c.regret(*c.choose(average=False).members) for c, _ in chosen]
+        [c.regret(choose(c, average=False)) for c, _ in chosen]
     )
     for name, way in ways.items():
-        found[name] = _summary([c.regret(way(c)) for c in cells])
-    rival = [c.regret(FASTAI) for c in cells if FASTAI in c.options]
+        found[name] = _summary([c.regret_of(way(c)) for c in cells])
+    rival = [c.regret_of(FASTAI) for c in cells if FASTAI in c.options]
     if rival:
         found["fastai's default"] = _summary(rival)
     for family in _FIXED:
-        found[f"always {family}"] = _summary([c.regret(c.called(family)) for c in cells])
+        found[f"always {family}"] = _summary([c.regret_of(c.called(family)) for c in cells])
     plain = "fine-tune the whole network"
-    found[f"always {plain}"] = _summary([c.regret(plain) for c in cells])
+    found[f"always {plain}"] = _summary([c.regret_of(plain) for c in cells])
     return found
 
 
 def _by_set(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, dict[str, float]]:
     found: dict[str, list[float]] = defaultdict(list)
     for cell, choice in chosen:
-        found[f"{cell.target}, {cell.size}"].append(cell.regret(*choice.members))
+        found[f"{cell.target}, {cell.size}"].append(cell.regret(choice))
     return {name: _summary(values) for name, values in found.items()}
 
 
 def _by_size(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, dict[str, float]]:
     found: dict[str, list[float]] = defaultdict(list)
     for cell, choice in chosen:
-        found[cell.size].append(cell.regret(*choice.members))
+        found[cell.size].append(cell.regret(choice))
     return {
         size: {
             **_summary(values),
@@ -135,8 +136,7 @@ def _by_size(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, dict[str, f
 def _single(chosen: Sequence[tuple[Recorded, Choice]], size: str) -> float:
     """Mean regret at a size if one option were chosen instead of an average."""
     cells = [cell for cell, _ in chosen if cell.size == size]
-    found = [(cell, cell.choose(average=False).members) for cell in cells]
-    return round(float(np.mean([cell.regret(*members) for cell, members in found])), 2)
+    return round(float(np.mean([cell.regret(choose(cell, average=False)) for cell in cells])), 2)
 
 
 def _cost(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, float]:
@@ -219,10 +219,10 @@ def _row(cell: Recorded, choice: Choice) -> dict[str, Any]:
         "n_train": cell.n_train,
         "shift": cell.summary.shift.label,
         "chosen": choice.name,
-        "accuracy": round(cell.accuracy(*choice.members), 4),
+        "accuracy": round(cell.accuracy_of(choice), 4),
         "best": best,
         "best_accuracy": round(cell.accuracy(best), 4),
-        "regret": round(cell.regret(*choice.members), 2),
+        "regret": round(cell.regret(choice), 2),
         "scratch": round(cell.accuracy(REFERENCE), 4),
         "fastai": round(cell.accuracy(FASTAI), 4) if FASTAI in cell.options else None,
         "race_share": round(choice.race_seconds / cell.all_seconds, 3),
@@ -239,9 +239,9 @@ def _write_plots(
     values = [(name, r["mean"], r["p95"]) for name, r in ordered]
     title = "Points lost to the best in hindsight: mean, and 95th percentile behind it"
     (images / "decision-regret.svg").write_text(bars(title, "points of accuracy", values))
-    taken = {(c.target, c.size, c.seed): choice.members for c, choice in chosen}
+    taken = {(c.target, c.size, c.seed): choice for c, choice in chosen}
     ways: dict[str, Callable[[Recorded], float]] = {
-        "Frostline": lambda c: c.accuracy(*taken[c.target, c.size, c.seed]),
+        "Frostline": lambda c: c.accuracy_of(taken[c.target, c.size, c.seed]),
         "fastai's default": lambda c: c.accuracy(FASTAI) if FASTAI in c.options else np.nan,
         "head, last layer": lambda c: c.accuracy("head on the last layer"),
         "from scratch": lambda c: c.accuracy(REFERENCE),

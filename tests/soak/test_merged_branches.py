@@ -11,14 +11,23 @@ from torch import nn
 
 import frostline
 from frostline.backbones.network import Network
-from tests.backbones.test_merged_branches import check_merged, convolutions
+from tests.backbones.test_merged_branches import check_merged, check_rounding, convolutions
 
 pytestmark = pytest.mark.soak
 
 
-@pytest.mark.parametrize("name", ["mobileone_s0", "repvit_m0_9", "repghostnet_050"])
-def test_a_frozen_network_gives_the_same_taps_with_fewer_convolutions(name: str) -> None:
+NETWORKS = ("mobileone_s0", "repvit_m0_9", "repghostnet_050", "lcnetv2_small", "ghostnetv3_050")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_frozen_network_gives_the_same_taps_in_fewer_steps(name: str) -> None:
     check_merged(name)
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "repvgg_a0", "fastvit_t8", "shvit_s1", "levit_128s"])
+def test_as_the_library_makes_them_taps_differ_by_rounding_alone(name: str) -> None:
+    torch.manual_seed(0)
+    check_rounding(Network.load(name, pretrained=False), allowed=0)
 
 
 def test_what_was_trained_above_a_cut_is_delivered_merged(

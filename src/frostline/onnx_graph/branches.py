@@ -25,6 +25,8 @@ Float64 = npt.NDArray[np.float64]
 _Values = Callable[[], tuple[Float64, Float64]]
 
 _MAPS = 4
+#: what becomes one without being a sum
+_FOLDED = ["Conv", "BatchNormalization"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def merge_branches(
     *,
     keep: Collection[str],
     constants: Mapping[str, Array] | None = None,
+    dtype: npt.DTypeLike = np.float32,
 ) -> tuple[list[onnx.NodeProto], dict[str, Array]]:
     """Merge sums of convolutions of one map, with the norm layers and factors around them.
 
@@ -76,6 +79,9 @@ def merge_branches(
 
     ``nodes``: in an order to run them. ``tensors``: weights among their inputs. ``keep``: values
     that somebody reads besides the nodes. ``constants``: other inputs whose values are known.
+    ``dtype``: of weights that come of it. They are worked out in float64 and rounded once, so that
+    a merged network is no farther from its own exact numbers than the branches are. For that, norm
+    layers must still be there; one behind a single convolution is left to :func:`fold_norms`.
     """
     branches = _Reader({**(constants or {}), **tensors}).read(nodes)
     readers: dict[str, set[int]] = {}
@@ -88,6 +94,12 @@ def merge_branches(
         inner = (name for i in branch.inside - {index} for name in nodes[i].output)
         return all(name not in keep and readers[name] <= branch.inside for name in inner)
 
+    def is_wanted(branch: _Branch, index: int) -> bool:
+        inside = [nodes[i] for i in sorted(branch.inside)]
+        if [node.op_type for node in inside] == _FOLDED and len(readers[inside[0].input[1]]) == 1:
+            return False
+        return branch.pays and is_closed(branch, index)
+
     gone: set[int] = set()
     made: dict[int, onnx.NodeProto] = {}
     found = dict(tensors)
@@ -96,11 +108,10 @@ def merge_branches(
         output = nodes[index].output[0]
         if index in gone:
             continue
-        merged = (b for b in branches.get(output, ()) if b.pays and is_closed(b, index))
-        branch = next(merged, None)
+        branch = next((b for b in branches.get(output, ()) if is_wanted(b, index)), None)
         if branch is not None:
             gone |= branch.inside - {index}
-            made[index] = _written(branch, output, found)
+            made[index] = _written(branch, output, found, dtype)
     return [made.get(i, node) for i, node in enumerate(nodes) if i not in gone], found
 
 
@@ -126,11 +137,13 @@ def with_merged_branches(model: onnx.ModelProto) -> onnx.ModelProto:
     return merged
 
 
-def _written(branch: _Branch, output: str, tensors: dict[str, Array]) -> onnx.NodeProto:
+def _written(
+    branch: _Branch, output: str, tensors: dict[str, Array], dtype: npt.DTypeLike
+) -> onnx.NodeProto:
     """Return the convolution that a branch is; its weights join ``tensors``."""
     weight, bias = f"{output}/merged_weight", f"{output}/merged_bias"
     kernel, shift = branch.values()
-    tensors[weight], tensors[bias] = kernel.astype(np.float32), shift.astype(np.float32)
+    tensors[weight], tensors[bias] = kernel.astype(dtype), shift.astype(dtype)
     size, low, over = branch.shape[2:], branch.low, branch.over
     return helper.make_node(
         "Conv",

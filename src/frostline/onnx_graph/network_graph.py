@@ -294,8 +294,8 @@ class NetworkGraph:
         tensors = dict(self._tensors)
         if folded:
             known = {c.name: numpy_helper.to_array(c) for c in self._graph.initializer}
-            wanted, tensors = fold_norms(wanted, tensors, keep=outputs)
             wanted, tensors = merge_branches(wanted, tensors, keep=outputs, constants=known)
+            wanted, tensors = fold_norms(wanted, tensors, keep=outputs)
         used = {name for node in wanted for name in node.input}
         fixed = (*before.constants, *after.constants, *self._graph.initializer)
         # one after the other: a large network's weights are hundreds of megabytes

@@ -20,7 +20,7 @@ from frostline.strategy.candidates import adapters
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
-from frostline.strategy.cost import RACE_SHARE, plan_work
+from frostline.strategy.cost import RACE_SHARE, Span, plan_work
 from frostline.strategy.decide import Decision, decide, every_option
 from frostline.strategy.gates import makes_sense
 from frostline.strategy.outlook import runner_up
@@ -315,12 +315,11 @@ def test_a_budget_buys_epochs_and_never_none(network: Network) -> None:
     def epochs(budget: float) -> int:
         return plan_work(
             network.summary(),
+            Span(),
             n_images=1000,
             refits=1,
             budget=budget,
             most_epochs=10,
-            freeze_to=None,
-            keep_to=None,
             device="cpu",
         ).epochs
 

@@ -17,7 +17,7 @@ from frostline.core.actions import LayerTraining, Recipe
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.cut_and_train import choose_cut
 from frostline.strategy.context import Context
-from frostline.strategy.cost import training_seconds
+from frostline.strategy.cost import Span, training_seconds
 from frostline.strategy.decide import decide, every_option
 from tests.strategy.test_decide import context_of, summary
 
@@ -130,10 +130,9 @@ def test_the_same_work_takes_less_time_in_matrix_products(vit: Network) -> None:
     def seconds(work: Any, device: str = "cpu") -> float:
         return training_seconds(
             replace(context(vit).network, work=work),
+            Span(),
             n_images=100,
             epochs=3,
-            freeze_to=None,
-            keep_to=None,
             device=device,
         )
 

@@ -41,6 +41,7 @@ class ActivationCache:
     """The activations of a run, by cut and kind of view; the oldest go when they take too much.
 
     ``digests``: of every image. ``limit``: bytes that all buffers together may take on disk.
+    ``passing``: whether these weights are on their way, so that no later run has them again.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class ActivationCache:
         digests: Sequence[str],
         *,
         limit: int = ACTIVATION_BYTES,
+        passing: bool = False,
     ) -> None:
         self._network, self._images, self._digests = network, images, digests
-        self._limit = limit
+        self._limit, self._passing = limit, passing
         self._buffers: dict[tuple[str, ViewPlan], ActivationBuffer] = {}
         self._prefix: tuple[str, Engine] | None = None
 
@@ -88,6 +90,12 @@ class ActivationCache:
             # values that needed single precision took twice the room
             self._make_room(0, buffer)
         return buffer.read(rows, views)
+
+    def of_trained(self, network: FrozenNetwork) -> ActivationCache:
+        """Return one for the same images whose layers have trained; ``self`` stays as it is."""
+        return ActivationCache(
+            network, self._images, self._digests, limit=self._limit, passing=True
+        )
 
     def _find(self, cut: str, plan: ViewPlan, views: int) -> ActivationBuffer | None:
         """Return a buffer that may hold such views: the clean view is the same in all of a cut."""
@@ -136,7 +144,7 @@ class ActivationCache:
         if self._prefix is None or self._prefix[0] != cut:
             digests = [self._digests[row] for row in rows[:CHECK_IMAGES]]
             engine, _ = open_engine(
-                prefix_part(self._network, cut),
+                prefix_part(self._network, cut, passing=self._passing),
                 check=stacked(self._images.pixels(digests), len(digests), self._size),
                 threads=runtime.threads,
                 device=runtime.device,

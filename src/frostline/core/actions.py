@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from frostline.core.aliases import key_in_files
 
@@ -63,6 +63,11 @@ class _Action(_Data):
     @property
     def adapters(self) -> Adapters | None:
         """What trains in place of the kept layers."""
+        return None
+
+    @property
+    def frozen_later(self) -> FreezeLater | None:
+        """What is frozen after a part of the epochs."""
         return None
 
     def with_epochs(self, epochs: int) -> Self:
@@ -228,6 +233,21 @@ class Adapters(_Data):
     alpha: float = Field(gt=0, le=1024)
 
 
+class FreezeLater(_Data):
+    """Some epochs of everything, then only the upper layers go on (FreezeOut, Brock et al. 2017).
+
+    Up to ``freeze_to`` layers train for ``full_share`` of the epochs. What they give by then is
+    stored, and the layers above train on that, under the same learning rate and optimiser.
+    """
+
+    freeze_to: str
+    full_share: float = Field(gt=0, lt=1)
+
+    def full_epochs(self, epochs: int) -> int:
+        """Of so many epochs, how many train everything: at least one."""
+        return max(1, round(self.full_share * epochs))
+
+
 def _which_part(value: object) -> str:
     return "adapters" if isinstance(value, dict | Adapters) else "layers"
 
@@ -244,7 +264,8 @@ class FullTraining(_LayerTraining):
 
     With ``part`` "norms" only scale and shift of the norm layers train, and the new layers; with
     adapters only these, and the new layers. With ``start`` "random" the pretrained weights are
-    thrown away: the reference for what they gave.
+    thrown away: the reference for what they gave. ``freeze_later`` freezes lower layers after some
+    epochs; None trains all of them to the end.
     """
 
     kind: Literal["full"] = "full"
@@ -254,6 +275,17 @@ class FullTraining(_LayerTraining):
     new_block: bool = False
     head_init: Literal["probe", "random"] = "probe"
     recipe: Recipe
+    freeze_later: FreezeLater | None = None
+
+    @model_validator(mode="after")
+    def _all_trains_first(self) -> Self:
+        if self.freeze_later is not None and self.part != "all":
+            raise ValueError("freeze_later is for part='all': every layer has to train first")
+        return self
+
+    @property
+    def frozen_later(self) -> FreezeLater | None:
+        return self.freeze_later
 
     @property
     def from_scratch(self) -> bool:

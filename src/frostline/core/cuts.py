@@ -18,6 +18,9 @@ Part = Literal["class", "mean", "spread"]
 #: of a map, and of tokens of which nothing more is known
 PLAIN: tuple[Part, ...] = ("mean", "spread")
 
+#: share of the work below the middle of a network
+_HALF = 0.5
+
 #: names that an error lists whole; of more the first and the last half
 _MOST_LISTED = 24
 
@@ -197,6 +200,17 @@ class NetworkSummary:
     def feature_cuts(self) -> tuple[Cut, ...]:
         """The cuts up to ``last``: those that a new head can sit on."""
         return self.cuts[: self.last.index + 1]
+
+    @property
+    def stage_ends(self) -> tuple[Cut, ...]:
+        """Ends of stages with layers above them, by depth."""
+        ends = (cut for cut in self.feature_cuts if cut.stage_end)
+        return tuple(cut for cut in ends if cut.position < self.last.position)
+
+    @property
+    def middle(self) -> Cut | None:
+        """The end of a stage that divides the work most evenly; None where no stage ends."""
+        return min(self.stage_ends, key=lambda cut: abs(cut.depth - _HALF), default=None)
 
     def cut(self, name: str) -> Cut:
         """Return the cut called ``name``, or one of its aliases.

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from frostline.backbones.families import UNKNOWN, Family
-from frostline.core.actions import Recipe
+from frostline.core.actions import FreezeLater, Recipe
 from frostline.core.cuts import NetworkSummary
 from frostline.core.plan import EvidenceSummary, NetworkResult, ResizeResult
 from frostline.core.runtime import Device
 from frostline.core.settings import Settings
 from frostline.evidence.evidence import Evidence
-from frostline.strategy.cost import RACE_SHARE, TrainingCost, plan_work
+from frostline.strategy.cost import RACE_SHARE, Span, TrainingCost, plan_work
 
 #: below this many images, or with smaller batches, batch statistics are too noisy to learn
 _FEW_IMAGES = 500
@@ -97,7 +97,14 @@ class Context:
         stages = sum(cut.stage_end for cut in cuts)
         return float(recipe.layer_decay ** (len(cuts) / max(1, stages)))
 
-    def work(self, *, freeze_to: str | None, keep_to: str | None, most_epochs: int) -> TrainingCost:
+    def work(
+        self,
+        *,
+        freeze_to: str | None,
+        keep_to: str | None,
+        most_epochs: int,
+        later: FreezeLater | None = None,
+    ) -> TrainingCost:
         """Epochs that the budget pays for; a number of epochs that was asked for wins."""
         asked = self.settings.epochs
         budget = self.settings.budget_seconds
@@ -105,12 +112,11 @@ class Context:
             budget *= 1 - RACE_SHARE
         return plan_work(
             self.network,
+            Span(freeze_to, keep_to, later),
             n_images=self.n_images,
             refits=self.refits,
             budget=budget if asked == "auto" else float("inf"),
             most_epochs=most_epochs if asked == "auto" else asked,
-            freeze_to=freeze_to,
-            keep_to=keep_to,
             device=self.device,
         )
 

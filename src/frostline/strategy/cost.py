@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frostline.core.actions import FreezeLater
 from frostline.core.cuts import NetworkSummary, Work
 
 # measured on two CPU cores with EfficientNet-Lite0; for a GPU an order of magnitude
@@ -32,24 +33,44 @@ class TrainingCost:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Span:
+    """Which layers train: those after ``freeze_to`` up to ``keep_to``; None is either end.
+
+    ``later`` says what is frozen after a part of the epochs, if anything.
+    """
+
+    freeze_to: str | None = None
+    keep_to: str | None = None
+    later: FreezeLater | None = None
+
+
 def training_seconds(
-    network: NetworkSummary,
-    *,
-    n_images: int,
-    epochs: int,
-    freeze_to: str | None,
-    keep_to: str | None,
-    device: str,
+    network: NetworkSummary, span: Span, *, n_images: int, epochs: int, device: str
 ) -> float:
-    """Nominal seconds of training the part between ``freeze_to`` and ``keep_to``."""
-    top = network.last if keep_to is None else network.cut(keep_to)
-    frozen = 0 if freeze_to is None else network.cut(freeze_to).macs_before
+    """Nominal seconds of training the layers of ``span``."""
+    later = span.later
+    if later is None:
+        return n_images * _seconds_an_image(network, span, epochs, device)
+    first = later.full_epochs(epochs)
+    upper = Span(later.freeze_to, span.keep_to)
+    return n_images * (
+        _seconds_an_image(network, Span(span.freeze_to, span.keep_to), first, device)
+        + _seconds_an_image(network, upper, epochs - first, device)
+    )
+
+
+def _seconds_an_image(network: NetworkSummary, span: Span, epochs: int, device: str) -> float:
+    if not epochs:
+        return 0.0
+    top = network.last if span.keep_to is None else network.cut(span.keep_to)
+    frozen = 0 if span.freeze_to is None else network.cut(span.freeze_to).macs_before
     moving = top.macs_before - frozen
     pace = 1.0 if _on_gpu(device) else _PACE[network.work]
-    train = n_images * epochs * moving * _PASSES / (_rate(_TRAIN_MACS_PER_SECOND, device) * pace)
+    train = epochs * moving * _PASSES / (_rate(_TRAIN_MACS_PER_SECOND, device) * pace)
     # each stored view runs the frozen prefix once
-    views = min(epochs, 4) + 1 if freeze_to else 0
-    return train + n_images * views * frozen / (_rate(_FORWARD_MACS_PER_SECOND, device) * pace)
+    views = min(epochs, 4) + 1 if span.freeze_to else 0
+    return train + views * frozen / (_rate(_FORWARD_MACS_PER_SECOND, device) * pace)
 
 
 def forward_seconds(network: NetworkSummary, n_images: int, device: str) -> float:
@@ -69,34 +90,28 @@ def _on_gpu(device: str) -> bool:
 
 def plan_work(
     network: NetworkSummary,
+    span: Span,
     *,
     n_images: int,
     refits: float,
     budget: float,
     most_epochs: int,
-    freeze_to: str | None,
-    keep_to: str | None,
     device: str,
 ) -> TrainingCost:
     """Turn a budget into a fixed number of epochs.
 
+    - ``span``: the layers that train.
     - ``n_images``: training images.
     - ``refits``: how often the training runs, in multiples of ``n_images`` (cross-validation
       refits).
     - ``budget``: nominal seconds for everything.
     - ``most_epochs``: never more than this, whatever the budget.
-    - ``freeze_to`` and ``keep_to``: cuts between which layers train.
     - ``device``: as PyTorch names it.
     """
 
     def cost(epochs: int) -> float:
         return refits * training_seconds(
-            network,
-            n_images=n_images,
-            epochs=epochs,
-            freeze_to=freeze_to,
-            keep_to=keep_to,
-            device=device,
+            network, span, n_images=n_images, epochs=epochs, device=device
         )
 
     epochs = 1

@@ -12,7 +12,7 @@ from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.reasons import Fate
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
-from frostline.strategy.cost import RACE_SHARE, training_seconds
+from frostline.strategy.cost import RACE_SHARE, Span, training_seconds
 from frostline.strategy.growth import FITTED_GROWTH, Growth, extrapolate
 from frostline.targets.protocol import Target
 
@@ -236,9 +236,8 @@ def _fold_seconds(context: Context, action: Action) -> float:
         return 0.0
     return training_seconds(
         context.network,
+        Span(action.frozen_to, action.cut, action.frozen_later),
         n_images=round(context.n_images * (FOLDS - 1) / FOLDS),
         epochs=action.epochs,
-        freeze_to=action.frozen_to,
-        keep_to=action.cut,
         device=context.device,
     )

@@ -135,6 +135,18 @@ class Assembly:
         left = self.classifier.state_dict()
         return replace(self, fingerprints={n: d for n, d in self.fingerprints.items() if n in left})
 
+    def groups_above(self, action: LayerTraining, cut: str) -> list[dict[str, Any]]:
+        """Optimiser groups of what is trainable after ``cut``, at the rates it has anyway."""
+        below = {f"kept.{name}" for name in self.network.prefix(cut).state_dict()}
+        found = []
+        for group in self.groups(action):
+            pairs = zip(group["param_names"], group["params"], strict=True)
+            above = [(name, parameter) for name, parameter in pairs if name not in below]
+            if above:
+                names, parameters = zip(*above, strict=True)
+                found.append({**group, "param_names": list(names), "params": list(parameters)})
+        return found
+
     def new_groups(self, action: LayerTraining) -> list[dict[str, Any]]:
         """Optimiser groups of the new layers alone."""
         return [g for g in self.groups(action) if g["name"].split(" ")[0] == "head"]

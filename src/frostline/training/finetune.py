@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ from frostline.compute.features import Features
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import LayerTraining
 from frostline.core.aliases import as_kept_in_files
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import IntArray
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.training.accelerate.accelerated import accelerated
-from frostline.training.assembly import Assembly, TrainableSuffix, assemble
+from frostline.training.assembly import assemble
 from frostline.training.checkpoints import Checkpoints, TrainingState
 from frostline.training.head_start import (
     probe_head,
@@ -32,24 +31,9 @@ from frostline.training.loaders import SMALLEST_NORM_BATCH, Batching
 from frostline.training.loop import Loop, Stage
 from frostline.training.result import Trained
 from frostline.training.sources import Sources
+from frostline.training.stages import Job, stages_of
 from frostline.training.stochastic_depth import stochastic_depth
 from frostline.training.train_val_split import TrainValSplit
-
-#: epochs in which a new block trains alone, on stored activations, before the layers below join
-NEW_LAYER_EPOCHS = 5
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What one fine-tuning works on."""
-
-    action: LayerTraining
-    assembly: Assembly
-    parts: TrainValSplit
-    sources: Sources
-    weights: FloatArray | None
-    seed: int
-    compute: Compute
 
 
 def finetune(
@@ -83,7 +67,7 @@ def finetune(
         )
         recipe = action.recipe
         drop = SMALLEST_NORM_BATCH if assembly.norms_learn else 0
-        job = _Job(
+        job = Job(
             action=action,
             assembly=assembly,
             parts=parts,
@@ -109,7 +93,7 @@ def finetune(
 
 
 def _run(
-    job: _Job,
+    job: Job,
     features: Features,
     groups: IntArray,
     runtime: Runtime,
@@ -121,7 +105,7 @@ def _run(
     state = state or TrainingState(notes=_notes(job))
     stages: list[Stage] = []
     if not state.finished:
-        stages, notes = _stages(job, runtime)
+        stages, notes = stages_of(job, runtime)
         state.notes += [note for note in notes if note not in state.notes]
     loop = Loop(
         assembly,
@@ -155,45 +139,7 @@ def _run(
     return loop
 
 
-def _stages(job: _Job, runtime: Runtime) -> tuple[list[Stage], list[str]]:
-    """A new block first trains alone ("LP-FT" with layers instead of a probe), then all."""
-    action, assembly, recipe = job.action, job.assembly, job.action.recipe
-    stages, notes = [], []
-    everything_kept_is_frozen = assembly.between is None
-    if action.new_block and action.head_init == "probe" and not everything_kept_is_frozen:
-        batches, note = job.sources.activations(assembly.keep_to, runtime, epochs=NEW_LAYER_EPOCHS)
-        notes.append(note)
-        stages.append(
-            Stage(
-                label="Training new layers",
-                name="new layers",
-                epochs=NEW_LAYER_EPOCHS,
-                patience=NEW_LAYER_EPOCHS,
-                batches=batches,
-                above=TrainableSuffix(None, assembly.classifier),
-                groups=assembly.new_groups(action),
-            )
-        )
-    if assembly.freeze_to is None:
-        batches = job.sources.images()
-    else:
-        batches, note = job.sources.activations(assembly.freeze_to, runtime, epochs=recipe.epochs)
-        notes.append(note)
-    stages.append(
-        Stage(
-            label="Training",
-            name="all trainable",
-            epochs=recipe.epochs,
-            patience=recipe.patience,
-            batches=batches,
-            above=TrainableSuffix(assembly.between, assembly.classifier),
-            groups=assembly.groups(action),
-        )
-    )
-    return stages, [note for note in notes if note]
-
-
-def _notes(job: _Job) -> list[str]:
+def _notes(job: Job) -> list[str]:
     notes = []
     recipe = job.action.recipe
     if recipe.norm_mode == "train" and not job.assembly.norms_learn:
@@ -217,7 +163,7 @@ def _stored_state(checkpoints: Checkpoints | None, progress: Progress) -> Traini
     return state
 
 
-def _result(job: _Job, loop: Loop) -> Trained:
+def _result(job: Job, loop: Loop) -> Trained:
     state = loop.state
     verify_frozen(job.assembly.classifier, job.assembly.fingerprints)
     assembly = job.assembly.merged()
@@ -240,7 +186,7 @@ def _result(job: _Job, loop: Loop) -> Trained:
     )
 
 
-def _identity(job: _Job, frozen: Frozen, runtime: Runtime) -> dict[str, Any]:
+def _identity(job: Job, frozen: Frozen, runtime: Runtime) -> dict[str, Any]:
     """What must be equal for a checkpoint to be continued; threads and device may differ."""
     rows = hashlib.sha256()
     for numbers, labels in (

@@ -46,6 +46,12 @@ class Layers:
                 raise PlanError(
                     f"freeze_to={freeze_to!r} must lie below the last kept layer {top.name!r}."
                 )
+        later = action.frozen_later
+        if later is not None and network.cut(later.freeze_to).position >= top.position:
+            raise PlanError(
+                f"freeze_later: {later.freeze_to!r} must lie below the last kept layer "
+                f"{top.name!r}."
+            )
         whole = top.position == network.last.position
         if freeze_to is None:
             frozen, trained = [], network.layers(to=top.name)

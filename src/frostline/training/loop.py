@@ -45,6 +45,9 @@ class Stage:
     - ``patience``: epochs without a better one after which the stage ends.
     - ``above``: from those batches to logits.
     - ``groups``: optimiser groups.
+    - ``earlier``, ``later``: epochs of other stages that share its learning rate's course; with
+      earlier ones it goes on from their last state and optimiser, not from the best state.
+    - ``enter``: called before its first epoch, with the weights that it starts from in place.
     """
 
     label: str
@@ -54,6 +57,14 @@ class Stage:
     batches: Batches
     above: TrainableSuffix
     groups: list[dict[str, Any]]
+    earlier: int = 0
+    later: int = 0
+    enter: Callable[[], None] | None = None
+
+    @property
+    def steps(self) -> int:
+        """Steps of the learning rate's course."""
+        return (self.earlier + self.epochs + self.later) * self.batches.steps
 
 
 class Loop:
@@ -120,7 +131,8 @@ class Loop:
                 self._run_stage(number, stage, first, runtime)
             first += stage.epochs
         if self._recipe.interpolate and not self.state.finished:
-            self._interpolate(stages[-1])
+            # what runs on stored activations does not see the layers below change
+            self._interpolate(next(stage for stage in reversed(stages) if not stage.earlier))
         self.state.finished = True
         self._assembly.load_state(self.state.best)
         self._save(optimizer=None)
@@ -160,13 +172,17 @@ class Loop:
         """Run the epochs ``first`` to ``first + stage.epochs - 1``, or those that are left."""
         state = self.state
         optimizer = torch.optim.AdamW(stage.groups)
-        if state.stage < number:
-            # every stage starts from the best there is
-            self._assembly.load_state(state.best)
+        begins = state.stage < number
+        if begins:
             state.stage, state.epoch = number, first - 1
+        if begins and not stage.earlier:
+            # training starts from the best there is
+            self._assembly.load_state(state.best)
         else:
             self._assembly.load_state(state.last)
             restore_optimizer(optimizer, state.optimizer)
+        if stage.enter is not None:
+            stage.enter()
         steps = stage.batches.steps
         with runtime.progress.task(stage.label, stage.epochs * steps) as bar:
 
@@ -193,14 +209,14 @@ class Loop:
         state = self.state
         start = time.perf_counter()
         epoch = state.epoch + 1
-        total = stage.epochs * stage.batches.steps
+        total = stage.steps
         warmup = warmup_steps(total, self._recipe.warmup_share)
         torch.manual_seed(keyed_number("dropout", self._seed, epoch))
         self._assembly.classifier.train()
         stage.above.train()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         loss_sum, seen, factor = 0.0, 0, 1.0
-        step = done * stage.batches.steps
+        step = (stage.earlier + done) * stage.batches.steps
         for inputs, labels in stage.batches.training(epoch):
             factor = rate_factor(step, total=total, warmup=warmup)
             set_rates(optimizer, factor)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from frostline.backbones.network import Network
-from frostline.compute.activation_cache import ViewPlan
+from frostline.compute.activation_cache import ActivationCache, ViewPlan
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import Recipe
 from frostline.core.runtime import Runtime
@@ -52,25 +52,40 @@ class Sources:
         the layers before ``cut`` run on every batch instead, on the same views: how much room a
         disk has decides nothing.
         """
-        parts, recipe = self.batching.parts, self.recipe
-        views = 1 if recipe.augment == "none" else 1 + min(epochs, MOST_VIEWS)
-        images = len(parts.train) * views + len(parts.validation)
+        note = self.too_large(cut, runtime, epochs=epochs)
+        if note:
+            return self.through_prefix(cut, epochs=epochs), note
+        return self.stored(cut, runtime, self.frozen.activations, epochs=epochs), ""
+
+    def too_large(self, cut: str, runtime: Runtime, *, epochs: int) -> str:
+        """Say that activations at ``cut`` are too large to be stored, if they are."""
+        parts = self.batching.parts
+        images = len(parts.train) * self._views(epochs) + len(parts.validation)
         needed = images * self.network.cut(cut).bytes_per_image
         if runtime.activation_dtype == "uint8":
             # half the room of half precision
             needed //= 2
-        if needed > DISK_BUDGET:
-            note = (
-                f"Activations at {cut} would take {needed / 1e9:.0f} GB, more than the "
-                f"{DISK_BUDGET / 1e9:.0f} GB allowed, so the frozen layers ran on every batch."
-            )
-            return self.images(self.network.prefix(cut), views=views), note
-        train = self.frozen.activations.get(
-            cut,
-            parts.train,
-            runtime,
-            views=views,
-            plan=ViewPlan(recipe.augment, recipe.flip, self.batching.seed),
+        if needed <= DISK_BUDGET:
+            return ""
+        return (
+            f"Activations at {cut} would take {needed / 1e9:.0f} GB, more than the "
+            f"{DISK_BUDGET / 1e9:.0f} GB allowed, so the frozen layers ran on every batch."
         )
-        validation = self.frozen.activations.get(cut, parts.validation, runtime)
-        return ActivationBatches(self.batching, train, validation), ""
+
+    def through_prefix(self, cut: str, *, epochs: int) -> Batches:
+        """Batches of the views that would be stored; the layers up to ``cut`` run on each."""
+        return self.images(self.network.prefix(cut), views=self._views(epochs))
+
+    def stored(
+        self, cut: str, runtime: Runtime, cache: ActivationCache, *, epochs: int
+    ) -> ActivationBatches:
+        """Batches of activations at ``cut`` that ``cache`` computes and stores."""
+        parts, recipe = self.batching.parts, self.recipe
+        plan = ViewPlan(recipe.augment, recipe.flip, self.batching.seed)
+        views = self._views(epochs)
+        train = cache.get(cut, parts.train, runtime, views=views, plan=plan)
+        validation = cache.get(cut, parts.validation, runtime)
+        return ActivationBatches(self.batching, train, validation)
+
+    def _views(self, epochs: int) -> int:
+        return 1 if self.recipe.augment == "none" else 1 + min(epochs, MOST_VIEWS)

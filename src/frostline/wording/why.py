@@ -62,7 +62,8 @@ def _layers(plan: Plan, action: LayerTraining) -> str:
     stays = _verb(len(plan.frozen), "stay")
     long = f"for {plural(action.epochs, 'epoch')}"
     if action.frozen_to is None:
-        return _sentence(f"{gone}{_unfrozen(plan, action)} {long}, with {new}.")
+        text = f"{gone}{_unfrozen(plan, action)} {long}, with {new}"
+        return _sentence(f"{text}{_later(action)}.")
     if not plan.trained:
         return _sentence(f"{gone}{frozen} {stays} frozen; {new} train on top {long}.")
     trains = _verb(len(plan.trained), "train")
@@ -77,6 +78,14 @@ def _unfrozen(plan: Plan, action: LayerTraining) -> str:
         return f"low-rank adapters train in {plural(len(plan.trained), 'layer')}"
     start = "from random weights" if action.from_scratch else "from its pretrained weights"
     return f"every layer trains {start}"
+
+
+def _later(action: LayerTraining) -> str:
+    later = action.frozen_later
+    if later is None:
+        return ""
+    full = later.full_epochs(action.epochs)
+    return f"; layers up to {later.freeze_to} stay as they are after {plural(full, 'epoch')}"
 
 
 def _sentence(text: str) -> str:

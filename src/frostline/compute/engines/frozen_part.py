@@ -42,6 +42,7 @@ class FrozenPart:
       other; empty: the whole result is one block.
     - ``graph``: the part without PyTorch; None for one that has to be exported.
     - ``shape``: stands for its layers without their weights: parts of equal shape take equal time.
+    - ``passing``: whether its weights are on their way, so that no later run asks for its export.
     """
 
     module: nn.Module | None
@@ -50,6 +51,7 @@ class FrozenPart:
     blocks: tuple[slice, ...] = ()
     graph: Graph | None = None
     shape: str = ""
+    passing: bool = False
 
     @property
     def shape_key(self) -> str:
@@ -95,7 +97,7 @@ def taps_part(network: FrozenNetwork, taps: Sequence[str]) -> FrozenPart:
     return FrozenPart(None, preprocessing, key, blocks, drawn, shape)
 
 
-def prefix_part(network: FrozenNetwork, cut: str) -> FrozenPart:
+def prefix_part(network: FrozenNetwork, cut: str, *, passing: bool = False) -> FrozenPart:
     """Return the part from the image to the activations at ``cut``, for training above it."""
     from frostline.backbones.trainable import trainable
 
@@ -103,7 +105,8 @@ def prefix_part(network: FrozenNetwork, cut: str) -> FrozenPart:
     loaded = trainable(network)
     key = part_key(loaded, "prefix", [name])
     shape = _shape(loaded, "prefix", [name], loaded.feature_module.state_dict())
-    return FrozenPart(loaded.prefix(name), network.preprocessing, key, shape=shape)
+    prefix = loaded.prefix(name)
+    return FrozenPart(prefix, network.preprocessing, key, shape=shape, passing=passing)
 
 
 def _shape(

@@ -12,30 +12,27 @@ _MOST_EPOCHS = {"small": 20, "medium": 15, "large": 10}
 
 #: the highest stage that trains holds at least this share of the work
 _LEAST_SHARE = 0.04
-_HALF = 0.5
 
 
 def propose_stage(context: Context) -> Proposal | None:
     """Train the last stage; None for networks of one stage."""
-    below = [c for c in _ends(context) if c.depth <= context.network.last.depth - _LEAST_SHARE]
+    below = [
+        c
+        for c in context.network.stage_ends
+        if c.depth <= context.network.last.depth - _LEAST_SHARE
+    ]
     return _above(context, below[-1], "train the top stage") if below else None
 
 
 def propose_half(context: Context) -> Proposal | None:
     """Train the upper half of the work; None where that is the top stage or everything."""
-    ends = _ends(context)
-    if not ends:
+    middle = context.network.middle
+    if middle is None:
         return None
-    middle = min(ends, key=lambda cut: abs(cut.depth - _HALF))
     stage = propose_stage(context)
     if stage is not None and stage.action == _above(context, middle, "").action:
         return None
     return _above(context, middle, "train the top half")
-
-
-def _ends(context: Context) -> list[Cut]:
-    network = context.network
-    return [c for c in network.feature_cuts if c.stage_end and c.position < network.last.position]
 
 
 def _above(context: Context, cut: Cut, name: str) -> Proposal:

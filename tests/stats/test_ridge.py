@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from frostline.core.errors import InputError
 from frostline.stats.inputs import CHUNK_ROWS
 from frostline.stats.probe_accuracy import loo_accuracy
-from frostline.stats.ridge import RidgeLOO
+from frostline.stats.ridge import FLOOR, RidgeLOO
 from frostline.stats.spectrum import Spectrum
 from tests.stats.on_labels import ridge_loo, ridge_without
 
@@ -40,7 +40,11 @@ def _standardised(
     spread = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weights))
     Z: Array = X - mean
     if standardise:
-        Z = np.where(spread > 0, Z / np.where(spread > 0, spread, 1.0), 0.0)
+        divisor = np.empty_like(spread)
+        for block in blocks or [slice(None)]:
+            usual = np.median(spread[block][spread[block] > 0])
+            divisor[block] = np.sqrt(spread[block] ** 2 + (FLOOR * usual) ** 2)
+        Z = np.where(spread > 0, Z / divisor, 0.0)
     for block in blocks or []:
         Z[:, block] /= np.sqrt(block.stop - block.start)
     return Z

@@ -108,7 +108,10 @@ class TapsHead(_Single):
     ``taps`` are cut names in order of depth; layers above the deepest one are not needed.
     ``alpha`` None means: chosen by leave-one-out on the training rows. With ``statistics``
     "target" the BatchNorm statistics are first re-estimated on the training images, and then
-    frozen like everything else. A ``head`` "logistic" is read in older files, not trained.
+    frozen like everything else. A ``head`` "stacked" adds the heads of every tap alone to that on
+    all of them, with weights by leave-one-out; the sum is one linear head again. ``second_stage``
+    corrects its outputs: by one bias a class, or by a matrix. A ``head`` "logistic" is read in
+    older files, not trained.
     """
 
     model_config = ConfigDict(
@@ -120,10 +123,11 @@ class TapsHead(_Single):
 
     kind: Literal["taps_head"] = "taps_head"
     taps: list[str] = Field(min_length=1)
-    head: Literal["ridge", "logistic"] = "ridge"
+    head: Literal["ridge", "stacked", "logistic"] = "ridge"
     alpha: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     class_weights: Literal["none", "balanced"] = "none"
     statistics: Literal["source", "target"] = "source"
+    second_stage: Literal["none", "biases", "matrix"] = "none"
 
     @property
     def closed_form(self) -> bool:

@@ -102,6 +102,19 @@ class ProbeEvidence(_Data):
     neighbours: float | None = None
 
 
+class StackingEvidence(_Data):
+    """How the head on stacked taps was put together.
+
+    ``shares`` are the weights of each tap's own head and of that on all taps ("all"), and sum to
+    1. ``log_losses`` has the mean log loss, in nats, of every second stage that was tried, on
+    training rows whose fold did not teach it; ``second_stage`` is the one that was taken.
+    """
+
+    shares: dict[str, float]
+    second_stage: Literal["none", "biases", "matrix"]
+    log_losses: dict[str, float]
+
+
 class Lookalike(_Data):
     """The old class that a new one looks most like; ``probability`` is a mean over its images.
 
@@ -126,7 +139,8 @@ class EvidenceSummary(_Data):
     the single taps, from -1 to 1: how far two opinions rank the depths alike. ``best_tap`` is the
     deepest that is not clearly worse than the most accurate one, ``best_below`` the same among
     those that lie below the last feature map; empty for networks with BatchNorm, where a cut takes
-    the most accurate of them.
+    the most accurate of them. ``stacked`` scores the head that adds up all depths, put together as
+    ``stacking`` says (None where that was not tried).
     """
 
     size: SizeEvidence
@@ -147,11 +161,13 @@ class EvidenceSummary(_Data):
     adapted_gain: float = 0.0
     adapted_gain_error: float = 0.0
     best_below: str = ""
+    stacked: ProbeEvidence | None = None
+    stacking: StackingEvidence | None = None
 
     def probe(self, tap: str) -> ProbeEvidence:
         """Return the probe of one tap; that of all taps where an edited plan names none."""
-        adapted = [] if self.adapted is None else [self.adapted]
-        found = (probe for probe in (*self.probes, *adapted) if probe.tap == tap)
+        also = [probe for probe in (self.adapted, self.stacked) if probe is not None]
+        found = (probe for probe in (*self.probes, *also) if probe.tap == tap)
         return next(found, self.all_taps)
 
 

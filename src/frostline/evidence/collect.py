@@ -24,9 +24,11 @@ from frostline.evidence.probes import ADAPTED, ALL, Probe, best_tap, probe
 from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
 from frostline.evidence.source_classes import nearest_source_classes
+from frostline.evidence.stacked import STACKED, stacked_probe
 from frostline.stats.intervals import paired_difference
 from frostline.stats.ranks import kendall_tau
 from frostline.stats.selection import Selection
+from frostline.stats.stacked_head import STACK_FOLDS
 
 if TYPE_CHECKING:
     from frostline.backbones.heads.source_classifier import SourceClassifier
@@ -112,12 +114,20 @@ def collect_evidence(
     adapted_gain = (0.0, 0.0)
     if adapted is not None:
         adapted_gain = paired_difference(adapted.correct, whole.correct, groups=g)
-    also = [] if adapted is None else [adapted]
+    full = [whole] if adapted is None else [whole, adapted]
     in_depth = list(taps.values())
     best = names[best_tap(in_depth, g[compared])]
     lower = [taps[name] for name in names if name in frozen.network.lower_taps]
     gain, gain_error = paired_difference(
         taps[best].correct, taps[names[-1]].correct, groups=g[compared]
+    )
+    same_rows = len(compared) == len(chosen)
+    stacked = stacked_probe(
+        whole.fit,
+        {name: p.fit for name, p in taps.items()} if same_rows else {},
+        blocks,
+        labelled,
+        problem.folds(chosen, STACK_FOLDS),
     )
     summary = EvidenceSummary(
         size=measure_size(y, n_classes=problem.target.n_outputs),
@@ -130,7 +140,8 @@ def collect_evidence(
         cut_gain_error=gain_error,
         gap=whole.evidence.train_accuracy - whole.evidence.accuracy,
         slope=slope,
-        headroom=1.0 - max(p.evidence.accuracy for p in [*in_depth, whole, *also]),
+        headroom=1.0
+        - max(stacked.evidence.accuracy, *(p.evidence.accuracy for p in [*in_depth, *full])),
         adapted=None if adapted is None else adapted.evidence,
         agreement=_agreement([p.evidence for p in in_depth]),
         adapted_gain=adapted_gain[0],
@@ -139,19 +150,24 @@ def collect_evidence(
         best_below=""
         if frozen.network.stores_statistics or not lower
         else lower[best_tap(lower, g[compared])].evidence.tap,
+        stacked=stacked.evidence,
+        stacking=stacked.stacking,
         chance=problem.target.chance(y),
         lookalikes=known.lookalikes
         if known is not None
         else _lookalikes(everything.only(blocks[-1]), y, problem.classes, source),
     )
-    at_full = {p.evidence.tap: p for p in (whole, *also)}
-    fits = {**taps, **at_full} if len(compared) == len(chosen) else at_full
+    at_full = {p.evidence.tap: p for p in full}
+    fits = {**taps, **at_full} if same_rows else at_full
     return Evidence(
         summary=summary,
         rows=chosen,
         groups=g,
         ridge={name: p.fit for name, p in fits.items()},
-        correct={name: p.correct for name, p in {**taps, **at_full}.items()},
+        correct={
+            **{name: p.correct for name, p in {**taps, **at_full}.items()},
+            STACKED: stacked.correct,
+        },
         compared=compared,
     )
 

@@ -29,8 +29,8 @@ class Evidence:
         By tap, and ``"all"``: fits on all of ``rows``, fit to be used as heads. Above 10,000 rows
         it holds ``"all"`` only, as single taps are then compared on a part of the rows.
     correct : dict of str to bool ndarray
-        By tap, ``"all"`` and perhaps ``"adapted"``: which rows are classified rightly when left
-        out. The latter two have shape (n,), the taps that of ``compared``.
+        By tap, ``"all"``, ``"stacked"`` and perhaps ``"adapted"``: which rows are classified
+        rightly when left out. The taps have the shape of ``compared``, all others (n,).
     compared : int ndarray
         Positions in ``rows`` that the single taps were compared on; all of them up to 10,000.
     flip_safe : bool, default=True

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from frostline.compute.frozen import Frozen
 
 
-EVIDENCE = Memo(name="evidence", version=5, libraries=NETWORKS, result=Evidence)
+EVIDENCE = Memo(name="evidence", version=6, libraries=NETWORKS, result=Evidence)
 
 
 def gather_evidence(

@@ -56,7 +56,7 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         return 1.0
     highest = values.max(axis=1)
     chosen = values[np.arange(n), targets] - highest
-    softness = 1.0 / (n + 2.0)
+    softness = softness_of(n)
     # a chunk at a time: the logits of a million images need no second copy
     chunks = [slice(start, start + _CHUNK_ROWS) for start in range(0, n, _CHUNK_ROWS)]
     totals = np.concatenate([(values[c] - highest[c, None]).sum(axis=1) for c in chunks])
@@ -87,6 +87,21 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
         return 1.0
     low, high = TEMPERATURES
     return min(max(1.0 / inverse, low), high)
+
+
+def softness_of(n: int) -> float:
+    """Share of a label that goes to the other classes: that of a virtual further image."""
+    return 1.0 / (n + 2.0)
+
+
+def soft_truth(logits: FloatArray, labels: IntArray) -> FloatArray:
+    """Return the mean of logits (..., n, C) under softened labels (n,), shape (..., n)."""
+    n, n_classes = logits.shape[-2:]
+    softness = softness_of(n)
+    chosen = logits[..., np.arange(n), labels]
+    others = (logits.sum(axis=-1) - chosen) / max(1, n_classes - 1)
+    wanted: FloatArray = (1.0 - softness) * chosen + softness * others
+    return wanted
 
 
 def _root(moments: Callable[[float], tuple[float, float]], wanted: float) -> float:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.arrays import BoolArray
+from frostline.core.arrays import BoolArray, FloatArray
 from frostline.stats.inputs import check_labels, group_codes
 from frostline.stats.intervals import clustered_error
-from frostline.stats.ridge import RidgeLOO
+
+
+class LeftOutFit(Protocol):
+    """A fit with its outputs (n, C) for the rows it was fitted on, ``loo`` without each of them."""
+
+    @property
+    def loo(self) -> FloatArray: ...
+
+    @property
+    def fitted(self) -> FloatArray: ...
 
 
 @dataclass(frozen=True)
 class LOOAccuracy:
-    """Leave-one-out accuracy of a ridge fit.
+    """Leave-one-out accuracy of a fit.
 
     - ``correct``, shape (n,): whether each row is classified rightly by the fit without it (or
       without its group).
@@ -34,7 +44,7 @@ class LOOAccuracy:
 
 
 def loo_accuracy(
-    fit: RidgeLOO, labels: npt.ArrayLike, *, groups: npt.ArrayLike | None = None
+    fit: LeftOutFit, labels: npt.ArrayLike, *, groups: npt.ArrayLike | None = None
 ) -> LOOAccuracy:
     """Score the leave-out outputs of a fit.
 

@@ -26,6 +26,10 @@ from frostline.stats.target_matrix import TargetMatrix
 #: alphas tried by default, as multiples of the mean eigenvalue
 ALPHAS: tuple[float, ...] = tuple(10.0 ** (step / 2) for step in range(-8, 5))
 
+#: floor under the spread by which channels are divided: with few images a channel that hardly
+#: varies is noise, and one image that excites it an outlier
+FLOOR = 0.1
+
 
 @dataclass(frozen=True)
 class RidgeLOO:
@@ -103,7 +107,8 @@ def ridge_loo(
     weights : array of shape (n,) or None
         Positive; None weighs all rows alike.
     standardise : bool, default=True
-        Divide every channel by its standard deviation.
+        Divide every channel by its standard deviation, kept from falling to 0 by a tenth of the
+        usual one of its block.
     blocks : sequence of slice or None
         Columns that belong together (taps); each block is divided by the root of its width.
     """
@@ -114,7 +119,7 @@ def ridge_loo(
     chunks = leave_out_chunks(group_codes(groups, n_rows=n))
     scaled = normalised_weights(weights, n_rows=n)
     standardiser = fit_standardiser(
-        features, weights=scaled, blocks=blocks, standardise=standardise
+        features, weights=scaled, blocks=blocks, standardise=standardise, floor=FLOOR
     )
     spectrum = decompose(features, targets, scaled, standardiser)
     penalties = grid * spectrum.mean_eigenvalue
@@ -161,7 +166,7 @@ def ridge_without(
     n = len(features)
     check_targets(targets, n_rows=n)
     scaled = normalised_weights(weights, n_rows=n)
-    standardiser = fit_standardiser(features, weights=scaled, blocks=blocks)
+    standardiser = fit_standardiser(features, weights=scaled, blocks=blocks, floor=FLOOR)
     spectrum = decompose(features, targets, scaled, standardiser)
     penalty = alpha * spectrum.mean_eigenvalue
     weight, bias = standardiser.to_raw(spectrum.weight(penalty), spectrum.target_mean)

@@ -51,6 +51,7 @@ def fit_standardiser(
     weights: FloatArray | None = None,
     blocks: Sequence[slice] | None = None,
     standardise: bool = True,
+    floor: float = 0.0,
 ) -> Standardiser:
     """Measure mean and spread of every channel.
 
@@ -66,6 +67,9 @@ def fit_standardiser(
         channels that vary, so that a wide tap does not outweigh a narrow one.
     standardise : bool, default=True
         Divide every channel by its standard deviation; False only centres (and scales blocks).
+    floor : float, default=0
+        The divisor is ``sqrt(s**2 + (floor * m)**2)``, with ``m`` the median standard deviation of
+        the block's channels that vary.
     """
     n, d = X.shape
     spans = check_blocks(blocks, n_columns=d)
@@ -86,7 +90,9 @@ def fit_standardiser(
     for block in spans:
         widest = spread[block].max(initial=0.0)
         varies = spread[block] > _CONSTANT * np.maximum(np.abs(mean[block]), widest)
-        divisor = np.where(varies, spread[block], 1.0) if standardise else np.ones(varies.shape)
+        usual = floor * float(np.median(spread[block][varies])) if varies.any() else 0.0
+        wide = np.hypot(spread[block], usual)
+        divisor = np.where(varies, wide, 1.0) if standardise else np.ones(varies.shape)
         width = max(1, int(varies.sum())) if blocks is not None else 1
         scale[block] = varies / divisor / np.sqrt(width)
     return Standardiser(mean=mean, scale=scale)

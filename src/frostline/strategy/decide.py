@@ -16,6 +16,7 @@ from frostline.core.reasons import (
     ToBeRaced,
 )
 from frostline.evidence.probes import ADAPTED, ALL
+from frostline.evidence.stacked import STACKED
 from frostline.strategy.blending import FEW_IMAGES
 from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
 from frostline.strategy.candidates.proposal import Proposal
@@ -193,8 +194,9 @@ def _scored_heads(context: Context) -> list[tuple[Proposal, CandidateResult]]:
     """Return every head in closed form with its leave-one-out score, the simplest first."""
     summary = context.summary
     scores = {p.tap: p for p in (*summary.probes, summary.all_taps)}
-    if summary.adapted is not None:
-        scores[summary.adapted.tap] = summary.adapted
+    for also in (summary.adapted, summary.stacked):
+        if also is not None:
+            scores[also.tap] = also
     found = []
     for propose in CLOSED_FORM.values():
         proposal = propose(context)
@@ -219,7 +221,7 @@ def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
     correct = [
         # single taps may be compared on a part of the rows; then the others are, too
         evidence.correct[str(h.probe)][evidence.compared]
-        if h.probe in (ALL, ADAPTED)
+        if h.probe in (ALL, ADAPTED, STACKED)
         else evidence.correct[str(h.probe)]
         for h in heads
     ]

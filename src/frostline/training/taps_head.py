@@ -18,6 +18,7 @@ from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Selection
+from frostline.stats.stacked_head import STACK_FOLDS, stack_prior, stacked_head
 from frostline.training.result import Trained
 
 # rows on which a given probe must agree with its own fitted outputs
@@ -33,7 +34,7 @@ def train_taps_head(
     *,
     probe: Mapping[str, RidgeLOO] | None = None,
 ) -> Trained:
-    """Fit a ridge head on all ``rows``.
+    """Fit a ridge head on all ``rows``, or one that is put together of several.
 
     Raises PlanError if a tap is none of the network's, or the head is of a kind that is no longer
     trained.
@@ -41,9 +42,9 @@ def train_taps_head(
     ``rows``, shape (n,): catalog rows. ``probe``: unweighted ridge fits on exactly these rows, by
     tap or ``"all"``; one that fits the action is taken instead of fitting it again. The result:
     the classifier shares the frozen network; ridge outputs serve as logits. The out-of-fold logits
-    are leave-one(-group)-out.
+    are leave-one(-group)-out; where they were added up or corrected, as the other folds say.
     """
-    if action.head != "ridge":
+    if action.head == "logistic":
         raise PlanError(
             f"The plan asks for a {action.head} head, which is no longer trained.",
             hint='Write "head": "ridge" in the plan.',
@@ -58,22 +59,45 @@ def train_taps_head(
     )
     taps = [cut.name for cut in cuts]
     features = known.features.table(taps, rows)
-    alphas = None if action.alpha is None else [action.alpha]
-    key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
-    key = "adapted" if action.statistics == "target" else key
-    given = (probe or {}).get(key)
-    if given is not None and weights is None and _belongs(given, action, features):
-        fit = given
-    else:
-        fit = ridge_loo(
+    columns = tap_columns(cuts)
+    row_weights = target.row_weights(truth, weights)
+    given = {} if probe is None or weights is not None else probe
+
+    def fitted(key: str, features: Selection, blocks: list[slice]) -> RidgeLOO:
+        found = given.get(key)
+        if found is not None and _belongs(found, action, features):
+            return found
+        return ridge_loo(
             features,
             target.matrix(truth),
-            alphas=alphas,
+            alphas=None if action.alpha is None else [action.alpha],
             groups=problem.groups[rows],
-            weights=target.row_weights(truth, weights),
-            blocks=list(tap_columns(cuts).values()),
+            weights=row_weights,
+            blocks=blocks,
         )
-    classifier = head_on_taps(network, taps, fit.weight.T, fit.bias, threads=runtime.threads)
+
+    key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
+    fit = fitted("adapted" if adapts else key, features, list(columns.values()))
+    fits, read = [fit], [slice(0, features.shape[1])]
+    if action.head == "stacked" and len(taps) > 1:
+        for tap, block in columns.items():
+            own = features.only(block)
+            fits.append(fitted("" if adapts else tap, own, [slice(0, own.shape[1])]))
+            read.append(block)
+    weight, bias, left_out = fit.weight, fit.bias, fit.loo
+    if len(fits) > 1 or action.second_stage != "none":
+        stacked = stacked_head(
+            fits,
+            read,
+            truth,
+            problem.folds(rows, STACK_FOLDS),
+            prior=stack_prior(len(taps) if len(fits) > 1 else 0),
+            groups=problem.groups[rows],
+            weights=row_weights,
+            kinds=[action.second_stage],
+        )
+        weight, bias, left_out = stacked.weight, stacked.bias, stacked.loo
+    classifier = head_on_taps(network, taps, weight.T, bias, threads=runtime.threads)
     if network.fingerprint() != network.weights_id:
         raise FrozenChangedError(f"The weights of {network.name} changed after they were loaded.")
     new = [HEAD_WEIGHT, HEAD_BIAS]
@@ -81,7 +105,7 @@ def train_taps_head(
         action=action,
         target=target,
         classifier=classifier,
-        out_of_fold_logits=fit.loo,
+        out_of_fold_logits=left_out,
         out_of_fold_rows=rows,
         frozen_verified=True,
         alpha=fit.alpha,

@@ -16,6 +16,7 @@ from frostline.wording.evidence import (
 from frostline.wording.reasons import fate_words, reason_sentence, runner_up_sentence
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.shift import shift_sentence
+from frostline.wording.stacking import stacking_sentences
 
 
 def with_sentences(plan: Plan) -> Plan:
@@ -45,6 +46,7 @@ def explanation(plan: Plan) -> list[str]:
         *map(reason_sentence, plan.reasons),
         f"Decision: {plan.chosen}.",
         *([f"Removed, as not needed: {', '.join(plan.removed)}."] if plan.removed else []),
+        *_put_together(plan),
         *_departs(plan),
         *([] if summary is None else _expected(summary, plan.probe)),
         *([] if summary is None else _slope(summary)),
@@ -78,6 +80,13 @@ def _measured(summary: EvidenceSummary, prior: CaseNumber | None) -> list[str]:
         words = CASES[prior]
         lines.append(f"The textbook calls this case {prior} ({words.data}): {words.advice}.")
     return [*lines, probes_sentences(summary), *lookalikes_sentences(summary)]
+
+
+def _put_together(plan: Plan) -> list[str]:
+    found = plan.evidence
+    if found is None or found.stacking is None or found.stacked is None:
+        return []
+    return stacking_sentences(found.stacking) if plan.probe == found.stacked.tap else []
 
 
 def _departs(plan: Plan) -> list[str]:

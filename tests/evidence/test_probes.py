@@ -16,7 +16,7 @@ from frostline.core.rng import generator
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.halves import half_of
 from frostline.evidence.probes import Probe, best_tap, probe
-from frostline.stats.ridge import RidgeLOO
+from frostline.stats.ridge import FLOOR, RidgeLOO
 from frostline.targets.labelled import Labelled
 from frostline.targets.single_label import SingleLabel
 
@@ -34,7 +34,8 @@ def refit_without(features: Float, labels: Int, left_out: BoolArray, penalty: fl
     """Outputs for the left-out rows, by the normal equations on all the others."""
     spread = features.std(axis=0)
     varies = spread > 1e-6 * np.maximum(np.abs(features.mean(axis=0)), spread.max())
-    z = features[:, varies] / spread[varies] / np.sqrt(varies.sum())
+    divisor = np.hypot(spread[varies], FLOOR * np.median(spread[varies]))
+    z = features[:, varies] / divisor / np.sqrt(varies.sum())
     targets = np.eye(10)[labels]
     x, y = z[~left_out], targets[~left_out]
     mean, target_mean = x.mean(axis=0), y.mean(axis=0)

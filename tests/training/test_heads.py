@@ -21,7 +21,9 @@ from frostline.fitting.decide import gather
 from frostline.fitting.inputs import FitInputs
 from frostline.stats import ridge
 from frostline.stats.class_weights import class_weights
+from frostline.stats.ridge import FLOOR
 from frostline.training.result import Trained
+from frostline.training.train import Given, train
 from tests.stats.on_labels import ridge_loo
 
 Fit = Callable[..., Trained]
@@ -87,7 +89,9 @@ def test_honest_logits_are_those_of_a_fit_without_the_row(fit: Fit, digits_store
     features = digits_store.features.tap(["blocks.2"], rows).astype(np.float64)
     targets = np.eye(3)[digits_store.catalog.labels[rows]]
     # the scale of a channel and the absolute penalty are those of all rows
-    scaled = (features - features.mean(axis=0)) / features.std(axis=0) / features.shape[1] ** 0.5
+    spread = features.std(axis=0)
+    divisor = np.hypot(spread, FLOOR * np.median(spread)) * features.shape[1] ** 0.5
+    scaled = (features - features.mean(axis=0)) / divisor
     penalty = np.sum(scaled**2) / min(scaled.shape)
     for row in (0, 17, 29):
         x, y = np.delete(scaled, row, axis=0), np.delete(targets, row, axis=0)
@@ -170,4 +174,58 @@ def test_probe_and_head_weigh_the_classes_of_a_fold_alike(fit: Fit, digits_store
     np.testing.assert_array_equal(
         problem.labelled(rows).weights,
         by_class[labels[rows]],
+    )
+
+
+@pytest.mark.parametrize("stage", ["none", "biases", "matrix"])
+def test_stacked_head_is_one_linear_layer_with_honest_logits(
+    fit: Fit, digits_store: Frozen, stage: str
+) -> None:
+    taps = ["blocks.1", "blocks.2", "blocks.3"]
+    action = TapsHead(taps=taps, head="stacked", second_stage=stage)
+    trained = fit(action)
+    plain = fit(TapsHead(taps=taps))
+    features = digits_store.features.tap(taps, np.arange(60)).astype(np.float64)
+    weight, bias = trained.classifier.leader.head_weights()
+    # as many numbers as one ridge head has, so prediction costs the same
+    assert weight.shape == plain.classifier.leader.head_weights()[0].shape
+    np.testing.assert_allclose(
+        outputs(trained, digits_store, [0, 25, 59]),
+        (features @ weight.T + bias)[[0, 25, 59]],
+        atol=2e-3,
+    )
+    labels = digits_store.catalog.labels
+    fitted = (features @ weight.T + bias).argmax(axis=1) == labels
+    left_out = trained.out_of_fold_logits.argmax(axis=1) == labels
+    assert left_out.mean() <= fitted.mean()
+    assert left_out.mean() > 0.5
+
+
+def test_the_stacked_head_of_the_evidence_is_the_one_that_is_trained(
+    digits_store: Frozen,
+) -> None:
+    """What was scored, decided and written down is what is handed over."""
+    problem = Problem.of(digits_store.catalog)
+    inputs = FitInputs(problem, digits_store, Settings(effort="fast"))
+    rows = np.arange(60)
+    evidence = gather(inputs, rows, Runtime())
+    stacking, scored = evidence.summary.stacking, evidence.summary.stacked
+    assert stacking is not None and scored is not None
+    assert sum(stacking.shares.values()) == pytest.approx(1.0)
+    assert list(stacking.shares) == ["all", *digits_store.features.slices]
+    action = TapsHead(
+        taps=list(digits_store.features.slices),
+        head="stacked",
+        second_stage=stacking.second_stage,
+    )
+    given = Given(probe=evidence.ridge)
+    known = train(problem, digits_store, action, rows, Runtime(), given)
+    alone = train(problem, digits_store, action, rows, Runtime())
+    right = known.out_of_fold_logits.argmax(axis=1) == problem.labels
+    np.testing.assert_array_equal(right, evidence.correct["stacked"])
+    assert right.mean() == pytest.approx(scored.accuracy)
+    np.testing.assert_allclose(
+        known.classifier.leader.head_weights()[0],
+        alone.classifier.leader.head_weights()[0],
+        atol=1e-6,
     )

@@ -216,8 +216,14 @@ def _scored_heads(context: Context) -> list[tuple[Proposal, CandidateResult]]:
 
 
 def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
-    """Return the first head that hardly loses to the best one, by leave-one-out."""
+    """Return the first head that hardly loses to the best one, by leave-one-out.
+
+    The stacked head has those of single depths and of all in it: choosing one of them after all
+    would undo by a lucky score what the weights did, and lost in every size that was measured.
+    """
     evidence = context.evidence
+    if any(h.probe == STACKED for h in heads):
+        heads = [h for h in heads if h.probe in (STACKED, ADAPTED)]
     correct = [
         # single taps may be compared on a part of the rows; then the others are, too
         evidence.correct[str(h.probe)][evidence.compared]

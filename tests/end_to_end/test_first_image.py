@@ -16,9 +16,12 @@ def test_report_and_export_are_imported_behind_the_first_image(
     digit_folder: Path, tmp_path: Path
 ) -> None:
     code = (
-        "import os, sys\n"
+        "import os, sys, threading\n"
+        # never let go: another reading thread must not print as well before the process is gone
+        "only = threading.Lock()\n"
         "def first(event, arguments):\n"
         "    if event == 'open' and str(arguments[0]).startswith(sys.argv[1] + os.sep):\n"
+        "        only.acquire()\n"
         "        print([name for name in sys.argv[3:] if name in sys.modules], flush=True)\n"
         "        os._exit(0)\n"
         "from frostline.fitting.pipeline import fit\n"

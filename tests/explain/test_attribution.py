@@ -47,7 +47,8 @@ ACTIONS: dict[str, Action] = {
     "head on the last tap": TapsHead(taps=["bn2"]),
     "adapted statistics": TapsHead(taps=["blocks.4", "bn2"], statistics="target"),
     "suffix": SuffixTraining(keep_to=None, freeze_to="blocks.4", recipe=SHORT),
-    "everything": FullTraining(recipe=SHORT),
+    # at the rate of the others all layers forget half of the classes
+    "everything": FullTraining(recipe=SHORT.model_copy(update={"learning_rate": 1e-4})),
     "cut with new layers": SuffixTraining(
         keep_to="blocks.4", freeze_to="blocks.4", new_block=True, recipe=SHORT
     ),

@@ -109,7 +109,7 @@ def _run(cell: Any, places: Any) -> dict[str, list[float]]:
             how = replace(runtime(), activation_dtype=stored)
             trained = train(task.problem, store, varied, rows, how)
             seconds = time.process_time() - began
-        right = judge_by(task.problem, store, trained, test).right
+        right = judge_by(task.problem, store, trained, test, learned=rows).right
         found[name] = [round(float(right.mean()), 4), round(seconds, 2)]
     return found
 

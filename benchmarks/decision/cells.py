@@ -162,7 +162,8 @@ def run_cell(
     found["kind"] = SETS[cell.target].kind
     found["evidence"] = json.loads(evidence.summary.model_dump_json())
     found["flip"] = context.flip
-    found["loo"] = {tap: _packed(right) for tap, right in evidence.correct.items()}
+    right = {tap: np.asarray(one, dtype=np.bool_) for tap, one in evidence.correct.items()}
+    found["loo"] = {tap: _packed(one) for tap, one in right.items()}
     options = found.setdefault("options", {})
     folds = task.problem.folds(rows, FOLDS)
     guessed = Guesses(
@@ -261,7 +262,7 @@ def _scored(
     cpu, wall = time.process_time(), time.perf_counter()
     trained = train(task.problem, task.frozen, action, learn, runtime())
     seconds = (time.process_time() - cpu, time.perf_counter() - wall)
-    judged = judge_by(task.problem, task.frozen, trained, judge)
+    judged = judge_by(task.problem, task.frozen, trained, judge, learned=learn)
     if take is not None and judged.probabilities is not None:
         take(judged.probabilities)
     return {

@@ -39,7 +39,8 @@ def raced(task: Task, rows: IntArray, runtime: Runtime) -> dict[str, Any]:
 
     def accuracy(action: Action) -> float:
         trained = train(task.problem, task.frozen, action, rows, runtime)
-        return float(judge_by(task.problem, task.frozen, trained, judge).right.mean())
+        found = judge_by(task.problem, task.frozen, trained, judge, learned=rows)
+        return float(found.right.mean())
 
     found = {name: round(accuracy(action), 4) for name, action in options.items()}
     best = max(found, key=lambda name: found[name])

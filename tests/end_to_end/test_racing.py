@@ -77,9 +77,9 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Rows, Rows]]:
         learned.append({int(row) for row in rows})
         return train(problem, store, action, rows, *others)
 
-    def judging(problem: Any, store: Any, trained: Any, rows: Any) -> Any:
+    def judging(problem: Any, store: Any, trained: Any, rows: Any, **more: Any) -> Any:
         seen.append((learned[-1], {int(row) for row in rows}))
-        return judge(problem, store, trained, rows)
+        return judge(problem, store, trained, rows, **more)
 
     monkeypatch.setattr("frostline.fitting.decide.train", training)
     monkeypatch.setattr(decide, "judge_by", judging)

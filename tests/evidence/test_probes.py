@@ -104,6 +104,7 @@ def with_accuracy(correct: BoolArray) -> Probe:
             train_accuracy=1.0,
             alpha=1.0,
         ),
+        correct,
     )
 
 

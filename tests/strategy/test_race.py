@@ -97,7 +97,7 @@ def test_the_simpler_one_wins_where_the_gain_is_unclear(lead: float, wins: str) 
 def test_being_sure_of_the_truth_tells_apart_what_being_right_does_not() -> None:
     head, top = np.full(40, 0.6), np.full(40, 0.9)
     pair = [standing("head", head, trains=False), standing("top", top)]
-    assert pair[0].accuracy([0]) == pair[1].accuracy([0]) == 1.0
+    assert pair[0].score([0]) == pair[1].score([0]) == 1.0
     assert choose(pair)[0].name == "top"
 
 

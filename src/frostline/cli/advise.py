@@ -17,6 +17,7 @@ from frostline.core.files import write_text
 from frostline.core.plan import CandidateResult, EvidenceSummary, Plan, ShiftEvidence
 from frostline.core.reasons import Fate
 from frostline.fitting.pipeline import Advice
+from frostline.wording.metrics import METRICS
 from frostline.wording.shift import compared_with, shift_label
 from frostline.wording.sources import read_words
 
@@ -59,7 +60,7 @@ def advice_parts(plan: Plan, kind: Letters = BLOCKS) -> list[RenderableType]:
     if depth is not None:
         parts += [depth, ""]
     if plan.candidates:
-        parts += [_candidates(plan.candidates, kind), ""]
+        parts += [_candidates(plan, kind), ""]
     return [*parts, _plan(plan, kind)]
 
 
@@ -93,9 +94,10 @@ def _shift(shift: ShiftEvidence) -> Text:
     )
 
 
-def _candidates(candidates: list[CandidateResult], kind: Letters) -> Table:
+def _candidates(plan: Plan, kind: Letters) -> Table:
+    candidates = plan.candidates
     table = Table(
-        title="Options (accuracy on left-out training images, 95 % intervals)",
+        title=f"Options ({METRICS[plan.metric]} on left-out training images, 95 % intervals)",
         title_justify="left",
         box=None,
         pad_edge=False,

@@ -42,6 +42,8 @@ def show_evaluation(
         f"(95 %: {low:.1%} to {high:.1%}) on {result.scores.n} images; "
         f"balanced {result.scores.balanced_accuracy:.1%}, macro F1 {result.scores.macro_f1:.1%}"
     )
+    if result.scores.expected_cost is not None:
+        out.print(f"Expected cost {result.scores.expected_cost:.4g} an image")
     for line in told(result, run):
         out.print(line)
     table = Table(box=None)

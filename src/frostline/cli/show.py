@@ -12,6 +12,7 @@ from frostline.cli.plots import BLOCKS, Letters, dot, letters
 from frostline.core.audit_record import AuditRecord
 from frostline.core.run_record import Baseline, Metrics, RunRecord
 from frostline.fitting.run_result import RunResult
+from frostline.wording.metrics import metric_words
 from frostline.wording.numbers import plural
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.scores import METHODS_BRIEFLY
@@ -50,6 +51,9 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
         f"{metrics.n_test:,} images, {METHODS_BRIEFLY[test.method]})\n"
         f"{_gauge(test.accuracy, (low, high), kind)}",
     )
+    if test.metric != "accuracy":
+        name, score, more = metric_words(test)
+        grid.add_row("Made for", Text.assemble((score, "bold"), f" {name} ({more})"))
     if test.method == "cross-validation" and test.expected_interval is not None:
         least, most = test.expected_interval
         grid.add_row(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from frostline.core.errors import SettingsError, did_you_mean
@@ -101,6 +102,16 @@ def read_device(value: object) -> object:
     if isinstance(value, str) and not _DEVICE.fullmatch(value):
         raise ValueError("it must be 'auto', 'cpu', 'cuda', 'cuda:1' or the like, or 'mps'")
     return value
+
+
+def read_costs(value: object) -> object:
+    """Read what mistakes cost: the name of a file, or a table by class, which becomes JSON."""
+    if isinstance(value, Mapping):
+        try:
+            return json.dumps({str(true): dict(row) for true, row in value.items()})
+        except (TypeError, ValueError):
+            raise ValueError("it must be a file, or {true class: {answer: cost}}") from None
+    return str(value) if isinstance(value, PurePath) else value
 
 
 def read_none(value: object) -> object:

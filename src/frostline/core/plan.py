@@ -13,7 +13,7 @@ from frostline.core.errors import PlanError
 from frostline.core.files import JSON_BYTES, UnfitFileError, peek_json, read_regular
 from frostline.core.notebook import card, columns, sentences, strip
 from frostline.core.reasons import Fate, Given, Reason, RunnerUp
-from frostline.core.settings import ResizeMode
+from frostline.core.settings import MetricName, ResizeMode
 
 _FRESH = "Run 'frostline advise' to get a fresh plan."
 
@@ -81,7 +81,8 @@ class ProbeEvidence(_Data):
 
     Accuracies lie in [0, 1]; ``standard_error`` belongs to ``accuracy``. ``neighbours`` is the
     accuracy of the nearest other images' vote on the same tap, a second opinion that fits nothing
-    (None where it was not asked).
+    (None where it was not asked). ``score`` is that of the plan's metric, 1 at best, with its
+    ``score_error``; None where that is accuracy.
     """
 
     model_config = ConfigDict(
@@ -100,6 +101,18 @@ class ProbeEvidence(_Data):
     train_accuracy: float
     alpha: float
     neighbours: float | None = None
+    score: float | None = None
+    score_error: float | None = None
+
+    @property
+    def reached(self) -> float:
+        """The score by the plan's metric, accuracy or another."""
+        return self.accuracy if self.score is None else self.score
+
+    @property
+    def reached_error(self) -> float:
+        """Standard error of :attr:`reached`."""
+        return self.standard_error if self.score_error is None else self.score_error
 
 
 class StackingEvidence(_Data):
@@ -130,6 +143,7 @@ class Lookalike(_Data):
 class EvidenceSummary(_Data):
     """All that the decision rests on.
 
+    Gains and ``headroom`` are in the plan's metric, all else in accuracy.
     ``cut_gain`` is the accuracy of the best single tap minus that of the last one, with its
     paired standard error; ``gap`` is train minus leave-one-out accuracy of all taps;
     ``slope`` is the accuracy gained by the last doubling of the data. ``adapted`` is the probe on
@@ -172,7 +186,9 @@ class EvidenceSummary(_Data):
 
 
 class CandidateResult(_Data):
-    """One option that was looked at. ``score`` is accuracy on training rows only, in [0, 1].
+    """One option that was looked at.
+
+    ``score`` is that of the plan's metric on training rows only, 1 at best.
 
     ``fate`` tells how it ended (None in plans of earlier versions), ``behind`` by how much
     accuracy it fell short where that left it out; ``stopped`` says both in words.
@@ -203,10 +219,11 @@ class NetworkResult(_Data):
 
     ``macs`` are multiply-accumulates for one image; ``accuracy`` is leave-one-out on training
     rows, in [0, 1], and ``interval`` holds it with 95 %. ``images``: on how many rows.
-    ``behind`` is how much less accurate than the best it is on the same rows, and ``behind_error``
-    the paired standard error of that. ``seconds`` is the nominal time of its features for all
-    images, ``memory`` the bytes that were counted for them beforehand. An entrant that could not
-    run has no accuracy, and ``left_out`` says why.
+    ``behind`` is how far it lies behind the best on the same rows, and ``behind_error`` the paired
+    standard error of that. ``score`` is that of the plan's metric; None where that is accuracy.
+    ``seconds`` is the nominal time of its features for all images, ``memory`` the bytes that were
+    counted for them beforehand. An entrant that could not run has no accuracy, and ``left_out``
+    says why.
     """
 
     backbone: str
@@ -222,6 +239,7 @@ class NetworkResult(_Data):
     seconds: float | None = None
     memory: int | None = None
     left_out: str = ""
+    score: float | None = None
 
 
 class ResizeResult(_Data):
@@ -251,7 +269,8 @@ class Plan(_Data):
     pretraining where another was chosen for the processor, ``networks`` what was compared;
     ``resize`` is how images become square (None: as the weights want it), ``resizes`` what was
     compared, the weights' own way first.
-    ``removed``, ``frozen``, ``trained`` and ``new`` name layers.
+    ``removed``, ``frozen``, ``trained`` and ``new`` name layers. ``metric`` is what every choice
+    was to make as high as possible.
 
     ``reasons`` settled the choice, the last one above all; ``probe`` names the leave-one-out probe
     that scored it, None where training did. ``prior`` and ``explanation`` say all this in words,
@@ -284,6 +303,7 @@ class Plan(_Data):
     probe: str | None = None
     reasons: list[Reason] = []
     runner_up: RunnerUp | None = None
+    metric: MetricName = "accuracy"
 
     @property
     def given(self) -> bool:

@@ -54,7 +54,7 @@ class FewPerClass(_Fact):
 
 
 class LittleToGain(_Fact):
-    """Frozen features reach an accuracy, in [0, 1], that leaves little to gain."""
+    """Frozen features reach an accuracy, or another score, that leaves little to gain."""
 
     kind: Literal["little_to_gain"] = "little_to_gain"
     accuracy: float
@@ -80,7 +80,10 @@ class NotInstalled(_Fact):
 
 
 class RaceScore(_Fact):
-    """One option in the race: mean probability of the true class, and accuracy, in [0, 1]."""
+    """One option in the race: mean probability of the true class, and accuracy, in [0, 1].
+
+    Under another metric, the scores of its probabilities and of its answers.
+    """
 
     name: str
     p_true: float
@@ -95,7 +98,10 @@ class OnlyOption(_Fact):
 
 
 class WonRace(_Fact):
-    """The winner gave the truth ``gain`` more probability than the next, with paired ``error``."""
+    """The winner gave the truth ``gain`` more probability than the next, with paired ``error``.
+
+    Under another metric than accuracy ``gain`` is of the score of the probabilities.
+    """
 
     kind: Literal["won_race"] = "won_race"
     n_images: int

@@ -17,6 +17,7 @@ from pydantic import (
 from frostline.core.audit_record import AuditRecord, Count
 from frostline.core.json_record import JsonRecord
 from frostline.core.plan import Plan
+from frostline.core.settings import MetricName
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float]
@@ -116,9 +117,16 @@ class ScoresWithoutLeaks(JsonRecord):
 class HeldOutScores(JsonRecord):
     """Scores on images that did not train the model, and how they were held out.
 
-    ``confusion`` has shape (C, C); rows are the truth.
+    ``confusion`` has shape (C, C); rows are the truth. Where something else than accuracy was to be
+    as high as possible, ``metric`` names it, ``metric_score`` is 1 at best and has a standard error
+    that counts groups; of log loss and cost it says how much of what the shares of the classes
+    alone would leave is gone. ``expected_cost`` is the mean cost of an answer.
     """
 
+    metric: MetricName = "accuracy"
+    metric_score: float | None = None
+    metric_error: float | None = None
+    expected_cost: float | None = None
     method: Method
     folds: int = 1
     expected_accuracy: float | None = None

@@ -4,7 +4,7 @@ The command line, the estimator and :func:`frostline.fit` all take theirs from h
 module is cheap; pydantic, which checks values, is imported when there are values to check.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, Unpack
@@ -17,6 +17,7 @@ from frostline.core.checking import (
     parse_budget,
     read_backbones,
     read_budget,
+    read_costs,
     read_device,
     read_folder,
     read_none,
@@ -29,6 +30,10 @@ Effort = Literal["fast", "balanced", "best"]
 Auto = Literal["auto"]
 ActivationDtype = Literal["float16", "uint8"]
 PartName = Literal["train", "val", "test"]
+#: what a decision makes as good as it can
+MetricSetting = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
+#: the same, where costs may say it
+MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "cost"]
 #: how a picture that is not square becomes one
 ResizeMode = Literal["crop", "squash", "pad"]
 
@@ -48,6 +53,8 @@ class ModelSettings(TypedDict, total=False):
     strategy: Strategy
     effort: Effort
     budget: str | None
+    metric: MetricSetting
+    costs: str | Path | Mapping[str, Mapping[str, float]] | None
     input_size: int | str | Sequence[int]
     resize: ResizeMode | Auto
     weights: str | Path | None
@@ -123,6 +130,25 @@ class Settings:
             _CHOICE,
             "Nominal work to plan for, such as 90s, 5m, 1h; overrides what effort allows. It "
             "becomes a fixed list of work before anything starts.",
+        ),
+    ] = None
+    metric: Annotated[
+        MetricSetting,
+        About(
+            _CHOICE,
+            "What every choice makes as good as it can, and how a class follows from "
+            "probabilities. accuracy and log_loss: the likeliest one; balanced_accuracy: every "
+            "class counts alike; macro_f1: so do hits and false calls of each.",
+        ),
+    ] = "accuracy"
+    costs: Annotated[
+        str | None,
+        Read(read_costs),
+        About(
+            _CHOICE,
+            "What each mistake costs, in place of a metric: a CSV file with a row for every true "
+            "class and a column for every answer, or such a table in Python or JSON. The answer "
+            "with the lowest expected cost is given.",
         ),
     ] = None
     seed: Annotated[int, Range(ge=0, lt=2**31), About(_CHOICE, "Same seed, same result.")] = 0
@@ -270,6 +296,11 @@ class Settings:
             object.__setattr__(self, name, value)
         if self.weights is not None and (len(self.backbones) > 1 or self.backbone == AUTO):
             raise SettingsError("Weights belong to one backbone, but several were named.")
+        if self.costs is not None and self.metric != "accuracy":
+            raise SettingsError(
+                f"Either costs or metric={self.metric!r} says what is wanted, not both.",
+                hint="Leave one of them out.",
+            )
         if AUTO in self.backbones and self.backbone != AUTO:
             raise SettingsError("backbone='auto' means all on this machine; name no others beside.")
         if self.strategy == "cut":
@@ -278,6 +309,11 @@ class Settings:
             raise SettingsError(f"cut={self.cut!r} needs strategy='cut', not {self.strategy!r}.")
         if self.train_all:
             raise SettingsError(f"train_all needs strategy='cut', not {self.strategy!r}.")
+
+    @property
+    def metric_name(self) -> MetricName:
+        """What is to be made as good as it can: the metric, or the expected cost."""
+        return self.metric if self.costs is None else "cost"
 
     @property
     def part_folders(self) -> dict[PartName, str]:

@@ -12,6 +12,7 @@ from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.stratified import stratified_folds
+from frostline.stats.metrics import ACCURACY, Metric
 from frostline.targets.labelled import Labelled
 from frostline.targets.protocol import Target, Weighting
 from frostline.targets.single_label import SingleLabel
@@ -26,6 +27,7 @@ class Problem:
     - ``labels``, shape (n,): the truth about every image, as the target encodes it.
     - ``groups``, shape (n,): images of one group are never split apart.
     - ``weights``: whether images or classes count alike in fits in closed form.
+    - ``metric``: what predictions are to make as high as possible.
     - ``seed``: with the content of the images it decides all randomness.
     """
 
@@ -35,6 +37,7 @@ class Problem:
     groups: IntArray
     weights: Weighting = "none"
     seed: int = 0
+    metric: Metric = ACCURACY
 
     def __post_init__(self) -> None:
         for name, values in (("labels", self.labels), ("groups", self.groups)):
@@ -53,13 +56,15 @@ class Problem:
         groups: npt.ArrayLike | None = None,
         weights: Weighting = "none",
         seed: int = 0,
+        metric: Metric = ACCURACY,
     ) -> Problem:
         """Take the labels from a catalog, and every image for a group of its own, if not given."""
         own = catalog.labels if labels is None else labels
         grouping = np.arange(len(catalog)) if groups is None else groups
         truth = np.asarray(own, dtype=np.int64)
         target = SingleLabel(len(catalog.classes))
-        return cls(catalog, target, truth, np.asarray(grouping, dtype=np.int64), weights, seed)
+        codes = np.asarray(grouping, dtype=np.int64)
+        return cls(catalog, target, truth, codes, weights, seed, metric)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -70,7 +75,7 @@ class Problem:
         """Return the truth about some rows, each as heavy as its class makes it among them."""
         truth = self.labels[rows]
         weights = self.target.row_weights(truth, self.target.output_weights(truth, self.weights))
-        return Labelled(self.target, truth, self.groups[rows], weights)
+        return Labelled(self.target, truth, self.groups[rows], weights, self.metric)
 
     def digests(self, rows: Sequence[int] | IntArray) -> list[str]:
         """Return the digests of some rows."""

@@ -56,7 +56,7 @@ def collect_evidence(
 
     Raises InputError if there are fewer than two rows or only one group among them.
 
-    - ``problem``: its class weights are for the ridge fits; accuracies are not weighted.
+    - ``problem``: its class weights are for the ridge fits; scores are not weighted.
     - ``rows``, shape (n,): training rows only: nothing else is looked at. Rows of one group are
       left out together.
     - ``known``: of all training rows, when ``rows`` is a fold of them: the shift, which uses no
@@ -113,13 +113,13 @@ def collect_evidence(
         slope = known.slope
     adapted_gain = (0.0, 0.0)
     if adapted is not None:
-        adapted_gain = paired_difference(adapted.correct, whole.correct, groups=g)
+        adapted_gain = paired_difference(adapted.gains, whole.gains, groups=g)
     full = [whole] if adapted is None else [whole, adapted]
     in_depth = list(taps.values())
     best = names[best_tap(in_depth, g[compared])]
     lower = [taps[name] for name in names if name in frozen.network.lower_taps]
     gain, gain_error = paired_difference(
-        taps[best].correct, taps[names[-1]].correct, groups=g[compared]
+        taps[best].gains, taps[names[-1]].gains, groups=g[compared]
     )
     same_rows = len(compared) == len(chosen)
     stacked = stacked_probe(
@@ -141,7 +141,7 @@ def collect_evidence(
         gap=whole.evidence.train_accuracy - whole.evidence.accuracy,
         slope=slope,
         headroom=1.0
-        - max(stacked.evidence.accuracy, *(p.evidence.accuracy for p in [*in_depth, *full])),
+        - max(stacked.evidence.reached, *(p.evidence.reached for p in [*in_depth, *full])),
         adapted=None if adapted is None else adapted.evidence,
         agreement=_agreement([p.evidence for p in in_depth]),
         adapted_gain=adapted_gain[0],
@@ -165,8 +165,8 @@ def collect_evidence(
         groups=g,
         ridge={name: p.fit for name, p in fits.items()},
         correct={
-            **{name: p.correct for name, p in {**taps, **at_full}.items()},
-            STACKED: stacked.correct,
+            **{name: p.gains for name, p in {**taps, **at_full}.items()},
+            STACKED: stacked.gains,
         },
         compared=compared,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from frostline.core.arrays import BoolArray, IntArray
+from frostline.core.arrays import IntArray
 from frostline.core.plan import EvidenceSummary
+from frostline.stats.metrics import Gains
 from frostline.stats.ridge import RidgeLOO
 
 #: labels of the shift at which re-estimated norm statistics may help
@@ -28,9 +29,10 @@ class Evidence:
     ridge : dict of str to RidgeLOO
         By tap, and ``"all"``: fits on all of ``rows``, fit to be used as heads. Above 10,000 rows
         it holds ``"all"`` only, as single taps are then compared on a part of the rows.
-    correct : dict of str to bool ndarray
+    correct : dict of str to ndarray of bool or float64
         By tap, ``"all"``, ``"stacked"`` and perhaps ``"adapted"``: which rows are classified
-        rightly when left out. The taps have the shape of ``compared``, all others (n,).
+        rightly when left out, or what each contributes to another metric than accuracy. The taps
+        have the shape of ``compared``, all others (n,).
     compared : int ndarray
         Positions in ``rows`` that the single taps were compared on; all of them up to 10,000.
     flip_safe : bool, default=True
@@ -41,6 +43,6 @@ class Evidence:
     rows: IntArray
     groups: IntArray
     ridge: Mapping[str, RidgeLOO]
-    correct: Mapping[str, BoolArray]
+    correct: Mapping[str, Gains]
     compared: IntArray
     flip_safe: bool = True

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from frostline.compute.frozen import Frozen
 
 
-EVIDENCE = Memo(name="evidence", version=6, libraries=NETWORKS, result=Evidence)
+EVIDENCE = Memo(name="evidence", version=7, libraries=NETWORKS, result=Evidence)
 
 
 def gather_evidence(
@@ -83,4 +83,5 @@ def evidence_inputs(problem: Problem, rows: IntArray) -> dict[str, object]:
         "groups": first[same],
         "weights": problem.target.output_weights(problem.labels[rows], problem.weights),
         "seed": problem.seed,
+        "metric": [problem.metric.name, getattr(problem.metric, "costs", ())],
     }

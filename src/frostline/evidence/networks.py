@@ -37,7 +37,7 @@ def best_network(
 ) -> tuple[Frozen, list[NetworkResult]]:
     """Return the cheapest network that hardly loses to the best, and all scores.
 
-    Scores are exact leave-one-out accuracies of one head on all taps, on training rows alone.
+    Scores are exact leave-one-out scores of one head on all taps, on training rows alone.
 
     ``candidates``: of the same catalog, or of parts of it. ``places``: where the rows stand in the
     features of each candidate, shape (n,) each; None where all have every row. ``rows``, shape
@@ -51,15 +51,15 @@ def best_network(
             probe,
             ALL,
             frozen.features.table(list(frozen.features.slices), where),
-            Labelled(problem.target, problem.labels[rows], groups),
+            Labelled(problem.target, problem.labels[rows], groups, metric=problem.metric),
             blocks=list(frozen.features.slices.values()),
         )
         for frozen, where in zip(candidates, places or [rows] * len(candidates), strict=True)
     ]
     probes = side_by_side(tasks, threads=threads)
-    best = max(probes, key=lambda p: p.evidence.accuracy)
+    best = max(probes, key=lambda p: p.evidence.reached)
     cheapest = sorted(range(len(candidates)), key=lambda i: candidates[i].network.macs)
-    losses = [paired_difference(best.correct, p.correct, groups=groups) for p in probes]
+    losses = [paired_difference(best.gains, p.gains, groups=groups) for p in probes]
     chosen = next(i for i in cheapest if _hardly_loses(*losses[i], tie))
     results = [
         NetworkResult(
@@ -73,6 +73,7 @@ def best_network(
             images=len(rows),
             behind=behind,
             behind_error=error,
+            score=found.evidence.score,
         )
         for i, (frozen, found, (behind, error)) in enumerate(
             zip(candidates, probes, losses, strict=True)

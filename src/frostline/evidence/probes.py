@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frostline.core.arrays import BoolArray, IntArray
+from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.plan import ProbeEvidence
-from frostline.stats.intervals import paired_difference
+from frostline.stats.intervals import mean_error, paired_difference
+from frostline.stats.metrics import Gains
 from frostline.stats.neighbours import knn_loo
 from frostline.stats.probe_accuracy import loo_accuracy
 from frostline.stats.ridge import RidgeLOO, ridge_loo
@@ -24,11 +25,16 @@ ADAPTED = "adapted"
 
 @dataclass(frozen=True)
 class Probe:
-    """One probe: the fit, which rows it gets right when it has not seen them, the numbers."""
+    """One probe: the fit, which rows it gets right when it has not seen them, the numbers.
+
+    ``gains``, shape (n,): what every row contributes to the score; the same as ``correct`` where
+    that is accuracy.
+    """
 
     fit: RidgeLOO
     correct: BoolArray
     evidence: ProbeEvidence
+    gains: Gains
 
 
 def probe(
@@ -61,32 +67,51 @@ def probe(
     if second_opinion:
         votes = knn_loo(features, labelled.matrix, groups=labelled.groups)
         neighbours = float(labelled.target.right(votes, labelled.truth).mean())
-    return Probe(
-        fit=fit,
-        correct=scores.correct,
-        evidence=ProbeEvidence(
-            tap=name,
-            dimensions=width,
-            accuracy=scores.accuracy,
-            standard_error=scores.standard_error,
-            balanced_accuracy=scores.balanced_accuracy,
-            mse=float(np.min(fit.loo_mse)),
-            train_accuracy=scores.train_accuracy,
-            alpha=fit.alpha,
-            neighbours=neighbours,
-        ),
+    evidence = ProbeEvidence(
+        tap=name,
+        dimensions=width,
+        accuracy=scores.accuracy,
+        standard_error=scores.standard_error,
+        balanced_accuracy=scores.balanced_accuracy,
+        mse=float(np.min(fit.loo_mse)),
+        train_accuracy=scores.train_accuracy,
+        alpha=fit.alpha,
+        neighbours=neighbours,
     )
+    left_out = fit.loo
+    if not labelled.metric.plain:
+        target = labelled.target
+        left_out = target.link(left_out, target.calibrate(left_out, labelled.truth))
+    gains, evidence = judged(left_out, labelled, scores.correct, evidence)
+    return Probe(fit=fit, correct=scores.correct, evidence=evidence, gains=gains)
+
+
+def judged(
+    left_out: FloatArray, labelled: Labelled, correct: BoolArray, evidence: ProbeEvidence
+) -> tuple[Gains, ProbeEvidence]:
+    """Return what every row contributes to the score, and the evidence with the score in it.
+
+    ``left_out``, shape (n, k): calibrated predictions for rows by fits without them; looked at only
+    where something else than accuracy counts. ``correct``, shape (n,): which rows are right by the
+    likeliest class.
+    """
+    if labelled.metric.plain:
+        return correct, evidence
+    gains = labelled.judge(left_out).of_decisions(left_out)
+    error = mean_error(gains, labelled.groups)
+    score = {"score": float(np.mean(gains)), "score_error": error}
+    return gains, evidence.model_copy(update=score)
 
 
 def best_tap(probes: Sequence[Probe], groups: IntArray | None = None) -> int:
     """Return the position of the best tap, preferring a deeper one unless it is clearly worse.
 
     ``probes``: in order of depth, on the same rows. The result: the deepest tap whose paired loss
-    against the most accurate one is at most one standard error: removing layers needs a reason.
+    against the best one is at most one standard error: removing layers needs a reason.
     """
-    top = int(np.argmax([p.evidence.accuracy for p in probes]))
+    top = int(np.argmax([p.evidence.reached for p in probes]))
     for i in range(len(probes) - 1, top, -1):
-        loss, error = paired_difference(probes[top].correct, probes[i].correct, groups=groups)
+        loss, error = paired_difference(probes[top].gains, probes[i].gains, groups=groups)
         if loss <= error:
             return i
     return top

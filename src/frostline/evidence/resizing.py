@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from frostline.core.arrays import FloatArray
+from frostline.core.plan import ProbeEvidence
 from frostline.core.settings import ResizeMode
 from frostline.core.threads import side_by_side
 from frostline.evidence.probes import ALL, probe
@@ -24,11 +25,12 @@ _ERRORS = 2.2414
 class ResizeScore:
     """What one way reaches on left-out images.
 
-    ``gain``: of the probability of the true class, over the weights' own way, with its paired
-    standard error.
+    ``score``: by the metric that counts. ``gain``: of the probability of the true class, or of what
+    stands for it under that metric, over the weights' own way, with its paired standard error.
     """
 
     accuracy: float
+    score: float
     gain: float
     gain_error: float
 
@@ -76,8 +78,9 @@ class ResizeSample:
 def compare_resizes(sample: ResizeSample, *, threads: int = 1) -> dict[ResizeMode, ResizeScore]:
     """Score every way by one head on all taps, by exact leave-one-out.
 
-    Ways are compared image by image, by the calibrated probability of the true class; groups
-    count, not images. Empty where too few images or classes are left to compare.
+    Ways are compared image by image, by the calibrated probability of the true class, or by what
+    probabilities contribute to another metric; groups count, not images. Empty where too few images
+    or classes are left to compare.
     """
     labelled = sample.labelled
     if len(np.unique(labelled.truth)) < 2 or sample.n_groups < 3:
@@ -86,27 +89,29 @@ def compare_resizes(sample: ResizeSample, *, threads: int = 1) -> dict[ResizeMod
     scored = dict(zip(sample.tables, side_by_side(tasks, threads=threads), strict=True))
     own, _ = next(iter(scored.values()))
     found = {}
-    for mode, (certainty, accuracy) in scored.items():
-        gain, error = paired_difference(certainty, own, groups=labelled.groups)
-        found[mode] = ResizeScore(accuracy, gain, error)
+    for mode, (gains, evidence) in scored.items():
+        gain, error = paired_difference(gains, own, groups=labelled.groups)
+        found[mode] = ResizeScore(evidence.accuracy, evidence.reached, gain, error)
     return found
 
 
 def best_resize(scores: Mapping[ResizeMode, ResizeScore], own: ResizeMode) -> ResizeMode:
-    """Return the weights' own way, unless another one is clearly better and no less accurate."""
+    """Return the weights' own way, unless another one is clearly better and scores no less."""
     better = [
         mode
         for mode, score in scores.items()
-        if mode != own and score.clearly_better and score.accuracy >= scores[own].accuracy
+        if mode != own and score.clearly_better and score.score >= scores[own].score
     ]
     return max(better, key=lambda mode: scores[mode].gain, default=own)
 
 
-def _scored(table: Features, sample: ResizeSample) -> tuple[FloatArray, float]:
-    """Return the probability of the true class of every image, and the accuracy."""
+def _scored(table: Features, sample: ResizeSample) -> tuple[FloatArray, ProbeEvidence]:
+    """Return what the probabilities of every image contribute, and the scores."""
     labelled = sample.labelled
     found = probe(ALL, table, labelled, blocks=sample.blocks)
     target, outputs = labelled.target, found.fit.loo
     temperature = target.calibrate(outputs, labelled.truth)
-    certainty = target.certainty(target.link(outputs, temperature), labelled.truth)
-    return certainty, found.evidence.accuracy
+    left_out = target.link(outputs, temperature)
+    if labelled.metric.plain:
+        return target.certainty(left_out, labelled.truth), found.evidence
+    return labelled.judge(left_out).of_probabilities(left_out), found.evidence

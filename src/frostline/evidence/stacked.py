@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from frostline.core.arrays import BoolArray
 from frostline.core.plan import ProbeEvidence, StackingEvidence
-from frostline.evidence.probes import ALL
+from frostline.evidence.probes import ALL, judged
+from frostline.stats.intervals import paired_difference
+from frostline.stats.metrics import Gains
 from frostline.stats.probe_accuracy import loo_accuracy
 from frostline.stats.ridge import RidgeLOO
-from frostline.stats.stacked_head import Folds, stack_prior, stacked_head
+from frostline.stats.second_stage import StageKind, stage_kinds
+from frostline.stats.stacked_head import ERRORS, Folds, StackedHead, stack_prior, stacked_head
 from frostline.targets.labelled import Labelled
 
 #: name of the probe
@@ -21,9 +24,12 @@ STACKED = "stacked"
 
 @dataclass(frozen=True)
 class StackedProbe:
-    """Which rows the stacked head gets right when it has not seen them, and the numbers."""
+    """Which rows the stacked head gets right when it has not seen them, and the numbers.
 
-    correct: BoolArray
+    ``gains``, shape (n,): that, or what every row contributes to another metric.
+    """
+
+    gains: Gains
     evidence: ProbeEvidence
     stacking: StackingEvidence
 
@@ -43,7 +49,8 @@ def stacked_probe(
     - ``labelled``: of the n rows. ``folds``: of them.
     """
     width = len(whole.weight)
-    head = stacked_head(
+    make = partial(
+        stacked_head,
         [whole, *taps.values()],
         [slice(0, width), *(blocks if taps else [])],
         labelled.truth,
@@ -52,24 +59,48 @@ def stacked_probe(
         groups=labelled.groups,
         weights=labelled.weights,
     )
+    head = make() if labelled.metric.plain else _best_by_metric(make, labelled)
     scores = loo_accuracy(head, labelled.truth, groups=labelled.groups)
     truth = labelled.matrix.rows(slice(0, len(labelled)))
     predicted = labelled.target.link(head.loo)
+    evidence = ProbeEvidence(
+        tap=STACKED,
+        dimensions=width,
+        accuracy=scores.accuracy,
+        standard_error=scores.standard_error,
+        balanced_accuracy=scores.balanced_accuracy,
+        mse=float(np.mean((truth - predicted) ** 2)),
+        train_accuracy=scores.train_accuracy,
+        alpha=whole.alpha,
+    )
+    gains, evidence = judged(predicted, labelled, scores.correct, evidence)
     return StackedProbe(
-        correct=scores.correct,
-        evidence=ProbeEvidence(
-            tap=STACKED,
-            dimensions=width,
-            accuracy=scores.accuracy,
-            standard_error=scores.standard_error,
-            balanced_accuracy=scores.balanced_accuracy,
-            mse=float(np.mean((truth - predicted) ** 2)),
-            train_accuracy=scores.train_accuracy,
-            alpha=whole.alpha,
-        ),
+        gains=gains,
+        evidence=evidence,
         stacking=StackingEvidence(
             shares=dict(zip([ALL, *taps], head.shares.tolist(), strict=True)),
             second_stage=head.stage,
             log_losses=dict(head.log_losses),
         ),
     )
+
+
+def _best_by_metric(make: Callable[..., StackedHead], labelled: Labelled) -> StackedHead:
+    """Return the head with the correction that serves the metric, the simplest of equals.
+
+    Corrections are compared by what the probabilities contribute, as all options are.
+    """
+    target = labelled.target
+    heads = {kind: make(kinds=[kind]) for kind in stage_kinds(target.n_outputs)}
+    losses: dict[StageKind, float] = {}
+    gains = {}
+    for kind, head in heads.items():
+        left_out = target.link(head.loo)
+        gains[kind] = labelled.judge(left_out).of_probabilities(left_out)
+        losses |= head.log_losses
+    chosen, *others = heads
+    for kind in others:
+        gain, error = paired_difference(gains[kind], gains[chosen], groups=labelled.groups)
+        if gain > ERRORS * error:
+            chosen = kind
+    return replace(heads[chosen], log_losses=losses)

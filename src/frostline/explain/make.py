@@ -116,9 +116,7 @@ def make_gallery(
         (row_of[found.name], found.note) for found in list_findings(audit, most=bounds.findings)
     ]
     told = (*wrong, *doubts)
-    decided = [int(problem.target.decide(said.probabilities[None])[0]) for said in told]
-    wanted = [(said.row, said_class) for said, said_class in zip(told, decided, strict=True)]
-    wanted = list(dict.fromkeys(wanted))[: bounds.heats]
+    wanted = list(dict.fromkeys((said.row, said.said) for said in told))[: bounds.heats]
     plans = plan_depths(
         frozen.features,
         frozen.network,
@@ -191,9 +189,11 @@ def draw_first_filters(
 
 def _mistakes(assessed: OutOfFold, labels: IntArray, most: int) -> list[LabelIssue]:
     p, given = assessed.probabilities, labels[assessed.rows]
-    found = worst_mistakes(p, given, most=most)
+    answers = p.argmax(axis=1) if assessed.answers is None else assessed.answers
+    found = worst_mistakes(p, given, most=most, answers=answers)
     return [
-        LabelIssue(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i]) for i in found
+        LabelIssue(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i], int(answers[i]))
+        for i in found
     ]
 
 
@@ -228,7 +228,7 @@ def _tile(
 ) -> Tile:
     catalog = problem.catalog
     image = catalog.rows[said.row]
-    predicted = int(problem.target.decide(said.probabilities[None])[0])
+    predicted = said.said
     heat = seen.heats.get((said.row, predicted))
     own = _percent(float(said.probabilities[image.label]))
     text = note.format(own=own, how=_strength(said.margin))

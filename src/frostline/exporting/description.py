@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from frostline._version import __version__
 from frostline.core.preprocessing import Preprocessing
 from frostline.model_format.card import ModelCard
+from frostline.stats.decision_rule import DecisionRule
 
 if TYPE_CHECKING:
     from frostline.exporting.pytorch.state import Plain
@@ -17,6 +18,7 @@ _INPUT = (
     "float32 (n, 3, {size}, {size}), RGB: {resized} ({interpolation}, antialiased), "
     "the centre {size} x {size} kept{padded}, then (value / 255 - mean) / std"
 )
+_ANSWER = "import numpy as np\n\nanswer = (probabilities {sign} np.array({numbers})).{best}(axis=1)"
 
 
 def resized_words(preprocessing: Preprocessing) -> str:
@@ -54,9 +56,26 @@ def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None
         ),
         "output": "logits (n, classes); their softmax are the calibrated probabilities",
         "load": how,
+        **_answer(card),
         "weights_licence": card.weights_licence,
         "test": card.test.to_json(),
     }
+
+
+def _answer(card: ModelCard) -> dict[str, Any]:
+    """How a class follows where that is not the likeliest one."""
+    code = answering(card.rule)
+    return {"metric": card.metric, "answer": code} if code else {}
+
+
+def answering(rule: DecisionRule) -> str:
+    """Return code that finds the class for probabilities (n, classes); empty for the likeliest."""
+    if rule.costs:
+        costs = [list(row) for row in rule.costs]
+        return _ANSWER.format(sign="@", numbers=costs, best="argmin")
+    if rule.factors:
+        return _ANSWER.format(sign="*", numbers=list(rule.factors), best="argmax")
+    return ""
 
 
 def as_json(description: dict[str, Any]) -> str:

@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from frostline._version import __version__
-from frostline.exporting.description import loading, padded_words, resized_words, running
+from frostline.exporting.description import answering, loading, padded_words, resized_words, running
 from frostline.exporting.library_names import TIMM
 from frostline.model_format.card import ModelCard
+from frostline.wording.metrics import METRICS
 
 if TYPE_CHECKING:
     from frostline.exporting.pytorch.state import Plain
@@ -104,6 +105,8 @@ def _scores(card: ModelCard) -> str:
         if value is not None:
             lines.append(f"- {words}: {value:.1%}.")
     lines.append("- Probabilities are calibrated (temperature scaling).")
+    if card.metric != "accuracy":
+        lines.append(f"- Made for {METRICS[card.metric]} rather than accuracy.")
     return "\n".join(lines)
 
 
@@ -117,6 +120,7 @@ def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
             'image = np.asarray(Image.open("image.jpg").convert("RGB"))\n'
             'probabilities = session.run(["probabilities"], {"image": image})[0]'
         ),
+        *_answer(card),
         f"For PyTorch, `images` are RGB tensors (n, 3, {preprocessing.size}, "
         f"{preprocessing.size}): {resized_words(preprocessing)} "
         f"({preprocessing.interpolation}), the centre kept{padded_words(preprocessing)}, scaled to "
@@ -142,6 +146,12 @@ def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
         _code('import frostline\n\nfrostline.load("this folder").predict(["image.jpg"])'),
     ]
     return "\n\n".join(parts)
+
+
+def _answer(card: ModelCard) -> list[str]:
+    """How a class follows where that is not the likeliest one."""
+    code = answering(card.rule)
+    return ["Which class is answered, by what the model was made for:", _code(code)] if code else []
 
 
 def _classes(card: ModelCard) -> str:

@@ -20,8 +20,8 @@ from frostline.exporting.model_onnx import (
     export_onnx,
     verify_onnx,
 )
-from frostline.model_format.card import ModelCard
-from frostline.model_format.model_folder import CARD, FAMILIAR, NEWEST_FORMAT, ONNX, WEIGHTS
+from frostline.model_format.card import WITH_RULE, WITHOUT_RULE, ModelCard
+from frostline.model_format.model_folder import CARD, FAMILIAR, ONNX, WEIGHTS
 from frostline.model_format.ood_file import save_ood_scorer
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def save_model(
     complete = card.model_copy(
         update={
             "fingerprints": fingerprints,
-            "format_version": NEWEST_FORMAT,
+            "format_version": WITHOUT_RULE if card.metric == "accuracy" else WITH_RULE,
             "onnx_difference": difference,
         }
     ).sealed()

@@ -37,6 +37,7 @@ class Assessed:
     ``rows`` are catalog rows, ``probabilities`` has shape (len(rows), k);
     ``frozen_verified`` tells whether every fit left its frozen part as it was. ``expected`` is
     what the delivered model should reach, which learned from more images than those judged.
+    ``decided``, shape (len(rows),), are the classes that were answered.
     ``uncalibrated`` are the probabilities without the temperature; ``unknown_share`` is the share
     of images that the model would call unknown, None where no image was held out for that.
     """
@@ -45,6 +46,7 @@ class Assessed:
     rows: IntArray
     probabilities: FloatArray
     uncalibrated: FloatArray
+    decided: IntArray
     folds: int
     frozen_verified: bool
     expected: Expected
@@ -70,12 +72,14 @@ def assess(
     logits = fitted.logits(inputs.frozen, split.test)
     target = inputs.problem.target
     probabilities = target.link(logits, fitted.temperature)
-    right = target.right(probabilities, inputs.problem.labels[split.test])
+    decided = fitted.rule.decide(probabilities)
+    right = decided == inputs.problem.labels[split.test]
     return Assessed(
         method=split.method,
         rows=split.test,
         probabilities=probabilities,
         uncalibrated=target.link(logits),
+        decided=decided,
         folds=1,
         frozen_verified=fitted.trained.frozen_verified,
         expected=expected_accuracy(
@@ -126,6 +130,7 @@ def _cross_validate(
     folds = problem.folds(rows, n_folds)
     probabilities = np.zeros((len(rows), target.n_outputs))
     uncalibrated = np.zeros_like(probabilities)
+    decided = np.zeros(len(rows), dtype=np.int64)
     verified = fitted.trained.frozen_verified
     given = Given(checkpoint_dir=checkpoint_dir)
     with runtime.progress.task("cross-validation", len(folds)) as bar:
@@ -141,10 +146,11 @@ def _cross_validate(
             logits = fold.logits(inputs.frozen, rows[judge])
             probabilities[judge] = target.link(logits, fold.temperature)
             uncalibrated[judge] = target.link(logits)
+            decided[judge] = fold.rule.decide(probabilities[judge])
             verified = verified and fold.trained.frozen_verified
             bar.advance()
             runtime.cancel.check()
-    right = target.right(probabilities, problem.labels[rows])
+    right = decided == problem.labels[rows]
     expected = expected_accuracy(
         int(right.sum()),
         len(rows),
@@ -153,5 +159,12 @@ def _cross_validate(
         slope=0.0 if fitted.plan.evidence is None else fitted.plan.evidence.slope,
     )
     return Assessed(
-        "cross-validation", rows, probabilities, uncalibrated, len(folds), verified, expected
+        method="cross-validation",
+        rows=rows,
+        probabilities=probabilities,
+        uncalibrated=uncalibrated,
+        decided=decided,
+        folds=len(folds),
+        frozen_verified=verified,
+        expected=expected,
     )

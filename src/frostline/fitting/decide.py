@@ -137,7 +137,7 @@ def _raced(
             if fold == 0:
                 bar.advance()
             runtime.cancel.check()
-            return judge_by(problem, frozen, trained, judge)
+            return judge_by(problem, frozen, trained, judge, learned=learn)
 
         standings = run_race(work, runner)
     return after_race(context, decision, work, standings)

@@ -129,7 +129,9 @@ def evaluate(
     if not truth:
         rest = " that the model was not trained on" if acquainted and acquainted.left_out else ""
         raise InputError(f"No image of {source_name(source)}{rest} could be read.")
-    scores = score(np.stack(probabilities), np.array(truth))
+    given = np.stack(probabilities)
+    rule = model.card.rule
+    scores = score(given, np.array(truth), answers=rule.decide(given), costs=rule.costs or None)
     return Evaluation(scores, model.classes, tuple(unreadable), understood, acquainted, notes)
 
 

@@ -29,7 +29,11 @@ from frostline.fitting.prepare import Prepared
 from frostline.fitting.run_result import RunResult
 from frostline.fitting.train import Fitted
 from frostline.model.packed import PackedModel
-from frostline.model_format.card import FamiliarImages, Fingerprints, ModelCard
+from frostline.model_format.card import (
+    FamiliarImages,
+    Fingerprints,
+    ModelCard,
+)
 from frostline.report import ReportData, save_record, write_report
 from frostline.report.reproduce import fingerprint_of_images, provenance
 from frostline.run.manifest import write_manifest
@@ -98,7 +102,13 @@ def finish(
     ]
     if card.onnx_difference:
         warnings.append(onnx_sentence(card.onnx_difference, len(checked)))
-    write_predictions(run.path / PREDICTIONS, inputs.problem, assessed.rows, assessed.probabilities)
+    write_predictions(
+        run.path / PREDICTIONS,
+        inputs.problem,
+        assessed.rows,
+        assessed.probabilities,
+        assessed.decided,
+    )
     write_manifest(run.path / MANIFEST, catalog, split)
     metrics = Metrics(
         test=measured.record,
@@ -177,6 +187,8 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
     """Describe a fitted model; ``test`` says how it was judged, and how well it did."""
     network, action, ood = inputs.frozen.network, fitted.plan.action, fitted.ood
     return ModelCard(
+        metric=inputs.problem.metric.name,
+        rule=fitted.rule,
         frostline=__version__,
         classes=inputs.frozen.catalog.classes,
         preprocessing=network.preprocessing,
@@ -206,7 +218,8 @@ def _gallery(
     from frostline.explain.make import LIMITS, Subject
     from frostline.explain.memoized_gallery import memoized_gallery
 
-    judged = [OutOfFold(assessed.rows, assessed.probabilities), *fitted.out_of_fold]
+    answers = None if inputs.problem.metric.plain else assessed.decided
+    judged = [OutOfFold(assessed.rows, assessed.probabilities, answers), *fitted.out_of_fold]
     subject = Subject(fitted.trained.classifier, fitted.trained.frozen, _origin(inputs, fitted))
     limits = LIMITS[inputs.settings.effort]
     return memoized_gallery(inputs.problem, inputs.frozen, subject, judged, audit, runtime, limits)

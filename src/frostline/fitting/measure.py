@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from frostline.fitting.assess import Assessed
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.train import Fitted
 from frostline.stats.caveats import Caveat, caveats, largest_class
+from frostline.stats.intervals import mean_error
+from frostline.stats.metrics import ExpectedCost, Metric
 from frostline.stats.rejection import ACCEPTED
 from frostline.stats.reliability import chance_calibration_error
 from frostline.stats.scores import Scores, score
@@ -42,7 +45,11 @@ def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -
     problem = inputs.problem
     truth, groups = problem.labels[assessed.rows], problem.groups[assessed.rows]
     seed = inputs.settings.seed
-    scores = score(assessed.probabilities, truth, seed=seed, groups=groups)
+    metric, answers = problem.metric, assessed.decided
+    costs = metric.costs if isinstance(metric, ExpectedCost) else None
+    scores = score(
+        assessed.probabilities, truth, seed=seed, groups=groups, answers=answers, costs=costs
+    )
     baseline = largest_class(problem.labels[split.train], truth)
     clean = ~audit.leaked[assessed.rows]
     record = HeldOutScores(
@@ -52,12 +59,15 @@ def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -
         expected_interval=assessed.expected.interval,
         baseline=Baseline(always=classes[baseline.label], accuracy=baseline.accuracy),
         **scores.to_json(classes),
+        **_by_metric(metric, assessed, truth, groups),
         calibration=_calibration(assessed, scores, truth),
     )
     given = assessed.method == "given"
     if given and not clean.all() and clean.any():
         probabilities = assessed.probabilities[clean]
-        without = score(probabilities, truth[clean], seed=seed, groups=groups[clean])
+        without = score(
+            probabilities, truth[clean], seed=seed, groups=groups[clean], answers=answers[clean]
+        )
         record = record.model_copy(update={"without_leaks": _without_leaks(without)})
     leaked = float(1.0 - clean.mean()) if given else 0.0
     blank = float(np.mean(inputs.frozen.features.facts.blank != Blank.NO))
@@ -79,6 +89,20 @@ def unknown_images(fitted: Fitted, assessed: Assessed) -> UnknownImages | None:
     )
 
 
+def _by_metric(
+    metric: Metric, assessed: Assessed, truth: IntArray, groups: IntArray
+) -> dict[str, Any]:
+    """Score by what was wanted, where that is not accuracy."""
+    if metric.plain:
+        return {}
+    gains = metric.of_answers(assessed.probabilities, assessed.decided, truth)
+    return {
+        "metric": metric.name,
+        "metric_score": float(np.mean(gains)),
+        "metric_error": mean_error(gains, groups),
+    }
+
+
 def _without_leaks(scores: Scores) -> ScoresWithoutLeaks:
     return ScoresWithoutLeaks(
         n=scores.n,
@@ -90,9 +114,10 @@ def _without_leaks(scores: Scores) -> ScoresWithoutLeaks:
 
 def _calibration(assessed: Assessed, scores: Scores, truth: IntArray) -> Calibration:
     """What the temperature changed on held-out images, and what chance alone shows."""
-    before = score(assessed.uncalibrated, truth)
+    before = score(assessed.uncalibrated, truth, answers=assessed.decided)
+    said = assessed.probabilities[np.arange(len(truth)), assessed.decided]
     return Calibration(
         before=CalibrationScores(ece=before.ece, nll=before.nll),
         after=CalibrationScores(ece=scores.ece, nll=scores.nll),
-        ece_by_chance=chance_calibration_error(assessed.probabilities.max(axis=1)),
+        ece_by_chance=chance_calibration_error(said),
     )

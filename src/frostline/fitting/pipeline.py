@@ -14,6 +14,7 @@ from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings, SettingsDict
 from frostline.core.stopwatch import Stopwatch
 from frostline.core.threads import blas_threads
+from frostline.data.class_costs import costs_as_json
 from frostline.data.sources.open_source import Source, source_identity
 from frostline.fitting.assess import assess
 from frostline.fitting.check_extras import check_extras
@@ -198,5 +199,8 @@ def _runtime(settings: Settings, progress: Progress | None, cancel: CancelToken 
 def _identity(source: Source, settings: Settings, plan: Plan | None) -> dict[str, Any]:
     """Return everything that decides the result of a run, as JSON types."""
     chosen = {k: v for k, v in settings.to_json().items() if k not in _WITHOUT_EFFECT}
+    if settings.costs is not None:
+        # what stands in the file, not its name
+        chosen["costs"] = costs_as_json(settings.costs)
     carried_out = None if plan is None else plan.action.model_dump(mode="json")
     return {"source": source_identity(source), **chosen, "plan": carried_out}

@@ -18,7 +18,6 @@ from frostline.core.stopwatch import Stopwatch
 from frostline.data.audit import Audit, audit, with_unseen
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.value_ranges import SetValues
-from frostline.data.problem import Problem
 from frostline.data.sources.open_source import Source, open_source
 from frostline.data.splitting.split import Split, make_split
 from frostline.data.unseen import find_unseen
@@ -28,6 +27,7 @@ from frostline.fitting.inputs import FitInputs
 from frostline.fitting.memory import NoRoomError, images_at_once
 from frostline.fitting.networks import Opened, open_networks
 from frostline.fitting.resizing import settle_resizing
+from frostline.fitting.wanted import metric_of, problem_of
 from frostline.training.layers import redescribe
 from frostline.wording.decision import with_given_sentence
 from frostline.wording.unseen import unseen_sentences
@@ -75,6 +75,8 @@ def prepare(
             folders=settings.part_folders,
             runtime=runtime,
         )
+        # before anything is computed: costs may name classes that are not there
+        metric_of(settings, catalog.classes)
     with clock.phase("loading the network"):
         opened = _usable_networks(settings, plan, runtime)
         networks = cheapest_first(opened.networks)
@@ -118,12 +120,7 @@ def prepare(
             ]
         if passed == [one.mode for one in resizings]:
             break
-    problem = Problem.of(
-        frozen.catalog,
-        groups=found.groups,
-        weights="none" if settings.class_weight == "auto" else settings.class_weight,
-        seed=settings.seed,
-    )
+    problem = problem_of(frozen.catalog, found.groups, settings)
     compared = left_out([*opened.left_out, *without])
     if len(entrants) > 1:
         with clock.phase("comparing networks"):

@@ -20,7 +20,6 @@ from frostline.data.audit import audit
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.image_refs import size_of_origin
 from frostline.data.decoding.read_ahead import read_in_order
-from frostline.data.problem import Problem
 from frostline.data.splitting.sampling import chosen_rows, stratified_rows
 from frostline.data.splitting.split import make_split
 from frostline.data.unseen import MATTERS, lost_to_shape, mean_unseen
@@ -30,6 +29,7 @@ from frostline.evidence.resizing import (
     best_resize,
     compare_resizes,
 )
+from frostline.fitting.wanted import problem_of
 
 #: images that are looked at: their headers for what is never seen, their features to compare
 MOST_IMAGES = 200
@@ -183,12 +183,7 @@ def _sample(
     passes = run_resize_passes(network, catalog, digests, list(ways.values()), runtime)
     unreadable = {digest for one in passes for digest in one.unreadable}
     readable = {catalog.digests[i]: int(groups[i]) for i in rows}
-    problem = Problem.of(
-        catalog,
-        groups=groups,
-        weights="none" if settings.class_weight == "auto" else settings.class_weight,
-        seed=settings.seed,
-    )
+    problem = problem_of(catalog, groups, settings)
     sample = ResizeSample(
         tuple(digests),
         problem.labelled(rows),

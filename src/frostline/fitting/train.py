@@ -15,6 +15,8 @@ from frostline.data.problem import Problem
 from frostline.evidence.evidence import Evidence
 from frostline.evidence.probes import ALL
 from frostline.fitting.inputs import FitInputs
+from frostline.stats.decision_rule import LIKELIEST, DecisionRule
+from frostline.stats.metrics import Judge, class_shares
 from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.race import FoldResult
 from frostline.training.blend import blended_logits
@@ -28,7 +30,8 @@ class Fitted:
     """A plan that was carried out, with its calibrated classifier.
 
     ``left_out`` are the probe's leave-one-out probabilities for the training rows, when there was
-    evidence and the classifier has no such outputs for all of them itself. ``ood`` tells which
+    evidence and the classifier has no such outputs for all of them itself. ``rule`` says which
+    class is answered for given probabilities. ``ood`` tells which
     images are unlike those of training, once :func:`with_ood` was asked.
     """
 
@@ -36,6 +39,7 @@ class Fitted:
     trained: Trained
     temperature: float
     left_out: OutOfFold | None = None
+    rule: DecisionRule = LIKELIEST
     ood: FittedOOD | None = None
 
     def logits(self, frozen: Frozen, rows: IntArray) -> FloatArray:
@@ -73,7 +77,9 @@ def train_plan(
     with torch_context(runtime, load=not plan.action.closed_form):
         trained = train(inputs.problem, inputs.frozen, plan.action, rows, runtime, given)
     left_out = None if evidence is None else _left_out(inputs.problem, trained, evidence)
-    return Fitted(plan, trained, temperature_of(inputs.problem, trained), left_out)
+    temperature = temperature_of(inputs.problem, trained)
+    rule = rule_of(inputs.problem, trained, rows, temperature)
+    return Fitted(plan, trained, temperature, left_out, rule)
 
 
 def with_ood(inputs: FitInputs, fitted: Fitted, rows: IntArray, runtime: Runtime) -> Fitted:
@@ -82,12 +88,20 @@ def with_ood(inputs: FitInputs, fitted: Fitted, rows: IntArray, runtime: Runtime
     return replace(fitted, ood=ood)
 
 
-def judge_by(problem: Problem, frozen: Frozen, trained: Trained, rows: IntArray) -> FoldResult:
-    """Say which of ``rows`` a classifier gets right, and how sure it is of the truth."""
+def judge_by(
+    problem: Problem, frozen: Frozen, trained: Trained, rows: IntArray, *, learned: IntArray
+) -> FoldResult:
+    """Say which of ``rows`` a classifier gets right, and how sure it is of the truth.
+
+    ``learned``: the rows that it was trained on.
+    """
     logits = logits_of(trained, frozen, rows)
     target, truth = problem.target, problem.labels[rows]
-    prediction = target.link(logits, temperature_of(problem, trained))
-    return FoldResult.of(target, prediction, truth, problem.groups[rows])
+    temperature = temperature_of(problem, trained)
+    rule = rule_of(problem, trained, learned, temperature)
+    judge = Judge(problem.metric, rule, truth)
+    prediction, groups = target.link(logits, temperature), problem.groups[rows]
+    return FoldResult.of(target, prediction, truth, groups, None if judge.plain else judge)
 
 
 def _left_out(problem: Problem, trained: Trained, evidence: Evidence) -> OutOfFold | None:
@@ -104,6 +118,16 @@ def temperature_of(problem: Problem, trained: Trained) -> float:
         return 1.0
     truth = problem.labels[trained.out_of_fold_rows]
     return problem.target.calibrate(trained.out_of_fold_logits, truth)
+
+
+def rule_of(problem: Problem, trained: Trained, rows: IntArray, temperature: float) -> DecisionRule:
+    """Return how classes follow from the probabilities of a classifier that learned from rows."""
+    metric, seen = problem.metric, problem.labelled(rows)
+    if metric.plain:
+        return LIKELIEST
+    shares = class_shares(seen.truth, seen.weights, n_classes=problem.target.n_outputs)
+    left_out = problem.target.link(trained.out_of_fold_logits, temperature)
+    return metric.rule(left_out, problem.labels[trained.out_of_fold_rows], shares)
 
 
 def logits_of(trained: Trained, frozen: Frozen, rows: IntArray) -> FloatArray:

@@ -216,12 +216,19 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         raise SettingsError(f"fit takes no {name!r}: it takes X, y and groups.", hint=hint)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the likeliest class of every image, shape (n,).
+        """Return the class that is answered for every image, shape (n,).
+
+        The likeliest, or by what ``metric`` or ``costs`` want.
 
         Takes and raises what :meth:`predict_proba` does.
         """
         check_is_fitted(self, "model_")
-        chosen: npt.NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        card = self._model().card
+        # the rule counts classes as the model orders them
+        own = np.empty_like(found := self.predict_proba(X))
+        own[:, self._columns] = found
+        back = np.argsort(self._columns)
+        chosen: npt.NDArray[Any] = self.classes_[back[card.decide(own)]]
         return chosen
 
     def predict_proba(self, X: Any) -> FloatArray:
@@ -356,7 +363,8 @@ def _metrics(found: FittedAll) -> dict[str, Any]:
     if fitted.out_of_fold:
         judged = fitted.out_of_fold[0]
         truth = task.problem.labels[judged.rows]
-        scores = score(judged.probabilities, truth, seed=task.problem.seed)
+        answers = fitted.rule.decide(judged.probabilities)
+        scores = score(judged.probabilities, truth, seed=task.problem.seed, answers=answers)
         closed = fitted.plan.action.closed_form
         estimate = {
             "method": "leave-one-out" if closed else "part of the training images",

@@ -48,7 +48,7 @@ class Prediction:
     name : str
         The image's path as given, or ``"image 3"`` by its place when it had none.
     label : str
-        The likeliest class.
+        The class that is answered: the likeliest, or the one that the model's rule names.
     confidence : float
         Its probability, in [0, 1].
     probabilities : ndarray of shape (C,), float64
@@ -174,7 +174,10 @@ class Model:
         return f"Model({str(self.folder)!r}, {len(self.classes)} classes, {self.card.backbone})"
 
     def predict(self, images: ImageLike | Iterable[ImageLike]) -> list[str]:
-        """Return the likeliest class of every image.
+        """Return the class that is answered for every image.
+
+        That is the likeliest one, unless the model was fitted for another metric than accuracy: its
+        ``card.rule`` says how the answer follows from the probabilities then.
 
         Parameters
         ----------
@@ -189,7 +192,7 @@ class Model:
         InputError
             For something that is no image.
         """
-        return [self.classes[i] for i in self.card.target.decide(self.predict_proba(images))]
+        return [self.classes[i] for i in self.card.decide(self.predict_proba(images))]
 
     def predict_proba(self, images: ImageLike | Iterable[ImageLike]) -> Probabilities:
         """Return calibrated probabilities, float64 of shape (n_images, n_outputs).
@@ -333,7 +336,7 @@ class Model:
                 yield image
                 continue
             row, score = next(answered)
-            best = int(self.card.target.decide(row[None])[0])
+            best = int(self.card.decide(row[None])[0])
             yield Prediction(name, self.classes[best], float(row[best]), row, self.classes, score)
 
 

@@ -16,17 +16,23 @@ from pydantic import (
 )
 
 from frostline.core.actions import Action
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.cuts import Part
 from frostline.core.files import CHECKSUM, checksum
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import FIRST_RULES
 from frostline.core.run_record import ScoreSummary
+from frostline.core.settings import MetricName
+from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.rejection import ACCEPTED, FEW_SCORES
 from frostline.targets.protocol import Target
 from frostline.targets.single_label import SingleLabel
 
 _FIRST_WITH_CHECKSUM = 3
 _FIRST_WITH_READING = 4
+#: of a card without a rule of its own for decisions, and of one with such a rule
+WITHOUT_RULE: Literal[4] = 4
+WITH_RULE: Literal[5] = 5
 
 
 class Fingerprints(BaseModel):
@@ -71,9 +77,9 @@ class ModelCard(BaseModel):
     Attributes
     ----------
     format_version : int
-        Of this file: 4; 3 for one that was written before reading rules had a version, 2 before
-        cards had a checksum, 1 before models could tell what is unfamiliar to them. Other versions
-        are refused.
+        Of this file: 4, or 5 with a ``metric`` and a ``rule``; 3 for one that was written before
+        reading rules had a version, 2 before cards had a checksum, 1 before models could tell what
+        is unfamiliar to them. Other versions are refused.
     frostline : str
         Version that wrote the model.
     classes : tuple of str
@@ -94,6 +100,10 @@ class ModelCard(BaseModel):
         The part of the plan that was carried out.
     temperature : float
         Logits are divided by it before the softmax; 1 when not calibrated.
+    metric : MetricName
+        What every choice was to make as high as possible; not written for accuracy.
+    rule : DecisionRule
+        Which class is answered for given probabilities; not written where that is the likeliest.
     familiar : FamiliarImages or None
         None for a model that cannot tell which images are unlike those of training.
     n_train : int
@@ -114,7 +124,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1, 2, 3, 4] = 4
+    format_version: Literal[1, 2, 3, 4, 5] = WITHOUT_RULE
     frostline: str
     classes: tuple[str, ...] = Field(min_length=2)
     preprocessing: Preprocessing
@@ -125,6 +135,8 @@ class ModelCard(BaseModel):
     pooling: tuple[Part, ...] = ()
     action: Action
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    metric: MetricName = "accuracy"
+    rule: DecisionRule = LIKELIEST
     familiar: FamiliarImages | None = None
     fingerprints: Fingerprints = Fingerprints()
     n_train: int = Field(ge=0)
@@ -151,6 +163,14 @@ class ModelCard(BaseModel):
             raise ValueError("format 1 has no field familiar")
         return self
 
+    @model_validator(mode="after")
+    def _rule_fits_the_classes(self) -> Self:
+        if self.rule.n_classes not in (None, len(self.classes)):
+            raise ValueError(
+                f"the rule is for {self.rule.n_classes} classes, not {len(self.classes)}"
+            )
+        return self
+
     @field_validator("classes")
     @classmethod
     def _classes_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -162,6 +182,10 @@ class ModelCard(BaseModel):
     def target(self) -> Target:
         """What the model's outputs mean."""
         return SingleLabel(len(self.classes))
+
+    def decide(self, probabilities: FloatArray) -> IntArray:
+        """Return the class (n,) that is answered for probabilities (n, n_outputs)."""
+        return self.rule.decide(probabilities)
 
     def sealed(self) -> Self:
         """Return the card with the checksum of what it says now, if its format has one."""
@@ -181,7 +205,9 @@ class ModelCard(BaseModel):
         return values
 
     @model_serializer(mode="wrap")
-    def _without_empty_pooling(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_most_lack(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        # most models have no tokens, and their cards say nothing of them
-        return values if self.pooling else {k: v for k, v in values.items() if k != "pooling"}
+        # most models have no tokens and answer the likeliest class; their cards say nothing of it
+        usual = {"pooling": (), "metric": "accuracy", "rule": LIKELIEST}
+        left_out = [name for name, value in usual.items() if getattr(self, name) == value]
+        return {name: value for name, value in values.items() if name not in left_out}

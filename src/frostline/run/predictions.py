@@ -15,16 +15,22 @@ COLUMNS = ("path", "label", "prediction", "confidence")
 
 
 def write_predictions(
-    path: Path, problem: Problem, rows: IntArray, probabilities: FloatArray
+    path: Path,
+    problem: Problem,
+    rows: IntArray,
+    probabilities: FloatArray,
+    answers: IntArray | None = None,
 ) -> None:
     """Write ``predictions.csv`` line by line, whole or not at all.
 
     Raises RunFolderError if the file cannot be written.
 
-    ``rows``, shape (n,): rows of the catalog. ``probabilities``: shape (n, n_outputs).
+    ``rows``, shape (n,): rows of the catalog. ``probabilities``: shape (n, n_outputs). ``answers``,
+    shape (n,): classes that were answered; the
+    likeliest ones for None.
     """
     catalog = problem.catalog
-    winners = problem.target.decide(probabilities)
+    winners = problem.target.decide(probabilities) if answers is None else answers
     confidences = probabilities[np.arange(len(rows)), winners]
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -141,7 +141,7 @@ def _add_working(app: FastAPI, service: Service, guard: Guard) -> None:
         responses=trouble,
         openapi_extra=_form(
             n_files=1,
-            label={"type": "string", "description": "The class to explain; else the likeliest."},
+            label={"type": "string", "description": "The class to explain; else the answer."},
         ),
         summary="Show where the evidence for a class lies in one image.",
     )

@@ -15,7 +15,9 @@ class Classified(BaseModel):
     """What the model says about one image."""
 
     name: str = Field(description=_NAME)
-    label: str = Field(description="The likeliest class.")
+    label: str = Field(
+        description="The class that is answered: the likeliest, or by the model's rule."
+    )
     confidence: float = Field(ge=0, le=1, description="Its calibrated probability.")
     probabilities: dict[str, float] = Field(
         description="Calibrated probabilities by class, likeliest first."

@@ -149,7 +149,7 @@ class Service:
         Raises RequestError with status 422 for an unknown class or an image that cannot be decoded,
         503 if too many heat maps are being made.
 
-        ``label``: the class to explain; the likeliest when None.
+        ``label``: the class to explain; the one that is answered when None.
         """
         classes = self.model.classes
         if label is not None and label not in classes:
@@ -167,8 +167,8 @@ class Service:
                 raise RequestError(422, **found.model_dump())
             prepared, size = found
             row, _ = await self._compute(prepared)
-            likeliest = int(self.model.card.target.decide(row[None])[0])
-            index = likeliest if label is None else classes.index(label)
+            answer = int(self.model.card.decide(row[None])[0])
+            index = answer if label is None else classes.index(label)
             occlusion = Occlusion(prepared)
             covered = await self._covered(occlusion, index)
             probability = float(row[index])
@@ -237,10 +237,11 @@ class Service:
     ) -> Classified:
         order = np.argsort(-row, kind="stable")[:top]
         classes = self.model.classes
+        answer = int(self.model.card.decide(row[None])[0])
         return Classified(
             name=name,
-            label=classes[order[0]],
-            confidence=float(row[order[0]]),
+            label=classes[answer],
+            confidence=float(row[answer]),
             probabilities={classes[i]: float(row[i]) for i in order},
             unknown=None if unfamiliarity is None else unfamiliarity > 1.0,
             unfamiliarity=unfamiliarity,

@@ -148,6 +148,20 @@ def paired_difference(
     return mean, clustered_error(difference - mean, codes) / len(a)
 
 
+def mean_error(values: npt.ArrayLike, groups: npt.ArrayLike) -> float:
+    """Return the standard error of a mean over images that were judged right or wrong, or valued.
+
+    A share of right ones has that of :func:`share_error`, any other mean that of its groups.
+    Raises InputError if shapes differ or there is no image.
+
+    ``values``: shape (n,), bool for right and wrong. ``groups``: shape (n,).
+    """
+    found = np.asarray(values)
+    if found.dtype == np.bool_:
+        return share_error(found, groups)
+    return paired_difference(found, np.zeros_like(found), groups=groups)[1]
+
+
 def share_error(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
     """Return the standard error of the share of images that are right.
 

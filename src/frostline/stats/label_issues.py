@@ -77,11 +77,20 @@ def find_label_issues(probabilities: npt.ArrayLike, labels: npt.ArrayLike) -> La
 
 @dataclass(frozen=True)
 class LabelIssue:
-    """One label in doubt; ``probabilities`` (C,) are those that speak against it."""
+    """One label in doubt; ``probabilities`` (C,) are those that speak against it.
+
+    ``answer``: the class that was answered, the likeliest one for None.
+    """
 
     row: int
     margin: float
     probabilities: FloatArray
+    answer: int | None = None
+
+    @property
+    def said(self) -> int:
+        """The class that is said in place of the label."""
+        return int(self.probabilities.argmax()) if self.answer is None else self.answer
 
 
 def likely_label_errors(

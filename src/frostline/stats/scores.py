@@ -46,6 +46,8 @@ class Scores:
         Rows are the truth, columns the predictions.
     per_class : list of dict
         ``class`` (index), ``precision``, ``recall``, ``f1`` (None where undefined), ``support``.
+    expected_cost : float or None, default=None
+        Mean cost of the answers; None where mistakes have no costs of their own.
     """
 
     n: int
@@ -60,6 +62,7 @@ class Scores:
     reliability: list[Bin]
     confusion: IntArray
     per_class: list[dict[str, Any]]
+    expected_cost: float | None = None
 
     def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return plain JSON types, classes by name.
@@ -83,6 +86,7 @@ class Scores:
             "reliability": [one.to_json() for one in self.reliability],
             "classes": list(classes),
             "confusion": self.confusion.tolist(),
+            **({} if self.expected_cost is None else {"expected_cost": self.expected_cost}),
             "per_class": [{**row, "class": classes[row["class"]]} for row in self.per_class],
         }
 
@@ -93,6 +97,8 @@ def score(
     *,
     seed: int = 0,
     groups: npt.ArrayLike | None = None,
+    answers: IntArray | None = None,
+    costs: npt.ArrayLike | None = None,
 ) -> Scores:
     """Score probabilities of shape (n, C) against labels of shape (n,).
 
@@ -107,10 +113,14 @@ def score(
         Of the bootstrap.
     groups : int array of shape (n,) or None, default=None
         Images of one group succeed and fail together, so they count for less.
+    answers : int array of shape (n,) or None, default=None
+        Classes that were answered; the likeliest ones for None.
+    costs : array of shape (C, C) or None, default=None
+        What it costs to answer the class of the column for one of the row.
     """
     p, y = _checked(probabilities, labels)
     n, n_classes = p.shape
-    guess = p.argmax(axis=1)
+    guess = p.argmax(axis=1) if answers is None else answers
     right = guess == y
     confusion = np.zeros((n_classes, n_classes), dtype=np.int64)
     confusion += np.bincount(y * n_classes + guess, minlength=n_classes**2).reshape(confusion.shape)
@@ -119,7 +129,7 @@ def score(
     recalls = confusion.diagonal()[present] / confusion.sum(axis=1)[present]
     f1 = [per_class[c]["f1"] for c in present]
     sure = p[np.arange(n), y]
-    bins = reliability(p.max(axis=1), right)
+    bins = reliability(p[np.arange(n), guess], right)
     worth = float(n) if groups is None else effective_count(right, groups)
     return Scores(
         n=n,
@@ -135,6 +145,7 @@ def score(
         reliability=bins,
         confusion=confusion,
         per_class=per_class,
+        expected_cost=None if costs is None else float(np.asarray(costs)[y, guess].mean()),
     )
 
 

@@ -28,7 +28,7 @@ _PRIOR = 0.3
 #: a probability is not taken to be nearer to 0 than this
 _EDGE = 1e-12
 #: paired errors that a richer correction has to gain
-_ERRORS = 1.0
+ERRORS = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def stacked_head(
     chosen = asked[0]
     for kind in asked[1:]:
         gain, error = paired_difference(losses[chosen], losses[kind], groups=groups)
-        if gain > _ERRORS * error:
+        if gain > ERRORS * error:
             chosen = kind
     stack = fit_stack(outputs, labels, prior=prior, weights=scaled)
     stage = fit_second_stage(chosen, stack.apply(outputs), labels, weights=scaled)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from frostline.core.actions import Blend
-from frostline.core.arrays import BoolArray
 from frostline.core.plan import CandidateResult
 from frostline.core.reasons import Averaged, Fate
-from frostline.stats.intervals import share_error
+from frostline.stats.intervals import mean_error
+from frostline.stats.metrics import Gains, side_by_side
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import RaceEntryState
 
@@ -52,7 +52,7 @@ def blend_of(
     folds = running[0].last_folds
     members: list[RaceEntryState] = []
     left = seconds
-    for standing in sorted(running, key=lambda s: -float(s.p_true(folds).mean())):
+    for standing in sorted(running, key=lambda s: -float(s.gains(folds).mean())):
         cost = standing.first.proposal.seconds
         if len(members) < MEMBERS and cost <= left:
             members.append(standing)
@@ -65,7 +65,7 @@ def blend_of(
     action = Blend(members=[m.first.proposal.action for m in members])
     taken = sum(m.first.proposal.seconds for m in members)
     proposal = Proposal(name, leading.strategy, action, None, taken)
-    right = _right(members, folds)
+    scores = _scores(members, folds)
     alone, together = _log_score([members[0]], folds), _log_score(members, folds)
     reason = Averaged(
         few=FEW_IMAGES,
@@ -78,8 +78,8 @@ def blend_of(
     result = CandidateResult(
         name=name,
         kind=action.kind,
-        score=None if right is None else float(right.mean()),
-        standard_error=None if right is None else share_error(right, members[0].groups(folds)),
+        score=None if scores is None else float(scores.mean()),
+        standard_error=None if scores is None else mean_error(scores, members[0].groups(folds)),
         seconds=round(sum(m.seconds for m in members), 1),
         fate=Fate.CHOSEN,
     )
@@ -92,16 +92,20 @@ def _log_score(members: Sequence[RaceEntryState], folds: Sequence[int]) -> float
     return float(np.log(np.maximum(mean, _EDGE)).mean())
 
 
-def _right(members: Sequence[RaceEntryState], folds: Sequence[int]) -> BoolArray | None:
-    """Which left-out images the average gets right; None where probabilities were not kept."""
-    found = []
+def _scores(members: Sequence[RaceEntryState], folds: Sequence[int]) -> Gains | None:
+    """What left-out images contribute by the average; None where probabilities were not kept."""
+    found: list[Gains] = []
     for fold in folds:
         each = [m.judged[fold].probabilities for m in members]
         kept = [p for p in each if p is not None]
         if len(kept) < len(each):
             return None
         mean = np.mean(np.stack(kept), axis=0)
+        judge = members[0].judged[fold].judge
+        if judge is not None:
+            found.append(judge.of_decisions(mean))
+            continue
         # the truth is where the judged probability of the truth came from
         sure = np.mean(np.stack([m.judged[fold].p_true for m in members]), axis=0)
         found.append(mean.max(axis=1) <= sure)
-    return np.concatenate(found)
+    return side_by_side(found)

@@ -153,8 +153,8 @@ def _nearest(
     if not others:
         return None
     folds = winner.last_folds
-    nearest = max(others, key=lambda s: float(s.p_true(folds).mean()))
-    behind = winner.accuracy(folds) - nearest.accuracy(folds)
+    nearest = max(others, key=lambda s: float(s.gains(folds).mean()))
+    behind = winner.score(folds) - nearest.score(folds)
     return runner_up(context.summary, nearest.name, behind)
 
 
@@ -187,6 +187,7 @@ def make_plan(
         probe=chosen.probe,
         reasons=reasons,
         runner_up=nearest,
+        metric=context.settings.metric_name,
     )
 
 
@@ -206,8 +207,8 @@ def _scored_heads(context: Context) -> list[tuple[Proposal, CandidateResult]]:
         result = CandidateResult(
             name=proposal.name,
             kind=proposal.action.kind,
-            score=score.accuracy,
-            standard_error=score.standard_error,
+            score=score.reached,
+            standard_error=score.reached_error,
             seconds=0.0,
             fate=Fate.SCORED,
         )
@@ -224,14 +225,14 @@ def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
     evidence = context.evidence
     if any(h.probe == STACKED for h in heads):
         heads = [h for h in heads if h.probe in (STACKED, ADAPTED)]
-    correct = [
+    gains = [
         # single taps may be compared on a part of the rows; then the others are, too
         evidence.correct[str(h.probe)][evidence.compared]
         if h.probe in (ALL, ADAPTED, STACKED)
         else evidence.correct[str(h.probe)]
         for h in heads
     ]
-    return heads[simplest_of_the_best(correct, evidence.groups[evidence.compared])]
+    return heads[simplest_of_the_best(gains, evidence.groups[evidence.compared])]
 
 
 def _challengers(context: Context) -> tuple[tuple[Proposal, ...], list[Reason]]:

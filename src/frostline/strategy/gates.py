@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from frostline.core.arrays import BoolArray, IntArray
+from frostline.core.arrays import IntArray
 from frostline.core.plan import EvidenceSummary
 from frostline.core.reasons import FewPerClass, LittleToGain
 from frostline.stats.intervals import paired_difference
+from frostline.stats.metrics import Gains
 from frostline.strategy.candidates.finetune_all import FIRMLY, GENTLY
 from frostline.strategy.cases import counts_as_large
 from frostline.strategy.thresholds import FITTED, Thresholds
@@ -53,17 +54,17 @@ def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool
 
 
 def simplest_of_the_best(
-    correct: Sequence[BoolArray], groups: IntArray, thresholds: Thresholds = FITTED
+    gains: Sequence[Gains], groups: IntArray, thresholds: Thresholds = FITTED
 ) -> int:
     """Return the position of the first head that hardly loses to the best one.
 
-    ``correct``, shape (n,): which rows each head gets right when they are left out; the simplest
-    head first. ``groups``, shape (n,): rows of one group succeed and fail together, so errors count
-    groups.
+    ``gains``, shape (n,): which rows each head gets right when they are left out, or what they
+    contribute to another metric; the simplest head first. ``groups``, shape (n,): rows of one group
+    succeed and fail together, so errors count groups.
     """
-    best = max(correct, key=lambda right: float(np.mean(right)))
-    for i, right in enumerate(correct):
-        loss, error = paired_difference(best, right, groups=groups)
+    best = max(gains, key=lambda gain: float(np.mean(gain)))
+    for i, gain in enumerate(gains):
+        loss, error = paired_difference(best, gain, groups=groups)
         if loss <= min(_LESS_THAN_ONE * error, thresholds.head_tie):
             return i
-    return len(correct) - 1
+    return len(gains) - 1

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from frostline.core.actions import Action
 from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.reasons import Fate
+from frostline.stats.metrics import Gains, Judge, side_by_side
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, Span, training_seconds
@@ -82,28 +84,49 @@ class FoldResult:
     ``right`` says which it classified rightly, ``p_true`` the calibrated probability that it gave
     to the true class, which tells options apart on far fewer images than being right does. Images
     of one of the ``groups`` succeed and fail together. ``probabilities`` (n, C) are all
-    of them, None where nobody kept them.
+    of them, None where nobody kept them. ``judge`` scores them where something else than accuracy
+    is wanted: by ``scores``, of what is answered, and ``gains``, which tell options apart.
     """
 
     right: BoolArray
     p_true: FloatArray
     groups: IntArray
     probabilities: FloatArray | None = None
+    judge: Judge | None = None
 
     @classmethod
     def of(
-        cls, target: Target, prediction: FloatArray, truth: IntArray, groups: IntArray
+        cls,
+        target: Target,
+        prediction: FloatArray,
+        truth: IntArray,
+        groups: IntArray,
+        judge: Judge | None = None,
     ) -> FoldResult:
         """Judge predictions of shape (n, k) by the truth (n,)."""
         right, sure = target.right(prediction, truth), target.certainty(prediction, truth)
-        return cls(right, sure, groups, prediction)
+        return cls(right, sure, groups, prediction, judge)
+
+    @cached_property
+    def gains(self) -> FloatArray:
+        """What the probabilities of each image contribute to the score, shape (n,)."""
+        if self.judge is None or self.probabilities is None:
+            return self.p_true
+        return self.judge.of_probabilities(self.probabilities)
+
+    @cached_property
+    def scores(self) -> Gains:
+        """What the answer for each image contributes to the score, shape (n,)."""
+        if self.judge is None or self.probabilities is None:
+            return self.right
+        return self.judge.of_decisions(self.probabilities)
 
 
 @dataclass
 class RaceEntryState:
     """What one option has shown so far, by fold: fold 0 is the first rung, all others the last.
 
-    ``behind`` is the accuracy by which it fell short of the last rung; None where it did not.
+    ``behind`` is the score by which it fell short of the last rung; None where it did not.
     """
 
     first: Entry
@@ -141,17 +164,21 @@ class RaceEntryState:
         """Probabilities of the truth on the images of some folds, side by side."""
         return np.concatenate([self.judged[fold].p_true for fold in folds])
 
-    def right(self, folds: Sequence[int]) -> BoolArray:
-        """Which images of some folds it got right, side by side."""
-        return np.concatenate([self.judged[fold].right for fold in folds])
+    def gains(self, folds: Sequence[int]) -> FloatArray:
+        """What the images of some folds contribute by their probabilities, side by side."""
+        return np.concatenate([self.judged[fold].gains for fold in folds])
+
+    def scores(self, folds: Sequence[int]) -> Gains:
+        """What the images of some folds contribute by their answers, side by side."""
+        return side_by_side([self.judged[fold].scores for fold in folds])
 
     def groups(self, folds: Sequence[int]) -> IntArray:
         """Groups of the images of some folds, side by side."""
         return np.concatenate([self.judged[fold].groups for fold in folds])
 
-    def accuracy(self, folds: Sequence[int]) -> float:
-        """Share of the images of some folds that it got right."""
-        return float(self.right(folds).mean())
+    def score(self, folds: Sequence[int]) -> float:
+        """Share of the images of some folds that it got right, or another score of answers."""
+        return float(self.scores(folds).mean())
 
 
 #: trains an action without one fold and judges it on that fold
@@ -209,7 +236,7 @@ def run_race(
     promised = {}
     for standing in standings:
         standing.judged[0] = runner(standing.first, 0)
-        sure = float(standing.p_true([0]).mean())
+        sure = float(standing.gains([0]).mean())
         promised[standing.name] = extrapolate(sure, standing.first.action, work.per_class, growth)
     trained = [s for s in standings if s.trains]
     leaders = sorted(trained, key=lambda s: -promised[s.name])

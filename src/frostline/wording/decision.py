@@ -13,6 +13,7 @@ from frostline.wording.evidence import (
     probes_sentences,
     size_sentences,
 )
+from frostline.wording.metrics import metric_sentences
 from frostline.wording.reasons import fate_words, reason_sentence, runner_up_sentence
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.shift import shift_sentence
@@ -43,7 +44,8 @@ def explanation(plan: Plan) -> list[str]:
         *networks_sentences(plan.networks),
         *resize_sentences(plan.resizes),
         *([] if summary is None else _measured(summary, plan.prior_case)),
-        *map(reason_sentence, plan.reasons),
+        *metric_sentences(plan.metric, None if summary is None else summary.all_taps.reached),
+        *(reason_sentence(reason, plan.metric) for reason in plan.reasons),
         f"Decision: {plan.chosen}.",
         *([f"Removed, as not needed: {', '.join(plan.removed)}."] if plan.removed else []),
         *_put_together(plan),

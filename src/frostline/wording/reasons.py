@@ -20,6 +20,8 @@ from frostline.core.reasons import (
     ToBeRaced,
     WonRace,
 )
+from frostline.core.settings import MetricName
+from frostline.wording.metrics import METRICS
 
 _FATES = {
     Fate.CHOSEN: "chosen",
@@ -39,8 +41,8 @@ def fate_words(fate: Fate, behind: float | None) -> str:
     return _FATES[fate]
 
 
-def reason_sentence(reason: Reason) -> str:
-    """Say one reason."""
+def reason_sentence(reason: Reason, metric: MetricName = "accuracy") -> str:
+    """Say one reason; ``metric``: what scores are of."""
     match reason:
         case AskedFor(strategy=strategy):
             return f"You asked for the strategy {strategy!r}."
@@ -49,7 +51,8 @@ def reason_sentence(reason: Reason) -> str:
         case FewPerClass(per_class=per_class):
             return f"With {per_class:g} images per class, training layers would only memorise them."
         case LittleToGain(accuracy=accuracy):
-            return f"Frozen features already reach {accuracy:.1%}: little is left to gain."
+            of = "" if metric == "accuracy" else f" {METRICS[metric]}"
+            return f"Frozen features already reach {accuracy:.1%}{of}: little is left to gain."
         case ToBeRaced(averaged_below=few):
             said = "Options that train layers race against the best head."
             if few is not None:
@@ -65,15 +68,15 @@ def reason_sentence(reason: Reason) -> str:
             return f"'{name}' was the only option."
         case WonRace():
             return (
-                f"{_on(reason.n_images)} '{reason.winner.name}' {_gave(reason.winner)}, "
+                f"{_on(reason.n_images)} '{reason.winner.name}' {_gave(reason.winner, metric)}, "
                 f"{_points(reason)} points more than the next, '{reason.second.name}', which "
-                f"{_gave(reason.second)}."
+                f"{_gave(reason.second, metric)}."
             )
         case SimplerOneTaken():
             return (
-                f"{_on(reason.n_images)} the simpler '{reason.taken.name}' {_gave(reason.taken)}, "
-                f"the leading '{reason.leading.name}' {_gave(reason.leading)}: {_points(reason)} "
-                "points more, no clear gain."
+                f"{_on(reason.n_images)} the simpler '{reason.taken.name}' "
+                f"{_gave(reason.taken, metric)}, the leading '{reason.leading.name}' "
+                f"{_gave(reason.leading, metric)}: {_points(reason)} points more, no clear gain."
             )
         case Averaged():
             return (
@@ -106,8 +109,10 @@ def _on(n_images: int) -> str:
     return f"On {n_images} left-out images"
 
 
-def _gave(one: RaceScore) -> str:
+def _gave(one: RaceScore, metric: MetricName) -> str:
     """Say how sure an option was of the truth, and how often it was right."""
+    if metric != "accuracy":
+        return f"reached {one.accuracy:.1%} {METRICS[metric]} ({one.p_true:.1%} by probabilities)"
     return f"gave the true class {one.p_true:.1%} on average (right on {one.accuracy:.1%})"
 
 

@@ -8,6 +8,7 @@ from frostline.core.actions import Blend, LayerTraining, TapsHead
 from frostline.core.plan import EvidenceSummary, Plan
 from frostline.wording.cases import CASES
 from frostline.wording.decision import textbook
+from frostline.wording.metrics import METRICS, metric_sentences
 from frostline.wording.numbers import number, percent, plural
 from frostline.wording.reasons import reason_sentence
 from frostline.wording.shift import looks
@@ -96,7 +97,10 @@ def three_sentences(plan: Plan) -> list[str]:
     """Say why in at most three sentences: the data, what was measured, what settled it."""
     if plan.evidence is None:
         return plan.explanation[-3:] or [_GIVEN]
-    sentences = [_data(plan, plan.evidence), _measured(plan, plan.evidence)]
+    sentences = [
+        _data(plan, plan.evidence),
+        " ".join([_measured(plan, plan.evidence), *metric_sentences(plan.metric)]),
+    ]
     settled = _settled(plan)
     return [*sentences, settled] if settled else sentences
 
@@ -129,9 +133,13 @@ def _measured(plan: Plan, evidence: EvidenceSummary) -> str:
         best_trained = max(trained, key=lambda c: c.score or 0.0)
         text += (
             f"; of {plural(len(trained), 'option')} that train layers, '{best_trained.name}' came "
-            f"furthest with {percent(best_trained.score)}"
+            f"furthest with {percent(best_trained.score)}{_of(plan)}"
         )
     return f"{text}."
+
+
+def _of(plan: Plan) -> str:
+    return "" if plan.metric == "accuracy" else f" {METRICS[plan.metric]}"
 
 
 def _settled(plan: Plan) -> str:
@@ -139,6 +147,6 @@ def _settled(plan: Plan) -> str:
     if plan.given:
         return f"Nothing was decided anew: this plan was given. It carries out: {plan.chosen}."
     if plan.reasons:
-        settled = reason_sentence(plan.reasons[-1])
+        settled = reason_sentence(plan.reasons[-1], plan.metric)
         return f"{settled.rstrip('.')}, so the decision is: {plan.chosen}."
     return f"Chosen: {plan.chosen}." if plan.chosen else ""

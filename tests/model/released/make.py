@@ -4,7 +4,8 @@
 
 Run once for each format, by the Frostline that wrote it: format-1 by the last one before models
 could tell what is unfamiliar to them, format-2 by the last one before cards had a checksum,
-format-3 by the last one before reading rules had a version, format-4 by the first one after.
+format-3 by the last one before reading rules had a version, format-4 by the first one after,
+format-5 by the first one whose models may answer another class than the likeliest.
 Predictions that were given then lie beside the model in predictions.json; tests ask for them
 again.
 """
@@ -102,12 +103,15 @@ def make(folder: Path) -> None:
     more: dict[str, Any] = {}
     if "familiar" in ModelCard.model_fields:
         card["familiar"], more["ood_scorer"] = _familiar(net)
+    if "rule" in ModelCard.model_fields:
+        card["metric"], card["rule"] = "balanced_accuracy", {"factors": (1.0, 0.5, 0.125)}
     save_model(folder, net, ModelCard(**card), **more)
     paths = write_images()
     results = Model.load(folder, threads=1).predict_each(paths)
     said = {
         path.name: {
             "probabilities": result.probabilities.tolist(),
+            "label": result.label,
             "unfamiliarity": getattr(result, "unfamiliarity", None),
         }
         for path, result in zip(paths, results, strict=True)

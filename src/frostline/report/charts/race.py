@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from frostline.core.plan import CandidateResult
+from frostline.core.settings import MetricName
 from frostline.report.charts.rows import ABOVE, Row, row_marks
 from frostline.report.charts.svg import WIDTH, Chart
+from frostline.wording.metrics import METRICS
 from frostline.wording.numbers import listed, percent, plural, seconds
 
 KINDS = {
@@ -17,12 +19,17 @@ KINDS = {
 }
 
 
-def race_chart(candidates: Sequence[CandidateResult], *, chosen: str) -> Chart:
+def race_chart(
+    candidates: Sequence[CandidateResult], *, chosen: str, metric: MetricName = "accuracy"
+) -> Chart:
     """Lay out one row an option, in the order in which they were looked at."""
     rows = [_row(one, one.name == chosen) for one in candidates]
     scored = [one for one in candidates if one.score is not None]
     marks, height = row_marks(
-        rows, chance=None, title="accuracy on left-out training images (%)", layout=ABOVE
+        rows,
+        chance=None,
+        title=f"{METRICS[metric]} on left-out training images (%)",
+        layout=ABOVE,
     )
     best = max(scored, key=lambda one: one.score or 0.0, default=None)
     said = f"{plural(len(candidates), 'option')}, {len(scored)} of them scored"

@@ -8,6 +8,7 @@ from frostline.core.plan import Plan
 from frostline.core.run_record import HeldOutScores, Metrics, RunRecord
 from frostline.report.charts.gauge import gauge_chart
 from frostline.report.charts.svg import Chart
+from frostline.wording.metrics import metric_words
 from frostline.wording.numbers import interval, number, percent
 from frostline.wording.scores import measured_words, without_leaks_sentence
 from frostline.wording.why import headline, three_sentences
@@ -68,6 +69,9 @@ def _gauge(plan: Plan, test: HeldOutScores) -> Chart:
 
 def _facts(test: HeldOutScores) -> list[Fact]:
     facts = []
+    if test.metric != "accuracy":
+        name, score, more = metric_words(test)
+        facts.append(Fact(score, f"{name}: what every choice was made for", more))
     expected, ends = test.expected_accuracy, test.expected_interval
     if test.method == "cross-validation" and expected is not None and ends is not None:
         name = "expected of this model, which learned from all images"

@@ -70,6 +70,10 @@ async function describe() {
     const before = test.before_quantising ? ", before it was made 8 bits wide" : "";
     parts.push(`Right on ${plain(test.accuracy)} of images that it had not seen${range}${before}.`);
   }
+  if (card.rule) {
+    const why = { balanced_accuracy: "every class counts alike", macro_f1: "rare classes count", cost: "mistakes differ in cost" };
+    parts.push(`The answer need not be the likeliest class: ${why[card.metric] ?? "the model has a rule of its own"}.`);
+  }
   find("model").textContent = parts.join(" ");
   find("classes").replaceChildren(...card.classes.map((name) => {
     const item = document.createElement("li");

@@ -1,0 +1,34 @@
+"""What the settings want of predictions, for these classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy.typing as npt
+
+from frostline.core.settings import Settings
+from frostline.data.catalog import Catalog
+from frostline.data.class_costs import read_class_costs
+from frostline.data.problem import Problem
+from frostline.stats.metrics import METRICS, ExpectedCost, Metric
+
+
+def metric_of(settings: Settings, classes: Sequence[str]) -> Metric:
+    """Return what is to be made as high as possible.
+
+    Raises SettingsError if costs cannot be read or do not fit the classes.
+    """
+    if settings.costs is None:
+        return METRICS[settings.metric]
+    return ExpectedCost(read_class_costs(settings.costs, classes))
+
+
+def problem_of(catalog: Catalog, groups: npt.ArrayLike, settings: Settings) -> Problem:
+    """Return what is to be learned; raises what :func:`metric_of` does."""
+    return Problem.of(
+        catalog,
+        groups=groups,
+        weights="none" if settings.class_weight == "auto" else settings.class_weight,
+        seed=settings.seed,
+        metric=metric_of(settings, catalog.classes),
+    )

@@ -46,7 +46,7 @@ def _digits() -> tuple[Array, Array]:
 
 
 def _judge(metric: Metric, p: Array, truth: Array, weights: Array | None = None) -> Judge:
-    shares = class_shares(truth, None, n_classes=p.shape[1])
+    shares = class_shares(truth, None, n_outputs=p.shape[1])
     return Judge(metric, metric.rule(p, truth, shares), truth, weights)
 
 
@@ -54,7 +54,7 @@ def _judge(metric: Metric, p: Array, truth: Array, weights: Array | None = None)
 def test_mean_contributions_are_the_scores_of_scikit_learn(weighted: bool) -> None:
     p, truth = _digits()
     weights = np.random.default_rng(1).exponential(size=len(truth)) if weighted else None
-    shares = class_shares(truth, weights, n_classes=3)
+    shares = class_shares(truth, weights, n_outputs=3)
     base = theirs.log_loss(truth, np.tile(shares, (len(truth), 1)), sample_weight=weights)
     costs = np.array(_COSTS)
     for metric in _ALL:
@@ -142,7 +142,7 @@ def test_balanced_rule_divides_by_the_share_of_each_class() -> None:
 
 def test_balanced_rule_goes_less_far_where_probabilities_are_too_even() -> None:
     p, truth = _digits()
-    metric, shares = METRICS["balanced_accuracy"], class_shares(truth, None, n_classes=3)
+    metric, shares = METRICS["balanced_accuracy"], class_shares(truth, None, n_outputs=3)
     whole = DecisionRule(factors=tuple(shares.min() / shares))
     assert metric.rule(p, truth, shares).factors == pytest.approx(whole.factors)
     # as if every image were half as sure: the rare class is answered far too often then

@@ -17,7 +17,8 @@ ALLOWED = {
         (
             *("stats/calibration.py", "stats/class_weights.py", "stats/inputs.py"),
             *("stats/scores.py", "stats/probe_accuracy.py", "stats/label_issues.py"),
-            *("stats/mistakes.py", "stats/caveats.py"),
+            *("stats/mistakes.py", "stats/caveats.py", "stats/metrics.py"),
+            "stats/decision_rule.py",
         ),
         "statistics of classes, which the target calls",
     ),
@@ -30,7 +31,6 @@ ALLOWED = {
         ("backbones/load/surgery.py", "backbones/heads/new_heads.py"),
         "public parameters of the toolkit for networks",
     ),
-    "integrations/sklearn.py": "a classifier as scikit-learn has them",
     "backbones/heads/classifiers.py": "the average of several classifiers is one of probabilities",
     "onnx_graph/preprocessing_graph.py": "the operator that a target's link names",
     **dict.fromkeys(

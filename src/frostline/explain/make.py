@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from frostline.backbones.frozen_network import FrozenNetwork
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import BackboneError, UnreadableImageError
 from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
@@ -109,7 +109,7 @@ def make_gallery(
     bounds = LIMITS["balanced"] if limits is None else limits
     catalog, labels = problem.catalog, problem.labels
     classifier = subject.classifier
-    wrong = _mistakes(judged[0], labels, bounds.mistakes)
+    wrong = _mistakes(problem, judged[0], bounds.mistakes)
     doubts = likely_label_errors(judged, labels, most=bounds.doubtful)
     row_of = {row.name: i for i, row in enumerate(catalog.rows)}
     findings = [
@@ -187,9 +187,11 @@ def draw_first_filters(
         most //= 2
 
 
-def _mistakes(assessed: OutOfFold, labels: IntArray, most: int) -> list[LabelIssue]:
-    p, given = assessed.probabilities, labels[assessed.rows]
-    answers = p.argmax(axis=1) if assessed.answers is None else assessed.answers
+def _mistakes(problem: Problem, assessed: OutOfFold, most: int) -> list[LabelIssue]:
+    p, given = assessed.probabilities, problem.labels[assessed.rows]
+    answers = assessed.answers
+    if answers is None:
+        answers = problem.target.decide(p)
     found = worst_mistakes(p, given, most=most, answers=answers)
     return [
         LabelIssue(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i], int(answers[i]))

@@ -125,7 +125,7 @@ def rule_of(problem: Problem, trained: Trained, rows: IntArray, temperature: flo
     metric, seen = problem.metric, problem.labelled(rows)
     if metric.plain:
         return LIKELIEST
-    shares = class_shares(seen.truth, seen.weights, n_classes=problem.target.n_outputs)
+    shares = class_shares(seen.truth, seen.weights, n_outputs=problem.target.n_outputs)
     left_out = problem.target.link(trained.out_of_fold_logits, temperature)
     return metric.rule(left_out, problem.labels[trained.out_of_fold_rows], shares)
 

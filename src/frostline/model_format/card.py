@@ -165,9 +165,9 @@ class ModelCard(BaseModel):
 
     @model_validator(mode="after")
     def _rule_fits_the_classes(self) -> Self:
-        if self.rule.n_classes not in (None, len(self.classes)):
+        if self.rule.n_outputs not in (None, len(self.classes)):
             raise ValueError(
-                f"the rule is for {self.rule.n_classes} classes, not {len(self.classes)}"
+                f"the rule is for {self.rule.n_outputs} classes, not {len(self.classes)}"
             )
         return self
 

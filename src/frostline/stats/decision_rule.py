@@ -33,16 +33,16 @@ class Answers(Protocol):
 
 @dataclass(frozen=True)
 class Decided:
-    """One class for every image: ``labels`` (n,), of ``n_classes``."""
+    """One class for every image: ``labels`` (n,), of ``n_outputs``."""
 
     labels: IntArray
-    n_classes: int
+    n_outputs: int
 
     def own(self, truth: IntArray) -> FloatArray:
         return np.asarray(self.labels == truth, dtype=np.float64)
 
     def totals(self, weights: FloatArray) -> FloatArray:
-        found = np.bincount(self.labels, weights=weights, minlength=self.n_classes)
+        found = np.bincount(self.labels, weights=weights, minlength=self.n_outputs)
         return np.asarray(found, dtype=np.float64)
 
     def times(self, values: FloatArray) -> FloatArray:
@@ -110,7 +110,7 @@ class DecisionRule:
             raise InputError("The numbers of a decision rule must be finite and at least 0.")
 
     @property
-    def n_classes(self) -> int | None:
+    def n_outputs(self) -> int | None:
         """For how many classes it is; None for any."""
         return len(self.factors) or len(self.costs) or None
 

@@ -138,11 +138,11 @@ class BalancedAccuracy(Metric):
 
     def _gains(self, answers: Answers, truth: IntArray, weights: FloatArray) -> FloatArray:
         own = answers.own(truth)
-        n_classes = int(truth.max()) + 1
-        in_class = np.bincount(truth, weights=weights, minlength=n_classes)
-        hits = np.bincount(truth, weights=weights * own, minlength=n_classes)
+        n_outputs = int(truth.max()) + 1
+        in_class = np.bincount(truth, weights=weights, minlength=n_outputs)
+        hits = np.bincount(truth, weights=weights * own, minlength=n_outputs)
         occurring = in_class > 0
-        recall = np.divide(hits, in_class, out=np.zeros(n_classes), where=occurring)
+        recall = np.divide(hits, in_class, out=np.zeros(n_outputs), where=occurring)
         score = float(recall[occurring].mean())
         # the weight of an image in its class, times that of its class; none of a class without
         # any weight
@@ -168,9 +168,9 @@ class MacroF1(Metric):
 
     def _gains(self, answers: Answers, truth: IntArray, weights: FloatArray) -> FloatArray:
         own, called = answers.own(truth), answers.totals(weights)
-        n_classes = len(called)
-        in_class = np.bincount(truth, weights=weights, minlength=n_classes)
-        hits = np.bincount(truth, weights=weights * own, minlength=n_classes)
+        n_outputs = len(called)
+        in_class = np.bincount(truth, weights=weights, minlength=n_outputs)
+        hits = np.bincount(truth, weights=weights * own, minlength=n_outputs)
         occurring = in_class > 0
         both = np.where(occurring, in_class + called, 1.0)
         f1 = np.where(occurring, 2.0 * hits / both, 0.0)
@@ -219,7 +219,7 @@ class ExpectedCost(Metric):
 
     def _gains(self, answers: Answers, truth: IntArray, weights: FloatArray) -> FloatArray:
         costs = np.array(self.costs)
-        shares = _shares(truth, weights, n_classes=len(costs))
+        shares = _shares(truth, weights, n_outputs=len(costs))
         unknowing = float((shares @ costs).min()) or 1.0
         return _of_mean(1.0 - answers.cost(costs, truth) / unknowing, weights)
 
@@ -265,9 +265,9 @@ def side_by_side(parts: Sequence[Gains]) -> Gains:
     return found
 
 
-def class_shares(truth: IntArray, weights: FloatArray | None, *, n_classes: int) -> FloatArray:
+def class_shares(truth: IntArray, weights: FloatArray | None, *, n_outputs: int) -> FloatArray:
     """Return the share of every class among rows that weigh differently, shape (C,)."""
-    return _shares(truth, _normalised(weights, len(truth)), n_classes=n_classes)
+    return _shares(truth, _normalised(weights, len(truth)), n_outputs=n_outputs)
 
 
 def _best_power(
@@ -306,8 +306,8 @@ def _of_mean(values: FloatArray, weights: FloatArray) -> FloatArray:
     return found
 
 
-def _shares(truth: IntArray, weights: FloatArray, *, n_classes: int = 0) -> FloatArray:
-    found = np.bincount(truth, weights=weights, minlength=n_classes)
+def _shares(truth: IntArray, weights: FloatArray, *, n_outputs: int = 0) -> FloatArray:
+    found = np.bincount(truth, weights=weights, minlength=n_outputs)
     return np.asarray(found / found.sum(), dtype=np.float64)
 
 

@@ -49,5 +49,5 @@ class Labelled:
         ``left_out``, shape (n, k): calibrated, by fits without each image; the rule by which
         classes follow is chosen on them.
         """
-        shares = class_shares(self.truth, self.weights, n_classes=self.target.n_outputs)
+        shares = class_shares(self.truth, self.weights, n_outputs=self.target.n_outputs)
         return Judge(self.metric, self.metric.rule(left_out, self.truth, shares), self.truth)

@@ -250,14 +250,18 @@ def family_of(module: nn.Module, cfg: Mapping[str, Any] | None = None) -> Family
         patch=patch_of(module),
         fixed_size=bool(said.get("fixed_input_size")) or hasattr(module, "image_size"),
         resizable=callable(getattr(module, "set_input_size", None)),
-        reparameterisable=any(
-            callable(getattr(layer, merge, None)) for layer in module.modules() for merge in _MERGES
-        ),
+        reparameterisable=can_merge(module),
         running_statistics=statistics,
         attention=attention,
         depthwise=any(map(_is_depthwise, module.modules())),
         recipe=_recipe_of(name, said, like_transformers=attention and not statistics),
     )
+
+
+def can_merge(module: nn.Module) -> bool:
+    """Whether some layers have a method by which their branches become one."""
+    layers = list(module.modules())
+    return any(callable(getattr(layer, name, None)) for layer in layers for name in _MERGES)
 
 
 def _recipe_of(name: str, said: Mapping[str, Any], *, like_transformers: bool) -> Recipe | None:

@@ -69,10 +69,20 @@ def classifier_names(net: nn.Module) -> tuple[str, ...]:
     config = getattr(net, "pretrained_cfg", None) or {}
     names = config.get("classifier") or ()
     if names:
-        return (names,) if isinstance(names, str) else tuple(names)
+        given = (names,) if isinstance(names, str) else tuple(names)
+        return tuple(dict.fromkeys(_as_it_stands(net, name) for name in given))
     layers = [n for n, m in net.named_modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     # without a word from the library: the last layer with weights, as every one declares it
     return (layers[-1],) if layers else ()
+
+
+def _as_it_stands(net: nn.Module, name: str) -> str:
+    """Return the path of a layer, or of the single layer that it was merged into."""
+    modules = dict(net.named_modules())
+    path = name
+    while path and path not in modules:
+        path = path.rpartition(".")[0]
+    return path if path and not any(modules[path].children()) else name
 
 
 def within(name: str, modules: tuple[str, ...]) -> bool:

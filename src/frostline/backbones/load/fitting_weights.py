@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from frostline.backbones.fingerprints import classifier_names, versioned, within
+from frostline.backbones.load.merged_form import merge_in_place, merged_form
 from frostline.backbones.load.position_embeddings import is_of_places, places_of, resampled
 from frostline.backbones.load.timm_names import as_timm_reads
 from frostline.backbones.load.weight_names import Named, bring_home, modern_dense
@@ -52,6 +53,10 @@ _PRETEXT = (
 )
 _SHOWN = 3
 _FULL = torch.float32
+
+
+class MisfitError(BackboneError):
+    """Weights that are not those of a network."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,10 @@ def fit_by_name(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str)
                 named, found = other, second
                 break
     if not found.fits:
-        raise _misfit(net, home.tensors, own, found, classifier, what)
+        merged = _as_merged(net, state, what)
+        if merged is None:
+            raise _misfit(net, home.tensors, own, found, classifier, what)
+        return merged
     spoilt = [
         n
         for n, t in named.tensors.items()
@@ -140,6 +148,23 @@ def fit_by_name(net: nn.Module, state: Mapping[str, torch.Tensor], *, what: str)
             f"{', '.join(n[:80] for n in dropped[:_SHOWN])})"
         )
     return tuple(note if note.endswith(".") else f"{note}." for note in notes)
+
+
+def _as_merged(
+    net: nn.Module, state: Mapping[str, torch.Tensor], what: str
+) -> tuple[str, ...] | None:
+    """Load weights of a network whose branches were merged; None if they are no such weights."""
+    merged = merged_form(net)
+    if merged is None:
+        return None
+    try:
+        notes = fit_by_name(merged, state, what=what)
+    except MisfitError:
+        return None
+    merge_in_place(net)
+    net.load_state_dict(merged.state_dict())
+    said = "branches of its layers were merged for inference (reparameterised), and stay so"
+    return (f"{what}: {said}.", *notes)
 
 
 def _other_readings(
@@ -210,7 +235,7 @@ def _misfit(
     found: _Found,
     classifier: tuple[str, ...],
     what: str,
-) -> BackboneError:
+) -> MisfitError:
     counted = (
         (found.missing, f"of {len(own)} tensors missing"),
         (found.unknown, f"of {len(state)} tensors in the file unknown"),
@@ -229,7 +254,7 @@ def _misfit(
             "Only embeddings of positions differ, in a way that cannot be resampled: give the size "
             "of the square images that they were trained on as --input-size."
         )
-    return BackboneError(
+    return MisfitError(
         f"{what} does not fit the architecture{f' {architecture}' if architecture else ''}: "
         f"{'; '.join(problems)}.",
         hint=hint,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from frostline.backbones.heads.classifier import Classifier
 from frostline.backbones.heads.classifiers import empty_classifier
+from frostline.backbones.heads.fitted_classifier import tensor_prefix
 from frostline.backbones.load.dispatch import load_source
+from frostline.backbones.load.merged_form import take_form_of
 from frostline.backbones.load.weights_file import read_weights
 from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError, RunFolderError
@@ -29,12 +32,14 @@ def restore_module(folder: str | Path) -> Classifier:
     card = load_card(found)
     path = checked_file(found, WEIGHTS, card.fingerprints.weights)
     weights = read_weights(path)
+    start = tensor_prefix(card.action)
+    names = [name.removeprefix(start) for name in weights if name.startswith(start)]
     first: Exception | None = None
     # the size of the images decides where small ones end a network
     for size in (card.preprocessing.size, None):
         try:
             module = empty_classifier(
-                card.action, partial(_network, card, size), n_outputs=len(card.classes)
+                card.action, partial(_network, card, size, names), n_outputs=len(card.classes)
             )
             module.load_state_dict(weights, strict=True)
             return module.eval()
@@ -49,6 +54,7 @@ def restore_module(folder: str | Path) -> Classifier:
     ) from first
 
 
-def _network(card: ModelCard, size: int | None) -> Network:
+def _network(card: ModelCard, size: int | None, names: Sequence[str]) -> Network:
     found = load_source(card.backbone, pretrained=False, folders=False, size=size)
+    take_form_of(found.net, names)
     return Network(found.name, found, pooling=card.pooling)

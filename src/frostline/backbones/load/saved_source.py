@@ -9,6 +9,7 @@ from pathlib import Path
 from frostline.backbones.fingerprints import versioned
 from frostline.backbones.heads.fitted_classifier import tensor_prefix
 from frostline.backbones.load.found import LoadedNetwork, example_images
+from frostline.backbones.load.merged_form import take_form_of
 from frostline.backbones.load.weights_file import read_weights
 from frostline.core.errors import BackboneError, RunFolderError
 from frostline.core.files import is_file
@@ -50,6 +51,7 @@ def from_model_folder(folder: Path, *, weights: Path | None, load: Load) -> Load
         if name.startswith(start)
     }
     source = load(card.backbone, None, False, card.preprocessing.size)
+    take_form_of(source.net, saved)
     try:
         unknown = source.net.load_state_dict(
             versioned(source.net, saved), strict=False

@@ -41,7 +41,8 @@ def advice(
     if any(_MERGED in name for name in state):
         return (
             "The weights are those of a network whose branches were merged for inference "
-            "(reparameterised): its norm layers are gone. Give the state dict from before that."
+            "(reparameterised). They are read under the names of timm's reparameterize_model; "
+            f"{_DEFAULT[0].lower()}{_DEFAULT[1:]}"
         )
     said = []
     shared = common_prefix(state)

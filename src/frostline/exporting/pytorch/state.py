@@ -170,6 +170,11 @@ def _check_names(
     architecture: Architecture, state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]
 ) -> None:
     missing = [name for name in own if name not in state]
+    if missing and any(name not in own for name in state):
+        raise UnsuitableError(
+            f"branches of its layers were merged, and {architecture.library} builds "
+            f"{architecture.name} with them"
+        )
     if missing:
         raise UnsuitableError(
             f"layers of {architecture.name} behind its last feature map were removed "

@@ -69,7 +69,9 @@ class Number:
     def link(self, outputs: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
         return np.asarray(outputs, dtype=np.float64)
 
-    def calibrate(self, outputs: npt.ArrayLike, truth: npt.ArrayLike) -> float:
+    def calibrate(
+        self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
+    ) -> float:
         return 1.0
 
     def decide(self, prediction: FloatArray) -> IntArray:

@@ -51,7 +51,7 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
         f"{metrics.n_test:,} images, {METHODS_BRIEFLY[test.method]})\n"
         f"{_gauge(test.accuracy, (low, high), kind)}",
     )
-    if test.metric != "accuracy":
+    if test.metric_score is not None:
         name, score, more = metric_words(test)
         grid.add_row("Made for", Text.assemble((score, "bold"), f" {name} ({more})"))
     if test.method == "cross-validation" and test.expected_interval is not None:

@@ -120,12 +120,14 @@ class HeldOutScores(JsonRecord):
     ``confusion`` has shape (C, C); rows are the truth. Where something else than accuracy was to be
     as high as possible, ``metric`` names it, ``metric_score`` is 1 at best and has a standard error
     that counts groups; of log loss and cost it says how much of what the shares of the classes
-    alone would leave is gone. ``expected_cost`` is the mean cost of an answer.
+    alone would leave is gone; ``metric_weighted`` says that images count by their weight in it, as
+    in no other score. ``expected_cost`` is the mean cost of an answer.
     """
 
     metric: MetricName = "accuracy"
     metric_score: float | None = None
     metric_error: float | None = None
+    metric_weighted: bool = False
     expected_cost: float | None = None
     method: Method
     folds: int = 1

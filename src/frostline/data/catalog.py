@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.data.decoding.image_refs import ImageRef
 from frostline.data.notes import Combinations, Lookalikes, Note, names_hint
@@ -30,6 +30,7 @@ class ImageRow:
     - ``label``: position in ``Catalog.classes``.
     - ``part``: given by the source; None when the source has no parts.
     - ``group``: images of one group are never split apart; None: a group of its own.
+    - ``weight``: how much it counts, above 0; only what it is to those of other images matters.
     - ``held``: the image itself, where it is in no file of its own.
     """
 
@@ -39,6 +40,7 @@ class ImageRow:
     part: Part | None = None
     group: str | None = None
     held: ImageRef | None = None
+    weight: float = 1.0
 
     @property
     def origin(self) -> Path | ImageRef:
@@ -108,6 +110,15 @@ class Catalog:
         labels = np.array([row.label for row in self.rows], dtype=np.int64)
         labels.setflags(write=False)
         return labels
+
+    @cached_property
+    def weights(self) -> FloatArray | None:
+        """Weights of all rows, shape (n,), read-only; None where all count alike."""
+        weights = np.array([row.weight for row in self.rows], dtype=np.float64)
+        if not len(weights) or np.all(weights == weights[0]):
+            return None
+        weights.setflags(write=False)
+        return weights
 
     @cached_property
     def parts(self) -> tuple[Part | None, ...]:

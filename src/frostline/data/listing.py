@@ -20,6 +20,7 @@ class Found:
     class_name: str
     part: Part | None = None
     group: str | None = None
+    weight: float = 1.0
 
 
 @dataclass

@@ -56,6 +56,16 @@ class TakenColumns:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightedImages:
+    """Images count by a column, from ``low`` to ``high``; ``none`` had 0 and are left out."""
+
+    column: str
+    low: float
+    high: float
+    none: int
+
+
+@dataclass(frozen=True, slots=True)
 class MarkedColumns:
     """Columns of 0 and 1 that were read as one label, since one is marked in every row."""
 
@@ -109,6 +119,7 @@ Note = (
     | Respelled
     | MendedPaths
     | TakenColumns
+    | WeightedImages
     | MarkedColumns
     | OneHotLabels
     | ListsOfOne

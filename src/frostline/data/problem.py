@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.metrics import ACCURACY, Metric
-from frostline.targets.labelled import Labelled
+from frostline.targets.labelled import Labelled, product
 from frostline.targets.protocol import Target, Weighting
 from frostline.targets.single_label import SingleLabel
 
@@ -72,10 +72,17 @@ class Problem:
         return self.catalog.classes
 
     def labelled(self, rows: IntArray) -> Labelled:
-        """Return the truth about some rows, each as heavy as its class makes it among them."""
+        """Return the truth about some rows, each as heavy as it and its class are among them."""
         truth = self.labels[rows]
+        own = self.image_weights(rows)
         weights = self.target.row_weights(truth, self.target.output_weights(truth, self.weights))
-        return Labelled(self.target, truth, self.groups[rows], weights, self.metric)
+        return Labelled(
+            self.target, truth, self.groups[rows], product(weights, own), self.metric, own
+        )
+
+    def image_weights(self, rows: IntArray) -> FloatArray | None:
+        """Return how much some rows count by themselves, shape (n,); None where all do alike."""
+        return None if self.catalog.weights is None else self.catalog.weights[rows]
 
     def digests(self, rows: Sequence[int] | IntArray) -> list[str]:
         """Return the digests of some rows."""

@@ -82,6 +82,7 @@ def evidence_inputs(problem: Problem, rows: IntArray) -> dict[str, object]:
         "labels": problem.labels[rows],
         "groups": first[same],
         "weights": problem.target.output_weights(problem.labels[rows], problem.weights),
+        "image weights": problem.image_weights(rows),
         "seed": problem.seed,
         "metric": [problem.metric.name, getattr(problem.metric, "costs", ())],
     }

@@ -46,12 +46,14 @@ def best_network(
     looked at at a time.
     """
     groups = problem.groups[rows]
+    own = problem.image_weights(rows)
+    labelled = Labelled(problem.target, problem.labels[rows], groups, own, problem.metric, own)
     tasks = [
         partial(
             probe,
             ALL,
             frozen.features.table(list(frozen.features.slices), where),
-            Labelled(problem.target, problem.labels[rows], groups, metric=problem.metric),
+            labelled,
             blocks=list(frozen.features.slices.values()),
         )
         for frozen, where in zip(candidates, places or [rows] * len(candidates), strict=True)

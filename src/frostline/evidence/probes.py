@@ -79,9 +79,9 @@ def probe(
         neighbours=neighbours,
     )
     left_out = fit.loo
-    if not labelled.metric.plain:
+    if not labelled.plain:
         target = labelled.target
-        left_out = target.link(left_out, target.calibrate(left_out, labelled.truth))
+        left_out = target.link(left_out, labelled.calibrate(left_out))
     gains, evidence = judged(left_out, labelled, scores.correct, evidence)
     return Probe(fit=fit, correct=scores.correct, evidence=evidence, gains=gains)
 
@@ -95,7 +95,7 @@ def judged(
     where something else than accuracy counts. ``correct``, shape (n,): which rows are right by the
     likeliest class.
     """
-    if labelled.metric.plain:
+    if labelled.plain:
         return correct, evidence
     gains = labelled.judge(left_out).of_decisions(left_out)
     error = mean_error(gains, labelled.groups)

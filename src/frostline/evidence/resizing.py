@@ -110,8 +110,8 @@ def _scored(table: Features, sample: ResizeSample) -> tuple[FloatArray, ProbeEvi
     labelled = sample.labelled
     found = probe(ALL, table, labelled, blocks=sample.blocks)
     target, outputs = labelled.target, found.fit.loo
-    temperature = target.calibrate(outputs, labelled.truth)
+    temperature = labelled.calibrate(outputs)
     left_out = target.link(outputs, temperature)
-    if labelled.metric.plain:
+    if labelled.plain:
         return target.certainty(left_out, labelled.truth), found.evidence
     return labelled.judge(left_out).of_probabilities(left_out), found.evidence

@@ -59,7 +59,7 @@ def stacked_probe(
         groups=labelled.groups,
         weights=labelled.weights,
     )
-    head = make() if labelled.metric.plain else _best_by_metric(make, labelled)
+    head = make() if labelled.plain else _best_by_metric(make, labelled)
     scores = loo_accuracy(head, labelled.truth, groups=labelled.groups)
     truth = labelled.matrix.rows(slice(0, len(labelled)))
     predicted = labelled.target.link(head.loo)

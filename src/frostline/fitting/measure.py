@@ -17,6 +17,7 @@ from frostline.core.run_record import (
     UnknownImages,
 )
 from frostline.data.audit import Audit
+from frostline.data.problem import Problem
 from frostline.data.splitting.split import Split
 from frostline.data.unseen import Blank
 from frostline.fitting.assess import Assessed
@@ -24,7 +25,7 @@ from frostline.fitting.inputs import FitInputs
 from frostline.fitting.train import Fitted
 from frostline.stats.caveats import Caveat, caveats, largest_class
 from frostline.stats.intervals import mean_error
-from frostline.stats.metrics import ExpectedCost, Metric
+from frostline.stats.metrics import ExpectedCost
 from frostline.stats.rejection import ACCEPTED
 from frostline.stats.reliability import chance_calibration_error
 from frostline.stats.scores import Scores, score
@@ -59,7 +60,7 @@ def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -
         expected_interval=assessed.expected.interval,
         baseline=Baseline(always=classes[baseline.label], accuracy=baseline.accuracy),
         **scores.to_json(classes),
-        **_by_metric(metric, assessed, truth, groups),
+        **_by_metric(problem, assessed),
         calibration=_calibration(assessed, scores, truth),
     )
     given = assessed.method == "given"
@@ -89,18 +90,20 @@ def unknown_images(fitted: Fitted, assessed: Assessed) -> UnknownImages | None:
     )
 
 
-def _by_metric(
-    metric: Metric, assessed: Assessed, truth: IntArray, groups: IntArray
-) -> dict[str, Any]:
-    """Score by what was wanted, where that is not accuracy."""
-    if metric.plain:
+def _by_metric(problem: Problem, assessed: Assessed) -> dict[str, Any]:
+    """Score by what was wanted, images by their weight, where that is not plain accuracy."""
+    labelled, metric = problem.labelled(assessed.rows), problem.metric
+    if labelled.plain:
         return {}
-    gains = metric.of_answers(assessed.probabilities, assessed.decided, truth)
-    return {
+    gains = metric.of_answers(
+        assessed.probabilities, assessed.decided, labelled.truth, labelled.image_weights
+    )
+    found = {
         "metric": metric.name,
         "metric_score": float(np.mean(gains)),
-        "metric_error": mean_error(gains, groups),
+        "metric_error": mean_error(gains, labelled.groups),
     }
+    return found if labelled.image_weights is None else {**found, "metric_weighted": True}
 
 
 def _without_leaks(scores: Scores) -> ScoresWithoutLeaks:

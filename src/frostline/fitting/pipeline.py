@@ -68,8 +68,8 @@ def fit(
     ----------
     source : path, DataFrame, dataset, (images, labels) or dict
         A folder with one folder per class; a CSV, TSV or Parquet table, or a DataFrame, with the
-        columns ``path``, ``label`` and perhaps ``split`` and ``group``; a dataset of Hugging
-        Face or torchvision; images and labels in memory; or a dict of these by part. See
+        columns ``path``, ``label`` and perhaps ``split``, ``group`` and ``weight``; a dataset of
+        Hugging Face or torchvision; images and labels in memory; or a dict of these by part. See
         :func:`frostline.data.sources.open_source.open_source`.
     output : str or Path
         The run folder. An unfinished run with the same settings is resumed.

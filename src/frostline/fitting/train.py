@@ -99,7 +99,7 @@ def judge_by(
     target, truth = problem.target, problem.labels[rows]
     temperature = temperature_of(problem, trained)
     rule = rule_of(problem, trained, learned, temperature)
-    judge = Judge(problem.metric, rule, truth)
+    judge = Judge(problem.metric, rule, truth, problem.image_weights(rows))
     prediction, groups = target.link(logits, temperature), problem.groups[rows]
     return FoldResult.of(target, prediction, truth, groups, None if judge.plain else judge)
 
@@ -108,7 +108,7 @@ def _left_out(problem: Problem, trained: Trained, evidence: Evidence) -> OutOfFo
     if len(trained.out_of_fold_rows) == len(evidence.rows):
         return None
     outputs = evidence.ridge[ALL].loo
-    temperature = problem.target.calibrate(outputs, problem.labels[evidence.rows])
+    temperature = problem.labelled(evidence.rows).calibrate(outputs)
     return OutOfFold(evidence.rows, problem.target.link(outputs, temperature))
 
 
@@ -116,8 +116,7 @@ def temperature_of(problem: Problem, trained: Trained) -> float:
     """Return what calibrates the logits, by images that did not teach; 1 where there are none."""
     if not len(trained.out_of_fold_rows):
         return 1.0
-    truth = problem.labels[trained.out_of_fold_rows]
-    return problem.target.calibrate(trained.out_of_fold_logits, truth)
+    return problem.labelled(trained.out_of_fold_rows).calibrate(trained.out_of_fold_logits)
 
 
 def rule_of(problem: Problem, trained: Trained, rows: IntArray, temperature: float) -> DecisionRule:

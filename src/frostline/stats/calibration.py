@@ -37,7 +37,9 @@ def softmax(logits: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
     return probabilities
 
 
-def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+def fit_temperature(
+    logits: npt.ArrayLike, labels: npt.ArrayLike, *, weights: FloatArray | None = None
+) -> float:
     """Choose the temperature whose probabilities suit held-out labels best (Guo et al. 2017).
 
     The log-likelihood is convex in the inverse temperature, so Newton's steps, bisected where they
@@ -48,7 +50,8 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     are wrong.
 
     ``logits``, shape (n, C): outputs for images that the model was not fitted on (leave-one-out or
-    held-out). ``labels``, shape (n,): in [0, C).
+    held-out). ``labels``, shape (n,): in [0, C). ``weights``, shape (n,): positive, of the images;
+    None counts all alike.
     """
     values, targets = _checked(logits, labels)
     n, n_classes = values.shape
@@ -63,12 +66,15 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     others = (totals - chosen) / (n_classes - 1)
     wanted = (1.0 - softness) * chosen + softness * others
 
+    def averaged(each: FloatArray) -> float:
+        return float(np.mean(each) if weights is None else np.average(each, weights=weights))
+
     def loss(inverse: float) -> float:
         normaliser = np.empty(n)
         for rows in chunks:
             powers = np.exp((values[rows] - highest[rows, None]) * inverse)
             normaliser[rows] = np.log(powers.sum(axis=1))
-        return float(np.mean(normaliser - chosen * inverse))
+        return averaged(normaliser - chosen * inverse)
 
     def moments(inverse: float) -> tuple[float, float]:
         """Mean over images of the mean and variance that the logits have by the probabilities."""
@@ -79,10 +85,10 @@ def fit_temperature(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
             powers /= powers.sum(axis=1, keepdims=True)
             mean[rows] = np.einsum("ij,ij->i", powers, centred)
             variance[rows] = np.einsum("ij,ij,ij->i", powers, centred, centred) - mean[rows] ** 2
-        return float(mean.mean()), float(variance.mean())
+        return averaged(mean), averaged(variance)
 
     with np.errstate(over="ignore", invalid="ignore"):
-        inverse = _root(moments, float(wanted.mean()))
+        inverse = _root(moments, averaged(wanted))
     if loss(inverse) > loss(1.0):
         return 1.0
     low, high = TEMPERATURES

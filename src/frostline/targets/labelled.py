@@ -23,6 +23,8 @@ class Labelled:
         How much each image counts in a fit; None counts all alike.
     metric : Metric, default=ACCURACY
         What predictions are to make as high as possible.
+    image_weights : float64 ndarray of shape (n,) or None, default=None
+        How much each image counts in scores, whatever its class; None counts all alike.
     """
 
     target: Target
@@ -30,13 +32,21 @@ class Labelled:
     groups: IntArray
     weights: FloatArray | None = None
     metric: Metric = ACCURACY
+    image_weights: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
 
     def __getitem__(self, rows: IntArray | BoolArray | slice) -> Labelled:
-        weights = None if self.weights is None else self.weights[rows]
-        return Labelled(self.target, self.truth[rows], self.groups[rows], weights, self.metric)
+        each = (self.weights, self.image_weights)
+        weights, own = (None if one is None else one[rows] for one in each)
+        truth, groups = self.truth[rows], self.groups[rows]
+        return Labelled(self.target, truth, groups, weights, self.metric, own)
+
+    @property
+    def plain(self) -> bool:
+        """Whether the score is how many images have their own as the likeliest class."""
+        return self.metric.plain and self.image_weights is None
 
     @property
     def matrix(self) -> TargetMatrix:
@@ -50,4 +60,16 @@ class Labelled:
         classes follow is chosen on them.
         """
         shares = class_shares(self.truth, self.weights, n_outputs=self.target.n_outputs)
-        return Judge(self.metric, self.metric.rule(left_out, self.truth, shares), self.truth)
+        rule = self.metric.rule(left_out, self.truth, shares)
+        return Judge(self.metric, rule, self.truth, self.image_weights)
+
+    def calibrate(self, outputs: FloatArray) -> float:
+        """Return the temperature that suits outputs (n, k) for these images best."""
+        return self.target.calibrate(outputs, self.truth, self.image_weights)
+
+
+def product(first: FloatArray | None, second: FloatArray | None) -> FloatArray | None:
+    """Return weights (n,) that are both; None where neither is given."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first * second

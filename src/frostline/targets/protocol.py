@@ -52,8 +52,10 @@ class Target(Protocol):
         """Turn outputs into predictions of shape (n, k)."""
         ...
 
-    def calibrate(self, outputs: npt.ArrayLike, truth: npt.ArrayLike) -> float:
-        """Return the temperature that suits held-out images best."""
+    def calibrate(
+        self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
+    ) -> float:
+        """Return the temperature that suits held-out images best; ``weights``: of each, (n,)."""
         ...
 
     def decide(self, prediction: FloatArray) -> IntArray:

@@ -48,8 +48,10 @@ class SingleLabel:
     def link(self, outputs: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
         return softmax(outputs, temperature)
 
-    def calibrate(self, outputs: npt.ArrayLike, truth: npt.ArrayLike) -> float:
-        return fit_temperature(outputs, truth)
+    def calibrate(
+        self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
+    ) -> float:
+        return fit_temperature(outputs, truth, weights=weights)
 
     def decide(self, prediction: FloatArray) -> IntArray:
         found: IntArray = prediction.argmax(axis=1)

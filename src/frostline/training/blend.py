@@ -71,8 +71,7 @@ def log_mean(each: Sequence[FloatArray]) -> FloatArray:
 def _temperature(member: Trained, problem: Problem) -> float:
     if not len(member.out_of_fold_rows):
         return 1.0
-    truth = problem.labels[member.out_of_fold_rows]
-    return problem.target.calibrate(member.out_of_fold_logits, truth)
+    return problem.labelled(member.out_of_fold_rows).calibrate(member.out_of_fold_logits)
 
 
 def _places(rows: IntArray, wanted: IntArray) -> IntArray:

@@ -196,6 +196,8 @@ def _identity(job: Job, frozen: Frozen, runtime: Runtime) -> dict[str, Any]:
         for row, label in zip(numbers, labels, strict=True):
             rows.update(f"{frozen.catalog.digests[int(row)]} {int(label)}\n".encode())
         rows.update(b"--\n")
+    for weights in (job.parts.train_weights, job.parts.validation_weights):
+        rows.update(b"" if weights is None else weights.tobytes())
     return {
         "action": job.action.model_dump(mode="json"),
         "seed": job.seed,

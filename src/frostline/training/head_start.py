@@ -15,6 +15,7 @@ from frostline.backbones.heads.pooling import pooled
 from frostline.compute.features import Features
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.ridge import ridge_loo
+from frostline.targets.labelled import product
 from frostline.training.assembly import Assembly, TrainableSuffix
 from frostline.training.loaders import Batches
 from frostline.training.train_val_split import TrainValSplit
@@ -62,9 +63,9 @@ def probe_head(
         inputs,
         parts.target.matrix(parts.train_labels),
         groups=groups[parts.train],
-        weights=parts.target.row_weights(parts.train_labels, weights),
+        weights=product(parts.target.row_weights(parts.train_labels, weights), parts.train_weights),
     )
-    temperature = parts.target.calibrate(probe.loo, parts.train_labels)
+    temperature = parts.target.calibrate(probe.loo, parts.train_labels, parts.train_weights)
     set_linear(assembly.classifier.head, probe.weight / temperature, probe.bias / temperature)
     return probe.alpha
 

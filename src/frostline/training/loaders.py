@@ -66,8 +66,15 @@ class Batching:
         return [order[start:stop] for start, stop in bounds]
 
     def labels(self, positions: IntArray) -> torch.Tensor:
-        """Labels of positions in the training part."""
-        return torch.from_numpy(self.parts.train_labels[positions]).to(self.compute.device)
+        """Labels of positions in the training part, shape (n,).
+
+        Where images weigh differently, shape (n, 2): label and weight, as the loss takes them then.
+        """
+        labels, weights = self.parts.train_labels[positions], self.parts.train_weights
+        if weights is None:
+            return torch.from_numpy(labels).to(self.compute.device)
+        both = np.stack([labels, weights[positions]], axis=1).astype(np.float32)
+        return torch.from_numpy(both).to(self.compute.device)
 
 
 @dataclass(frozen=True)

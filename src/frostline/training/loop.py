@@ -316,8 +316,9 @@ class Loop:
         if not np.isfinite(logits).all():
             return None
         labels = self._parts.validation_labels
-        temperature = self._parts.target.calibrate(logits, labels)
-        nll = mean_nll(logits / temperature, labels, self._weights)
+        by_image = self._parts.validation_weights
+        temperature = self._parts.target.calibrate(logits, labels, by_image)
+        nll = mean_nll(logits / temperature, labels, self._weights, by_image)
         return nll if math.isfinite(nll) else None
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:

@@ -29,7 +29,36 @@ def _cross_entropy(
 ) -> nn.Module:
     """Return weighted cross-entropy with smoothed labels (Szegedy et al. 2016)."""
     tensor = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
-    return nn.CrossEntropyLoss(weight=tensor, label_smoothing=label_smoothing)
+    return ByImage(nn.CrossEntropyLoss(weight=tensor, label_smoothing=label_smoothing))
+
+
+class ByImage(nn.Module):
+    """A mean loss that lets images weigh differently where they come with weights.
+
+    Takes logits (n, C) and labels (n,), which give the plain mean, or labels beside weights (n, 2),
+    of which the mean over the training part is 1: the mean is over the number of images, so that
+    batches of heavy images pull harder than others.
+    """
+
+    def __init__(self, loss: nn.CrossEntropyLoss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the mean loss."""
+        if labels.ndim == 1:
+            plain: torch.Tensor = self.loss(logits, labels)
+            return plain
+        truth, weights = labels[:, 0].long(), labels[:, 1]
+        each = nn.functional.cross_entropy(
+            logits,
+            truth,
+            weight=self.loss.weight,
+            label_smoothing=self.loss.label_smoothing,
+            reduction="none",
+        )
+        heavy = torch.ones_like(weights) if self.loss.weight is None else self.loss.weight[truth]
+        return (weights * each).sum() / heavy.sum()
 
 
 #: by the name that a target gives
@@ -38,7 +67,12 @@ LOSSES: dict[str, Callable[[FloatArray | None, float, torch.device], nn.Module]]
 }
 
 
-def mean_nll(logits: FloatArray, labels: IntArray, weights: FloatArray | None = None) -> float:
+def mean_nll(
+    logits: FloatArray,
+    labels: IntArray,
+    weights: FloatArray | None = None,
+    by_image: FloatArray | None = None,
+) -> float:
     """Return the negative log-likelihood per image, in nats; a weighted mean with weights.
 
     Parameters
@@ -47,9 +81,12 @@ def mean_nll(logits: FloatArray, labels: IntArray, weights: FloatArray | None = 
     labels : int array of shape (n,)
     weights : array of shape (C,) or None
         One weight a class.
+    by_image : array of shape (n,) or None
+        One weight an image.
     """
     below = logits - logits.max(axis=1, keepdims=True)
     losses = np.log(np.exp(below).sum(axis=1)) - below[np.arange(len(labels)), labels]
     shares = np.ones(len(labels)) if weights is None else weights[labels]
+    shares = shares if by_image is None else shares * by_image
     # a validation part may consist of classes that training never saw
     return float(losses @ shares / shares.sum()) if shares.sum() > 0 else float(losses.mean())

@@ -31,7 +31,9 @@ def made_no_progress(trained: Trained, recipe: Recipe, parts: TrainValSplit) -> 
         return False
     target, truth = parts.target, parts.train_labels
     weights = target.output_weights(truth, recipe.class_weights)
-    shares = target.matrix(truth).weighted_sum(np.ones(len(truth)))
+    shares = target.matrix(truth).weighted_sum(
+        np.ones(len(truth)) if parts.train_weights is None else parts.train_weights
+    )
     if weights is not None:
         shares *= weights
     shares /= shares.sum()
@@ -40,7 +42,9 @@ def made_no_progress(trained: Trained, recipe: Recipe, parts: TrainValSplit) -> 
     if not len(parts.validation):
         return True
     named = np.tile(np.log(np.maximum(shares, 1e-12)), (len(parts.validation), 1))
-    return _best(trained) > _NOTHING * mean_nll(named, parts.validation_labels, weights)
+    return _best(trained) > _NOTHING * mean_nll(
+        named, parts.validation_labels, weights, parts.validation_weights
+    )
 
 
 def slower(action: LayerTraining) -> LayerTraining:

@@ -19,6 +19,7 @@ from frostline.data.problem import Problem
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Selection
 from frostline.stats.stacked_head import STACK_FOLDS, stack_prior, stacked_head
+from frostline.targets.labelled import product
 from frostline.training.result import Trained
 
 # rows on which a given probe must agree with its own fitted outputs
@@ -60,7 +61,7 @@ def train_taps_head(
     taps = [cut.name for cut in cuts]
     features = known.features.table(taps, rows)
     columns = tap_columns(cuts)
-    row_weights = target.row_weights(truth, weights)
+    row_weights = product(target.row_weights(truth, weights), problem.image_weights(rows))
     given = {} if probe is None or weights is not None else probe
 
     def fitted(key: str, features: Selection, blocks: list[slice]) -> RidgeLOO:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import PlanError
 from frostline.data.problem import Problem
 from frostline.data.splitting.stratified import stratified_holdout
@@ -23,6 +23,8 @@ class TrainValSplit:
         Catalog rows; ``validation`` may be empty.
     digests : tuple of str
         Of the training rows' files.
+    train_weights, validation_weights : ndarray of float64 or None
+        How much each of these images counts, with mean 1; None where all count alike.
     """
 
     train: IntArray
@@ -31,6 +33,8 @@ class TrainValSplit:
     validation_labels: IntArray
     digests: tuple[str, ...]
     target: Target
+    train_weights: FloatArray | None = None
+    validation_weights: FloatArray | None = None
 
 
 def split_train_val(
@@ -75,4 +79,11 @@ def split_train_val(
         validation_labels=problem.labels[held],
         digests=tuple(problem.digests(rows)),
         target=problem.target,
+        train_weights=_weights(problem, rows),
+        validation_weights=_weights(problem, held),
     )
+
+
+def _weights(problem: Problem, rows: IntArray) -> FloatArray | None:
+    weights = problem.image_weights(rows)
+    return None if weights is None or not len(rows) else weights / weights.mean()

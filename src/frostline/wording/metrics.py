@@ -49,4 +49,5 @@ def metric_words(test: HeldOutScores) -> tuple[str, str, str]:
         more += f"; log loss {number(test.nll)} nats"
     if test.metric == "cost":
         more += f"; expected cost {number(test.expected_cost)} an image"
-    return METRICS[test.metric] + _THAN.get(test.metric, ""), percent(score), more.lstrip("; ")
+    name = METRICS[test.metric] + (", images by their weight" if test.metric_weighted else "")
+    return name + _THAN.get(test.metric, ""), percent(score), more.lstrip("; ")

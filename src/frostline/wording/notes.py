@@ -17,6 +17,7 @@ from frostline.data.notes import (
     Respelled,
     SkippedLines,
     TakenColumns,
+    WeightedImages,
     groups_words,
     names_hint,
 )
@@ -45,6 +46,10 @@ def note_sentence(note: Note) -> str:
         case TakenColumns(roles):
             said = [f"column {column!r} is read as {role}" for role, column in roles]
             return f"Other names of columns are understood: {' and '.join(said)}."
+        case WeightedImages(column, low, high, none):
+            left = f" {_count(none, 'image is', 'images are')} left out, of weight 0."
+            by = f"Images count by the column {column!r}, from {low:g} to {high:g}."
+            return by + (left if none else "")
         case MarkedColumns(columns):
             return (
                 f"{len(columns)} columns of 0 and 1 mark one class in every row and are read as "

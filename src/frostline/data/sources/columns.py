@@ -1,4 +1,4 @@
-"""Which columns of a table hold paths, labels, parts and groups, by their names."""
+"""Which columns of a table hold paths, labels, parts, groups and weights, by their names."""
 
 from __future__ import annotations
 
@@ -27,11 +27,19 @@ _ALIASES: dict[str, tuple[tuple[str, ...], ...]] = {
          "tags", "y"),
         ("class_id", "label_id", "category_id", "target_id"),
     ),
+    "weight": (("sample_weight",),),
     "split": (("set", "subset", "data_set", "dataset", "partition", "phase", "usage"),),
 }  # fmt: skip
 #: names that head the first line of a table
 KNOWN_NAMES = frozenset(
-    ("path", "label", "split", "group", *(n for t in _ALIASES.values() for g in t for n in g))
+    (
+        "path",
+        "label",
+        "split",
+        "group",
+        "weight",
+        *(n for t in _ALIASES.values() for g in t for n in g),
+    )
 )
 #: names of columns that are looked at for a slip of the pen
 _COMPARED = 100
@@ -68,6 +76,7 @@ class Roles:
     marks: tuple[int, ...] = ()
     split: int | None = None
     group: int | None = None
+    weight: int | None = None
     notes: tuple[Note, ...] = ()
 
 
@@ -86,15 +95,16 @@ def roles_of(title: str, table: Table, group_by: str | None) -> Roles:
         raise InputError(_columns_are(title, table), hint=_missing_hint(names, "path", label))
     group = _group(title, table, names, group_by)
     split = position_of(title, names, "split", aliases=False)
+    weight = position_of(title, names, "weight")
     marks: tuple[int, ...] = ()
     if label is None:
-        taken = {path, group, split}
+        taken = {path, group, split, weight}
         marks = _marks(table, [i for i, n in enumerate(names) if n and i not in taken])
         if not marks:
             raise InputError(_columns_are(title, table), hint=_missing_hint(names, "label", path))
     if split is None:
         split = _named_split(title, table, names)
-    roles = Roles(path, label, marks, split, group)
+    roles = Roles(path, label, marks, split, group, weight)
     taken_as = {"path": path, "label": label, "split": split}
     other = tuple(
         (role, table.names[i]) for role, i in taken_as.items() if i is not None and names[i] != role
@@ -217,7 +227,7 @@ _WRITTEN = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "t
 def _columns_are(title: str, table: Table) -> str:
     return (
         f"{title} has the columns {_shown(table) or '(none)'}; "
-        "expected path, label and, where wanted, split and group."
+        "expected path, label and, where wanted, split, group and weight."
     )
 
 

@@ -33,9 +33,9 @@ def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
     files; SettingsError if the column ``group_by`` does not exist.
 
     ``frame``: of pandas or polars, or a table of pyarrow. Columns ``path``, ``label`` and, where
-    wanted, ``split`` and ``group``, in any case; no other column is looked at. Relative paths start
-    from the current folder. ``group_by``: column that holds groups; ``group``, if there is one,
-    when None.
+    wanted, ``split``, ``group`` and ``weight``, in any case; no other column is looked at. Relative
+    paths start from the current folder. ``group_by``: column that holds groups; ``group``, if there
+    is one, when None.
     """
     # the columns of a table of pyarrow are not names
     given = list(getattr(frame, "column_names", frame.columns))

@@ -16,6 +16,7 @@ from frostline.data.listing import Found, Listing
 from frostline.data.naming import label_text, shorten
 from frostline.data.notes import Note, TakenColumns
 from frostline.data.sources.columns import comparable, position_of
+from frostline.data.sources.image_weights import read_weights, weighted
 from frostline.data.sources.labels import read_labels
 
 #: kinds of columns that may hold labels, when none is a ClassLabel; lists hold several
@@ -36,7 +37,8 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
     ``dataset``: with one ``Image`` column, and labels in one ``ClassLabel`` column or in a column
     named ``label``, or by another of the names that tables may give to it. Images are read
     undecoded, so they go through Frostline's own decoder and share what is stored for files of the
-    same bytes. ``group_by``: column that holds groups.
+    same bytes. ``group_by``: column that holds groups. A column ``weight`` says how
+    much images count.
     """
     if not hasattr(dataset, "__len__"):
         raise InputError(
@@ -67,14 +69,19 @@ def list_hugging_face(dataset: Any, *, group_by: str | None = None) -> Listing:
     groups = [""] * len(labels)
     if group_by is not None:
         groups = [label_text(value) for value in plain[group_by]]
+    named = [name for name in features if comparable(name) in ("weight", "sample_weight")]
+    weights = [1.0] * len(labels)
+    if named:
+        weights = read_weights("The dataset", list(plain[named[0]]), lambda i: f"row {i}")
     fetch = _fetcher(plain, image, features[image])
-    return Listing(
+    listing = Listing(
         [
-            Found(fetch(i), f"image {i}", text, None, groups[i] or None)
+            Found(fetch(i), f"image {i}", text, None, groups[i] or None, weights[i])
             for i, text in enumerate(labels)
         ],
         notes=[*taken, *notes],
     )
+    return weighted(listing, named[0]) if named else listing
 
 
 def _image_column(features: dict[str, Any]) -> str:

@@ -344,7 +344,8 @@ def _catalog(
                 label = position[found.class_name]
                 held = found.origin if isinstance(found.origin, ImageRef) else None
                 path = Path(found.name) if isinstance(found.origin, ImageRef) else found.origin
-                rows.append(ImageRow(path, found.name, label, found.part, found.group, held))
+                group, weight = found.group, found.weight
+                rows.append(ImageRow(path, found.name, label, found.part, group, held, weight))
                 digests.append(result.digest)
                 if may_be_special(result.head):
                     special.add(result.digest)

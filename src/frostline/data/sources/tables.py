@@ -1,4 +1,4 @@
-"""A table of images: CSV, TSV or Parquet with the columns path, label and perhaps split, group."""
+"""A table of images with the columns path, label and perhaps split, group, weight."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from frostline.data.listing import Found, Listing
 from frostline.data.naming import label_text, printable, shorten
 from frostline.data.notes import NoHeader
 from frostline.data.sources.columns import Table, comparable, is_headed, labels_of_marks, roles_of
+from frostline.data.sources.image_weights import read_weights, weighted
 from frostline.data.sources.labels import LOST_NAMES, read_labels
 from frostline.data.sources.part_folders import PART_NAMES, differently_spelled, part_of
 from frostline.data.sources.table_parquet import open_parquet
@@ -36,7 +37,7 @@ def list_table(table: Path, *, group_by: str | None = None) -> Listing:
     column ``group_by`` does not exist.
 
     ``table``: an existing ``.csv``, ``.tsv`` or ``.parquet`` file. ``group_by``: column that holds
-    groups; ``group``, if there is one, when None.
+    groups; ``group``, if there is one, when None. A column ``weight`` says how much images count.
     """
     title = f"Table {table}"
     if table.suffix.lower() == ".parquet":
@@ -79,11 +80,14 @@ def list_rows(title: str, folder: Path, table: Table, *, group_by: str | None = 
     groups = [""] * table.length
     if roles.group is not None:
         groups = [label_text(cell) for cell in table.cells(roles.group)]
+    weights = [1.0] * table.length
+    if roles.weight is not None:
+        weights = read_weights(title, table.cells(roles.weight), table.place)
     files, found_otherwise = _files(title, folder, table, paths)
     listing = Listing(notes=[*notes, *said, *found_otherwise])
-    for path, label, part, group in zip(files, labels, parts, groups, strict=True):
-        listing.found.append(Found(path, _name(path, folder), label, part, group or None))
-    return listing
+    for path, label, part, group, weight in zip(files, labels, parts, groups, weights, strict=True):
+        listing.found.append(Found(path, _name(path, folder), label, part, group or None, weight))
+    return listing if roles.weight is None else weighted(listing, table.names[roles.weight])
 
 
 def _files(

@@ -69,7 +69,7 @@ def _gauge(plan: Plan, test: HeldOutScores) -> Chart:
 
 def _facts(test: HeldOutScores) -> list[Fact]:
     facts = []
-    if test.metric != "accuracy":
+    if test.metric_score is not None:
         name, score, more = metric_words(test)
         facts.append(Fact(score, f"{name}: what every choice was made for", more))
     expected, ends = test.expected_accuracy, test.expected_interval

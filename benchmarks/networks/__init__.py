@@ -1,0 +1,1 @@
+"""Networks of many families, each opened, cut, fitted, exported and trained."""

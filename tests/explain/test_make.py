@@ -246,6 +246,20 @@ def test_a_blend_shows_its_lead_and_the_mean_of_its_maps(
     np.testing.assert_allclose(found, (parts[0] / 0.5 + parts[1] / 0.1) / 2, rtol=1e-4, atol=1e-7)
 
 
+def test_tiles_have_the_shape_of_their_pictures(
+    corners: Any, head: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = corners.store
+    preprocessing = store.network.preprocessing.with_resize("squash")
+    monkeypatch.setattr(store.network, "preprocessing", preprocessing)
+    sizes = np.tile([400, 100], (len(store.catalog), 1))
+    features = replace(store.features, facts=replace(store.features.facts, sizes=sizes))
+    wide = replace(corners, store=replace(store, features=features))
+    shown = make(wide, head, labels=np.roll(store.catalog.labels, 12))
+    tile = shown.mistakes[0]
+    assert opened(tile.thumbnail).size == opened(tile.heat).size == (TILE, TILE // 4)
+
+
 def test_filters_are_those_of_the_trained_network(corners: Any, learn: Train) -> None:
     trained = learn(FullTraining(start="random", recipe=STEPS))
     network = corners.store.network

@@ -30,8 +30,10 @@ def png(image: Image.Image) -> bytes:
 
 
 def tile(image: Image.Image) -> bytes:
-    """Encode a square picture at the size of a tile."""
-    return jpeg(image.resize((TILE, TILE), Image.Resampling.LANCZOS))
+    """Encode a picture in its own shape, its longer side as long as a tile's."""
+    scale = TILE / max(image.size)
+    width, height = (max(1, round(scale * side)) for side in image.size)
+    return jpeg(image.resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:

@@ -53,6 +53,8 @@ class Tile:
     - ``heat``: the same image with what spoke for the prediction drawn over it, as JPEG; empty
       without one.
     - ``note``: a short sentence, for instance why it is shown.
+
+    Pictures have the shape of the image that they show, as far as a network sees it.
     """
 
     path: str
@@ -109,6 +111,7 @@ class Gallery:
     - ``filters``: a PNG of the first convolution's filters; empty where there are none to draw.
     - ``filter_facts``: what is known of them; None in a gallery that was made before this was kept.
     - ``depths``: by depth, the first layer first.
+    - ``heat_note``: how heat maps were found, where the usual way was closed; empty otherwise.
     """
 
     mistakes: tuple[Tile, ...] = ()
@@ -117,3 +120,4 @@ class Gallery:
     filters: Picture = b""
     filter_facts: FilterFacts | None = None
     depths: tuple[Depth, ...] = field(default=())
+    heat_note: str = ""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from frostline.backbones.frozen_network import FrozenNetwork
-from frostline.core.arrays import FloatArray
 from frostline.core.errors import BackboneError, UnreadableImageError
 from frostline.core.runtime import Runtime
 from frostline.data.audit import Audit
@@ -19,7 +19,7 @@ from frostline.data.splitting.sampling import chosen_rows
 from frostline.explain.attribution import draw_heat
 from frostline.explain.depths import DepthPlan, most_informative, plan_depths
 from frostline.explain.drawing import BETWEEN, UInt8Array
-from frostline.explain.encoding import TILE, jpeg, png, tile
+from frostline.explain.encoding import jpeg, png, tile
 from frostline.explain.filters import filter_grid, legible_filters, network_filters
 from frostline.explain.findings import list_findings
 from frostline.explain.gallery import Depth, FilterFacts, Gallery, Tile
@@ -98,7 +98,7 @@ def make_gallery(
 ) -> Drawn:
     """Choose and draw the pictures of a report.
 
-    All tiles show the prepared image, which is what the network sees. Everything is bounded: the
+    All tiles show what the network sees of an image, in its shape. Everything is bounded: the
     counts by ``limits``, the bytes by caps for each picture that add up to less than 2.5 MB. An
     image that can no longer be read is left out, and a note says so.
 
@@ -138,8 +138,16 @@ def make_gallery(
         runtime=runtime,
     )
 
+    def in_shape(row: int, picture: Image.Image) -> Image.Image:
+        width, height = map(int, frozen.features.facts.sizes[row])
+        return frozen.network.preprocessing.in_own_shape(picture, width, height)
+
     def tiles(said: Sequence[LabelIssue], note: str) -> tuple[Tile, ...]:
-        return tuple(_tile(problem, one, note, pixels, seen) for one in said if one.row in pixels)
+        return tuple(
+            _tile(problem, one, note, pixels[one.row], seen, partial(in_shape, one.row))
+            for one in said
+            if one.row in pixels
+        )
 
     filters, facts = draw_first_filters(frozen.network, classifier)
     gallery = Gallery(
@@ -151,7 +159,7 @@ def make_gallery(
             Tile(
                 path=catalog.rows[row].name,
                 label=catalog.classes[catalog.rows[row].label],
-                thumbnail=tile(Image.fromarray(pixels[row])),
+                thumbnail=tile(in_shape(row, Image.fromarray(pixels[row]))),
                 note=note,
             )
             for row, note in findings
@@ -163,6 +171,7 @@ def make_gallery(
             Depth(layer=plan.cut.name, picture=jpeg(one, most=DEPTH_BYTES), frozen=plan.frozen)
             for plan, one in zip(plans, seen.depths, strict=False)
         ),
+        heat_note=seen.note if seen.heats else "",
     )
     return Drawn(gallery, complete=len(pixels) == len(asked))
 
@@ -226,27 +235,27 @@ def _readable(
 
 
 def _tile(
-    problem: Problem, said: LabelIssue, note: str, pixels: Mapping[int, UInt8Array], seen: Seen
+    problem: Problem,
+    said: LabelIssue,
+    note: str,
+    pixels: UInt8Array,
+    seen: Seen,
+    in_shape: Callable[[Image.Image], Image.Image],
 ) -> Tile:
     catalog = problem.catalog
     image = catalog.rows[said.row]
     predicted = said.said
     heat = seen.heats.get((said.row, predicted))
     own = _percent(float(said.probabilities[image.label]))
-    text = note.format(own=own, how=_strength(said.margin))
     return Tile(
         path=image.name,
         label=catalog.classes[image.label],
         prediction=catalog.classes[predicted],
         confidence=float(said.probabilities[predicted]),
-        thumbnail=tile(Image.fromarray(pixels[said.row])),
-        heat=b"" if heat is None else _heat(pixels[said.row], heat),
-        note=text if heat is None or not seen.note else f"{text} {seen.note}",
+        thumbnail=tile(in_shape(Image.fromarray(pixels))),
+        heat=b"" if heat is None else tile(in_shape(draw_heat(pixels, heat, side=len(pixels)))),
+        note=note.format(own=own, how=_strength(said.margin)),
     )
-
-
-def _heat(pixels: UInt8Array, heat: FloatArray) -> bytes:
-    return jpeg(draw_heat(pixels, heat, side=TILE))
 
 
 def _percent(share: float) -> str:

@@ -84,12 +84,12 @@ def _resized(gallery: Gallery, side: int, quality: int) -> Gallery:
     def wide(picture: bytes) -> bytes:
         return _smaller(picture, side * _WIDE, quality)
 
-    return Gallery(
+    return replace(
+        gallery,
         mistakes=tiles(gallery.mistakes),
         doubtful=tiles(gallery.doubtful),
         findings=tiles(gallery.findings),
         filters=wide(gallery.filters),
-        filter_facts=gallery.filter_facts,
         depths=tuple(
             Depth(layer=depth.layer, picture=wide(depth.picture), frozen=depth.frozen)
             for depth in gallery.depths

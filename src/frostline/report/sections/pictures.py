@@ -55,6 +55,7 @@ class PicturesView:
     filters: Picture | None
     filters_said: list[str]
     depths: list[DepthShown]
+    heat_note: str = ""
     first: int = FIRST
 
 
@@ -81,6 +82,7 @@ def pictures(
             )
             for depth in gallery.depths
         ],
+        heat_note=gallery.heat_note,
     )
 
 

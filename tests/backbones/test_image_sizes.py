@@ -51,6 +51,20 @@ def test_a_network_takes_another_size_with_its_weights(
         assert torch.isfinite(source.net(source.example)).all()
 
 
+def test_a_size_that_patches_do_not_fill_is_taken_and_its_edge_told() -> None:
+    network = Network.load("deit_tiny_distilled_patch16_224", pretrained=False, size=40)
+    assert network.preprocessing.size == 40
+    assert "the last 8 pixels" in network.notes[-1]
+    assert "--input-size 32 or 48 is read whole" in network.notes[-1]
+    other = network.example.clone()
+    other[..., 32:] = other[..., 32:, :] = 9.0
+    body = network.body(network.taps)
+    with torch.no_grad():
+        assert torch.equal(body(other), body(network.example))
+    whole = Network.load("deit_tiny_distilled_patch16_224", pretrained=False, size=48)
+    assert whole.notes == ()
+
+
 def test_positions_are_those_that_timm_would_resample(tmp_path: Path) -> None:
     file = weights_of("test_vit", tmp_path)
     source = load_source("test_vit", weights=file, size=96)

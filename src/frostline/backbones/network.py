@@ -30,7 +30,7 @@ from frostline.backbones.heads.source_layer import SourceLayer, source_classifie
 from frostline.backbones.layer_kinds import is_norm
 from frostline.backbones.load.dispatch import load_source
 from frostline.backbones.load.found import LoadedNetwork, at_size
-from frostline.backbones.load.image_sizes import unsuited
+from frostline.backbones.load.image_sizes import edge_sentences, unsuited
 from frostline.backbones.taps import TapsBody
 from frostline.core.cuts import Part, no_cut
 from frostline.core.errors import BackboneError, CutError
@@ -80,7 +80,8 @@ class Network(FrozenNetwork):
             pooling=pooling,
         )
         self._take(self._finder.find(name))
-        self.notes = (*source.notes, *self._traced.notes)
+        edge = edge_sentences(source.net, self.example_shape[-1], name=name)
+        self.notes = (*source.notes, *self._traced.notes, *edge)
 
     @classmethod
     def load(

@@ -124,16 +124,29 @@ def _nearest(
 
     ``among``: other sizes that would do. ``beside``: the network at its usual size.
     """
+    found: FrozenNetwork | None = None
+    refused: Exception | None = None
     try:
-        return _at(beside, replace(origin, size=size), runtime)
+        found = _at(beside, replace(origin, size=size), runtime)
+        # patches that do not fill the image leave an edge unread
+        patch = found.family.patch or 1
+        others: tuple[int, ...] = () if size % patch == 0 else _multiples(patch, size)
     except (ImageSizeError, CutError) as error:
         others = error.sizes if isinstance(error, ImageSizeError) else ()
-        near = sorted(set(others) & set(among), key=lambda other: abs(other - size))
-        for other in near[:1]:
-            with suppress(ImageSizeError, CutError):
-                return _at(beside, replace(origin, size=other), runtime)
-        runtime.progress.note(f"{origin.name} does not take images of {size} pixels: {error}")
-        return None
+        refused = error
+    near = sorted(set(others) & set(among), key=lambda other: abs(other - size))
+    for other in near[:1]:
+        with suppress(ImageSizeError, CutError):
+            return _at(beside, replace(origin, size=other), runtime)
+    if refused is not None:
+        runtime.progress.note(f"{origin.name} does not take images of {size} pixels: {refused}")
+    return found
+
+
+def _multiples(patch: int, size: int) -> tuple[int, int]:
+    """Return the multiples of ``patch`` below and above a size."""
+    below = size // patch * patch
+    return below, below + patch
 
 
 def _at_sizes(origin: Origin, sizes: Sequence[int], runtime: Runtime) -> list[FrozenNetwork]:

@@ -42,19 +42,43 @@ def take_size(net: nn.Module, size: int, *, name: str) -> None:
     """Bring a network that knows its image size to squares of ``size`` pixels, in place.
 
     Embeddings of positions are resampled once, here, rather than for every image: so the network
-    can be written as ONNX. Networks that take any size as they are stay untouched. Raises
+    can be written as ONNX. Networks that take any size as they are stay untouched. A size that is
+    no multiple of the patches is taken as timm takes it: see :func:`unread_edge`. Raises
     ImageSizeError if the network has no form for that size; says which it has.
     """
     resize: Any = getattr(net, "set_input_size", None)
     if not callable(resize) or side_of(net) == size:
         return
-    patch = patch_of(net)
-    if patch and size % patch:
-        raise unsuited(net, size, name=name)
     try:
         resize(img_size=(size, size))
     except _UNSUITED as error:
         raise unsuited(net, size, name=name) from error
+
+
+def unread_edge(net: nn.Module, size: int) -> int:
+    """Return how many pixels at the right and the lower edge no patch of a network covers.
+
+    0 where patches cover everything, or the network adds what is missing to the last ones.
+    """
+    patches = getattr(net, "patch_embed", None)
+    cutting: Any = getattr(patches, "proj", None) or getattr(net, "conv_proj", None)
+    if not isinstance(cutting, nn.Conv2d) or getattr(patches, "dynamic_img_pad", False):
+        return 0
+    if any(cutting.padding) or isinstance(cutting.padding, str):
+        return 0
+    return (size - cutting.kernel_size[0]) % cutting.stride[0]
+
+
+def edge_sentences(net: nn.Module, size: int, *, name: str) -> tuple[str, ...]:
+    """Say what is not read of images of ``size`` pixels, and which sizes are read whole."""
+    edge, patch = unread_edge(net, size), patch_of(net)
+    if not edge or not patch:
+        return ()
+    return (
+        f"{name} cuts images of {size} px into squares of {patch}: the last {edge} pixels at the "
+        f"right and the lower edge are not read. --input-size {size - edge} or "
+        f"{size - edge + patch} is read whole.",
+    )
 
 
 def unsuited(net: nn.Module, size: int, *, name: str) -> ImageSizeError:

@@ -38,6 +38,18 @@ def malloc_retain() -> Iterator[None]:
         malloc.malloc_trim(0)
 
 
+def malloc_trim() -> None:
+    """Give back to the system what was freed.
+
+    glibc keeps pieces of memory that lie between others, or are small: behind a network that was
+    opened, exported and compared these are hundreds of megabytes, and the next step asks for
+    pieces of other sizes. It takes milliseconds.
+    """
+    malloc = _glibc()
+    if malloc is not None:
+        malloc.malloc_trim(0)
+
+
 def _set(malloc: ctypes.CDLL, piece: int, unused: int) -> None:
     malloc.mallopt(_MMAP_THRESHOLD, piece)
     malloc.mallopt(_TRIM_THRESHOLD, unused)

@@ -98,6 +98,8 @@ def look(
                 heats |= _heats(classifier.leader, maps, batch, wanted)
     note = ""
     if not at_once:
+        # what finds the maps holds the network's weights again
+        sight = None
         heats, note = _heats_apart(network, classifier, pixels, wanted, covering, runtime)
     shown = list(pixels.values())
     return Seen(heats, note, [one.draw(shown, labels[rows]) for one in responses] if shown else [])

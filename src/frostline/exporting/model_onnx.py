@@ -142,8 +142,8 @@ def verify_onnx(
     that the batch is free. The result: largest absolute difference of a probability, at most what
     :func:`tolerance_for` allows.
     """
-    session = open_session(path, threads=threads)
-    given = answers(session, on_canvas(images, preprocessing))
+    # closed before the classifier is asked: both hold the network's weights
+    given = answers(open_session(path, threads=threads), on_canvas(images, preprocessing))
     found = given.probabilities
     _check_head(classifier, ood_scorer)
     right = classifier.reference(images, preprocessing, head_input=ood_scorer is not None)

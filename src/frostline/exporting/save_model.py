@@ -103,6 +103,7 @@ def save_model(
                 content = memoize(EXPORT, inputs, write)
                 if not onnx.exists():
                     onnx.write_bytes(content)
+                del content
             else:
                 write()
         except ExportDifferenceError as error:

@@ -11,6 +11,7 @@ from frostline._version import __version__
 from frostline.core.aliases import as_kept_in_files
 from frostline.core.files import write_text
 from frostline.core.machine import peak_memory_bytes
+from frostline.core.malloc import malloc_trim
 from frostline.core.run_record import Epoch, Metrics, PassTimes, Provenance, RunRecord, ScoreSummary
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
@@ -92,6 +93,7 @@ def finish(
                 threads=runtime.threads,
                 origin=_origin(inputs, fitted),
             )
+        malloc_trim()
         # what is left of it: it began with the search for shortcuts
         with clock.phase("drawing pictures"):
             gallery = drawn()

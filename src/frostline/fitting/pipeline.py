@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 from frostline.compute.torch_context import accelerators, torch_context
 from frostline.core.cancel import CancelToken
+from frostline.core.malloc import malloc_trim
 from frostline.core.plan import Plan
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
@@ -109,6 +110,7 @@ def fit(
         # not before: a source that is refused must not cost an earlier run
         run.begin()
         run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
+        malloc_trim()
         with blas_threads(1), clock.phase("deciding and training"):
             fitted = _decided_and_trained(prepared, runtime, run)
         run.log("fitted", chosen=fitted.plan.chosen)
@@ -121,6 +123,7 @@ def fit(
         # report and export import much, none of which is needed before the first image
         from frostline.fitting.finish import finish
 
+        malloc_trim()
         with torch_context(runtime), blas_threads(1):
             return finish(run, prepared, fitted, assessed, runtime, clock)
 

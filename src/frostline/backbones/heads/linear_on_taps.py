@@ -125,8 +125,12 @@ class LinearOnTaps(SingleFittedClassifier):
         """Return pooled taps (n, d); ``plain``: from the graph with every layer as it was."""
         from frostline.onnx_graph.network_graph import IMAGES, RESULT
 
-        model = self._graph.taps(self.cuts, preprocessing, folded=not plain)
-        session = open_session(model, threads=self.threads, optimized=not plain)
+        # the session has a copy of the model, which may be hundreds of megabytes
+        session = open_session(
+            self._graph.taps(self.cuts, preprocessing, folded=not plain),
+            threads=self.threads,
+            optimized=not plain,
+        )
         try:
             found = [session.run([RESULT], {IMAGES: images})[0] for images in batches]
         except failures() as error:

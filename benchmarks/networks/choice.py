@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: sides of images, in pixels, at which every network is tried
-SIZES = (160, 200, 224, 256)
+SIZES = (200, 256)
 #: networks of larger images are opened at their own size, and not at every one of these
 LARGE = 300
 
@@ -28,7 +28,7 @@ NETWORKS = (
     Choice("vit_tiny_patch16_224", 160, trained=True),
     Choice("convnext_atto", 160, trained=True),
     Choice("levit_128s", 160),
-    Choice("mobilenetv4_conv_small", 160, trained=True),
+    Choice("mobilenetv4_conv_small", 160),
     Choice("vit_small_patch14_dinov2", 154),
     Choice("vit_small_patch14_reg4_dinov2", 154),
     Choice("vit_small_patch16_dinov3", 160),
@@ -43,7 +43,7 @@ NETWORKS = (
     Choice("fastvit_t8", 224),
     Choice("mobileone_s0", 160),
     Choice("repvgg_a0", 160),
-    Choice("resnet18", 160, trained=True),
+    Choice("resnet18", 160),
     Choice("regnety_002", 160),
     Choice("efficientformer_l1", 200),
     Choice("mobilevit_xxs", 192),

@@ -28,7 +28,7 @@ SIZES = {
     "levit_128s": (160, 256),
     "efficientformerv2_s0": (160,),
     "hiera_tiny_224": (160,),
-    "mvitv2_tiny": (160,),
+    "mvitv2_tiny": (160, 200),
     "maxvit_tiny_rw_224": (160,),
     "coatnet_nano_rw_224": (160,),
     "tiny_vit_5m_224": (160,),

@@ -15,7 +15,10 @@ from frostline.backbones.load.position_embeddings import is_of_places
 from frostline.core.errors import BackboneError, ImageSizeError
 
 # what networks raise where a size does not suit them
-_UNSUITED = (RuntimeError, ValueError, TypeError, AssertionError, AttributeError, ArithmeticError)
+_UNSUITED = (
+    *(RuntimeError, ValueError, TypeError, AssertionError, AttributeError, ArithmeticError),
+    LookupError,
+)
 
 #: stages that halve a map four or five times go well with multiples of it
 _STEP = 32
@@ -124,7 +127,7 @@ def _runs_at(net: nn.Module, size: int) -> bool:
         with torch.device("meta"), torch.no_grad():
             other = _made_at(architecture, size).eval()
             other(torch.zeros(1, 3, size, size))
-    except (*_UNSUITED, LookupError):
+    except _UNSUITED:
         return False
     # only embeddings of positions can be brought to it
     own = net.state_dict()
@@ -160,6 +163,9 @@ def built_at(
     """
     try:
         net = build(size)
+        with torch.no_grad():
+            # some are built for any size, and run at few
+            net.eval()(torch.zeros(1, 3, size, size))
     except _UNSUITED:
         own = build(None)
         return own, load(own)

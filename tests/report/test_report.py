@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from frostline.core.aliases import as_kept_in_files
 from frostline.core.errors import RunFolderError
 from frostline.core.run_record import Metrics, RunRecord
 from frostline.explain.gallery import Gallery
 from frostline.report import ReportData, write_report
+from frostline.report.sections.running import flat
 from frostline.stats.scores import score
 
 pytestmark = pytest.mark.slow
@@ -164,6 +166,17 @@ def test_it_says_what_it_was_given(tmp_path: Path, make_data: MakeData, gallery:
     plan = data.record.plan
     for layer in (*plan.frozen, *plan.trained, *plan.new, *plan.removed):
         assert layer in page.text
+
+
+def test_settings_have_the_names_that_are_typed() -> None:
+    kept = as_kept_in_files({"test_size": 0.3, "activation_dtype": "uint8", "seed": 1})
+    shown = flat({**kept, "resolved": as_kept_in_files({"activation_dtype": "float16"})})
+    assert shown == {
+        "test_size": 0.3,
+        "activation_dtype": "uint8",
+        "seed": 1,
+        "resolved activation_dtype": "float16",
+    }
 
 
 def test_the_first_screen_comes_first(tmp_path: Path, make_data: MakeData) -> None:

@@ -128,5 +128,10 @@ def _metavar(name: str) -> str | None:
     hint = _hints()[name]
     if get_origin(hint) not in (Union, types.UnionType):
         return None
-    number, *rest = get_args(hint)
-    return f"{number.__name__}|auto" if get_origin(rest[0]) is Literal else None
+    kinds = get_args(hint)
+    if not any(get_origin(kind) is Literal for kind in kinds):
+        return None
+    named = [
+        "|".join(get_args(kind)) if get_origin(kind) is Literal else kind.__name__ for kind in kinds
+    ]
+    return "|".join(named)

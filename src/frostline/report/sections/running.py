@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from frostline.core.aliases import under_current_names
 from frostline.core.run_record import RunRecord
 
 
@@ -56,7 +57,7 @@ def phases(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:
 def flat(settings: Mapping[str, Any], *, before: str = "") -> dict[str, Any]:
     """Settings name by name: ``{"resolved": {"threads": 2}}`` becomes ``resolved threads``."""
     found: dict[str, Any] = {}
-    for name, value in settings.items():
+    for name, value in under_current_names(settings, quiet=True).items():
         if isinstance(value, Mapping):
             found |= flat(value, before=f"{before}{name} ")
         else:

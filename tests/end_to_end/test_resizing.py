@@ -18,7 +18,7 @@ from frostline.data.decoding import image_refs
 from frostline.fitting.prepare import Prepared, prepare
 
 pytestmark = pytest.mark.slow
-EACH = 14
+EACH = 8
 
 
 def planted(folder: Path, *, ends: bool, size: tuple[int, int], seed: int = 0) -> Path:

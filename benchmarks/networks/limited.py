@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import IO
 
 from benchmarks.beside.resident import resident
 
@@ -85,6 +86,6 @@ def run(command: Sequence[str], *, env: dict[str, str], seconds: float, memory: 
     return Ran(ended, cpu, peak, said[0], said[1][-_LAST_WORDS:])
 
 
-def _read(file: tempfile._TemporaryFileWrapper[str]) -> str:
+def _read(file: IO[str]) -> str:
     file.seek(0)
     return file.read()

@@ -48,6 +48,7 @@ def test_bars_and_dots_stand_for_their_numbers() -> None:
     assert dot(0.5, 0.0, (0.0, 1.0), 5, ASCII) == "..o.."
     assert spark([0, 1, 0.5]) == "▁█▅"
     assert spark([0.3, 0.3]) == "▁▁"
+    assert spark([0.18, 0.17, 0.02], lowest=0.0) == "██▂"
     assert axis((0.5, 1.0), 12) == "50%     100%"
 
 

@@ -142,5 +142,7 @@ def spark_rows(plan: Plan, kind: Letters = BLOCKS) -> list[tuple[str, str, str]]
     ]
     shifts = [shift for shift in shift_of_taps(evidence) if shift is not None]
     if shifts:
-        rows.append(("shift", spark(shifts, kind), f"{shifts[0]:.2f} to {shifts[-1]:.2f}"))
+        # from 0, where nothing is shifted: equal shifts look equal
+        plot = spark(shifts, kind, lowest=0.0)
+        rows.append(("shift", plot, f"{shifts[0]:.2f} to {shifts[-1]:.2f}"))
     return rows

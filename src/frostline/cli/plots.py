@@ -71,9 +71,13 @@ def dot(
     return "".join(line)
 
 
-def spark(values: Sequence[float], kind: Letters = BLOCKS) -> str:
-    """Return one letter a value, higher for larger ones; the axis spans the values themselves."""
-    low, high = min(values, default=0.0), max(values, default=0.0)
+def spark(values: Sequence[float], kind: Letters = BLOCKS, *, lowest: float | None = None) -> str:
+    """Return one letter a value, higher for larger ones.
+
+    The axis begins at ``lowest``, or at the least of the values, and ends at the largest.
+    """
+    low = min(values, default=0.0) if lowest is None else lowest
+    high = max(values, default=low)
     span = high - low or 1.0
     top = len(kind.levels) - 1
     return "".join(kind.levels[round((value - low) / span * top)] for value in values)

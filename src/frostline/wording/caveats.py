@@ -44,7 +44,7 @@ def caveat_sentence(caveat: Caveat) -> str:
 def onnx_sentence(difference: float, n_images: int) -> str:
     """Say that the ONNX file answers otherwise than rounding explains."""
     return (
-        f"model.onnx differs from the trained network by up to {difference:.1%} in a "
+        f"model.onnx differs from the trained network by up to {100 * difference:.1g}% in a "
         f"probability (the same classes on all {n_images} images that were checked): more "
         "than rounding explains. The figures here are the trained network's."
     )

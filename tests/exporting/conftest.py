@@ -108,7 +108,8 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
             members=[
                 FullTraining(keep_to=lower, recipe=RECIPE),
                 TapsHead(taps=list(network.taps[-2:])),
-            ]
+            ],
+            weights=[0.7, 0.3],
         ),
     }
     action = actions[kind]
@@ -120,7 +121,7 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
     )
     if isinstance(action, Blend):
         members = [_classifier(member, network, x) for member in action.members]
-        module: Classifier = BlendClassifier(members, [0.7, 1.6]).eval()
+        module: Classifier = BlendClassifier(members, [0.7, 1.6], action.weights).eval()
     else:
         module = _classifier(action, network, x)
     card = ModelCard(

@@ -146,7 +146,7 @@ def test_an_average_comes_back_and_its_leader_is_a_backbone_again(
         for parameter in trained.kept.parameters():
             parameter.mul_(1.01)
         trained.head.weight.mul_(30)
-    module = BlendClassifier([trained, head], [0.7, 1.9]).eval()
+    module = BlendClassifier([trained, head], [0.7, 1.9], [0.75, 0.25]).eval()
     preprocessing = Preprocessing(size=96)
     card = ModelCard(
         frostline="0.1.0",
@@ -158,7 +158,8 @@ def test_an_average_comes_back_and_its_leader_is_a_backbone_again(
             members=[
                 FullTraining(keep_to=keep, recipe=RECIPE),
                 TapsHead(taps=list(network.taps[-2:])),
-            ]
+            ],
+            weights=[0.75, 0.25],
         ),
         temperature=1.3,
         n_train=8,

@@ -49,11 +49,15 @@ def normalised(store: Frozen) -> torch.Tensor:
     return torch.from_numpy(store.network.preprocessing.normalise(pixels))
 
 
+@pytest.mark.parametrize("weights", [None, [0.5, 0.2, 0.3]])
 def test_a_blend_is_the_mean_of_its_calibrated_members(
-    fit: Fit, digits_store: Frozen, members: list[TapsHead | SuffixTraining | FullTraining]
+    fit: Fit,
+    digits_store: Frozen,
+    members: list[TapsHead | SuffixTraining | FullTraining],
+    weights: list[float] | None,
 ) -> None:
     alone = [fit(member) for member in members]
-    blended = fit(Blend(members=members))
+    blended = fit(Blend(members=members, weights=weights))
     labels = np.array(digits_store.catalog.labels)
     x = normalised(digits_store)
     expected, honest = [], []
@@ -67,18 +71,21 @@ def test_a_blend_is_the_mean_of_its_calibrated_members(
         honest.append(softmax(one.out_of_fold_logits[places] / temperature, axis=1))
     with torch.no_grad():
         found = torch.softmax(blended.module(x).double(), dim=1).numpy()
-    np.testing.assert_allclose(found, np.mean(expected, axis=0), atol=1e-5)
+    mean = np.average(expected, axis=0, weights=weights)
+    np.testing.assert_allclose(found, mean, atol=1e-5)
     order = np.argsort(blended.out_of_fold_rows)
     np.testing.assert_array_equal(blended.out_of_fold_rows[order], shared)
     np.testing.assert_allclose(
-        softmax(blended.out_of_fold_logits[order], axis=1), np.mean(honest, axis=0), atol=1e-9
+        softmax(blended.out_of_fold_logits[order], axis=1),
+        np.average(honest, axis=0, weights=weights),
+        atol=1e-9,
     )
 
 
 def test_rows_of_a_store_get_the_logits_of_the_module(
     fit: Fit, digits_store: Frozen, members: list[TapsHead | SuffixTraining | FullTraining]
 ) -> None:
-    blended = fit(Blend(members=members[:2]))
+    blended = fit(Blend(members=members[:2], weights=[0.8, 0.2]))
     rows = np.array([5, 3, 40, 3])
     with torch.no_grad():
         expected = blended.module(normalised(digits_store)[rows]).double().numpy()
@@ -147,7 +154,7 @@ def test_a_plan_with_a_blend_is_written_and_read(
         trained=[],
         new=["head"],
         seed=0,
-        action=Blend(members=members),
+        action=Blend(members=members, weights=[0.2, 0.5, 0.3]),
     )
     path = tmp_path / "plan.json"
     path.write_text(plan.to_json())

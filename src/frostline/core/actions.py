@@ -11,6 +11,9 @@ from frostline.core.aliases import key_in_files
 
 _T = TypeVar("_T")
 
+#: weights in a file may have been rounded
+_ROUNDING = 1e-3
+
 
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -317,11 +320,28 @@ class Blend(_Action):
     """Carry out several actions and average their calibrated probabilities.
 
     On few images no race can tell good options apart, and their mistakes differ. The first member
-    is the one that led.
+    is the one that led. ``weights``: one for each member, above 0; they add up to 1. None: all
+    members count alike.
     """
 
     kind: Literal["blend"] = "blend"
     members: list[Single] = Field(min_length=2, max_length=4)
+    weights: list[Annotated[float, Field(gt=0, le=1)]] | None = None
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        if self.weights is None:
+            return self
+        if len(self.weights) != len(self.members):
+            raise ValueError(f"{len(self.members)} members need as many weights.")
+        if abs(sum(self.weights) - 1.0) > _ROUNDING:
+            raise ValueError(f"The weights must add up to 1, not {sum(self.weights):g}.")
+        return self
+
+    @property
+    def shares(self) -> list[float]:
+        """The weight of each member."""
+        return self.weights or [1.0 / len(self.members)] * len(self.members)
 
     @property
     def leader(self) -> Single:

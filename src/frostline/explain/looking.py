@@ -216,7 +216,8 @@ def _followed_back(
 
     def followed(pixels: UInt8Array, classes: Sequence[int]) -> Attribution:
         found = [(one(pixels, classes), temperature) for one, temperature in members]
-        heat = np.mean([one.heat / temperature for one, temperature in found], axis=0)
+        heats = [one.heat / temperature for one, temperature in found]
+        heat = np.average(heats, axis=0, weights=classifier.shares)
         return replace(found[0][0], heat=heat)
 
     return followed

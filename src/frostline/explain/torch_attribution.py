@@ -29,8 +29,8 @@ def attribute(
     """Say which places of some images spoke for a class of each.
 
     Heads on maps are asked by :func:`frostline.explain.attribution.attribute_maps`; a blend takes
-    the mean of its members' maps, each divided by its member's temperature. Tokens and vectors
-    have no such place in space; there, parts of the image are covered one by one
+    the mean of its members' maps by weight, each divided by its member's temperature. Tokens and
+    vectors have no such place in space; there, parts of the image are covered one by one
     (:func:`frostline.explain.attribution.occlude`). Raises InputError if there is not one class
     for each image.
 
@@ -47,7 +47,7 @@ def attribute(
             weight, _ = member.head_weights()
             found = attribute_maps(maps, member.layouts, weight, classes)
             heats.append(found.heat / temperature)
-    return Attribution(np.mean(heats, axis=0), complete=True)
+    return Attribution(np.average(heats, axis=0, weights=module.shares), complete=True)
 
 
 def attribute_pixels(

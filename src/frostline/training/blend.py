@@ -40,8 +40,8 @@ def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Traine
     return Trained(
         action=action,
         target=problem.target,
-        classifier=BlendClassifier(modules, temperatures).eval(),
-        out_of_fold_logits=log_mean(each),
+        classifier=BlendClassifier(modules, temperatures, action.weights).eval(),
+        out_of_fold_logits=log_mean(each, action.weights),
         out_of_fold_rows=shared,
         frozen_verified=all(member.frozen_verified for member in members),
         history=[entry for member in members for entry in member.history],
@@ -59,12 +59,13 @@ def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Traine
 def blended_logits(trained: Trained, each: Sequence[FloatArray]) -> FloatArray:
     """Return the blend's logits (n, C) from those of its members, as its classifier does."""
     temperatures = [temperature for _, temperature in trained.classifier.averaged]
-    return log_mean([trained.target.link(z, t) for z, t in zip(each, temperatures, strict=True)])
+    links = [trained.target.link(z, t) for z, t in zip(each, temperatures, strict=True)]
+    return log_mean(links, trained.classifier.shares)
 
 
-def log_mean(each: Sequence[FloatArray]) -> FloatArray:
-    """Logarithm of the mean of several (n, C) probabilities."""
-    mean = np.mean(np.stack(each), axis=0)
+def log_mean(each: Sequence[FloatArray], weights: Sequence[float] | None = None) -> FloatArray:
+    """Logarithm of the mean of several (n, C) probabilities; with weights, of that by weight."""
+    mean = np.average(np.stack(each), axis=0, weights=weights)
     return np.asarray(np.log(np.maximum(mean, np.finfo(np.float64).tiny)), dtype=np.float64)
 
 

@@ -99,12 +99,18 @@ class BlendClassifier(Classifier):
     """The mean of several classifiers' calibrated probabilities, as logits.
 
     ``temperatures``: the logits of each member are divided by its own before they become
-    probabilities.
+    probabilities. ``weights``: of each member, adding up to 1; None where all count alike.
     """
 
-    def __init__(self, members: Sequence[SingleClassifier], temperatures: Sequence[float]) -> None:
+    def __init__(
+        self,
+        members: Sequence[SingleClassifier],
+        temperatures: Sequence[float],
+        weights: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self._weights = None if weights is None else tuple(weights)
         self.temperatures: torch.Tensor
         self.register_buffer("temperatures", torch.tensor(temperatures, dtype=torch.float32))
 
@@ -112,6 +118,10 @@ class BlendClassifier(Classifier):
     def averaged(self) -> Sequence[tuple[SingleClassifier, float]]:
         members = cast(Sequence[SingleClassifier], self.members)
         return tuple(zip(members, self.temperatures.tolist(), strict=True))
+
+    @property
+    def shares(self) -> Sequence[float]:
+        return super().shares if self._weights is None else self._weights
 
     @property
     def tensor_prefix(self) -> str:
@@ -124,6 +134,9 @@ class BlendClassifier(Classifier):
             for i, member in enumerate(self.members)
         ]
         # a mean of probabilities, kept apart from log(0)
+        if self._weights is not None:
+            each = [one + math.log(share) for one, share in zip(each, self._weights, strict=True)]
+            return torch.logsumexp(torch.stack(each), dim=0)
         return torch.logsumexp(torch.stack(each), dim=0) - math.log(len(each))
 
 
@@ -164,6 +177,7 @@ def empty_classifier(action: Action, load: Callable[[], Network], *, n_outputs: 
 
     def blend(action: Blend) -> Classifier:
         members = [empty_classifier(one, load, n_outputs=n_outputs) for one in action.members]
-        return BlendClassifier([member.leader for member in members], [1.0] * len(members))
+        temperatures = [1.0] * len(members)
+        return BlendClassifier([m.leader for m in members], temperatures, action.weights)
 
     return action.dispatch(head=taps, layers=cut, blend=blend)

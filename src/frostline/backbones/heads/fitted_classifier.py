@@ -59,6 +59,11 @@ class FittedClassifier(ABC):
         """Whose probabilities are averaged, each with its temperature; a single one is alone."""
 
     @property
+    def shares(self) -> Sequence[float]:
+        """How much each of those averaged counts; adds up to 1."""
+        return [1.0 / len(self.averaged)] * len(self.averaged)
+
+    @property
     @abstractmethod
     def tensor_prefix(self) -> str:
         """What names of the leader's kept layers begin with among the tensors."""

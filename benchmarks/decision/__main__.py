@@ -3,6 +3,7 @@
     python -m benchmarks.decision pretrain --fonts F                 # once, a minute
     python -m benchmarks.decision run --fonts F --stamps S --clip-art C [--part glyphs|lite0]
     python -m benchmarks.decision anchor --stamps S --clip-art C     # four cells at 224 pixels
+    python -m benchmarks.decision rules                              # today's rule beside others
     python -m benchmarks.decision report                             # regret, cost, honesty, page
 
 F, S and C are folders of unpacked Debian packages: fonts (fonts-dejavu-core, -dejavu-extra,
@@ -36,6 +37,10 @@ def main() -> None:
         pretrain(options.fonts, options.work / "glyphs.safetensors")
     elif options.command in ("run", "anchor"):
         _run(options)
+    elif options.command == "rules":
+        from benchmarks.decision.report import write_rules
+
+        write_rules(options.cells)
     else:
         from benchmarks.decision.report import write_report
 
@@ -77,7 +82,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("pretrain", "run", "anchor", "report"))
+    parser.add_argument("command", choices=("pretrain", "run", "anchor", "rules", "report"))
+    parser.add_argument("--cells", type=Path, default=RESULTS, help="folder that rules reads")
     parser.add_argument("--fonts", type=Path, default=Path("/usr/share/fonts"))
     parser.add_argument("--stamps", type=Path, default=Path("/usr/share/tuxpaint/stamps"))
     parser.add_argument("--clip-art", type=Path, default=Path("/usr/share/openclipart/png"))

@@ -38,7 +38,7 @@ from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.candidates.finetune_all import GENTLY
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.decide import every_option
-from frostline.strategy.race import FIRST_SHARE, FOLDS, last_folds_of, last_share, shortened
+from frostline.strategy.race import FOLDS, share_of, shortened
 from frostline.training.train import train
 
 IntArray = npt.NDArray[np.int64]
@@ -58,6 +58,8 @@ FASTAI = "fastai fine_tune"
 LITE0_SIZE = 128
 #: what every option may plan for, in nominal time
 BUDGET = "5m"
+#: share of the epochs of a heat, which an earlier rule looked at first
+_HEAT = 0.25
 #: a class drawn by its share has at least so many images
 _FEWEST = 3
 
@@ -188,9 +190,9 @@ def run_cell(
             found_now = _scored(task, proposal.action, rows, test, guessed.keep(proposal.name))
             entry.update(right=found_now["right"], cpu=found_now["cpu"], wall=found_now["wall"])
         if raced and proposal.name != REFERENCE and not _is_raced(entry):
-            entry["heat"] = _raced(task, proposal, rows, folds[:1], FIRST_SHARE)
-            finals = folds[1 : 1 + last_folds_of(len(rows))]
-            entry["final"] = _raced(task, proposal, rows, finals, last_share(len(rows)))
+            entry["heat"] = _raced(task, proposal, rows, folds[:1], _HEAT)
+            finals = folds[1:] if len(rows) < FEW_IMAGES else folds[1:2]
+            entry["final"] = _raced(task, proposal, rows, finals, share_of(len(rows)))
         write_text(path, json.dumps(found, indent=1) + "\n")
 
 

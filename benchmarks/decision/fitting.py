@@ -1,100 +1,109 @@
-"""Fit the thresholds on some target sets and judge them on another one."""
+"""Fit what the decision turns on, on some families of target sets, and judge it on another one."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 
 from benchmarks.decision.recorded import Choice, Recorded
-from benchmarks.decision.replay import choose
-from frostline.strategy.gates import why_not_race
-from frostline.strategy.growth import KINDS, Growth, Kind
-from frostline.strategy.thresholds import FITTED, Thresholds
+from benchmarks.decision.replay import Rule, choose, head_of
+from frostline.strategy.expected_gain import GainShares, bucket
+from frostline.strategy.thresholds import FITTED
 
-_GRID = {
+_GRID: dict[str, tuple[float, ...]] = {
     "errors": (0.0, 0.5, 1.0, 1.5),
     "most_lost": (0.01, 0.03, 1.0),
     "good_enough": (0.01, 0.02, 0.03, 0.05),
+    "least_gain": (0.0, 0.005, 0.01, 0.02),
+    "prior_of_head": (0.33, 0.5, 0.67),
+    "prior_images": (10.0, 30.0, 100.0),
+    "least_of_prior": (0.3, 0.5, 0.7),
 }
 #: points of regret that others must gain before what is in use is given up: few sets are noisy
 _WORTH = 0.1
 #: racing must be worth its time: points of regret that the whole training time weighs
 _TIME = 0.2
+#: what one family more is taken to have shown, by size: what was hardly looked at is worth a try,
+#: as a race that was not run can cost far more than one that was
+_HOPE = (0.1, 0.5, 0.5)
+#: cells with less to gain tell nothing about shares of it
+_LEAST_HEADROOM = 0.03
 
 
-def fit(cells: Sequence[Recorded]) -> Thresholds:
-    """Return the thresholds of a grid with the least mean regret, time counting a little.
+def leave_families_out(cells: Sequence[Recorded], rule: Rule) -> list[tuple[Recorded, Choice]]:
+    """Decide every cell with what was fitted on the other families of target sets.
 
-    Those in use are kept unless others are better by a tenth of a point.
+    ``rule``: which parts of the rule are in use; its numbers are fitted.
     """
-    growth = fit_growth(cells)
-    seen: dict[tuple[int, tuple[float, ...]], float] = {}
-    costs = {v: _cost(cells, v, growth, seen) for v in product(*_GRID.values())}
-    best = min(costs, key=lambda values: costs[values])
-    in_use = tuple(float(getattr(FITTED, name)) for name in _GRID)
-    if costs[in_use] <= costs[best] + _WORTH:
-        return FITTED
-    return _thresholds(best)
-
-
-def leave_one_set_out(cells: Sequence[Recorded]) -> list[tuple[Recorded, Choice]]:
-    """Decide every cell with thresholds that were fitted on the other target sets."""
     found = []
-    for target in sorted({c.target for c in cells}):
-        others = [c for c in cells if c.target != target]
-        thresholds, growth = fit(others), fit_growth(others)
-        found += [(c, choose(c, thresholds, growth)) for c in cells if c.target == target]
+    for family in sorted({c.family for c in cells}):
+        others = [c for c in cells if c.family != family]
+        fitted = fit(others, rule)
+        found += [(c, choose(c, fitted)) for c in cells if c.family == family]
     return found
 
 
-def fit_growth(cells: Sequence[Recorded]) -> Growth:
-    """Return the median way from a heat to full training, in logits, by kind and size.
+def fit(cells: Sequence[Recorded], rule: Rule | None = None) -> Rule:
+    """Return a rule with the thresholds of a grid that cost least, one after the other.
 
-    Cells that would not be raced do not count. A size that was never seen takes the kind's median.
+    What costs is mean regret, time counting a little, in the mean over families. Thresholds in use
+    are kept unless others are better by a tenth of a point.
     """
-    ways: dict[tuple[Kind, int], list[float]] = defaultdict(list)
+    rule = rule or Rule()
+    rule = replace(rule, shares=fit_shares(cells), thresholds=FITTED)
+    in_use = lowest = _cost(cells, rule)
+    best = rule
+    for name, values in _GRID.items():
+        for value in values:
+            other = replace(best, thresholds=replace(best.thresholds, **{name: value}))
+            cost = lowest if other == best else _cost(cells, other)
+            if cost < lowest:
+                best, lowest = other, cost
+    return best if lowest + _WORTH < in_use else rule
+
+
+def fit_shares(cells: Sequence[Recorded]) -> GainShares:
+    """Return what racing gained over the head, as a share of what the head had left to gain.
+
+    By shift and size: means over families, each of the mean of its cells; a family that never was
+    adds some hope.
+    """
+    gains: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    always = Rule(races="always", thresholds=replace(FITTED, good_enough=0.0))
     for cell in cells:
-        if cell.summary.headroom >= FITTED.good_enough:
-            for kind, size, way in cell.growth():
-                ways[kind, size].append(way)
-    found: dict[Kind, tuple[float, float, float]] = {}
-    for kind in KINDS:
-        every = [r for (k, _), values in ways.items() if k == kind for r in values]
-        sizes = [ways.get((kind, size)) or every for size in range(3)]
-        small, middle, large = (round(float(np.median(values)), 2) for values in sizes)
-        found[kind] = (small, middle, large)
+        if cell.summary.headroom < _LEAST_HEADROOM:
+            continue
+        raced = cell.accuracy_of(choose(cell, always))
+        gained = (raced - cell.accuracy(head_of(cell))) / cell.summary.headroom
+        size = bucket(cell.summary.size.per_class)
+        for label in (cell.summary.shift.label, "unknown"):
+            gains[label, size][cell.family].append(gained)
+    found: dict[str, tuple[float, float, float]] = {}
+    for label in ("unknown", "similar", "moderate", "different"):
+        row = []
+        for size in range(3):
+            own = _means(gains[label, size].values())
+            share = (sum(own) + _HOPE[size]) / (len(own) + 1)
+            row.append(round(max(0.0, share), 2))
+        found[label] = (row[0], row[1], row[2])
     return found
 
 
-def _cost(
-    cells: Sequence[Recorded],
-    values: tuple[float, ...],
-    growth: Growth,
-    seen: dict[tuple[int, tuple[float, ...]], float],
-) -> float:
-    """Mean regret, and a little for the time."""
-    total = 0.0
+def _means(values: Iterable[Sequence[float]]) -> list[float]:
+    return [float(np.mean(one)) for one in values]
+
+
+def _cost(cells: Sequence[Recorded], rule: Rule) -> float:
+    """Mean regret, and a little for the time, every family counting alike."""
+    by_family: dict[str, list[float]] = defaultdict(list)
     for cell in cells:
-        if why_not_race(cell.summary, _thresholds(values)):
-            # only the gate and the choice of a head matter
-            choice = choose(cell, _thresholds(values), growth)
-            total += cell.regret(choice)
-            continue
-        key = (id(cell), values[:2])
-        if key not in seen:
-            choice = choose(cell, _thresholds(values), growth)
-            share = choice.race_seconds / cell.all_seconds
-            seen[key] = cell.regret(choice) + _TIME * share
-        total += seen[key]
-    return total / len(cells)
-
-
-def _thresholds(values: tuple[float, ...]) -> Thresholds:
-    return replace(FITTED, **dict(zip(_GRID, values, strict=True)))
+        choice = choose(cell, rule)
+        share = choice.race_seconds / cell.all_seconds
+        by_family[cell.family].append(cell.regret(choice) + _TIME * share)
+    return float(np.mean(_means(by_family.values())))
 
 
 def fit_gain(cells: Sequence[Recorded]) -> dict[str, float]:

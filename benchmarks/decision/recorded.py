@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +14,12 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from benchmarks.decision.cells import FASTAI, REFERENCE, is_head, sureness, unpacked
+from benchmarks.decision.sets import SETS
 from frostline.core.actions import Action
 from frostline.core.plan import EvidenceSummary
 from frostline.strategy.blending import FEW_IMAGES
 from frostline.strategy.candidates.adapters import NAME as ADAPTERS
 from frostline.strategy.cases import prior_case
-from frostline.strategy.growth import Kind, bucket, kind_of_action, logit
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -78,6 +78,10 @@ class Recorded:
         self.network: str = data["network"]
         self.summary = EvidenceSummary.model_validate(data["evidence"])
         self._loo = data.get("loo", {})
+        self.family: str = SETS[self.target].family
+        #: rows of one group succeed and fail together; cells of before had none
+        self.groups: IntArray = np.array(data.get("groups") or range(self.n_train))
+        self._folds = data.get("folds", [])
         self.options: dict[str, dict[str, Any]] = {
             name: option for name, option in data["options"].items() if "right" in option
         }
@@ -130,14 +134,39 @@ class Recorded:
 
     def heat(self, name: str) -> Judged:
         """What a quarter of the epochs on the first fold came to."""
+        if name == self.STACKED and self.has_stand_in:
+            return self.heat(self.heads[0])
         return _judged(self.options[name]["heat"][0])
 
     def finals(self, name: str) -> list[Judged]:
         """What all epochs (from 500 images on half of them) came to on the other folds."""
+        if name == self.STACKED and self.has_stand_in:
+            return [self._mean_of_heads(fold) for fold in range(len(self.finals(self.heads[0])))]
         return [_judged(fold) for fold in self.options[name]["final"]]
+
+    def _mean_of_heads(self, fold: int) -> Judged:
+        """What stands for the stacked head on a fold: who was right is not known of an average."""
+        shares = self._shares_of_heads
+        each = [self.finals(head)[fold] for head in shares]
+        sure = np.average([one.sure for one in each], axis=0, weights=list(shares.values()))
+        best = each[int(np.argmax(list(shares.values())))]
+        return Judged(best.right, sure, sum(one.cpu for one in each))
+
+    def judged_groups(self, fold: int) -> IntArray:
+        """Groups of the images that judge on a fold."""
+        if not self._folds:
+            entry = next(iter(self.options.values()))
+            return np.arange(entry["final"][fold - 1]["n"] if fold else entry["heat"][0]["n"])
+        return np.asarray(self.groups[np.array(self._folds[fold])], dtype=np.int64)
+
+    def is_adapted(self, head: str) -> bool:
+        """Whether norm statistics are re-estimated for a head."""
+        return self._probe(head) == "adapted"
 
     def left_out(self, head: str) -> BoolArray:
         """Which training images a head gets right when they are left out."""
+        if head == self.STACKED and self.has_stand_in:
+            head = max(self._shares_of_heads, key=lambda h: self._shares_of_heads[h])
         return unpacked(self._loo[self._probe(head)], self.n_train)
 
     @property
@@ -146,14 +175,38 @@ class Recorded:
         # adapters were timed later, beside other work
         return sum(float(self.options[n]["cpu"]) for n in self.candidates if n != ADAPTERS)
 
+    @cached_property
+    def _shares_of_heads(self) -> dict[str, float]:
+        """Weights of the heads in what stands for the stacked one: those of single depths, too."""
+        chance = self.summary.chance
+        found = {
+            head: max(float(self.left_out(head).mean()) - chance, 1e-3) ** 4
+            for head in self.heads
+            if not self.is_adapted(head)
+        }
+        total = sum(found.values())
+        return {head: weight / total for head, weight in found.items()}
+
+    @property
+    def has_stand_in(self) -> bool:
+        """Whether the average of the heads stands for a stacked one that was not recorded."""
+        return self.STACKED not in self.options and self.n_train < FEW_IMAGES
+
     def outcome(self, members: Sequence[str], weights: Sequence[float] = ()) -> BoolArray:
         """Which test images an option, or the average of several, gets right."""
-        if len(members) == 1 or self._guesses is None:
+        if self._guesses is None or (len(members) == 1 and members[0] in self.right):
             return self.right[members[0]]
         with np.load(self._guesses) as stored:
-            each = [np.square(stored[name] / 255.0) for name in members]
+            each = [self._probabilities(stored, name) for name in members]
             mean = np.average(each, axis=0, weights=weights or None)
             return np.asarray(mean.argmax(axis=1) == stored["truth"])
+
+    def _probabilities(self, stored: Mapping[str, FloatArray], name: str) -> FloatArray:
+        if name == self.STACKED and self.has_stand_in:
+            shares = self._shares_of_heads
+            each = [self._probabilities(stored, head) for head in shares]
+            return np.asarray(np.average(each, axis=0, weights=list(shares.values())))
+        return np.square(stored[name] / 255.0)
 
     def rule(self) -> str:
         """What the textbook's table says, without looking at anything but size and shift."""
@@ -203,7 +256,7 @@ class Recorded:
 
     def accuracy(self, name: str) -> float:
         """Accuracy of a single option on all test images."""
-        return float(self.right[name].mean())
+        return float(self.outcome([name]).mean())
 
     def accuracy_of(self, chosen: Choice) -> float:
         """Accuracy of a choice on all test images."""
@@ -215,16 +268,8 @@ class Recorded:
             "head on the last layer": summary.last_tap,
             "head on the best layer": summary.best_tap,
             "head on all taps": "all",
+            self.STACKED: "stacked",
         }.get(head, "adapted")
-
-    def growth(self) -> Iterator[tuple[Kind, int, float]]:
-        """Kind, size and the way from the heat to the accuracy after full training, in logits."""
-        size = bucket(self.summary.size.per_class)
-        for name in self.candidates:
-            option = self.options[name]
-            sure = float(sureness(option["heat"][0]["sure"]).mean())
-            kind = kind_of_action(ACTION.validate_python(option["action"]))
-            yield kind, size, logit(self.accuracy(name)) - logit(sure)
 
 
 def _judged(entry: dict[str, Any]) -> Judged:

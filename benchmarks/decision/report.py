@@ -16,10 +16,11 @@ import numpy as np
 from benchmarks import figures
 from benchmarks.decision.anchor import compare
 from benchmarks.decision.cells import FASTAI, REFERENCE, SIZES
-from benchmarks.decision.fitting import fit, fit_gain, fit_growth, leave_one_set_out
+from benchmarks.decision.fitting import fit, fit_gain, leave_families_out
 from benchmarks.decision.plots import bars, panels
 from benchmarks.decision.recorded import Choice, Recorded
-from benchmarks.decision.replay import choose
+from benchmarks.decision.replay import Rule, choose
+from benchmarks.decision.rules import compare_rules, table
 from frostline.strategy.cases import case_of
 from frostline.strategy.thresholds import FITTED
 from frostline.wording.cases import CASES
@@ -47,16 +48,18 @@ def write_report(folder: Path) -> None:
     """Read every cell, fit and judge the thresholds, write figures and page."""
     cells = Recorded.read(folder)
     large = [c for c in cells if c.target != APART]
-    chosen = leave_one_set_out(large)
+    chosen = leave_families_out(large, Rule())
+    fitted = fit(large)
     found: dict[str, Any] = {
         "cells": len(large),
         "sets": sorted({c.target for c in large}),
         "machine": platform.platform(),
         "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")},
-        "fitted_on_all": asdict(fit(large)),
-        "growth_on_all": dict(fit_growth(large)),
+        "fitted_on_all": asdict(fitted.thresholds),
+        "gain_shares": dict(fitted.shares),
         "gain_per_doubling": fit_gain(large),
         "in_use": asdict(FITTED),
+        "rules": compare_rules(large),
         "regret": _regrets(large, chosen),
         "regret_by_size": _by_size(chosen),
         "regret_by_set": _by_set(chosen),
@@ -75,6 +78,15 @@ def write_report(folder: Path) -> None:
     _write_plots(large, chosen, found)
     figures.write("decision")
     print(json.dumps({k: found[k] for k in ("regret", "cost", "cases")}, indent=1))
+
+
+def write_rules(folder: Path) -> None:
+    """Print what every rule loses on the cells of a folder, and write it beside that folder."""
+    cells = [c for c in Recorded.read(folder) if c.target != APART]
+    found = compare_rules(cells)
+    path = folder.parent / f"{folder.name}_rules.json"
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    print(table(found))
 
 
 def _summary(regrets: Sequence[float]) -> dict[str, float]:
@@ -98,7 +110,7 @@ def _regrets(
         [c.regret(choice, [choice]) for c, choice in chosen]
     )
     found["Frostline without averaging"] = _summary(
-        [c.regret(choose(c, average=False)) for c, _ in chosen]
+        [c.regret(choose(c, Rule(average="none"))) for c, _ in chosen]
     )
     for name, way in ways.items():
         found[name] = _summary([c.regret_of(way(c)) for c in cells])
@@ -136,7 +148,9 @@ def _by_size(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, dict[str, f
 def _single(chosen: Sequence[tuple[Recorded, Choice]], size: str) -> float:
     """Mean regret at a size if one option were chosen instead of an average."""
     cells = [cell for cell, _ in chosen if cell.size == size]
-    return round(float(np.mean([cell.regret(choose(cell, average=False)) for cell in cells])), 2)
+    return round(
+        float(np.mean([cell.regret(choose(cell, Rule(average="none"))) for cell in cells])), 2
+    )
 
 
 def _cost(chosen: Sequence[tuple[Recorded, Choice]]) -> dict[str, float]:
@@ -156,7 +170,7 @@ def _cases(
     cells: Sequence[Recorded], chosen: Sequence[tuple[Recorded, Choice]]
 ) -> dict[str, dict[str, Any]]:
     """How often each textbook case is chosen, and by how much its best option wins or loses."""
-    picked = Counter(case_of(c.options[choice.members[0]]["strategy"]) for c, choice in chosen)
+    picked = Counter(_case(c, choice.members[0]) for c, choice in chosen)
     found: dict[str, dict[str, Any]] = {}
     for number, case in CASES.items():
         leads = []
@@ -178,7 +192,7 @@ def _cases(
 
 
 def _case(cell: Recorded, name: str) -> int:
-    return case_of(cell.options[name]["strategy"])
+    return case_of("head" if name == cell.STACKED else cell.options[name]["strategy"])
 
 
 def _transfer(cells: Sequence[Recorded]) -> dict[str, dict[str, Any]]:

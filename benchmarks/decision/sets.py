@@ -63,7 +63,8 @@ class TargetSet:
 
     ``kind`` is its distance from the network's source by design; ``test`` the number of images
     that judge; ``largest`` that of the training images of size "all". Small sizes are drawn with
-    equally many images of every class, or in ``natural`` shares.
+    equally many images of every class, or in ``natural`` shares. Sets of one ``family`` are alike:
+    what is fitted for one of them is fitted without any of them.
     """
 
     name: str
@@ -73,6 +74,7 @@ class TargetSet:
     largest: int
     make: Callable[[Places, Path], list[tuple[Path, str]]]
     natural: bool = False
+    family: str = ""
 
 
 def table_of(target: TargetSet, places: Places) -> Path:
@@ -163,21 +165,52 @@ def _write(
 SETS: dict[str, TargetSet] = {
     t.name: t
     for t in (
-        TargetSet("greek", "glyphs", "similar", 1500, 2400, _glyphs("greek", GREEK)),
-        TargetSet("cyrillic", "glyphs", "similar", 1500, 2400, _glyphs("cyrillic", CYRILLIC)),
         TargetSet(
-            "greek-inverted", "glyphs", "input", 1500, 2400, _glyphs("inverted", GREEK, INVERTED)
+            "greek", "glyphs", "similar", 1500, 2400, _glyphs("greek", GREEK), family="letters"
         ),
         TargetSet(
-            "cyrillic-striped", "glyphs", "input", 1500, 2400, _glyphs("striped", CYRILLIC, STRIPED)
+            "cyrillic",
+            "glyphs",
+            "similar",
+            1500,
+            2400,
+            _glyphs("cyrillic", CYRILLIC),
+            family="letters",
         ),
-        TargetSet("styles", "glyphs", "feature", 1500, 2400, _styles),
-        TargetSet("textures", "glyphs", "feature", 1500, 2400, _textures),
-        TargetSet("digits-small", "glyphs", "other", 797, 1000, _digits),
-        TargetSet("digits", "lite0", "input", 500, 400, _digits),
-        TargetSet("solar-cells", "lite0", "feature", 700, 500, _cells, natural=True),
-        TargetSet("clip-art", "lite0", "other", 500, 500, clip_art),
-        TargetSet("photos", "lite0", "similar", 86, 120, _photos),
+        TargetSet(
+            "greek-inverted",
+            "glyphs",
+            "input",
+            1500,
+            2400,
+            _glyphs("inverted", GREEK, INVERTED),
+            family="letters",
+        ),
+        TargetSet(
+            "cyrillic-striped",
+            "glyphs",
+            "input",
+            1500,
+            2400,
+            _glyphs("striped", CYRILLIC, STRIPED),
+            family="letters",
+        ),
+        TargetSet("styles", "glyphs", "feature", 1500, 2400, _styles, family="styles"),
+        TargetSet("textures", "glyphs", "feature", 1500, 2400, _textures, family="textures"),
+        TargetSet("digits-small", "glyphs", "other", 797, 1000, _digits, family="digits"),
+        TargetSet("digits", "lite0", "input", 500, 400, _digits, family="digits"),
+        TargetSet(
+            "solar-cells",
+            "lite0",
+            "feature",
+            700,
+            500,
+            _cells,
+            natural=True,
+            family="solar cells",
+        ),
+        TargetSet("clip-art", "lite0", "other", 500, 500, clip_art, family="clip art"),
+        TargetSet("photos", "lite0", "similar", 86, 120, _photos, family="photos"),
     )
 }
 

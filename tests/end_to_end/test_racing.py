@@ -45,20 +45,22 @@ def test_options_race_and_the_plan_says_how_each_fared(
     assert plan.evidence is not None
     assert plan.evidence.shift.label in ("moderate", "different")
     tried = [c for c in plan.candidates if c.kind != "taps_head" and c.score is not None]
-    assert len(tried) >= 3
+    assert tried
     assert all(c.standard_error is not None and c.stopped for c in tried)
     assert [c.fate for c in plan.candidates].count(Fate.CHOSEN) == 1
     chosen = next(c for c in plan.candidates if c.fate is Fate.CHOSEN)
     assert chosen.name == plan.chosen
     assert chosen.kind == plan.action.kind
     assert any("left-out images" in line for line in plan.explanation)
-    # so few images cannot tell options apart: all that reached the last rung are averaged
+    # so few images cannot tell options apart: what they speak for is averaged, by weight
     assert isinstance(plan.action, Blend)
     members = [c for c in plan.candidates if c.fate is Fate.AVERAGED]
-    assert len(members) == len(plan.action.members) == 4
+    assert 2 <= len(members) == len(plan.action.members) <= 4
+    assert plan.action.weights is not None and len(set(plan.action.weights)) > 1
     assert {c.kind for c in members} == {action.kind for action in plan.action.members}
     weights = load_file(result.folder / "model" / "weights.safetensors")
-    assert {name.split(".")[1] for name in weights if name.startswith("members.")} == set("0123")
+    numbers = {name.split(".")[1] for name in weights if name.startswith("members.")}
+    assert numbers == {str(i) for i in range(len(members))}
     # what judged an option never taught it, and no test image did either
     assert len(seen) >= len(tried)
     assert all(judged and not judged & learned for learned, judged in seen)

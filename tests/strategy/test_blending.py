@@ -1,4 +1,4 @@
-"""Options are averaged on few images: which, in which order, within which cost, and how scored."""
+"""Options are averaged on few images: which, how much each counts, and how that is scored."""
 
 from __future__ import annotations
 
@@ -15,50 +15,88 @@ from frostline.targets.single_label import SingleLabel
 from frostline.training.layers import Layers
 
 RECIPE = Recipe(epochs=4, batch_size=8, learning_rate=0.1, head_learning_rate=0.1)
-TRUTH = np.arange(30) % 3
+N = 120
+TRUTH = np.arange(N) % 3
+ALONE = np.arange(N)
 FEW = FEW_IMAGES - 1
 
 
 def guesses(seed: int, strength: float) -> npt.NDArray[np.float64]:
     """Probabilities that know the truth the better the larger ``strength`` is."""
-    logits = np.random.default_rng(seed).normal(size=(30, 3)) + strength * np.eye(3)[TRUTH]
+    logits = np.random.default_rng(seed).normal(size=(N, 3)) + strength * np.eye(3)[TRUTH]
     powers = np.exp(logits)
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def standing(
-    name: str, strength: float, *, seconds: float = 1.0, head: bool = False
+    name: str,
+    strength: float,
+    *,
+    seconds: float = 1.0,
+    head: bool = False,
+    groups: npt.NDArray[np.int64] = ALONE,
 ) -> RaceEntryState:
     action = TapsHead(taps=["layer4"]) if head else FullTraining(recipe=RECIPE)
     entry = Entry(Proposal(name, "head" if head else "cut", action, None, seconds), action, 0.0)
     seed = sum(map(ord, name))
     judged = {
         fold: FoldResult.of(
-            SingleLabel(3), guesses(seed + fold, strength), TRUTH, np.arange(30) + 30 * fold
+            SingleLabel(3), guesses(seed + fold, strength), TRUTH, groups + N * fold
         )
-        for fold in (0, 1, 2)
+        for fold in (1, 2)
     }
-    return RaceEntryState(entry, entry, judged)
+    return RaceEntryState(entry, judged)
 
 
 @pytest.fixture
 def race() -> list[RaceEntryState]:
-    stopped = standing("behind", 9.0)
-    stopped.judged.pop(1), stopped.judged.pop(2)
-    stopped.behind = 0.1
-    return [standing("head", 1.0, head=True), standing("a", 2.0), stopped, standing("b", 1.5)]
+    return [standing("head", 1.5, head=True), standing("a", 1.7), standing("b", 1.6)]
 
 
-def test_all_finalists_are_averaged_the_best_first(race: list[RaceEntryState]) -> None:
+def test_what_the_race_speaks_for_is_averaged_by_weight(race: list[RaceEntryState]) -> None:
     blended = blend_of(race, n_images=FEW)
     assert blended is not None
-    assert [member.name for member in blended.members] == ["a", "b", "head"]
-    assert blended.proposal.name == "average of 'a', 'b' and 'head'"
-    assert blended.proposal.strategy == "cut"
-    assert isinstance(blended.proposal.action, Blend)
-    kinds = [action.kind for action in blended.proposal.action.members]
-    assert kinds == ["full", "full", "taps_head"]
+    names = [member.name for member in blended.members]
+    assert sorted(names) == ["a", "b", "head"]
+    assert blended.proposal.name == f"average of '{names[0]}', '{names[1]}' and '{names[2]}'"
+    assert blended.proposal.strategy == blended.members[0].proposal.strategy
+    action = blended.proposal.action
+    assert isinstance(action, Blend)
+    kinds = {"a": "full", "b": "full", "head": "taps_head"}
+    assert [one.kind for one in action.members] == [kinds[name] for name in names]
+    assert action.weights is not None and sum(action.weights) == pytest.approx(1.0)
+    assert action.weights == sorted(action.weights, reverse=True)
+    assert blended.reason.weights == action.weights
     assert blended.proposal.seconds == 3.0
+
+
+def test_who_is_far_behind_is_left_out(race: list[RaceEntryState]) -> None:
+    lost = standing("lost", -1.0)
+    blended = blend_of([*race, lost], n_images=FEW)
+    assert blended is not None
+    assert "lost" not in [member.name for member in blended.members]
+    # the head is all that is left
+    assert blend_of([race[0], lost], n_images=FEW) is None
+
+
+def test_few_images_leave_half_to_the_head() -> None:
+    """Ten images of one patient are one: they hardly speak against the prior."""
+    patients = ALONE // 60
+    pair = {
+        name: [
+            standing("head", 1.5, head=True, groups=groups),
+            standing("a", 2.0, groups=groups),
+        ]
+        for name, groups in (("patients", patients), ("alone", ALONE))
+    }
+    weights = {}
+    for name, members in pair.items():
+        blended = blend_of(members, n_images=FEW)
+        assert blended is not None
+        by_name = dict(zip([m.name for m in blended.members], blended.reason.weights, strict=True))
+        weights[name] = by_name["head"]
+    assert weights["patients"] == pytest.approx(0.5, abs=0.06)
+    assert weights["alone"] < 0.4
 
 
 def test_enough_images_need_no_average(race: list[RaceEntryState]) -> None:
@@ -66,31 +104,29 @@ def test_enough_images_need_no_average(race: list[RaceEntryState]) -> None:
 
 
 def test_what_the_budget_does_not_pay_for_is_passed_over() -> None:
-    race = [standing("head", 1.0, seconds=0.0, head=True), standing("a", 2.0, seconds=8.0)]
+    race = [standing("head", 1.2, seconds=0.0, head=True), standing("a", 2.0, seconds=8.0)]
     race += [standing("b", 1.8, seconds=5.0), standing("c", 1.5, seconds=2.0)]
     blended = blend_of(race, n_images=FEW, seconds=10.0)
     assert blended is not None
-    assert [member.name for member in blended.members] == ["a", "c", "head"]
+    assert {member.name for member in blended.members} == {"a", "c", "head"}
     assert blend_of(race[:2], n_images=FEW, seconds=7.0) is None
 
 
-def test_the_score_is_that_of_the_mean_probabilities(race: list[RaceEntryState]) -> None:
-    blended = blend_of(race, n_images=FEW)
+def test_the_score_of_an_average_is_on_images_that_did_not_weigh_it() -> None:
+    """Options that know nothing: weights that had seen the images would look better than each."""
+    lucky = [standing("head", 0.0, head=True), *(standing(f"{i}", 0.0) for i in range(3))]
+    blended = blend_of(lucky, n_images=FEW)
     assert blended is not None
-    right, log_score, alone = [], [], []
-    for fold in (1, 2):
-        each = [race[i].judged[fold].probabilities for i in (0, 1, 3)]
-        mean = np.mean([p for p in each if p is not None], axis=0)
-        right.append(mean.argmax(axis=1) == TRUTH)
-        log_score.append(np.log(mean[np.arange(30), TRUTH]))
-        alone.append(np.log(race[1].judged[fold].p_true))
-    accuracy = float(np.concatenate(right).mean())
-    assert blended.result.score == pytest.approx(accuracy)
-    error = np.sqrt(accuracy * (1 - accuracy) / 60)
-    assert blended.result.standard_error == pytest.approx(error)
-    assert blended.reason.log_loss == pytest.approx(-np.mean(log_score))
-    assert blended.reason.log_loss_alone == pytest.approx(-np.mean(alone))
-    assert blended.reason.leading == "a"
+    assert blended.result.score is not None
+    assert blended.result.score == pytest.approx(1 / 3, abs=0.08)
+    names = [m.name for m in blended.members]
+    p_true = np.stack([next(s for s in lucky if s.name == name).p_true for name in names])
+    seen = np.log(np.array(blended.reason.weights) @ p_true).mean()
+    assert -blended.reason.log_loss < seen
+    assert blended.reason.n_images == 2 * N
+    assert blended.result.standard_error == pytest.approx(
+        np.sqrt(blended.result.score * (1 - blended.result.score) / (2 * N))
+    )
 
 
 def test_layers_of_an_average_are_named_by_what_any_member_does() -> None:

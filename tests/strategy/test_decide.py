@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from frostline.backbones.network import Network
-from frostline.core.actions import Adapters, Blend, FullTraining, SuffixTraining, TapsHead
+from frostline.core.actions import Adapters, FullTraining, SuffixTraining, TapsHead
 from frostline.core.errors import PlanError
 from frostline.core.plan import EvidenceSummary, Plan, ProbeEvidence, ShiftEvidence, SizeEvidence
-from frostline.core.reasons import Fate, NotInstalled, ToBeRaced
+from frostline.core.reasons import Fate, NotInstalled, NotWorthRacing, ToBeRaced
 from frostline.core.settings import Settings
 from frostline.evidence.evidence import Evidence
 from frostline.strategy.candidates import adapters
@@ -22,9 +22,11 @@ from frostline.strategy.cases import CASES, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, Span, plan_work
 from frostline.strategy.decide import Decision, decide, every_option
+from frostline.strategy.expected_gain import expected_gain
 from frostline.strategy.gates import makes_sense
 from frostline.strategy.outlook import runner_up
-from frostline.strategy.race import plan_race
+from frostline.strategy.race import plan_race, share_of, shortened
+from frostline.strategy.thresholds import FITTED
 from frostline.training.layers import Layers, redescribe
 from frostline.wording.decision import with_sentences
 from frostline.wording.reasons import reason_sentence
@@ -204,10 +206,11 @@ def names(made: Decision) -> list[str]:
 
 
 def test_a_better_low_layer_lets_cuts_race(network: Network) -> None:
+    lower = {"layer2": 0.9}
     found = summary(
-        network, label="different", kind="feature", accuracies={"layer2": 0.9}, all_taps=0.85
+        network, n=2000, label="similar", kind="feature", accuracies=lower, all_taps=0.85
     )
-    made = decision(network, found)
+    made = decision(network, found, effort="best")
     cut = next(e for e in made.challengers if e.name == "cut after layer2 and train")
     assert isinstance(cut.action, SuffixTraining)
     assert (cut.action.keep_to, cut.action.freeze_to) == ("layer2", "layer1")
@@ -220,19 +223,77 @@ def test_a_better_low_layer_lets_cuts_race(network: Network) -> None:
     assert Layers.of(network, block.action).new == ["new", "head"]
 
 
-def test_without_a_better_low_layer_nothing_is_cut(network: Network) -> None:
-    made = decision(network, summary(network, n=9000, label="different", kind="input"))
-    assert not [e for e in made.challengers if e.strategy == "cut"]
-    assert {e.strategy for e in made.challengers} == {"finetune", "full"}
-    assert names(made)[0] == "train the top stage"
-    assert "train the top half" in names(made)
+def test_without_a_better_low_layer_nothing_is_cut_near_the_source(network: Network) -> None:
+    for label in ("moderate", "different"):
+        found = summary(network, n=9000, label=label, kind="input", accuracies={"layer3": 0.6})
+        found = found.model_copy(update={"best_below": "layer3"})
+        made = decision(network, found, effort="best")
+        assert bool([e for e in made.challengers if e.strategy == "cut"]) == (label == "different")
+        assert {e.strategy for e in made.challengers} >= {"finetune", "full"}
+        assert names(made)[0] == "train the top stage"
+        assert "train the top half" in names(made)
+
+
+@pytest.mark.parametrize(
+    ("n", "effort", "entrants"),
+    [
+        (400, "balanced", ["train the whole network", "cut after layer2 and train", FIRMLY]),
+        (400, "best", ["train the whole network", "cut after layer2 and train", FIRMLY]),
+        (
+            2000,
+            "balanced",
+            [
+                "train the whole network",
+                "cut after layer2 and train",
+                FIRMLY,
+                "fine-tune the whole network",
+            ],
+        ),
+    ],
+)
+def test_the_few_that_are_likely_to_win_race(
+    network: Network, n: int, effort: str, entrants: list[str]
+) -> None:
+    found = summary(network, n=n, label="different", accuracies={"layer2": 0.72})
+    made = decision(network, found, effort=effort)
+    assert names(made) == entrants
+
+
+def test_where_time_is_given_every_option_races_on_many_images(network: Network) -> None:
+    found = summary(network, n=2000, label="different", accuracies={"layer2": 0.72})
+    for settings in ({"effort": "best"}, {"budget": "2h"}):
+        every = names(decision(network, found, **settings))
+        assert set(names(decision(network, found))) < set(every)
+        assert "train the top half" in every
+
+
+def test_a_race_that_gains_less_than_it_is_worth_is_not_run(network: Network) -> None:
+    found = summary(network, n=2000, label="similar", all_taps=0.96, accuracies={"layer2": 0.72})
+    made = decision(network, found)
+    assert made.challengers
+    (reason,) = made.plan.reasons
+    assert isinstance(reason, ToBeRaced) and reason.gain is not None and reason.seconds is not None
+    assert 0 < reason.gain < found.headroom
+    assert "points a minute" in reason_sentence(reason)
+    # few images of a class: next to nothing was ever gained
+    few = summary(
+        network, n=90, per_class=9, label="similar", all_taps=0.9, accuracies={"layer2": 0.92}
+    )
+    made = decision(network, few)
+    assert made.challengers == ()
+    (reason,) = made.plan.reasons
+    assert isinstance(reason, NotWorthRacing) and reason.seconds > 0
+    assert expected_gain(few) == reason.gain < FITTED.least_gain
+    assert f"{reason.gain * 100:.1f} points" in reason_sentence(reason)
+    # who gives the time gets the race
+    assert decision(network, few, effort="best").challengers
 
 
 @pytest.mark.parametrize(("n", "label", "count"), [(9000, "similar", 3), (9000, "different", 2)])
 def test_more_than_one_rate_is_tried_and_low_ones_near_the_source(
     network: Network, n: int, label: str, count: int
 ) -> None:
-    made = decision(network, summary(network, n=n, label=label))
+    made = decision(network, summary(network, n=n, label=label), effort="best")
     tuned = [e for e in made.challengers if e.name[:4] == "fine"]
     rates = {e.name: e.action.recipe.learning_rate for e in tuned}  # type: ignore[union-attr]
     assert len(set(rates.values())) == len(rates) == count
@@ -246,7 +307,7 @@ def test_high_rates_need_some_images_of_every_class(network: Network) -> None:
 
 
 def test_the_top_stage_and_half_lie_where_they_say(network: Network) -> None:
-    made = decision(network, summary(network))
+    made = decision(network, summary(network, n=2000), effort="best")
     actions = {e.name: e.action for e in made.challengers}
     top, half = actions["train the top stage"], actions["train the top half"]
     assert isinstance(top, SuffixTraining)
@@ -277,7 +338,8 @@ def test_fast_never_trains_by_itself(network: Network) -> None:
     assert made.challengers
     assert isinstance(made.plan.action, TapsHead), "until the race is run, the head is the plan"
     assert Fate.TO_BE_RACED in {c.fate for c in made.plan.candidates}
-    assert made.plan.reasons == [ToBeRaced()]
+    (reason,) = made.plan.reasons
+    assert isinstance(reason, ToBeRaced) and reason.averaged_below is None
 
 
 @pytest.mark.parametrize(("n", "averaged_below"), [(499, 500), (500, None)])
@@ -286,7 +348,8 @@ def test_before_a_race_the_plan_says_whether_the_best_will_be_averaged(
 ) -> None:
     made = decision(network, summary(network, n=n, label="different"))
     assert made.challengers
-    assert made.plan.reasons == [ToBeRaced(averaged_below=averaged_below)]
+    (reason,) = made.plan.reasons
+    assert isinstance(reason, ToBeRaced) and reason.averaged_below == averaged_below
     (said,) = map(reason_sentence, made.plan.reasons)
     assert ("the best of all are averaged" in said) == (averaged_below is not None)
 
@@ -393,21 +456,17 @@ def test_a_race_is_planned_from_the_budget_and_fits_into_its_share(network: Netw
         work = plan_race(context, [made.head], made.challengers)
         heard[budget] = work
         allowed = RACE_SHARE * context.settings.budget_seconds
-        assert sum(e.seconds for e in work.first_rung) <= work.seconds <= allowed
-        assert {e.proposal.name for e in work.first_rung} | set(work.left_out) == {
+        assert work.seconds <= allowed
+        assert {e.proposal.name for e in work.entries} | set(work.left_out) == {
             made.head.name,
             *names(made),
         }
         assert set(work.left_out.values()) <= {Fate.TOO_EXPENSIVE}
         again = plan_race(context, [made.head], made.challengers)
         assert again == work
-    assert len(heard["30s"].first_rung) < len(heard["40h"].first_rung) == len(names(made)) + 1
-    for one, final in zip(heard["40h"].first_rung, heard["40h"].last_rung, strict=True):
-        assert one.proposal == final.proposal
-        if isinstance(one.action, TapsHead) or isinstance(final.action, TapsHead):
-            assert one == final
-            continue
-        assert not isinstance(one.action, Blend) and not isinstance(final.action, Blend)
-        assert not isinstance(one.proposal.action, TapsHead | Blend)
-        assert one.action.recipe.epochs < final.action.recipe.epochs
-        assert final.action.recipe.epochs <= one.proposal.action.recipe.epochs
+    assert len(heard["30s"].entries) < len(heard["40h"].entries) == len(names(made)) + 1
+    for one in heard["40h"].entries:
+        assert one.action == shortened(one.proposal.action, share_of(2000))
+    by_name = {e.proposal.name: e.action for e in heard["40h"].entries}
+    for one in heard["30m"].entries:
+        assert one.action.epochs <= by_name[one.proposal.name].epochs

@@ -60,15 +60,44 @@ class LittleToGain(_Fact):
     accuracy: float
 
 
+class NotWorthRacing(_Fact):
+    """A race costs more than it is likely to gain.
+
+    ``gain`` is the accuracy, in [0, 1], that a race has gained on average on other data as large
+    and as far from the source; ``seconds`` the nominal time of a race and of the training after it.
+    """
+
+    kind: Literal["not_worth_racing"] = "not_worth_racing"
+    gain: float
+    seconds: float
+
+
+class NothingToRace(_Fact):
+    """The evidence speaks against every option that trains layers."""
+
+    kind: Literal["nothing_to_race"] = "nothing_to_race"
+
+
 class ToBeRaced(_Fact):
     """Options that train layers are to race against the best head.
 
     ``averaged_below``: with fewer images than this, as here, the best of them are averaged after
-    the race; None where one of them will be taken.
+    the race; None where one of them will be taken. ``gain`` and ``seconds``: as in
+    :class:`NotWorthRacing`; None in plans from before they were known.
     """
 
     kind: Literal["to_be_raced"] = "to_be_raced"
     averaged_below: int | None = None
+    gain: float | None = None
+    seconds: float | None = None
+
+
+class ExpectedOfRace(_Fact):
+    """What was expected of the race that was run: as in :class:`NotWorthRacing`."""
+
+    kind: Literal["expected_of_race"] = "expected_of_race"
+    gain: float
+    seconds: float
 
 
 class NotInstalled(_Fact):
@@ -125,8 +154,9 @@ class SimplerOneTaken(_Fact):
 class Averaged(_Fact):
     """The best ``n_members`` options are averaged, as fewer than ``few`` images can't rank them.
 
-    ``log_loss`` is that of the average on ``n_images`` left-out images, in nats, and
-    ``log_loss_alone`` that of ``leading``.
+    ``log_loss`` is that of the average on ``n_images`` left-out images, in nats, each with the
+    weights that the others give; ``log_loss_alone`` that of ``leading``. ``weights`` are those of
+    the members, the leading one first; empty in plans from before there were any.
     """
 
     kind: Literal["averaged"] = "averaged"
@@ -136,6 +166,7 @@ class Averaged(_Fact):
     log_loss: float
     leading: str
     log_loss_alone: float
+    weights: list[float] = []
 
 
 class Given(_Fact):
@@ -149,7 +180,10 @@ Reason = Annotated[
     | FrozenOnly
     | FewPerClass
     | LittleToGain
+    | NotWorthRacing
+    | NothingToRace
     | ToBeRaced
+    | ExpectedOfRace
     | NotInstalled
     | OnlyOption
     | WonRace

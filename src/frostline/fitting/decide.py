@@ -116,26 +116,25 @@ def _raced(
     """Let the options run on folds of the training rows; return the plan that the score chose."""
     work = plan_race(context, [decision.head], decision.challengers)
     runtime.progress.note(
-        f"Race: {len(work.first_rung)} options, about {work.seconds / 60:.1f} nominal minutes."
+        f"Race: {len(work.entries)} options, about {work.seconds / 60:.1f} nominal minutes."
     )
     problem, frozen = inputs.problem, inputs.frozen
     folds = problem.folds(rows, RACE_FOLDS)
     with (
         torch_context(runtime, load=True),
-        runtime.progress.task("Race", len(work.first_rung)) as bar,
+        runtime.progress.task("Race", work.n_folds * len(work.entries)) as bar,
     ):
 
         def runner(entry: Entry, fold: int) -> FoldResult:
             learn, judge = (rows[part] for part in folds[fold % len(folds)])
             place = None
             if checkpoint_dir is not None:
-                number = (work.last_rung if fold else work.first_rung).index(entry)
+                number = work.entries.index(entry)
                 place = checkpoint_dir / "race" / f"{number}-{fold}"
             # the list of work is fixed: what learns nothing here is out
             given = Given(checkpoint_dir=place, retry=False)
             trained = train(problem, frozen, entry.action, learn, runtime.quiet(), given)
-            if fold == 0:
-                bar.advance()
+            bar.advance()
             runtime.cancel.check()
             return judge_by(problem, frozen, trained, judge, learned=learn)
 

@@ -1,8 +1,9 @@
 """On few images the best options of a race are averaged: no race can tell them apart there.
 
-In the study of decisions the average of all finalists was about as good as the best single option
-in hindsight at 5 images a class, and better at 20, as their mistakes differ
-(benchmarks/decision).
+Their mistakes differ, so an average is often better than each of them; but one that is far behind
+makes it worse. So every member counts by what it gave to the truth on images that it did not learn
+from, beginning at a prior of half for the head and half for all that train layers, and whoever the
+evidence does not support is left out (``benchmarks/decision``).
 """
 
 from __future__ import annotations
@@ -13,19 +14,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from frostline.core.actions import Blend
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.plan import CandidateResult
 from frostline.core.reasons import Averaged, Fate
+from frostline.stats.inputs import group_codes
 from frostline.stats.intervals import mean_error
 from frostline.stats.metrics import Gains, side_by_side
+from frostline.stats.mixture import log_score, mixture_weights
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.race import RaceEntryState
+from frostline.strategy.thresholds import FITTED, Thresholds
 
-#: so many options are averaged: all that reach the last rung
+#: so many options are averaged at most
 MEMBERS = 4
 #: from so many training images on a race tells options apart, and one network is enough
 FEW_IMAGES = 500
-#: a probability is not taken to be nearer to 0 than this
-_EDGE = 1e-3
+#: an average is scored on each of so many parts of the images with what the others say of it
+_PARTS = 5
+#: weights are kept to so many digits
+_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -39,73 +46,127 @@ class Blended:
 
 
 def blend_of(
-    standings: Sequence[RaceEntryState], *, n_images: int, seconds: float = float("inf")
+    standings: Sequence[RaceEntryState],
+    *,
+    n_images: int,
+    seconds: float = float("inf"),
+    thresholds: Thresholds = FITTED,
 ) -> Blended | None:
-    """Return the average of the options that did best in the last rung, or None.
+    """Return the average of the options that the race speaks for, or None if that is one alone.
 
     ``standings``: after the race. ``n_images``: training images. ``seconds``: nominal seconds that
     training all members may take; one that goes beyond is passed over.
     """
     if n_images >= FEW_IMAGES:
         return None
-    running = [s for s in standings if not s.stopped]
-    folds = running[0].last_folds
-    members: list[RaceEntryState] = []
-    left = seconds
-    for standing in sorted(running, key=lambda s: -float(s.gains(folds).mean())):
-        cost = standing.first.proposal.seconds
-        if len(members) < MEMBERS and cost <= left:
-            members.append(standing)
-            left -= cost
-    if len(members) < 2:
+    affordable = _affordable(standings, seconds)
+    if len(affordable) < 2:
         return None
-    leading = members[0].first.proposal
+    groups = affordable[0].groups
+    p_true = np.stack([s.p_true for s in affordable])
+    prior = _prior(affordable, thresholds)
+    weights = _weights(p_true, prior, groups, thresholds)
+    order = [int(i) for i in np.argsort(-weights, kind="stable") if weights[i] > 0]
+    if len(order) < 2:
+        return None
+    members = [affordable[i] for i in order]
+    shares = _rounded(weights[order])
+    leading = members[0].proposal
     names = [f"'{m.name}'" for m in members]
+    action = Blend(members=[m.proposal.action for m in members], weights=shares)
+    taken = sum(m.proposal.seconds for m in members)
     name = f"average of {', '.join(names[:-1])} and {names[-1]}"
-    action = Blend(members=[m.first.proposal.action for m in members])
-    taken = sum(m.first.proposal.seconds for m in members)
-    proposal = Proposal(name, leading.strategy, action, None, taken)
-    scores = _scores(members, folds)
-    alone, together = _log_score([members[0]], folds), _log_score(members, folds)
+    unseen = _weights_without(p_true, prior, groups, thresholds)
+    together = np.sum(unseen * p_true, axis=0)
+    scores = _scores(affordable, unseen)
     reason = Averaged(
         few=FEW_IMAGES,
         n_members=len(members),
-        n_images=len(members[0].p_true(folds)),
-        log_loss=-together,
+        n_images=len(together),
+        log_loss=-log_score(together, groups),
         leading=members[0].name,
-        log_loss_alone=-alone,
+        log_loss_alone=-log_score(p_true[order[0]], groups),
+        weights=shares,
     )
     result = CandidateResult(
         name=name,
         kind=action.kind,
         score=None if scores is None else float(scores.mean()),
-        standard_error=None if scores is None else mean_error(scores, members[0].groups(folds)),
+        standard_error=None if scores is None else mean_error(scores, groups),
         seconds=round(sum(m.seconds for m in members), 1),
         fate=Fate.CHOSEN,
     )
+    proposal = Proposal(name, leading.strategy, action, None, taken)
     return Blended(proposal, tuple(members), result, reason)
 
 
-def _log_score(members: Sequence[RaceEntryState], folds: Sequence[int]) -> float:
-    """Mean logarithm of the probability that the average gives to the truth."""
-    mean = np.mean(np.stack([m.p_true(folds) for m in members]), axis=0)
-    return float(np.log(np.maximum(mean, _EDGE)).mean())
+def _affordable(standings: Sequence[RaceEntryState], seconds: float) -> list[RaceEntryState]:
+    """The best that can be trained in a time, in the order in which they came."""
+    left = seconds
+    kept: list[RaceEntryState] = []
+    for standing in sorted(standings, key=lambda s: -float(s.gains.mean())):
+        cost = standing.proposal.seconds
+        if len(kept) < MEMBERS and cost <= left:
+            kept.append(standing)
+            left -= cost
+    return [s for s in standings if s in kept]
 
 
-def _scores(members: Sequence[RaceEntryState], folds: Sequence[int]) -> Gains | None:
+def _prior(members: Sequence[RaceEntryState], thresholds: Thresholds) -> FloatArray:
+    """What each weighs before any image was judged: heads and what trains in two parts."""
+    trains = np.array([m.trains for m in members])
+    n_trained = int(trains.sum())
+    if not 0 < n_trained < len(members):
+        return np.full(len(members), 1.0 / len(members))
+    head = thresholds.prior_of_head
+    return np.where(trains, (1.0 - head) / n_trained, head / (len(members) - n_trained))
+
+
+def _weights(
+    p_true: FloatArray, prior: FloatArray, groups: IntArray, thresholds: Thresholds
+) -> FloatArray:
+    """Weights of all members, 0 for those that are left out."""
+    found = mixture_weights(p_true, prior, strength=thresholds.prior_images, groups=groups)
+    kept = np.where(found >= thresholds.least_of_prior * prior, found, 0.0)
+    return np.asarray(kept / kept.sum())
+
+
+def _weights_without(
+    p_true: FloatArray, prior: FloatArray, groups: IntArray, thresholds: Thresholds
+) -> FloatArray:
+    """For every image the weights that images of other groups give, shape (m, n)."""
+    part = group_codes(groups, n_rows=len(groups)) % _PARTS
+    found = np.empty_like(p_true)
+    for one in np.unique(part):
+        out = part == one
+        found[:, out] = _weights(p_true[:, ~out], prior, groups[~out], thresholds)[:, None]
+    return found
+
+
+def _scores(members: Sequence[RaceEntryState], weights: FloatArray) -> Gains | None:
     """What left-out images contribute by the average; None where probabilities were not kept."""
     found: list[Gains] = []
-    for fold in folds:
-        each = [m.judged[fold].probabilities for m in members]
-        kept = [p for p in each if p is not None]
-        if len(kept) < len(each):
+    first = 0
+    for fold in sorted(members[0].judged):
+        judged = [member.judged[fold] for member in members]
+        kept = [one.probabilities for one in judged if one.probabilities is not None]
+        if len(kept) < len(judged):
             return None
-        mean = np.mean(np.stack(kept), axis=0)
-        judge = members[0].judged[fold].judge
+        last = first + len(kept[0])
+        here = weights[:, first:last]
+        mean = np.einsum("mn,mnc->nc", here, np.stack(kept))
+        judge = judged[0].judge
         if judge is not None:
             found.append(judge.of_decisions(mean))
-            continue
-        # the truth is where the judged probability of the truth came from
-        sure = np.mean(np.stack([m.judged[fold].p_true for m in members]), axis=0)
-        found.append(mean.max(axis=1) <= sure)
+        else:
+            # the truth is where the judged probability of the truth came from
+            sure = np.sum(here * np.stack([one.p_true for one in judged]), axis=0)
+            found.append(mean.max(axis=1) <= sure + np.finfo(np.float64).eps)
+        first = last
     return side_by_side(found)
+
+
+def _rounded(weights: FloatArray) -> list[float]:
+    """Few digits, adding up to 1."""
+    shares = [round(float(w), _DIGITS) for w in weights[1:]]
+    return [round(1.0 - sum(shares), _DIGITS), *shares]

@@ -11,7 +11,7 @@ from frostline.core.actions import FreezeLater, Recipe
 from frostline.core.cuts import NetworkSummary
 from frostline.core.plan import EvidenceSummary, NetworkResult, ResizeResult
 from frostline.core.runtime import Device
-from frostline.core.settings import Settings
+from frostline.core.settings import EFFORT_SECONDS, Settings
 from frostline.evidence.evidence import Evidence
 from frostline.strategy.cost import RACE_SHARE, Span, TrainingCost, plan_work
 
@@ -56,6 +56,12 @@ class Context:
     @property
     def n_images(self) -> int:
         return self.summary.size.n_images
+
+    @property
+    def thorough(self) -> bool:
+        """Whether there is time for every option, and for judging them on more images."""
+        best = EFFORT_SECONDS["best"]
+        return self.settings.effort == "best" or self.settings.budget_seconds >= best
 
     @property
     def class_weights(self) -> Literal["none", "balanced"]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from frostline.core.plan import CandidateResult, Plan
 from frostline.core.reasons import (
     AskedFor,
+    ExpectedOfRace,
     Fate,
     FrozenOnly,
+    NothingToRace,
     NotInstalled,
+    NotWorthRacing,
     Reason,
     RunnerUp,
     ToBeRaced,
@@ -18,16 +21,29 @@ from frostline.core.reasons import (
 from frostline.evidence.probes import ADAPTED, ALL
 from frostline.evidence.stacked import STACKED
 from frostline.strategy.blending import FEW_IMAGES
-from frostline.strategy.candidates import CLOSED_FORM, RACED, REFERENCE, STUDIED, TRAINED
+from frostline.strategy.candidates import (
+    CLOSED_FORM,
+    PORTFOLIO,
+    PORTFOLIO_OF_MANY,
+    RACED,
+    REFERENCE,
+    STUDIED,
+    TRAINED,
+)
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.cases import Case, case_of, prior_case
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE
+from frostline.strategy.expected_gain import expected_gain
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.outlook import runner_up
-from frostline.strategy.race import RaceEntryState, RaceSchedule
+from frostline.strategy.race import RaceEntryState, RaceSchedule, entrants_of, plan_race
 from frostline.strategy.replay import settle
+from frostline.strategy.thresholds import FITTED
 from frostline.strategy.verdict import results
+
+#: share of the usual least gain that is enough where there is time for everything
+_OF_THE_PATIENT = 0.2
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,7 @@ def decide(context: Context) -> Decision:
     challengers: tuple[Proposal, ...] = ()
     reasons: list[Reason] = [AskedFor(strategy=asked)]
     if asked == "auto":
-        challengers, reasons = _challengers(context)
+        challengers, reasons = _challengers(context, head)
     elif asked != "head":
         chosen = TRAINED[asked](context) or head
     scored = [
@@ -108,6 +124,7 @@ def after_race(
     seconds = (1 - RACE_SHARE) * context.settings.budget_seconds
     settled = settle(standings, n_images=context.n_images, seconds=seconds)
     winner, blended, chosen = settled.winner, settled.blend, settled.chosen
+    expected = [r for r in decision.plan.reasons if isinstance(r, ToBeRaced)]
     reasons: list[Reason] = [settled.reason]
     raced = results(standings, winner)
     if blended is not None:
@@ -115,6 +132,11 @@ def after_race(
         raced = [_beside_average(r, is_member=r.name in names) for r in raced]
         raced.append(blended.result)
         reasons.append(blended.reason)
+    reasons += [
+        ExpectedOfRace(gain=one.gain, seconds=one.seconds)
+        for one in expected
+        if one.gain is not None and one.seconds is not None
+    ]
     by_name = {result.name: result for result in raced}
     heads = [
         _ended_like(c, by_name[c.name]) if c.name in by_name else c for c in decision.candidates
@@ -142,19 +164,18 @@ def _beside_average(result: CandidateResult, *, is_member: bool) -> CandidateRes
 
 
 def _ended_like(result: CandidateResult, raced: CandidateResult) -> CandidateResult:
-    return result.model_copy(update={"fate": raced.fate, "behind": raced.behind})
+    return result.model_copy(update={"fate": raced.fate})
 
 
 def _nearest(
     context: Context, winner: RaceEntryState, standings: Sequence[RaceEntryState]
 ) -> RunnerUp | None:
     """Return the trained option that came nearest to a head that won."""
-    others = [s for s in standings if s is not winner and s.trains and not s.stopped]
+    others = [s for s in standings if s is not winner and s.trains]
     if not others:
         return None
-    folds = winner.last_folds
-    nearest = max(others, key=lambda s: float(s.gains(folds).mean()))
-    behind = winner.score(folds) - nearest.score(folds)
+    nearest = max(others, key=lambda s: float(s.gains.mean()))
+    behind = winner.score - nearest.score
     return runner_up(context.summary, nearest.name, behind)
 
 
@@ -235,7 +256,7 @@ def _simplest_of_the_best(context: Context, heads: list[Proposal]) -> Proposal:
     return heads[simplest_of_the_best(gains, evidence.groups[evidence.compared])]
 
 
-def _challengers(context: Context) -> tuple[tuple[Proposal, ...], list[Reason]]:
+def _challengers(context: Context, head: Proposal) -> tuple[tuple[Proposal, ...], list[Reason]]:
     """Return the options whose training is worth a trial, or why none is."""
     summary = context.summary
     if not context.settings.may_train:
@@ -243,10 +264,41 @@ def _challengers(context: Context) -> tuple[tuple[Proposal, ...], list[Reason]]:
     why_not = why_not_race(summary)
     if why_not is not None:
         return (), [why_not]
-    found: dict[str, Proposal] = {}
-    for propose in RACED:
-        proposal = propose(context)
-        if proposal is not None and makes_sense(summary, proposal.strategy, proposal.name):
-            found.setdefault(proposal.name, proposal)
+    found = _entrants(context)
+    if not found:
+        return (), [NothingToRace()]
+    gain, seconds = expected_gain(summary), _seconds_of_race(context, head, found)
+    if gain < _least_gain(context):
+        return (), [NotWorthRacing(gain=gain, seconds=seconds)]
     averaged_below = FEW_IMAGES if context.n_images < FEW_IMAGES else None
-    return tuple(found.values()), [ToBeRaced(averaged_below=averaged_below)]
+    reason = ToBeRaced(averaged_below=averaged_below, gain=gain, seconds=seconds)
+    return found, [reason]
+
+
+def _entrants(context: Context) -> tuple[Proposal, ...]:
+    """The few that are likely to win; of many images every one that makes sense, if time is given.
+
+    On few images each further option made the average worse, whatever time there was.
+    """
+    found: dict[str, Proposal] = {}
+    few = context.n_images < FEW_IMAGES
+    likely = RACED if context.thorough else PORTFOLIO_OF_MANY
+    for propose in PORTFOLIO if few else likely:
+        proposal = propose(context)
+        if proposal is not None and makes_sense(context.summary, proposal.strategy, proposal.name):
+            found.setdefault(proposal.name, proposal)
+    every = tuple(found.values())
+    return every if context.thorough and not few else every[: entrants_of(context.n_images)]
+
+
+def _least_gain(context: Context) -> float:
+    """What a race must promise; next to nothing where the time was given for it."""
+    return FITTED.least_gain * (_OF_THE_PATIENT if context.thorough else 1.0)
+
+
+def _seconds_of_race(context: Context, head: Proposal, trained: Sequence[Proposal]) -> float:
+    """Nominal seconds of a race and of training what is likely to win it, an average or one."""
+    work = plan_race(context, [head], trained)
+    admitted = [e.proposal.seconds for e in work.entries]
+    few = context.n_images < FEW_IMAGES
+    return round(work.seconds + (sum(admitted) if few else max(admitted)), 1)

@@ -44,7 +44,9 @@ def makes_sense(summary: EvidenceSummary, strategy: str, name: str = "") -> bool
         # in the study high rates lost 9 points on average at 5 images a class
         return False
     if strategy == "cut":
-        # without a gain at a lower layer nothing speaks for removing the ones above
+        # a source so far that the highest layers may not serve; else a lower one has to do better
+        if summary.shift.label == "different" and summary.best_below:
+            return True
         lower = summary.best_tap == (summary.best_below or summary.best_tap)
         return summary.cut_gain > 0 and lower and summary.best_tap != summary.last_tap
     if strategy == "full":

@@ -1,9 +1,9 @@
-"""The race: a short first rung for every option, a long last one for the best."""
+"""The race: the options that are likely to win train on the same folds, beside the best head."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,21 +15,22 @@ from frostline.stats.metrics import Gains, Judge, side_by_side
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 from frostline.strategy.cost import RACE_SHARE, Span, training_seconds
-from frostline.strategy.growth import FITTED_GROWTH, Growth, extrapolate
 from frostline.targets.protocol import Target
 
 #: of the training images, this many folds are made; one is judged at a time
 FOLDS = 3
-#: so many options that train layers reach the last rung
-LEADERS = 3
-#: share of its epochs that an option runs for in the first rung
-FIRST_SHARE = 0.25
-#: and in the last, where few images make it cheap and many make it long enough
-LAST_SHARE_OF_FEW, LAST_SHARE_OF_MANY = 1.0, 0.5
+#: so many options that train layers enter: more only made averages worse in the study
+ENTRANTS = 3
+#: share of its epochs that an option runs for: few images make it cheap, many make it long enough
+SHARE_OF_FEW, SHARE_OF_MANY = 1.0, 0.5
+#: shares that are tried one by one where the budget is small
+_SHORTER = (0.5, 0.25, 0.0)
 #: fewer epochs than this tell nothing about an option that trains layers
 _FEWEST_EPOCHS = 2
-#: from so many images on, two folds judge well enough
+#: from so many images on, a share of the epochs ranks options as all of them do
 _ENOUGH_TO_JUDGE = 500
+#: with fewer images than this one fold of three judges by luck: two do
+_FEW_TO_JUDGE = 100
 
 
 @dataclass(frozen=True)
@@ -49,32 +50,34 @@ class Entry:
 class RaceSchedule:
     """The fixed list of work of a race, written down before it starts.
 
-    ``first_rung`` and ``last_rung`` name the same options in the same order. ``left_out`` names
-    those that the budget does not admit, each with its fate. ``n_images`` counts the training
-    images, of all folds, ``per_class`` those of the median class.
+    ``left_out`` names the options that the budget does not admit, each with its fate. ``n_images``
+    counts the training images, of all folds; ``n_folds`` of them judge, one at a time.
     """
 
-    first_rung: tuple[Entry, ...]
-    last_rung: tuple[Entry, ...]
+    entries: tuple[Entry, ...]
     left_out: dict[str, Fate]
     n_images: int
-    per_class: float
+    n_folds: int
 
     @property
     def seconds(self) -> float:
-        """Nominal seconds, with the dearest options in the last rung."""
-        dearest = sorted((e.seconds for e in self.last_rung), reverse=True)[:LEADERS]
-        return sum(e.seconds for e in self.first_rung) + last_folds_of(self.n_images) * sum(dearest)
+        """Nominal seconds."""
+        return self.n_folds * sum(e.seconds for e in self.entries)
 
 
-def last_folds_of(n_images: int) -> int:
-    """Return on how many folds the leading options are tried, besides that of the first rung."""
-    return FOLDS - 1 if n_images < _ENOUGH_TO_JUDGE else 1
+def entrants_of(n_images: int) -> int:
+    """Return how many options that train layers enter where time is short."""
+    return ENTRANTS if n_images < _ENOUGH_TO_JUDGE else ENTRANTS + 1
 
 
-def last_share(n_images: int) -> float:
-    """Return the share of its epochs that an option runs for in the last rung."""
-    return LAST_SHARE_OF_FEW if n_images < _ENOUGH_TO_JUDGE else LAST_SHARE_OF_MANY
+def folds_of(n_images: int, *, thorough: bool = False) -> int:
+    """Return on how many folds every option is tried."""
+    return FOLDS - 1 if thorough or n_images < _FEW_TO_JUDGE else 1
+
+
+def share_of(n_images: int) -> float:
+    """Return the share of its epochs that an option runs for."""
+    return SHARE_OF_FEW if n_images < _ENOUGH_TO_JUDGE else SHARE_OF_MANY
 
 
 @dataclass(frozen=True)
@@ -124,64 +127,58 @@ class FoldResult:
 
 @dataclass
 class RaceEntryState:
-    """What one option has shown so far, by fold: fold 0 is the first rung, all others the last.
+    """What one option has shown so far, by fold; the folds count from 1."""
 
-    ``behind`` is the score by which it fell short of the last rung; None where it did not.
-    """
-
-    first: Entry
-    last: Entry
+    entry: Entry
     judged: dict[int, FoldResult] = field(default_factory=dict)
-    behind: float | None = None
+
+    @property
+    def proposal(self) -> Proposal:
+        """What would be carried out on all training images."""
+        return self.entry.proposal
 
     @property
     def name(self) -> str:
         """Name of the option."""
-        return self.first.proposal.name
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it was left out of the last rung."""
-        return self.behind is not None
+        return self.proposal.name
 
     @property
     def trains(self) -> bool:
         """Whether the option trains layers."""
-        return not self.first.action.closed_form
+        return not self.entry.action.closed_form
 
     @property
     def seconds(self) -> float:
         """Nominal seconds of everything it ran."""
-        return sum((self.last if fold else self.first).seconds for fold in self.judged)
+        return len(self.judged) * self.entry.seconds
 
     @property
-    def last_folds(self) -> list[int]:
-        """The folds of the last rung, or that of the first where it did not get further."""
-        folds = sorted(self.judged)
-        return folds[1:] or folds
+    def p_true(self) -> FloatArray:
+        """Probabilities of the truth on the images of all folds, side by side."""
+        return np.concatenate([self.judged[fold].p_true for fold in sorted(self.judged)])
 
-    def p_true(self, folds: Sequence[int]) -> FloatArray:
-        """Probabilities of the truth on the images of some folds, side by side."""
-        return np.concatenate([self.judged[fold].p_true for fold in folds])
+    @property
+    def gains(self) -> FloatArray:
+        """What the images of all folds contribute by their probabilities, side by side."""
+        return np.concatenate([self.judged[fold].gains for fold in sorted(self.judged)])
 
-    def gains(self, folds: Sequence[int]) -> FloatArray:
-        """What the images of some folds contribute by their probabilities, side by side."""
-        return np.concatenate([self.judged[fold].gains for fold in folds])
+    @property
+    def scores(self) -> Gains:
+        """What the images of all folds contribute by their answers, side by side."""
+        return side_by_side([self.judged[fold].scores for fold in sorted(self.judged)])
 
-    def scores(self, folds: Sequence[int]) -> Gains:
-        """What the images of some folds contribute by their answers, side by side."""
-        return side_by_side([self.judged[fold].scores for fold in folds])
+    @property
+    def groups(self) -> IntArray:
+        """Groups of the images of all folds, side by side."""
+        return np.concatenate([self.judged[fold].groups for fold in sorted(self.judged)])
 
-    def groups(self, folds: Sequence[int]) -> IntArray:
-        """Groups of the images of some folds, side by side."""
-        return np.concatenate([self.judged[fold].groups for fold in folds])
-
-    def score(self, folds: Sequence[int]) -> float:
-        """Share of the images of some folds that it got right, or another score of answers."""
-        return float(self.scores(folds).mean())
+    @property
+    def score(self) -> float:
+        """Share of the images of all folds that it got right, or another score of answers."""
+        return float(self.scores.mean())
 
 
-#: trains an action without one fold and judges it on that fold
+#: trains an option on a fold and judges it; the folds count from 1
 Runner = Callable[[Entry, int], FoldResult]
 
 
@@ -190,33 +187,23 @@ def plan_race(
 ) -> RaceSchedule:
     """Turn the budget into a list of work: heads always run, trained options while it lasts.
 
-    Cheap options come first. In the first rung each gets a quarter of the epochs of its full
-    training, or as many as what is left still pays for; the last is as long as the rest allows.
+    Where it does not pay for all epochs of all options, all run for fewer; where it does not even
+    pay for the fewest that tell anything, the dearest option is left out.
     """
-    still = tuple(_entry(context, head, head.action) for head in heads)
-    work = RaceSchedule(still, still, {}, context.n_images, context.summary.size.per_class)
     budget = RACE_SHARE * context.settings.budget_seconds
-    for proposal in sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name)):
-        least = _least(proposal.action)
-        for epochs in range(shortened(proposal.action, FIRST_SHARE).epochs, least - 1, -1):
-            first = _entry(context, proposal, proposal.action.with_epochs(epochs))
-            more = replace(
-                work, first_rung=(*work.first_rung, first), last_rung=(*work.last_rung, first)
+    admitted = sorted(trained, key=lambda p: (_fold_seconds(context, p.action), p.name))
+    left_out: dict[str, Fate] = {}
+    while True:
+        for share in (share_of(context.n_images), *_SHORTER):
+            work = RaceSchedule(
+                tuple(_entry(context, p, share) for p in (*heads, *admitted)),
+                dict(left_out),
+                context.n_images,
+                folds_of(context.n_images, thorough=context.thorough),
             )
-            if more.seconds <= budget:
-                work = more
-                break
-        else:
-            work = replace(work, left_out={**work.left_out, proposal.name: Fate.TOO_EXPENSIVE})
-    for share in (last_share(context.n_images), LAST_SHARE_OF_MANY):
-        last = tuple(
-            _entry(context, e.proposal, shortened(e.proposal.action, share))
-            for e in work.first_rung
-        )
-        longer = replace(work, last_rung=last)
-        if longer.seconds <= budget:
-            return longer
-    return work
+            if work.seconds <= budget or not admitted:
+                return work
+        left_out[admitted.pop().name] = Fate.TOO_EXPENSIVE
 
 
 def shortened(action: Action, share: float) -> Action:
@@ -224,33 +211,17 @@ def shortened(action: Action, share: float) -> Action:
     return action.with_epochs(max(round(share * action.epochs), _least(action)))
 
 
-def run_race(
-    work: RaceSchedule, runner: Runner, growth: Growth = FITTED_GROWTH, *, n_leaders: int = LEADERS
-) -> list[RaceEntryState]:
-    """Run the first rung on one fold; the most promising options meet the heads in the last.
-
-    The result: in the order of the entries: the simplest first.
-    """
-    pairs = zip(work.first_rung, work.last_rung, strict=True)
-    standings = [RaceEntryState(first, last) for first, last in pairs]
-    promised = {}
-    for standing in standings:
-        standing.judged[0] = runner(standing.first, 0)
-        sure = float(standing.gains([0]).mean())
-        promised[standing.name] = extrapolate(sure, standing.first.action, work.per_class, growth)
-    trained = [s for s in standings if s.trains]
-    leaders = sorted(trained, key=lambda s: -promised[s.name])
-    for standing in leaders[n_leaders:]:
-        standing.behind = promised[leaders[0].name] - promised[standing.name]
-    finalists = [s for s in standings if not s.stopped]
-    if leaders:
-        for fold in range(1, 1 + last_folds_of(work.n_images)):
-            for standing in finalists:
-                standing.judged[fold] = runner(standing.last, fold)
+def run_race(work: RaceSchedule, runner: Runner) -> list[RaceEntryState]:
+    """Run every option on every fold; the result is in the order of the entries."""
+    standings = [RaceEntryState(entry) for entry in work.entries]
+    for fold in range(1, 1 + work.n_folds):
+        for standing in standings:
+            standing.judged[fold] = runner(standing.entry, fold)
     return standings
 
 
-def _entry(context: Context, proposal: Proposal, action: Action) -> Entry:
+def _entry(context: Context, proposal: Proposal, share: float) -> Entry:
+    action = shortened(proposal.action, share)
     return Entry(proposal, action, _fold_seconds(context, action))
 
 

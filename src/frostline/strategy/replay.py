@@ -8,15 +8,7 @@ from dataclasses import dataclass
 from frostline.core.reasons import Reason
 from frostline.strategy.blending import Blended, blend_of
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.growth import FITTED_GROWTH, Growth
-from frostline.strategy.race import (
-    LEADERS,
-    Entry,
-    FoldResult,
-    RaceEntryState,
-    RaceSchedule,
-    run_race,
-)
+from frostline.strategy.race import Entry, FoldResult, RaceEntryState, RaceSchedule, run_race
 from frostline.strategy.thresholds import FITTED, Thresholds
 from frostline.strategy.verdict import choose
 
@@ -36,7 +28,7 @@ class Settled:
     @property
     def chosen(self) -> Proposal:
         """What is carried out."""
-        return self.winner.first.proposal if self.blend is None else self.blend.proposal
+        return self.winner.proposal if self.blend is None else self.blend.proposal
 
     @property
     def members(self) -> tuple[RaceEntryState, ...]:
@@ -56,7 +48,7 @@ def settle(
     ``n_images``: training images. ``seconds``: nominal ones that are left for the last training.
     """
     winner, reason = choose(standings, thresholds)
-    blend = blend_of(standings, n_images=n_images, seconds=seconds)
+    blend = blend_of(standings, n_images=n_images, seconds=seconds, thresholds=thresholds)
     return Settled(winner, reason, blend)
 
 
@@ -66,12 +58,7 @@ def replay_race(
     *,
     seconds: float,
     thresholds: Thresholds = FITTED,
-    growth: Growth = FITTED_GROWTH,
-    n_leaders: int = LEADERS,
 ) -> Settled:
-    """Run a race and settle it; ``runner`` trains, or looks up what a record has.
-
-    ``n_leaders``: options that train layers and reach the last rung, at most.
-    """
-    standings = run_race(work, runner, growth, n_leaders=n_leaders)
+    """Run a race and settle it; ``runner`` trains, or looks up what a record has."""
+    standings = run_race(work, runner)
     return settle(standings, n_images=work.n_images, seconds=seconds, thresholds=thresholds)

@@ -18,6 +18,12 @@ class Thresholds:
     - ``errors``: a simpler option is taken if it loses at most this many paired errors, and at most
       ``most_lost``.
     - ``most_lost``: of the probability that the best one gives to the true class.
+    - ``least_gain``: where a race has gained less than this on data alike, none is run.
+    - ``prior_of_head``: weight of the head in an average before any image was judged; the options
+      that train layers share the rest.
+    - ``prior_images``: how many judged images that is worth.
+    - ``least_of_prior``: an option whose weight falls below this share of what it had before is not
+      part of the average.
     - ``network_tie``: a cheaper network, or a smaller input, is taken if it loses at most this, and
       at most one paired error.
     """
@@ -27,6 +33,10 @@ class Thresholds:
     head_tie: float = 0.005
     errors: float = 1.0
     most_lost: float = 0.01
+    least_gain: float = 0.005
+    prior_of_head: float = 0.5
+    prior_images: float = 30.0
+    least_of_prior: float = 0.5
     network_tie: float = 0.01
 
 

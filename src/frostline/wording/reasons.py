@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from frostline.core.extras import pip_install
 from frostline.core.reasons import (
     AskedFor,
     Averaged,
+    ExpectedOfRace,
     Fate,
     FewPerClass,
     FrozenOnly,
     Given,
     LittleToGain,
+    NothingToRace,
     NotInstalled,
+    NotWorthRacing,
     OnlyOption,
     RaceScore,
     Reason,
@@ -53,11 +58,22 @@ def reason_sentence(reason: Reason, metric: MetricName = "accuracy") -> str:
         case LittleToGain(accuracy=accuracy):
             of = "" if metric == "accuracy" else f" {METRICS[metric]}"
             return f"Frozen features already reach {accuracy:.1%}{of}: little is left to gain."
-        case ToBeRaced(averaged_below=few):
+        case NothingToRace():
+            return "What is known of the images speaks against every option that trains layers."
+        case NotWorthRacing(gain=gain, seconds=seconds):
+            return (
+                f"No layers are trained for so little: {_expected(gain, seconds)}. "
+                "Effort 'best' tries it all the same."
+            )
+        case ToBeRaced(averaged_below=few, gain=gain, seconds=seconds):
             said = "Options that train layers race against the best head."
             if few is not None:
                 said += f" With fewer than {few} images the best of all are averaged after that."
+            if gain is not None and seconds is not None:
+                said += f" To be expected: {_expected(gain, seconds)}."
             return said
+        case ExpectedOfRace(gain=gain, seconds=seconds):
+            return f"Before the race this was to be expected: {_expected(gain, seconds)}."
         case NotInstalled(extra=extra, names=names):
             options = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
             return (
@@ -84,7 +100,7 @@ def reason_sentence(reason: Reason, metric: MetricName = "accuracy") -> str:
                 f"their mistakes differ, so the {reason.n_members} best are averaged: on "
                 f"{reason.n_images} left-out images the log loss is "
                 f"{reason.log_loss:.2f} nats instead of {reason.log_loss_alone:.2f} for "
-                f"'{reason.leading}' alone."
+                f"'{reason.leading}' alone.{_weighed(reason.weights)}"
             )
         case Given():
             return "This plan was given, not decided."
@@ -103,6 +119,22 @@ def runner_up_sentence(one: RunnerUp) -> str:
         f"trails by {points}, and on sets as far from the source as yours every doubling brought "
         f"training {one.gain_per_doubling * 100:.1f} points nearer."
     )
+
+
+def _expected(gain: float, seconds: float) -> str:
+    """Say what a race and the training after it bring, and what a minute of it buys."""
+    minutes = max(seconds / 60, 0.1)
+    return (
+        f"on data as large and as far from the source a race has gained {gain * 100:.1f} points "
+        f"on average, here in about {minutes:.1f} nominal minutes, {gain * 100 / minutes:.1f} "
+        "points a minute"
+    )
+
+
+def _weighed(weights: Sequence[float]) -> str:
+    if not weights:
+        return ""
+    return f" They count {', '.join(f'{w:.0%}' for w in weights)}, by what each gave to the truth."
 
 
 def _on(n_images: int) -> str:

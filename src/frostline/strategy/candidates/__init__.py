@@ -52,6 +52,18 @@ RACED: tuple[Propose, ...] = (
     full_training.propose,
 )
 
+#: the few of them that are likely to win, by what they gained over heads in the study: these race
+#: where time is short, as many as reach the last rung
+PORTFOLIO: tuple[Propose, ...] = (
+    adapters.propose_for_attention,
+    full_training.propose,
+    cut_and_train.propose,
+    finetune_all.propose_firmly,
+)
+
+#: and after them on many images; on few it made averages worse
+PORTFOLIO_OF_MANY: tuple[Propose, ...] = (*PORTFOLIO, finetune_all.propose)
+
 #: options that the study of networks with BatchNorm trains, too, but that won nowhere, so no race
 #: spends time on them there
 STUDIED: tuple[Propose, ...] = (norms_and_head.propose, adapters.propose)
@@ -59,4 +71,12 @@ STUDIED: tuple[Propose, ...] = (norms_and_head.propose, adapters.propose)
 #: what nobody should choose: it shows what the pretrained weights were worth
 REFERENCE: tuple[Propose, ...] = (from_scratch.propose,)
 
-__all__ = ["CLOSED_FORM", "RACED", "REFERENCE", "STUDIED", "TRAINED"]
+__all__ = [
+    "CLOSED_FORM",
+    "PORTFOLIO",
+    "PORTFOLIO_OF_MANY",
+    "RACED",
+    "REFERENCE",
+    "STUDIED",
+    "TRAINED",
+]

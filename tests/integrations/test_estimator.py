@@ -357,3 +357,21 @@ def test_models_of_before_they_knew_what_is_unfamiliar_still_load(
     model.__dict__.update(older.__getstate__())
     load(model.save(tmp_path))
     assert not (tmp_path / "familiar.safetensors").exists(), "of the model before"
+
+
+def test_costs_and_metrics_change_the_answer_alone(tiny: TransferClassifier) -> None:
+    X, y = digits()
+    # by value, not by name, 10 comes last
+    y = np.array([2, 10, 1])[y]
+    costs = {str(true): {str(other): 1.0 for other in (1, 2, 10)} for true in (1, 2, 10)}
+    for name in costs:
+        costs[name][name] = 0.0
+    costs["10"] = {"1": 1000.0, "2": 1000.0, "10": 0.0}
+    plain = clone(tiny).fit(X, y)
+    dear = clone(tiny).set_params(costs=costs).fit(X, y)
+    assert (dear.predict(X) == 10).sum() > (plain.predict(X) == 10).sum()
+    table = np.array([[costs[str(true)][str(said)] for said in (1, 2, 10)] for true in (1, 2, 10)])
+    cheapest = (dear.predict_proba(X) @ table).argmin(axis=1)
+    assert dear.predict(X).tolist() == np.array([1, 2, 10])[cheapest].tolist()
+    assert dear.model_.open(threads=1, workers=0, max_pixels=10**6).card.metric == "cost"
+    assert clone(dear).get_params()["costs"] == costs

@@ -15,7 +15,10 @@ from starlette.testclient import TestClient
 
 from frostline.core.errors import ImageFault, UnreadableImageError
 from frostline.model.model import Model
+from frostline.serve.app import create_app
+from frostline.serve.limits import Limits
 from frostline.serve.problem_details import image_problem
+from frostline.serve.service import Service
 from tests.data.bombs import png_of_zeros
 
 if TYPE_CHECKING:
@@ -228,3 +231,21 @@ def test_noise_is_called_unknown_and_digits_are_not(
     assert results[-1]["unknown"] is True
     assert results[-1]["unfamiliarity"] > 1
     assert sum(result["unknown"] for result in results[:-1]) <= 1
+
+
+def test_the_answer_is_the_one_of_the_models_rule() -> None:
+    released = Path(__file__).parents[1] / "model" / "released"
+    ruled = Model.load(released / "format-5", threads=1)
+    images = sorted((released / "images").glob("*.png"))
+    with TestClient(create_app(Service(ruled, Limits()))) as client:
+        files = [("files", (path.name, path.read_bytes())) for path in images]
+        results = client.post("/predict", files=files).json()["results"]
+        card = client.get("/model").json()
+        explained = client.post("/explain", files=files[:1])
+    assert [one["label"] for one in results] == ruled.predict(images)
+    for one in results:
+        assert one["confidence"] == one["probabilities"][one["label"]]
+        assert one["label"] != next(iter(one["probabilities"]))
+    assert explained.json()["label"] == results[0]["label"]
+    assert card["metric"] == "balanced_accuracy"
+    assert card["rule"]["factors"] == [1.0, 0.5, 0.125]

@@ -10,6 +10,7 @@ from frostline.backbones.load.bundled import BUNDLED
 from frostline.compute.kept_networks import recall_network
 from frostline.core.files import is_file
 from frostline.model_format.model_folder import WEIGHTS, checked_file, load_card, model_home
+from frostline.wording.metrics import metric_sentences
 
 
 def saved_network(folder: Path) -> DescribedNetwork | None:
@@ -44,7 +45,10 @@ def saved_network(folder: Path) -> DescribedNetwork | None:
         last=end,
         preprocessing=card.preprocessing,
         licence=card.weights_licence or "unknown",
-        notes=(f"{card.backbone}, trained further in {folder}",),
+        notes=(
+            f"{card.backbone}, trained further in {folder}",
+            *metric_sentences(card.metric),
+        ),
         origin=Origin(str(folder)),
     )
 

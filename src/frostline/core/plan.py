@@ -218,7 +218,8 @@ class NetworkResult(_Data):
     """One network at one input size, scored by the frozen features of all depths.
 
     ``macs`` are multiply-accumulates for one image; ``accuracy`` is leave-one-out on training
-    rows, in [0, 1], and ``interval`` holds it with 95 %. ``images``: on how many rows.
+    rows, in [0, 1], and ``interval`` holds it with 95 %, where it is what counts. ``images``: on
+    how many rows.
     ``behind`` is how far it lies behind the best on the same rows, and ``behind_error`` the paired
     standard error of that. ``score`` is that of the plan's metric; None where that is accuracy.
     ``seconds`` is the nominal time of its features for all images, ``memory`` the bytes that were
@@ -240,6 +241,11 @@ class NetworkResult(_Data):
     memory: int | None = None
     left_out: str = ""
     score: float | None = None
+
+    @property
+    def reached(self) -> float | None:
+        """The score by the plan's metric, accuracy or another."""
+        return self.accuracy if self.score is None else self.score
 
 
 class ResizeResult(_Data):

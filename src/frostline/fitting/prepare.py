@@ -142,7 +142,14 @@ def prepare(
     found = with_unseen(found, unseen)
     carried_out = None
     if plan is not None:
-        settled = plan.model_copy(update={"resize": resizing.mode, "resizes": list(resizes)})
+        # a plan may have been decided for another metric than this run serves
+        settled = plan.model_copy(
+            update={
+                "resize": resizing.mode,
+                "resizes": list(resizes),
+                "metric": settings.metric_name,
+            }
+        )
         carried_out = with_given_sentence(redescribe(settled, frozen.network))
     inputs = FitInputs(
         problem=problem,

@@ -18,11 +18,11 @@ from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.plan import CandidateResult
 from frostline.core.reasons import Averaged, Fate
 from frostline.stats.inputs import group_codes
-from frostline.stats.intervals import mean_error
+from frostline.stats.intervals import mean_error, paired_difference
 from frostline.stats.metrics import Gains, side_by_side
 from frostline.stats.mixture import log_score, mixture_weights
 from frostline.strategy.candidates.proposal import Proposal
-from frostline.strategy.race import RaceEntryState
+from frostline.strategy.race import FoldResult, RaceEntryState
 from frostline.strategy.thresholds import FITTED, Thresholds
 
 #: so many options are averaged at most
@@ -37,12 +37,27 @@ _DIGITS = 4
 
 @dataclass(frozen=True)
 class Blended:
-    """An average of options: what would be carried out, its members, and its score in the race."""
+    """An average of options: what would be carried out, its members, and its score in the race.
+
+    ``gains``, shape (n,): what left-out images contribute to a metric by its probabilities; None
+    where accuracy is wanted.
+    """
 
     proposal: Proposal
     members: tuple[RaceEntryState, ...]
     result: CandidateResult
     reason: Averaged
+    gains: FloatArray | None = None
+
+    def loses_to(self, winner: RaceEntryState) -> bool:
+        """Whether it serves the metric clearly worse than one option alone.
+
+        Its weights are those of the best log score, which another metric need not agree with.
+        """
+        if self.gains is None:
+            return False
+        loss, error = paired_difference(winner.gains, self.gains, groups=winner.groups)
+        return loss > error
 
 
 def blend_of(
@@ -97,7 +112,8 @@ def blend_of(
         fate=Fate.CHOSEN,
     )
     proposal = Proposal(name, leading.strategy, action, None, taken)
-    return Blended(proposal, tuple(members), result, reason)
+    gains = _gains(affordable, unseen)
+    return Blended(proposal, tuple(members), result, reason, gains)
 
 
 def _affordable(standings: Sequence[RaceEntryState], seconds: float) -> list[RaceEntryState]:
@@ -145,7 +161,36 @@ def _weights_without(
 
 def _scores(members: Sequence[RaceEntryState], weights: FloatArray) -> Gains | None:
     """What left-out images contribute by the average; None where probabilities were not kept."""
+    parts = _averages(members, weights)
+    if parts is None:
+        return None
     found: list[Gains] = []
+    for judged, here, mean in parts:
+        judge = judged[0].judge
+        if judge is not None:
+            found.append(judge.of_decisions(mean))
+        else:
+            # the truth is where the judged probability of the truth came from
+            sure = np.sum(here * np.stack([one.p_true for one in judged]), axis=0)
+            found.append(mean.max(axis=1) <= sure + np.finfo(np.float64).eps)
+    return side_by_side(found)
+
+
+def _gains(members: Sequence[RaceEntryState], weights: FloatArray) -> FloatArray | None:
+    """What they contribute by its probabilities; None where accuracy is wanted."""
+    found = [
+        judged[0].judge.of_probabilities(mean)
+        for judged, _, mean in _averages(members, weights) or ()
+        if judged[0].judge is not None
+    ]
+    return np.concatenate(found) if found else None
+
+
+def _averages(
+    members: Sequence[RaceEntryState], weights: FloatArray
+) -> list[tuple[list[FoldResult], FloatArray, FloatArray]] | None:
+    """Return for every fold what was judged, the weights (m, n) and the average (n, C)."""
+    found = []
     first = 0
     for fold in sorted(members[0].judged):
         judged = [member.judged[fold] for member in members]
@@ -154,16 +199,9 @@ def _scores(members: Sequence[RaceEntryState], weights: FloatArray) -> Gains | N
             return None
         last = first + len(kept[0])
         here = weights[:, first:last]
-        mean = np.einsum("mn,mnc->nc", here, np.stack(kept))
-        judge = judged[0].judge
-        if judge is not None:
-            found.append(judge.of_decisions(mean))
-        else:
-            # the truth is where the judged probability of the truth came from
-            sure = np.sum(here * np.stack([one.p_true for one in judged]), axis=0)
-            found.append(mean.max(axis=1) <= sure + np.finfo(np.float64).eps)
+        found.append((judged, here, np.einsum("mn,mnc->nc", here, np.stack(kept))))
         first = last
-    return side_by_side(found)
+    return found
 
 
 def _rounded(weights: FloatArray) -> list[float]:

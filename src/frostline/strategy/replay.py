@@ -49,6 +49,8 @@ def settle(
     """
     winner, reason = choose(standings, thresholds)
     blend = blend_of(standings, n_images=n_images, seconds=seconds, thresholds=thresholds)
+    if blend is not None and blend.loses_to(winner):
+        blend = None
     return Settled(winner, reason, blend)
 
 

@@ -41,7 +41,7 @@ def explanation(plan: Plan) -> list[str]:
     summary = plan.evidence
     return [
         *size_sentences(plan.backbone, plan.input_size, plan.pretraining_size),
-        *networks_sentences(plan.networks),
+        *networks_sentences(plan.networks, plan.metric),
         *resize_sentences(plan.resizes),
         *([] if summary is None else _measured(summary, plan.prior_case)),
         *metric_sentences(plan.metric, None if summary is None else summary.all_taps.reached),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from frostline.core.errors import ImageSizeError
 from frostline.core.plan import EvidenceSummary, NetworkResult
+from frostline.core.settings import MetricName
+from frostline.wording.metrics import METRICS
 from frostline.wording.numbers import seconds
 
 #: classes that are named in one sentence
@@ -14,8 +16,13 @@ _FEW = 3
 _ALIKE = 0.6
 
 
-def networks_sentences(results: Sequence[NetworkResult]) -> list[str]:
-    """Say which network was taken, what the others reached, and which could not run."""
+def networks_sentences(
+    results: Sequence[NetworkResult], metric: MetricName = "accuracy"
+) -> list[str]:
+    """Say which network was taken, what the others reached, and which could not run.
+
+    ``metric``: what scores are of.
+    """
     said = [
         f"{r.backbone} at {r.input_size} px was left out: {r.left_out}"
         for r in results
@@ -26,13 +33,14 @@ def networks_sentences(results: Sequence[NetworkResult]) -> list[str]:
     if len(scored) < 2 or chosen is None:
         return said
     others = ", ".join(
-        f"{r.backbone} at {r.input_size} px {r.accuracy:.1%}" for r in scored if not r.chosen
+        f"{r.backbone} at {r.input_size} px {r.reached:.1%}" for r in scored if not r.chosen
     )
+    of = "" if metric == "accuracy" else f" {METRICS[metric]}"
     on = f" on {chosen.images:,} training images" if chosen.images else ""
     return [
         f"Frozen features of {chosen.backbone} at {chosen.input_size} px reach "
-        f"{chosen.accuracy:.1%} ± {chosen.standard_error:.1%}{on} ({others}): it is taken as the "
-        "cheapest that is not clearly worse than the best.",
+        f"{chosen.reached:.1%}{of} ± {chosen.standard_error:.1%}{on} ({others}): it is taken as "
+        "the cheapest that is not clearly worse than the best.",
         *said,
     ]
 

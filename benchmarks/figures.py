@@ -22,6 +22,8 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from benchmarks.pixels_page import pixels
+
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parents[1] / "docs"
 _BEGIN, _END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"
@@ -313,6 +315,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "decision": ("decision", dict),
     "export": ("exports", _export),
     "growth": ("growth", _growth),
+    "pixels": ("input_sizes", pixels),
     "published": ("published", dict),
     "serving": ("serving", _serving),
     "speed": ("speed", _speed),

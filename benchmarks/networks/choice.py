@@ -34,7 +34,7 @@ NETWORKS = (
     Choice("vit_tiny_patch16_dinov3_qkvb", 160),
     Choice("eva02_tiny_patch14_224", 336),
     Choice("vit_base_patch32_siglip_256", 224),
-    Choice("swin_tiny_patch4_window7_224", 160, trained=True),
+    Choice("swin_tiny_patch4_window7_224", 160),
     Choice("swinv2_tiny_window8_256", 224),
     Choice("convnextv2_atto", 160),
     Choice("fastvit_t8", 224),

@@ -287,6 +287,58 @@ def _beside() -> Result:
     }
 
 
+def _families(found: Result) -> Result:
+    """Rows of networks by what was done with them, and sums over them."""
+    rows: Mapping[str, Result] = found["networks"]
+    opened = [(name, row) for name, row in rows.items() if "cuts" in row.get("facts", {})]
+    steps = ("fit", "off", "export")
+    fitted = [
+        (name, row)
+        for name, row in opened
+        if not any("ended" in row.get(step, {"ended": ""}) for step in steps)
+    ]
+    sizes = [(n, s, one) for n, row in opened for s, one in row["facts"]["sizes"].items()]
+    reads = [row["facts"]["head_reads_last_tap"] for _, row in opened]
+    known = [off for off in reads if off is not None]
+
+    def tokens(family: Result) -> str:
+        registers = family["registers"]
+        words = [f"{family['class_tokens']} class"] if family["class_tokens"] else []
+        return ", ".join([*words, *([f"{registers} registers"] if registers else [])]) or "–"
+
+    return {
+        **found,
+        "machine": next(iter(rows.values()))["machine"],
+        "opened": opened,
+        "fitted": fitted,
+        "trained": [(name, row) for name, row in fitted if "training" in row],
+        "dino": rows["vit_small_patch14_dinov2"],
+        "same_bits": sum(row["facts"]["split_exact"]["same_bits"] for _, row in opened),
+        "all_cuts": sum(row["facts"]["split_exact"]["cuts"] for _, row in opened),
+        "frozen": sum(row["facts"]["freeze_exact"]["frozen_bits_equal"] for _, row in opened),
+        "reads": max(known),
+        "reads_of": len(known),
+        "tried": len(sizes),
+        "taken_by_timm": sum(one["timm"] for _, _, one in sizes),
+        "taken": sum(one["timm"] and one["taken"] and one["same_cuts"] for _, _, one in sizes),
+        "refused": [(n, s, one["said"]) for n, s, one in sizes if not one["taken"]],
+        "failed": [
+            (name, step, f"{of['ended']}, {of['said'][-200:]}")
+            for name, row in rows.items()
+            for step in ("facts", *steps)
+            if "ended" in (of := row.get(step, {}))
+        ],
+        "pooling": {
+            "token": "class token",
+            "average": "mean",
+            "attention": "attention pooling",
+            "other": "another pooling",
+        },
+        "shifts": {"unknown": "not known"} | {k: k for k in ("similar", "moderate", "different")},
+        "tokens": tokens,
+    }
+
+
 def _engines() -> Result:
     """Figures of engines as tables: by engine and lanes, a cell for every batch."""
     found = json.loads((RESULTS / "engines.json").read_text(encoding="utf-8"))
@@ -314,6 +366,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "confidence": ("confidence", _confidence),
     "decision": ("decision", dict),
     "export": ("exports", _export),
+    "families": ("networks", _families),
     "growth": ("growth", _growth),
     "pixels": ("input_sizes", pixels),
     "published": ("published", dict),

@@ -82,6 +82,27 @@ def test_every_way_of_pooling_is_the_last_tap() -> None:
         assert network.taps[-1] == network.last.name
 
 
+def test_branches_side_by_side_are_read_where_they_end() -> None:
+    torch.manual_seed(0)
+    small = timm.create_model(
+        "crossvit_tiny_240",
+        img_size=32,
+        img_scale=(1.0, 0.5),
+        patch_size=(8, 4),
+        embed_dim=(16, 24),
+        depth=((1, 1, 0),),
+        num_heads=(2, 2),
+        mlp_ratio=(2.0, 2.0, 1.0),
+        num_classes=0,
+    )
+    network = _checked(_tried(small))
+    assert [cut.name for cut in network.cuts] == ["pre_logits"] and network.last.channels == 40
+    x = torch.randn(2, 3, 32, 32)
+    prefix, suffix = network.split("pre_logits")
+    with torch.no_grad():
+        assert torch.equal(suffix.eval()(prefix.eval()(x)), small(x))
+
+
 def test_networks_of_other_kinds_give_what_their_head_reads() -> None:
     torch.manual_seed(0)
     network = _checked(_tried(timm.create_model("test_convnext"), 64))

@@ -50,14 +50,15 @@ def find_cuts(
     everywhere: bool = False,
     pre_logits: fx.Node | None = None,
 ) -> list[TracedCut]:
-    """Return the cuts in order of depth; the network's output is none.
+    """Return the cuts in order of depth; the network's output is none, unless it is a vector.
 
     - ``steps``: the image-dependent steps, in order of execution.
     - ``sides``: height and width of the images, which tell how maps are laid out.
     - ``parameters``: number of parameters behind some targets of the graph, each counted once.
     - ``everywhere``: True returns every place where one tensor passes; False only ends of stages
       and blocks.
-    - ``pre_logits``: what the classifier reads, which is a stage of its own; None for none.
+    - ``pre_logits``: what the classifier reads, which is a stage of its own; None for none. It is
+      a cut even where the network ends with it.
     """
     single = _single_tensor_positions(steps)
     last_use = {path: i for i, step in enumerate(steps) for path in step.scopes}
@@ -72,7 +73,8 @@ def find_cuts(
         macs += step.macs
         used |= step.tensors
         shape = step.shape
-        if position not in single or shape is None or not 1 <= len(shape) <= 3:
+        alone = position in single or (step.node is pre_logits and _ends(step))
+        if not alone or shape is None or not 1 <= len(shape) <= 3:
             continue
         ended = [path for path in step.scopes if last_use[path] == position]
         if step.node is pre_logits:
@@ -126,6 +128,10 @@ def find_cuts(
                 )
         found.append(cut)
     return found
+
+
+def _ends(step: Step) -> bool:
+    return all(user.op == "output" for user in step.node.users)
 
 
 def _alike(net: nn.Module, steps: Sequence[Step], start: int, stop: int) -> bool:
@@ -212,8 +218,7 @@ def _single_tensor_positions(steps: Sequence[Step]) -> set[int]:
     open_values: set[int] = set()
     for i, step in enumerate(steps):
         open_values = {j for j in open_values if until[j] > i}
-        is_output = all(user.op == "output" for user in step.node.users)
-        if not open_values and until[i] > i and i >= image_until and not is_output:
+        if not open_values and until[i] > i and i >= image_until and not _ends(step):
             alone.add(i)
         open_values.add(i)
     return alone

@@ -94,12 +94,16 @@ class PlaceFinder:
         """
         cuts = self._found()
         if not cuts:
+            # branches side by side: nothing passes alone before the vector that all end in
+            self._head_input = pre_logits(self._net, self._traced.graph, self._steps)
+            cuts = self._found()
+        if not cuts:
             raise CutError(
                 f"{name} has no place where a single tensor passes.",
                 hint="frostline.freeze(module, patterns) still works by names.",
             )
         last_map = last = deepest_map(self._net, self._traced, cuts, self._steps)
-        if self._asked != ():
+        if self._asked != () and self._head_input is None:
             self._look_above(last_map)
         if self._head_input is not None:
             cuts = self._found()

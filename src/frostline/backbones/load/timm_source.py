@@ -42,6 +42,8 @@ def from_timm(
     else:
         architecture = bundled.architecture if bundled else name
         net, notes = _built(architecture, weights, pretrained, size)
+    joined = _joined(net)
+    notes = (*notes, *joined)
     licence = bundled.licence if bundled else _licence(net)
     if weights is not None:
         licence = "unknown (own weights file)"
@@ -55,8 +57,24 @@ def from_timm(
         licence,
         example_images(found.size),
         notes,
-        classifier=pretrained and weights is None,
+        classifier=pretrained and weights is None and not joined,
     )
+
+
+def _joined(net: nn.Module) -> tuple[str, ...]:
+    """Let branches that end in a classifier each end in one vector; say so, where there are some.
+
+    Such a network (CrossViT) averages logits: before them, nothing passes that is one tensor.
+    Without its classifiers timm's network gives what all of them read, side by side.
+    """
+    known: Any = getattr(net, "get_classifier", None)
+    classifiers = known() if callable(known) else None
+    if not isinstance(classifiers, nn.ModuleList) or len(classifiers) < 2:
+        return ()
+    n = len(classifiers)
+    reset: Any = net.reset_classifier
+    reset(0)
+    return (f"Its {n} branches have a classifier each: what these read is taken side by side.",)
 
 
 def preprocessing_of(net: nn.Module) -> Preprocessing:

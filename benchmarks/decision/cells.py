@@ -18,7 +18,8 @@ from pydantic import TypeAdapter
 
 from benchmarks.decision import glyph_network
 from benchmarks.decision.glyphs import generator
-from benchmarks.decision.sets import SETS, Places, TargetSet, table_of
+from benchmarks.decision.sets import Places, TargetSet, table_of
+from benchmarks.decision.study_sets import EVERY_SET
 from frostline.backbones.network import Network
 from frostline.compute.frozen import run_frozen
 from frostline.core.actions import Action, TapsHead
@@ -60,6 +61,8 @@ LITE0_SIZE = 128
 BUDGET = "5m"
 #: share of the epochs of a heat, which an earlier rule looked at first
 _HEAT = 0.25
+#: of small sets this share judges
+_MOST_TESTED = 0.6
 #: a class drawn by its share has at least so many images
 _FEWEST = 3
 
@@ -117,7 +120,7 @@ def prepared(
         labels,
         groups,
         list(store.catalog.digests),
-        fraction=target.test / len(labels),
+        fraction=min(target.test / len(labels), _MOST_TESTED),
         seed=0,
     )
     return task, pool, test
@@ -126,7 +129,7 @@ def prepared(
 def training_rows(task: FitInputs, pool: IntArray, cell: Cell) -> IntArray:
     """Draw the training images of a cell from those that may teach."""
     labels, n_classes = task.problem.labels[pool], task.problem.target.n_outputs
-    largest = SETS[cell.target].largest
+    largest = EVERY_SET[cell.target].largest
     if cell.size == "all" and largest >= len(pool):
         return pool
     rng = generator(cell.target, cell.size, cell.seed)
@@ -134,7 +137,7 @@ def training_rows(task: FitInputs, pool: IntArray, cell: Cell) -> IntArray:
     if cell.size == "all":
         return np.sort(pool[order[:largest]])
     counts = np.full(n_classes, int(cell.size))
-    if SETS[cell.target].natural:
+    if EVERY_SET[cell.target].natural:
         # the test part has the shares that the world has, so what teaches must have them, too
         shares = np.bincount(labels, minlength=n_classes) / len(labels)
         counts = np.maximum(np.round(shares * counts.sum()).astype(int), _FEWEST)
@@ -142,42 +145,64 @@ def training_rows(task: FitInputs, pool: IntArray, cell: Cell) -> IntArray:
     return np.sort(pool[np.concatenate(chosen)])
 
 
-def run_cell(
-    cell: Cell,
-    places: Places,
-    results: Path,
-    *,
-    only: set[str] | None = None,
-    raced: bool = True,
-) -> None:
+def _never() -> bool:
+    return False
+
+
+def _every(proposal: Proposal) -> bool:
+    del proposal
+    return True
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is recorded of a cell.
+
+    ``takes`` says of every option whether it is trained; ``raced`` whether also on folds, as in a
+    race. ``stop`` is asked before each of them. With ``everything`` the probabilities of all sizes
+    and folds are kept, and the groups of the training images.
+    """
+
+    takes: Callable[[Proposal], bool] = _every
+    raced: bool = True
+    stop: Callable[[], bool] = _never
+    everything: bool = False
+
+
+def run_cell(cell: Cell, places: Places, results: Path, recording: Recording | None = None) -> None:
     """Do what is missing of a cell; write after every option, so nothing is lost."""
+    recording = recording or Recording()
     path = results / f"{cell.key}.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    base, pool, test = prepared(SETS[cell.target], places, cell.pixels)
+    base, pool, test = prepared(EVERY_SET[cell.target], places, cell.pixels)
     task = seeded(base, cell.seed)
     rows = training_rows(task, pool, cell)
     evidence = gather(task, rows, runtime())
     context = make_context(task, evidence, runtime(), refits=1.0)
     found.setdefault("cell", [cell.target, cell.size, cell.seed])
     found["n_train"], found["n_test"] = len(rows), len(test)
-    found["network"] = SETS[cell.target].network
-    found["kind"] = SETS[cell.target].kind
+    found["network"] = EVERY_SET[cell.target].network
+    found["kind"] = EVERY_SET[cell.target].kind
     found["evidence"] = json.loads(evidence.summary.model_dump_json())
     found["flip"] = context.flip
     right = {tap: np.asarray(one, dtype=np.bool_) for tap, one in evidence.correct.items()}
     found["loo"] = {tap: _packed(one) for tap, one in right.items()}
     options = found.setdefault("options", {})
     folds = task.problem.folds(rows, FOLDS)
-    guessed = Guesses(
-        results / f"{cell.key}.npz", task.problem.labels[test], kept=len(rows) < FEW_IMAGES
-    )
+    kept = recording.everything or len(rows) < FEW_IMAGES
+    guessed = Guesses(results / f"{cell.key}.npz", task.problem.labels[test], kept=kept)
+    if recording.everything:
+        found["groups"] = np.unique(task.problem.groups[rows], return_inverse=True)[1].tolist()
+        found["folds"] = [judge.tolist() for _, judge in folds]
     proposals = every_option(context)
     # what was proposed on other evidence is no option any more
     for name in set(options) - {p.name for p in proposals} - {FASTAI}:
         del options[name]
     for proposal in proposals:
-        if only is not None and proposal.name not in only:
+        if not recording.takes(proposal):
             continue
+        if recording.stop():
+            return
         if proposal.name in RARE and cell.size == "all" and cell.seed:
             continue
         entry = options.setdefault(proposal.name, {})
@@ -189,22 +214,23 @@ def run_cell(
         if "right" not in entry or guessed.lacks(proposal.name):
             found_now = _scored(task, proposal.action, rows, test, guessed.keep(proposal.name))
             entry.update(right=found_now["right"], cpu=found_now["cpu"], wall=found_now["wall"])
-        if raced and proposal.name != REFERENCE and not _is_raced(entry):
-            entry["heat"] = _raced(task, proposal, rows, folds[:1], _HEAT)
-            finals = folds[1:] if len(rows) < FEW_IMAGES else folds[1:2]
-            entry["final"] = _raced(task, proposal, rows, finals, share_of(len(rows)))
+        if recording.raced and proposal.name != REFERENCE and not _is_raced(entry):
+            parts = [(rows[learn], rows[judge]) for learn, judge in folds]
+            if len(rows) >= FEW_IMAGES:
+                parts = parts[:2]
+            takes = [
+                guessed.keep(f"{proposal.name} | fold {i}") if recording.everything else None
+                for i in range(len(parts))
+            ]
+            heat, final = (
+                shortened(proposal.action, share) for share in (_HEAT, share_of(len(rows)))
+            )
+            entry["heat"] = [_scored(task, heat, *parts[0], takes[0])]
+            entry["final"] = [
+                _scored(task, final, *part, take)
+                for part, take in zip(parts[1:], takes[1:], strict=True)
+            ]
         write_text(path, json.dumps(found, indent=1) + "\n")
-
-
-def _raced(
-    task: FitInputs,
-    proposal: Proposal,
-    rows: IntArray,
-    folds: list[tuple[IntArray, IntArray]],
-    share: float,
-) -> list[dict[str, Any]]:
-    action = shortened(proposal.action, share)
-    return [_scored(task, action, rows[learn], rows[judge]) for learn, judge in folds]
 
 
 def _is_same(entry: dict[str, Any], action: Action) -> bool:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from benchmarks.decision.cells import FASTAI, REFERENCE, is_head, sureness, unpacked
-from benchmarks.decision.sets import SETS
+from benchmarks.decision.study_sets import EVERY_SET
 from frostline.core.actions import Action
 from frostline.core.plan import EvidenceSummary
 from frostline.strategy.blending import FEW_IMAGES
@@ -78,7 +78,7 @@ class Recorded:
         self.network: str = data["network"]
         self.summary = EvidenceSummary.model_validate(data["evidence"])
         self._loo = data.get("loo", {})
-        self.family: str = SETS[self.target].family
+        self.family: str = EVERY_SET[self.target].family
         #: rows of one group succeed and fail together; cells of before had none
         self.groups: IntArray = np.array(data.get("groups") or range(self.n_train))
         self._folds = data.get("folds", [])

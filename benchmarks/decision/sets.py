@@ -49,12 +49,13 @@ _LARGEST_FILE = 300_000
 
 @dataclass(frozen=True)
 class Places:
-    """Where the pictures come from, as the user unpacked them."""
+    """Where the pictures come from, as the user unpacked them; ``icons`` for the large study."""
 
     fonts: Path
     stamps: Path
     clip_art: Path
     work: Path
+    icons: Path = Path("/usr/share/icons")
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,11 @@ def table_of(target: TargetSet, places: Places) -> Path:
     return table
 
 
-def _glyphs(
+def letters(
     name: str, letters: str, look: Look = ORDINARY, n: int = 4200
 ) -> Callable[[Places, Path], list[tuple[Path, str]]]:
+    """Return what draws letters in fonts that the small network did not see."""
+
     def make(places: Places, folder: Path) -> list[tuple[Path, str]]:
         faces = covering(find_fonts(places.fonts))
         faces = faces[len(faces) // 2 :]
@@ -103,38 +106,46 @@ def _glyphs(
             rng = generator(name, i)
             kind = i % len(letters)
             pixels = draw(letters[kind], faces[int(rng.integers(len(faces)))], rng, look)
-            rows.append((_write(folder, i, pixels), f"letter {kind:02d}"))
+            rows.append((write_picture(folder, i, pixels), f"letter {kind:02d}"))
         return rows
 
     return make
 
 
-def _styles(places: Places, folder: Path) -> list[tuple[Path, str]]:
+def fonts_apart(
+    places: Places, folder: Path, look: Look = ORDINARY, name: str = "styles"
+) -> list[tuple[Path, str]]:
+    """Draw letters of Latin that differ in their font, which is the class."""
     faces = styles(find_fonts(places.fonts))
     rows = []
     for i in range(4000):
-        rng = generator("styles", i)
+        rng = generator(name, i)
         letter = "ABDEFGHKMNPQRSTabdefghknqrt"[int(rng.integers(27))]
         kind = i % len(faces)
-        rows.append((_write(folder, i, draw(letter, faces[kind], rng)), faces[kind].stem))
+        path = write_picture(folder, i, draw(letter, faces[kind], rng, look))
+        rows.append((path, faces[kind].stem))
     return rows
 
 
-def _textures(_: Places, folder: Path) -> list[tuple[Path, str]]:
+def textures(_: Places, folder: Path) -> list[tuple[Path, str]]:
+    """Draw twelve gratings."""
     pictures = [texture(i % 12, generator("textures", i)) for i in range(4200)]
-    return [(_write(folder, i, p), f"texture {i % 12:02d}") for i, p in enumerate(pictures)]
+    return [(write_picture(folder, i, p), f"texture {i % 12:02d}") for i, p in enumerate(pictures)]
 
 
-def _digits(_: Places, folder: Path) -> list[tuple[Path, str]]:
+def digits(_: Places, folder: Path) -> list[tuple[Path, str]]:
+    """Write scikit-learn's digits."""
     data = load_digits()
     rows = []
     for i, (image, label) in enumerate(zip(data.images, data.target, strict=True)):
         grey = np.clip(image * 16, 0, 255).astype(np.uint8)
-        rows.append((_write(folder, i, np.repeat(grey[..., None], 3, axis=2)), f"digit {label}"))
+        path = write_picture(folder, i, np.repeat(grey[..., None], 3, axis=2))
+        rows.append((path, f"digit {label}"))
     return rows
 
 
-def _cells(_: Places, folder: Path) -> list[tuple[Path, str]]:
+def solar_cells(_: Places, folder: Path) -> list[tuple[Path, str]]:
+    """List the solar cells by level of damage."""
     with write_table(folder).open(encoding="utf-8") as file:
         return [(Path(row["path"]), row["label"]) for row in csv.DictReader(file)]
 
@@ -150,13 +161,15 @@ def clip_art(places: Places, _: Path, most: int = _PER_CLASS_CLIP_ART) -> list[t
     return rows
 
 
-def _photos(places: Places, _: Path) -> list[tuple[Path, str]]:
+def photos(places: Places, _: Path) -> list[tuple[Path, str]]:
+    """List the photos of eight folders."""
     return photo_files(places.stamps)
 
 
-def _write(
+def write_picture(
     folder: Path, number: int, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 ) -> Path:
+    """Write one picture of a set; return its path."""
     path = folder / f"{number:05d}.png"
     Image.fromarray(pixels).save(path)
     return path
@@ -166,7 +179,7 @@ SETS: dict[str, TargetSet] = {
     t.name: t
     for t in (
         TargetSet(
-            "greek", "glyphs", "similar", 1500, 2400, _glyphs("greek", GREEK), family="letters"
+            "greek", "glyphs", "similar", 1500, 2400, letters("greek", GREEK), family="letters"
         ),
         TargetSet(
             "cyrillic",
@@ -174,7 +187,7 @@ SETS: dict[str, TargetSet] = {
             "similar",
             1500,
             2400,
-            _glyphs("cyrillic", CYRILLIC),
+            letters("cyrillic", CYRILLIC),
             family="letters",
         ),
         TargetSet(
@@ -183,7 +196,7 @@ SETS: dict[str, TargetSet] = {
             "input",
             1500,
             2400,
-            _glyphs("inverted", GREEK, INVERTED),
+            letters("inverted", GREEK, INVERTED),
             family="letters",
         ),
         TargetSet(
@@ -192,25 +205,25 @@ SETS: dict[str, TargetSet] = {
             "input",
             1500,
             2400,
-            _glyphs("striped", CYRILLIC, STRIPED),
+            letters("striped", CYRILLIC, STRIPED),
             family="letters",
         ),
-        TargetSet("styles", "glyphs", "feature", 1500, 2400, _styles, family="styles"),
-        TargetSet("textures", "glyphs", "feature", 1500, 2400, _textures, family="textures"),
-        TargetSet("digits-small", "glyphs", "other", 797, 1000, _digits, family="digits"),
-        TargetSet("digits", "lite0", "input", 500, 400, _digits, family="digits"),
+        TargetSet("styles", "glyphs", "feature", 1500, 2400, fonts_apart, family="styles"),
+        TargetSet("textures", "glyphs", "feature", 1500, 2400, textures, family="textures"),
+        TargetSet("digits-small", "glyphs", "other", 797, 1000, digits, family="digits"),
+        TargetSet("digits", "lite0", "input", 500, 400, digits, family="digits"),
         TargetSet(
             "solar-cells",
             "lite0",
             "feature",
             700,
             500,
-            _cells,
+            solar_cells,
             natural=True,
             family="solar cells",
         ),
         TargetSet("clip-art", "lite0", "other", 500, 500, clip_art, family="clip art"),
-        TargetSet("photos", "lite0", "similar", 86, 120, _photos, family="photos"),
+        TargetSet("photos", "lite0", "similar", 86, 120, photos, family="photos"),
     )
 }
 

@@ -3,14 +3,13 @@
 Run::
 
     python -m benchmarks.shift_cards --photos STAMPS [--fonts FONTS] [--clip-art PNG]
-    python -m benchmarks.shift_cards --photos STAMPS --fonts FONTS --letters [--clip-art PNG]
     python -m benchmarks.shift_cards --photos STAMPS --backbone NAME --weights FILE
 
 STAMPS and PNG are those of ``python -m tools.reference_cards``; FONTS is a folder with fonts, of
 which letters are drawn. The first form takes the bundled networks as if nobody knew their stored
-statistics, and tells how the label of the card agrees with that of the statistics. The second
-takes the transformer of ``benchmarks/vit``, which learned letters and no photos, by the card of
-photos and by one of 40 letters that it learned from. The third measures any other network.
+statistics, and tells how the label of the card of photos agrees with that of the statistics, with
+all pictures and with fewer, and how a card of source pictures would, if these photos were some. The
+second measures any other network, which may store none.
 """
 
 from __future__ import annotations
@@ -31,10 +30,11 @@ from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.load.bundled import BUNDLED
 from frostline.compute.engines.base import run_batches
 from frostline.compute.engines.moments_of import NormInputs, norm_inputs, open_moments
-from frostline.compute.moments import NormMoments
+from frostline.compute.moments import NormMoments, SourceNorm
 from frostline.core.plan import ShiftEvidence
 from frostline.core.preprocessing import UInt8Array
 from frostline.core.runtime import Runtime
+from frostline.evidence import source_card
 from frostline.evidence.cards import load_card
 from frostline.evidence.picture_card import PictureCard, make_card, shift_from_card
 from frostline.evidence.pictures import N_PICTURES, are_photos, reference_pictures
@@ -44,7 +44,10 @@ from tools.reference_cards import clip_art, digits, on_white, solar_cells
 #: images of a set, at most
 N_IMAGES = 64
 RESULT = Path(__file__).parent / "results" / "shift_cards.json"
-LETTERS = Path(__file__).parent / "results" / "shift_cards_letters.json"
+#: pictures that a card is made of, besides all
+_FEWER = (16, 32, 48)
+#: smallest distance whose logarithm counts
+_LEAST = 0.01
 
 
 def image_sets(
@@ -95,108 +98,94 @@ class Measured:
         self.network = network
         self.inputs: NormInputs = norm_inputs(network)
         self._engine = open_moments(network, self.inputs, Runtime(threads=threads))
-        values = self._values(reference_pictures(network.preprocessing, n_pictures))
+        pictures = self.moments(reference_pictures(network.preprocessing, n_pictures))
         photos = are_photos(n_pictures)
-        self._drawn = values[~photos]
-        self.card: PictureCard = make_card(self.inputs.norms, values[photos], self._drawn)
+        self.photos, self.drawn = pictures[photos], pictures[~photos]
+        self.card: PictureCard = make_card(self.inputs.norms, self.photos, self.drawn)
+        self._pictures = pictures
 
-    def know(self, images: list[Image.Image]) -> None:
-        """Make the card of images that the network learned from, in place of photos."""
-        self.card = make_card(self.inputs.norms, self._values(self._pixels(images)), self._drawn)
+    def card_of(self, n: int) -> PictureCard:
+        """Return the card of the first ``n`` pictures."""
+        some, photos = self._pictures[:n], are_photos(n)
+        return make_card(self.inputs.norms, some[photos], some[~photos])
 
-    def shifts(self, images: list[Image.Image]) -> tuple[ShiftEvidence | None, ShiftEvidence]:
-        """Return the shift by stored statistics, if there are any, and by the card."""
-        pixels = self._pixels(images)
-        values = self._values(pixels)
-        rows, norms = np.arange(len(pixels)), self.inputs.norms
-        known = NormMoments(norms, values, rows)
-        unknown = NormMoments([replace(norm, stored=None) for norm in norms], values, rows)
-        by_statistics = None
-        if known.stored:
-            card = load_card(self.network.name, weights_id=self.network.weights_id)
-            by_statistics = measure_shift(known.beside_stored(), card=card)
-        return by_statistics, shift_from_card(unknown, self.card)
+    def moments_of(self, images: list[Image.Image]) -> npt.NDArray[np.float32]:
+        """Return the moments of images (n, width)."""
+        return self.moments(self._pixels(images))
 
     def _pixels(self, images: list[Image.Image]) -> UInt8Array:
         return np.stack([np.asarray(self.network.preprocessing.apply(i)) for i in images])
 
-    def _values(self, pixels: UInt8Array) -> npt.NDArray[np.float32]:
+    def moments(self, pixels: UInt8Array) -> npt.NDArray[np.float32]:
+        """Return the moments of pictures as the network takes them, (n, width)."""
         results = run_batches(self._engine, ((None, image) for image in pixels))
         return np.stack([result for _, result in results])
 
 
 def measure(measured: Measured, sets: Mapping[str, list[Image.Image]]) -> dict[str, object]:
     """Measure every set, print a table, and return it."""
-    card, network = measured.card, measured.network
-    n_pictures = card.n_pictures
-    rows, agree = [], []
-    distances: list[tuple[float, float]] = []
+    card, network, norms = measured.card, measured.network, measured.inputs.norms
     print(
-        f"{network.name}, {n_pictures} pictures: yardstick {card.yardstick:.3f}, "
+        f"{network.name}, {card.n_pictures} pictures: yardstick {card.yardstick:.3f}, "
         f"noise {card.noise:.3f}"
     )
-    for name, images in sets.items():
-        stored, by_card = measured.shifts(images)
-        row = {"set": name, "images": len(images), **_row("card", by_card)}
-        if stored is not None:
-            row |= _row("statistics", stored)
-            agree.append(stored.label == by_card.label)
-            distances.append((by_card.distance, stored.distance))
-        rows.append(row)
-        print(
-            "  ".join(f"{value:>22}" if key == "set" else f"{value}" for key, value in row.items())
-        )
+    unknown = [replace(norm, stored=None) for norm in norms]
+    moments = {name: _beside(norms, measured.moments_of(images)) for name, images in sets.items()}
     found: dict[str, object] = {
         "network": network.name,
-        "pictures": n_pictures,
+        "pictures": card.n_pictures,
         "yardstick": round(card.yardstick, 4),
         "noise": round(card.noise, 4),
-        "sets": rows,
     }
-    if agree:
-        logs = np.log(np.array(distances))
-        found |= {
-            "agree": sum(agree),
-            "of": len(agree),
-            "correlation": round(float(np.corrcoef(logs.T)[0, 1]), 3),
-        }
-        print({key: found[key] for key in ("agree", "of", "correlation")})
-    return found
-
-
-def coloured_letters(fonts: Path, letters: str, *, seen: bool, n: int) -> list[Image.Image]:
-    """Draw letters as the transformer learned them, in fonts that it saw or did not see."""
-    import torch
-
-    from benchmarks.decision.glyphs import covering, find_fonts
-    from benchmarks.vit.pictures import masks, pictures
-
-    faces = covering(find_fonts(fonts))
-    half = len(faces) // 2
-    ink = masks(letters, faces[:half] if seen else faces[half:])
-    random = torch.Generator().manual_seed(int(seen))
-    kinds = torch.randint(len(letters), (n,), generator=random)
-    drawn, _ = pictures(ink[torch.randint(len(ink), (n,), generator=random), kinds], random)
-    pixels = (255 * drawn).round().byte().permute(0, 2, 3, 1).numpy()
-    return [Image.fromarray(one) for one in pixels]
-
-
-def measure_letters(
-    fonts: Path, sets: Mapping[str, list[Image.Image]], *, n_pictures: int, threads: int
-) -> list[dict[str, object]]:
-    """Measure the transformer that learned letters, by the card of photos and by theirs."""
-    from benchmarks.decision.glyphs import GREEK
-    from benchmarks.vit.network import GLYPHS, load
-
-    measured = Measured(load(), n_pictures=n_pictures, threads=threads)
-    near = {
-        "letters in colour": coloured_letters(fonts, GLYPHS, seen=False, n=N_IMAGES),
-        "Greek in colour": coloured_letters(fonts, GREEK, seen=False, n=N_IMAGES),
-        "digits in colour": coloured_letters(fonts, "0123456789", seen=False, n=N_IMAGES),
+    by_card = {
+        name: shift_from_card(_beside(unknown, m.values), card) for name, m in moments.items()
     }
-    by_photos = measure(measured, {**near, **sets})
-    measured.know(coloured_letters(fonts, GLYPHS, seen=True, n=int(are_photos(n_pictures).sum())))
-    return [by_photos, measure(measured, {**near, **sets})]
+    rows = {
+        name: {"set": name, "images": len(m.rows), **_row("card", by_card[name])}
+        for name, m in moments.items()
+    }
+    if measured.inputs.stored:
+        bundled = load_card(network.name, weights_id=network.weights_id)
+        truth = {n: measure_shift(m.beside_stored(), card=bundled) for n, m in moments.items()}
+        for name, shift in truth.items():
+            rows[name] |= _row("statistics", shift)
+        found |= _agreement(by_card, truth)
+        for n in _FEWER:
+            fewer = measured.card_of(n)
+            some = {m: _beside(unknown, moments[m].values[:n]) for m in moments}
+            labels = {m: shift_from_card(one, fewer) for m, one in some.items()}
+            found[f"with {n} pictures"] = _agreement(labels, truth)
+        # principal directions of photos that are not those of pretraining
+        directions = source_card.make_card(norms, measured.photos)
+        others = {m: source_card.shift_from_source(moments[m], directions) for m in moments}
+        for name, shift in others.items():
+            rows[name]["with principal directions"] = round(shift.distance, 4)
+        correlation = _correlation(others, truth)
+        found["correlation with principal directions"] = round(correlation, 3)
+    for row in rows.values():
+        print("  ".join(f"{v:>22}" if key == "set" else f"{v}" for key, v in row.items()))
+    print({key: value for key, value in found.items() if key != "network"})
+    return found | {"sets": list(rows.values())}
+
+
+def _beside(norms: list[SourceNorm], values: npt.NDArray[np.float32]) -> NormMoments:
+    return NormMoments(norms, values, np.arange(len(values)))
+
+
+def _agreement(
+    found: Mapping[str, ShiftEvidence], truth: Mapping[str, ShiftEvidence]
+) -> dict[str, object]:
+    return {
+        "agree": sum(found[name].label == truth[name].label for name in truth),
+        "not known": sum(found[name].label == "unknown" for name in truth),
+        "of": len(truth),
+        "correlation": round(_correlation(found, truth), 3),
+    }
+
+
+def _correlation(found: Mapping[str, ShiftEvidence], truth: Mapping[str, ShiftEvidence]) -> float:
+    pairs = [(max(found[name].distance, _LEAST), truth[name].distance) for name in truth]
+    return float(np.corrcoef(np.log(np.array(pairs)).T)[0, 1])
 
 
 def _row(what: str, shift: ShiftEvidence) -> dict[str, object]:
@@ -209,7 +198,6 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="folder 'stamps'")
     parser.add_argument("--fonts", type=Path, help="folder with fonts")
     parser.add_argument("--clip-art", type=Path, help="folder 'png'")
-    parser.add_argument("--letters", action="store_true", help="the transformer that learned them")
     parser.add_argument("--backbone", help="another network")
     parser.add_argument("--weights", type=Path, help="its weights")
     parser.add_argument("--pictures", type=int, default=N_PICTURES)
@@ -217,19 +205,14 @@ def main() -> None:
     given = parser.parse_args()
     sets = image_sets(given.photos, given.fonts, given.clip_art)
     options = {"n_pictures": given.pictures, "threads": given.threads}
-    if given.letters:
-        _write(LETTERS, measure_letters(given.fonts, sets, **options))
-    elif given.backbone is not None:
+    if given.backbone is not None:
         from frostline.backbones.network import Network
 
         network = Network.load(given.backbone, weights=given.weights)
         measure(Measured(network, **options), sets)
     else:
-        _write(RESULT, [measure(Measured(described(n), **options), sets) for n in BUNDLED])
-
-
-def _write(path: Path, found: list[dict[str, object]]) -> None:
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        found = [measure(Measured(described(name), **options), sets) for name in BUNDLED]
+        RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

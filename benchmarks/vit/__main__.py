@@ -2,6 +2,7 @@
 
     python -m benchmarks.vit taps --fonts F --stamps S --clip-art C       # pooling, closed form
     python -m benchmarks.vit training --fonts F --stamps S --clip-art C   # the race and its rivals
+    python -m benchmarks.vit shift --fonts F --stamps S --clip-art C      # how far they lie
 
 F, S and C are folders of unpacked Debian packages (see benchmarks/decision). The network is
 ``glyph_vit.safetensors`` (see tools/pretrain_vit.py). ``taps`` compares class token, mean and
@@ -34,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("taps", "training"))
+    parser.add_argument("command", choices=("taps", "training", "shift"))
     parser.add_argument("--fonts", type=Path, required=True)
     parser.add_argument("--stamps", type=Path, default=Path("/usr/share/tuxpaint/stamps"))
     parser.add_argument("--clip-art", type=Path, default=Path("/usr/share/openclipart/png"))
@@ -53,6 +54,9 @@ def _measure(options: argparse.Namespace) -> None:
     from benchmarks.vit.tasks import TASKS
 
     places = Places(options.fonts, options.stamps, options.clip_art, options.work)
+    if options.command == "shift":
+        _shift(places)
+        return
     found: dict[str, Any] = {}
     if RESULTS.exists():
         found = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -70,6 +74,16 @@ def _measure(options: argparse.Namespace) -> None:
         part["summary"] = (_gains if options.command == "taps" else _regrets)(tasks)
         RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(name, json.dumps(part["summary"]), flush=True)
+
+
+def _shift(places: Any) -> None:
+    from benchmarks.accuracy_and_time import machine
+    from benchmarks.decision.cells import runtime
+    from benchmarks.vit.shift import measure
+
+    found = measure(places, runtime()) | {"machine": machine(), "network": _network()}
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    RESULTS.with_name("shift_vit.json").write_text(text, encoding="utf-8")
 
 
 def _taps(name: str, places: Any, sizes: list[str]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from frostline.backbones.network import Network
 from frostline.core.preprocessing import Preprocessing
 
 WEIGHTS = Path(__file__).with_name("glyph_vit.safetensors")
+#: 64 pictures of its pretraining, for ``pretrained_on``; made by ``python -m tools.vit_letters``
+LETTERS = Path(__file__).with_name("letters")
 
 SIZE, PATCH = 64, 8
 REGISTERS = 4

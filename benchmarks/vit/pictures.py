@@ -10,6 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch.nn import functional
 
+from benchmarks.decision.glyphs import covering, find_fonts
 from benchmarks.vit.network import SIZE
 
 #: side of the stored masks, and of the letters on them
@@ -94,3 +95,15 @@ def _blobs(n: int, cells: int, between: _Between) -> torch.Tensor:
 
 def _mix(pattern: torch.Tensor, colour: torch.Tensor, towards: torch.Tensor) -> torch.Tensor:
     return colour[:, :, None, None] + pattern * towards[:, :, None, None]
+
+
+def coloured(fonts: Path, letters: str, *, seen: bool, n: int) -> list[Image.Image]:
+    """Draw letters as the transformer learned them, in fonts that it saw or did not see."""
+    faces = covering(find_fonts(fonts))
+    half = len(faces) // 2
+    ink = masks(letters, faces[:half] if seen else faces[half:])
+    random = torch.Generator().manual_seed(int(seen))
+    kinds = torch.randint(len(letters), (n,), generator=random)
+    drawn, _ = pictures(ink[torch.randint(len(ink), (n,), generator=random), kinds], random)
+    pixels = (255 * drawn).round().byte().permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray(one) for one in pixels]

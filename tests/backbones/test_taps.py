@@ -107,10 +107,10 @@ def test_networks_of_other_kinds_give_what_their_head_reads() -> None:
     torch.manual_seed(0)
     network = _checked(_tried(timm.create_model("test_convnext"), 64))
     assert network.last.name == "pre_logits" and "stages.0" in network.taps
-    assert not network.stores_statistics, "there is nothing to estimate anew"
+    assert not network.family.running_statistics, "there is nothing to estimate anew"
     plain = _checked(_tried(timm.create_model("resnet10t"), 64))
     assert plain.last == plain.last_map and plain.last.is_map and plain.pooling == ()
-    assert plain.stores_statistics
+    assert plain.family.running_statistics
 
 
 def test_small_images_leave_a_map_of_one_place() -> None:

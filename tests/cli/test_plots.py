@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,9 @@ from frostline.cli.plots import ASCII, BLOCKS, axis, bar, dot, letters, spark
 from frostline.cli.show import result_panel
 from frostline.core.actions import TapsHead
 from frostline.core.plan import Plan
+from frostline.evidence.shift import unmeasured
 from frostline.fitting.run_result import RunResult
+from frostline.wording.decision import with_sentences
 
 pytestmark = pytest.mark.slow
 
@@ -105,6 +108,25 @@ def test_shift_is_shared_out_over_the_depths(result: RunResult) -> None:
     assert "shift" not in written(
         depth_table(result.plan.model_copy(update={"evidence": unknown})) or ""
     )
+
+
+def test_panels_name_no_case_and_no_distance_that_nobody_knows(result: RunResult) -> None:
+    evidence = result.plan.evidence
+    assert evidence is not None
+    changes = {
+        "evidence": evidence.model_copy(update={"shift": unmeasured("")}),
+        "prior_case": None,
+    }
+    plan = with_sentences(result.plan.model_copy(update=changes))
+    unknown = replace(result, record=result.record.model_copy(update={"plan": plan}))
+    for said in (
+        written(*advice_parts(plan), width=200),
+        written(result_panel(unknown), width=200),
+        plan._repr_html_(),
+    ):
+        assert "not known" in said
+        assert not re.search(r"case \d|of 4|0\.00 \[|similar|kind:", said)
+    assert "(case 1)" in written(result_panel(result), width=200)
 
 
 def test_the_strip_shows_every_layer_and_the_line(result: RunResult) -> None:

@@ -51,7 +51,7 @@ def test_pictures_pass_once_whatever_is_fitted(
         # what is loaded anew knows nothing of the fold before: only the cache does
         frozen = run(pictures, network=vit())
         part = rows[rows % 3 != fold]
-        found = collect_evidence(problem, frozen, part, Runtime())
+        found = collect_evidence(problem, frozen, part, Runtime(), learned_from="photos")
         assert found.summary.shift.measure == "reference pictures"
         assert found.summary.shift.n_images == len(part)
     assert shown == [64]

@@ -32,6 +32,7 @@ from frostline.compute.set_values import VALUES
 from frostline.compute.taps_pass import TAPS
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
+from frostline.evidence import source_card
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.memoized import EVIDENCE, evidence_inputs
 from frostline.evidence.picture_card import CARD, make_card
@@ -103,6 +104,11 @@ def card() -> Any:
     return make_card(norms, PIXELS[:40] ** 2, PIXELS[40:] ** 2)
 
 
+def card_of_source() -> Any:
+    norms = [SourceNorm(name, 16, 1e-5, None) for name in ("early", "late")]
+    return source_card.make_card(norms, PIXELS[:40] ** 2)
+
+
 MEMOS: dict[str, tuple[Memo[Any], Callable[[], Any]]] = {
     "copies": (COPIES, copies),
     "engine": (ENGINE, lambda: bytes(range(256)) * 50),
@@ -113,6 +119,7 @@ MEMOS: dict[str, tuple[Memo[Any], Callable[[], Any]]] = {
     "ood": (OOD, ood),
     "gallery": (GALLERY, gallery),
     "picture card": (CARD, card),
+    "source card": (source_card.CARD, card_of_source),
     "writable as ONNX": (WRITABLE, lambda: "no such operation: ü"),
 }
 FACTS: dict[str, Fact] = {

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from frostline.backbones.families import Family
 from frostline.compute.frozen import Frozen
 from frostline.compute.moments import NormMoments, SourceNorm
 from frostline.core.arrays import IntArray
@@ -20,6 +21,7 @@ from frostline.data.problem import Problem
 from frostline.stats.selection import Selection
 from frostline.targets.protocol import Weighting
 
+_NO_STATISTICS = Family(running_statistics=False)
 Float32 = npt.NDArray[np.float32]
 
 
@@ -28,7 +30,7 @@ class Named:
     name: str = "pixels"
     weights_id: str = "0"
     lower_taps: tuple[str, ...] = ()
-    stores_statistics: bool = False
+    family: Family = _NO_STATISTICS
     preprocessing: Preprocessing = dataclasses.field(default_factory=lambda: Preprocessing(size=32))
 
 
@@ -74,9 +76,11 @@ class PixelStore:
     def table(self, names: Sequence[str], rows: IntArray) -> Selection:
         return Selection(self.taps, rows, [self.slices[name] for name in names])
 
-    def moments(self, rows: IntArray, runtime: Runtime) -> NormMoments:
+    def moments(
+        self, rows: IntArray, runtime: Runtime, *, beside_pictures: bool = True
+    ) -> NormMoments:
         del runtime
-        norms = [] if self.shown is None else self._norms()
+        norms = [] if self.shown is None or not beside_pictures else self._norms()
         return NormMoments(norms, self._moments(self.taps[rows]), rows, "pixels", 64)
 
     def moments_of(self, images: npt.NDArray[np.uint8], runtime: Runtime) -> Float32:

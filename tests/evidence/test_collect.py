@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_digits
 
+from frostline.backbones.families import Family
 from frostline.compute.frozen import Frozen
 from frostline.core.errors import InputError
 from frostline.core.plan import EvidenceSummary
@@ -133,8 +134,12 @@ def test_networks_without_statistics_are_compared_with_pictures(
         taps = np.zeros((400, ordinary.shape[1]), dtype=np.float32)
         taps[:300] = store.features.tap(everything, rows) + offset
         moved = pixel_store(taps, store.features.slices, ordinary + 0.001 * offset)
+        options = {"learned_from": "photos", **options}
         return collect_evidence(problem_of(labels), moved, rows, Runtime(), **options).summary
 
+    nothing = collected(40.0, learned_from=None).shift
+    assert (nothing.measure, nothing.label, nothing.layers) == ("none", "unknown", [])
+    assert "not known" in nothing.warnings[0]
     near, far = collected(1.0), collected(40.0)
     assert (near.shift.label, far.shift.label) == ("similar", "different")
     assert near.shift.measure == "reference pictures"
@@ -146,7 +151,7 @@ def test_networks_without_statistics_are_compared_with_pictures(
 def test_without_statistics_there_is_no_second_pass_and_one_rule_for_the_depth(
     store: Frozen, labels: npt.NDArray[np.int64]
 ) -> None:
-    of_layer_norm = Named(stores_statistics=False, lower_taps=("early", "pixels"))
+    of_layer_norm = Named(lower_taps=("early", "pixels"))
     plain = dataclasses.replace(cast(PixelStore, store), network=of_layer_norm)
     rows = np.arange(300)
     everywhere = ("similar", "moderate", "different", "unknown")
@@ -155,9 +160,8 @@ def test_without_statistics_there_is_no_second_pass_and_one_rule_for_the_depth(
     )
     assert found.summary.adapted is None
     assert found.summary.best_below == found.summary.best_tap == "pixels"
-    with_batch_norm = cast(
-        Frozen, dataclasses.replace(plain, network=Named(stores_statistics=True))
-    )
+    of_batch_norm = Named(family=Family(running_statistics=True))
+    with_batch_norm = cast(Frozen, dataclasses.replace(plain, network=of_batch_norm))
     again = collect_evidence(
         problem_of(labels), with_batch_norm, rows, Runtime(), adapt_when=everywhere
     )

@@ -55,15 +55,16 @@ def test_pictures_are_diverse_and_always_the_same() -> None:
     [
         (1, 64),
         (400_000_000, 64),
-        (12_000_000_000, 40),
-        (17_500_000_000, 32),
-        (46_700_000_000, 32),
-        (93_000_000_000, 32),
-        (94_000_000_000, 0),
+        (12_000_000_000, 56),
+        (17_500_000_000, 40),
+        (46_700_000_000, 16),
+        (47_000_000_000, 0),
     ],
 )
 def test_how_many_pictures_follows_from_the_work(macs: int, n: int) -> None:
     assert pictures_within(macs) == n
+    # within 10 seconds of one core, whatever the network
+    assert n * macs <= 10 * 75e9
 
 
 def test_a_card_is_centred_on_the_photos_and_knows_its_noise() -> None:
@@ -104,17 +105,17 @@ def test_the_place_of_a_shift_goes_by_work() -> None:
 
 
 def test_what_the_cards_noise_hides_is_not_known() -> None:
-    near = shift_from_card(moments(0.0), card())
-    assert (near.label, near.kind) == ("unknown", "unknown")
-    assert "not known" in near.warnings[-1]
-    # networks to which drawings are as near as photos, or hardly farther than these from each other
-    blind = shift_from_card(moments(0.8), card(drawn=0.0))
-    assert blind.label == "unknown"
-    assert blind.distance > 0.5
-    noisy = replace(card(), noise=card().yardstick / 5)
-    assert shift_from_card(moments(0.8), noisy).label == "unknown"
-    fewer = replace(noisy, n_pictures=32)
-    assert shift_from_card(moments(0.8), fewer).label == "different", "of few, noise is expected"
+    # images as near as other photos are similar: how near cannot be told, but nearer than far
+    assert shift_from_card(moments(0.0), card()).label == "similar"
+    # networks to which drawings are as near as photos
+    blind = shift_from_card(moments(0.2), card(drawn=0.0))
+    assert (blind.label, blind.kind) == ("unknown", "unknown")
+    assert "not known" in blind.warnings[-1]
+    plain = card()
+    noisy = replace(plain, noise=plain.yardstick / 2)
+    found = shift_from_card(moments(0.5), noisy)
+    assert found.label == "unknown", "the interval reaches from similar to different"
+    assert shift_from_card(moments(2.0), noisy).label == "different", "noise hides no such distance"
 
 
 def test_one_image_is_refused() -> None:

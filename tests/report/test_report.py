@@ -18,10 +18,12 @@ import pytest
 from frostline.core.aliases import as_kept_in_files
 from frostline.core.errors import RunFolderError
 from frostline.core.run_record import Metrics, RunRecord
+from frostline.evidence.shift import unmeasured
 from frostline.explain.gallery import Gallery
 from frostline.report import ReportData, write_report
 from frostline.report.sections.running import flat
 from frostline.stats.scores import score
+from frostline.wording.decision import with_sentences
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +123,21 @@ def test_every_section_has_a_name_and_an_anchor(
         assert page.tags.count(landmark) == 1
     headings = [int(tag[1]) for tag in page.tags if re.fullmatch(r"h[1-6]", tag)]
     assert all(after <= before + 1 for before, after in pairwise(headings))
+
+
+def test_it_says_nothing_of_a_shift_that_nobody_knows(tmp_path: Path, make_data: MakeData) -> None:
+    data = make_data(("dog", "cat"))
+    plan = data.record.plan
+    assert plan.evidence is not None
+    evidence = plan.evidence.model_copy(update={"shift": unmeasured("Nobody can say.")})
+    changes = {"evidence": evidence, "prior_case": None}
+    unknown = with_sentences(plan.model_copy(update=changes))
+    record = data.record.model_copy(update={"plan": unknown})
+    page, _ = page_of(tmp_path, replace(data, record=record))
+    assert page.text.count("not known") >= 3
+    assert "Nobody can say." in page.text and "nothing was measured" in page.text
+    assert not re.search(r"case \d|of 4,|similar images|different images|0\.00 on", page.text)
+    assert not re.search(r"textbook (would say|calls)|[Mm]ostly in the (first|last)", page.text)
 
 
 def test_it_says_what_it_was_given(tmp_path: Path, make_data: MakeData, gallery: Gallery) -> None:

@@ -135,11 +135,6 @@ class FrozenNetwork(ABC):
         """The taps below the last feature map: a cut there removes layers."""
         return tuple(t for t in self.taps if self.cut(t).position < self.last_map.position)
 
-    @property
-    def stores_statistics(self) -> bool:
-        """Whether a norm layer normalises by statistics of the images that it was trained on."""
-        return any(name.endswith(".running_mean") for name in self.tensor_names())
-
     def norm_layers(self, to: str | None = None) -> list[str]:
         """Name the norm layers with weights, up to a cut."""
         return among(self.all_norm_layers(), self.layers(to=to))

@@ -17,6 +17,7 @@ from frostline.core.files import write_text
 from frostline.core.plan import CandidateResult, EvidenceSummary, Plan, ShiftEvidence
 from frostline.core.reasons import Fate
 from frostline.fitting.pipeline import Advice
+from frostline.wording.cases import case_in_brackets
 from frostline.wording.metrics import METRICS
 from frostline.wording.shift import compared_with, shift_label
 from frostline.wording.sources import read_words
@@ -87,11 +88,12 @@ def _size(evidence: EvidenceSummary, counts: dict[str, int], kind: Letters) -> T
 def _shift(shift: ShiftEvidence) -> Text:
     low, high = shift.interval
     source = compared_with(shift) if shift.n_reference else "the pretraining data"
-    return Text.assemble(
-        (f"Shift from {source}: ", "italic"),
-        (shift_label(shift), "bold"),
-        f" ({shift.distance:.2f} [{low:.2f}, {high:.2f}], kind: {shift.kind}); no label was used",
-    )
+    said = [(f"Shift from {source}: ", "italic"), (shift_label(shift), "bold")]
+    if not shift.layers:
+        return Text.assemble(*said, "; nothing could be measured, so it decided nothing")
+    kind = "" if shift.label == "unknown" else f", kind: {shift.kind}"
+    measured = f" ({shift.distance:.2f} [{low:.2f}, {high:.2f}]{kind})"
+    return Text.assemble(*said, measured, "; no label was used")
 
 
 def _candidates(plan: Plan, kind: Letters) -> Table:
@@ -132,7 +134,7 @@ def _plan(plan: Plan, kind: Letters) -> Panel:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row("Plan", Text.assemble((plan.chosen, "bold"), f" (case {plan.case})"))
+    grid.add_row("Plan", Text.assemble((plan.chosen, "bold"), case_in_brackets(plan)))
     if plan.prior:
         grid.add_row("Textbook", Text(plan.prior))
     grid.add_row("Why", Text("\n".join(plan.explanation)))

@@ -12,6 +12,7 @@ from frostline.cli.plots import BLOCKS, Letters, dot, letters
 from frostline.core.audit_record import AuditRecord
 from frostline.core.run_record import Baseline, Metrics, RunRecord
 from frostline.fitting.run_result import RunResult
+from frostline.wording.cases import case_in_brackets
 from frostline.wording.metrics import metric_words
 from frostline.wording.numbers import plural
 from frostline.wording.resizing import resize_sentences
@@ -43,7 +44,8 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     if seen := resize_sentences(plan.resizes):
         grid.add_row("Pictures", Text("\n".join(seen)))
     grid.add_row(
-        "Decision", Text.assemble((plan.chosen, "bold"), f" (case {plan.case})\n{headline(plan)}")
+        "Decision",
+        Text.assemble((plan.chosen, "bold"), f"{case_in_brackets(plan)}\n{headline(plan)}"),
     )
     grid.add_row(
         "Accuracy",

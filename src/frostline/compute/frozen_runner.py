@@ -87,18 +87,26 @@ class FrozenRunner:
         results = run_batches(self._engine, ((None, image) for image in images))
         return np.stack([result for _, result in results])
 
-    def moments(self, rows: IntArray, runtime: Runtime, limit: int = MOST_COMPARED) -> NormMoments:
+    def moments(
+        self,
+        rows: IntArray,
+        runtime: Runtime,
+        limit: int = MOST_COMPARED,
+        *,
+        beside_pictures: bool = True,
+    ) -> NormMoments:
         """Return what reaches norm layers for at most ``limit`` of ``rows``.
 
         The rows are chosen by content and computed with the network as it is; merging layers
-        loses the statistics that they are compared with. Where no statistics are stored, large
-        networks see fewer images, or none.
+        loses the statistics that they are compared with. Where no statistics are stored, images
+        are compared with pictures: large networks see fewer of them, or none, and none do without
+        ``beside_pictures``.
         """
         from frostline.compute.engines.moments_of import norm_inputs
 
         inputs, pictures = norm_inputs(self.network), 0
         if not inputs.stored:
-            pictures = pictures_within(self.network.macs)
+            pictures = pictures_within(self.network.macs) if beside_pictures else 0
             limit = min(limit, pictures)
         norms = inputs.norms if limit else []
         chosen = chosen_rows(self._digests, np.asarray(rows, dtype=np.int64), limit)

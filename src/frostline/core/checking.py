@@ -114,6 +114,15 @@ def read_costs(value: object) -> object:
     return str(value) if isinstance(value, PurePath) else value
 
 
+def read_pretrained_on(value: object) -> object:
+    """Read a folder as text; 'auto' and 'photos' stand for themselves."""
+    if isinstance(value, PurePath):
+        return str(value)
+    if value == "":
+        raise ValueError("it must be 'auto', 'photos' or a folder")
+    return value
+
+
 def read_none(value: object) -> object:
     """Read None as scikit-learn means it: nothing of that kind."""
     return "none" if value is None else value

@@ -54,9 +54,11 @@ class ShiftEvidence(_Data):
     that the images may have been fed wrongly, empty where nothing smells of it.
 
     ``measure`` says what the images were compared with: "batchnorm" stands for the statistics that
-    the network stored, "reference pictures" for photos that come with Frostline, "none" for
-    nothing. ``n_reference`` is the number of these photos, ``noise`` what their choice alone may
-    bring about. The label "unknown" steers nothing.
+    the network stored, "source pictures" for some that it was pretrained on, "reference
+    pictures" for photos that come with Frostline, "none" for nothing. ``n_reference`` is the number
+    of these pictures, ``noise`` what their choice alone may bring about. From source pictures the
+    distance is a squared Mahalanobis distance, in that of one more of them. The label "unknown"
+    steers nothing.
     """
 
     measure: str
@@ -316,6 +318,11 @@ class Plan(_Data):
         """Whether the plan was given rather than decided."""
         return any(isinstance(reason, Given) for reason in self.reasons)
 
+    @property
+    def names_case(self) -> bool:
+        """Whether anybody can say which of the textbook's cases the data are."""
+        return self.evidence is None or self.evidence.shift.label != "unknown"
+
     def to_json(self) -> str:
         """Return the plan as indented JSON."""
         return self.model_dump_json(indent=2) + "\n"
@@ -338,7 +345,7 @@ class Plan(_Data):
         return card(
             f"Plan: {self.chosen}",
             [
-                ("Case", sentences([f"{self.case} of 4{textbook}"])),
+                ("Case", sentences([f"{self.case} of 4{textbook}"] if self.names_case else [])),
                 ("Layers", f"{strip(layers)} {sentences([', '.join(counts)])}"),
                 ("By depth", depth),
                 ("Why", sentences(self.explanation)),

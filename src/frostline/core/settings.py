@@ -21,6 +21,7 @@ from frostline.core.checking import (
     read_device,
     read_folder,
     read_none,
+    read_pretrained_on,
     read_sizes,
 )
 from frostline.core.errors import SettingsError
@@ -58,6 +59,7 @@ class ModelSettings(TypedDict, total=False):
     input_size: int | str | Sequence[int]
     resize: ResizeMode | Auto
     weights: str | Path | None
+    pretrained_on: str
     cut: str | None
     train_all: bool
     workers: int | Auto
@@ -188,6 +190,16 @@ class Settings:
             "or a folder with one of them.",
         ),
     ] = None
+    pretrained_on: Annotated[
+        str,
+        Read(read_pretrained_on),
+        About(
+            _CHOICE,
+            "What networks that store no statistics of it are compared with: a folder with some "
+            "pictures that they were pretrained on; photos: those that come with Frostline. auto: "
+            "photos for weights of timm and torchvision, nothing for others.",
+        ),
+    ] = "auto"
     cut: Annotated[
         str | None,
         About(

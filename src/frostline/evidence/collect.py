@@ -12,16 +12,15 @@ import numpy.typing as npt
 
 from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
-from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence, ShiftEvidence
+from frostline.core.plan import EvidenceSummary, Lookalike, ProbeEvidence
 from frostline.core.runtime import Runtime
 from frostline.core.threads import side_by_side
 from frostline.data.problem import Problem
-from frostline.evidence.cards import load_card
 from frostline.evidence.curve import last_doubling
 from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.halves import halved_to
+from frostline.evidence.learned_from import LearnedFrom, shift_of
 from frostline.evidence.probes import ADAPTED, ALL, Probe, best_tap, probe
-from frostline.evidence.shift import measure_shift
 from frostline.evidence.size import measure_size
 from frostline.evidence.source_classes import nearest_source_classes
 from frostline.evidence.stacked import STACKED, stacked_probe
@@ -51,6 +50,7 @@ def collect_evidence(
     known: EvidenceSummary | None = None,
     source: SourceClassifier | None = None,
     adapt_when: Collection[str] = FAR,
+    learned_from: LearnedFrom = None,
 ) -> Evidence:
     """Measure size, shift by depth and probes by depth on some rows of a catalog.
 
@@ -65,6 +65,7 @@ def collect_evidence(
     - ``source``: the network's old classifier, to name what the classes look like.
     - ``adapt_when``: labels of the shift at which the effect of re-estimated norm statistics is
       measured, which takes a second pass over the rows; never where no layer stores any.
+    - ``learned_from``: what stands for the pretraining of a network that stores no statistics.
     """
     chosen = np.asarray(rows, dtype=np.int64)
     labelled, seed = problem.labelled(chosen), problem.seed
@@ -75,9 +76,12 @@ def collect_evidence(
     everything = frozen.features.table(names, chosen)
     blocks = _side_by_side(frozen.features.slices)
     compared = halved_to(_COMPARE_ROWS, y, g, stream="rows to compare", seed=seed)
-    shift = _shift(frozen, chosen, runtime, seed=seed) if known is None else known.shift
+    if known is None:
+        shift = shift_of(frozen, chosen, runtime, learned_from=learned_from, seed=seed)
+    else:
+        shift = known.shift
     at_all_depths = {ALL: everything}
-    adaptable = frozen.network.stores_statistics
+    adaptable = frozen.network.family.running_statistics
     if adaptable and shift.label in adapt_when and len(chosen) >= _FEWEST_TO_ADAPT:
         again = frozen.runner.adapted(chosen, runtime)
         at_all_depths[ADAPTED] = again.features.table(names, chosen)
@@ -148,7 +152,7 @@ def collect_evidence(
         adapted_gain_error=adapted_gain[1],
         # what is known of cuts with BatchNorm was measured with the most accurate one
         best_below=""
-        if frozen.network.stores_statistics or not lower
+        if adaptable or not lower
         else lower[best_tap(lower, g[compared])].evidence.tap,
         stacked=stacked.evidence,
         stacking=stacked.stacking,
@@ -170,17 +174,6 @@ def collect_evidence(
         },
         compared=compared,
     )
-
-
-def _shift(frozen: Frozen, rows: IntArray, runtime: Runtime, *, seed: int) -> ShiftEvidence:
-    """Compare images with what the network stored, or else with pictures that it is shown."""
-    moments = frozen.runner.moments(rows, runtime)
-    if moments.stored or not moments.norms:
-        card = load_card(frozen.network.name, weights_id=frozen.network.weights_id)
-        return measure_shift(moments.beside_stored(), card=card, seed=seed)
-    from frostline.evidence.picture_card import picture_card, shift_from_card
-
-    return shift_from_card(moments, picture_card(frozen, moments, runtime), seed=seed)
 
 
 def _probed(

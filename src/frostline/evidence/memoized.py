@@ -17,13 +17,14 @@ from frostline.data.problem import Problem
 from frostline.evidence.collect import collect_evidence
 from frostline.evidence.evidence import Evidence
 from frostline.evidence.flips import flip_is_safe
+from frostline.evidence.learned_from import LearnedFrom
+from frostline.evidence.source_pictures import SourcePictures
 
 if TYPE_CHECKING:
-    from frostline.backbones.heads.source_classifier import SourceClassifier
     from frostline.compute.frozen import Frozen
 
 
-EVIDENCE = Memo(name="evidence", version=7, libraries=NETWORKS, result=Evidence)
+EVIDENCE = Memo(name="evidence", version=8, libraries=NETWORKS, result=Evidence)
 
 
 def gather_evidence(
@@ -32,19 +33,21 @@ def gather_evidence(
     rows: IntArray,
     runtime: Runtime,
     *,
-    source: SourceClassifier | None,
     adapt_when: Collection[str],
     mirrored: bool,
     known: EvidenceSummary | None = None,
+    learned_from: LearnedFrom = None,
 ) -> Evidence:
     """Collect the evidence on some rows, or read back what was collected on the same before.
 
     - ``rows``: shape (n,).
-    - ``source``: the network's old classifier, to name what the classes look like.
     - ``adapt_when``: labels of the shift at which re-estimated norm statistics are tried.
     - ``mirrored``: whether to ask if mirroring is harmless.
     - ``known``: of all rows, when these are a fold of them. Nothing is kept then.
+    - ``learned_from``: what stands for the pretraining of a network that stores no statistics.
     """
+    # names what the classes look like
+    source = frozen.network.source_classifier() if known is None else None
 
     def collect() -> Evidence:
         found = collect_evidence(
@@ -55,6 +58,7 @@ def gather_evidence(
             known=known,
             source=source,
             adapt_when=adapt_when,
+            learned_from=learned_from,
         )
         safe = flip_is_safe(problem, frozen, found, runtime) if mirrored else True
         return replace(found, flip_safe=safe)
@@ -67,6 +71,9 @@ def gather_evidence(
         "source": source,
         "adapt_when": sorted(adapt_when),
         "mirrored": mirrored,
+        "learned from": learned_from.digests
+        if isinstance(learned_from, SourcePictures)
+        else learned_from,
     }
     # another catalog may number the same images otherwise
     return replace(memoize(EVIDENCE, inputs, collect), rows=rows)

@@ -20,9 +20,9 @@ from frostline.compute.cache.memoize import Memo, memoize
 from frostline.compute.moments import NormMoments, SourceNorm, SourceStatistics, split_moments
 from frostline.core.plan import ShiftEvidence
 from frostline.core.runtime import Runtime
-from frostline.evidence.pictures import N_PICTURES, are_photos, reference_pictures
+from frostline.evidence.pictures import are_photos, reference_pictures
 from frostline.evidence.profile import alive_channels
-from frostline.evidence.shift import measure_shift
+from frostline.evidence.shift import Z95, measure_shift, with_noise
 
 if TYPE_CHECKING:
     from frostline.compute.frozen import Frozen
@@ -32,11 +32,7 @@ if TYPE_CHECKING:
 SIMILAR_BELOW = 0.8
 DIFFERENT_FROM = 1.3
 
-# How much larger the yardstick must be than the noise of all 64 pictures. It is 8.2 to 9.0 times as
-# large on the bundled networks, and 3.2 to 5.7 times on untrained ones, which see colour alone.
-_CLEARLY = 6.0
 _SPLITS = 8
-_Z95 = 1.96
 
 
 @dataclass(frozen=True)
@@ -105,43 +101,33 @@ def make_card(
 def shift_from_card(moments: NormMoments, card: PictureCard, *, seed: int = 0) -> ShiftEvidence:
     """Compare images with a card, as :func:`measure_shift` does with stored statistics.
 
-    The interval also holds the card's own noise. The label is "unknown" where that noise is as
-    large as the distance, or hardly smaller than what drawings differ from photos by, as it is on
-    untrained networks. Raises InputError if there are fewer than two images.
+    The interval also holds the card's own noise. The label is "unknown" where it reaches from
+    similar to different, and where the network tells drawings from photos no better than photos
+    from photos. Raises InputError if there are fewer than two images.
     """
     limits = SIMILAR_BELOW * card.yardstick, DIFFERENT_FROM * card.yardstick
     beside = moments.beside(card.sources)
-    found = measure_shift(beside, limits=limits, sampling=card.sampling, seed=seed)
-    low, high = (float(np.hypot(end - found.distance, _Z95 * card.noise)) for end in found.interval)
-    known = found.distance > card.noise and _tells(card)
+    compared = measure_shift(beside, limits=limits, sampling=card.sampling, seed=seed)
+    tells = card.yardstick > Z95 * card.noise
+    found = with_noise(compared, limits, noise=card.noise, tells=tells)
     return found.model_copy(
         update={
             "measure": "reference pictures",
-            "interval": (found.distance - low, found.distance + high),
-            "label": found.label if known else "unknown",
-            "kind": found.kind if known else "unknown",
-            "noise": card.noise,
             "n_reference": card.n_photos,
             # its limits are those of statistics of pretraining
             "preprocessing": "",
-            "warnings": _warnings(card, found, known=known),
+            "warnings": _warnings(card, found),
         }
     )
 
 
-def _tells(card: PictureCard) -> bool:
-    """Whether a network tells drawings from photos by more than it tells photos from photos."""
-    # the noise falls as the pictures become more
-    return card.yardstick >= _CLEARLY * card.noise * card.n_pictures / N_PICTURES
-
-
-def _warnings(card: PictureCard, found: ShiftEvidence, *, known: bool) -> list[str]:
+def _warnings(card: PictureCard, found: ShiftEvidence) -> list[str]:
     said = [
         "This network stores no statistics of its pretraining images, so yours were compared with "
         f"{card.n_photos} photos that come with Frostline. What the network learned from may be "
         "something else."
     ]
-    if not known:
+    if found.label == "unknown":
         said.append(
             f"Your images lie {found.distance:.2g} from these photos, drawings "
             f"{card.yardstick:.2g}, and halves of the photos {card.noise:.2g} from each other: too "

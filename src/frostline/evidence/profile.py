@@ -26,9 +26,10 @@ class LayerProfile:
     - ``shift_median``: median over channels of the same.
     - ``kl``: mean over channels of the Gaussian Kullback-Leibler divergence, in nats.
     - ``resampled``, shape (n_resamples,): ``shift`` of every resample.
-    - ``gain``: median over channels of target divided by source standard deviation.
-    - ``gain_spread``: interquartile range over channels of the logarithm of the variance ratio.
     - ``depth``: share of the network's work before the layer; None where nobody knows.
+    - ``gain``: median over channels of target divided by source standard deviation; where it was
+      asked for, as is the next.
+    - ``gain_spread``: interquartile range over channels of the logarithm of the variance ratio.
     """
 
     name: str
@@ -36,9 +37,9 @@ class LayerProfile:
     shift_median: float
     kl: float
     resampled: FloatArray
-    gain: float
-    gain_spread: float
     depth: float | None = None
+    gain: float = 1.0
+    gain_spread: float = 0.0
 
 
 def profile_layer(layer: LayerMoments, weights: FloatArray) -> LayerProfile:

@@ -23,6 +23,7 @@ Label = Literal["similar", "moderate", "different", "unknown"]
 N_RESAMPLES = 200
 _THIRDS = 3
 _INTERVAL = (0.025, 0.975)
+Z95 = 1.96
 
 #: distances that separate the labels where no reference card exists; the bundled networks'
 #: cards say 0.2 and 0.33, and other architectures have another scale, hence the wider middle
@@ -70,12 +71,14 @@ def measure_shift(
     - The result: ``distance`` and all shifts are in squared source standard deviations. The 95 %
       interval holds the error of sampling images, with the resamples centred on the estimate (plain
       percentiles would lie too high: resampling adds its own noise to every square). Without
-      layers ``measure`` is ``"none"``, label and kind are ``"unknown"``, the distance is 0 and a
-      warning says so. So it is where no layer lies in one of the thirds of the work: then only the
-      kind is unknown.
+      layers nothing was measured.
     """
     if not moments.layers:
-        return _unmeasured()
+        return unmeasured(
+            "This network has no norm layer where it could be measured, or is too large to be "
+            "shown other pictures as well: the shift is not known, and the distance of 0 means "
+            "nothing."
+        )
     m = len(moments.layers[0].mean)
     weights = resamples(m, seed=seed).astype(np.float64)
     profiles = [profile_layer(layer, weights) for layer in moments.layers]
@@ -83,22 +86,47 @@ def measure_shift(
         profiles = [
             replace(p, shift=p.shift - excess) for p, excess in zip(profiles, sampling, strict=True)
         ]
-    shifts = np.array([p.shift for p in profiles])
-    distance = float(shifts.mean())
-    # the cards that ship, and what they are compared with, count layers
-    depths = None if card is not None else _depths(profiles)
-    early, middle, late = thirds(shifts, depths)
     if card is not None:
         limits = card.similar_below * card.distance, card.different_from * card.distance
+    # the cards that ship, and what they are compared with, count layers
+    found = evidence_of(profiles, limits=limits, n_images=m, by_work=card is None)
+    return found.model_copy(
+        update={
+            "relative": None if card is None else found.distance / card.distance,
+            "warnings": _warnings(profiles, card),
+            "preprocessing": " ".join(preprocessing_warnings(profiles)),
+        }
+    )
+
+
+def evidence_of(
+    profiles: Sequence[LayerProfile],
+    *,
+    limits: tuple[float, float],
+    n_images: int,
+    by_work: bool = True,
+) -> ShiftEvidence:
+    """Put the layers of a network together, and name the distance and where it sits.
+
+    Where no layer lies in one of the thirds of the work only the kind is unknown.
+
+    ``limits``: distances below which images are similar, and from which they are different.
+    ``by_work``: whether thirds are those of the network's work, where that is known, or of its
+    layers.
+    """
+    shifts = np.array([p.shift for p in profiles])
+    distance = float(shifts.mean())
+    depths = _depths(profiles) if by_work else None
+    early, middle, late = thirds(shifts, depths)
     label = label_of(distance, limits)
     everywhere = depths is None or len(set(_third(depths).tolist())) == _THIRDS
     kind = kind_of(early, middle, late) if everywhere else "unknown"
     return ShiftEvidence(
         measure="batchnorm",
-        n_images=m,
+        n_images=n_images,
         distance=distance,
         interval=_interval(distance, np.mean([p.resampled for p in profiles], axis=0)),
-        relative=None if card is None else distance / card.distance,
+        relative=None,
         early=early,
         middle=middle,
         late=late,
@@ -108,8 +136,6 @@ def measure_shift(
             LayerShift(layer=p.name, shift=p.shift, shift_median=p.shift_median, kl=p.kl)
             for p in profiles
         ],
-        warnings=_warnings(profiles, card),
-        preprocessing=" ".join(preprocessing_warnings(profiles)),
     )
 
 
@@ -180,7 +206,26 @@ def _interval(distance: float, resampled: FloatArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _unmeasured() -> ShiftEvidence:
+def with_noise(
+    found: ShiftEvidence, limits: tuple[float, float], *, noise: float, tells: bool = True
+) -> ShiftEvidence:
+    """Widen the interval by the noise of a card; without a label where it reaches across them all.
+
+    ``noise``: error, root mean square, that the choice of the card's pictures adds to a distance.
+    ``tells``: whether the card tells anything at all. The label is "unknown" where it does not, and
+    where the interval holds both distances that are similar and distances that are different.
+    """
+    low, high = (float(np.hypot(end - found.distance, Z95 * noise)) for end in found.interval)
+    low, high = found.distance - low, found.distance + high
+    similar, different = limits
+    changes: dict[str, object] = {"interval": (low, high), "noise": noise}
+    if not tells or (low < similar and high >= different):
+        changes |= {"label": "unknown", "kind": "unknown"}
+    return found.model_copy(update=changes)
+
+
+def unmeasured(reason: str) -> ShiftEvidence:
+    """Return what stands where nothing was measured, and why."""
     return ShiftEvidence(
         measure="none",
         n_images=0,
@@ -193,11 +238,7 @@ def _unmeasured() -> ShiftEvidence:
         kind="unknown",
         label="unknown",
         layers=[],
-        warnings=[
-            "This network has no norm layer where it could be measured, or is too large to be "
-            "shown reference pictures as well: the shift is not known, and the distance of 0 means "
-            "nothing."
-        ],
+        warnings=[reason],
     )
 
 

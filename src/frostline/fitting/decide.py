@@ -12,6 +12,7 @@ from frostline.core.runtime import Runtime
 from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.memoized import gather_evidence
 from frostline.fitting.inputs import FitInputs
+from frostline.fitting.pretraining import learned_from
 from frostline.fitting.train import judge_by
 from frostline.strategy.context import Context
 from frostline.strategy.decide import Decision, after_race, decide
@@ -66,10 +67,10 @@ def gather(
         inputs.frozen,
         rows,
         runtime,
-        source=inputs.frozen.network.source_classifier() if known is None else None,
         adapt_when=adapt_when,
         mirrored=inputs.settings.may_train and has_extra("train"),
         known=known,
+        learned_from=learned_from(inputs.settings),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frostline.core.plan import Plan
 from frostline.strategy.cases import CaseNumber
 
 
@@ -43,6 +44,11 @@ CASES: dict[CaseNumber, CaseWords] = {
         "train every layer",
     ),
 }
+
+
+def case_in_brackets(plan: Plan) -> str:
+    """Return the case after a decision's name; empty where nobody knows which the data are."""
+    return f" (case {plan.case})" if plan.names_case else ""
 
 
 def prior_words(number: CaseNumber) -> str:

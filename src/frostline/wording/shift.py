@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frostline.core.plan import ShiftEvidence
 
-_BATCHNORM, _NOTHING = "batchnorm", "none"
+_BATCHNORM, _NOTHING, _SOURCE = "batchnorm", "none", "source pictures"
 
 _NEAR = {
     "similar": "look like",
@@ -32,6 +32,8 @@ def compared_with(shift: ShiftEvidence) -> str:
     """Name what the images were compared with."""
     if shift.measure in (_BATCHNORM, _NOTHING):
         return "the network's pretraining images"
+    if shift.measure == _SOURCE:
+        return f"{shift.n_reference} pictures of the network's pretraining"
     if not shift.n_reference:
         # of earlier versions
         return "crops of two ordinary photos"
@@ -42,7 +44,7 @@ def looks(shift: ShiftEvidence) -> str:
     """Say how images compare with others, as the rest of a sentence about them."""
     if shift.label == "unknown":
         return "lie at a distance from the network's pretraining images that is not known"
-    near = _NEAR if shift.measure == _BATCHNORM else _TO_THE_NETWORK
+    near = _NEAR if shift.measure in (_BATCHNORM, _SOURCE) else _TO_THE_NETWORK
     return f"{near[shift.label]} {compared_with(shift)}"
 
 
@@ -66,6 +68,12 @@ def chart_words(shift: ShiftEvidence) -> str:
             "How far your images lie from those of the pretraining at each layer, by the mean and "
             "spread that its norm layers stored: 0 means both are the same. No label was used."
         )
+    if shift.measure == _SOURCE:
+        return (
+            f"How far your images lie from {compared_with(shift)} at each layer: 0 means that they "
+            "are the same on average, 1 that they lie as far as one more of these pictures. No "
+            "label was used."
+        )
     return (
         f"How far your images lie from {compared_with(shift)} at each layer: 0 means that mean and "
         "spread are the same. The network stores nothing of its pretraining images, which may be "
@@ -79,6 +87,7 @@ def chart_unit(measure: str) -> str:
 
 
 _UNITS = {
+    _SOURCE: "shift (1: as far as one more picture of the pretraining)",
     _BATCHNORM: "shift (squared standard deviations of the old data)",
     "reference pictures": "shift (squared standard deviations of photos)",
     "reference photos": "shift (squared standard deviations of photos)",

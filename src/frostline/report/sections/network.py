@@ -46,14 +46,13 @@ def network(record: RunRecord, depths: Depths, n_outputs: int) -> NetworkView:
         "removed": plan.removed,
     }
     words = CASES[plan.case]
-    unknown = plan.evidence is not None and plan.evidence.shift.label == "unknown"
     return NetworkView(
         chart=column_chart(depths, n_outputs=n_outputs),
         parts=[Part(fate, *FATES[fate], layers) for fate, layers in every.items() if layers],
         verified=record.metrics.frozen_verified and bool(plan.frozen),
         case=plan.case,
         case_name=words.title,
-        textbook="" if unknown else plan.prior or words.lesson,
+        textbook=(plan.prior or words.lesson) if plan.names_case else "",
         cut=plan.cut,
         backbone=plan.backbone,
         input_size=plan.input_size,

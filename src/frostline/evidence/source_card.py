@@ -31,8 +31,8 @@ from frostline.evidence.source_pictures import FEWEST, SourcePictures
 if TYPE_CHECKING:
     from frostline.compute.frozen import Frozen
 
-#: distances below which images are similar, and from which they are different. Placed between four
-#: of twelve sets of a transformer that learned letters (docs/shift.md)
+#: distances below which images are similar, and from which they are different. Placed between sets
+#: of a transformer that learned letters, most of which had been seen by then (docs/shift.md)
 SIMILAR_BELOW = 0.1
 DIFFERENT_FROM = 0.9
 # share of the diagonal in the covariance

@@ -76,7 +76,7 @@ def stacked_head(
     - ``kinds``: corrections to choose from, the simplest first; by default all that suit so many
       classes.
     """
-    outputs = [fit.loo for fit in fits]
+    outputs = [_at_all_shares(fit.loo, labels, groups, weights) for fit in fits]
     scaled = None if weights is None else weights / weights.mean()
     asked = stage_kinds(outputs[0].shape[1]) if kinds is None else list(kinds)
     left_out = _left_out(outputs, labels, folds, prior, scaled, asked)
@@ -105,6 +105,28 @@ def stack_prior(n_taps: int) -> FloatArray:
     if not n_taps:
         return np.ones(1)
     return _PRIOR * np.array([0.5, *[0.5 / n_taps] * n_taps]) * (n_taps + 1)
+
+
+def _at_all_shares(
+    loo: FloatArray, labels: IntArray, groups: IntArray, weights: FloatArray | None
+) -> FloatArray:
+    """Return leave-one-out outputs (n, C) with the mean target of all rows, not of those left.
+
+    Without a row the share of its class is smaller, by a fifth of it with five rows a class, and
+    the intercept says that every other class is likelier: an error that no new image meets. Rows
+    of a larger group stay as they are: where it holds most of a class, the mean would tell on it.
+    """
+    n, n_classes = loo.shape
+    counts = np.zeros((n, n_classes))
+    counts[np.arange(n), labels] = 1.0 if weights is None else weights
+    _, of_row = np.unique(groups, return_inverse=True)
+    by_group = np.zeros((of_row.max() + 1, n_classes))
+    np.add.at(by_group, of_row, counts)
+    total = by_group.sum(axis=0)
+    others = (total - by_group) / (total.sum() - by_group.sum(axis=1, keepdims=True))
+    alone = np.bincount(of_row) == 1
+    found: FloatArray = loo + (alone[:, None] * (total / total.sum() - others))[of_row]
+    return found
 
 
 def _left_out(

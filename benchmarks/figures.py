@@ -369,6 +369,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "families": ("networks", _families),
     "growth": ("growth", _growth),
     "pixels": ("input_sizes", pixels),
+    "heads": ("heads", dict),
     "published": ("published", dict),
     "serving": ("serving", _serving),
     "speed": ("speed", _speed),

@@ -108,10 +108,11 @@ def _freezes(network: Network) -> dict[str, Any]:
     below = Network.load(module, example=x).prefix(middle)
     before = fingerprint(below)
     own = {name: p.detach().clone() for name, p in module.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.AdamW(param_groups(module, lr=1e-2), weight_decay=0.1)
     module.train()
-    torch.autograd.backward(module(x).square().sum())
-    optimizer.step()
+    if own:
+        optimizer = torch.optim.AdamW(param_groups(module, lr=1e-2), weight_decay=0.1)
+        torch.autograd.backward(module(x).square().sum())
+        optimizer.step()
     trained = {name: p for name, p in module.named_parameters() if name in own}
     moved = sum(not torch.equal(p, own[name]) for name, p in trained.items())
     return {

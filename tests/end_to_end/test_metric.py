@@ -97,6 +97,7 @@ def test_plan_metrics_report_and_card_name_it(runs: dict[str, RunResult]) -> Non
     )
 
 
+@pytest.mark.slow
 def test_model_and_every_export_answer_alike(
     runs: dict[str, RunResult], noisy_digits: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.decision.earlier_rule import choose_earlier
 from benchmarks.decision.fitting import fit, leave_families_out
+from benchmarks.decision.members import Select, chosen_by, greedy, within
 from benchmarks.decision.recorded import Choice, FloatArray, Recorded
 from benchmarks.decision.replay import Rule, choose
 
@@ -27,6 +28,11 @@ _OTHERS = {
     "now, one option alone": Rule(average="none"),
     "now, as with --effort best": Rule(thorough=True),
     "head alone, no race": Rule(races="never"),
+}
+_SELECTED: dict[str, Select] = {
+    "members within 1 standard error of the best, alike": within(1.0),
+    "members within 2 standard errors of the best, alike": within(2.0),
+    "members by greedy forward selection from the head": greedy,
 }
 #: fewer test images tell nothing about a worst case
 _ENOUGH_TESTED = 500
@@ -47,6 +53,7 @@ def compare_rules(cells: Sequence[Recorded]) -> dict[str, Any]:
     found = {id(cell): choice for cell, choice in leave_families_out(cells, Rule())}
     choices[NOW] = [found[id(cell)] for cell in cells]
     choices |= {name: [choose(cell, rule) for cell in cells] for name, rule in _OTHERS.items()}
+    choices |= {name: [chosen_by(cell, one) for cell in cells] for name, one in _SELECTED.items()}
     # who is judged may be an average, and so may who was the best: the two that compete
     rivals = list(zip(choices[EARLIER], choices[NOW], strict=True))
     fitted = fit(cells)

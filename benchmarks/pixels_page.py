@@ -17,6 +17,8 @@ def pixels(found: Result) -> Result:
     tasks: list[Result] = list(found["tasks"].values())
     cells = next(task for task in tasks if task["task"].startswith("solar cells"))
     first = cells["candidates"][0]
+    rules = [_chosen(task) for task in tasks if _sampled(task)]
+    gained = [100 * rule["gained"] for rule in rules]
     return {
         "tasks": [
             {
@@ -34,9 +36,10 @@ def pixels(found: Result) -> Result:
                 "seconds": one["processor_seconds_an_image"] / first["processor_seconds_an_image"],
             }
             for one in cells["candidates"]
-            if one["gmacs"]
+            if one["gmacs"] and one["processor_seconds_an_image"]
         ],
-        "rules": [_chosen(task) for task in tasks if _sampled(task)],
+        "rules": rules,
+        "rule": {"mean": statistics.fmean(gained), "least": min(gained), "most": max(gained)},
     }
 
 

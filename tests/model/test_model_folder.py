@@ -25,7 +25,7 @@ from frostline.exporting.model_onnx import verify_onnx
 from frostline.exporting.save_model import save_model
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
-from frostline.model_format.model_folder import find_model_folder, load_card
+from frostline.model_format.model_folder import NEWEST_FORMAT, find_model_folder, load_card
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.preprocessing_graph import add_softmax
 from tests.model.bare import Bare
@@ -135,12 +135,14 @@ def test_a_damaged_card_is_named(copy: Path) -> None:
     with pytest.raises(RunFolderError, match=r"model\.json is damaged"):
         load_card(copy)
     values = json.loads(whole)
-    path.write_text(json.dumps(values | {"format_version": 5}), encoding="utf-8")
+    path.write_text(json.dumps(values | {"format_version": NEWEST_FORMAT + 1}), encoding="utf-8")
     with pytest.raises(RunFolderError, match="Update Frostline"):
         load_card(copy)
-    newer = values | {"format_version": 5, "frostline": "9.1", "unheard_of": []}
+    newer = values | {"format_version": NEWEST_FORMAT + 1, "frostline": "9.1", "unheard_of": []}
     path.write_text(json.dumps(newer), encoding="utf-8")
-    with pytest.raises(RunFolderError, match=r"by Frostline 9\.1 in format 5.*reads format 4"):
+    with pytest.raises(
+        RunFolderError, match=rf"by Frostline 9\.1 in format .*reads format {NEWEST_FORMAT},"
+    ):
         load_card(copy)
     del values["temperature"]
     values["temprature"] = 1.0

@@ -137,8 +137,15 @@ def test_the_heat_lies_where_the_digit_is(
     heat = np.array(found["heat"])
     assert heat.shape == (12, 12)
     assert found["strongest"] >= np.abs(heat).max() - 1e-3
-    # a digit fills the middle half from side to side; the outer columns are empty
-    assert np.abs(heat[:, 3:9]).mean() > np.abs(heat[:, [0, 1, 10, 11]]).mean()
+    # a digit fills the middle half from side to side; the outer columns are empty, though what
+    # they lack speaks for a class as well, and in a single picture may speak louder
+    heats = [
+        np.abs(client.post("/explain", files=parts(image)).json()["heat"]) for image in digits[::8]
+    ]
+    each = [(one[:, 3:9].mean(), one[:, [0, 1, 10, 11]].mean()) for one in heats]
+    assert np.mean([middle > outer for middle, outer in each]) > 0.6
+    middle, outer = np.mean(each, axis=0)
+    assert middle > 1.1 * outer
     other = client.post("/explain", files=parts(digits[-1]), data={"label": "digit 0"}).json()
     assert other["label"] == "digit 0"
     assert other["heat"] != found["heat"]

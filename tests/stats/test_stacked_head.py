@@ -263,3 +263,13 @@ def test_weights_of_rows_count() -> None:
     assert not np.allclose(b.bias, fit_second_stage("biases", outputs, y).bias, atol=1e-3)
     assert np.abs(a.bias - b.bias).max() < 0.1
     assert temperature.kind == "none"
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-18])
+def test_outputs_that_tell_nothing_weigh_as_the_prior_says(scale: float) -> None:
+    random = np.random.default_rng(0)
+    outputs = [scale * random.normal(size=(16, 2)) for _ in range(4)]
+    prior = stack_prior(3)
+    with np.errstate(all="raise"):
+        stack = fit_stack(outputs, np.arange(16) % 2, prior=prior)
+    np.testing.assert_allclose(stack.weights, prior / prior.sum(), rtol=1e-3)

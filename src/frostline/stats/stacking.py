@@ -15,6 +15,8 @@ from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.calibration import fit_temperature, soft_truth, softmax
 
 _MOST_STEPS, _SURE, _SHORTEST = 60, 1e-10, 1e-8
+#: sum of weights of calibrated outputs that says that these tell nothing
+_LARGEST = 100.0
 #: a weight keeps at least this share of itself in a step
 _LEFT = 0.05
 _MOST_VALUES = 10_000_000
@@ -110,6 +112,7 @@ def _newton(
         if after > before:
             break
         found, now = found + length * step, after
-        if before - now <= _SURE:
+        # outputs that tell nothing bound no scale, which is divided out in the end
+        if before - now <= _SURE or found.sum() > _LARGEST:
             break
     return found

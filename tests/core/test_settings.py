@@ -95,7 +95,10 @@ def test_lists_say_what_text_with_commas_says() -> None:
         ({"epochs": 0}, "or equal to 1; or input should be 'auto'."),
         ({"learning_rate": 0}, "greater than 0"),
         ({"test_size": 0.6}, "'test_size' cannot be 0.6"),
-        ({"class_weight": "blanced"}, "should be 'auto', 'none' or 'balanced'"),
+        (
+            {"class_weight": "blanced"},
+            "one of 'auto', 'none', 'balanced'. Did you mean 'balanced'?",
+        ),
         ({"input_size": [64, 16]}, "pixels from 32 to 1024"),
         ({"backbone": ["a", ""]}, "a name is missing"),
         ({"backbone": []}, "a name is missing"),

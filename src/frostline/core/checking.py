@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import PurePath, PurePosixPath
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from frostline.core.errors import SettingsError, did_you_mean
 
@@ -152,7 +152,8 @@ def check(declared: type[DataclassInstance], values: dict[str, Any]) -> dict[str
     try:
         return dict(_checker(declared).model_validate(values))
     except ValidationError as error:
-        raise SettingsError(_in_one_sentence(error)) from None
+        hints = get_type_hints(declared, include_extras=True)
+        raise _refused(error, hints) from None
 
 
 @cache
@@ -164,11 +165,25 @@ def _checker(declared: type[DataclassInstance]) -> type[BaseModel]:
     return create_model("Checked", **known)
 
 
-def _in_one_sentence(error: ValidationError) -> str:
+def _refused(error: ValidationError, hints: dict[str, Any]) -> SettingsError:
     """Name the first wrong setting, what was found and what was expected."""
     first = error.errors()[0]
+    name, given = str(first["loc"][0]), first["input"]
     # a union such as int | "auto" reports one error per member; name them all
-    same = [e["msg"] for e in error.errors() if e["loc"][:1] == first["loc"][:1]]
-    details = [m.removeprefix("Value error, ") for m in same]
+    same = [e for e in error.errors() if e["loc"][:1] == first["loc"][:1]]
+    words = _words(hints.get(name))
+    if isinstance(given, str) and all(e["type"] == "literal_error" for e in same):
+        said = f"it is one of {', '.join(map(repr, words))}"
+        return SettingsError(
+            f"Setting {name!r} cannot be {given!r}: {said}.", hint=did_you_mean(given, words)
+        )
+    details = [str(e["msg"]).removeprefix("Value error, ") for e in same]
     said = "; or ".join(dict.fromkeys(f"{d[0].lower()}{d[1:]}" for d in details))
-    return f"Setting {str(first['loc'][0])!r} cannot be {first['input']!r}: {said}."
+    return SettingsError(f"Setting {name!r} cannot be {given!r}: {said}.")
+
+
+def _words(declared: Any) -> list[str]:
+    """Return the words that a type allows, in their order."""
+    if get_origin(declared) is Literal:
+        return [word for word in get_args(declared) if isinstance(word, str)]
+    return [word for part in get_args(declared) for word in _words(part)]

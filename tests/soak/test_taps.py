@@ -24,7 +24,6 @@ NETWORKS: dict[str, int | None] = {
     "beit_base_patch16_224": None,
     "eva02_tiny_patch14_224": 280,
     "vit_small_patch16_dinov3": 160,
-    "crossvit_tiny_240": 224,
     "cait_xxs24_224": None,
     "xcit_nano_12_p16_224": 160,
     "convit_tiny": None,

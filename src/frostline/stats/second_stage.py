@@ -16,6 +16,7 @@ import numpy as np
 
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.calibration import fit_temperature, soft_truth, softmax, softness_of
+from frostline.stats.line_search import line_search
 
 StageKind = Literal["none", "biases", "matrix"]
 
@@ -174,13 +175,11 @@ def _minimum(family: _Family, labels: IntArray, share: FloatArray, shrink: float
         slope = family.gradient((p - truth) * share[:, None]) + 2.0 * shrink * found
         curvature = family.hessian(p, share) + 2.0 * shrink * np.eye(family.size)
         step = -np.linalg.solve(curvature, slope)
-        length = 1.0
-        while length > _SHORTEST and loss(found + length * step) > now:
-            length /= 2.0
-        before, after = now, loss(found + length * step)
-        if after > before:
+        better = line_search(loss, found, step, now=now, length=1.0, shortest=_SHORTEST)
+        if better is None:
             break
-        found, now = found + length * step, after
+        before = now
+        found, now = better
         if before - now <= _SURE:
             break
     return found

@@ -13,6 +13,7 @@ import numpy as np
 
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.calibration import fit_temperature, soft_truth, softmax
+from frostline.stats.line_search import line_search
 
 _MOST_STEPS, _SURE, _SHORTEST = 60, 1e-10, 1e-8
 #: sum of weights of calibrated outputs that says that these tell nothing
@@ -106,12 +107,11 @@ def _newton(
         falling = step < 0
         # weights stay positive
         length = min(1.0, (1.0 - _LEFT) * np.min(found[falling] / -step[falling], initial=np.inf))
-        while length > _SHORTEST and loss(found + length * step) > now:
-            length /= 2.0
-        before, after = now, loss(found + length * step)
-        if after > before:
+        better = line_search(loss, found, step, now=now, length=length, shortest=_SHORTEST)
+        if better is None:
             break
-        found, now = found + length * step, after
+        before = now
+        found, now = better
         # outputs that tell nothing bound no scale, which is divided out in the end
         if before - now <= _SURE or found.sum() > _LARGEST:
             break

@@ -19,7 +19,7 @@ from frostline.strategy.race import (
     Entry,
     FoldResult,
     RaceSchedule,
-    entrants_of,
+    candidates_of,
     folds_of,
 )
 from frostline.strategy.replay import replay_race
@@ -85,7 +85,7 @@ def entrants(cell: Recorded, *, thorough: bool = False) -> list[str]:
         for name in sensible
         if name == start or (start.endswith("after") and name.startswith(start))
     ]
-    return likely[: entrants_of(cell.n_train)]
+    return likely[: candidates_of(cell.n_train)]
 
 
 def _raced(cell: Recorded, head: str, names: list[str], rule: Rule) -> Choice:

@@ -225,7 +225,7 @@ class NetworkResult(_Data):
     ``behind`` is how far it lies behind the best on the same rows, and ``behind_error`` the paired
     standard error of that. ``score`` is that of the plan's metric; None where that is accuracy.
     ``seconds`` is the nominal time of its features for all images, ``memory`` the bytes that were
-    counted for them beforehand. An entrant that could not run has no accuracy, and ``left_out``
+    counted for them beforehand. A candidate that could not run has no accuracy, and ``left_out``
     says why.
     """
 

@@ -21,7 +21,7 @@ from frostline.wording.evidence import entrants_sentence
 
 
 @dataclass(frozen=True)
-class Entrant:
+class NetworkCandidate:
     """A network that is compared. ``at_once``: images that memory has room for; None: any."""
 
     network: FrozenNetwork
@@ -36,7 +36,7 @@ def cheapest_first(networks: Sequence[FrozenNetwork]) -> list[FrozenNetwork]:
 def compare_networks(
     problem: Problem,
     first: Frozen,
-    others: Sequence[Entrant],
+    others: Sequence[NetworkCandidate],
     rows: IntArray,
     runtime: Runtime,
     *,
@@ -52,11 +52,11 @@ def compare_networks(
     catalog = first.catalog
     sample = sampled(problem, rows, COMPARED_IMAGES)
     costs = {
-        entrant.network: (
-            forward_seconds(entrant.network.summary(), len(catalog), runtime.device),
-            memory_need(entrant.network, len(catalog)).total(),
+        candidate.network: (
+            forward_seconds(candidate.network.summary(), len(catalog), runtime.device),
+            memory_need(candidate.network, len(catalog)).total(),
         )
-        for entrant in (Entrant(first.network), *others)
+        for candidate in (NetworkCandidate(first.network), *others)
     }
     runtime.progress.note(
         entrants_sentence(
@@ -69,14 +69,14 @@ def compare_networks(
     wanted[sample] = True
     part = catalog.only(wanted.tolist())
     candidates = [first]
-    for entrant in others:
+    for candidate in others:
         candidates.append(
             run_frozen(
-                entrant.network,
+                candidate.network,
                 part,
                 runtime,
                 preprocessed_bytes=preprocessed_bytes,
-                at_once=entrant.at_once,
+                at_once=candidate.at_once,
             )
         )
     standing = np.arange(len(sample))
@@ -105,7 +105,7 @@ def compare_networks(
     return whole, results
 
 
-def left_out(entrants: Sequence[tuple[str, int, str]]) -> list[NetworkResult]:
+def left_out(candidates: Sequence[tuple[str, int, str]]) -> list[NetworkResult]:
     """Return entries for what could not run: name, size in pixels (0 if unknown) and why."""
     return [
         NetworkResult(
@@ -117,5 +117,5 @@ def left_out(entrants: Sequence[tuple[str, int, str]]) -> list[NetworkResult]:
             chosen=False,
             left_out=why,
         )
-        for name, size, why in entrants
+        for name, size, why in candidates
     ]

@@ -22,7 +22,7 @@ from frostline.data.sources.open_source import Source, open_source
 from frostline.data.splitting.split import Split, make_split
 from frostline.data.unseen import find_unseen
 from frostline.fitting.assess import TRAINED_FOLDS
-from frostline.fitting.comparing import Entrant, cheapest_first, compare_networks, left_out
+from frostline.fitting.comparing import NetworkCandidate, cheapest_first, compare_networks, left_out
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.memory import NoRoomError, images_at_once
 from frostline.fitting.networks import Opened, open_networks
@@ -84,24 +84,24 @@ def prepare(
         values = _rules_of_reading(catalog, networks, runtime)
     room = room_for_pixels(trains=settings.may_train)
     with clock.phase("frozen features"):
-        entrants, without = _with_room(networks, len(catalog), runtime)
+        candidates, without = _with_room(networks, len(catalog), runtime)
         resizings = [
             settle_resizing(
-                entrant.network, catalog, settings, runtime, plan=plan, hold_out=hold_out
+                candidate.network, catalog, settings, runtime, plan=plan, hold_out=hold_out
             )
-            for entrant in entrants
+            for candidate in candidates
         ]
     for attempt in count():
         with clock.phase("frozen features"):
-            for entrant, resizing in zip(entrants, resizings, strict=True):
-                entrant.network.preprocessing = resizing.preprocessing
+            for candidate, resizing in zip(candidates, resizings, strict=True):
+                candidate.network.preprocessing = resizing.preprocessing
             # which images are alike shows in the features of any network
             frozen = run_frozen(
-                entrants[0].network,
+                candidates[0].network,
                 catalog,
                 runtime,
                 preprocessed_bytes=room,
-                at_once=entrants[0].at_once,
+                at_once=candidates[0].at_once,
             )
             frozen.report.add(resizings[0].report)
         with clock.phase("audit"):
@@ -122,16 +122,16 @@ def prepare(
             break
     problem = problem_of(frozen.catalog, found.groups, settings)
     compared = left_out([*opened.left_out, *without])
-    if len(entrants) > 1:
+    if len(candidates) > 1:
         with clock.phase("comparing networks"):
             frozen, scored = compare_networks(
-                problem, frozen, entrants[1:], split.train, runtime, preprocessed_bytes=room
+                problem, frozen, candidates[1:], split.train, runtime, preprocessed_bytes=room
             )
             compared = [*scored, *compared]
     resizing = next(
         one
-        for entrant, one in zip(entrants, resizings, strict=True)
-        if entrant.network is frozen.network
+        for candidate, one in zip(candidates, resizings, strict=True)
+        if candidate.network is frozen.network
     )
     if resizing is not resizings[0]:
         frozen.report.add(resizing.report)
@@ -180,22 +180,22 @@ def _audited(
 
 def _with_room(
     networks: Sequence[FrozenNetwork], n_images: int, runtime: Runtime
-) -> tuple[list[Entrant], list[tuple[str, int, str]]]:
+) -> tuple[list[NetworkCandidate], list[tuple[str, int, str]]]:
     """Keep the networks that memory has room for; name the others. One alone must fit.
 
     Raises NoRoomError if none fits.
     """
-    entrants: list[Entrant] = []
+    candidates: list[NetworkCandidate] = []
     without: list[tuple[str, int, str]] = []
     for network in networks:
         try:
-            entrants.append(Entrant(network, images_at_once(network, n_images, runtime)))
+            candidates.append(NetworkCandidate(network, images_at_once(network, n_images, runtime)))
         except NoRoomError as error:
             if len(networks) == len(without) + 1:
                 raise
             without.append((network.name, network.preprocessing.size, str(error)))
             runtime.progress.note(f"Left out: {error}")
-    return entrants, without
+    return candidates, without
 
 
 def _usable_networks(settings: Settings, plan: Plan | None, runtime: Runtime) -> Opened:

@@ -225,11 +225,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_")
         card = self._model().card
         # the rule counts classes as the model orders them
-        own = np.empty_like(found := self.predict_proba(X))
-        own[:, self._columns] = found
         back = np.argsort(self._columns)
-        chosen: npt.NDArray[Any] = self.classes_[back[card.decide(own)]]
-        return chosen
+        answers = card.decide(self.predict_proba(X)[:, back])
+        return np.asarray(self.classes_[back[answers]])
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Return calibrated probabilities, shape (n, n_outputs), in the order of ``classes_``.

@@ -174,7 +174,7 @@ def _minimum(family: _Family, labels: IntArray, share: FloatArray, shrink: float
         p = softmax(family.changed(found))
         slope = family.gradient((p - truth) * share[:, None]) + 2.0 * shrink * found
         curvature = family.hessian(p, share) + 2.0 * shrink * np.eye(family.size)
-        step = -np.linalg.solve(curvature, slope)
+        step = np.negative(np.linalg.solve(curvature, slope), dtype=np.float64)
         better = line_search(loss, found, step, now=now, length=1.0, shortest=_SHORTEST)
         if better is None:
             break

@@ -37,7 +37,7 @@ from frostline.strategy.cost import RACE_SHARE
 from frostline.strategy.expected_gain import expected_gain
 from frostline.strategy.gates import makes_sense, simplest_of_the_best, why_not_race
 from frostline.strategy.outlook import runner_up
-from frostline.strategy.race import RaceEntryState, RaceSchedule, entrants_of, plan_race
+from frostline.strategy.race import RaceEntryState, RaceSchedule, candidates_of, plan_race
 from frostline.strategy.replay import settle
 from frostline.strategy.thresholds import FITTED
 from frostline.strategy.verdict import results
@@ -288,7 +288,7 @@ def _entrants(context: Context) -> tuple[Proposal, ...]:
         if proposal is not None and makes_sense(context.summary, proposal.strategy, proposal.name):
             found.setdefault(proposal.name, proposal)
     every = tuple(found.values())
-    return every if context.thorough and not few else every[: entrants_of(context.n_images)]
+    return every if context.thorough and not few else every[: candidates_of(context.n_images)]
 
 
 def _least_gain(context: Context) -> float:

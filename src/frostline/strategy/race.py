@@ -20,7 +20,7 @@ from frostline.targets.protocol import Target
 #: of the training images, this many folds are made; one is judged at a time
 FOLDS = 3
 #: so many options that train layers enter: more only made averages worse in the study
-ENTRANTS = 3
+CANDIDATES = 3
 #: share of its epochs that an option runs for: few images make it cheap, many make it long enough
 SHARE_OF_FEW, SHARE_OF_MANY = 1.0, 0.5
 #: shares that are tried one by one where the budget is small
@@ -65,9 +65,9 @@ class RaceSchedule:
         return self.n_folds * sum(e.seconds for e in self.entries)
 
 
-def entrants_of(n_images: int) -> int:
+def candidates_of(n_images: int) -> int:
     """Return how many options that train layers enter where time is short."""
-    return ENTRANTS if n_images < _ENOUGH_TO_JUDGE else ENTRANTS + 1
+    return CANDIDATES if n_images < _ENOUGH_TO_JUDGE else CANDIDATES + 1
 
 
 def folds_of(n_images: int, *, thorough: bool = False) -> int:

@@ -62,20 +62,20 @@ def refused_size_sentence(error: ImageSizeError) -> str:
 
 
 def entrants_sentence(
-    entrants: Sequence[tuple[str, int, int, float, int]], *, images: int, of: int
+    candidates: Sequence[tuple[str, int, int, float, int]], *, images: int, of: int
 ) -> str:
     """Say which networks are about to be compared, and what each would cost.
 
-    ``entrants``: name, size in pixels, multiply-accumulates for one image, nominal seconds and
+    ``candidates``: name, size in pixels, multiply-accumulates for one image, nominal seconds and
     bytes of memory for all images. ``images``: on how many training images, out of ``of``.
     """
     costs = "; ".join(
         f"{name} at {size} px: {macs / 1e9:,.2f} G multiply-adds an image, all images about "
         f"{seconds(nominal)} and {memory / 1e9:,.1f} GB"
-        for name, size, macs, nominal, memory in entrants
+        for name, size, macs, nominal, memory in candidates
     )
     share = f"{images:,} of {of:,}" if images < of else f"{images:,}"
-    return f"{len(entrants)} networks are compared on {share} training images. {costs}."
+    return f"{len(candidates)} networks are compared on {share} training images. {costs}."
 
 
 def lookalikes_sentences(summary: EvidenceSummary) -> list[str]:

@@ -58,12 +58,15 @@ def effective_count(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
         return float(n)
     if not 0.0 < share < 1.0 or n_groups < 3:
         return float(n_groups)
-    few = (_Z95 / _student(n_groups - 1)) ** 2
+    few = (_Z95 / student_quantile(n_groups - 1)) ** 2
     return float(min(n, max(1.0, few * share * (1.0 - share) / max(error, 1e-12) ** 2)))
 
 
-def _student(freedom: int) -> float:
-    """97.5 % quantile of Student's law, by the expansion of Fisher and Cornish (1960)."""
+def student_quantile(freedom: int) -> float:
+    """Return the 97.5 % quantile of Student's law, by the expansion of Fisher and Cornish (1960).
+
+    ``freedom``: degrees of freedom, at least 1.
+    """
     z, v = _Z95, float(freedom)
     first = (z**3 + z) / (4 * v)
     second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)

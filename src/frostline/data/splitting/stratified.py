@@ -12,6 +12,7 @@ import numpy.typing as npt
 from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.rng import keyed_bytes
+from frostline.data.splitting.label_sets import LabelledGroup, deal, hold_out, marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ def stratified_holdout(
 
     Parameters
     ----------
-    labels, groups : array_like of shape (n,), int
+    labels : array_like of shape (n,), int, or of shape (n, C)
+        With a column for each label, of 1, 0 and NaN for unknown, the rarest label decides first
+        (:mod:`frostline.data.splitting.label_sets`).
+    groups : array_like of shape (n,), int
     digests : sequence of n str
         Content digests of the rows.
     fraction : float in (0, 1)
@@ -50,15 +54,16 @@ def stratified_holdout(
     rest, held : int64 ndarrays
         Ascending positions; ``held`` is empty if every class is a single group.
     """
+    if np.ndim(labels) == 2:
+        sets = _gather_sets(labels, groups, digests, seed, "held-out")
+        chosen = hold_out([own for _, own in sets], fraction)
+        return _parted(len(digests), [sets[number][0] for number in chosen])
     label, gathered = _gather(labels, groups, digests, seed, "held-out")
     held: list[_Group] = []
     for _, own in sorted(_by_class(gathered).items()):
         held.extend(_share_of(own, fraction))
     held = _return_what_is_needed(label, held)
-    taken = np.zeros(len(label), dtype=bool)
-    for group in held:
-        taken[list(group.members)] = True
-    return np.flatnonzero(~taken).astype(np.int64), np.flatnonzero(taken).astype(np.int64)
+    return _parted(len(label), [group.members for group in held])
 
 
 def stratified_folds(
@@ -74,20 +79,30 @@ def stratified_folds(
     """
     if n_folds < 2:
         raise ValueError(f"n_folds must be at least 2, not {n_folds}")
-    label, gathered = _gather(labels, groups, digests, seed, "folds")
-    if len(gathered) < 2:
-        raise InputError("All images form one group, so there are no folds to cross-validate.")
-    folds = _deal(gathered, min(n_folds, len(gathered)))
-    folds = _spread_classes(label, folds)
-    result = []
-    for fold in folds:
-        test = np.zeros(len(label), dtype=bool)
-        test[[i for group in fold for i in group.members]] = True
-        if test.any():
-            result.append(
-                (np.flatnonzero(~test).astype(np.int64), np.flatnonzero(test).astype(np.int64))
-            )
-    return result
+    one_group = InputError("All images form one group, so there are no folds to cross-validate.")
+    if np.ndim(labels) == 2:
+        sets = _gather_sets(labels, groups, digests, seed, "folds")
+        if len(sets) < 2:
+            raise one_group
+        numbers = deal([own for _, own in sets], min(n_folds, len(sets)))
+        parts: list[list[Sequence[int]]] = [[] for _ in range(max(numbers) + 1)]
+        for (members, _), number in zip(sets, numbers, strict=True):
+            parts[number].append(members)
+    else:
+        label, gathered = _gather(labels, groups, digests, seed, "folds")
+        if len(gathered) < 2:
+            raise one_group
+        folds = _deal(gathered, min(n_folds, len(gathered)))
+        folds = _spread_classes(label, folds)
+        parts = [[group.members for group in fold] for fold in folds]
+    return [_parted(len(digests), members) for members in parts if members]
+
+
+def _parted(n: int, taken: Sequence[Sequence[int]]) -> tuple[IntArray, IntArray]:
+    """Return which of ``n`` rows are in none of some groups, and which are, ascending."""
+    inside = np.zeros(n, dtype=bool)
+    inside[[i for members in taken for i in members]] = True
+    return np.flatnonzero(~inside).astype(np.int64), np.flatnonzero(inside).astype(np.int64)
 
 
 def _gather(
@@ -95,11 +110,7 @@ def _gather(
 ) -> tuple[IntArray, list[_Group]]:
     """Collect the groups in an order that depends on their content only."""
     label = np.asarray(labels, dtype=np.int64)
-    members: dict[int, list[int]] = {}
-    for position, group in enumerate(np.asarray(groups, dtype=np.int64).tolist()):
-        members.setdefault(group, []).append(position)
-    if not len(label) == len(digests) == sum(map(len, members.values())):
-        raise ValueError("labels, groups and digests differ in length")
+    members = _members(len(label), groups, digests)
     of_row = label.tolist()
     gathered = []
     for own in members.values():
@@ -110,6 +121,28 @@ def _gather(
         rank = keyed_bytes(purpose, seed, smallest)
         gathered.append(_Group(tuple(own), majority, rank))
     return label, sorted(gathered, key=lambda group: (group.rank, group.label, group.members))
+
+
+def _gather_sets(
+    labels: npt.ArrayLike, groups: npt.ArrayLike, digests: Sequence[str], seed: int, purpose: str
+) -> list[tuple[Sequence[int], LabelledGroup]]:
+    """Return rows that stay together and what they are labelled, in an order of the same kind."""
+    has = marked(labels)
+    gathered = []
+    for own in _members(len(has), groups, digests).values():
+        smallest = min(digests[i] for i in own)
+        found = Counter(np.nonzero(has[own])[1].tolist())
+        gathered.append((keyed_bytes(purpose, seed, smallest), own, LabelledGroup(len(own), found)))
+    return [(own, group) for _, own, group in sorted(gathered, key=lambda one: one[:2])]
+
+
+def _members(n: int, groups: npt.ArrayLike, digests: Sequence[str]) -> dict[int, list[int]]:
+    members: dict[int, list[int]] = {}
+    for position, group in enumerate(np.asarray(groups, dtype=np.int64).tolist()):
+        members.setdefault(group, []).append(position)
+    if not n == len(digests) == sum(map(len, members.values())):
+        raise ValueError("labels, groups and digests differ in length")
+    return members
 
 
 def _majority(labels: Sequence[int]) -> int:
@@ -251,7 +284,17 @@ class _Places:
 
 
 def separable(labels: npt.ArrayLike, groups: npt.ArrayLike) -> bool:
-    """Whether any class consists of more than one group."""
+    """Whether any class consists of more than one group.
+
+    Of several labels, shape (n, C): whether the images of any label are in more than one, and so
+    are those without it.
+    """
+    if np.ndim(labels) == 2:
+        values, codes = np.asarray(labels, dtype=np.float64), np.asarray(groups)
+        return any(
+            len(np.unique(codes[column > 0])) > 1 and len(np.unique(codes[column == 0])) > 1
+            for column in values.T
+        )
     members: dict[int, list[int]] = {}
     for label, group in zip(
         np.asarray(labels, dtype=np.int64).tolist(),

@@ -1,92 +1,19 @@
-"""The protocol is enough for a fit: one test drives classes and a toy kind of numbers alike."""
+"""The protocol is enough for a fit: one test drives classes and numbers alike."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 import pytest
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.linear_model import Ridge
 
-from frostline.core.arrays import BoolArray, FloatArray, IntArray
+from frostline.core.arrays import FloatArray, IntArray, Truth
 from frostline.core.errors import InputError
 from frostline.stats.ridge import FLOOR, ridge_loo
 from frostline.targets.labelled import Labelled
-from frostline.targets.protocol import Target, Weighting
+from frostline.targets.protocol import Target
+from frostline.targets.regression import Regression
 from frostline.targets.single_label import SingleLabel
-
-
-@dataclass(frozen=True)
-class Dense:
-    """Numbers as they are.
-
-    Parameters
-    ----------
-    values : float64 ndarray of shape (n, k)
-    """
-
-    values: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    @property
-    def n_columns(self) -> int:
-        return int(self.values.shape[1])
-
-    def rows(self, rows: slice | IntArray) -> FloatArray:
-        return self.values[rows]
-
-    def weighted_sum(self, weights: FloatArray) -> FloatArray:
-        return weights @ self.values
-
-    def products(self, rows: slice | IntArray, values: FloatArray) -> FloatArray:
-        return self.values[rows].T @ values
-
-
-@dataclass(frozen=True)
-class Number:
-    """A whole number to be met within ten: only what a fit in closed form needs."""
-
-    n_outputs: int = 1
-    loss: str = "squared_error"
-
-    def encode(self, labels: npt.ArrayLike) -> IntArray:
-        return np.asarray(labels, dtype=np.int64)
-
-    def matrix(self, truth: IntArray) -> Dense:
-        return Dense(truth[:, None].astype(np.float64))
-
-    def output_weights(self, truth: IntArray, weighting: Weighting) -> FloatArray | None:
-        return None
-
-    def row_weights(self, truth: IntArray, weights: FloatArray | None) -> FloatArray | None:
-        return None
-
-    def link(self, outputs: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
-        return np.asarray(outputs, dtype=np.float64)
-
-    def calibrate(
-        self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
-    ) -> float:
-        return 1.0
-
-    def decide(self, prediction: FloatArray) -> IntArray:
-        return prediction[:, 0].round().astype(np.int64)
-
-    def right(self, prediction: FloatArray, truth: IntArray) -> BoolArray:
-        return np.abs(prediction[:, 0] - truth) <= 10
-
-    def certainty(self, prediction: FloatArray, truth: IntArray) -> FloatArray:
-        return np.exp(-np.abs(prediction[:, 0] - truth))
-
-    def strata(self, truth: IntArray) -> IntArray:
-        return np.digitize(truth, np.quantile(truth, [0.25, 0.5, 0.75]))
-
-    def chance(self, truth: IntArray) -> float:
-        return float((np.abs(truth - np.median(truth)) <= 10).mean())
 
 
 def digits() -> tuple[Target, FloatArray, IntArray]:
@@ -94,9 +21,9 @@ def digits() -> tuple[Target, FloatArray, IntArray]:
     return SingleLabel(10), data.data[:300], data.target[:300].astype(np.int64)
 
 
-def diabetes() -> tuple[Target, FloatArray, IntArray]:
+def diabetes() -> tuple[Target, FloatArray, Truth]:
     data = load_diabetes()
-    return Number(), data.data, data.target.astype(np.int64)
+    return Regression(1), data.data, data.target[:, None]
 
 
 @pytest.mark.parametrize("given", [digits, diabetes])

@@ -78,9 +78,10 @@ def _option(name: str, defaults: Mapping[str, Any]) -> inspect.Parameter:
         rich_help_panel=about.panel,
         metavar=_metavar(name),
     )
-    return _parameter(
-        name, Annotated[_kind(name), option], defaults.get(name, getattr(Settings, name))
-    )
+    default = defaults.get(name, getattr(Settings, name))
+    # several names are typed as one text
+    default = ",".join(default) or None if isinstance(default, tuple) else default
+    return _parameter(name, Annotated[_kind(name), option], default)
 
 
 def _old_option(old: str, new: str) -> inspect.Parameter:
@@ -120,6 +121,8 @@ def _kind(name: str) -> Any:
     hint = _hints()[name]
     if get_origin(hint) is Literal:
         return StrEnum(name, {value: value for value in get_args(hint)})
+    if get_origin(hint) is tuple:
+        return str | None
     return hint if _metavar(name) is None else str
 
 

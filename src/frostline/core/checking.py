@@ -123,6 +123,28 @@ def read_pretrained_on(value: object) -> object:
     return value
 
 
+def read_columns(value: object) -> object:
+    """Read names of columns: a list, or text with commas between."""
+    if isinstance(value, str):
+        names = tuple(part.strip() for part in value.split(",")) if value else ()
+    elif isinstance(value, (list, tuple)):
+        names = tuple(value)
+    else:
+        return value
+    if not all(names):
+        raise ValueError("a name is missing between commas")
+    if len(set(names)) != len(names):
+        raise ValueError("a column is named twice")
+    return names
+
+
+def read_separator(value: object) -> object:
+    """Check that something stands between labels."""
+    if value == "":
+        raise ValueError("it must be at least one character, such as ';'")
+    return value
+
+
 def read_none(value: object) -> object:
     """Read None as scikit-learn means it: nothing of that kind."""
     return "none" if value is None else value

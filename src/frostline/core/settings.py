@@ -17,14 +17,17 @@ from frostline.core.checking import (
     parse_budget,
     read_backbones,
     read_budget,
+    read_columns,
     read_costs,
     read_device,
     read_folder,
     read_none,
     read_pretrained_on,
+    read_separator,
     read_sizes,
 )
 from frostline.core.errors import SettingsError
+from frostline.core.task import TaskSetting
 
 Strategy = Literal["auto", "head", "finetune", "cut", "full"]
 Effort = Literal["fast", "balanced", "best"]
@@ -33,8 +36,8 @@ ActivationDtype = Literal["float16", "uint8"]
 PartName = Literal["train", "val", "test"]
 #: what a decision makes as good as it can
 MetricSetting = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
-#: the same, where costs may say it
-MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "cost"]
+#: the same, where costs or what is predicted may say it
+MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "cost", "r2"]
 #: how a picture that is not square becomes one
 ResizeMode = Literal["crop", "squash", "pad"]
 
@@ -81,6 +84,9 @@ class SettingsDict(ModelSettings, total=False):
     """Keywords of :func:`frostline.fit` and :func:`frostline.advise`."""
 
     backbone: str | Sequence[str]
+    task: TaskSetting
+    target: str | list[str] | tuple[str, ...]
+    label_separator: str | None
     seed: int
     test_size: float
     groups: str | None
@@ -210,6 +216,33 @@ class Settings:
         bool,
         About(_CHOICE, "With strategy cut: train every kept layer, not the top kept stage alone."),
     ] = False
+    task: Annotated[
+        TaskSetting,
+        About(
+            _IMAGES,
+            "single: one of several classes; multilabel: any number of labels; ordinal: classes "
+            "in order, such as grades; regression: numbers. auto: as the source says it, by "
+            "lists of labels or the columns of target, else single.",
+        ),
+    ] = "auto"
+    target: Annotated[
+        tuple[str, ...],
+        Read(read_columns),
+        About(
+            _IMAGES,
+            "Columns of a table that are predicted, with commas between: 0 and 1 for labels, "
+            "other numbers for numbers.",
+        ),
+    ] = ()
+    label_separator: Annotated[
+        str | None,
+        Read(read_separator),
+        About(
+            _IMAGES,
+            "What stands between the labels of one image in a table; found out where it is not "
+            "given.",
+        ),
+    ] = None
     test_size: Annotated[
         float,
         Range(ge=0.05, le=0.5),
@@ -364,9 +397,13 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Return every setting as JSON types, under the keys that files of runs keep."""
         values = {name: getattr(self, name) for name in setting_names()}
-        return as_kept_in_files(
-            {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
-        )
+        return {name: _as_json(value) for name, value in as_kept_in_files(values).items()}
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def setting_names() -> tuple[str, ...]:

@@ -11,11 +11,13 @@ from typing import Literal
 
 import numpy as np
 
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import FloatArray, IntArray, Truth
 from frostline.core.errors import InputError
+from frostline.core.task import Task
 from frostline.data.decoding.image_refs import ImageRef
 from frostline.data.notes import Combinations, Lookalikes, Note, names_hint
 from frostline.data.sources.left_out import LeftOut
+from frostline.targets.choose import target_of
 
 Part = Literal["train", "val", "test"]
 
@@ -27,11 +29,14 @@ class ImageRow:
     - ``path``: absolute; just the name for an image that is in no file of its own.
     - ``name``: what people see: the path below the source, with forward slashes, or the image's
       place in it. Unique in a catalog.
-    - ``label``: position in ``Catalog.classes``.
+    - ``label``: position in ``Catalog.classes``; -1 where ``values`` say what is true.
     - ``part``: given by the source; None when the source has no parts.
     - ``group``: images of one group are never split apart; None: a group of its own.
     - ``weight``: how much it counts, above 0; only what it is to those of other images matters.
     - ``held``: the image itself, where it is in no file of its own.
+    - ``values``: one for each of ``Catalog.classes``: 1.0 for a label that the image has, 0.0 for
+      one that it lacks, NaN for one of which nobody knows; or numbers. Empty where there is one
+      label.
     """
 
     path: Path
@@ -41,6 +46,7 @@ class ImageRow:
     group: str | None = None
     held: ImageRef | None = None
     weight: float = 1.0
+    values: tuple[float, ...] = ()
 
     @property
     def origin(self) -> Path | ImageRef:
@@ -65,7 +71,8 @@ class Catalog:
     source : str
         The folder or table, as it was given; a description of anything else.
     classes : tuple of str
-        In natural order; a label is a position in it.
+        Names of the outputs: classes and labels in natural order, grades from the lowest on,
+        columns of numbers as they were named. A label is a position in it.
     digests : tuple of str
         SHA-256 of each row's content, in hexadecimal.
     left_out : tuple of LeftOut
@@ -80,6 +87,8 @@ class Catalog:
         Digests of files that may hold values of more than 8 bits, or transparency.
     folders : tuple of (str, str)
         Part and name of every folder that was read as a part.
+    task : Task, default="single"
+        What kind of thing is predicted.
     """
 
     source: str
@@ -92,6 +101,7 @@ class Catalog:
     notes: tuple[Note, ...] = ()
     special: frozenset[str] = frozenset()
     folders: tuple[tuple[Part, str], ...] = ()
+    task: Task = "single"
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -110,6 +120,19 @@ class Catalog:
         labels = np.array([row.label for row in self.rows], dtype=np.int64)
         labels.setflags(write=False)
         return labels
+
+    @cached_property
+    def truth(self) -> Truth:
+        """What is true of every row, read-only.
+
+        Labels, shape (n,), or where rows have ``values`` these, shape (n, k), with NaN for what is
+        not known.
+        """
+        if not any(row.values for row in self.rows):
+            return self.labels
+        truth = np.array([row.values for row in self.rows], dtype=np.float64)
+        truth.setflags(write=False)
+        return truth
 
     @cached_property
     def weights(self) -> FloatArray | None:
@@ -160,6 +183,9 @@ class Catalog:
         """
         if not self.rows:
             raise InputError(f"No readable image in {self.source}.", hint=self._first_reason())
+        if self.truth.ndim > 1:
+            self._check_values()
+            return
         if len(self.classes) < 2:
             raise InputError(
                 f"All {len(self.rows)} images of {self.source} belong to one class, "
@@ -182,6 +208,16 @@ class Catalog:
                 or self._about_names()
                 or "Add images, or remove or merge these classes.",
             )
+
+    def _check_values(self) -> None:
+        """Make sure that values tell something to learn; their target knows what."""
+        learn = [i for i, part in enumerate(self.parts) if part in (None, "train")]
+        if not learn:
+            raise InputError(f"The training part of {self.source} has no readable image.")
+        where = "the training images" if len(learn) < len(self) else "the images"
+        target = target_of(self.task, len(self.classes))
+        target.encode(self.truth)
+        target.check(self.truth[learn], self.classes, where=f"{where} of {self.source}")
 
     def _about_names(self) -> str:
         """Names that look alike or list several classes often explain why one is small."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import FloatArray, IntArray, Truth
 from frostline.core.errors import InputError
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.metrics import ACCURACY, Metric
+from frostline.targets.choose import target_of
 from frostline.targets.labelled import Labelled, product
 from frostline.targets.protocol import Target, Weighting
-from frostline.targets.single_label import SingleLabel
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Problem:
 
     - ``catalog``: the readable images; every array here has one entry for each.
     - ``target``: what kind of thing is predicted.
-    - ``labels``, shape (n,): the truth about every image, as the target encodes it.
+    - ``labels``, shape (n,) or (n, k): the truth about every image, as the target encodes it.
     - ``groups``, shape (n,): images of one group are never split apart.
     - ``weights``: whether images or classes count alike in fits in closed form.
     - ``metric``: what predictions are to make as high as possible.
@@ -33,7 +33,7 @@ class Problem:
 
     catalog: Catalog
     target: Target
-    labels: IntArray
+    labels: Truth
     groups: IntArray
     weights: Weighting = "none"
     seed: int = 0
@@ -41,7 +41,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         for name, values in (("labels", self.labels), ("groups", self.groups)):
-            if values.shape != (len(self.catalog),):
+            if values.shape[:1] != (len(self.catalog),):
                 raise InputError(
                     f"There are {len(self.catalog)} images in the catalog, "
                     f"but {name} of {values.shape}."
@@ -59,12 +59,12 @@ class Problem:
         metric: Metric = ACCURACY,
     ) -> Problem:
         """Take the labels from a catalog, and every image for a group of its own, if not given."""
-        own = catalog.labels if labels is None else labels
+        own = catalog.truth if labels is None else labels
         grouping = np.arange(len(catalog)) if groups is None else groups
-        truth = np.asarray(own, dtype=np.int64)
-        target = SingleLabel(len(catalog.classes))
+        target = target_of(catalog.task, len(catalog.classes))
+        truth = np.asarray(own, dtype=np.int64) if target.exclusive else target.encode(own)
         codes = np.asarray(grouping, dtype=np.int64)
-        return cls(catalog, target, truth, codes, weights, seed, metric)
+        return cls(catalog, target, truth, codes, weights, seed, target.metric(metric))
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from frostline.fitting.inputs import FitInputs
 from frostline.fitting.memory import NoRoomError, images_at_once
 from frostline.fitting.networks import Opened, open_networks
 from frostline.fitting.resizing import settle_resizing
-from frostline.fitting.wanted import metric_of, problem_of
+from frostline.fitting.wanted import check_task, metric_of, problem_of
 from frostline.training.layers import redescribe
 from frostline.wording.decision import with_given_sentence
 from frostline.wording.unseen import unseen_sentences
@@ -68,6 +68,7 @@ def prepare(
     together, shows in its features. A ``plan`` is to be carried out instead of deciding;
     without ``hold_out`` every image is learned from.
     """
+    check_task(settings)
     with clock.phase("listing images"):
         catalog = open_source(
             source,
@@ -75,6 +76,7 @@ def prepare(
             folders=settings.part_folders,
             runtime=runtime,
         )
+        check_task(settings, catalog)
         # before anything is computed: costs may name classes that are not there
         metric_of(settings, catalog.classes)
     with clock.phase("loading the network"):

@@ -66,7 +66,8 @@ def command(settings: Settings, *, source: str, run: str, plan_given: bool) -> s
         words += ["--plan", f"{run}/plan.json"]
     for name, value in _chosen(settings).items():
         option = f"--{name.replace('_', '-')}"
-        words += [_FLAGS[name, value]] if (name, value) in _FLAGS else [option, str(value)]
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        words += [_FLAGS[name, value]] if (name, value) in _FLAGS else [option, text]
     return shlex.join(words)
 
 

@@ -88,7 +88,7 @@ def fit_temperature(
         return averaged(mean), averaged(variance)
 
     with np.errstate(over="ignore", invalid="ignore"):
-        inverse = _root(moments, averaged(wanted))
+        inverse = inverse_temperature(moments, averaged(wanted))
     if loss(inverse) > loss(1.0):
         return 1.0
     low, high = TEMPERATURES
@@ -110,7 +110,7 @@ def soft_truth(logits: FloatArray, labels: IntArray) -> FloatArray:
     return wanted
 
 
-def _root(moments: Callable[[float], tuple[float, float]], wanted: float) -> float:
+def inverse_temperature(moments: Callable[[float], tuple[float, float]], wanted: float) -> float:
     """Return the inverse temperature at which the mean is as wanted; it grows by the variance."""
     low, high = (1.0 / temperature for temperature in reversed(TEMPERATURES))
     inverse = 1.0

@@ -90,29 +90,33 @@ class DecisionRule:
         What it costs to take the class of the row for that of the column: the class with the lowest
         expected cost is answered (Elkan 2001, "The foundations of cost-sensitive learning"). Empty
         where factors decide.
+    thresholds : tuple of float
+        One a label, where an image may have several: those whose probability reaches it are given.
 
     Raises
     ------
     InputError
-        If both are given, a number is negative or not finite, or shapes do not fit.
+        If several are given, a number is negative or not finite, or shapes do not fit.
     """
 
     factors: tuple[float, ...] = ()
     costs: tuple[tuple[float, ...], ...] = ()
+    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.factors and self.costs:
-            raise InputError("A decision rule has factors or costs, not both.")
+        if sum(map(bool, (self.factors, self.costs, self.thresholds))) > 1:
+            raise InputError("A decision rule has factors, costs or thresholds, not several.")
         if any(len(row) != len(self.costs) for row in self.costs):
             raise InputError("The costs of a decision rule must be a square table.")
-        numbers = np.array([*self.factors, *(x for row in self.costs for x in row)])
+        of_costs = (x for row in self.costs for x in row)
+        numbers = np.array([*self.factors, *self.thresholds, *of_costs])
         if not np.all(np.isfinite(numbers)) or np.any(numbers < 0):
             raise InputError("The numbers of a decision rule must be finite and at least 0.")
 
     @property
     def n_outputs(self) -> int | None:
         """For how many classes it is; None for any."""
-        return len(self.factors) or len(self.costs) or None
+        return len(self.factors) or len(self.costs) or len(self.thresholds) or None
 
     def decide(self, probabilities: FloatArray) -> IntArray:
         """Return the class (n,) that is answered for probabilities (n, C)."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import BoolArray, FloatArray, IntArray
 
 
 class TargetMatrix(Protocol):
@@ -20,8 +21,13 @@ class TargetMatrix(Protocol):
         """Number of outputs, k."""
         ...
 
+    @property
+    def unknown(self) -> BoolArray | None:
+        """Which cells nobody knows, shape (n, k); None where all are known."""
+        ...
+
     def rows(self, rows: slice | IntArray) -> FloatArray:
-        """Return some rows, shape (m, k), float64."""
+        """Return some rows, shape (m, k), float64; 0 in unknown cells."""
         ...
 
     def weighted_sum(self, weights: FloatArray) -> FloatArray:
@@ -46,6 +52,10 @@ class OneHot:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def unknown(self) -> None:
+        return None
+
     def rows(self, rows: slice | IntArray) -> FloatArray:
         chosen = self.labels[rows]
         found = np.zeros((len(chosen), self.n_columns))
@@ -58,6 +68,40 @@ class OneHot:
 
     def products(self, rows: slice | IntArray, values: FloatArray) -> FloatArray:
         return sums_by_label(values, self.labels[rows], self.n_columns)
+
+
+@dataclass(frozen=True)
+class Values:
+    """One number a cell.
+
+    ``values``, shape (n, k): NaN where nobody knows.
+    """
+
+    values: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def n_columns(self) -> int:
+        return int(self.values.shape[1])
+
+    @cached_property
+    def unknown(self) -> BoolArray | None:
+        found = np.isnan(self.values)
+        return found if found.any() else None
+
+    def rows(self, rows: slice | IntArray) -> FloatArray:
+        chosen = self.values[rows]
+        return np.where(np.isnan(chosen), 0.0, chosen)
+
+    def weighted_sum(self, weights: FloatArray) -> FloatArray:
+        found: FloatArray = weights @ self.rows(slice(None))
+        return found
+
+    def products(self, rows: slice | IntArray, values: FloatArray) -> FloatArray:
+        found: FloatArray = self.rows(rows).T @ values
+        return found
 
 
 def sums_by_label(values: FloatArray, labels: IntArray, n_labels: int) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from frostline.core.arrays import BoolArray, FloatArray, IntArray
+from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
 from frostline.stats.metrics import ACCURACY, Judge, Metric, class_shares
 from frostline.stats.target_matrix import TargetMatrix
 from frostline.targets.protocol import Target
@@ -16,7 +16,8 @@ class Labelled:
 
     Attributes
     ----------
-    truth : int64 ndarray of shape (n,)
+    truth : ndarray of shape (n,) or (n, k)
+        As the target encodes it.
     groups : int64 ndarray of shape (n,)
         Images of one number are left out together, and succeed and fail together.
     weights : float64 ndarray of shape (n,) or None, default=None
@@ -28,7 +29,7 @@ class Labelled:
     """
 
     target: Target
-    truth: IntArray
+    truth: Truth
     groups: IntArray
     weights: FloatArray | None = None
     metric: Metric = ACCURACY

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy.typing as npt
 
-from frostline.core.arrays import BoolArray, FloatArray, IntArray
+from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
+from frostline.core.task import Task
+from frostline.stats.decision_rule import LIKELIEST, DecisionRule
+from frostline.stats.metrics import Metric
+from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
+from frostline.stats.sigmoids import Rescaling
 from frostline.stats.target_matrix import TargetMatrix
 
 Weighting = Literal["none", "balanced"]
+#: what turns outputs into predictions
+Link = Literal["softmax", "sigmoid", "identity"]
 
 
 class Target(Protocol):
     """One kind of thing to predict. Stateless: it knows its outputs, no image.
 
-    ``truth`` is always what :meth:`encode` returned for n images, ``outputs`` of shape (n, k)
-    what a model computed for them, and ``prediction`` what :meth:`link` made of that.
+    ``truth`` is always what :meth:`encode` returned for n images: classes (n,) where every image
+    has exactly one, else values (n, k) with NaN for what nobody knows. ``outputs`` of shape (n, k)
+    are what a model computed for them, and ``prediction`` what :meth:`link` made of that.
     """
+
+    @property
+    def task(self) -> Task:
+        """The word for it in settings and files."""
+        ...
 
     @property
     def n_outputs(self) -> int:
@@ -25,26 +39,50 @@ class Target(Protocol):
         ...
 
     @property
+    def exclusive(self) -> bool:
+        """Whether every image has exactly one of the classes, so that truth is (n,)."""
+        ...
+
+    @property
     def loss(self) -> str:
         """Name of the loss that gradient training lowers."""
         ...
 
-    def encode(self, labels: npt.ArrayLike) -> IntArray:
-        """Return labels as they are kept, shape (n,).
+    @property
+    def link_name(self) -> Link:
+        """What :meth:`link` is, for graphs that do the same."""
+        ...
+
+    def encode(self, labels: npt.ArrayLike) -> Truth:
+        """Return labels as they are kept, shape (n,) or (n, k).
 
         Raises InputError if they are none of this target's.
         """
         ...
 
-    def matrix(self, truth: IntArray) -> TargetMatrix:
+    def check(self, truth: Truth, names: Sequence[str], *, where: str) -> None:
+        """Make sure that the truth about the images to learn from tells something.
+
+        Raises InputError. ``names``: of the outputs. ``where``: the images, in words.
+        """
+        ...
+
+    def metric(self, asked: Metric) -> Metric:
+        """Return what predictions are to make as high as possible, where ``asked`` was named.
+
+        Raises SettingsError if that is no metric of this target.
+        """
+        ...
+
+    def matrix(self, truth: Truth) -> TargetMatrix:
         """Return what closed-form fits aim at, shape (n, k)."""
         ...
 
-    def output_weights(self, truth: IntArray, weighting: Weighting) -> FloatArray | None:
+    def output_weights(self, truth: Truth, weighting: Weighting) -> FloatArray | None:
         """Return one weight an output, shape (k,); None where all images count alike."""
         ...
 
-    def row_weights(self, truth: IntArray, weights: FloatArray | None) -> FloatArray | None:
+    def row_weights(self, truth: Truth, weights: FloatArray | None) -> FloatArray | None:
         """Return one weight an image out of :meth:`output_weights`."""
         ...
 
@@ -58,22 +96,45 @@ class Target(Protocol):
         """Return the temperature that suits held-out images best; ``weights``: of each, (n,)."""
         ...
 
-    def decide(self, prediction: FloatArray) -> IntArray:
-        """Return what a prediction comes down to, encoded as the truth is, shape (n,)."""
+    def rescaling(
+        self, outputs: npt.ArrayLike, truth: Truth, weights: FloatArray | None = None
+    ) -> Rescaling | None:
+        """Return what a head's outputs need before :meth:`link`, by held-out images.
+
+        It becomes part of the head. None where closed-form outputs are linked as they are.
+        """
         ...
 
-    def right(self, prediction: FloatArray, truth: IntArray) -> BoolArray:
+    def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> Truth:
+        """Return what a prediction comes down to, encoded as the truth is."""
+        ...
+
+    def right(self, prediction: FloatArray, truth: Truth) -> BoolArray:
         """Return which images are predicted rightly, shape (n,)."""
         ...
 
-    def certainty(self, prediction: FloatArray, truth: IntArray) -> FloatArray:
+    def agrees(self, decided: Truth, truth: Truth) -> BoolArray:
+        """Return for which images a decision is the truth, shape (n,)."""
+        ...
+
+    def certainty(self, prediction: FloatArray, truth: Truth) -> FloatArray:
         """Return how likely the prediction makes the truth, shape (n,), in [0, 1]."""
         ...
 
-    def strata(self, truth: IntArray) -> IntArray:
+    def left_out_scores(
+        self, fit: LeftOutFit, truth: Truth, groups: npt.ArrayLike | None = None
+    ) -> LOOAccuracy:
+        """Score the leave-out outputs of a fit by what people know this kind by."""
+        ...
+
+    def counts(self, truth: Truth) -> IntArray:
+        """Return how many images each output has something to learn from, shape (k,)."""
+        ...
+
+    def strata(self, truth: Truth) -> IntArray:
         """Return numbers of shape (n,); splits keep the share of each."""
         ...
 
-    def chance(self, truth: IntArray) -> float:
-        """Return the share that the best guess without an image gets right."""
+    def chance(self, truth: Truth) -> float:
+        """Return what the best guess without an image reaches."""
         ...

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.arrays import BoolArray, FloatArray, IntArray
+from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
 from frostline.core.errors import InputError
+from frostline.core.task import Task
 from frostline.stats.calibration import fit_temperature, softmax
 from frostline.stats.class_weights import class_weights
+from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.inputs import check_labels
+from frostline.stats.metrics import Metric
+from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy, loo_accuracy
+from frostline.stats.sigmoids import Rescaling
 from frostline.stats.target_matrix import OneHot
-from frostline.targets.protocol import Weighting
+from frostline.targets.protocol import Link, Weighting
 
 
 @dataclass(frozen=True)
@@ -26,19 +32,37 @@ class SingleLabel:
     n_outputs: int
 
     @property
+    def task(self) -> Task:
+        return "single"
+
+    @property
+    def exclusive(self) -> bool:
+        return True
+
+    @property
     def loss(self) -> str:
         return "cross_entropy"
+
+    @property
+    def link_name(self) -> Link:
+        return "softmax"
 
     def encode(self, labels: npt.ArrayLike) -> IntArray:
         return check_labels(labels, n_rows=len(np.asarray(labels)), n_classes=self.n_outputs)
 
-    def matrix(self, truth: IntArray) -> OneHot:
+    def check(self, truth: Truth, names: Sequence[str], *, where: str) -> None:
+        self.encode(truth)
+
+    def metric(self, asked: Metric) -> Metric:
+        return asked
+
+    def matrix(self, truth: Truth) -> OneHot:
         return OneHot(self.encode(truth), self.n_outputs)
 
-    def output_weights(self, truth: IntArray, weighting: Weighting) -> FloatArray | None:
+    def output_weights(self, truth: Truth, weighting: Weighting) -> FloatArray | None:
         return class_weights(truth, n_classes=self.n_outputs, choice=weighting)
 
-    def row_weights(self, truth: IntArray, weights: FloatArray | None) -> FloatArray | None:
+    def row_weights(self, truth: Truth, weights: FloatArray | None) -> FloatArray | None:
         if weights is None:
             return None
         if weights.shape != (self.n_outputs,):
@@ -53,20 +77,37 @@ class SingleLabel:
     ) -> float:
         return fit_temperature(outputs, truth, weights=weights)
 
-    def decide(self, prediction: FloatArray) -> IntArray:
-        found: IntArray = prediction.argmax(axis=1)
-        return found
+    def rescaling(
+        self, outputs: npt.ArrayLike, truth: Truth, weights: FloatArray | None = None
+    ) -> Rescaling | None:
+        return None
 
-    def right(self, prediction: FloatArray, truth: IntArray) -> BoolArray:
+    def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> IntArray:
+        return rule.decide(prediction)
+
+    def right(self, prediction: FloatArray, truth: Truth) -> BoolArray:
         found: BoolArray = prediction.argmax(axis=1) == truth
         return found
 
-    def certainty(self, prediction: FloatArray, truth: IntArray) -> FloatArray:
+    def agrees(self, decided: Truth, truth: Truth) -> BoolArray:
+        found: BoolArray = decided == truth
+        return found
+
+    def certainty(self, prediction: FloatArray, truth: Truth) -> FloatArray:
         found: FloatArray = prediction[np.arange(len(truth)), truth]
         return found
 
-    def strata(self, truth: IntArray) -> IntArray:
+    def left_out_scores(
+        self, fit: LeftOutFit, truth: Truth, groups: npt.ArrayLike | None = None
+    ) -> LOOAccuracy:
+        return loo_accuracy(fit, truth, groups=groups)
+
+    def counts(self, truth: Truth) -> IntArray:
+        found: IntArray = np.bincount(truth, minlength=self.n_outputs)
+        return found
+
+    def strata(self, truth: Truth) -> IntArray:
         return truth
 
-    def chance(self, truth: IntArray) -> float:
+    def chance(self, truth: Truth) -> float:
         return float(np.bincount(truth).max() / len(truth))

@@ -13,6 +13,7 @@ METRICS: dict[MetricName, str] = {
     "macro_f1": "macro F1",
     "log_loss": "log loss saved",
     "cost": "cost saved",
+    "r2": "variance explained",
 }
 _RULES: dict[MetricName, str] = {
     "accuracy": "The likeliest class is answered",
@@ -20,6 +21,7 @@ _RULES: dict[MetricName, str] = {
     "macro_f1": "Answers favour rare classes as far as that finds more than it calls wrongly",
     "log_loss": "The likeliest class is answered",
     "cost": "The class with the lowest expected cost is answered",
+    "r2": "The expected numbers are answered",
 }
 _THAN: dict[MetricName, str] = {
     "log_loss": ", of what telling the shares of the classes alone would leave",

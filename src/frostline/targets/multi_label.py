@@ -1,0 +1,191 @@
+"""Any number of labels for every image; some may be unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
+from frostline.core.errors import InputError, SettingsError
+from frostline.core.task import Task
+from frostline.stats.decision_rule import LIKELIEST, DecisionRule
+from frostline.stats.metrics import TINY, Metric
+from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
+from frostline.stats.sigmoids import (
+    Rescaling,
+    fit_sigmoids,
+    fit_temperature_of_sigmoids,
+    known_mean,
+    log_likelihoods,
+    sigmoid,
+)
+from frostline.stats.target_matrix import Values
+from frostline.stats.value_metrics import LabelLogLoss
+from frostline.targets.protocol import Link, Weighting
+
+#: a label is given where its probability reaches this, unless a rule says otherwise
+_HALF = 0.5
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class MultiLabel:
+    """Any number of several labels, each present, absent or unknown.
+
+    ``n_outputs``: number of labels.
+    """
+
+    n_outputs: int
+
+    @property
+    def task(self) -> Task:
+        return "multilabel"
+
+    @property
+    def exclusive(self) -> bool:
+        return False
+
+    @property
+    def loss(self) -> str:
+        return "binary_cross_entropy"
+
+    @property
+    def link_name(self) -> Link:
+        return "sigmoid"
+
+    def encode(self, labels: npt.ArrayLike) -> Truth:
+        found = np.asarray(labels, dtype=np.float64)
+        if found.ndim != 2 or found.shape[1] != self.n_outputs:
+            raise InputError(
+                f"Labels must be a table of {self.n_outputs} columns, not {found.shape}."
+            )
+        known = found[~np.isnan(found)]
+        if not np.all((known == 0.0) | (known == 1.0)):
+            wrong = known[(known != 0.0) & (known != 1.0)][0]
+            raise InputError(f"Labels must be 0, 1 or NaN for unknown, not {wrong:g}.")
+        return found
+
+    def check(self, truth: Truth, names: Sequence[str], *, where: str) -> None:
+        has, lacks = (truth == 1.0).sum(axis=0), (truth == 0.0).sum(axis=0)
+        if not np.any((has > 0) & (lacks > 0)):
+            raise InputError(
+                f"No label of {where} is there in some images and absent in others.",
+                hint="Give every label images with it and images without it.",
+            )
+        unheard = [name for name, known in zip(names, has + lacks, strict=True) if not known]
+        if unheard:
+            raise InputError(
+                f"Nothing is known of {_listed(unheard)} in {where}.",
+                hint="Leave these labels out, or say of some images whether they have them.",
+            )
+
+    def metric(self, asked: Metric) -> Metric:
+        if not asked.plain and asked.name != LabelLogLoss.name:
+            raise SettingsError(
+                f"metric={asked.name!r} is for one label an image, not for several.",
+                hint="Leave it out: labels are judged by their probabilities.",
+            )
+        return LabelLogLoss()
+
+    def matrix(self, truth: Truth) -> Values:
+        return Values(self.encode(truth))
+
+    def output_weights(self, truth: Truth, weighting: Weighting) -> FloatArray | None:
+        if weighting != "none":
+            raise SettingsError(
+                "class_weight='balanced' is for one label an image, not for several.",
+                hint="Leave it out: thresholds of labels do that.",
+            )
+        return None
+
+    def row_weights(self, truth: Truth, weights: FloatArray | None) -> FloatArray | None:
+        return None
+
+    def link(self, outputs: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
+        return sigmoid(outputs, temperature)
+
+    def calibrate(
+        self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
+    ) -> float:
+        return fit_temperature_of_sigmoids(outputs, np.asarray(truth), weights=weights)
+
+    def rescaling(
+        self, outputs: npt.ArrayLike, truth: Truth, weights: FloatArray | None = None
+    ) -> Rescaling | None:
+        return fit_sigmoids(outputs, truth, weights=weights)
+
+    def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> Truth:
+        return (prediction >= (np.array(rule.thresholds) if rule.thresholds else _HALF)).astype(
+            np.float64
+        )
+
+    def right(self, prediction: FloatArray, truth: Truth) -> BoolArray:
+        return self.agrees(self.decide(prediction), truth)
+
+    def agrees(self, decided: Truth, truth: Truth) -> BoolArray:
+        found: BoolArray = ((decided == truth) | np.isnan(truth)).all(axis=1)
+        return found
+
+    def certainty(self, prediction: FloatArray, truth: Truth) -> FloatArray:
+        found: FloatArray = np.exp(known_mean(log_likelihoods(prediction, truth, tiny=TINY)))
+        return found
+
+    def left_out_scores(
+        self, fit: LeftOutFit, truth: Truth, groups: npt.ArrayLike | None = None
+    ) -> LOOAccuracy:
+        precisions = average_precisions(fit.loo, truth)
+        judged = ~np.isnan(precisions)
+        mean = float(precisions[judged].mean()) if judged.any() else 0.0
+        has = np.maximum((truth == 1.0).sum(axis=0), 1)[judged]
+        # as of shares of the images with each label
+        variance = precisions[judged] * (1.0 - precisions[judged]) / has
+        error = float(np.sqrt(variance.sum())) / max(1, int(judged.sum()))
+        fitted = average_precisions(fit.fitted, truth)[judged]
+        rescaling = self.rescaling(fit.loo, truth)
+        left_out = fit.loo if rescaling is None else rescaling.apply(fit.loo)
+        return LOOAccuracy(
+            correct=self.right(self.link(left_out), truth),
+            accuracy=mean,
+            standard_error=error,
+            balanced_accuracy=mean,
+            balanced_standard_error=error,
+            train_accuracy=float(fitted.mean()) if judged.any() else 0.0,
+        )
+
+    def counts(self, truth: Truth) -> IntArray:
+        has: IntArray = (truth == 1.0).sum(axis=0)
+        return has
+
+    def strata(self, truth: Truth) -> IntArray:
+        """Return for every image the rarest label that it has; ``n_outputs`` where it has none."""
+        has = truth == 1.0
+        rarity = np.where(has, has.sum(axis=0), np.iinfo(np.int64).max)
+        found: IntArray = np.where(has.any(axis=1), rarity.argmin(axis=1), self.n_outputs)
+        return found
+
+    def chance(self, truth: Truth) -> float:
+        return 0.0
+
+
+def average_precisions(outputs: FloatArray, truth: Truth) -> FloatArray:
+    """Return the average precision of every label, shape (k,); NaN where no image has it.
+
+    ``truth``: 0, 1, or NaN where a label is unknown, which is left out.
+    """
+    found = np.full(outputs.shape[1], np.nan)
+    for column in range(outputs.shape[1]):
+        known = ~np.isnan(truth[:, column])
+        order = np.argsort(-outputs[known, column], kind="stable")
+        hits = truth[known, column][order] == 1.0
+        if hits.any():
+            places = np.flatnonzero(hits) + 1
+            found[column] = float(np.mean(np.arange(1, len(places) + 1) / places))
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    said = ", ".join(map(repr, names[:_NAMED]))
+    return said + (" and others" if len(names) > _NAMED else "")

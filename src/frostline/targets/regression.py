@@ -1,0 +1,167 @@
+"""One number or several for every image; some may be unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
+from frostline.core.errors import InputError, SettingsError
+from frostline.core.task import Task
+from frostline.stats.decision_rule import LIKELIEST, DecisionRule
+from frostline.stats.inputs import group_codes
+from frostline.stats.intervals import mean_error
+from frostline.stats.metrics import Metric
+from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
+from frostline.stats.sigmoids import Rescaling
+from frostline.stats.target_matrix import Values
+from frostline.stats.value_metrics import ExplainedVariance
+from frostline.targets.protocol import Link, Weighting
+
+#: quantiles between which splits keep the share of images
+_QUANTILES = 10
+#: a prediction is called right where it is nearer to the truth than so many standard deviations
+_NEAR = 0.5
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Numbers.
+
+    ``n_outputs``: number of columns.
+    """
+
+    n_outputs: int
+
+    @property
+    def task(self) -> Task:
+        return "regression"
+
+    @property
+    def exclusive(self) -> bool:
+        return False
+
+    @property
+    def loss(self) -> str:
+        return "squared_error"
+
+    @property
+    def link_name(self) -> Link:
+        return "identity"
+
+    def encode(self, labels: npt.ArrayLike) -> Truth:
+        found = np.asarray(labels, dtype=np.float64)
+        if found.ndim != 2 or found.shape[1] != self.n_outputs:
+            raise InputError(
+                f"Numbers must be a table of {self.n_outputs} columns, not {found.shape}."
+            )
+        if np.isinf(found).any():
+            raise InputError("Numbers must be finite, or NaN where they are unknown.")
+        return found
+
+    def check(self, truth: Truth, names: Sequence[str], *, where: str) -> None:
+        self.encode(truth)
+        for column, name in enumerate(names):
+            known = truth[~np.isnan(truth[:, column]), column]
+            if len(known) < 2 or np.all(known == known[0]):
+                raise InputError(
+                    f"Column {name!r} has fewer than 2 different numbers in {where}, "
+                    "so there is nothing to learn.",
+                    hint="Leave it out of the target columns, or look at the table.",
+                )
+
+    def metric(self, asked: Metric) -> Metric:
+        if not asked.plain and asked.name != ExplainedVariance.name:
+            raise SettingsError(
+                f"metric={asked.name!r} is for classes, not for numbers.",
+                hint="Leave it out: numbers are judged by the variance that is explained.",
+            )
+        return ExplainedVariance()
+
+    def matrix(self, truth: Truth) -> Values:
+        return Values(self.encode(truth))
+
+    def output_weights(self, truth: Truth, weighting: Weighting) -> FloatArray | None:
+        if weighting != "none":
+            raise SettingsError("class_weight='balanced' is for classes, not for numbers.")
+        return None
+
+    def row_weights(self, truth: Truth, weights: FloatArray | None) -> FloatArray | None:
+        return None
+
+    def link(self, outputs: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
+        return np.asarray(outputs, dtype=np.float64)
+
+    def calibrate(
+        self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
+    ) -> float:
+        return 1.0
+
+    def rescaling(
+        self, outputs: npt.ArrayLike, truth: Truth, weights: FloatArray | None = None
+    ) -> Rescaling | None:
+        return None
+
+    def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> Truth:
+        return prediction
+
+    def right(self, prediction: FloatArray, truth: Truth) -> BoolArray:
+        return self.agrees(prediction, truth)
+
+    def agrees(self, decided: Truth, truth: Truth) -> BoolArray:
+        near = np.abs(decided - truth) <= _NEAR * _spread(truth)
+        found: BoolArray = (near | np.isnan(truth)).all(axis=1)
+        return found
+
+    def certainty(self, prediction: FloatArray, truth: Truth) -> FloatArray:
+        known = ~np.isnan(truth)
+        off = np.where(known, (prediction - np.where(known, truth, 0.0)) / _spread(truth), 0.0)
+        mean = (off**2).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        found: FloatArray = np.exp(-0.5 * mean)
+        return found
+
+    def left_out_scores(
+        self, fit: LeftOutFit, truth: Truth, groups: npt.ArrayLike | None = None
+    ) -> LOOAccuracy:
+        score = ExplainedVariance()
+        gains = score.of_values(fit.loo, truth)
+        error = mean_error(gains, group_codes(groups, n_rows=len(gains)))
+        explained = float(gains.mean())
+        return LOOAccuracy(
+            correct=self.right(fit.loo, truth),
+            accuracy=explained,
+            standard_error=error,
+            balanced_accuracy=explained,
+            balanced_standard_error=error,
+            train_accuracy=float(score.of_values(fit.fitted, truth).mean()),
+        )
+
+    def counts(self, truth: Truth) -> IntArray:
+        known: IntArray = (~np.isnan(truth)).sum(axis=0)
+        return known
+
+    def strata(self, truth: Truth) -> IntArray:
+        """Return which tenth every image's mean rank over the columns lies in."""
+        centre = np.where(np.isnan(truth), np.nanmedian(truth, axis=0), truth)
+        places = centre.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").mean(axis=1)
+        order = places.argsort(kind="stable").argsort(kind="stable")
+        n_bins = max(1, min(_QUANTILES, len(truth) // 2))
+        found: IntArray = (order * n_bins // max(1, len(truth))).astype(np.int64)
+        return found
+
+    def chance(self, truth: Truth) -> float:
+        return 0.0
+
+
+def _spread(truth: Truth) -> FloatArray:
+    """Return the standard deviation of what is known of every column, shape (k,), never 0."""
+    known = ~np.isnan(truth)
+    count = np.maximum(known.sum(axis=0), 1)
+    filled = np.where(known, truth, 0.0)
+    mean = filled.sum(axis=0) / count
+    variance = np.where(known, (filled - mean) ** 2, 0.0).sum(axis=0) / count
+    found: FloatArray = np.where(variance > 0.0, np.sqrt(variance), 1.0)
+    return found

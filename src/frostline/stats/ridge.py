@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.arrays import FloatArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.inputs import (
     check_alphas,
     check_features,
@@ -17,10 +17,12 @@ from frostline.stats.inputs import (
     linear_outputs,
     normalised_weights,
 )
-from frostline.stats.large_groups import large_group_errors, large_group_residuals
-from frostline.stats.leave_out import LeaveOut, leave_out_chunks, left_out_residuals
+from frostline.stats.known_cells import KnownRidge
+from frostline.stats.leave_out import leave_out_chunks
+from frostline.stats.left_out_outputs import leave_out_errors, leave_out_outputs
+from frostline.stats.selection import Features
 from frostline.stats.spectrum import Spectrum, decompose
-from frostline.stats.standardise import fit_standardiser
+from frostline.stats.standardise import Standardiser, fit_standardiser
 from frostline.stats.target_matrix import TargetMatrix
 
 #: alphas tried by default, as multiples of the mean eigenvalue
@@ -91,8 +93,9 @@ def ridge_loo(
     out together by ``(I - H_gg)^-1 (y_g - fitted_g)``. Centring belongs to the intercept and is
     inside the loop. The division by the standard deviation and the absolute penalty stay fixed at
     their values on all rows: they use no label, and one row in n moves them by a share of about
-    1/n. Raises InputError if shapes or values are wrong, a feature is not finite, or all rows are
-    in one group.
+    1/n. A column that is unknown for some rows is fitted to the others, exactly
+    (:mod:`frostline.stats.known_cells`). Raises InputError if shapes or values are wrong, a feature
+    is not finite, or all rows are in one group.
 
     Parameters
     ----------
@@ -116,17 +119,18 @@ def ridge_loo(
     n = len(features)
     check_targets(targets, n_rows=n)
     grid = check_alphas(ALPHAS if alphas is None else alphas)
-    chunks = leave_out_chunks(group_codes(groups, n_rows=n))
+    codes = group_codes(groups, n_rows=n)
     scaled = normalised_weights(weights, n_rows=n)
     standardiser = fit_standardiser(
         features, weights=scaled, blocks=blocks, standardise=standardise, floor=FLOOR
     )
     spectrum = decompose(features, targets, scaled, standardiser)
     penalties = grid * spectrum.mean_eigenvalue
-    mse, leverage = _leave_out_errors(spectrum, chunks, penalties)
-    # the strongest of equals: nothing speaks for a more flexible fit
-    order = np.argsort(-grid, kind="stable")
-    best = int(order[np.argmin(mse[order])])
+    if targets.unknown is not None or targets.scale is not None:
+        return _of_values(features, standardiser, spectrum, targets, codes, grid)
+    chunks = leave_out_chunks(codes)
+    mse, leverage = leave_out_errors(spectrum, chunks, penalties)
+    best = _best(grid, mse)
     penalty = float(penalties[best])
     weight, bias = standardiser.to_raw(spectrum.weight(penalty), spectrum.target_mean)
     fit = RidgeLOO(
@@ -139,7 +143,10 @@ def ridge_loo(
         fitted=linear_outputs(features, weight, bias),
         loo_mse=mse,
     )
-    return replace(fit, loo=_leave_out_outputs(fit, spectrum, chunks, targets, leverage[:, best]))
+    return replace(
+        fit,
+        loo=leave_out_outputs(fit.fitted, penalty, spectrum, chunks, targets, leverage[:, best]),
+    )
 
 
 def ridge_without(
@@ -169,6 +176,10 @@ def ridge_without(
     standardiser = fit_standardiser(features, weights=scaled, blocks=blocks, floor=FLOOR)
     spectrum = decompose(features, targets, scaled, standardiser)
     penalty = alpha * spectrum.mean_eigenvalue
+    if targets.unknown is not None or targets.scale is not None:
+        known = KnownRidge(features, standardiser, spectrum, targets)
+        each = (group_codes(division, n_rows=n) for division in divisions)
+        return [known.outputs(codes, penalty).loo for codes in each]
     weight, bias = standardiser.to_raw(spectrum.weight(penalty), spectrum.target_mean)
     fit = RidgeLOO(
         weight=weight,
@@ -184,72 +195,40 @@ def ridge_without(
     found = []
     for division in divisions:
         chunks = leave_out_chunks(group_codes(division, n_rows=n))
-        _, leverage = _leave_out_errors(spectrum, chunks, penalties)
-        found.append(_leave_out_outputs(fit, spectrum, chunks, targets, leverage[:, 0]))
+        _, leverage = leave_out_errors(spectrum, chunks, penalties)
+        found.append(
+            leave_out_outputs(fit.fitted, penalty, spectrum, chunks, targets, leverage[:, 0])
+        )
     return found
 
 
-def _leave_out_errors(
-    spectrum: Spectrum, chunks: Sequence[LeaveOut], penalties: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return leave-out mean squared errors (k,) and, for rows left out alone, leverages (n, k)."""
-    squared = np.zeros(len(penalties))
-    n = len(spectrum.root_weights)
-    leverage = np.zeros((n, len(penalties)))
-    for chunk in chunks:
-        if chunk.size > len(spectrum.eigenvalues):
-            for group in chunk.groups():
-                squared += large_group_errors(spectrum, group, penalties)
-            continue
-        rotated = spectrum.rotated(chunk.rows)
-        root = spectrum.root_weights[chunk.rows]
-        observed = spectrum.scaled_targets(chunk.rows)
-        inverse = 1.0 / (spectrum.eigenvalues[:, None] + penalties)
-        if chunk.size == 1:
-            leverage[chunk.rows] = (rotated**2) @ inverse + (root**2 / n)[:, None]
-        for j in range(len(penalties)):
-            residual = observed - rotated @ (spectrum.rotated_targets * inverse[:, j, None])
-            squared[j] += np.sum(
-                left_out_residuals(
-                    residual,
-                    chunk.size,
-                    leverage=leverage[chunk.rows, j],
-                    rotated=rotated,
-                    inverse=inverse[:, j],
-                    root=root / np.sqrt(n),
-                )
-                ** 2
-            )
-    return squared / (n * len(spectrum.target_mean)), leverage
-
-
-def _leave_out_outputs(
-    fit: RidgeLOO,
+def _of_values(
+    features: Features,
+    standardiser: Standardiser,
     spectrum: Spectrum,
-    chunks: Sequence[LeaveOut],
     targets: TargetMatrix,
-    leverage: FloatArray,
-) -> FloatArray:
-    """Return the (n, C) leave-out outputs at the chosen penalty."""
-    outputs = np.empty_like(fit.fitted)
-    inverse = 1.0 / (spectrum.eigenvalues + fit.penalty)
-    for chunk in chunks:
-        root = spectrum.root_weights[chunk.rows]
-        observed = targets.rows(chunk.rows)
-        residual = (observed - fit.fitted[chunk.rows]) * root[:, None]
-        if chunk.size > len(spectrum.eigenvalues):
-            for k, group in enumerate(chunk.groups()):
-                own = slice(k * chunk.size, (k + 1) * chunk.size)
-                residual[own] = large_group_residuals(spectrum, group, residual[own], fit.penalty)
-        else:
-            residual = left_out_residuals(
-                residual,
-                chunk.size,
-                leverage=leverage[chunk.rows],
-                # rows that are left out alone need only their leverage, which is known
-                rotated=spectrum.rotated(chunk.rows) if chunk.size > 1 else None,
-                inverse=inverse,
-                root=root / np.sqrt(len(targets)),
-            )
-        outputs[chunk.rows] = observed - residual / root[:, None]
-    return outputs
+    codes: IntArray,
+    grid: FloatArray,
+) -> RidgeLOO:
+    """Fit each column to the rows where it is known."""
+    known = KnownRidge(features, standardiser, spectrum, targets)
+    mse = known.errors(codes, grid * spectrum.mean_eigenvalue)
+    best = _best(grid, mse)
+    penalty = float(grid[best] * spectrum.mean_eigenvalue)
+    found = known.outputs(codes, penalty)
+    return RidgeLOO(
+        weight=found.weight,
+        bias=found.bias,
+        alpha=float(grid[best]),
+        penalty=penalty,
+        alphas=grid,
+        loo=found.loo,
+        fitted=linear_outputs(features, found.weight, found.bias),
+        loo_mse=mse,
+    )
+
+
+def _best(grid: FloatArray, mse: FloatArray) -> int:
+    """Return the place of the strongest of equals: nothing speaks for a more flexible fit."""
+    order = np.argsort(-grid, kind="stable")
+    return int(order[np.argmin(mse[order])])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,19 @@ class Spectrum:
     def scaled_targets(self, rows: slice | IntArray) -> FloatArray:
         """Return centred targets of those rows, times the root of their weights."""
         return (self._targets.rows(rows) - self.target_mean) * self.root_weights[rows, None]
+
+    def with_targets(self, targets: TargetMatrix) -> Spectrum:
+        """Return the same rows with other targets (n, C)."""
+        mean = targets.weighted_sum(self.root_weights**2) / len(targets)
+        found = replace(self, _targets=targets, target_mean=mean)
+        if self._dual_targets is not None:
+            dual_targets = self._basis.T @ found.scaled_targets(slice(0, len(targets)))
+            rotated = np.sqrt(self.eigenvalues)[:, None] * dual_targets
+            return replace(found, rotated_targets=rotated, _dual_targets=dual_targets)
+        sums = np.zeros((len(self.eigenvalues), targets.n_columns))
+        for rows in row_chunks(len(targets)):
+            sums += self.rotated(rows).T @ found.scaled_targets(rows)
+        return replace(found, rotated_targets=sums)
 
     def weight(self, penalty: float) -> FloatArray:
         """Return the (d, C) weights on standardised features at one penalty."""

@@ -26,6 +26,11 @@ class TargetMatrix(Protocol):
         """Which cells nobody knows, shape (n, k); None where all are known."""
         ...
 
+    @property
+    def scale(self) -> FloatArray | None:
+        """What a deviation of each column is compared with, shape (k,); None for 1."""
+        ...
+
     def rows(self, rows: slice | IntArray) -> FloatArray:
         """Return some rows, shape (m, k), float64; 0 in unknown cells."""
         ...
@@ -56,6 +61,10 @@ class OneHot:
     def unknown(self) -> None:
         return None
 
+    @property
+    def scale(self) -> None:
+        return None
+
     def rows(self, rows: slice | IntArray) -> FloatArray:
         chosen = self.labels[rows]
         found = np.zeros((len(chosen), self.n_columns))
@@ -74,10 +83,12 @@ class OneHot:
 class Values:
     """One number a cell.
 
-    ``values``, shape (n, k): NaN where nobody knows.
+    ``values``, shape (n, k): NaN where nobody knows. ``scale``, shape (k,): see
+    :class:`TargetMatrix`.
     """
 
     values: FloatArray
+    scale: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.values)

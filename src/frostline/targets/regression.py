@@ -82,7 +82,7 @@ class Regression:
         return ExplainedVariance()
 
     def matrix(self, truth: Truth) -> Values:
-        return Values(self.encode(truth))
+        return Values(self.encode(truth), _spread(truth))
 
     def output_weights(self, truth: Truth, weighting: Weighting) -> FloatArray | None:
         if weighting != "none":

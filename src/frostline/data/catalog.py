@@ -18,6 +18,7 @@ from frostline.data.decoding.image_refs import ImageRef
 from frostline.data.notes import Combinations, Lookalikes, Note, names_hint
 from frostline.data.sources.left_out import LeftOut
 from frostline.targets.choose import target_of
+from frostline.targets.protocol import Target
 
 Part = Literal["train", "val", "test"]
 
@@ -113,6 +114,11 @@ class Catalog:
         for one in self.left_out:
             counts[one.kind] += one.count
         return dict(sorted(counts.items()))
+
+    @property
+    def target(self) -> Target:
+        """What kind of thing is predicted, for these outputs."""
+        return target_of(self.task, len(self.classes))
 
     @cached_property
     def labels(self) -> IntArray:
@@ -215,9 +221,8 @@ class Catalog:
         if not learn:
             raise InputError(f"The training part of {self.source} has no readable image.")
         where = "the training images" if len(learn) < len(self) else "the images"
-        target = target_of(self.task, len(self.classes))
-        target.encode(self.truth)
-        target.check(self.truth[learn], self.classes, where=f"{where} of {self.source}")
+        self.target.encode(self.truth)
+        self.target.check(self.truth[learn], self.classes, where=f"{where} of {self.source}")
 
     def _about_names(self) -> str:
         """Names that look alike or list several classes often explain why one is small."""

@@ -13,7 +13,6 @@ from frostline.core.errors import InputError
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.stratified import stratified_folds
 from frostline.stats.metrics import ACCURACY, Metric
-from frostline.targets.choose import target_of
 from frostline.targets.labelled import Labelled, product
 from frostline.targets.protocol import Target, Weighting
 
@@ -61,7 +60,7 @@ class Problem:
         """Take the labels from a catalog, and every image for a group of its own, if not given."""
         own = catalog.truth if labels is None else labels
         grouping = np.arange(len(catalog)) if groups is None else groups
-        target = target_of(catalog.task, len(catalog.classes))
+        target = catalog.target
         truth = np.asarray(own, dtype=np.int64) if target.exclusive else target.encode(own)
         codes = np.asarray(grouping, dtype=np.int64)
         return cls(catalog, target, truth, codes, weights, seed, target.metric(metric))
@@ -91,7 +90,7 @@ class Problem:
     def folds(self, rows: IntArray, n_folds: int) -> list[tuple[IntArray, IntArray]]:
         """Return positions in ``rows`` that train and that judge, for each fold."""
         return stratified_folds(
-            self.target.strata(self.labels[rows]),
+            self.target.split_by(self.labels[rows]),
             self.groups[rows],
             self.digests(rows),
             n_folds=n_folds,

@@ -21,7 +21,7 @@ from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.halves import halved_to
 from frostline.evidence.learned_from import LearnedFrom, shift_of
 from frostline.evidence.probes import ADAPTED, ALL, Probe, best_tap, probe
-from frostline.evidence.size import measure_size
+from frostline.evidence.size import size_of
 from frostline.evidence.source_classes import nearest_source_classes
 from frostline.evidence.stacked import STACKED, stacked_probe
 from frostline.stats.intervals import paired_difference
@@ -70,12 +70,13 @@ def collect_evidence(
     chosen = np.asarray(rows, dtype=np.int64)
     labelled, seed = problem.labelled(chosen), problem.seed
     y, g = labelled.truth, labelled.groups
+    target = problem.target
     if len(np.unique(g)) < 2:
         raise InputError("Evidence needs at least two training images that are no duplicates.")
     names = list(frozen.features.slices)
     everything = frozen.features.table(names, chosen)
     blocks = _side_by_side(frozen.features.slices)
-    compared = halved_to(_COMPARE_ROWS, y, g, stream="rows to compare", seed=seed)
+    compared = halved_to(_COMPARE_ROWS, target.strata(y), g, stream="rows to compare", seed=seed)
     if known is None:
         shift = shift_of(frozen, chosen, runtime, learned_from=learned_from, seed=seed)
     else:
@@ -134,7 +135,7 @@ def collect_evidence(
         problem.folds(chosen, STACK_FOLDS),
     )
     summary = EvidenceSummary(
-        size=measure_size(y, n_classes=problem.target.n_outputs),
+        size=size_of(target.counts(y), n_images=len(y)),
         shift=shift,
         probes=[p.evidence for p in in_depth],
         all_taps=whole.evidence,
@@ -156,10 +157,12 @@ def collect_evidence(
         else lower[best_tap(lower, g[compared])].evidence.tap,
         stacked=stacked.evidence,
         stacking=stacked.stacking,
-        chance=problem.target.chance(y),
+        chance=target.chance(y),
         lookalikes=known.lookalikes
         if known is not None
-        else _lookalikes(everything.only(blocks[-1]), y, problem.classes, source),
+        else _lookalikes(everything.only(blocks[-1]), y, problem.classes, source)
+        if target.exclusive
+        else [],
     )
     at_full = {p.evidence.tap: p for p in full}
     fits = {**taps, **at_full} if same_rows else at_full

@@ -65,7 +65,7 @@ def last_doubling(
         weights=labelled.weights,
         blocks=blocks,
     )
-    right = [float(target.right(output, labelled.truth).mean()) for output in outputs]
+    right = [target.accuracy(output, labelled.truth) for output in outputs]
     many, few = np.mean(right[: len(draws)]), np.mean(right[len(draws) :])
     return float(many - few) / float(np.log2(2.0 * (n_folds - 1) / n_folds))
 

@@ -1,4 +1,4 @@
-"""Whether mirrored images keep their class, asked of the features and not of the user."""
+"""Whether mirrored images keep what is true of them, asked of the features, not of the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.arrays import BoolArray, IntArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.rng import generator
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
@@ -33,7 +33,7 @@ _ERRORS = 2.0
 
 @dataclass(frozen=True)
 class FlipCheck:
-    """Accuracy on the same held-back images as they are and mirrored.
+    """Accuracy, or another score, on the same held-back images as they are and mirrored.
 
     ``safe`` is False when accuracy falls by more than 3 points and by more than 2 paired
     standard errors. ``n_images`` are those that were mirrored.
@@ -58,7 +58,8 @@ def rows_to_mirror(
 def flip_is_safe(problem: Problem, frozen: Frozen, evidence: Evidence, runtime: Runtime) -> bool:
     """Ask the probe on the frozen features whether mirrored images keep their class."""
     rows = evidence.rows
-    positions = rows_to_mirror(problem.labels[rows], problem.groups[rows], seed=problem.seed)
+    strata = problem.target.strata(problem.labels[rows])
+    positions = rows_to_mirror(strata, problem.groups[rows], seed=problem.seed)
     mirrored = np.ascontiguousarray(frozen.runner.pixels(rows[positions])[:, :, ::-1])
     return check_flips(
         frozen.features.table(list(frozen.features.slices), rows),
@@ -100,23 +101,25 @@ def check_flips(
     split = generator("flip halves", seed)
     first = half_of(labels[positions], groups[positions], rng=split)
     rng = generator("flip fits", seed)
-    right: BoolArray = np.zeros((len(positions), 2), dtype=bool)
+    right: FloatArray = np.zeros((len(positions), 2))
     judged = np.zeros(len(positions), dtype=bool)
     for half in (first, ~first):
         others = np.flatnonzero(~np.isin(groups, groups[positions[half]]))
         others = np.sort(rng.permutation(others)[:_FIT_ROWS])
         if not half.any() or len(np.unique(groups[others])) < 2:
             continue
+        own = labelled[others]
         fit = ridge_loo(
             plain[others],
-            labelled[others].matrix,
+            own.matrix,
             groups=groups[others],
             blocks=blocks,
             alphas=None if alpha is None else np.array([alpha]),
         )
+        rescaling = target.rescaling(fit.loo, own.truth)
         for column, features in enumerate((plain[positions[half]], mirrored[half])):
             truth = labelled.truth[positions[half]]
-            right[half, column] = target.right(fit.predict(features), truth)
+            right[half, column] = target.contributions(fit.predict(features), truth, rescaling)
         judged |= half
     if not judged.any():
         return FlipCheck(True, 0.0, 0.0, 0.0, 0.0, 0)

@@ -86,6 +86,7 @@ def evidence_inputs(problem: Problem, rows: IntArray) -> dict[str, object]:
     return {
         "digests": problem.digests(rows),
         "classes": problem.classes,
+        "task": problem.target.task,
         "labels": problem.labels[rows],
         "groups": first[same],
         "weights": problem.target.output_weights(problem.labels[rows], problem.weights),

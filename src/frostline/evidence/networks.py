@@ -92,7 +92,7 @@ def sampled(problem: Problem, rows: IntArray, most: int) -> IntArray:
     if len(rows) <= most:
         return np.sort(rows)
     order = generator("compared networks", problem.seed).permutation(len(rows))
-    labels = problem.labels[rows][order]
+    labels = problem.target.strata(problem.labels[rows])[order]
     # the k-th image of every class stands at the same share of its class
     places = np.empty(len(rows))
     for label in np.unique(labels):

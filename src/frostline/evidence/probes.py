@@ -12,7 +12,6 @@ from frostline.core.plan import ProbeEvidence
 from frostline.stats.intervals import mean_error, paired_difference
 from frostline.stats.metrics import Gains
 from frostline.stats.neighbours import knn_loo
-from frostline.stats.probe_accuracy import loo_accuracy
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Features
 from frostline.targets.labelled import Labelled
@@ -62,9 +61,10 @@ def probe(
         blocks=[slice(0, width)] if blocks is None else blocks,
         weights=labelled.weights,
     )
-    scores = loo_accuracy(fit, labelled.truth, groups=labelled.groups)
+    scores = labelled.target.left_out_scores(fit, labelled.truth, labelled.groups)
     neighbours = None
-    if second_opinion:
+    # neighbours vote for one class an image
+    if second_opinion and labelled.target.exclusive:
         votes = knn_loo(features, labelled.matrix, groups=labelled.groups)
         neighbours = float(labelled.target.right(votes, labelled.truth).mean())
     evidence = ProbeEvidence(
@@ -80,8 +80,7 @@ def probe(
     )
     left_out = fit.loo
     if not labelled.plain:
-        target = labelled.target
-        left_out = target.link(left_out, labelled.calibrate(left_out))
+        left_out = labelled.calibrated(left_out)
     gains, evidence = judged(left_out, labelled, scores.correct, evidence)
     return Probe(fit=fit, correct=scores.correct, evidence=evidence, gains=gains)
 

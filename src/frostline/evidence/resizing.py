@@ -109,9 +109,7 @@ def _scored(table: Features, sample: ResizeSample) -> tuple[FloatArray, ProbeEvi
     """Return what the probabilities of every image contribute, and the scores."""
     labelled = sample.labelled
     found = probe(ALL, table, labelled, blocks=sample.blocks)
-    target, outputs = labelled.target, found.fit.loo
-    temperature = labelled.calibrate(outputs)
-    left_out = target.link(outputs, temperature)
+    left_out = labelled.calibrated(found.fit.loo)
     if labelled.plain:
-        return target.certainty(left_out, labelled.truth), found.evidence
+        return labelled.target.certainty(left_out, labelled.truth), found.evidence
     return labelled.judge(left_out).of_probabilities(left_out), found.evidence

@@ -62,8 +62,11 @@ def find_shortcuts(
     Returns
     -------
     list of Shortcut
-        At most one for each place, the surest first; none beyond 50 classes.
+        At most one for each place, the surest first; none beyond 50 classes, or where an image
+        has no one class.
     """
+    if not problem.target.exclusive:
+        return []
     classes = problem.classes
     train_rows = np.asarray(rows, dtype=np.int64)
     # one of each group: copies of what is left out would tell its class

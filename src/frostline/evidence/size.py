@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.plan import SizeEvidence
 
@@ -33,15 +34,22 @@ def measure_size(labels: npt.ArrayLike, *, n_classes: int) -> SizeEvidence:
         raise InputError("There is no labelled image to count.")
     if n_classes < 1 or found.min() < 0 or found.max() >= n_classes:
         raise InputError(f"Labels must lie in [0, {n_classes}).")
-    counts = np.bincount(found, minlength=n_classes)
+    return size_of(np.bincount(found, minlength=n_classes), n_images=int(found.size))
+
+
+def size_of(counts: IntArray, *, n_images: int) -> SizeEvidence:
+    """Call a set small, medium or large.
+
+    ``counts``, shape (k,): how many images each class, label or number has something to learn from.
+    """
     per_class = float(np.median(counts))
     return SizeEvidence(
-        n_images=int(found.size),
-        n_classes=n_classes,
+        n_images=n_images,
+        n_classes=len(counts),
         per_class=per_class,
         smallest_class=int(counts.min()),
         largest_class=int(counts.max()),
-        label=_label(int(found.size), per_class),
+        label=_label(n_images, per_class),
     )
 
 

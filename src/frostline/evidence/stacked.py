@@ -6,16 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-
 from frostline.core.plan import ProbeEvidence, StackingEvidence
 from frostline.evidence.probes import ALL, judged
 from frostline.stats.intervals import paired_difference
 from frostline.stats.metrics import Gains
-from frostline.stats.probe_accuracy import loo_accuracy
 from frostline.stats.ridge import RidgeLOO
-from frostline.stats.second_stage import StageKind, stage_kinds
-from frostline.stats.stacked_head import ERRORS, Folds, StackedHead, stack_prior, stacked_head
+from frostline.stats.second_stage import StageKind
+from frostline.stats.stacked_head import ERRORS, Folds, StackedHead, stack_prior
 from frostline.targets.labelled import Labelled
 
 #: name of the probe
@@ -50,7 +47,7 @@ def stacked_probe(
     """
     width = len(whole.weight)
     make = partial(
-        stacked_head,
+        labelled.target.stacked_head,
         [whole, *taps.values()],
         [slice(0, width), *(blocks if taps else [])],
         labelled.truth,
@@ -60,8 +57,7 @@ def stacked_probe(
         weights=labelled.weights,
     )
     head = make() if labelled.plain else _best_by_metric(make, labelled)
-    scores = loo_accuracy(head, labelled.truth, groups=labelled.groups)
-    truth = labelled.matrix.rows(slice(0, len(labelled)))
+    scores = labelled.target.left_out_scores(head, labelled.truth, labelled.groups)
     predicted = labelled.target.link(head.loo)
     evidence = ProbeEvidence(
         tap=STACKED,
@@ -69,7 +65,7 @@ def stacked_probe(
         accuracy=scores.accuracy,
         standard_error=scores.standard_error,
         balanced_accuracy=scores.balanced_accuracy,
-        mse=float(np.mean((truth - predicted) ** 2)),
+        mse=labelled.squared_error(predicted),
         train_accuracy=scores.train_accuracy,
         alpha=whole.alpha,
     )
@@ -91,7 +87,7 @@ def _best_by_metric(make: Callable[..., StackedHead], labelled: Labelled) -> Sta
     Corrections are compared by what the probabilities contribute, as all options are.
     """
     target = labelled.target
-    heads = {kind: make(kinds=[kind]) for kind in stage_kinds(target.n_outputs)}
+    heads = {kind: make(kinds=[kind]) for kind in target.stages()}
     losses: dict[StageKind, float] = {}
     gains = {}
     for kind, head in heads.items():

@@ -27,7 +27,7 @@ from frostline.fitting.inputs import FitInputs
 from frostline.fitting.memory import NoRoomError, images_at_once
 from frostline.fitting.networks import Opened, open_networks
 from frostline.fitting.resizing import settle_resizing
-from frostline.fitting.wanted import check_task, metric_of, problem_of
+from frostline.fitting.wanted import check_task, problem_of
 from frostline.training.layers import redescribe
 from frostline.wording.decision import with_given_sentence
 from frostline.wording.unseen import unseen_sentences
@@ -77,8 +77,6 @@ def prepare(
             runtime=runtime,
         )
         check_task(settings, catalog)
-        # before anything is computed: costs may name classes that are not there
-        metric_of(settings, catalog.classes)
     with clock.phase("loading the network"):
         opened = _usable_networks(settings, plan, runtime)
         networks = cheapest_first(opened.networks)

@@ -178,7 +178,8 @@ def _sample(
     rows = np.arange(len(catalog))
     if hold_out:
         rows = make_split(catalog, groups, test_size=settings.test_size, seed=settings.seed).train
-    rows = stratified_rows(catalog.digests, rows, catalog.labels[rows], MOST_IMAGES)
+    strata = catalog.target.strata(catalog.truth[rows])
+    rows = stratified_rows(catalog.digests, rows, strata, MOST_IMAGES)
     digests = [catalog.digests[row] for row in rows]
     passes = run_resize_passes(network, catalog, digests, list(ways.values()), runtime)
     unreadable = {digest for one in passes for digest in one.unreadable}

@@ -16,7 +16,7 @@ from frostline.evidence.evidence import Evidence
 from frostline.evidence.probes import ALL
 from frostline.fitting.inputs import FitInputs
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
-from frostline.stats.metrics import Judge, class_shares
+from frostline.stats.metrics import Judge
 from frostline.stats.out_of_fold import OutOfFold
 from frostline.strategy.race import FoldResult
 from frostline.training.blend import blended_logits
@@ -107,9 +107,8 @@ def judge_by(
 def _left_out(problem: Problem, trained: Trained, evidence: Evidence) -> OutOfFold | None:
     if len(trained.out_of_fold_rows) == len(evidence.rows):
         return None
-    outputs = evidence.ridge[ALL].loo
-    temperature = problem.labelled(evidence.rows).calibrate(outputs)
-    return OutOfFold(evidence.rows, problem.target.link(outputs, temperature))
+    prediction = problem.labelled(evidence.rows).calibrated(evidence.ridge[ALL].loo)
+    return OutOfFold(evidence.rows, prediction)
 
 
 def temperature_of(problem: Problem, trained: Trained) -> float:
@@ -124,9 +123,9 @@ def rule_of(problem: Problem, trained: Trained, rows: IntArray, temperature: flo
     metric, seen = problem.metric, problem.labelled(rows)
     if metric.plain:
         return LIKELIEST
-    shares = class_shares(seen.truth, seen.weights, n_outputs=problem.target.n_outputs)
     left_out = problem.target.link(trained.out_of_fold_logits, temperature)
-    return metric.rule(left_out, problem.labels[trained.out_of_fold_rows], shares)
+    truth = problem.labels[trained.out_of_fold_rows]
+    return problem.target.rule(metric, left_out, truth, (seen.truth, seen.weights))
 
 
 def logits_of(trained: Trained, frozen: Frozen, rows: IntArray) -> FloatArray:

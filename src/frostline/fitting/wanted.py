@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import numpy.typing as npt
 
 from frostline._version import __version__
@@ -30,6 +31,10 @@ def check_task(settings: Settings, catalog: Catalog | None = None) -> None:
             f"task={asked!r} is not there yet; Frostline {__version__} fits one label an image.",
             hint="Give a source with one label for every image.",
         )
+    if catalog is not None:
+        # before anything is computed
+        problem_of(catalog, range(len(catalog)), settings).labelled(np.arange(len(catalog)))
+        return
     if {"single"} == WHOLE and (settings.target or settings.label_separator):
         name = "target" if settings.target else "label_separator"
         raise SettingsError(

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
 
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.inputs import row_chunks
@@ -273,7 +272,7 @@ class _Eliminated(_Part):
             place[unknown] = np.arange(len(unknown))
             for others, own in _mixed(codes, known):
                 # how the rows that are not known hang on those of their group that are
-                pulled = solve_triangular(at.factor, links[:, own], lower=True, trans="T")
+                pulled = _solved(at.factor, links[:, own], transposed=True)
                 loo[others] -= pulled[place[others]] @ residuals[own] / root[others]
         return KnownOutputs(weight, bias, loo)
 
@@ -288,13 +287,13 @@ class _At:
         scaled = rotated * self.inverse
         maker = -(scaled @ rotated.T) - np.outer(intercept, intercept)
         maker[np.diag_indices_from(maker)] += 1.0
-        self.factor: FloatArray = cholesky(maker, lower=True)
+        self.factor: FloatArray = np.linalg.cholesky(maker)
         joined = np.column_stack([scaled, intercept])
         #: takes a row in the eigenbasis, and its intercept, to what the unknown rows take from it
-        self.taken: FloatArray = solve_triangular(self.factor, joined, lower=True)
+        self.taken: FloatArray = _solved(self.factor, joined)
         wanted = self.taken @ np.vstack([part._sums, part._of_intercept])
         #: what the fit says of the unknown rows, in scaled deviations
-        self.filled: FloatArray = solve_triangular(self.factor, wanted, lower=True, trans="T")
+        self.filled: FloatArray = _solved(self.factor, wanted, transposed=True)
         sums = part._sums + rotated.T @ self.filled
         self._fit: FloatArray = sums * self.inverse[:, None]
         self._level: FloatArray = part._of_intercept + intercept @ self.filled
@@ -317,6 +316,15 @@ class _At:
             root=intercept,
         )
         return found, link
+
+
+def _solved(factor: FloatArray, values: FloatArray, *, transposed: bool = False) -> FloatArray:
+    """Solve with a lower triangular factor, or its transpose."""
+    # most fits never get here, and SciPy takes long to import
+    from scipy.linalg import solve_triangular
+
+    found: FloatArray = solve_triangular(factor, values, lower=True, trans="T" if transposed else 0)
+    return found
 
 
 def _judges(codes: IntArray) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
-from frostline.stats.metrics import ACCURACY, Judge, Metric, class_shares
+from frostline.stats.metrics import ACCURACY, Judge, Metric
 from frostline.stats.target_matrix import TargetMatrix
 from frostline.targets.protocol import Target
 
@@ -60,13 +62,27 @@ class Labelled:
         ``left_out``, shape (n, k): calibrated, by fits without each image; the rule by which
         classes follow is chosen on them.
         """
-        shares = class_shares(self.truth, self.weights, n_outputs=self.target.n_outputs)
-        rule = self.metric.rule(left_out, self.truth, shares)
+        rule = self.target.rule(self.metric, left_out, self.truth, (self.truth, self.weights))
         return Judge(self.metric, rule, self.truth, self.image_weights)
 
     def calibrate(self, outputs: FloatArray) -> float:
         """Return the temperature that suits outputs (n, k) for these images best."""
         return self.target.calibrate(outputs, self.truth, self.image_weights)
+
+    def calibrated(self, outputs: FloatArray) -> FloatArray:
+        """Return predictions (n, k) out of closed-form outputs by fits without each image."""
+        rescaling = self.target.rescaling(outputs, self.truth, self.image_weights)
+        suited = outputs if rescaling is None else rescaling.apply(outputs)
+        return self.target.link(suited, self.calibrate(suited))
+
+    def squared_error(self, predicted: FloatArray) -> float:
+        """Return the mean squared error of predictions (n, k) over what is known."""
+        matrix = self.matrix
+        error = matrix.rows(slice(0, len(self))) - predicted
+        if matrix.scale is not None:
+            error = error / matrix.scale
+        known = True if matrix.unknown is None else ~matrix.unknown
+        return float(np.mean(error**2, where=known))
 
 
 def product(first: FloatArray | None, second: FloatArray | None) -> FloatArray | None:

@@ -12,8 +12,12 @@ from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
 from frostline.core.errors import InputError, SettingsError
 from frostline.core.task import Task
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
+from frostline.stats.label_ranking import average_precision
+from frostline.stats.label_thresholds import best_thresholds
 from frostline.stats.metrics import TINY, Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
+from frostline.stats.ridge import RidgeLOO
+from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import (
     Rescaling,
     fit_sigmoids,
@@ -22,9 +26,11 @@ from frostline.stats.sigmoids import (
     log_likelihoods,
     sigmoid,
 )
+from frostline.stats.stacked_head import Folds, StackedHead
+from frostline.stats.stacked_values import SIGMOID, stacked_values
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import LabelLogLoss
-from frostline.targets.protocol import Link, Weighting
+from frostline.targets.protocol import Link, Shares, Weighting
 
 #: a label is given where its probability reaches this, unless a rule says otherwise
 _HALF = 0.5
@@ -117,6 +123,39 @@ class MultiLabel:
     ) -> Rescaling | None:
         return fit_sigmoids(outputs, truth, weights=weights)
 
+    def contributions(
+        self, outputs: FloatArray, truth: Truth, rescaling: Rescaling | None
+    ) -> FloatArray | BoolArray:
+        values = outputs if rescaling is None else rescaling.apply(outputs)
+        return LabelLogLoss().of_values(self.link(values), truth)
+
+    def stage(self, asked: StageKind) -> StageKind:
+        return SIGMOID.stage
+
+    def stages(self) -> Sequence[StageKind]:
+        return [SIGMOID.stage]
+
+    def stacked_head(
+        self,
+        fits: Sequence[RidgeLOO],
+        columns: Sequence[slice],
+        truth: Truth,
+        folds: Folds,
+        *,
+        prior: FloatArray,
+        groups: IntArray,
+        weights: FloatArray | None = None,
+        kinds: Sequence[StageKind] | None = None,
+    ) -> StackedHead:
+        return stacked_values(
+            SIGMOID, fits, columns, truth, folds, prior=prior, groups=groups, weights=weights
+        )
+
+    def rule(
+        self, metric: Metric, prediction: FloatArray, truth: Truth, shares: Shares
+    ) -> DecisionRule:
+        return DecisionRule(thresholds=tuple(map(float, best_thresholds(prediction, truth))))
+
     def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> Truth:
         return (prediction >= (np.array(rule.thresholds) if rule.thresholds else _HALF)).astype(
             np.float64
@@ -133,17 +172,21 @@ class MultiLabel:
         found: FloatArray = np.exp(known_mean(log_likelihoods(prediction, truth, tiny=TINY)))
         return found
 
+    def accuracy(self, prediction: FloatArray, truth: Truth) -> float:
+        precisions = average_precisions(prediction, truth)
+        judged = ~np.isnan(precisions)
+        return float(precisions[judged].mean()) if judged.any() else 0.0
+
     def left_out_scores(
         self, fit: LeftOutFit, truth: Truth, groups: npt.ArrayLike | None = None
     ) -> LOOAccuracy:
         precisions = average_precisions(fit.loo, truth)
         judged = ~np.isnan(precisions)
-        mean = float(precisions[judged].mean()) if judged.any() else 0.0
+        mean = self.accuracy(fit.loo, truth)
         has = np.maximum((truth == 1.0).sum(axis=0), 1)[judged]
         # as of shares of the images with each label
         variance = precisions[judged] * (1.0 - precisions[judged]) / has
         error = float(np.sqrt(variance.sum())) / max(1, int(judged.sum()))
-        fitted = average_precisions(fit.fitted, truth)[judged]
         rescaling = self.rescaling(fit.loo, truth)
         left_out = fit.loo if rescaling is None else rescaling.apply(fit.loo)
         return LOOAccuracy(
@@ -152,7 +195,7 @@ class MultiLabel:
             standard_error=error,
             balanced_accuracy=mean,
             balanced_standard_error=error,
-            train_accuracy=float(fitted.mean()) if judged.any() else 0.0,
+            train_accuracy=self.accuracy(fit.fitted, truth),
         )
 
     def counts(self, truth: Truth) -> IntArray:
@@ -160,11 +203,14 @@ class MultiLabel:
         return has
 
     def strata(self, truth: Truth) -> IntArray:
-        """Return for every image the rarest label that it has; ``n_outputs`` where it has none."""
+        # the rarest label that an image has; a number of its own where it has none
         has = truth == 1.0
         rarity = np.where(has, has.sum(axis=0), np.iinfo(np.int64).max)
         found: IntArray = np.where(has.any(axis=1), rarity.argmin(axis=1), self.n_outputs)
         return found
+
+    def split_by(self, truth: Truth) -> Truth:
+        return truth
 
     def chance(self, truth: Truth) -> float:
         return 0.0
@@ -178,11 +224,7 @@ def average_precisions(outputs: FloatArray, truth: Truth) -> FloatArray:
     found = np.full(outputs.shape[1], np.nan)
     for column in range(outputs.shape[1]):
         known = ~np.isnan(truth[:, column])
-        order = np.argsort(-outputs[known, column], kind="stable")
-        hits = truth[known, column][order] == 1.0
-        if hits.any():
-            places = np.flatnonzero(hits) + 1
-            found[column] = float(np.mean(np.arange(1, len(places) + 1) / places))
+        found[column], _ = average_precision(outputs[known, column], truth[known, column] == 1.0)
     return found
 
 

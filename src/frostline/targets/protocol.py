@@ -12,10 +12,15 @@ from frostline.core.task import Task
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.metrics import Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
+from frostline.stats.ridge import RidgeLOO
+from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import Rescaling
+from frostline.stats.stacked_head import Folds, StackedHead
 from frostline.stats.target_matrix import TargetMatrix
 
 Weighting = Literal["none", "balanced"]
+#: truth about some images, and the weights of these
+Shares = tuple[Truth, FloatArray | None]
 #: what turns outputs into predictions
 Link = Literal["softmax", "sigmoid", "identity"]
 
@@ -105,6 +110,47 @@ class Target(Protocol):
         """
         ...
 
+    def contributions(
+        self, outputs: FloatArray, truth: Truth, rescaling: Rescaling | None
+    ) -> FloatArray | BoolArray:
+        """Return what outputs contribute to the score of each image, shape (n,).
+
+        ``rescaling``: of the fit behind them, as :meth:`rescaling` gives it.
+        """
+        ...
+
+    def stage(self, asked: StageKind) -> StageKind:
+        """Return which correction a head gets where a plan names one."""
+        ...
+
+    def stages(self) -> Sequence[StageKind]:
+        """Return the corrections that a stacked head may choose from, the simplest first."""
+        ...
+
+    def stacked_head(
+        self,
+        fits: Sequence[RidgeLOO],
+        columns: Sequence[slice],
+        truth: Truth,
+        folds: Folds,
+        *,
+        prior: FloatArray,
+        groups: IntArray,
+        weights: FloatArray | None = None,
+        kinds: Sequence[StageKind] | None = None,
+    ) -> StackedHead:
+        """Add up fits, see :func:`frostline.stats.stacked_head.stacked_head`."""
+        ...
+
+    def rule(
+        self, metric: Metric, prediction: FloatArray, truth: Truth, shares: Shares
+    ) -> DecisionRule:
+        """Return how decisions follow from predictions, by those for images that did not teach.
+
+        ``shares``: what the fit learned from, and how much each image of it weighed.
+        """
+        ...
+
     def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> Truth:
         """Return what a prediction comes down to, encoded as the truth is."""
         ...
@@ -121,6 +167,13 @@ class Target(Protocol):
         """Return how likely the prediction makes the truth, shape (n,), in [0, 1]."""
         ...
 
+    def accuracy(self, prediction: FloatArray, truth: Truth) -> float:
+        """Return what people know this kind by, 1 at best: accuracy, mean precision, R2.
+
+        ``prediction``: outputs do as well.
+        """
+        ...
+
     def left_out_scores(
         self, fit: LeftOutFit, truth: Truth, groups: npt.ArrayLike | None = None
     ) -> LOOAccuracy:
@@ -132,7 +185,11 @@ class Target(Protocol):
         ...
 
     def strata(self, truth: Truth) -> IntArray:
-        """Return numbers of shape (n,); splits keep the share of each."""
+        """Return numbers of shape (n,); samples keep the share of each."""
+        ...
+
+    def split_by(self, truth: Truth) -> Truth:
+        """Return what splits spread evenly: numbers (n,), or labels (n, m) of 0, 1 and NaN."""
         ...
 
     def chance(self, truth: Truth) -> float:

@@ -16,10 +16,15 @@ from frostline.stats.inputs import group_codes
 from frostline.stats.intervals import mean_error
 from frostline.stats.metrics import Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
+from frostline.stats.quantile_strata import quantile_strata
+from frostline.stats.ridge import RidgeLOO
+from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import Rescaling
+from frostline.stats.stacked_head import Folds, StackedHead
+from frostline.stats.stacked_values import SQUARED, stacked_values
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import ExplainedVariance
-from frostline.targets.protocol import Link, Weighting
+from frostline.targets.protocol import Link, Shares, Weighting
 
 #: quantiles between which splits keep the share of images
 _QUANTILES = 10
@@ -105,6 +110,39 @@ class Regression:
     ) -> Rescaling | None:
         return None
 
+    def contributions(
+        self, outputs: FloatArray, truth: Truth, rescaling: Rescaling | None
+    ) -> FloatArray | BoolArray:
+        values = outputs if rescaling is None else rescaling.apply(outputs)
+        return ExplainedVariance().of_values(self.link(values), truth)
+
+    def stage(self, asked: StageKind) -> StageKind:
+        return SQUARED.stage
+
+    def stages(self) -> Sequence[StageKind]:
+        return [SQUARED.stage]
+
+    def stacked_head(
+        self,
+        fits: Sequence[RidgeLOO],
+        columns: Sequence[slice],
+        truth: Truth,
+        folds: Folds,
+        *,
+        prior: FloatArray,
+        groups: IntArray,
+        weights: FloatArray | None = None,
+        kinds: Sequence[StageKind] | None = None,
+    ) -> StackedHead:
+        return stacked_values(
+            SQUARED, fits, columns, truth, folds, prior=prior, groups=groups, weights=weights
+        )
+
+    def rule(
+        self, metric: Metric, prediction: FloatArray, truth: Truth, shares: Shares
+    ) -> DecisionRule:
+        return LIKELIEST
+
     def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> Truth:
         return prediction
 
@@ -123,11 +161,13 @@ class Regression:
         found: FloatArray = np.exp(-0.5 * mean)
         return found
 
+    def accuracy(self, prediction: FloatArray, truth: Truth) -> float:
+        return float(ExplainedVariance().of_values(prediction, truth).mean())
+
     def left_out_scores(
         self, fit: LeftOutFit, truth: Truth, groups: npt.ArrayLike | None = None
     ) -> LOOAccuracy:
-        score = ExplainedVariance()
-        gains = score.of_values(fit.loo, truth)
+        gains = ExplainedVariance().of_values(fit.loo, truth)
         error = mean_error(gains, group_codes(groups, n_rows=len(gains)))
         explained = float(gains.mean())
         return LOOAccuracy(
@@ -136,7 +176,7 @@ class Regression:
             standard_error=error,
             balanced_accuracy=explained,
             balanced_standard_error=error,
-            train_accuracy=float(score.of_values(fit.fitted, truth).mean()),
+            train_accuracy=self.accuracy(fit.fitted, truth),
         )
 
     def counts(self, truth: Truth) -> IntArray:
@@ -144,13 +184,20 @@ class Regression:
         return known
 
     def strata(self, truth: Truth) -> IntArray:
-        """Return which tenth every image's mean rank over the columns lies in."""
-        centre = np.where(np.isnan(truth), np.nanmedian(truth, axis=0), truth)
-        places = centre.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable").mean(axis=1)
-        order = places.argsort(kind="stable").argsort(kind="stable")
+        # which tenth an image's mean rank over the columns lies in
+        known = ~np.isnan(truth)
+        middle = [
+            np.median(c[k]) if k.any() else 0.0 for c, k in zip(truth.T, known.T, strict=True)
+        ]
+        filled = np.where(known, truth, middle)
+        ranks = filled.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+        order = ranks.mean(axis=1).argsort(kind="stable").argsort(kind="stable")
         n_bins = max(1, min(_QUANTILES, len(truth) // 2))
         found: IntArray = (order * n_bins // max(1, len(truth))).astype(np.int64)
         return found
+
+    def split_by(self, truth: Truth) -> Truth:
+        return quantile_strata(truth)
 
     def chance(self, truth: Truth) -> float:
         return 0.0

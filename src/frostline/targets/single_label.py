@@ -15,11 +15,14 @@ from frostline.stats.calibration import fit_temperature, softmax
 from frostline.stats.class_weights import class_weights
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.inputs import check_labels
-from frostline.stats.metrics import Metric
+from frostline.stats.metrics import Metric, class_shares
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy, loo_accuracy
+from frostline.stats.ridge import RidgeLOO
+from frostline.stats.second_stage import StageKind, stage_kinds
 from frostline.stats.sigmoids import Rescaling
+from frostline.stats.stacked_head import Folds, StackedHead, stacked_head
 from frostline.stats.target_matrix import OneHot
-from frostline.targets.protocol import Link, Weighting
+from frostline.targets.protocol import Link, Shares, Weighting
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,38 @@ class SingleLabel:
     ) -> Rescaling | None:
         return None
 
+    def contributions(
+        self, outputs: FloatArray, truth: Truth, rescaling: Rescaling | None
+    ) -> FloatArray | BoolArray:
+        return self.right(outputs, truth)
+
+    def stage(self, asked: StageKind) -> StageKind:
+        return asked
+
+    def stages(self) -> Sequence[StageKind]:
+        return stage_kinds(self.n_outputs)
+
+    def stacked_head(
+        self,
+        fits: Sequence[RidgeLOO],
+        columns: Sequence[slice],
+        truth: Truth,
+        folds: Folds,
+        *,
+        prior: FloatArray,
+        groups: IntArray,
+        weights: FloatArray | None = None,
+        kinds: Sequence[StageKind] | None = None,
+    ) -> StackedHead:
+        return stacked_head(
+            fits, columns, truth, folds, prior=prior, groups=groups, weights=weights, kinds=kinds
+        )
+
+    def rule(
+        self, metric: Metric, prediction: FloatArray, truth: Truth, shares: Shares
+    ) -> DecisionRule:
+        return metric.rule(prediction, truth, class_shares(*shares, n_outputs=self.n_outputs))
+
     def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> IntArray:
         return rule.decide(prediction)
 
@@ -97,6 +132,9 @@ class SingleLabel:
         found: FloatArray = prediction[np.arange(len(truth)), truth]
         return found
 
+    def accuracy(self, prediction: FloatArray, truth: Truth) -> float:
+        return float(self.right(prediction, truth).mean())
+
     def left_out_scores(
         self, fit: LeftOutFit, truth: Truth, groups: npt.ArrayLike | None = None
     ) -> LOOAccuracy:
@@ -107,6 +145,9 @@ class SingleLabel:
         return found
 
     def strata(self, truth: Truth) -> IntArray:
+        return truth
+
+    def split_by(self, truth: Truth) -> Truth:
         return truth
 
     def chance(self, truth: Truth) -> float:

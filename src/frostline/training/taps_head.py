@@ -18,7 +18,7 @@ from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Selection
-from frostline.stats.stacked_head import STACK_FOLDS, stack_prior, stacked_head
+from frostline.stats.stacked_head import STACK_FOLDS, stack_prior
 from frostline.targets.labelled import product
 from frostline.training.result import Trained
 
@@ -86,8 +86,9 @@ def train_taps_head(
             fits.append(fitted("" if adapts else tap, own, [slice(0, own.shape[1])]))
             read.append(block)
     weight, bias, left_out = fit.weight, fit.bias, fit.loo
-    if len(fits) > 1 or action.second_stage != "none":
-        stacked = stacked_head(
+    stage = target.stage(action.second_stage)
+    if len(fits) > 1 or stage != "none":
+        stacked = target.stacked_head(
             fits,
             read,
             truth,
@@ -95,7 +96,7 @@ def train_taps_head(
             prior=stack_prior(len(taps) if len(fits) > 1 else 0),
             groups=problem.groups[rows],
             weights=row_weights,
-            kinds=[action.second_stage],
+            kinds=[stage],
         )
         weight, bias, left_out = stacked.weight, stacked.bias, stacked.loo
     classifier = head_on_taps(network, taps, weight.T, bias, threads=runtime.threads)

@@ -64,7 +64,7 @@ def split_train_val(
             )
     elif fraction > 0:
         rest, drawn = stratified_holdout(
-            problem.target.strata(problem.labels[rows]),
+            problem.target.split_by(problem.labels[rows]),
             problem.groups[rows],
             problem.digests(rows),
             fraction=fraction,

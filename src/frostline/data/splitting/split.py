@@ -16,7 +16,6 @@ from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.data.catalog import Catalog
 from frostline.data.splitting.stratified import separable, stratified_folds, stratified_holdout
-from frostline.targets.choose import target_of
 
 __all__ = ["Split", "make_split", "stratified_folds", "stratified_holdout"]
 
@@ -76,7 +75,7 @@ def make_split(
     test = np.flatnonzero(parts == "test").astype(np.int64)
     if len(test):
         return Split("given", learn, validation, test)
-    labels = target_of(catalog.task, len(catalog.classes)).strata(catalog.truth[learn])
+    labels = catalog.target.split_by(catalog.truth[learn])
     digests = [catalog.digests[i] for i in learn]
     inseparable = InputError(
         "Every class consists of a single group, so nothing can be held out for testing.",

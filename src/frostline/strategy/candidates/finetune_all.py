@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from frostline.core.actions import FullTraining
+from frostline.core.actions import FreezeLater, FullTraining
 from frostline.strategy.candidates.proposal import Proposal
 from frostline.strategy.context import Context
 
@@ -24,13 +24,20 @@ GENTLY = "fine-tune the whole network gently"
 #: and at the highest
 FIRMLY = "fine-tune the whole network firmly"
 
+#: of the epochs, how many train everything before the lower half of the work is frozen and stored;
+#: at the high rate lower layers have not settled by then, and freezing them cost accuracy
+_FULL_SHARE = 1 / 3
+
 #: pull towards the pretrained weights on similar images
 _ANCHOR = 0.1
 
 
 def propose(context: Context) -> Proposal:
     """Probe-initialised head; all layers train, lower ones at lower rates."""
-    return _propose(context, "fine-tune the whole network", _RATE, decay=context.decay(_DECAY))
+    middle = context.network.middle
+    later = None if middle is None else FreezeLater(freeze_to=middle.name, full_share=_FULL_SHARE)
+    decay = context.decay(_DECAY)
+    return _propose(context, "fine-tune the whole network", _RATE, decay=decay, later=later)
 
 
 def propose_gently(context: Context) -> Proposal | None:
@@ -54,10 +61,16 @@ def _propose(
     *,
     decay: float,
     norm_mode: Literal["auto", "train"] = "auto",
+    later: FreezeLater | None = None,
 ) -> Proposal:
     summary = context.summary
     rate = context.rate(rate)
-    work = context.work(freeze_to=None, keep_to=None, most_epochs=_MOST_EPOCHS[summary.size.label])
+    work = context.work(
+        freeze_to=None,
+        keep_to=None,
+        most_epochs=_MOST_EPOCHS[summary.size.label],
+        later=later,
+    )
     recipe = context.recipe(
         work,
         learning_rate=rate,
@@ -68,5 +81,6 @@ def _propose(
     similar = summary.shift.label == "similar"
     # staying near the source helps where the source is near (Li et al., arXiv 2002.11770)
     kept = {"anchor": _ANCHOR if similar else 0.0, "interpolate": True}
-    action = FullTraining(head_init="probe", recipe=recipe.model_copy(update=kept))
+    recipe = recipe.model_copy(update=kept)
+    action = FullTraining(head_init="probe", recipe=recipe, freeze_later=later)
     return Proposal(name, "finetune", action, None, work.seconds)

@@ -187,7 +187,8 @@ def test_files_that_are_no_tables(tree: Tree) -> None:
     root = tree({**PAIRS, "notes.txt": -1, "all.zip": -1})
     assert "single image" in refused(root / "cat" / "1.png")
     assert "Unpack it" in refused(root / "all.zip")
-    assert "neither a folder nor a table (.csv, .tsv, .parquet)" in refused(root / "notes.txt")
+    tables = ".csv, .tsv, .jsonl, .ndjson, .parquet"
+    assert f"neither a folder nor a table ({tables})" in refused(root / "notes.txt")
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from frostline.core.task import Task
 from frostline.data.naming import shorten
 from frostline.data.sources.folder_notes import FolderNote
 
@@ -112,6 +113,84 @@ class LacksClasses:
     classes: int
 
 
+@dataclass(frozen=True, slots=True)
+class SeparatedLabels:
+    """Texts that were read as several labels each, and an example.
+
+    ``sign``: what stands between. ``images``: how many have more than one. ``labels``: how many
+    different ones there are.
+    """
+
+    sign: str
+    images: int
+    labels: int
+    written: str
+    read: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MixedLabels:
+    """Labels of which some are lists and some text, and an example of a text: one label each."""
+
+    lists: int
+    texts: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class VectorLabels:
+    """Labels that are vectors of 0 and 1: whether an image has the label of each place."""
+
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumns:
+    """Columns that are predicted, and as what."""
+
+    task: Task
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NothingKnown:
+    """Images of which no label and no number is known; they are left out."""
+
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class OneSidedLabels:
+    """Labels that no image has, or none lacks: nothing can be learned of them."""
+
+    names: tuple[str, ...]
+    had: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RareLabels:
+    """Labels that a single image has, so that they cannot be both learned and judged."""
+
+    names: tuple[str, ...]
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
+class GradesInOrder:
+    """Grades in the order that was understood, the lowest first."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestedTask:
+    """Single labels that look like grades or numbers; they are still read as classes."""
+
+    task: Literal["ordinal", "regression"]
+    column: str
+    values: int
+
+
 #: everything that can be said of a source
 Note = (
     Lookalikes
@@ -126,6 +205,15 @@ Note = (
     | NoHeader
     | SkippedLines
     | LacksClasses
+    | SeparatedLabels
+    | MixedLabels
+    | VectorLabels
+    | TargetColumns
+    | NothingKnown
+    | OneSidedLabels
+    | RareLabels
+    | GradesInOrder
+    | SuggestedTask
     | FolderNote
 )
 
@@ -142,8 +230,8 @@ def names_hint(note: Lookalikes | Combinations) -> str:
     have = "image has a label" if note.images == 1 else "images have labels"
     return (
         f"{note.images:,} {have} that {'seems' if note.images == 1 else 'seem'} to list several "
-        f"classes: {shown}. Every combination is a class of its own; several labels for one image "
-        "cannot be learned yet."
+        f"classes: {shown}. Every combination is a class of its own; for several labels an image "
+        "say --task multilabel."
     )
 
 

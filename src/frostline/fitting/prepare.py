@@ -19,6 +19,7 @@ from frostline.data.audit import Audit, audit, with_unseen
 from frostline.data.catalog import Catalog
 from frostline.data.decoding.value_ranges import SetValues
 from frostline.data.sources.open_source import Source, open_source
+from frostline.data.sources.target_choice import TargetChoice
 from frostline.data.splitting.split import Split, make_split
 from frostline.data.unseen import find_unseen
 from frostline.fitting.assess import TRAINED_FOLDS
@@ -74,6 +75,7 @@ def prepare(
             source,
             group_by=settings.groups,
             folders=settings.part_folders,
+            choice=TargetChoice(settings.task, settings.target, settings.label_separator),
             runtime=runtime,
         )
         check_task(settings, catalog)

@@ -23,6 +23,7 @@ from frostline.data.notes import (
 )
 from frostline.data.sources.folder_notes import FolderNote
 from frostline.wording.folder_notes import folder_sentence
+from frostline.wording.target_notes import target_sentence
 
 #: names that a sentence shows
 _NAMES = 5
@@ -80,6 +81,8 @@ def note_sentence(note: Note) -> str:
                 f"The {where} has images of {of}: none of {named}, so that nothing can be said of "
                 f"{'it' if len(names) == 1 else 'them'} there."
             )
+        case _:
+            return target_sentence(note)
 
 
 _MENDED: dict[Mend, tuple[str, str, str]] = {

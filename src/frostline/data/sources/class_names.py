@@ -10,9 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from frostline.core.errors import did_you_mean
-from frostline.data.listing import Found
+from frostline.data.listing import Found, Listing
 from frostline.data.naming import natural_key, printable, shorten
 from frostline.data.notes import Combinations, LacksClasses, Lookalikes, Note, Respelled
+from frostline.data.sources.target_choice import LabelSet
 
 #: between labels of a list, and hardly ever inside the name of one class
 _STRONG = ("|", ";")
@@ -26,10 +27,11 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _DIGITS = 24
 
 
-def class_notes(counts: Mapping[str, int]) -> list[Note]:
+def class_notes(counts: Mapping[str, int], *, several: bool = False) -> list[Note]:
     """Return what should be said about the names of classes.
 
-    ``counts``: images of every class.
+    ``counts``: images of every class. ``several``: whether images have several, so that a name is
+    no list of others.
     """
     notes: list[Note] = []
     alike: defaultdict[str, list[str]] = defaultdict(list)
@@ -39,17 +41,25 @@ def class_notes(counts: Mapping[str, int]) -> list[Note]:
     if groups:
         shown = (tuple((name, counts[name]) for name in names) for names in groups)
         notes.append(Lookalikes(tuple(sorted(shown, key=lambda group: natural_key(group[0][0])))))
-    combined = combinations(counts)
+    combined = [] if several else combinations(counts)
     if combined:
         notes.append(Combinations(tuple(combined), sum(counts[name] for name in combined)))
     return notes
 
 
-def lacking(found: Iterable[Found], classes: Sequence[str], *, judged: bool) -> list[Note]:
+def lacking(listing: Listing, classes: Sequence[str], *, judged: bool) -> list[Note]:
     """Return which classes have no image: in a validation or test part, or to judge a model on."""
     seen: defaultdict[str | None, set[str]] = defaultdict(set)
-    for image in found:
-        seen[None if judged else image.part].add(image.class_name)
+    for image in listing.found:
+        truth = image.truth
+        part = None if judged else image.part
+        if truth is None:
+            seen[part].add(image.class_name)
+        elif isinstance(truth, LabelSet):
+            seen[part] |= truth.names
+        elif listing.task == "multilabel":
+            names = zip(listing.outputs, truth, strict=True)
+            seen[part] |= {name for name, value in names if value == 1.0}
     notes: list[Note] = []
     for part in (None,) if judged else ("val", "test"):
         missing = tuple(name for name in classes if name not in seen[part])

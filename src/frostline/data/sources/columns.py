@@ -44,6 +44,8 @@ KNOWN_NAMES = frozenset(
 #: names of columns that are looked at for a slip of the pen
 _COMPARED = 100
 _SHOWN = 12
+#: columns that a command in a hint names
+_FEW = 3
 _GAPS = re.compile(r"[\s-]+")
 #: how pandas calls columns without a name
 _NO_NAME = re.compile(r"unnamed: \d+(_level_\d+)?")
@@ -58,6 +60,7 @@ class Table:
     - ``cells``: returns the cells of the column at a position.
     - ``place``: names a row in messages: ``"line 7"``.
     - ``flat``: whether the column at a position may hold text or numbers.
+    - ``order``: of the values of the column at a position, where it has one.
     """
 
     names: Sequence[str]
@@ -65,6 +68,7 @@ class Table:
     cells: Callable[[int], Sequence[Any]]
     place: Callable[[int], str]
     flat: Callable[[int], bool] = lambda column: True
+    order: Callable[[int], Sequence[Any] | None] = lambda column: None
 
 
 @dataclass(frozen=True)
@@ -80,28 +84,30 @@ class Roles:
     notes: tuple[Note, ...] = ()
 
 
-def roles_of(title: str, table: Table, group_by: str | None) -> Roles:
+def roles_of(title: str, table: Table, group_by: str | None, *, labelled: bool = True) -> Roles:
     """Choose the columns that are needed; the others may be whatever they are.
 
     Raises InputError if a column is missing, there twice, or could be one of two; SettingsError if
     the column ``group_by`` does not exist.
 
     ``title``: what to call the table in messages, such as ``"Table a.csv"``. ``group_by``: column
-    that holds groups; ``group``, if there is one, when None.
+    that holds groups; ``group``, if there is one, when None. ``labelled``: whether there must be a
+    label; else none is looked for.
     """
     names = [comparable(name) for name in table.names]
-    path, label = (position_of(title, names, role) for role in ("path", "label"))
+    path = position_of(title, names, "path")
+    label = position_of(title, names, "label") if labelled else None
     if path is None:
-        raise InputError(_columns_are(title, table), hint=_missing_hint(names, "path", label))
+        raise InputError(columns_are(title, table), hint=_missing_hint(names, "path", label))
     group = _group(title, table, names, group_by)
     split = position_of(title, names, "split", aliases=False)
     weight = position_of(title, names, "weight")
     marks: tuple[int, ...] = ()
-    if label is None:
+    if labelled and label is None:
         taken = {path, group, split, weight}
         marks = _marks(table, [i for i, n in enumerate(names) if n and i not in taken])
         if not marks:
-            raise InputError(_columns_are(title, table), hint=_missing_hint(names, "label", path))
+            raise InputError(columns_are(title, table), hint=_missing_hint(names, "label", path))
     if split is None:
         split = _named_split(title, table, names)
     roles = Roles(path, label, marks, split, group, weight)
@@ -139,7 +145,9 @@ def labels_of_marks(title: str, table: Table, marks: Sequence[int]) -> tuple[lis
             raise InputError(
                 f"{title} has no column 'label', and its columns of 0 and 1 mark "
                 f"{shorten(marked) or 'none'} in {table.place(i)}; expected one class.",
-                hint="Several labels for one image cannot be learned yet; add a column 'label'.",
+                hint=f"For several labels an image, or none, name them: --target "
+                f"{','.join(names[:_FEW])}{',...' if len(names) > _FEW else ''}; for one, add a "
+                "column 'label'.",
             )
         found.append(marked[0])
     return found, [MarkedColumns(tuple(names))]
@@ -224,7 +232,8 @@ def _mark(cell: Any) -> bool | None:
 _WRITTEN = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
 
 
-def _columns_are(title: str, table: Table) -> str:
+def columns_are(title: str, table: Table) -> str:
+    """Say which columns a table has, and which it should have."""
     return (
         f"{title} has the columns {_shown(table) or '(none)'}; "
         "expected path, label and, where wanted, split, group and weight."

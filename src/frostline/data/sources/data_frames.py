@@ -14,6 +14,7 @@ from frostline.data.listing import Listing
 from frostline.data.naming import printable, shorten
 from frostline.data.sources.columns import Table, comparable, is_headed
 from frostline.data.sources.tables import list_rows
+from frostline.data.sources.target_choice import ANY, TargetChoice
 
 
 def is_frame(source: object) -> bool:
@@ -26,7 +27,7 @@ def is_frame(source: object) -> bool:
     )
 
 
-def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
+def list_frame(frame: Any, *, group_by: str | None = None, choice: TargetChoice = ANY) -> Listing:
     """List the images of a DataFrame, by the rules for tables; opens no image.
 
     Raises InputError for wrong columns, blank cells, unknown split values, repeated or missing
@@ -35,7 +36,7 @@ def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
     ``frame``: of pandas or polars, or a table of pyarrow. Columns ``path``, ``label`` and, where
     wanted, ``split``, ``group`` and ``weight``, in any case; no other column is looked at. Relative
     paths start from the current folder. ``group_by``: column that holds groups; ``group``, if there
-    is one, when None.
+    is one, when None. ``choice``: what is predicted, and from which columns.
     """
     # the columns of a table of pyarrow are not names
     given = list(getattr(frame, "column_names", frame.columns))
@@ -49,8 +50,15 @@ def list_frame(frame: Any, *, group_by: str | None = None) -> Listing:
         length=rows,
         cells=lambda column: _cells(frame[given[column]]),
         place=lambda row: f"row {places[row]}",
+        order=lambda column: order_in(frame[given[column]]),
     )
-    return list_rows("The DataFrame", Path.cwd(), table, group_by=group_by)
+    return list_rows("The DataFrame", Path.cwd(), table, group_by=group_by, choice=choice)
+
+
+def order_in(column: Any) -> list[Any] | None:
+    """Return the ordered categories of a column of pandas, the lowest first; None without them."""
+    kind: Any = getattr(column, "dtype", None)
+    return list(kind.categories) if getattr(kind, "ordered", False) else None
 
 
 def _cells(column: Any) -> list[Any]:

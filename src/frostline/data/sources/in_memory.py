@@ -16,7 +16,10 @@ from frostline.data.decoding.conversion import check_pixels
 from frostline.data.decoding.image_refs import EncodedImage, ImageRef, PixelImage
 from frostline.data.listing import Found, Listing
 from frostline.data.naming import label_text, printable, shorten
-from frostline.data.sources.labels import LOST_NAMES, read_labels
+from frostline.data.sources.data_frames import order_in
+from frostline.data.sources.labels import LOST_NAMES
+from frostline.data.sources.read_targets import read_targets
+from frostline.data.sources.target_choice import ANY, TargetChoice, refuse_columns
 
 #: lowest and highest value of a picture, which become 0 and 255
 Range = tuple[float, float]
@@ -32,14 +35,17 @@ def is_pair(source: object) -> bool:
     return isinstance(source, tuple) and len(source) in (2, 3)
 
 
-def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listing:
+def list_pair(
+    source: tuple[Any, ...], *, group_by: str | None = None, choice: TargetChoice = ANY
+) -> Listing:
     """List images that come with their labels.
 
     Raises InputError if the lengths differ, a label is missing, or something is no image;
     SettingsError if ``group_by`` is given: there are no columns or paths to look in.
 
     ``source``: ``images`` as for :func:`images_of`; labels and groups one each, of any kind that
-    has a text, or labels as vectors with a single 1. Groups may be None.
+    has a text, or labels as vectors with a single 1; lists of several, or numbers. Groups may be
+    None. ``choice``: what is predicted.
     """
     if group_by is not None:
         raise SettingsError(
@@ -48,9 +54,12 @@ def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listin
         )
     images = images_of(source[0])
     given = _listed(source[1], len(images), "labels")
-    labels, notes = read_labels(given, lambda i: f"image {i}")
+    refuse_columns(choice, "images and labels were given")
+    targets = read_targets(
+        given, "The labels", lambda i: f"image {i}", choice=choice, order=order_in(source[1])
+    )
     groups = texts(source[2], len(images), "groups") if len(source) == 3 else [""] * len(images)
-    blank = [i for i, label in enumerate(labels) if not label]
+    blank = [i for i, label in enumerate(targets.labels) if not label]
     if blank:
         lost = any(isinstance(given[i], float) for i in blank)
         raise InputError(
@@ -60,10 +69,14 @@ def list_pair(source: tuple[Any, ...], *, group_by: str | None = None) -> Listin
     names = _unique(images)
     return Listing(
         [
-            Found(image, name, label, None, group or None)
-            for image, name, label, group in zip(images, names, labels, groups, strict=True)
+            Found(image, name, label, None, group or None, truth=truth)
+            for image, name, (label, truth), group in zip(
+                images, names, targets.entries(), groups, strict=True
+            )
         ],
-        notes=notes,
+        notes=targets.notes,
+        task=targets.task,
+        outputs=targets.outputs,
     )
 
 

@@ -27,7 +27,8 @@ LOST_NAMES = (
     "If a class is called NA, None, null or nan, pandas reads it as missing: use "
     "read_csv(..., keep_default_na=False)."
 )
-_ONE = "Several labels for one image cannot be learned yet. Keep one, or join them to a class."
+#: what to do where images have several labels
+SEVERAL = "For several labels an image: --task multilabel, or task='multilabel' in Python."
 
 
 def read_labels(
@@ -47,7 +48,7 @@ def read_labels(
     plain = _unlisted(plain, notes)
     if any(isinstance(value, (list, tuple)) for value in plain):
         plain = _marked(plain, place, notes)
-    texts = [_text(value, place, i, classes) for i, value in enumerate(plain)]
+    texts = [text_of_label(value, place, i, classes) for i, value in enumerate(plain)]
     notes += _respelled(plain, texts)
     return texts, notes
 
@@ -66,7 +67,7 @@ def _plain(value: Any) -> Any:
 def _unlisted(values: list[Any], notes: list[Note]) -> list[Any]:
     """Read text such as ``"['cat']"`` as the list that it is."""
     found = {
-        value: _parsed(value)
+        value: parsed_list(value)
         for value in {v for v in values if isinstance(v, str) and v.strip()[:1] in ("[", "(")}
     }
     lists = {value: _plain(inner) for value, inner in found.items() if inner is not None}
@@ -80,7 +81,7 @@ def _unlisted(values: list[Any], notes: list[Note]) -> list[Any]:
     return read
 
 
-def _parsed(text: str) -> list[Any] | tuple[Any, ...] | None:
+def parsed_list(text: str) -> list[Any] | tuple[Any, ...] | None:
     """Return the list that a text is, or None where it is none."""
     text = text.strip()
     if len(text) > _LONGEST_LIST or text[-1] not in "])":
@@ -104,7 +105,7 @@ def _marked(values: list[Any], place: Place, notes: list[Note]) -> list[Any]:
     if not all(_is_vector(value, width) for value in values if value is not None):
         items = [label_text(item) for item in first]
         raise InputError(
-            f"{place(at)} has {width} labels: {shorten(items)}; expected one.", hint=_ONE
+            f"{place(at)} has {width} labels: {shorten(items)}; expected one.", hint=SEVERAL
         )
     for i, value in enumerate(values):
         if value is not None and (value.count(1) != 1 or value.count(0) != width - 1):
@@ -124,14 +125,21 @@ def _is_vector(value: Any, width: int) -> bool:
 def _refuse_vector(place: str, value: Sequence[float]) -> None:
     ones = value.count(1)
     if ones + value.count(0) == len(value):
-        raise InputError(f"The label of {place} marks {ones} of {len(value)} classes.", hint=_ONE)
+        raise InputError(
+            f"The label of {place} marks {ones} of {len(value)} classes.", hint=SEVERAL
+        )
     raise InputError(
         f"The label of {place} is a vector of {len(value)} numbers, not a class.",
         hint="Give the class itself, such as labels.argmax(axis=1).",
     )
 
 
-def _text(value: Any, place: Place, i: int, classes: Sequence[Any] | None) -> str:
+def text_of_label(value: Any, place: Place, i: int, classes: Sequence[Any] | None) -> str:
+    """Return one label as text; blank where it is missing.
+
+    Raises InputError for what is no label. ``value``, ``place``, ``classes``: as for
+    :func:`read_labels`; ``i``: the position of the label.
+    """
     if isinstance(value, str):
         return printable(value.strip())
     kind: Any = type(value)

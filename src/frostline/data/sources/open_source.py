@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -13,38 +12,48 @@ from frostline.core.files import os_reason
 from frostline.core.machine import available_cores
 from frostline.core.progress import TypedProgress
 from frostline.core.runtime import Runtime
+from frostline.core.task import Task
 from frostline.data.catalog import Catalog, ImageRow, Part, Unreadable
 from frostline.data.decoding.decode import EXTENSIONS
 from frostline.data.decoding.image_refs import Content, ImageRef, content_of
 from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.decoding.value_ranges import may_be_special
 from frostline.data.listing import Found, Listing
-from frostline.data.naming import encodable, natural_key, shorten, visible
+from frostline.data.naming import encodable, shorten, visible
 from frostline.data.notes import Note
 from frostline.data.sources.class_names import (
     class_notes,
     lacking,
     respelled_folders,
-    spelling_hint,
-    unknown_class_hint,
 )
 from frostline.data.sources.data_frames import is_frame, list_frame
 from frostline.data.sources.folders import LAYOUT, list_folder
 from frostline.data.sources.hugging_face import is_hugging_face, list_hugging_face
 from frostline.data.sources.in_memory import is_pair, list_pair
 from frostline.data.sources.odd_endings import told
+from frostline.data.sources.outputs import (
+    Values,
+    check_known,
+    graded,
+    label_notes,
+    name_counts,
+    outputs_of,
+    refuse_folder,
+    without_unknown,
+)
 from frostline.data.sources.part_folders import PART_NAMES, differently_spelled, part_of
 from frostline.data.sources.path_groups import compiled, grouped
-from frostline.data.sources.tables import list_table
+from frostline.data.sources.tables import JSON_LINES, list_table
+from frostline.data.sources.target_choice import ANY, TargetChoice, refuse_columns
 from frostline.data.sources.torch_datasets import is_torch_dataset, list_items
 
-_TABLES = (".csv", ".tsv", ".parquet")
+_TABLES = (".csv", ".tsv", *JSON_LINES, ".parquet")
 #: how other files become a source
 _CONVERSIONS = {
     **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "Save it as 'CSV UTF-8'."),
     **dict.fromkeys((".txt", ".tab", ".dat"), "If it is a table, call it .csv or .tsv."),
     **dict.fromkeys(
-        (".json", ".jsonl", ".ndjson", ".feather", ".arrow", ".pkl", ".pickle", ".h5", ".hdf5"),
+        (".json", ".feather", ".arrow", ".pkl", ".pickle", ".h5", ".hdf5"),
         "Read it in Python, and give frostline.fit a DataFrame with the columns path and label.",
     ),
     **dict.fromkeys(
@@ -96,6 +105,7 @@ def open_source(
     *,
     group_by: str | None = None,
     folders: Mapping[Part, str] | None = None,
+    choice: TargetChoice = ANY,
     runtime: Runtime | None = None,
 ) -> Catalog:
     """List the labelled images of a source, and read each once for its digest.
@@ -117,6 +127,8 @@ def open_source(
         first group (or whole match) is the group's name.
     folders : mapping of part to str or None, default=None
         For a folder: sub-folders that are its parts, whatever they are called.
+    choice : TargetChoice, default=ANY
+        What is predicted, from which columns, and what stands between labels.
     runtime : Runtime or None, default=None
         Who is told, and who may end it early.
 
@@ -128,11 +140,12 @@ def open_source(
     """
     runtime = runtime or Runtime()
     progress = runtime.progress
-    listing = _list(source, group_by, progress, folders=folders)
+    listing = _list(source, group_by, progress, choice, folders=folders)
     _take_note(listing, progress)
     name = source_name(source)
-    classes = _classes(name, listing)
-    _add_notes(listing, lacking(listing.found, classes, judged=False), progress)
+    classes = outputs_of(name, listing)
+    notes = [*lacking(listing, classes, judged=False), *label_notes(listing, classes)]
+    _add_notes(listing, notes, progress)
     catalog = _catalog(name, listing, classes, runtime, on_disk=isinstance(source, str | Path))
     catalog.check()
     return catalog
@@ -143,6 +156,7 @@ def open_for_evaluation(
     classes: Sequence[str],
     *,
     group_by: str | None = None,
+    task: Task = "single",
     runtime: Runtime | None = None,
 ) -> Catalog:
     """List labelled images for a model that knows ``classes`` already.
@@ -150,22 +164,17 @@ def open_for_evaluation(
     Raises InputError if the source has a class that the model does not know, or no readable image.
 
     ``source``: as for :func:`open_source`; a training part is not needed. ``classes``: the model's
-    classes; labels become positions in it. Some may be absent from the source.
+    classes, or names of its other outputs; labels become positions in it. Some may be absent from
+    the source. ``task``: what the model predicts.
     """
     runtime = runtime or Runtime()
     progress = runtime.progress
-    listing = _list(source, group_by, progress, known=frozenset(classes))
+    choice = TargetChoice(task, known=tuple(classes))
+    listing = _list(source, group_by, progress, choice, known=frozenset(classes))
     _take_note(listing, progress)
     name = source_name(source)
-    known = set(classes)
-    unknown = sorted({f.class_name for f in listing.found} - known, key=natural_key)
-    if unknown:
-        many = "classes" if len(unknown) > 1 else "class"
-        raise InputError(
-            f"The model does not know the {many} {shorten([repr(n) for n in unknown])} of {name}.",
-            hint=unknown_class_hint(unknown, classes),
-        )
-    _add_notes(listing, lacking(listing.found, classes, judged=True), progress)
+    check_known(name, listing, classes)
+    _add_notes(listing, lacking(listing, classes, judged=True), progress)
     catalog = _catalog(
         name, listing, tuple(classes), runtime, on_disk=isinstance(source, str | Path)
     )
@@ -179,19 +188,20 @@ def _list(
     source: Source,
     group_by: str | None,
     progress: TypedProgress,
+    choice: TargetChoice,
     *,
     folders: Mapping[Part, str] | None = None,
     known: Set[str] | None = None,
 ) -> Listing:
     """List a source; with the classes that are ``known`` to a model, it needs no training part."""
     if isinstance(source, str | Path):
-        return _list_path(Path(source), group_by, progress, folders=folders, known=known)
+        return _list_path(Path(source), group_by, progress, choice, folders=folders, known=known)
     if folders:
         raise _no_folder(source_name(source), folders)
     if isinstance(source, Mapping):
-        listing = _list_parts(source, group_by, progress)
+        listing = _list_parts(source, group_by, progress, choice)
     else:
-        listing = _list_object(source, group_by)
+        listing = _list_object(source, group_by, choice)
     if known is None:
         _need_train(listing, source_name(source))
     return listing
@@ -205,15 +215,18 @@ def _no_folder(name: str, folders: Mapping[Part, str]) -> SettingsError:
     )
 
 
-def _list_object(source: Source, group_by: str | None) -> Listing:
+def _list_object(source: Source, group_by: str | None, choice: TargetChoice) -> Listing:
     for known, list_it, _ in _OBJECTS:
         if known(source):
-            return list_it(source, group_by=group_by)
+            return list_it(source, group_by=group_by, choice=choice)
     raise InputError(f"A {type(source).__name__} is no source of images.", hint=_SOURCES)
 
 
 def _list_parts(
-    sources: Mapping[Any, Any], group_by: str | None, progress: TypedProgress
+    sources: Mapping[Any, Any],
+    group_by: str | None,
+    progress: TypedProgress,
+    choice: TargetChoice,
 ) -> Listing:
     """List several sources, each of which is one part."""
     whole = Listing()
@@ -223,17 +236,26 @@ def _list_parts(
             f"{twice[0]!r} and {twice[1]!r} may be one part or two.",
             hint="Use train, val and test.",
         )
-    for key, source in sources.items():
-        part = part_of(str(key))
-        if part is None:
-            raise InputError(
-                f"A part cannot be called {str(key)!r}; use train, val or test.",
-                hint=did_you_mean(str(key).lower(), PART_NAMES)
-                or "For a dict of columns give pandas.DataFrame(columns).",
-            )
-        own = _list(source, group_by, progress, known=frozenset())
+    parts = [_part(str(key)) for key in sources]
+
+    def listed(choice: TargetChoice) -> list[Listing]:
+        each = sources.values()
+        return [_list(one, group_by, progress, choice, known=frozenset()) for one in each]
+
+    read = listed(choice)
+    first = read[parts.index("train") if "train" in parts else 0]
+    if any(own.task != first.task for own in read):
+        # a part may happen to have one label an image: what is learned says what they are
+        read = listed(replace(choice, task=first.task))
+    whole.task, whole.outputs = first.task, first.outputs
+    for key, part, own in zip(map(str, sources), parts, read, strict=True):
         if any(found.part is not None for found in own.found):
-            raise InputError(f"What is given as {str(key)!r} has parts of its own.")
+            raise InputError(f"What is given as {key!r} has parts of its own.")
+        if own.outputs != whole.outputs and own.task != "ordinal":
+            raise InputError(
+                f"What is given as {key!r} has the outputs {shorten(own.outputs)}; expected "
+                f"{shorten(whole.outputs)}, as in training."
+            )
         whole.found += [
             replace(found, part=part, name=f"{key}/{found.name}") for found in own.found
         ]
@@ -243,12 +265,23 @@ def _list_parts(
     return whole
 
 
+def _part(key: str) -> Part:
+    part = part_of(key)
+    if part is None:
+        raise InputError(
+            f"A part cannot be called {key!r}; use train, val or test.",
+            hint=did_you_mean(key.lower(), PART_NAMES)
+            or "For a dict of columns give pandas.DataFrame(columns).",
+        )
+    return part
+
+
 def _take_note(listing: Listing, progress: TypedProgress) -> None:
     """Say what was understood of a source, and what its names of classes look like."""
     listing.tell_names_apart()
     taken, listing.notes = listing.notes, []
-    names = class_notes(Counter(found.class_name for found in listing.found))
-    _add_notes(listing, [*taken, *names], progress)
+    names = class_notes(name_counts(listing), several=listing.task == "multilabel")
+    _add_notes(listing, [*taken, *names, *without_unknown(listing)], progress)
 
 
 def _add_notes(listing: Listing, notes: list[Note], progress: TypedProgress) -> None:
@@ -266,6 +299,7 @@ def _list_path(
     path: Path,
     group_by: str | None,
     progress: TypedProgress,
+    choice: TargetChoice,
     *,
     folders: Mapping[Part, str] | None,
     known: Set[str] | None,
@@ -280,15 +314,20 @@ def _list_path(
     if is_folder:
         # compile first: a wrong setting should not have to wait for a long listing
         pattern = compiled(group_by)
+        if choice.task in ("multilabel", "regression"):
+            raise refuse_folder(choice.task, str(given))
+        refuse_columns(choice, f"{given} is a folder")
         listing = list_folder(path, given=folders, known=known)
         listing.notes += respelled_folders(path, listing.found)
+        if choice.task == "ordinal":
+            listing = listing if choice.known else graded(listing, str(given))
         return listing if pattern is None else grouped(listing, pattern, progress)
     if folders and path.is_file():
         raise _no_folder(str(given), folders)
     if path.is_file():
         suffix = path.suffix.lower()
         if suffix in _TABLES:
-            listing = list_table(path, group_by=group_by)
+            listing = list_table(path, group_by=group_by, choice=choice)
             if known is None and all(found.part in ("val", "test") for found in listing.found):
                 raise InputError(f"Table {given} has no training rows (split 'train').")
             return listing
@@ -310,27 +349,12 @@ def _similar_beside(path: Path) -> str:
         return ""
 
 
-def _classes(source: str, listing: Listing) -> tuple[str, ...]:
-    """Classes of the training part, in natural order; no other part may add one."""
-    learn = {f.class_name for f in listing.found if f.part in (None, "train")}
-    for part in ("val", "test"):
-        extra = {f.class_name for f in listing.found if f.part == part} - learn
-        if extra:
-            names = sorted(extra, key=natural_key)
-            raise InputError(
-                f"{source}: {shorten([repr(name) for name in names])} in {part!r} "
-                "has no images in the training part.",
-                hint=spelling_hint(names, learn, known="There is")
-                or "Every class needs training images.",
-            )
-    return tuple(sorted(learn, key=natural_key))
-
-
 def _catalog(
     source: str, listing: Listing, classes: tuple[str, ...], runtime: Runtime, *, on_disk: bool
 ) -> Catalog:
     """Read every image once, for its digest, and leave out what cannot be read."""
     position = {name: label for label, name in enumerate(classes)}
+    values = Values(listing, classes)
     rows: list[ImageRow] = []
     digests: list[str] = []
     special: set[str] = set()
@@ -341,11 +365,15 @@ def _catalog(
             if isinstance(result, UnreadableImageError):
                 unreadable.append(Unreadable(found.name, result.reason))
             else:
-                label = position[found.class_name]
+                label = -1 if found.truth is not None else position[found.class_name]
                 held = found.origin if isinstance(found.origin, ImageRef) else None
                 path = Path(found.name) if isinstance(found.origin, ImageRef) else found.origin
                 group, weight = found.group, found.weight
-                rows.append(ImageRow(path, found.name, label, found.part, group, held, weight))
+                rows.append(
+                    ImageRow(
+                        path, found.name, label, found.part, group, held, weight, values.of(found)
+                    )
+                )
                 digests.append(result.digest)
                 if may_be_special(result.head):
                     special.add(result.digest)
@@ -362,6 +390,7 @@ def _catalog(
         on_disk=on_disk,
         notes=tuple(listing.notes),
         special=frozenset(special),
+        task=listing.task,
     )
 
 

@@ -39,7 +39,7 @@ def read_text(title: str, content: bytes) -> tuple[Table, list[Note]]:
     lines = content.count(b"\n")
     if lines > MOST_ROWS:
         raise InputError(f"{title} has {lines:,} lines; at most {MOST_ROWS:,} are read.")
-    text, delimiter = _beginning(_decoded(title, content))
+    text, delimiter = _beginning(decoded(title, content))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] = []
     rows: list[list[str]] = []
@@ -97,7 +97,11 @@ def with_first_row(table: Table, names: Sequence[str]) -> Table:
     )
 
 
-def _decoded(title: str, content: bytes) -> str:
+def decoded(title: str, content: bytes) -> str:
+    """Return the text of a table, in the encodings that spreadsheets write.
+
+    Raises InputError for anything else. ``title``: what to call the table in messages.
+    """
     for beginning, kind, hint in _OTHER_KINDS:
         if content.startswith(beginning):
             raise InputError(f"{title} is {kind}, not text.", hint=hint)

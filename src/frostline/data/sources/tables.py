@@ -14,21 +14,27 @@ from frostline.data.decoding.decode import EXTENSIONS
 from frostline.data.listing import Found, Listing
 from frostline.data.naming import label_text, printable, shorten
 from frostline.data.notes import NoHeader
-from frostline.data.sources.columns import Table, comparable, is_headed, labels_of_marks, roles_of
+from frostline.data.sources.columns import Roles, Table, comparable, is_headed, labels_of_marks
 from frostline.data.sources.image_weights import read_weights, weighted
-from frostline.data.sources.labels import LOST_NAMES, read_labels
+from frostline.data.sources.labels import LOST_NAMES
 from frostline.data.sources.part_folders import PART_NAMES, differently_spelled, part_of
+from frostline.data.sources.read_targets import read_targets
+from frostline.data.sources.table_json import read_json_lines
 from frostline.data.sources.table_parquet import open_parquet
 from frostline.data.sources.table_text import read_text, with_first_row
+from frostline.data.sources.target_choice import ANY, TargetChoice, Targets
+from frostline.data.sources.target_columns import read_target_columns, roles_and_targets
 from frostline.data.sources.written_paths import PathFinder
 
+#: how files of JSON lines are called
+JSON_LINES = (".jsonl", ".ndjson")
 #: more than a list of all images of ImageNet-21k takes
 _TEXT_BYTES = 2**30
 #: cells of a first line that are looked at for an image
 _LOOKED_AT = 100
 
 
-def list_table(table: Path, *, group_by: str | None = None) -> Listing:
+def list_table(table: Path, *, group_by: str | None = None, choice: TargetChoice = ANY) -> Listing:
     """List the images of a table; opens no image.
 
     Column names may have any case. Relative paths are relative to the table's folder. In ``split``,
@@ -36,46 +42,55 @@ def list_table(table: Path, *, group_by: str | None = None) -> Listing:
     columns, blank cells, unknown split values, repeated or missing files; SettingsError if the
     column ``group_by`` does not exist.
 
-    ``table``: an existing ``.csv``, ``.tsv`` or ``.parquet`` file. ``group_by``: column that holds
-    groups; ``group``, if there is one, when None. A column ``weight`` says how much images count.
+    ``table``: an existing ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file. ``group_by``:
+    column that holds groups; ``group``, if there is one, when None. A column ``weight`` says how
+    much images count.
+    ``choice``: what is predicted, and from which columns.
     """
     title = f"Table {table}"
     if table.suffix.lower() == ".parquet":
-        return list_rows(title, table.parent, open_parquet(title, table), group_by=group_by)
+        columns = open_parquet(title, table)
+        return list_rows(title, table.parent, columns, group_by=group_by, choice=choice)
     try:
         content = read_regular(table, at_most=_TEXT_BYTES)
     except UnfitFileError as error:
         raise InputError(f"{title} cannot be read: {error}.") from None
+    if table.suffix.lower() in JSON_LINES:
+        columns = read_json_lines(title, content)
+        return list_rows(title, table.parent, columns, group_by=group_by, choice=choice)
     columns, notes = read_text(title, content)
     roles = _roles_without_header(title, table.parent, columns)
     if roles:
         columns = with_first_row(columns, roles)
         notes.append(NoHeader(roles))
-    listing = list_rows(title, table.parent, columns, group_by=group_by)
+    listing = list_rows(title, table.parent, columns, group_by=group_by, choice=choice)
     listing.notes[:0] = notes
     return listing
 
 
-def list_rows(title: str, folder: Path, table: Table, *, group_by: str | None = None) -> Listing:
+def list_rows(
+    title: str,
+    folder: Path,
+    table: Table,
+    *,
+    group_by: str | None = None,
+    choice: TargetChoice = ANY,
+) -> Listing:
     """List the images that rows name; takes and raises what :func:`list_table` does.
 
     ``title``: what to call the table in messages, such as ``"Table a.csv"``. ``folder``: where
     relative paths start.
     """
-    roles = roles_of(title, table, group_by)
+    roles, columns = roles_and_targets(title, table, group_by, choice)
     if not table.length:
         raise InputError(f"{title} has no rows.")
     notes = list(roles.notes)
     paths = [label_text(cell) for cell in table.cells(roles.path)]
     _refuse_blank(title, "path", paths, table)
-    if roles.label is None:
-        labels, said = labels_of_marks(title, table, roles.marks)
+    if columns:
+        targets = read_target_columns(title, table, columns, choice)
     else:
-        cells = table.cells(roles.label)
-        labels, said = read_labels(cells, lambda i: f"{title}, {table.place(i)}")
-        # in a table of text nothing is missing but what is blank
-        lost = not all(isinstance(cell, str) for cell in cells)
-        _refuse_blank(title, "label", labels, table, hint=LOST_NAMES if lost else "")
+        targets = _labels(title, table, roles, choice)
     parts = _parts(title, table, roles.split)
     groups = [""] * table.length
     if roles.group is not None:
@@ -84,10 +99,34 @@ def list_rows(title: str, folder: Path, table: Table, *, group_by: str | None = 
     if roles.weight is not None:
         weights = read_weights(title, table.cells(roles.weight), table.place)
     files, found_otherwise = _files(title, folder, table, paths)
-    listing = Listing(notes=[*notes, *said, *found_otherwise])
-    for path, label, part, group, weight in zip(files, labels, parts, groups, weights, strict=True):
-        listing.found.append(Found(path, _name(path, folder), label, part, group or None, weight))
+    notes += [*targets.notes, *found_otherwise]
+    listing = Listing(notes=notes, task=targets.task, outputs=targets.outputs)
+    rows = zip(files, targets.entries(), parts, groups, weights, strict=True)
+    for path, (label, truth), part, group, weight in rows:
+        name = _name(path, folder)
+        listing.found.append(Found(path, name, label, part, group or None, weight, truth))
     return listing if roles.weight is None else weighted(listing, table.names[roles.weight])
+
+
+def _labels(title: str, table: Table, roles: Roles, choice: TargetChoice) -> Targets:
+    """Return what the column of labels says, or columns of 0 and 1 of which each row marks one."""
+    if roles.label is None:
+        labels, said = labels_of_marks(title, table, roles.marks)
+        return Targets("single", labels, notes=said)
+    cells = table.cells(roles.label)
+    column = table.names[roles.label]
+    targets = read_targets(
+        cells,
+        f"{title}: column {column.strip()!r}",
+        lambda i: f"{title}, {table.place(i)}",
+        choice=choice,
+        column=column,
+        order=table.order(roles.label),
+    )
+    # in a table of text nothing is missing but what is blank
+    lost = not all(isinstance(cell, str) for cell in cells)
+    _refuse_blank(title, "label", targets.labels, table, hint=LOST_NAMES if lost else "")
+    return targets
 
 
 def _files(

@@ -14,7 +14,8 @@ from frostline.core.errors import InputError, SettingsError
 from frostline.data.decoding.image_refs import ImageRef, PixelImage
 from frostline.data.listing import Found, Listing
 from frostline.data.naming import printable, shorten
-from frostline.data.sources.labels import read_labels
+from frostline.data.sources.read_targets import read_targets
+from frostline.data.sources.target_choice import ANY, TargetChoice, refuse_columns
 
 #: loaders of torchvision that read a file as it is
 _PLAIN_LOADERS = ("default_loader", "pil_loader")
@@ -30,7 +31,7 @@ def is_torch_dataset(source: object) -> bool:
     )
 
 
-def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
+def list_items(dataset: Any, *, group_by: str | None = None, choice: TargetChoice = ANY) -> Listing:
     """List the images of a dataset.
 
     Raises InputError if it is empty or its items are something else, such as tensors; SettingsError
@@ -40,7 +41,7 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
       perhaps in an array or tensor of one, or a vector with a single 1. Names of numbered classes
       come from ``classes``; without it classes are called by their number. Files of an
       ``ImageFolder`` without transforms are read by Frostline's own decoder.
-    - ``group_by``: not possible here.
+    - ``group_by``: not possible here. ``choice``: what is predicted.
     """
     if group_by is not None:
         raise SettingsError(
@@ -48,6 +49,7 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
             "given.",
             hint="Use a DataFrame with the columns path, label and group.",
         )
+    refuse_columns(choice, f"a {type(dataset).__name__} was given")
     if len(dataset) == 0:
         raise InputError(f"The {type(dataset).__name__} is empty.")
     base, numbers = _unwrapped(dataset)
@@ -59,6 +61,7 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
             [files[n][0] for n in numbers],
             [files[n][1] for n in numbers],
             classes,
+            choice,
         )
     _check_item(dataset)
     lock = threading.Lock()
@@ -66,7 +69,7 @@ def list_items(dataset: Any, *, group_by: str | None = None) -> Listing:
     if labels is None:
         labels = [_item(dataset, i)[1] for i in range(len(dataset))]
     images = [_held(dataset, i, lock) for i in range(len(dataset))]
-    return _listing(images, [f"image {i}" for i in range(len(images))], labels, classes)
+    return _listing(images, [f"image {i}" for i in range(len(images))], labels, classes, choice)
 
 
 def _held(dataset: Any, i: int, lock: threading.Lock) -> ImageRef:
@@ -79,9 +82,15 @@ def _listing(
     names: Sequence[str],
     labels: Sequence[Any],
     classes: Sequence[Any] | None,
+    choice: TargetChoice,
 ) -> Listing:
-    texts, notes = read_labels(labels, lambda i: names[i], classes=classes)
-    blank = [name for name, text in zip(names, texts, strict=True) if not text]
+    targets = read_targets(labels, "The labels", lambda i: names[i], choice=choice, classes=classes)
+    entries = targets.entries()
+    blank = [
+        name
+        for name, (text, truth) in zip(names, entries, strict=True)
+        if not text and truth is None
+    ]
     if blank:
         raise InputError(
             f"No label for {shorten(blank)}.",
@@ -89,10 +98,12 @@ def _listing(
         )
     return Listing(
         [
-            Found(image, printable(name), text)
-            for image, name, text in zip(images, names, texts, strict=True)
+            Found(image, printable(name), text, truth=truth)
+            for image, name, (text, truth) in zip(images, names, entries, strict=True)
         ],
-        notes=notes,
+        notes=targets.notes,
+        task=targets.task,
+        outputs=targets.outputs,
     )
 
 

@@ -36,8 +36,10 @@ _STEEP, _WORTH_SECONDS = 1.15, 1.0
 #: what took less cannot be compared
 _TOO_SHORT = 0.05
 _PEERS = {
+    "finetune": "Frostline `--strategy finetune`",
     "fastai": "fastai `fine_tune(4)`",
     "lightning": "Lightning `BackboneFinetuning`, 1 + 4 epochs",
+    "autogluon": "AutoGluon `MultiModalPredictor`, its own recipe",
     "plain": "plain PyTorch loop, head only, 10 epochs",
 }
 _ENGINES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO"}
@@ -209,7 +211,7 @@ def _line(sizes: Sequence[int], values: Sequence[float]) -> dict[str, float]:
 
 
 def _speed(found: Result) -> Result:
-    jobs, sets = {}, ("solar cells", "photos", "clip art")
+    jobs, sets = {}, ("solar cells", "600 solar cells", "photos", "clip art")
     for name in sets:
         ours = [run for key, run in found.items() if key.startswith(f"{name}, whole job, frost")]
         if ours:

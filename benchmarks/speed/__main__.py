@@ -3,6 +3,8 @@
     pip install fastai lightning                       # the peers, next to Frostline
     python -m benchmarks.speed --stamps S --clip-art C  # see benchmarks/decision for S and C
     python -m benchmarks.speed --sets "solar cells" --parts jobs epochs
+    python -m benchmarks.speed --sets "600 solar cells" photos "clip art" --parts jobs \\
+        --autogluon PYTHON                              # of an environment with AutoGluon
 
 One after another in fresh processes with the same weights, split, image size and threads; run it
 with nothing else running. Parts: ``jobs`` (whole processes; the peers once, Frostline three times
@@ -39,13 +41,14 @@ from frostline.data.sources.open_source import open_source
 from frostline.data.splitting.stratified import stratified_holdout
 
 RESULTS = Path(__file__).parents[1] / "results" / "speed.json"
-PEERS = ("fastai", "lightning", "plain")
-SETS = ("solar cells", "photos", "clip art")
+PEERS = ("finetune", "fastai", "lightning", "autogluon", "plain")
+SETS = ("solar cells", "600 solar cells", "photos", "clip art")
 PARTS = ("jobs", "epochs", "limits", "again", "start")
 _CLIP_ART = ("animals", "buildings", "computer", "food", "plants", "transportation")
 #: few of each, so that all peers together fit two hours
 _A_FOLDER = 60
 _EPOCH_IMAGES = 600
+_FEWER = 600
 _OURS = 3
 
 
@@ -59,7 +62,7 @@ def main() -> None:
         save_file(Network.load("efficientnet_lite0").plain().state_dict(), weights)
         for name in options.sets:
             table = _table(name, options, work)
-            for key, measure in _plan(name, table, weights, options.parts, options.peers):
+            for key, measure in _plan(name, table, weights, options):
                 if key in found and not options.fresh:
                     continue
                 with tempfile.TemporaryDirectory() as own:
@@ -73,8 +76,10 @@ Measure = Callable[[Path], dict[str, Any]]
 
 
 def _plan(
-    name: str, table: Path, weights: Path, parts: list[str], peers: list[str]
+    name: str, table: Path, weights: Path, options: argparse.Namespace
 ) -> list[tuple[str, Measure]]:
+    parts, python = options.parts, options.autogluon
+    peers = [peer for peer in options.peers if peer != "autogluon" or python]
     plan: list[tuple[str, Measure]] = []
     if "jobs" in parts:
         plan += [
@@ -82,13 +87,20 @@ def _plan(
             for seed in range(_OURS)
         ]
         plan += [
-            (f"{name}, whole job, {peer}", lambda own, p=peer: _peer(p, table, weights))  # type: ignore[misc]
+            (
+                f"{name}, whole job, {peer}",
+                lambda own, p=peer: (  # type: ignore[misc]
+                    _ours(table, own, 0, "--strategy", "finetune")
+                    if p == "finetune"
+                    else _peer(p, table, weights, python=python)
+                ),
+            )
             for peer in peers
         ]
     if "epochs" in parts and name == SETS[0]:
         plan += [
             (f"{name}, epochs, {peer}", lambda own, p=peer: _peer(p, table, weights, epochs=True))  # type: ignore[misc]
-            for peer in ("frostline", *(p for p in peers if p != "lightning"))
+            for peer in ("frostline", *(p for p in peers if p in ("fastai", "plain")))
         ]
     if "limits" in parts:
         plan.append((f"{name}, limits", lambda own: _limits(table, own)))
@@ -99,9 +111,9 @@ def _plan(
     return plan
 
 
-def _ours(table: Path, own: Path, seed: int) -> dict[str, Any]:
-    """One cold fit, everything included."""
-    arguments = ["fit", str(table), "-o", str(own / "run"), "--effort", "fast"]
+def _ours(table: Path, own: Path, seed: int, *how: str) -> dict[str, Any]:
+    """One cold fit, everything included: ``how`` in place of effort "fast"."""
+    arguments = ["fit", str(table), "-o", str(own / "run"), *(how or ("--effort", "fast"))]
     cost = _timed(
         [sys.executable, "-m", "frostline", *arguments, "--seed", str(seed)],
         {"FROSTLINE_CACHE": str(own / "cache")},
@@ -146,9 +158,12 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def _peer(peer: str, table: Path, weights: Path, *, epochs: bool = False) -> dict[str, Any]:
-    """Run a peer's script in a process of its own."""
-    command = [sys.executable, "-m", f"benchmarks.speed.{peer}_job"]
+def _peer(
+    peer: str, table: Path, weights: Path, *, epochs: bool = False, python: Path | None = None
+) -> dict[str, Any]:
+    """Run a peer's script in a process of its own; AutoGluon's by another ``python``."""
+    own = python if peer == "autogluon" else sys.executable
+    command = [str(own), "-m", f"benchmarks.speed.{peer}_job"]
     command += ["--table", str(table), "--weights", str(weights)]
     command += ["--threads", str(available_cores())]
     if epochs:
@@ -196,6 +211,8 @@ def _table(name: str, options: argparse.Namespace, work: Path) -> Path:
 def _source(name: str, options: argparse.Namespace, work: Path) -> Path:
     if name == "solar cells":
         return write_table(work / "cells")
+    if name == "600 solar cells":
+        return _some(write_table(work / "cells"), _FEWER)
     if name == "photos":
         return photo_folder(options.stamps.resolve(), work / "photos")
     target = work / "clip-art"
@@ -208,6 +225,15 @@ def _source(name: str, options: argparse.Namespace, work: Path) -> Path:
         for file in sorted(files)[:_A_FOLDER]:
             (target / folder / f"{file.parent.name}-{file.name}").symlink_to(file)
     return target
+
+
+def _some(table: Path, n: int) -> Path:
+    """Keep rows of a table, evenly spread, of which n will teach when a fifth judges."""
+    header, *lines = table.read_text(encoding="utf-8").splitlines()
+    count = n * 5 // 4
+    kept = [lines[i * len(lines) // count] for i in range(count)]
+    table.write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
+    return table
 
 
 def _in_short(result: dict[str, Any]) -> str:
@@ -227,6 +253,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
+    parser.add_argument("--autogluon", type=Path, help="the python of its environment")
     parser.add_argument("--fresh", action="store_true")
     return parser.parse_args()
 

@@ -287,7 +287,7 @@ class _At:
         scaled = rotated * self.inverse
         maker = -(scaled @ rotated.T) - np.outer(intercept, intercept)
         maker[np.diag_indices_from(maker)] += 1.0
-        self.factor: FloatArray = np.linalg.cholesky(maker)
+        self.factor: FloatArray = np.asarray(np.linalg.cholesky(maker), dtype=np.float64)
         joined = np.column_stack([scaled, intercept])
         #: takes a row in the eigenbasis, and its intercept, to what the unknown rows take from it
         self.taken: FloatArray = _solved(self.factor, joined)
@@ -321,8 +321,8 @@ class _At:
 def _solved(factor: FloatArray, values: FloatArray, *, transposed: bool = False) -> FloatArray:
     """Solve with a lower triangular factor, or its transpose."""
     # twice the work of a triangular solver, which only SciPy has: the core runs without it
-    found: FloatArray = np.linalg.solve(factor.T if transposed else factor, values)
-    return found
+    found = np.linalg.solve(factor.T if transposed else factor, values)
+    return np.asarray(found, dtype=np.float64)
 
 
 def _judges(codes: IntArray) -> bool:

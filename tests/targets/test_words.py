@@ -24,7 +24,7 @@ ALLOWED = {
         "statistics of classes, which the target calls",
     ),
     **dict.fromkeys(
-        ("evidence/size.py", "evidence/collect.py", "core/plan.py", "cli/advise.py"),
+        ("evidence/size.py", "core/plan.py", "cli/advise.py"),
         "a key of plan.json",
     ),
     **dict.fromkeys(("wording/decision.py", "wording/why.py"), "sentences about that key"),

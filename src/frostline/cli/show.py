@@ -14,7 +14,7 @@ from frostline.core.run_record import Baseline, Metrics, RunRecord
 from frostline.fitting.run_result import RunResult
 from frostline.wording.cases import case_in_brackets
 from frostline.wording.metrics import metric_words
-from frostline.wording.numbers import plural
+from frostline.wording.numbers import number, percent, plural
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.scores import METHODS_BRIEFLY
 from frostline.wording.sources import left_out_words, read_words
@@ -35,7 +35,7 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     record = result.record
     metrics, plan = record.metrics, record.plan
     test = metrics.test
-    low, high = test.accuracy_interval
+    head = test.headline
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -47,12 +47,14 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
         "Decision",
         Text.assemble((plan.chosen, "bold"), f"{case_in_brackets(plan)}\n{headline(plan)}"),
     )
-    grid.add_row(
-        "Accuracy",
-        f"[bold green]{test.accuracy:.1%}[/]  (95 %: {low:.1%} to {high:.1%}; "
-        f"{metrics.n_test:,} images, {METHODS_BRIEFLY[test.method]})\n"
-        f"{_gauge(test.accuracy, (low, high), kind)}",
-    )
+    judged = f"{metrics.n_test:,} images, {METHODS_BRIEFLY[test.method]}"
+    if head.value is not None and head.interval is not None:
+        low, high = head.interval
+        said = f"(95 %: {low:.1%} to {high:.1%}; {judged})\n"
+        said += _gauge(head.value, (low, high), kind)
+        grid.add_row(head.name, f"[bold green]{head.value:.1%}[/]  {said}")
+    else:
+        grid.add_row(head.name, f"[bold green]{percent(head.value)}[/]  ({judged})")
     if test.metric_score is not None:
         name, score, more = metric_words(test)
         grid.add_row("Made for", Text.assemble((score, "bold"), f" {name} ({more})"))
@@ -69,7 +71,14 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
             f"{test.without_leaks.accuracy:.1%} on the {test.without_leaks.n} test images "
             "that have no copy among the training images",
         )
-    grid.add_row("Balanced", f"{test.balanced_accuracy:.1%}, macro F1 {test.macro_f1:.1%}")
+    if test.balanced_accuracy is not None:
+        grid.add_row("Balanced", f"{test.balanced_accuracy:.1%}, macro F1 {test.macro_f1:.1%}")
+    if test.micro_f1 is not None:
+        grid.add_row("F1", f"micro {test.micro_f1:.1%}, macro {percent(test.macro_f1)}")
+    if test.qwk is not None:
+        grid.add_row("Kappa", f"{test.qwk:.3f}, quadratically weighted")
+    if test.mae is not None:
+        grid.add_row("Mean error", number(test.mae))
     if test.baseline is not None:
         grid.add_row("Baseline", _baseline(test.baseline))
     for i, caveat in enumerate(metrics.caveats):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,6 +22,8 @@ from frostline.core.settings import MetricName
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Interval = tuple[float, float]
+#: ends are None where they are not known
+UnknownInterval = tuple[float | None, float | None]
 Method = Literal["given", "held-out", "cross-validation"]
 
 
@@ -56,13 +59,47 @@ class Baseline(JsonRecord):
 
 
 class ClassScores(JsonRecord):
-    """Scores of one class; None where undefined."""
+    """Scores of one class, or of one label of several; None where undefined.
+
+    A label has ``positives`` among the ``known`` images, is given from the ``threshold`` on, and
+    has a calibration error beside that which chance alone would show.
+    """
 
     label: str = Field(alias="class")
     precision: Share | None = None
     recall: Share | None = None
     f1: Share | None = None
     support: Count = 0
+    known: Count = 0
+    positives: Count = 0
+    average_precision: Share | None = None
+    average_precision_interval: UnknownInterval | None = None
+    area_under_roc: Share | None = None
+    area_under_roc_interval: UnknownInterval | None = None
+    threshold: float | None = None
+    ece: float | None = None
+    ece_by_chance: float | None = None
+
+
+class ColumnScores(JsonRecord):
+    """Scores of one column of numbers, in its own unit; None where undefined."""
+
+    column: str
+    n: Count = 0
+    r2: float | None = None
+    r2_interval: UnknownInterval | None = None
+    mae: float | None = None
+    mae_interval: UnknownInterval | None = None
+    rmse: float | None = None
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The one score that people know a task by, 1 at best, with its interval of 95 %."""
+
+    name: str
+    value: float | None
+    interval: Interval | None
 
 
 class Bin(JsonRecord):
@@ -114,10 +151,15 @@ class ScoresWithoutLeaks(JsonRecord):
     balanced_accuracy: float | None = None
 
 
+#: scores that stand for all others, by their names here: the first that is there
+_HEADLINES = {"accuracy": "Accuracy", "mean_average_precision": "Mean precision", "r2": "R2"}
+
+
 class HeldOutScores(JsonRecord):
     """Scores on images that did not train the model, and how they were held out.
 
-    ``confusion`` has shape (C, C); rows are the truth. Where something else than accuracy was to be
+    Which of them there are turns on the task. ``confusion`` has shape (C, C); rows are the truth.
+    Where something else than accuracy was to be
     as high as possible, ``metric`` names it, ``metric_score`` is 1 at best and has a standard error
     that counts groups; of log loss and cost it says how much of what the shares of the classes
     alone would leave is gone; ``metric_weighted`` says that images count by their weight in it, as
@@ -135,14 +177,33 @@ class HeldOutScores(JsonRecord):
     expected_interval: Interval | None = None
     baseline: Baseline | None = None
     n: int
-    accuracy: float
-    accuracy_interval: Interval
-    balanced_accuracy: float
-    balanced_accuracy_interval: Interval
-    macro_f1: float
-    nll: float
-    brier: float
-    ece: float
+    accuracy: float | None = None
+    accuracy_interval: Interval | None = None
+    balanced_accuracy: float | None = None
+    balanced_accuracy_interval: Interval | None = None
+    macro_f1: float | None = None
+    nll: float | None = None
+    brier: float | None = None
+    ece: float | None = None
+    n_known: int | None = None
+    mean_average_precision: float | None = None
+    mean_average_precision_interval: UnknownInterval | None = None
+    micro_f1: float | None = None
+    micro_f1_interval: UnknownInterval | None = None
+    macro_f1_interval: UnknownInterval | None = None
+    exact_match: float | None = None
+    exact_match_interval: UnknownInterval | None = None
+    qwk: float | None = None
+    qwk_interval: UnknownInterval | None = None
+    rps: float | None = None
+    rps_interval: UnknownInterval | None = None
+    within_one: float | None = None
+    within_one_interval: UnknownInterval | None = None
+    r2: float | None = None
+    r2_interval: UnknownInterval | None = None
+    mae: float | None = None
+    mae_interval: UnknownInterval | None = None
+    per_column: tuple[ColumnScores, ...] = ()
     reliability: tuple[Bin, ...] = ()
     classes: tuple[str, ...] = ()
     confusion: tuple[tuple[Count, ...], ...] = ()
@@ -153,7 +214,24 @@ class HeldOutScores(JsonRecord):
     @property
     def summary(self) -> ScoreSummary:
         """What a model card tells."""
-        return ScoreSummary(**{name: getattr(self, name) for name in ScoreSummary.model_fields})
+        told = {name: getattr(self, name) for name in ScoreSummary.model_fields}
+        if self.accuracy is None:
+            told = {name: value for name, value in told.items() if value is not None}
+            names = ("mean_average_precision", "micro_f1", "macro_f1", "r2", "mae")
+            more = (*names, *(f"{name}_interval" for name in names))
+            told |= {name: own for name in more if (own := getattr(self, name)) is not None}
+        return ScoreSummary(**told)
+
+    @property
+    def headline(self) -> Headline:
+        """The score that stands for all: accuracy, or what the task has in its place."""
+        for name, said in _HEADLINES.items():
+            value = getattr(self, name)
+            if value is not None:
+                low, high = getattr(self, f"{name}_interval") or (None, None)
+                known = low is not None and high is not None
+                return Headline(said, value, (low, high) if known else None)
+        return Headline("Score", None, None)
 
     @model_validator(mode="after")
     def _square(self) -> HeldOutScores:

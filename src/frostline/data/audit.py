@@ -147,14 +147,14 @@ def _names(catalog: Catalog, members: Iterable[int]) -> list[str]:
 
 
 def _class_counts(catalog: Catalog) -> dict[str, int]:
-    counts = np.bincount(catalog.labels, minlength=len(catalog.classes))
+    counts = catalog.target.counts(catalog.truth)
     return {name: int(count) for name, count in zip(catalog.classes, counts, strict=True)}
 
 
 def _conflicts(catalog: Catalog, groups: Iterable[list[int]], kind: str) -> list[dict[str, Any]]:
     found = []
     for members in groups:
-        labels = [catalog.classes[catalog.rows[i].label] for i in members]
+        labels = [catalog.said[i] for i in members]
         if len(set(labels)) > 1:
             found.append({"paths": _names(catalog, members), "labels": labels, "kind": kind})
     return found

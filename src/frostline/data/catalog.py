@@ -141,6 +141,11 @@ class Catalog:
         return truth
 
     @cached_property
+    def said(self) -> tuple[str, ...]:
+        """What is true of every row, as text."""
+        return tuple(self.target.said(self.truth, self.classes))
+
+    @cached_property
     def weights(self) -> FloatArray | None:
         """Weights of all rows, shape (n,), read-only; None where all count alike."""
         weights = np.array([row.weight for row in self.rows], dtype=np.float64)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+
 from frostline.core.audit_record import LeftOutEntries, PartName, PartRead, SourceRead
 from frostline.data.catalog import Catalog
 
@@ -11,7 +13,7 @@ from frostline.data.catalog import Catalog
 def source_read(catalog: Catalog) -> SourceRead:
     """Count the readable images of a catalog, and what its source holds besides."""
     images = Counter(catalog.parts)
-    classes = Counter(part for part, _ in {(row.part, row.label) for row in catalog.rows})
+    classes = {part: _classes(catalog, part) for part in images}
     parts: tuple[PartName | None, ...] = ("train", "val", "test", None)
     return SourceRead(
         classes=len(catalog.classes),
@@ -36,3 +38,9 @@ def source_read(catalog: Catalog) -> SourceRead:
             for one in catalog.left_out
         ),
     )
+
+
+def _classes(catalog: Catalog, part: PartName | None) -> int:
+    """Count the classes or labels that images of a part have."""
+    own = [i for i, one in enumerate(catalog.parts) if one == part]
+    return int(np.count_nonzero(catalog.target.counts(catalog.truth[own])))

@@ -18,10 +18,10 @@ from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.prepared import on_canvas
-from frostline.onnx_graph.preprocessing_graph import add_preprocessing, add_softmax
-from frostline.onnx_graph.session import INPUT, OUTPUT, UNFAMILIARITY, Answers, answers
-from frostline.stats.calibration import softmax
+from frostline.onnx_graph.preprocessing_graph import add_link, add_preprocessing
+from frostline.onnx_graph.session import INPUT, OUTPUT, UNFAMILIARITY, VALUES, Answers, answers
 from frostline.stats.ood import OODScorer
+from frostline.targets.links import LINKS, Link
 
 #: difference of a probability that is always accepted between the classifier and the exported file,
 #: for images that have the network's size already
@@ -63,6 +63,7 @@ def export_onnx(
     *,
     classes: Sequence[str] = (),
     ood_scorer: OODScorer | None = None,
+    link: Link = "softmax",
 ) -> None:
     """Write a classifier as one self-contained ONNX file.
 
@@ -83,6 +84,8 @@ def export_onnx(
     - ``path``: replaced when the export has succeeded.
     - ``classes``: names of the C classes, for the metadata.
     - ``ood_scorer``: on the input of the frozen leader's head.
+    - ``link``: what turns outputs into predictions; without one there are no probabilities, and the
+      output is called ``values``.
     """
     before, after = GraphBuilder("before"), GraphBuilder("after")
     add_preprocessing(before, INPUT, preprocessing, "before/normalised")
@@ -93,7 +96,8 @@ def export_onnx(
         logits=_LOGITS,
         head_input=None if ood_scorer is None else _FEATURES,
     )
-    add_softmax(after, _LOGITS, temperature, OUTPUT)
+    output = VALUES if link == "identity" else OUTPUT
+    add_link(after, link, _LOGITS, temperature, output)
     if ood_scorer is not None:
         add_ood_score(after, _FEATURES, ood_scorer, UNFAMILIARITY)
 
@@ -108,7 +112,7 @@ def export_onnx(
     graph.initializer.extend([*before.constants, *after.constants])
     # no declared rank: that is how one graph takes both one image and a batch
     graph.input.append(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, None))
-    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", n_outputs]))
+    graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", n_outputs]))
     if ood_scorer is not None:
         graph.output.append(helper.make_tensor_value_info(UNFAMILIARITY, TensorProto.FLOAT, ["N"]))
     helper.set_model_props(
@@ -131,13 +135,14 @@ def verify_onnx(
     *,
     ood_scorer: OODScorer | None = None,
     threads: int = 1,
+    link: Link = "softmax",
 ) -> float:
     """Compare an exported file with the classifier that it is of.
 
     Raises ExportDifferenceError if the difference is larger; EngineError if an unfamiliarity
     differs by more than half a percent, or the file cannot be run.
 
-    ``classifier``, ``preprocessing``, ``temperature`` and ``ood_scorer``: as given to
+    ``classifier``, ``preprocessing``, ``temperature``, ``ood_scorer`` and ``link``: as given to
     :func:`export_onnx`. ``images``, shape (n, size, size, 3): prepared images; at least two show
     that the batch is free. The result: largest absolute difference of a probability, at most what
     :func:`tolerance_for` allows.
@@ -147,7 +152,7 @@ def verify_onnx(
     found = given.probabilities
     _check_head(classifier, ood_scorer)
     right = classifier.reference(images, preprocessing, head_input=ood_scorer is not None)
-    expected = softmax(right.logits, temperature)
+    expected = LINKS[link](right.logits, temperature)
     if ood_scorer is not None and right.head_input is not None:
         _compare(given, ood_scorer.scores(right.head_input))
     if found.shape != expected.shape:
@@ -158,6 +163,9 @@ def verify_onnx(
     difference = float(np.abs(found - expected).max(initial=0.0))
     largest = float(np.abs(right.logits).max(initial=0.0))
     accepted = tolerance_for(largest, temperature)
+    if link == "identity":
+        # numbers have any size: what counts is how far off they are for it
+        accepted *= max(1.0, largest)
     # written so that NaN fails as well
     if not difference <= accepted:
         same = bool((found.argmax(axis=1) == expected.argmax(axis=1)).all())

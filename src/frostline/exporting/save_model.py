@@ -97,6 +97,7 @@ def save_model(
                     "preprocessing": card.preprocessing,
                     "temperature": card.temperature,
                     "classes": card.classes,
+                    "link": card.target.link_name,
                     "ood_scorer": ood_scorer,
                     "images": images,
                 }
@@ -147,11 +148,25 @@ def _export(
 ) -> bytes:
     """Write the ONNX file, check it, and return its content."""
     preprocessing, temperature = card.preprocessing, card.temperature
+    link = card.target.link_name
     export_onnx(
-        classifier, preprocessing, temperature, path, classes=card.classes, ood_scorer=ood_scorer
+        classifier,
+        preprocessing,
+        temperature,
+        path,
+        classes=card.classes,
+        ood_scorer=ood_scorer,
+        link=link,
     )
     verify_onnx(
-        path, classifier, preprocessing, temperature, images, ood_scorer=ood_scorer, threads=threads
+        path,
+        classifier,
+        preprocessing,
+        temperature,
+        images,
+        ood_scorer=ood_scorer,
+        threads=threads,
+        link=link,
     )
     return path.read_bytes()
 

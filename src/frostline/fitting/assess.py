@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from frostline.compute.frozen import Frozen
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import FloatArray, IntArray, Truth
 from frostline.core.runtime import Runtime
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.data.splitting.split import Split
@@ -36,8 +36,8 @@ class Assessed:
 
     ``rows`` are catalog rows, ``probabilities`` has shape (len(rows), k);
     ``frozen_verified`` tells whether every fit left its frozen part as it was. ``expected`` is
-    what the delivered model should reach, which learned from more images than those judged.
-    ``decided``, shape (len(rows),), are the classes that were answered.
+    what the delivered model should reach, which learned from more images than those judged; None
+    where that is no accuracy. ``decided`` is what was answered, as the target encodes it.
     ``uncalibrated`` are the probabilities without the temperature; ``unknown_share`` is the share
     of images that the model would call unknown, None where no image was held out for that.
     """
@@ -46,10 +46,10 @@ class Assessed:
     rows: IntArray
     probabilities: FloatArray
     uncalibrated: FloatArray
-    decided: IntArray
+    decided: Truth
     folds: int
     frozen_verified: bool
-    expected: Expected
+    expected: Expected | None
     unknown_share: float | None = None
 
 
@@ -72,8 +72,8 @@ def assess(
     logits = fitted.logits(inputs.frozen, split.test)
     target = inputs.problem.target
     probabilities = target.link(logits, fitted.temperature)
-    decided = fitted.rule.decide(probabilities)
-    right = decided == inputs.problem.labels[split.test]
+    decided = target.decide(probabilities, fitted.rule)
+    right = target.agrees(decided, inputs.problem.labels[split.test])
     return Assessed(
         method=split.method,
         rows=split.test,
@@ -86,7 +86,9 @@ def assess(
             int(right.sum()),
             len(split.test),
             count=effective_count(right, inputs.problem.groups[split.test]),
-        ),
+        )
+        if target.exclusive
+        else None,
         unknown_share=_unknown_share(inputs.frozen, fitted, split.test, runtime),
     )
 
@@ -113,7 +115,7 @@ def _cross_validate(
     problem = inputs.problem
     closed = fitted.plan.action.closed_form
     target = problem.target
-    smallest = int(target.matrix(problem.labels[rows]).weighted_sum(np.ones(len(rows))).min())
+    smallest = int(target.counts(problem.labels[rows]).min())
     fewest, most = _CLOSED_FORM_FOLDS
     n_folds = min(max(smallest, fewest), most) if closed else TRAINED_FOLDS
     known = fitted.plan.evidence
@@ -130,7 +132,7 @@ def _cross_validate(
     folds = problem.folds(rows, n_folds)
     probabilities = np.zeros((len(rows), target.n_outputs))
     uncalibrated = np.zeros_like(probabilities)
-    decided = np.zeros(len(rows), dtype=np.int64)
+    decided = np.zeros_like(problem.labels[rows])
     verified = fitted.trained.frozen_verified
     given = Given(checkpoint_dir=checkpoint_dir)
     with runtime.progress.task("cross-validation", len(folds)) as bar:
@@ -146,18 +148,20 @@ def _cross_validate(
             logits = fold.logits(inputs.frozen, rows[judge])
             probabilities[judge] = target.link(logits, fold.temperature)
             uncalibrated[judge] = target.link(logits)
-            decided[judge] = fold.rule.decide(probabilities[judge])
+            decided[judge] = target.decide(probabilities[judge], fold.rule)
             verified = verified and fold.trained.frozen_verified
             bar.advance()
             runtime.cancel.check()
-    right = decided == problem.labels[rows]
-    expected = expected_accuracy(
-        int(right.sum()),
-        len(rows),
-        count=effective_count(right, problem.groups[rows]),
-        share=float(np.mean([len(learn) for learn, _ in folds])) / len(rows),
-        slope=0.0 if fitted.plan.evidence is None else fitted.plan.evidence.slope,
-    )
+    right = target.agrees(decided, problem.labels[rows])
+    expected = None
+    if target.exclusive:
+        expected = expected_accuracy(
+            int(right.sum()),
+            len(rows),
+            count=effective_count(right, problem.groups[rows]),
+            share=float(np.mean([len(learn) for learn, _ in folds])) / len(rows),
+            slope=0.0 if fitted.plan.evidence is None else fitted.plan.evidence.slope,
+        )
     return Assessed(
         method="cross-validation",
         rows=rows,

@@ -215,7 +215,10 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
 
 def _gallery(
     inputs: FitInputs, audit: Audit, fitted: Fitted, assessed: Assessed, runtime: Runtime
-) -> Gallery:
+) -> Gallery | None:
+    if not inputs.problem.target.exclusive:
+        # pictures tell of one class an image
+        return None
     # drawing comes last, and nothing of it has to be there when the first image is read
     from frostline.explain.make import LIMITS, Subject
     from frostline.explain.memoized_gallery import memoized_gallery
@@ -250,8 +253,8 @@ def _resolved(settings: Settings, runtime: Runtime) -> dict[str, Any]:
 def _provenance(run: RunFolder, inputs: FitInputs, card: ModelCard) -> Provenance:
     catalog, prints = inputs.frozen.catalog, card.fingerprints
     images = (
-        (row.name, digest, catalog.classes[row.label])
-        for row, digest in zip(catalog.rows, catalog.digests, strict=True)
+        (row.name, digest, said)
+        for row, digest, said in zip(catalog.rows, catalog.digests, catalog.said, strict=True)
     )
     return provenance(
         inputs.settings,

@@ -33,9 +33,13 @@ from frostline.stats.scores import Scores, score
 
 @dataclass(frozen=True)
 class Measured:
-    """Scores on held-out images, what is recorded of them, and what limits their worth."""
+    """Scores on held-out images, what is recorded of them, and what limits their worth.
 
-    scores: Scores
+    ``scores``: :class:`~frostline.stats.scores.Scores` where an image has one class, else the
+    record.
+    """
+
+    scores: Any
     record: HeldOutScores
     caveats: list[Caveat]
 
@@ -44,6 +48,8 @@ def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -
     """Score held-out predictions, with and without images that leaked into the test part."""
     classes = inputs.frozen.catalog.classes
     problem = inputs.problem
+    if assessed.expected is None:
+        return _of_values(inputs, audit, assessed)
     truth, groups = problem.labels[assessed.rows], problem.groups[assessed.rows]
     seed = inputs.settings.seed
     metric, answers = problem.metric, assessed.decided
@@ -60,6 +66,7 @@ def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -
         expected_interval=assessed.expected.interval,
         baseline=Baseline(always=classes[baseline.label], accuracy=baseline.accuracy),
         **scores.to_json(classes),
+        **_of_target(inputs, assessed),
         **_by_metric(problem, assessed),
         calibration=_calibration(assessed, scores, truth),
     )
@@ -74,6 +81,30 @@ def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -
     blank = float(np.mean(inputs.frozen.features.facts.blank != Blank.NO))
     found = caveats(scores, baseline, classes, leaked=leaked, blank=blank)
     return Measured(scores, record, found)
+
+
+def _of_values(inputs: FitInputs, audit: Audit, assessed: Assessed) -> Measured:
+    """Score several labels, or numbers, by what the target scores them by."""
+    del audit
+    record = HeldOutScores(
+        method=assessed.method,
+        folds=assessed.folds,
+        classes=inputs.frozen.catalog.classes,
+        **_of_target(inputs, assessed),
+        **_by_metric(inputs.problem, assessed),
+    )
+    return Measured(record, record, [])
+
+
+def _of_target(inputs: FitInputs, assessed: Assessed) -> dict[str, Any]:
+    problem = inputs.problem
+    return problem.target.scores(
+        assessed.probabilities,
+        problem.labels[assessed.rows],
+        problem.classes,
+        decided=assessed.decided,
+        groups=problem.groups[assessed.rows],
+    )
 
 
 def unknown_images(fitted: Fitted, assessed: Assessed) -> UnknownImages | None:

@@ -11,7 +11,7 @@ from frostline.core.notebook import card, columns, sentences
 from frostline.core.plan import Plan
 from frostline.core.run_record import RunRecord
 from frostline.model.model import Model
-from frostline.stats.scores import Scores
+from frostline.wording.numbers import percent
 
 #: classes with a column of their own in a notebook
 _SHOWN = 40
@@ -26,13 +26,13 @@ class RunResult:
     folder : Path
     record : RunRecord
         What the run found.
-    scores : Scores
-        On images that did not train the model.
+    scores : Scores or HeldOutScores
+        On images that did not train the model; the record where an image has no one class.
     """
 
     folder: Path
     record: RunRecord
-    scores: Scores
+    scores: Any
 
     @property
     def plan(self) -> Plan:
@@ -61,16 +61,20 @@ class RunResult:
 
     def _repr_html_(self) -> str:
         """Show how good the model is, and why it is as it is, in a notebook."""
-        low, high = self.scores.accuracy_interval
-        recalls = [(self.classes[row["class"]], row["recall"]) for row in self.scores.per_class]
+        test = self.record.metrics.test
+        recalls = [(row.label, row.recall) for row in test.per_class]
         found = [(name, recall) for name, recall in recalls if recall is not None]
-        accuracy = f"{self.scores.accuracy:.1%} (95 %: {low:.1%} to {high:.1%})"
-        method = f"on {self.scores.n:,} images, {self.record.metrics.test.method}"
+        head = test.headline
+        accuracy = percent(head.value)
+        if head.interval is not None:
+            low, high = head.interval
+            accuracy += f" (95 %: {low:.1%} to {high:.1%})"
+        method = f"on {test.n:,} images, {test.method}"
         return (
             card(
                 f"Run: {self.plan.chosen}",
                 [
-                    ("Accuracy", f"<b>{sentences([accuracy])}</b> {sentences([method])}"),
+                    (head.name, f"<b>{sentences([accuracy])}</b> {sentences([method])}"),
                     ("By class", columns(found[:_SHOWN], top=1.0)),
                     ("Files", sentences([f"{self.folder} (report.html, plan.json, model)"])),
                 ],

@@ -16,17 +16,18 @@ from pydantic import (
 )
 
 from frostline.core.actions import Action
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import FloatArray, Truth
 from frostline.core.cuts import Part
 from frostline.core.files import CHECKSUM, checksum
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import FIRST_RULES
 from frostline.core.run_record import ScoreSummary
 from frostline.core.settings import MetricName
+from frostline.core.task import Task
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.rejection import ACCEPTED, FEW_SCORES
+from frostline.targets.choose import target_of
 from frostline.targets.protocol import Target
-from frostline.targets.single_label import SingleLabel
 
 _FIRST_WITH_CHECKSUM = 3
 _FIRST_WITH_READING = 4
@@ -83,7 +84,9 @@ class ModelCard(BaseModel):
     frostline : str
         Version that wrote the model.
     classes : tuple of str
-        In the order of the output columns.
+        In the order of the output columns: classes, labels, grades, or columns of numbers.
+    task : Task
+        What kind of thing is predicted; not written for one class an image.
     preprocessing : Preprocessing
         From any RGB image to the network's input.
     backbone : str
@@ -126,7 +129,8 @@ class ModelCard(BaseModel):
 
     format_version: Literal[1, 2, 3, 4, 5] = WITHOUT_RULE
     frostline: str
-    classes: tuple[str, ...] = Field(min_length=2)
+    classes: tuple[str, ...] = Field(min_length=1)
+    task: Task = "single"
     preprocessing: Preprocessing
     backbone: str
     weights_licence: str
@@ -171,6 +175,12 @@ class ModelCard(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_class_tells_nothing(self) -> Self:
+        if self.target.exclusive and len(self.classes) < 2:
+            raise ValueError("there is only one class")
+        return self
+
     @field_validator("classes")
     @classmethod
     def _classes_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -181,11 +191,11 @@ class ModelCard(BaseModel):
     @property
     def target(self) -> Target:
         """What the model's outputs mean."""
-        return SingleLabel(len(self.classes))
+        return target_of(self.task, len(self.classes))
 
-    def decide(self, probabilities: FloatArray) -> IntArray:
-        """Return the class (n,) that is answered for probabilities (n, n_outputs)."""
-        return self.rule.decide(probabilities)
+    def decide(self, probabilities: FloatArray) -> Truth:
+        """Return what is answered for predictions (n, n_outputs): classes (n,), or values (n, k)."""
+        return self.target.decide(probabilities, self.rule)
 
     def sealed(self) -> Self:
         """Return the card with the checksum of what it says now, if its format has one."""
@@ -208,6 +218,6 @@ class ModelCard(BaseModel):
     def _without_what_most_lack(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
         # most models have no tokens and answer the likeliest class; their cards say nothing of it
-        usual = {"pooling": (), "metric": "accuracy", "rule": LIKELIEST}
+        usual = {"task": "single", "pooling": (), "metric": "accuracy", "rule": LIKELIEST}
         left_out = [name for name, value in usual.items() if getattr(self, name) == value]
         return {name: value for name, value in values.items() if name not in left_out}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frostline.core.errors import InputError
-from frostline.onnx_graph.session import INPUT, OUTPUT, UNFAMILIARITY
+from frostline.onnx_graph.session import INPUT, OUTPUT, UNFAMILIARITY, VALUES
 
 if TYPE_CHECKING:
     import onnx
@@ -95,7 +95,7 @@ def check_ends(path: Path, session: Any, n_outputs: int) -> None:
     expected = f"expected an input {INPUT!r} (uint8) and an output {OUTPUT!r}"
     if inputs != {INPUT: "tensor(uint8)"}:
         raise InputError(f"{path} has the inputs {_listed(inputs)}; {expected}.", hint=EXPORT)
-    found = outputs.get(OUTPUT)
+    found = outputs.get(OUTPUT, outputs.get(VALUES))
     if found is None or found.type != "tensor(float)":
         kinds = {name: value.type for name, value in outputs.items()}
         raise InputError(f"{path} has the outputs {_listed(kinds)}; {expected}.", hint=EXPORT)

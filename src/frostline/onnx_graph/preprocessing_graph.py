@@ -10,6 +10,7 @@ from onnx import TensorProto
 from frostline.core.preprocessing import MAX_ASPECT, Preprocessing
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.lanczos import add_lanczos
+from frostline.targets.links import Link
 
 #: ONNX operator set of exported files; Resize is antialiased since 18
 OPSET = 19
@@ -64,6 +65,20 @@ def add_softmax(graph: GraphBuilder, logits: str, temperature: float, output: st
     """Add ``softmax(logits / temperature)`` over the last axis."""
     scaled = graph.add("Div", logits, graph.constant(temperature, np.float32))
     graph.add("Softmax", scaled, output=output, axis=-1)
+
+
+def add_sigmoid(graph: GraphBuilder, logits: str, temperature: float, output: str) -> None:
+    """Add ``sigmoid(logits / temperature)``."""
+    scaled = graph.add("Div", logits, graph.constant(temperature, np.float32))
+    graph.add("Sigmoid", scaled, output=output)
+
+
+def add_link(graph: GraphBuilder, link: Link, logits: str, temperature: float, output: str) -> None:
+    """Add what turns outputs of a network into predictions."""
+    if link == "identity":
+        graph.add("Identity", logits, output=output)
+    else:
+        {"softmax": add_softmax, "sigmoid": add_sigmoid}[link](graph, logits, temperature, output)
 
 
 def _resized(

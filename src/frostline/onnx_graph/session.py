@@ -15,13 +15,15 @@ from frostline.core.preprocessing import UInt8Array
 
 #: names of the input and the outputs of exported files; the last is not in all of them
 INPUT, OUTPUT, UNFAMILIARITY = "image", "probabilities", "unfamiliarity"
+#: what a model of numbers has in place of probabilities
+VALUES = "values"
 
 
 @dataclass(frozen=True)
 class Answers:
     """What a model says about n images.
 
-    ``probabilities``: shape (n, C). ``unfamiliarity``, shape (n,): above 1 an image is unlike those
+    ``probabilities``: shape (n, C); numbers, where a model predicts these. ``unfamiliarity``, shape (n,): above 1 an image is unlike those
     of training; None for a model that does not tell.
     """
 
@@ -39,9 +41,10 @@ def answers(session: Any, batch: UInt8Array) -> Answers:
 
     Raises EngineError if ONNX Runtime stops halfway.
     """
-    tells = any(output.name == UNFAMILIARITY for output in session.get_outputs())
+    names = {output.name for output in session.get_outputs()}
+    tells, first = UNFAMILIARITY in names, VALUES if VALUES in names else OUTPUT
     try:
-        found = session.run([OUTPUT, UNFAMILIARITY] if tells else [OUTPUT], {INPUT: batch})
+        found = session.run([first, UNFAMILIARITY] if tells else [first], {INPUT: batch})
     except failures() as error:
         raise EngineError(f"ONNX Runtime stopped: {first_line(error)}.") from error
     values = [np.asarray(value, dtype=np.float64) for value in found]

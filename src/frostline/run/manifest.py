@@ -62,7 +62,7 @@ def write_manifest(path: Path, catalog: Catalog, split: Split) -> None:
         writer.writerow(COLUMNS)
         for place in sorted(part_of):
             row = catalog.rows[place]
-            cells = (row.name, catalog.classes[row.label], row.group or "")
+            cells = (row.name, catalog.said[place], row.group or "")
             name, label, group = map(encodable, cells)
             writer.writerow([name, catalog.digests[place], label, part_of[place], group])
 

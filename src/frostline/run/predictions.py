@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import numpy as np
-
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import FloatArray, IntArray, Truth
 from frostline.core.files import replacing
 from frostline.data.problem import Problem
 
@@ -19,23 +17,23 @@ def write_predictions(
     problem: Problem,
     rows: IntArray,
     probabilities: FloatArray,
-    answers: IntArray | None = None,
+    answers: Truth | None = None,
 ) -> None:
     """Write ``predictions.csv`` line by line, whole or not at all.
 
     Raises RunFolderError if the file cannot be written.
 
-    ``rows``, shape (n,): rows of the catalog. ``probabilities``: shape (n, n_outputs). ``answers``,
-    shape (n,): classes that were answered; the
-    likeliest ones for None.
+    ``rows``, shape (n,): rows of the catalog. ``probabilities``: shape (n, n_outputs). ``answers``:
+    what was answered, as the target encodes it; the likeliest for None.
     """
-    catalog = problem.catalog
-    winners = problem.target.decide(probabilities) if answers is None else answers
-    confidences = probabilities[np.arange(len(rows)), winners]
+    catalog, target = problem.catalog, problem.target
+    decided = target.decide(probabilities) if answers is None else answers
+    sure = target.sureness(probabilities, decided)
+    confidences = [""] * len(rows) if sure is None else [f"{one:.6f}" for one in sure]
+    labels = target.said(problem.labels[rows], catalog.classes)
+    predictions = target.said(decided, catalog.classes)
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for row, winner, confidence in zip(rows, winners, confidences, strict=True):
-            image = catalog.rows[row]
-            label, prediction = catalog.classes[image.label], catalog.classes[winner]
-            writer.writerow([image.name, label, prediction, f"{confidence:.6f}"])
+        names = (catalog.rows[row].name for row in rows)
+        writer.writerows(zip(names, labels, predictions, confidences, strict=True))

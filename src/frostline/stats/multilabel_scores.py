@@ -121,6 +121,7 @@ def score_labels(
     truth: npt.ArrayLike,
     *,
     thresholds: npt.ArrayLike | None = None,
+    decided: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
 ) -> MultiLabelScores:
     """Score probabilities of labels, class by class and together.
@@ -134,6 +135,8 @@ def score_labels(
         ``truth`` is 1 and 0, and NaN where it is not known.
     thresholds : array of shape (C,) or None, default=None
         A label is given from this probability on; 0.5 for None.
+    decided : array of shape (n, C) or None, default=None
+        Labels that were given, 1 and 0, in place of thresholds, which are then unknown.
     groups : int array of shape (n,) or None, default=None
         Images of one group succeed and fail together, so they count for less.
     """
@@ -144,6 +147,8 @@ def score_labels(
         raise InputError(f"Expected {n_classes} thresholds, not shape {limits.shape}.")
     codes = group_numbers(groups, n)
     known, positive, called = ~np.isnan(y), y > HALF, p >= limits
+    if decided is not None:
+        called, limits = np.asarray(decided) > HALF, np.full(n_classes, math.nan)
     called &= known
     each = [
         _one_class(p[:, c], called[:, c], positive[:, c], known[:, c], limits[c], codes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.label_ranking import average_precision
 from frostline.stats.label_thresholds import best_thresholds
 from frostline.stats.metrics import TINY, Metric
+from frostline.stats.multilabel_scores import score_labels
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
 from frostline.stats.ridge import RidgeLOO
 from frostline.stats.second_stage import StageKind
@@ -30,11 +32,14 @@ from frostline.stats.stacked_head import Folds, StackedHead
 from frostline.stats.stacked_values import SIGMOID, stacked_values
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import LabelLogLoss
-from frostline.targets.protocol import Link, Shares, Weighting
+from frostline.targets.links import Link
+from frostline.targets.protocol import Shares, Weighting
 
 #: a label is given where its probability reaches this, unless a rule says otherwise
 _HALF = 0.5
 _NAMED = 5
+#: between the labels of one image, and before one of which nobody knows, as text
+BETWEEN, UNKNOWN = ";", "?"
 
 
 @dataclass(frozen=True)
@@ -208,6 +213,32 @@ class MultiLabel:
         rarity = np.where(has, has.sum(axis=0), np.iinfo(np.int64).max)
         found: IntArray = np.where(has.any(axis=1), rarity.argmin(axis=1), self.n_outputs)
         return found
+
+    def said(self, truth: Truth, names: Sequence[str]) -> list[str]:
+        marks = {1.0: "", 0.0: None}
+        return [
+            BETWEEN.join(
+                f"{mark}{name}"
+                for value, name in zip(row.tolist(), names, strict=True)
+                if (mark := marks.get(value, UNKNOWN)) is not None
+            )
+            for row in truth
+        ]
+
+    def sureness(self, prediction: FloatArray, decided: Truth) -> FloatArray | None:
+        sure: FloatArray = np.where(decided > 0.5, prediction, 1.0 - prediction).min(axis=1)
+        return sure
+
+    def scores(
+        self,
+        prediction: FloatArray,
+        truth: Truth,
+        names: Sequence[str],
+        *,
+        decided: Truth,
+        groups: IntArray,
+    ) -> dict[str, Any]:
+        return score_labels(prediction, truth, decided=decided, groups=groups).to_json(names)
 
     def split_by(self, truth: Truth) -> Truth:
         return truth

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
@@ -17,12 +17,11 @@ from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import Rescaling
 from frostline.stats.stacked_head import Folds, StackedHead
 from frostline.stats.target_matrix import TargetMatrix
+from frostline.targets.links import Link
 
 Weighting = Literal["none", "balanced"]
 #: truth about some images, and the weights of these
 Shares = tuple[Truth, FloatArray | None]
-#: what turns outputs into predictions
-Link = Literal["softmax", "sigmoid", "identity"]
 
 
 class Target(Protocol):
@@ -186,6 +185,26 @@ class Target(Protocol):
 
     def strata(self, truth: Truth) -> IntArray:
         """Return numbers of shape (n,); samples keep the share of each."""
+        ...
+
+    def said(self, truth: Truth, names: Sequence[str]) -> list[str]:
+        """Return what is true of each image, or was decided, as text; unknown is ``?``."""
+        ...
+
+    def sureness(self, prediction: FloatArray, decided: Truth) -> FloatArray | None:
+        """Return how sure each decision is, shape (n,); None where that is no probability."""
+        ...
+
+    def scores(
+        self,
+        prediction: FloatArray,
+        truth: Truth,
+        names: Sequence[str],
+        *,
+        decided: Truth,
+        groups: IntArray,
+    ) -> dict[str, Any]:
+        """Return what this kind is scored by beside accuracy, as JSON types by name."""
         ...
 
     def split_by(self, truth: Truth) -> Truth:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from frostline.stats.intervals import mean_error
 from frostline.stats.metrics import Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
 from frostline.stats.quantile_strata import quantile_strata
+from frostline.stats.regression_scores import score_numbers
 from frostline.stats.ridge import RidgeLOO
 from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import Rescaling
@@ -24,12 +26,15 @@ from frostline.stats.stacked_head import Folds, StackedHead
 from frostline.stats.stacked_values import SQUARED, stacked_values
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import ExplainedVariance
-from frostline.targets.protocol import Link, Shares, Weighting
+from frostline.targets.links import Link, identity
+from frostline.targets.protocol import Shares, Weighting
 
 #: quantiles between which splits keep the share of images
 _QUANTILES = 10
 #: a prediction is called right where it is nearer to the truth than so many standard deviations
 _NEAR = 0.5
+#: between the numbers of one image, as text
+BETWEEN = ";"
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class Regression:
         return None
 
     def link(self, outputs: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
-        return np.asarray(outputs, dtype=np.float64)
+        return identity(outputs)
 
     def calibrate(
         self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
@@ -195,6 +200,26 @@ class Regression:
         n_bins = max(1, min(_QUANTILES, len(truth) // 2))
         found: IntArray = (order * n_bins // max(1, len(truth))).astype(np.int64)
         return found
+
+    def said(self, truth: Truth, names: Sequence[str]) -> list[str]:
+        return [
+            BETWEEN.join("?" if np.isnan(value) else f"{value:.10g}" for value in row)
+            for row in truth
+        ]
+
+    def sureness(self, prediction: FloatArray, decided: Truth) -> FloatArray | None:
+        return None
+
+    def scores(
+        self,
+        prediction: FloatArray,
+        truth: Truth,
+        names: Sequence[str],
+        *,
+        decided: Truth,
+        groups: IntArray,
+    ) -> dict[str, Any]:
+        return score_numbers(prediction, truth, groups=groups).to_json(names)
 
     def split_by(self, truth: Truth) -> Truth:
         return quantile_strata(truth)

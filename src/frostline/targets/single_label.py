@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,8 @@ from frostline.stats.second_stage import StageKind, stage_kinds
 from frostline.stats.sigmoids import Rescaling
 from frostline.stats.stacked_head import Folds, StackedHead, stacked_head
 from frostline.stats.target_matrix import OneHot
-from frostline.targets.protocol import Link, Shares, Weighting
+from frostline.targets.links import Link
+from frostline.targets.protocol import Shares, Weighting
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,23 @@ class SingleLabel:
 
     def strata(self, truth: Truth) -> IntArray:
         return truth
+
+    def said(self, truth: Truth, names: Sequence[str]) -> list[str]:
+        return [names[int(number)] for number in truth]
+
+    def sureness(self, prediction: FloatArray, decided: Truth) -> FloatArray | None:
+        return self.certainty(prediction, decided)
+
+    def scores(
+        self,
+        prediction: FloatArray,
+        truth: Truth,
+        names: Sequence[str],
+        *,
+        decided: Truth,
+        groups: IntArray,
+    ) -> dict[str, Any]:
+        return {}
 
     def split_by(self, truth: Truth) -> Truth:
         return truth

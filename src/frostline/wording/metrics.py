@@ -47,7 +47,7 @@ def metric_words(test: HeldOutScores) -> tuple[str, str, str]:
     """Return the name, the score and what more there is to say of what was wanted."""
     score, error = test.metric_score or 0.0, test.metric_error
     more = "" if error is None else f"\u00b1 {100 * _Z95 * error:.1f} points"
-    if test.metric == "log_loss":
+    if test.metric == "log_loss" and test.nll is not None:
         more += f"; log loss {number(test.nll)} nats"
     if test.metric == "cost":
         more += f"; expected cost {number(test.expected_cost)} an image"

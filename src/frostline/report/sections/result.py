@@ -9,7 +9,7 @@ from frostline.core.run_record import HeldOutScores, Metrics, RunRecord
 from frostline.report.charts.gauge import gauge_chart
 from frostline.report.charts.svg import Chart
 from frostline.wording.metrics import metric_words
-from frostline.wording.numbers import interval, number, percent
+from frostline.wording.numbers import NOTHING, interval, number, percent
 from frostline.wording.scores import measured_words, without_leaks_sentence
 from frostline.wording.why import headline, three_sentences
 
@@ -30,6 +30,7 @@ class Result:
     chosen: str
     headline: str
     sentences: list[str]
+    score: str
     accuracy: str
     interval: str
     measured: str
@@ -48,8 +49,9 @@ def result(record: RunRecord) -> Result:
         chosen=plan.chosen,
         headline=headline(plan),
         sentences=three_sentences(plan),
-        accuracy=percent(test.accuracy),
-        interval=interval(test.accuracy_interval),
+        score=test.headline.name.lower(),
+        accuracy=percent(test.headline.value),
+        interval=interval(test.headline.interval),
         measured=measured_words(metrics),
         gauge=_gauge(plan, test),
         facts=_facts(test),
@@ -64,7 +66,8 @@ def _gauge(plan: Plan, test: HeldOutScores) -> Chart:
     if test.baseline is not None:
         # runs of earlier versions know that of the training images only
         chance = test.baseline.accuracy
-    return gauge_chart(test.accuracy, test.accuracy_interval, chance=chance)
+    head = test.headline
+    return gauge_chart(head.value, head.interval, chance=chance)
 
 
 def _facts(test: HeldOutScores) -> list[Fact]:
@@ -76,16 +79,24 @@ def _facts(test: HeldOutScores) -> list[Fact]:
     if test.method == "cross-validation" and expected is not None and ends is not None:
         name = "expected of this model, which learned from all images"
         facts.append(Fact(percent(expected), name, interval(ends)))
-    return [
-        *facts,
-        Fact(
+    further = [
+        (
             percent(test.balanced_accuracy),
             "balanced accuracy, every class counting alike",
             interval(test.balanced_accuracy_interval),
         ),
-        Fact(number(test.macro_f1), "macro F1, from 0 to 1"),
-        Fact(number(test.nll), "negative log-likelihood, in nats"),
+        (number(test.qwk), "quadratic-weighted kappa, 1 at best", _ends(test.qwk_interval)),
+        (number(test.mae), "mean absolute error", _ends(test.mae_interval)),
+        (percent(test.within_one), "at most one grade off", ""),
+        (number(test.micro_f1), "micro F1, from 0 to 1", _ends(test.micro_f1_interval)),
+        (number(test.macro_f1), "macro F1, from 0 to 1", _ends(test.macro_f1_interval)),
+        (number(test.nll), "negative log-likelihood, in nats", ""),
     ]
+    return [*facts, *(Fact(*one) for one in further if one[0] != NOTHING)]
+
+
+def _ends(ends: tuple[float | None, float | None] | None) -> str:
+    return "" if ends is None or None in ends else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def _notes(metrics: Metrics) -> list[str]:

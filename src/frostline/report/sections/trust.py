@@ -33,7 +33,7 @@ class TrustView:
 def trust(metrics: Metrics) -> TrustView | None:
     """Arrange the bins of confidence; None where there are none."""
     test = metrics.test
-    if not test.reliability:
+    if not test.reliability or test.ece is None:
         return None
     groups = joined(test.reliability)
     calibration = test.calibration

@@ -101,6 +101,8 @@ def judge(base: Any, rows: Any, test: Any, *, seed: int) -> dict[str, Any]:
     assessed = assess(task, split, fitted, runtime())
     groups = problem.groups[assessed.rows]
     scores = score(assessed.probabilities, problem.labels[assessed.rows], seed=seed, groups=groups)
+    if assessed.expected is None:
+        raise ValueError("this study is about accuracies")
     low, high = assessed.expected.interval
     large = score(fitted.probabilities(task.frozen, test), problem.labels[test], seed=seed)
     return {

@@ -27,7 +27,8 @@ from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import NEWEST_FORMAT, find_model_folder, load_card
 from frostline.onnx_graph.builder import GraphBuilder
-from frostline.onnx_graph.preprocessing_graph import add_softmax
+from frostline.onnx_graph.preprocessing_graph import add_link
+from frostline.targets.links import Link
 from tests.model.bare import Bare
 
 if TYPE_CHECKING:
@@ -230,12 +231,14 @@ class _Off:
     """An export whose temperature is another than the model's, as a faulty one might be."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
-        real = add_softmax
+        real = add_link
 
-        def wrong(graph: GraphBuilder, logits: str, temperature: float, output: str) -> None:
-            real(graph, logits, temperature * factor, output)
+        def wrong(
+            graph: GraphBuilder, link: Link, logits: str, temperature: float, output: str
+        ) -> None:
+            real(graph, link, logits, temperature * factor, output)
 
-        monkeypatch.setattr(export, "add_softmax", wrong)
+        monkeypatch.setattr(export, "add_link", wrong)
 
 
 def test_a_file_that_is_a_little_off_is_delivered_and_said(

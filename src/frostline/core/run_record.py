@@ -229,8 +229,8 @@ class HeldOutScores(JsonRecord):
             value = getattr(self, name)
             if value is not None:
                 low, high = getattr(self, f"{name}_interval") or (None, None)
-                known = low is not None and high is not None
-                return Headline(said, value, (low, high) if known else None)
+                known = None if low is None or high is None else (low, high)
+                return Headline(said, value, known)
         return Headline("Score", None, None)
 
     @model_validator(mode="after")

@@ -189,6 +189,7 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
     """Describe a fitted model; ``test`` says how it was judged, and how well it did."""
     network, action, ood = inputs.frozen.network, fitted.plan.action, fitted.ood
     return ModelCard(
+        task=inputs.problem.target.task,
         metric=inputs.problem.metric.name,
         rule=fitted.rule,
         frostline=__version__,

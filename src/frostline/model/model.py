@@ -192,7 +192,8 @@ class Model:
         InputError
             For something that is no image.
         """
-        return [self.classes[i] for i in self.card.decide(self.predict_proba(images))]
+        decided = self.card.decide(self.predict_proba(images))
+        return self.card.target.said(decided, self.classes)
 
     def predict_proba(self, images: ImageLike | Iterable[ImageLike]) -> Probabilities:
         """Return calibrated probabilities, float64 of shape (n_images, n_outputs).
@@ -336,8 +337,11 @@ class Model:
                 yield image
                 continue
             row, score = next(answered)
-            best = int(self.card.decide(row[None])[0])
-            yield Prediction(name, self.classes[best], float(row[best]), row, self.classes, score)
+            decided, target = self.card.decide(row[None]), self.card.target
+            label = target.said(decided, self.classes)[0]
+            sure = target.sureness(row[None], decided)
+            confidence = float("nan") if sure is None else float(sure[0])
+            yield Prediction(name, label, confidence, row, self.classes, score)
 
 
 load = Model.load

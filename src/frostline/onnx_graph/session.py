@@ -23,8 +23,8 @@ VALUES = "values"
 class Answers:
     """What a model says about n images.
 
-    ``probabilities``: shape (n, C); numbers, where a model predicts these. ``unfamiliarity``, shape (n,): above 1 an image is unlike those
-    of training; None for a model that does not tell.
+    ``probabilities``: shape (n, C); numbers, where a model predicts these. ``unfamiliarity``, shape
+    (n,): above 1 an image is unlike those of training; None for a model that does not tell.
     """
 
     probabilities: FloatArray

@@ -9,6 +9,9 @@ from frostline.core.arrays import FloatArray, IntArray, Truth
 from frostline.core.files import replacing
 from frostline.data.problem import Problem
 
+#: lines that are made at a time
+_AT_ONCE = 1000
+
 COLUMNS = ("path", "label", "prediction", "confidence")
 
 
@@ -28,12 +31,14 @@ def write_predictions(
     """
     catalog, target = problem.catalog, problem.target
     decided = target.decide(probabilities) if answers is None else answers
-    sure = target.sureness(probabilities, decided)
-    confidences = [""] * len(rows) if sure is None else [f"{one:.6f}" for one in sure]
-    labels = target.said(problem.labels[rows], catalog.classes)
-    predictions = target.said(decided, catalog.classes)
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        names = (catalog.rows[row].name for row in rows)
-        writer.writerows(zip(names, labels, predictions, confidences, strict=True))
+        for start in range(0, len(rows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            labels = target.said(problem.labels[rows[part]], catalog.classes)
+            predictions = target.said(decided[part], catalog.classes)
+            sure = target.sureness(probabilities[part], decided[part])
+            confidences = [""] * len(labels) if sure is None else [f"{one:.6f}" for one in sure]
+            names = (catalog.rows[row].name for row in rows[part])
+            writer.writerows(zip(names, labels, predictions, confidences, strict=True))

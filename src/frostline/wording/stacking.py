@@ -25,7 +25,7 @@ def stacking_sentences(found: StackingEvidence) -> list[str]:
             f"The head adds up one for every depth and one for all together, weighed by what each "
             f"says of left-out images ({named}, the others less); the sum is one linear head."
         )
-    if found.second_stage != "none":
+    if found.second_stage != "none" and "none" in found.log_losses:
         plain, corrected = found.log_losses["none"], found.log_losses[found.second_stage]
         lines.append(
             f"Its outputs are corrected by {_STAGES[found.second_stage]}, which lowers the log "

@@ -13,6 +13,14 @@ from frostline.wording.numbers import NOTHING, interval, number, percent
 from frostline.wording.scores import measured_words, without_leaks_sentence
 from frostline.wording.why import headline, three_sentences
 
+#: what the number on top is, by the name of the score
+_SCORES = {
+    "Accuracy": "of images classified rightly",
+    "Mean precision": "mean average precision of the labels",
+    "R2": "of the variance explained",
+    "Score": "",
+}
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -49,7 +57,7 @@ def result(record: RunRecord) -> Result:
         chosen=plan.chosen,
         headline=headline(plan),
         sentences=three_sentences(plan),
-        score=test.headline.name.lower(),
+        score=_SCORES[test.headline.name],
         accuracy=percent(test.headline.value),
         interval=interval(test.headline.interval),
         measured=measured_words(metrics),
@@ -67,7 +75,14 @@ def _gauge(plan: Plan, test: HeldOutScores) -> Chart:
         # runs of earlier versions know that of the training images only
         chance = test.baseline.accuracy
     head = test.headline
-    return gauge_chart(head.value, head.interval, chance=chance)
+    value = _within(head.value or 0.0)
+    low, high = head.interval or (value, value)
+    return gauge_chart(value, (_within(low), _within(high)), chance=chance)
+
+
+def _within(value: float) -> float:
+    """R2 may be below 0, where nothing is explained."""
+    return min(max(value, 0.0), 1.0)
 
 
 def _facts(test: HeldOutScores) -> list[Fact]:

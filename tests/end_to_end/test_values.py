@@ -1,0 +1,145 @@
+"""A fit of several labels, and of numbers, from the images to predictions of the model folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import frostline
+from frostline.core.task import Task
+from frostline.data.catalog import Catalog
+from frostline.data.sources.open_source import open_source
+from frostline.fitting import prepare, wanted
+from frostline.fitting.run_result import RunResult
+
+NAN = float("nan")
+#: images
+N = 120
+
+
+def labels_of(digit: int, row: int) -> tuple[float, ...]:
+    """Even, with a loop, large; of one image in five nobody knows whether it is large."""
+    large = NAN if row % 5 == 0 else float(digit >= 7)
+    return (float(digit % 2 == 0), float(digit in (0, 6, 8, 9)), large)
+
+
+def numbers_of(digit: int, row: int) -> tuple[float, ...]:
+    """Where its ink lies across, in hundreds of pixels."""
+    pixels = load_digits().images[row]
+    return (100.0 * float((pixels.sum(axis=0) @ np.arange(8.0)) / pixels.sum()),)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("digits")
+    data = load_digits()
+    for row in range(N):
+        home = folder / str(data.target[row])
+        home.mkdir(exist_ok=True)
+        grey = Image.fromarray((data.images[row] * 15.9).astype(np.uint8))
+        grey.resize((64, 64)).save(home / f"{row}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Task], RunResult]:
+    runs: dict[str, RunResult] = {}
+    asked: dict[Task, tuple[tuple[str, ...], Callable[[int, int], tuple[float, ...]]]] = {
+        "multilabel": (("even", "loop", "large"), labels_of),
+        "regression": (("across",), numbers_of),
+    }
+
+    def catalog_of(task: Task) -> Catalog:
+        found = open_source(pictures)
+        names, values = asked[task]
+        rows = tuple(
+            replace(
+                row,
+                label=-1,
+                values=values(int(found.classes[row.label]), int(Path(row.name).stem)),
+            )
+            for row in found.rows
+        )
+        return replace(found, classes=names, rows=rows, task=task)
+
+    def fit(task: Task) -> RunResult:
+        if task not in runs:
+            folder = tmp_path_factory.mktemp(task)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(wanted, "WHOLE", frozenset({"single", task}))
+                patch.setattr(prepare, "open_source", lambda *_, **__: catalog_of(task))
+                runs[task] = frostline.fit(
+                    pictures, folder / "run", effort="fast", input_size="64", threads=1
+                )
+        return runs[task]
+
+    return fit
+
+
+def kept(run: RunResult) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run.folder / "metrics.json").read_text())
+    return found
+
+
+def lines(run: RunResult) -> list[dict[str, str]]:
+    with (run.folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_labels_are_fitted_judged_and_predicted(
+    fitted: Callable[[Task], RunResult], pictures: Path
+) -> None:
+    run = fitted("multilabel")
+    test = kept(run)["test"]
+    assert test["mean_average_precision"] > 0.7
+    low, high = test["mean_average_precision_interval"]
+    assert low < test["mean_average_precision"] < high
+    assert {row["class"] for row in test["per_class"]} == {"even", "loop", "large"}
+    assert test["n_known"] == N * 3 - N // 5
+    assert test["metric"] == "log_loss"
+    assert test["metric_score"] > 0.2
+    model = run.model
+    images = sorted(pictures.glob("*/*.png"))[::6]
+    p = model.predict_proba(images)
+    assert p.shape == (20, 3)
+    assert np.all((p > 0) & (p < 1))
+    # several labels an image do not sum to 1
+    assert np.ptp(p.sum(axis=1)) > 0.3
+    assert len(model.card.rule.thresholds) == 3
+    decided = model.card.decide(p)
+    said = [
+        ";".join(name for name, own in zip(model.classes, row, strict=True) if own)
+        for row in decided
+    ]
+    assert model.predict(images) == said
+    written = {line["path"]: line for line in lines(run)}
+    assert any("?large" in line["label"] for line in written.values())
+    assert (run.folder / "report.html").stat().st_size > 10_000
+
+
+def test_numbers_are_fitted_judged_and_predicted(
+    fitted: Callable[[Task], RunResult], pictures: Path
+) -> None:
+    run = fitted("regression")
+    test = kept(run)["test"]
+    assert test["r2"] > 0.3
+    assert test["r2_interval"][0] < test["r2"] < test["r2_interval"][1]
+    assert test["metric"] == "r2"
+    assert test["metric_score"] == pytest.approx(test["r2"], abs=0.02)
+    assert [row["column"] for row in test["per_column"]] == ["across"]
+    images = sorted(pictures.glob("*/*.png"))[:40]
+    found = run.model.predict_proba(images)[:, 0]
+    truth = np.array([numbers_of(0, int(image.stem))[0] for image in images])
+    assert np.corrcoef(found, truth)[0, 1] > 0.8
+    assert np.abs(found - truth).mean() < 2 * test["mae"]
+    assert float(lines(run)[0]["prediction"]) > 100.0
+    assert "variance explained" in (run.folder / "report.html").read_text(encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import frostline
-from frostline.core.task import Task
-from frostline.data.catalog import Catalog
-from frostline.data.sources.open_source import open_source
-from frostline.fitting import prepare, wanted
+from frostline.fitting import wanted
 from frostline.fitting.run_result import RunResult
+from frostline.targets.choose import TARGETS
 
 NAN = float("nan")
 #: images
@@ -32,55 +29,47 @@ def labels_of(digit: int, row: int) -> tuple[float, ...]:
     return (float(digit % 2 == 0), float(digit in (0, 6, 8, 9)), large)
 
 
-def numbers_of(digit: int, row: int) -> tuple[float, ...]:
+def numbers_of(row: int) -> float:
     """Where its ink lies across, in hundreds of pixels."""
     pixels = load_digits().images[row]
-    return (100.0 * float((pixels.sum(axis=0) @ np.arange(8.0)) / pixels.sum()),)
+    return 100.0 * float((pixels.sum(axis=0) @ np.arange(8.0)) / pixels.sum())
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures, with a column for each label, empty where nobody knows, and one of numbers."""
     folder = tmp_path_factory.mktemp("digits")
     data = load_digits()
-    for row in range(N):
-        home = folder / str(data.target[row])
-        home.mkdir(exist_ok=True)
-        grey = Image.fromarray((data.images[row] * 15.9).astype(np.uint8))
-        grey.resize((64, 64)).save(home / f"{row}.png")
-    return folder
+    with (folder / "digits.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "even", "loop", "large", "across"])
+        for row in range(N):
+            grey = Image.fromarray((data.images[row] * 15.9).astype(np.uint8))
+            grey.resize((64, 64)).save(folder / f"{row}.png")
+            labels = labels_of(int(data.target[row]), row)
+            told = ["" if np.isnan(one) else int(one) for one in labels]
+            writer.writerow([f"{row}.png", *told, numbers_of(row)])
+    return folder / "digits.csv"
 
 
 @pytest.fixture(scope="module")
-def fitted(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Task], RunResult]:
+def fitted(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], RunResult]:
     runs: dict[str, RunResult] = {}
-    asked: dict[Task, tuple[tuple[str, ...], Callable[[int, int], tuple[float, ...]]]] = {
-        "multilabel": (("even", "loop", "large"), labels_of),
-        "regression": (("across",), numbers_of),
-    }
 
-    def catalog_of(task: Task) -> Catalog:
-        found = open_source(pictures)
-        names, values = asked[task]
-        rows = tuple(
-            replace(
-                row,
-                label=-1,
-                values=values(int(found.classes[row.label]), int(Path(row.name).stem)),
-            )
-            for row in found.rows
-        )
-        return replace(found, classes=names, rows=rows, task=task)
-
-    def fit(task: Task) -> RunResult:
-        if task not in runs:
-            folder = tmp_path_factory.mktemp(task)
+    def fit(target: str) -> RunResult:
+        if target not in runs:
+            folder = tmp_path_factory.mktemp("runs")
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(wanted, "WHOLE", frozenset({"single", task}))
-                patch.setattr(prepare, "open_source", lambda *_, **__: catalog_of(task))
-                runs[task] = frostline.fit(
-                    pictures, folder / "run", effort="fast", input_size="64", threads=1
+                patch.setattr(wanted, "WHOLE", frozenset(TARGETS))
+                runs[target] = frostline.fit(
+                    table,
+                    folder / "run",
+                    target=target,
+                    effort="fast",
+                    input_size="64",
+                    threads=1,
                 )
-        return runs[task]
+        return runs[target]
 
     return fit
 
@@ -96,9 +85,9 @@ def lines(run: RunResult) -> list[dict[str, str]]:
 
 
 def test_labels_are_fitted_judged_and_predicted(
-    fitted: Callable[[Task], RunResult], pictures: Path
+    fitted: Callable[[str], RunResult], table: Path
 ) -> None:
-    run = fitted("multilabel")
+    run = fitted("even,loop,large")
     test = kept(run)["test"]
     assert test["mean_average_precision"] > 0.7
     low, high = test["mean_average_precision_interval"]
@@ -108,7 +97,7 @@ def test_labels_are_fitted_judged_and_predicted(
     assert test["metric"] == "log_loss"
     assert test["metric_score"] > 0.2
     model = run.model
-    images = sorted(pictures.glob("*/*.png"))[::6]
+    images = [table.parent / f"{row}.png" for row in range(20)]
     p = model.predict_proba(images)
     assert p.shape == (20, 3)
     assert np.all((p > 0) & (p < 1))
@@ -127,18 +116,18 @@ def test_labels_are_fitted_judged_and_predicted(
 
 
 def test_numbers_are_fitted_judged_and_predicted(
-    fitted: Callable[[Task], RunResult], pictures: Path
+    fitted: Callable[[str], RunResult], table: Path
 ) -> None:
-    run = fitted("regression")
+    run = fitted("across")
     test = kept(run)["test"]
     assert test["r2"] > 0.3
     assert test["r2_interval"][0] < test["r2"] < test["r2_interval"][1]
     assert test["metric"] == "r2"
     assert test["metric_score"] == pytest.approx(test["r2"], abs=0.02)
     assert [row["column"] for row in test["per_column"]] == ["across"]
-    images = sorted(pictures.glob("*/*.png"))[:40]
+    images = [table.parent / f"{row}.png" for row in range(40)]
     found = run.model.predict_proba(images)[:, 0]
-    truth = np.array([numbers_of(0, int(image.stem))[0] for image in images])
+    truth = np.array([numbers_of(int(image.stem)) for image in images])
     assert np.corrcoef(found, truth)[0, 1] > 0.8
     assert np.abs(found - truth).mean() < 2 * test["mae"]
     assert float(lines(run)[0]["prediction"]) > 100.0

@@ -20,7 +20,7 @@ from frostline.exporting.model_onnx import (
     export_onnx,
     verify_onnx,
 )
-from frostline.model_format.card import ModelCard
+from frostline.model_format.card import WITH_RULE, WITHOUT_RULE, ModelCard
 from frostline.model_format.model_folder import CARD, FAMILIAR, ONNX, WEIGHTS
 from frostline.model_format.ood_file import save_ood_scorer
 
@@ -129,7 +129,7 @@ def save_model(
     complete = card.model_copy(
         update={
             "fingerprints": fingerprints,
-            "format_version": card.written_format,
+            "format_version": WITHOUT_RULE if card.metric == "accuracy" else WITH_RULE,
             "onnx_difference": difference,
         }
     ).sealed()

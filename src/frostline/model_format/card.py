@@ -34,8 +34,6 @@ _FIRST_WITH_READING = 4
 #: of a card without a rule of its own for decisions, and of one with such a rule
 WITHOUT_RULE: Literal[4] = 4
 WITH_RULE: Literal[5] = 5
-#: of a card of another task than one class an image
-WITH_TASK: Literal[7] = 7
 
 
 class Fingerprints(BaseModel):
@@ -80,9 +78,9 @@ class ModelCard(BaseModel):
     Attributes
     ----------
     format_version : int
-        Of this file: 7 with a ``task``; else 4, or 5 with a ``metric`` and a ``rule``; 3 for one
-        that was written before reading rules had a version, 2 before cards had a checksum, 1 before
-        models could tell what is unfamiliar to them. Other versions are refused.
+        Of this file: 4, or 5 with a ``metric`` and a ``rule``; 3 for one that was written before
+        reading rules had a version, 2 before cards had a checksum, 1 before models could tell what
+        is unfamiliar to them. Other versions are refused.
     frostline : str
         Version that wrote the model.
     classes : tuple of str
@@ -129,7 +127,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1, 2, 3, 4, 5, 7] = WITHOUT_RULE
+    format_version: Literal[1, 2, 3, 4, 5] = WITHOUT_RULE
     frostline: str
     classes: tuple[str, ...] = Field(min_length=1)
     task: Task = "single"
@@ -198,13 +196,6 @@ class ModelCard(BaseModel):
     def decide(self, probabilities: FloatArray) -> Truth:
         """Return what is answered for predictions (n, k): classes (n,), or values (n, k)."""
         return self.target.decide(probabilities, self.rule)
-
-    @property
-    def written_format(self) -> Literal[4, 5, 7]:
-        """The oldest format that can say what this card says."""
-        if self.task != "single":
-            return WITH_TASK
-        return WITHOUT_RULE if self.metric == "accuracy" else WITH_RULE
 
     def sealed(self) -> Self:
         """Return the card with the checksum of what it says now, if its format has one."""

@@ -111,6 +111,9 @@ def test_scores_of_numbers_equal_scikit_learn() -> None:
         assert one.r2 == pytest.approx(metrics.r2_score(y[:, c], p[:, c]))
         assert one.mae == pytest.approx(metrics.mean_absolute_error(y[:, c], p[:, c]))
         assert one.rmse == pytest.approx(metrics.root_mean_squared_error(y[:, c], p[:, c]))
+        truths = [point[0] for point in one.points]
+        assert truths == sorted(y[:, c])
+        assert set(one.points) <= set(zip(y[:, c].tolist(), p[:, c].tolist(), strict=True))
     alone = score_numbers(p[:, 0], y[:, 0])
     assert alone.per_column[0] == found.per_column[0]
     assert alone.r2_interval == pytest.approx(alone.per_column[0].r2_interval)

@@ -89,6 +89,9 @@ def test_a_class_without_a_positive_is_in_no_mean() -> None:
     written = json.loads(json.dumps(found.to_json(list("abcd")), allow_nan=False))
     assert written["per_class"][2]["average_precision_interval"] is None
     assert written["per_class"][0]["class"] == "a"
+    assert written["per_class"][0]["curve"][-1][0] == 1.0
+    assert written["per_class"][2]["curve"] == []
+    assert sum(one["images"] for one in written["mistakes"]) == round(80 * (1 - found.exact_match))
     y[:] = 0.0
     nothing = score_labels(p, y)
     assert math.isnan(nothing.mean_average_precision)

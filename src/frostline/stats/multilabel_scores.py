@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.errors import InputError
+from frostline.stats.co_occurrence import Pair, SetMistake, label_pairs, set_mistakes
 from frostline.stats.intervals import effective_count, wilson
+from frostline.stats.label_curves import precision_recall
 from frostline.stats.label_ranking import area_under_roc, average_precision
 from frostline.stats.label_thresholds import HALF
 from frostline.stats.reliability import calibration_error, chance_calibration_error, reliability
@@ -25,6 +27,8 @@ from frostline.stats.score_intervals import (
     plain,
 )
 
+#: classes whose curve is kept, the most frequent ones
+_CURVES = 60
 # probabilities are kept this far from 0 in logarithms, as scikit-learn does
 _TINY = float(np.finfo(np.float64).eps)
 
@@ -43,6 +47,8 @@ class LabelScores:
         Of the images that the label is given to at ``threshold``.
     ece, ece_by_chance : float
         Expected calibration error, and what exactly right probabilities would show.
+    curve : tuple of (recall, precision)
+        A few points of the curve; of the 60 most frequent classes only.
     """
 
     known: int
@@ -57,6 +63,7 @@ class LabelScores:
     f1: float
     ece: float
     ece_by_chance: float
+    curve: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,10 @@ class MultiLabelScores:
     ece : float
         Mean expected calibration error over the classes.
     per_class : tuple of LabelScores
+    pairs : tuple of Pair
+        Labels that come together far more or less often than by chance.
+    mistakes : tuple of SetMistake
+        The most frequent ways in which sets of labels are mistaken.
     """
 
     n: int
@@ -96,6 +107,8 @@ class MultiLabelScores:
     brier: float
     ece: float
     per_class: tuple[LabelScores, ...]
+    pairs: tuple[Pair, ...] = ()
+    mistakes: tuple[SetMistake, ...] = ()
 
     def to_json(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return plain JSON types, classes by name, None where a score is undefined.
@@ -107,8 +120,25 @@ class MultiLabelScores:
                 f"There are {len(self.per_class)} classes but {len(classes)} class names."
             )
         rows = zip(classes, self.per_class, strict=True)
+        named = ("per_class", "pairs", "mistakes")
         return {
-            **{name: plain(value) for name, value in vars(self).items() if name != "per_class"},
+            **{name: plain(value) for name, value in vars(self).items() if name not in named},
+            "pairs": [
+                {
+                    "labels": [classes[one.first], classes[one.second]],
+                    "images": one.images,
+                    "expected": one.expected,
+                }
+                for one in self.pairs
+            ],
+            "mistakes": [
+                {
+                    "missed": [classes[c] for c in one.missed],
+                    "added": [classes[c] for c in one.added],
+                    "images": one.images,
+                }
+                for one in self.mistakes
+            ],
             "per_class": [
                 {"class": name, **{key: plain(value) for key, value in vars(one).items()}}
                 for name, one in rows
@@ -154,6 +184,11 @@ def score_labels(
         _one_class(p[:, c], called[:, c], positive[:, c], known[:, c], limits[c], codes)
         for c in range(n_classes)
     ]
+    frequent = np.argsort(-positive.sum(axis=0), kind="stable")[:_CURVES]
+    for c in frequent.tolist():
+        rows = known[:, c]
+        curve = precision_recall(p[rows, c], positive[rows, c])
+        each[c] = replace(each[c], curve=tuple(curve))
     right = (called == positive).all(axis=1, where=known)
     worth = effective_count(right, codes)
     sure = np.where(positive, p, 1.0 - p)[known]
@@ -170,6 +205,8 @@ def score_labels(
         brier=float(((1.0 - sure) ** 2).mean()) if len(sure) else math.nan,
         ece=float(np.mean(eces)) if eces else math.nan,
         per_class=tuple(each),
+        pairs=tuple(label_pairs(y)),
+        mistakes=tuple(set_mistakes(called, y)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from frostline.stats.score_intervals import (
     plain,
 )
 
+#: images of which the true and the predicted number are kept
+_POINTS = 400
+
 
 @dataclass(frozen=True)
 class ColumnScores:
@@ -34,6 +37,8 @@ class ColumnScores:
         Share of the variance that is explained, 1 at best; NaN where the truth does not vary.
     mae, rmse : float
         Mean distance of the prediction from the truth, and root of the mean squared one.
+    points : tuple of (true, predicted)
+        Some of the images, evenly from the lowest to the highest truth.
     """
 
     n: int
@@ -42,6 +47,7 @@ class ColumnScores:
     mae: float
     mae_interval: Interval
     rmse: float
+    points: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ def score_numbers(
     for c, rows in enumerate(~np.isnan(y).T):
         error, true = p[rows, c] - y[rows, c], y[rows, c]
         explained, off = _explained(error, true), _off(error)
-        each.append(_one_column(error, explained, off, codes[rows]))
+        scores = _one_column(error, explained, off, codes[rows])
+        each.append(replace(scores, points=_some(true, p[rows, c])))
         r2.add(*explained, rows)
         mae.add(*off, rows)
     return RegressionScores(
@@ -153,6 +160,13 @@ def _one_column(
         mean_interval(off[0] + n * off[1], codes),
         math.sqrt(float((error**2).mean())),
     )
+
+
+def _some(true: FloatArray, predicted: FloatArray) -> tuple[tuple[float, float], ...]:
+    """Return some pairs, evenly from the lowest to the highest truth."""
+    order = np.lexsort((predicted, true))
+    at = np.unique(np.linspace(0, len(order) - 1, min(_POINTS, len(order))).round().astype(int))
+    return tuple((float(true[i]), float(predicted[i])) for i in order[at])
 
 
 def _explained(error: FloatArray, true: FloatArray) -> tuple[float, FloatArray]:

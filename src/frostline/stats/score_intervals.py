@@ -136,7 +136,8 @@ def group_numbers(groups: npt.ArrayLike | None, n: int) -> npt.NDArray[np.int64]
 def plain(value: Any) -> Any:
     """Return a number or an interval as JSON has it: None where it is undefined or infinite."""
     if isinstance(value, tuple):
-        return None if value and all(map(math.isnan, value)) else [plain(one) for one in value]
+        undefined = value and all(isinstance(one, float) and math.isnan(one) for one in value)
+        return None if undefined else [plain(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -132,3 +132,32 @@ def test_numbers_are_fitted_judged_and_predicted(
     assert np.abs(found - truth).mean() < 2 * test["mae"]
     assert float(lines(run)[0]["prediction"]) > 100.0
     assert "variance explained" in (run.folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "strategy"), [("even,loop,large", "cut"), ("across", "full"), ("across", "finetune")]
+)
+def test_layers_train_for_labels_and_numbers(
+    target: str,
+    strategy: str,
+    table: Path,
+    tiny: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wanted, "WHOLE", frozenset(TARGETS))
+    asked = {**tiny, "strategy": strategy, "target": target, "epochs": 4}
+    if strategy != "cut":
+        asked.pop("cut")
+    run = frostline.fit(table, tmp_path / "run", **asked)
+    losses = [epoch.train_loss for epoch in run.record.metrics.history if epoch.train_loss]
+    assert losses[-1] < losses[0]
+    # in standard deviations: who names the mean has a loss of a half
+    assert losses[-1] < 0.69
+    assert run.record.metrics.frozen_verified
+    p = run.model.predict_proba([table.parent / f"{row}.png" for row in range(40)])
+    assert p.shape[1] == len(target.split(","))
+    if target == "across":
+        truth = np.array([numbers_of(row) for row in range(40)])
+        assert abs(p.mean() - truth.mean()) < 3 * truth.std()

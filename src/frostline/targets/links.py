@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -25,3 +25,17 @@ LINKS: dict[Link, Callable[[npt.ArrayLike, float], FloatArray]] = {
     "sigmoid": sigmoid,
     "identity": identity,
 }
+
+
+def averaged(
+    link: Link, predictions: Sequence[FloatArray], weights: Sequence[float] | None = None
+) -> FloatArray:
+    """Return outputs (n, k) whose predictions are the mean of several, or that by weight."""
+    mean = np.average(np.stack(predictions), axis=0, weights=weights)
+    if link == "identity":
+        return np.asarray(mean, dtype=np.float64)
+    tiny = np.finfo(np.float64).tiny
+    found = np.log(np.maximum(mean, tiny))
+    if link == "sigmoid":
+        found = found - np.log(np.maximum(1.0 - mean, tiny))
+    return np.asarray(found, dtype=np.float64)

@@ -38,6 +38,8 @@ from frostline.targets.protocol import Shares, Weighting
 #: a label is given where its probability reaches this, unless a rule says otherwise
 _HALF = 0.5
 _NAMED = 5
+#: images with a label, and without it, that may change what training made of it
+_ENOUGH = 8
 #: between the labels of one image, and before one of which nobody knows, as text
 BETWEEN, UNKNOWN = ";", "?"
 
@@ -118,6 +120,9 @@ class MultiLabel:
     def link(self, outputs: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
         return sigmoid(outputs, temperature)
 
+    def units(self, truth: Truth) -> Rescaling | None:
+        return None
+
     def calibrate(
         self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
     ) -> float:
@@ -160,6 +165,14 @@ class MultiLabel:
         self, metric: Metric, prediction: FloatArray, truth: Truth, shares: Shares
     ) -> DecisionRule:
         return DecisionRule(thresholds=tuple(map(float, best_thresholds(prediction, truth))))
+
+    def touch_up(
+        self, logits: FloatArray, truth: Truth, weights: FloatArray | None = None
+    ) -> Rescaling | None:
+        found = fit_sigmoids(logits, truth, weights=weights)
+        rarer = np.minimum((truth == 1.0).sum(axis=0), (truth == 0.0).sum(axis=0))
+        tells = (rarer >= _ENOUGH) & (found.scale > 0.0)
+        return Rescaling(np.where(tells, found.scale, 1.0), np.where(tells, found.bias, 0.0))
 
     def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> Truth:
         return (prediction >= (np.array(rule.thresholds) if rule.thresholds else _HALF)).astype(

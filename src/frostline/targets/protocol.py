@@ -94,6 +94,13 @@ class Target(Protocol):
         """Turn outputs into predictions of shape (n, k)."""
         ...
 
+    def units(self, truth: Truth) -> Rescaling | None:
+        """Return what turns numbers of mean 0 and spread 1 into those of the truth.
+
+        Layers train on the former. None where truth has no unit.
+        """
+        ...
+
     def calibrate(
         self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
     ) -> float:
@@ -147,6 +154,15 @@ class Target(Protocol):
         """Return how decisions follow from predictions, by those for images that did not teach.
 
         ``shares``: what the fit learned from, and how much each image of it weighed.
+        """
+        ...
+
+    def touch_up(
+        self, logits: FloatArray, truth: Truth, weights: FloatArray | None = None
+    ) -> Rescaling | None:
+        """Return what trained logits need, by held-out images; None where a temperature does.
+
+        Outputs of which these images tell little stay as they are.
         """
         ...
 

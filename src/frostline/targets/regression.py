@@ -105,6 +105,11 @@ class Regression:
     def link(self, outputs: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
         return identity(outputs)
 
+    def units(self, truth: Truth) -> Rescaling | None:
+        known = ~np.isnan(truth)
+        mean = np.where(known, truth, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        return Rescaling(_spread(truth), mean)
+
     def calibrate(
         self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
     ) -> float:
@@ -147,6 +152,11 @@ class Regression:
         self, metric: Metric, prediction: FloatArray, truth: Truth, shares: Shares
     ) -> DecisionRule:
         return LIKELIEST
+
+    def touch_up(
+        self, logits: FloatArray, truth: Truth, weights: FloatArray | None = None
+    ) -> Rescaling | None:
+        return None
 
     def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> Truth:
         return prediction

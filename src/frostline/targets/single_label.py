@@ -77,6 +77,9 @@ class SingleLabel:
     def link(self, outputs: npt.ArrayLike, temperature: float = 1.0) -> FloatArray:
         return softmax(outputs, temperature)
 
+    def units(self, truth: Truth) -> Rescaling | None:
+        return None
+
     def calibrate(
         self, outputs: npt.ArrayLike, truth: npt.ArrayLike, weights: FloatArray | None = None
     ) -> float:
@@ -118,6 +121,11 @@ class SingleLabel:
         self, metric: Metric, prediction: FloatArray, truth: Truth, shares: Shares
     ) -> DecisionRule:
         return metric.rule(prediction, truth, class_shares(*shares, n_outputs=self.n_outputs))
+
+    def touch_up(
+        self, logits: FloatArray, truth: Truth, weights: FloatArray | None = None
+    ) -> Rescaling | None:
+        return None
 
     def decide(self, prediction: FloatArray, rule: DecisionRule = LIKELIEST) -> IntArray:
         return rule.decide(prediction)

@@ -11,6 +11,7 @@ from frostline.backbones.heads.fitted_classifier import OF_MEMBER
 from frostline.core.actions import Blend
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.data.problem import Problem
+from frostline.targets.links import averaged
 from frostline.training.result import Trained
 
 
@@ -40,8 +41,10 @@ def blend(action: Blend, members: Sequence[Trained], problem: Problem) -> Traine
     return Trained(
         action=action,
         target=problem.target,
-        classifier=BlendClassifier(modules, temperatures, action.weights).eval(),
-        out_of_fold_logits=log_mean(each, action.weights),
+        classifier=BlendClassifier(
+            modules, temperatures, action.weights, link=problem.target.link_name
+        ).eval(),
+        out_of_fold_logits=averaged(problem.target.link_name, each, action.weights),
         out_of_fold_rows=shared,
         frozen_verified=all(member.frozen_verified for member in members),
         history=[entry for member in members for entry in member.history],
@@ -60,13 +63,7 @@ def blended_logits(trained: Trained, each: Sequence[FloatArray]) -> FloatArray:
     """Return the blend's logits (n, C) from those of its members, as its classifier does."""
     temperatures = [temperature for _, temperature in trained.classifier.averaged]
     links = [trained.target.link(z, t) for z, t in zip(each, temperatures, strict=True)]
-    return log_mean(links, trained.classifier.shares)
-
-
-def log_mean(each: Sequence[FloatArray], weights: Sequence[float] | None = None) -> FloatArray:
-    """Logarithm of the mean of several (n, C) probabilities; with weights, of that by weight."""
-    mean = np.average(np.stack(each), axis=0, weights=weights)
-    return np.asarray(np.log(np.maximum(mean, np.finfo(np.float64).tiny)), dtype=np.float64)
+    return averaged(trained.target.link_name, links, trained.classifier.shares)
 
 
 def _temperature(member: Trained, problem: Problem) -> float:

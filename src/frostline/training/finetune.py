@@ -6,16 +6,19 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from frostline.backbones.freeze.freezing import verify_frozen
+from frostline.backbones.heads.classifiers import CutClassifier
+from frostline.backbones.heads.linear import set_linear
 from frostline.backbones.trainable import trainable
 from frostline.compute.engines.torch_runtime import Compute, torch_runtime
 from frostline.compute.features import Features
 from frostline.compute.frozen import Frozen
 from frostline.core.actions import LayerTraining
 from frostline.core.aliases import as_kept_in_files
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
@@ -168,11 +171,12 @@ def _result(job: Job, loop: Loop) -> Trained:
     verify_frozen(job.assembly.classifier, job.assembly.fingerprints)
     assembly = job.assembly.merged()
     classifier = assembly.classifier.eval().cpu().to(memory_format=torch.contiguous_format)
+    logits = _suited(classifier, job.parts, loop.best_logits)
     return Trained(
         action=job.action,
         target=job.parts.target,
         classifier=classifier,
-        out_of_fold_logits=loop.best_logits,
+        out_of_fold_logits=logits,
         out_of_fold_rows=job.parts.validation,
         frozen_verified=True,
         history=state.history,
@@ -186,6 +190,23 @@ def _result(job: Job, loop: Loop) -> Trained:
     )
 
 
+def _suited(classifier: CutClassifier, parts: TrainValSplit, logits: FloatArray) -> FloatArray:
+    """Put the units of the truth, and what makes labels honest, into the head; return its logits.
+
+    ``logits``, shape (n, k): of the validation part.
+    """
+    target, head = parts.target, classifier.head
+    steps = [] if parts.units is None else [parts.units]
+    if not steps and len(parts.validation):
+        found = target.touch_up(logits, parts.validation_labels, parts.validation_weights)
+        steps = [] if found is None else [found]
+    for step in steps:
+        weight, bias = (one.detach().double().numpy() for one in (head.weight, head.bias))
+        set_linear(head, weight.T * step.scale, step.apply(bias))
+        logits = step.apply(logits)
+    return logits
+
+
 def _identity(job: Job, frozen: Frozen, runtime: Runtime) -> dict[str, Any]:
     """What must be equal for a checkpoint to be continued; threads and device may differ."""
     rows = hashlib.sha256()
@@ -194,7 +215,8 @@ def _identity(job: Job, frozen: Frozen, runtime: Runtime) -> dict[str, Any]:
         (job.parts.validation, job.parts.validation_labels),
     ):
         for row, label in zip(numbers, labels, strict=True):
-            rows.update(f"{frozen.catalog.digests[int(row)]} {int(label)}\n".encode())
+            told = int(label) if np.ndim(label) == 0 else label.tolist()
+            rows.update(f"{frozen.catalog.digests[int(row)]} {told}\n".encode())
         rows.update(b"--\n")
     for weights in (job.parts.train_weights, job.parts.validation_weights):
         rows.update(b"" if weights is None else weights.tobytes())

@@ -65,8 +65,13 @@ def probe_head(
         groups=groups[parts.train],
         weights=product(parts.target.row_weights(parts.train_labels, weights), parts.train_weights),
     )
-    temperature = parts.target.calibrate(probe.loo, parts.train_labels, parts.train_weights)
-    set_linear(assembly.classifier.head, probe.weight / temperature, probe.bias / temperature)
+    target, truth, own = parts.target, parts.train_labels, parts.train_weights
+    weight, bias, loo = probe.weight, probe.bias, probe.loo
+    rescaling = target.rescaling(loo, truth, own)
+    if rescaling is not None:
+        weight, bias, loo = weight * rescaling.scale, rescaling.apply(bias), rescaling.apply(loo)
+    temperature = target.calibrate(loo, truth, own)
+    set_linear(assembly.classifier.head, weight / temperature, bias / temperature)
     return probe.alpha
 
 

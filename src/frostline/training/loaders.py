@@ -66,14 +66,16 @@ class Batching:
         return [order[start:stop] for start, stop in bounds]
 
     def labels(self, positions: IntArray) -> torch.Tensor:
-        """Labels of positions in the training part, shape (n,).
+        """Truth about positions in the training part, shape (n,) or (n, k).
 
-        Where images weigh differently, shape (n, 2): label and weight, as the loss takes them then.
+        Where images weigh differently, with a column more for the weights, as the loss takes them
+        then.
         """
         labels, weights = self.parts.train_labels[positions], self.parts.train_weights
         if weights is None:
-            return torch.from_numpy(labels).to(self.compute.device)
-        both = np.stack([labels, weights[positions]], axis=1).astype(np.float32)
+            values = labels if labels.ndim == 1 else labels.astype(np.float32)
+            return torch.from_numpy(values).to(self.compute.device)
+        both = np.column_stack([labels, weights[positions]]).astype(np.float32)
         return torch.from_numpy(both).to(self.compute.device)
 
 

@@ -21,7 +21,7 @@ from frostline.core.runtime import Runtime
 from frostline.training.assembly import Assembly, TrainableSuffix
 from frostline.training.checkpoints import Checkpoints, TrainingState
 from frostline.training.loaders import Batches
-from frostline.training.losses import mean_nll, training_loss
+from frostline.training.losses import judged_loss, training_loss
 from frostline.training.mixing import Mixed, mixed
 from frostline.training.schedule import rate_factor, set_rates, warmup_steps
 from frostline.training.train_val_split import TrainValSplit
@@ -278,7 +278,7 @@ class Loop:
         nll = accuracy = None
         if len(labels):
             nll = self._validation_nll(logits)
-            accuracy = float(self._parts.target.right(logits, labels).mean())
+            accuracy = self._parts.target.accuracy(logits, labels)
         state.last = _copies(self._assembly.changing())
         state.history.append(
             {
@@ -318,7 +318,8 @@ class Loop:
         labels = self._parts.validation_labels
         by_image = self._parts.validation_weights
         temperature = self._parts.target.calibrate(logits, labels, by_image)
-        nll = mean_nll(logits / temperature, labels, self._weights, by_image)
+        loss = self._parts.target.loss
+        nll = judged_loss(loss, logits / temperature, labels, self._weights, by_image)
         return nll if math.isfinite(nll) else None
 
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:

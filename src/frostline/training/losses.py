@@ -8,7 +8,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import FloatArray, IntArray, Truth
+from frostline.training.value_losses import (
+    BinaryCrossEntropy,
+    SquaredError,
+    mean_of_labels,
+    mean_of_numbers,
+    means_of_numbers,
+    shares_of_labels,
+)
 
 
 def training_loss(
@@ -61,9 +69,53 @@ class ByImage(nn.Module):
         return (weights * each).sum() / heavy.sum()
 
 
-#: by the name that a target gives
+#: by the name that a target gives. Labels are not smoothed where there may be several: a rare one
+#: would be called too often
 LOSSES: dict[str, Callable[[FloatArray | None, float, torch.device], nn.Module]] = {
-    "cross_entropy": _cross_entropy
+    "cross_entropy": _cross_entropy,
+    "binary_cross_entropy": lambda weights, label_smoothing, device: BinaryCrossEntropy(),
+    "squared_error": lambda weights, label_smoothing, device: SquaredError(),
+}
+
+
+def judged_loss(
+    name: str,
+    outputs: FloatArray,
+    truth: Truth,
+    weights: FloatArray | None = None,
+    by_image: FloatArray | None = None,
+) -> float:
+    """Return the mean loss that a target names, of outputs (n, k) that are judged.
+
+    Parameters
+    ----------
+    weights : array of shape (k,) or None
+        One weight a class.
+    by_image : array of shape (n,) or None
+        One weight an image.
+    """
+    if name == "cross_entropy":
+        return mean_nll(outputs, truth, weights, by_image)
+    return _OF_VALUES[name][0](outputs, truth, by_image)
+
+
+def uninformed(name: str, truth: Truth, by_image: FloatArray | None) -> FloatArray:
+    """Return the outputs (k,) of who knows shares of labels or means, but looks at no image.
+
+    ``name``: of a loss of labels or numbers. ``by_image``: as for :func:`judged_loss`.
+    """
+    return _OF_VALUES[name][1](truth, by_image)
+
+
+_OF_VALUES: dict[
+    str,
+    tuple[
+        Callable[[FloatArray, Truth, FloatArray | None], float],
+        Callable[[Truth, FloatArray | None], FloatArray],
+    ],
+] = {
+    "binary_cross_entropy": (mean_of_labels, shares_of_labels),
+    "squared_error": (mean_of_numbers, means_of_numbers),
 }
 
 

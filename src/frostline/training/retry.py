@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from frostline.core.actions import LayerTraining, Recipe
-from frostline.core.arrays import FloatArray
-from frostline.training.losses import mean_nll
+from frostline.core.arrays import FloatArray, Truth
+from frostline.training.losses import judged_loss, mean_nll, uninformed
 from frostline.training.result import Trained
 from frostline.training.train_val_split import TrainValSplit
 
@@ -30,6 +30,8 @@ def made_no_progress(trained: Trained, recipe: Recipe, parts: TrainValSplit) -> 
     if len(losses) < _ENOUGH_EPOCHS:
         return False
     target, truth = parts.target, parts.train_labels
+    if not target.exclusive:
+        return _no_better_than_means(trained, min(losses), parts)
     weights = target.output_weights(truth, recipe.class_weights)
     shares = target.matrix(truth).weighted_sum(
         np.ones(len(truth)) if parts.train_weights is None else parts.train_weights
@@ -45,6 +47,21 @@ def made_no_progress(trained: Trained, recipe: Recipe, parts: TrainValSplit) -> 
     return _best(trained) > _NOTHING * mean_nll(
         named, parts.validation_labels, weights, parts.validation_weights
     )
+
+
+def _no_better_than_means(trained: Trained, lowest: float, parts: TrainValSplit) -> bool:
+    """The same for several labels or numbers: no better than their shares or means."""
+    loss, truth = parts.target.loss, parts.train_labels
+    named = uninformed(loss, truth, parts.train_weights)
+
+    def of_named(truth: Truth, weights: FloatArray | None) -> float:
+        return judged_loss(loss, np.tile(named, (len(truth), 1)), truth, by_image=weights)
+
+    if lowest <= _NOTHING * of_named(truth, parts.train_weights):
+        return False
+    if not len(parts.validation):
+        return True
+    return _best(trained) > _NOTHING * of_named(parts.validation_labels, parts.validation_weights)
 
 
 def slower(action: LayerTraining) -> LayerTraining:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from frostline.core.arrays import FloatArray, IntArray
+from frostline.core.arrays import FloatArray, IntArray, Truth
 from frostline.core.errors import PlanError
 from frostline.data.problem import Problem
 from frostline.data.splitting.stratified import stratified_holdout
+from frostline.stats.sigmoids import Rescaling
 from frostline.targets.protocol import Target
 
 
@@ -25,16 +26,20 @@ class TrainValSplit:
         Of the training rows' files.
     train_weights, validation_weights : ndarray of float64 or None
         How much each of these images counts, with mean 1; None where all count alike.
+    units : Rescaling or None
+        What turns the numbers that are trained on into those of the truth; None where these are
+        the same.
     """
 
     train: IntArray
-    train_labels: IntArray
+    train_labels: Truth
     validation: IntArray
-    validation_labels: IntArray
+    validation_labels: Truth
     digests: tuple[str, ...]
     target: Target
     train_weights: FloatArray | None = None
     validation_weights: FloatArray | None = None
+    units: Rescaling | None = None
 
 
 def split_train_val(
@@ -72,11 +77,17 @@ def split_train_val(
         )
         if len(rest):
             rows, held = rows[rest], rows[drawn]
+    units = problem.target.units(problem.labels[rows])
+
+    def in_units(truth: Truth) -> Truth:
+        return truth if units is None else (truth - units.bias) / units.scale
+
     return TrainValSplit(
         train=rows,
-        train_labels=problem.labels[rows],
+        train_labels=in_units(problem.labels[rows]),
         validation=held,
-        validation_labels=problem.labels[held],
+        validation_labels=in_units(problem.labels[held]),
+        units=units,
         digests=tuple(problem.digests(rows)),
         target=problem.target,
         train_weights=_weights(problem, rows),

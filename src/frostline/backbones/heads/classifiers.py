@@ -21,6 +21,7 @@ from frostline.backbones.network import Network
 from frostline.backbones.trainable import trainable
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.cuts import Cut, pooled_width, without_norm
+from frostline.targets.links import Link
 
 
 class CutClassifier(SingleClassifier):
@@ -100,6 +101,7 @@ class BlendClassifier(Classifier):
 
     ``temperatures``: the logits of each member are divided by its own before they become
     probabilities. ``weights``: of each member, adding up to 1; None where all count alike.
+    ``link``: what makes predictions of logits; those of the mean are given.
     """
 
     def __init__(
@@ -107,8 +109,11 @@ class BlendClassifier(Classifier):
         members: Sequence[SingleClassifier],
         temperatures: Sequence[float],
         weights: Sequence[float] | None = None,
+        *,
+        link: Link = "softmax",
     ) -> None:
         super().__init__()
+        self._link = link
         self.members = nn.ModuleList(members)
         self._weights = None if weights is None else tuple(weights)
         self.temperatures: torch.Tensor
@@ -128,11 +133,19 @@ class BlendClassifier(Classifier):
         return OF_MEMBER.format(0) + self.leader.tensor_prefix
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits of shape (n, C): logarithms of the mean probabilities."""
-        each = [
-            torch.log_softmax(member(x) / self.temperatures[i], dim=-1)
-            for i, member in enumerate(self.members)
-        ]
+        """Logits of shape (n, C): those of the mean predictions."""
+        each = [member(x) / self.temperatures[i] for i, member in enumerate(self.members)]
+        if self._link == "identity":
+            shares = self.shares
+            return torch.stack([o * s for o, s in zip(each, shares, strict=True)]).sum(dim=0)
+        if self._link == "sigmoid":
+            log_sigmoid = nn.functional.logsigmoid
+            present = self._log_mean([log_sigmoid(one) for one in each])
+            return present - self._log_mean([log_sigmoid(-one) for one in each])
+        return self._log_mean([torch.log_softmax(one, dim=-1) for one in each])
+
+    def _log_mean(self, each: list[torch.Tensor]) -> torch.Tensor:
+        """Return the logarithm of the mean of what these are logarithms of."""
         # a mean of probabilities, kept apart from log(0)
         if self._weights is not None:
             each = [one + math.log(share) for one, share in zip(each, self._weights, strict=True)]
@@ -161,10 +174,13 @@ def build_classifier(
     return CutClassifier(network.prefix(cut.name), cut, n_outputs=n_outputs, new_block=new_block)
 
 
-def empty_classifier(action: Action, load: Callable[[], Network], *, n_outputs: int) -> Classifier:
+def empty_classifier(
+    action: Action, load: Callable[[], Network], *, n_outputs: int, link: Link = "softmax"
+) -> Classifier:
     """Build what an action gives, with weights yet to be loaded.
 
-    ``load``: gives a network of its own to each member of a blend.
+    ``load``: gives a network of its own to each member of a blend. ``link``: what makes predictions
+    of its logits.
     """
 
     def taps(action: TapsHead) -> Classifier:
@@ -178,6 +194,7 @@ def empty_classifier(action: Action, load: Callable[[], Network], *, n_outputs: 
     def blend(action: Blend) -> Classifier:
         members = [empty_classifier(one, load, n_outputs=n_outputs) for one in action.members]
         temperatures = [1.0] * len(members)
-        return BlendClassifier([m.leader for m in members], temperatures, action.weights)
+        leaders = [member.leader for member in members]
+        return BlendClassifier(leaders, temperatures, action.weights, link=link)
 
     return action.dispatch(head=taps, layers=cut, blend=blend)

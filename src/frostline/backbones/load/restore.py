@@ -39,7 +39,10 @@ def restore_module(folder: str | Path) -> Classifier:
     for size in (card.preprocessing.size, None):
         try:
             module = empty_classifier(
-                card.action, partial(_network, card, size, names), n_outputs=len(card.classes)
+                card.action,
+                partial(_network, card, size, names),
+                n_outputs=len(card.classes),
+                link=card.target.link_name,
             )
             module.load_state_dict(weights, strict=True)
             return module.eval()

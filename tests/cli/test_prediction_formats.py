@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from frostline.cli.main import app
-from frostline.cli.prediction_formats import ERROR, FIRST, class_columns, path_text
+from frostline.cli.prediction_formats import FIRST, LAST, class_columns, path_text
 from frostline.cli.streams import Written, write_csv, write_json
 from frostline.core.errors import InputError
 
@@ -99,7 +99,7 @@ def test_what_is_not_classified_has_a_row_that_says_why(
     assert table_of(frostline("predict", MODEL, bad, "--csv"))[0]["error"]
 
 
-@pytest.mark.parametrize("name", [*FIRST, ERROR])
+@pytest.mark.parametrize("name", [*FIRST, *LAST])
 def test_columns_of_classes_are_told_from_all_others(
     image: Path, tmp_path: Path, name: str
 ) -> None:
@@ -127,8 +127,8 @@ def test_columns_of_classes_are_told_from_all_others(
 )
 def test_every_column_has_its_own_name(classes: list[str]) -> None:
     columns = class_columns(classes)
-    assert len({*FIRST, *columns, ERROR}) == len(FIRST) + len(classes) + 1
-    if {*FIRST, ERROR}.isdisjoint(classes):
+    assert len({*FIRST, *columns, *LAST}) == len(FIRST) + len(classes) + len(LAST)
+    if {*FIRST, *LAST}.isdisjoint(classes):
         assert columns == classes
 
 
@@ -149,7 +149,7 @@ def test_names_are_their_bytes_in_every_locale(
     said = frostline("predict", model, image, "--csv", charset=charset)
     content = said.stdout_bytes.decode("utf-8")
     heading, row = csv.reader(io.StringIO(content, newline=""))
-    assert tuple(heading[len(FIRST) : -1]) == classes
+    assert tuple(heading[len(FIRST) : -len(LAST)]) == classes
     assert row[1] in classes
     said = frostline("predict", model, image, "--json", charset=charset)
     answer = json.loads(said.stdout_bytes.decode("utf-8"))[0]

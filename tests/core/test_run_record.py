@@ -14,7 +14,18 @@ from frostline.report import load_record
 #: as version 0.1 wrote them, in this order
 METRICS = (
     *("test", "n_train", "n_validation", "n_test", "engine", "engine_reason", "images_computed"),
-    *("pass", "temperature", "unknown", "history", "caveats", "shortcuts", "notes", "seconds"),
+    *(
+        "pass",
+        "temperature",
+        "unknown",
+        "sets",
+        "abstention",
+        "history",
+        "caveats",
+        "shortcuts",
+        "notes",
+        "seconds",
+    ),
     *("peak_memory_bytes", "frozen_verified"),
 )
 TEST = (

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 import frostline
 from frostline.exporting.description import answering
 from frostline.fitting.run_result import RunResult
-from frostline.model.model import Prediction
+from frostline.model.prediction import Prediction
 
 #: a clear digit, one that is often taken for it, and a rare one that is taken for both
 _COUNTS = {"3": (60, 40), "8": (40, 40), "9": (12, 40)}
@@ -82,7 +82,7 @@ def test_plan_metrics_report_and_card_name_it(runs: dict[str, RunResult]) -> Non
             # nothing is different for those who ask for nothing
             assert "metric" not in test
             assert not {"metric", "rule"} & card.keys()
-            assert card["format_version"] == 4
+            assert card["format_version"] == 6
             continue
         assert test["metric"] == name
         assert test["metric_error"] > 0

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import frostline
 from frostline.cli.main import app
 from frostline.fitting.run_result import RunResult
-from frostline.model.model import Prediction
+from frostline.model.prediction import Prediction
 from tests.model.kept_ood_scorer import load_familiarity
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def test_images_of_the_same_kind_stay_in(fitted: tuple[RunResult, list[Path]]) -
     assert result.metrics["unknown"]["n_threshold"] == 240
     assert result.metrics["unknown"]["rough"] is False
     card = json.loads((result.folder / "model" / "model.json").read_text())
-    assert card["format_version"] == 4
+    assert card["format_version"] == 6
     assert card["familiar"]["n_threshold"] == 240
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import frostline
-from frostline.model.model import Model, Prediction
+from frostline.model.model import Model
+from frostline.model.prediction import Prediction
 from frostline.serve.app import create_app
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from frostline.core.errors import InputError, UnreadableImageError
-from frostline.model.model import Model, Prediction
+from frostline.model.model import Model
+from frostline.model.prediction import Prediction
 
 if TYPE_CHECKING:
     from tests.model.conftest import Saved

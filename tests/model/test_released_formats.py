@@ -11,12 +11,13 @@ import pytest
 
 from frostline.backbones.load.dispatch import load_source
 from frostline.core.errors import BackboneError, RunFolderError
-from frostline.model.model import Model, Prediction
-from frostline.model_format.card import WITH_RULE
+from frostline.model.model import Model
+from frostline.model.prediction import Prediction
+from frostline.model_format.card import WITH_OPERATING
 from frostline.model_format.model_folder import FORMATS, load_card
 
 RELEASED = Path(__file__).parent / "released"
-NEWEST = WITH_RULE
+NEWEST = WITH_OPERATING
 
 
 @pytest.mark.parametrize("version", FORMATS)
@@ -30,6 +31,8 @@ def test_a_released_model_predicts_the_same(version: int) -> None:
     for result, then in zip(results, expected.values(), strict=True):
         assert isinstance(result, Prediction)
         assert result.label == then.get("label", result.label)
+        assert result.abstain == then.get("abstain")
+        assert list(result.set_95 or ()) == (then.get("set_95") or [])
         # other processors may round the last digits of float32 otherwise
         np.testing.assert_allclose(result.probabilities, then["probabilities"], atol=1e-5)
         if then["unfamiliarity"] is None:

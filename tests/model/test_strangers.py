@@ -19,7 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from frostline.backbones.load.restore import restore_module
 from frostline.backbones.network import Network
 from frostline.core.errors import BackboneError, FrostlineError, InputError, RunFolderError
-from frostline.model.model import Model, Prediction
+from frostline.model.model import Model
+from frostline.model.prediction import Prediction
 from frostline.model_format.model_folder import load_card
 from frostline.run.run_folder import RunFolder
 from frostline.training.checkpoints import Checkpoints, TrainingState, _signed

@@ -20,7 +20,8 @@ from frostline.core.errors import EngineError, RunFolderError
 from frostline.core.preprocessing import UInt8Array
 from frostline.exporting.model_onnx import export_onnx, verify_onnx
 from frostline.exporting.save_model import save_model
-from frostline.model.model import Model, Prediction
+from frostline.model.model import Model
+from frostline.model.prediction import Prediction
 from frostline.model_format.card import FamiliarImages, ModelCard
 from frostline.model_format.model_folder import load_card
 from frostline.onnx_graph.builder import GraphBuilder

@@ -106,20 +106,23 @@ def advise(
 
 
 @app.command()
-@takes_settings("max_pixels")
+@takes_settings("max_pixels", "at_most_wrong")
 def predict(
     run: Annotated[Path, typer.Argument(help=opt.RUN)],
     images: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One CSV line an image.")] = False,
     top: Annotated[int, typer.Option(help="Classes to show for each image.", min=1)] = 3,
+    shares: opt.Shares = None,
     **settings: Any,
 ) -> None:
     """Classify images with a fitted model."""
     with cli_error_handler():
         from frostline.cli.predict import predict_images
 
-        predict_images(run, images, as_json=as_json, as_csv=as_csv, top=top, **settings)
+        predict_images(
+            run, images, as_json=as_json, as_csv=as_csv, top=top, shares=shares, **settings
+        )
 
 
 @app.command()
@@ -295,6 +298,7 @@ def cache_prune(
 
 
 @app.command()
+@takes_settings("at_most_wrong")
 def serve(
     run: Annotated[Path, typer.Argument(help=opt.RUN)],
     host: Annotated[
@@ -314,6 +318,8 @@ def serve(
     batch: opt.Batch = None,
     wait_ms: opt.WaitMs = None,
     threads: opt.ServeThreads = None,
+    shares: opt.Shares = None,
+    **settings: Any,
 ) -> None:
     """Serve a fitted model: a page to drop images on, and an API."""
     with cli_error_handler():
@@ -327,6 +333,7 @@ def serve(
             cors=cors or [],
             allow_host=allow_host or [],
             threads=threads,
+            answers={"shares": shares, **settings},
             limits={
                 "max_files": max_files,
                 "max_bytes": max_bytes,

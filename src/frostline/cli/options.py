@@ -85,3 +85,10 @@ ServeThreads = Annotated[
         "--threads", help="Threads that compute. (every core)", min=1, rich_help_panel=_MACHINE
     ),
 ]
+Shares = Annotated[
+    str | None,
+    typer.Option(
+        help="Shares of classes among these images where they differ from training: a=0.02,b=0.98; "
+        "for predict also auto, which estimates them."
+    ),
+]

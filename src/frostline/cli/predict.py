@@ -19,16 +19,26 @@ from frostline.wording.sources import left_out_words
 
 
 def predict_images(
-    run: Path, images: list[Path], *, as_json: bool, as_csv: bool, top: int, max_pixels: int
+    run: Path,
+    images: list[Path],
+    *,
+    as_json: bool,
+    as_csv: bool,
+    top: int,
+    max_pixels: int,
+    at_most_wrong: float | None = None,
+    shares: str | None = None,
 ) -> None:
     """Print labels and probabilities; images that cannot be read are named, never skipped.
 
     Raises InputError if both formats are asked for, a folder has no image, or no image could be
-    read.
+    read; SettingsError if the model cannot keep the bound on wrong answers or has no such class.
+
+    ``at_most_wrong`` and ``shares``: as for :meth:`Model.load`.
     """
     if as_json and as_csv:
         raise InputError("Ask for --json or --csv, not both.")
-    model = Model.load(run, max_pixels=max_pixels)
+    model = Model.load(run, max_pixels=max_pixels, at_most_wrong=at_most_wrong, shares=shares)
     paths = expand(images)
     results = list(zip(paths, model.predict_each(paths), strict=True))
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,13 +14,14 @@ from frostline.cli.console import out
 from frostline.cli.streams import write_csv, write_json
 from frostline.core.errors import UnreadableImageError
 from frostline.data.naming import visible
-from frostline.model.model import Prediction
+from frostline.model.prediction import Prediction
 
 Result = tuple[Path, Prediction | UnreadableImageError]
 
-#: columns of a CSV before those of the classes; the last one comes after them, where it moves none
+#: columns of a CSV before those of the classes; the rest come after them, where they move none
 FIRST = ("path", "label", "confidence", "unknown", "unfamiliarity")
 ERROR = "error"
+LAST = (ERROR, "set_95", "abstain")
 #: begins the column of every class where a class is called like another column
 PREFIX = "p_"
 
@@ -30,7 +32,7 @@ def class_columns(classes: Sequence[str]) -> list[str]:
     They bear the names of the classes. If one of these is also the name of another column, all
     begin with ``p_``, as none of the others does.
     """
-    if {*FIRST, ERROR}.isdisjoint(classes):
+    if {*FIRST, *LAST}.isdisjoint(classes):
         return list(classes)
     return [f"{PREFIX}{name}" for name in classes]
 
@@ -56,6 +58,8 @@ def print_json(classes: Sequence[str], results: Sequence[Result]) -> None:
                 "confidence": result.confidence,
                 "unknown": result.unknown,
                 "unfamiliarity": result.unfamiliarity,
+                "set_95": result.set_95,
+                "abstain": result.abstain,
                 "probabilities": dict(zip(classes, map(float, result.probabilities), strict=True)),
             }
             for path, result in results
@@ -69,10 +73,10 @@ def print_csv(classes: Sequence[str], results: Sequence[Result]) -> None:
 
 
 def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequence[object]]:
-    yield [*FIRST, *class_columns(classes), ERROR]
+    yield [*FIRST, *class_columns(classes), *LAST]
     for path, result in results:
         if isinstance(result, UnreadableImageError):
-            yield [path_text(path), *[""] * (len(FIRST) - 1 + len(classes)), result.reason]
+            yield [path_text(path), *[""] * (len(FIRST) - 1 + len(classes)), result.reason, "", ""]
             continue
         # empty where the model does not tell
         unknown = "" if result.unknown is None else str(result.unknown).lower()
@@ -86,6 +90,8 @@ def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequen
             score,
             *shares,
             "",
+            "" if result.set_95 is None else json.dumps(result.set_95, ensure_ascii=False),
+            "" if result.abstain is None else str(result.abstain).lower(),
         ]
 
 
@@ -96,18 +102,20 @@ def print_table(results: Sequence[Result], *, top: int) -> None:
     table.add_column("label", style="bold", overflow="fold")
     table.add_column("confidence", justify="right")
     strange = any(isinstance(r, Prediction) and r.unknown for _, r in results)
-    if strange:
+    unsure = any(isinstance(r, Prediction) and r.abstain for _, r in results)
+    if strange or unsure:
         table.add_column("", style="yellow")
     table.add_column("then", style="dim", overflow="fold")
     for path, result in results:
         if not isinstance(result, UnreadableImageError):
             others = ", ".join(f"{visible(name)} {p:.1%}" for name, p in result.top(top)[1:])
-            mark = ["unknown" if result.unknown else ""] if strange else []
+            marks = {"unknown": result.unknown, "no answer": result.abstain}
+            mark = [", ".join(name for name, there in marks.items() if there)]
             table.add_row(
                 Text(visible(str(path))),
                 Text(visible(result.label)),
                 f"{result.confidence:.1%}",
-                *mark,
+                *(mark if strange or unsure else []),
                 Text(others),
             )
     if table.row_count:
@@ -117,3 +125,5 @@ def print_table(results: Sequence[Result], *, top: int) -> None:
             "unknown: unlike everything in training; the label is the nearest of the known classes"
         )
         out.print(said, style="dim")
+    if unsure:
+        out.print("no answer: less sure than the bound on wrong answers asks for", style="dim")

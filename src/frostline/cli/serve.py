@@ -14,6 +14,7 @@ from rich.text import Text
 from frostline.cli.console import err, out
 from frostline.compute.cache.eviction import parse_size
 from frostline.core.errors import SettingsError
+from frostline.model.answering import AUTO
 from frostline.model.model import Model
 from frostline.serve.access_control import Guard
 from frostline.serve.app import create_app
@@ -35,6 +36,7 @@ def serve_run(
     cors: list[str],
     allow_host: list[str],
     threads: int | None,
+    answers: dict[str, Any],
     limits: dict[str, Any],
 ) -> None:
     """Serve until Ctrl-C.
@@ -46,6 +48,7 @@ def serve_run(
     - ``api_key``: None looks into the environment.
     - ``cors`` and ``allow_host``: sites and names besides the service's own.
     - ``threads``: threads that compute.
+    - ``answers``: ``at_most_wrong`` and ``shares``, as for :meth:`Model.load`.
     - ``limits``: fields of :class:`~frostline.serve.limits.Limits`, None for defaults; sizes as
       text.
     """
@@ -54,7 +57,12 @@ def serve_run(
     key = _key(api_key)
     for site in cors:
         _check_site(site)
-    model = Model.load(folder, threads=threads, max_pixels=bounds.max_pixels)
+    if answers.get("shares") == AUTO:
+        raise SettingsError(
+            "A service sees images one by one, so it cannot estimate the shares of classes.",
+            hint="Estimate them with 'frostline predict --shares auto', and give them here.",
+        )
+    model = Model.load(folder, threads=threads, max_pixels=bounds.max_pixels, **answers)
     taken = listen(host, port)
     local = _is_local(host)
     guard = Guard(

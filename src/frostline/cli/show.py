@@ -15,6 +15,7 @@ from frostline.fitting.run_result import RunResult
 from frostline.wording.cases import case_in_brackets
 from frostline.wording.metrics import metric_words
 from frostline.wording.numbers import number, percent, plural
+from frostline.wording.operating import abstention_sentences
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.scores import METHODS_BRIEFLY
 from frostline.wording.sources import left_out_words, read_words
@@ -71,6 +72,8 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
             f"{test.without_leaks.accuracy:.1%} on the {test.without_leaks.n} test images "
             "that have no copy among the training images",
         )
+    for name, words in operating_rows(metrics):
+        grid.add_row(name, words)
     if test.balanced_accuracy is not None:
         grid.add_row("Balanced", f"{test.balanced_accuracy:.1%}, macro F1 {test.macro_f1:.1%}")
     if test.micro_f1 is not None:
@@ -100,6 +103,19 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
         ),
     )
     return Panel(grid, title="Frostline", border_style="cyan")
+
+
+def operating_rows(metrics: Metrics) -> list[tuple[str, Text]]:
+    """Return what there is to say of prediction sets and abstention, by name."""
+    rows, sets, abstention = [], metrics.sets, metrics.abstention
+    if sets is not None and sets.coverage is not None and sets.mean_size is not None:
+        said = f"{sets.coverage:.1%} hold the true class; {sets.mean_size:.2f} classes on average"
+        rows.append(("95 % sets", Text(said)))
+    if abstention is not None:
+        style = "" if abstention.chosen is not None else "yellow"
+        told = abstention_sentences(abstention)
+        rows += [("Answers", Text(sentence, style)) for sentence in told]
+    return rows
 
 
 def _baseline(found: Baseline) -> Text:

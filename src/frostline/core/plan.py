@@ -12,6 +12,7 @@ from frostline.core.aliases import key_in_files
 from frostline.core.errors import PlanError
 from frostline.core.files import JSON_BYTES, UnfitFileError, peek_json, read_regular
 from frostline.core.notebook import card, columns, sentences, strip
+from frostline.core.operating_record import AbstentionPoint
 from frostline.core.reasons import Fate, Given, Reason, RunnerUp
 from frostline.core.settings import MetricName, ResizeMode
 
@@ -278,7 +279,8 @@ class Plan(_Data):
     ``resize`` is how images become square (None: as the weights want it), ``resizes`` what was
     compared, the weights' own way first.
     ``removed``, ``frozen``, ``trained`` and ``new`` name layers. ``metric`` is what every choice
-    was to make as high as possible.
+    was to make as high as possible. ``answering`` says, of a plan that was carried out with a bound
+    on wrong answers, how many images are answered, by those that did not teach.
 
     ``reasons`` settled the choice, the last one above all; ``probe`` names the leave-one-out probe
     that scored it, None where training did. ``prior`` and ``explanation`` say all this in words,
@@ -312,6 +314,7 @@ class Plan(_Data):
     reasons: list[Reason] = []
     runner_up: RunnerUp | None = None
     metric: MetricName = "accuracy"
+    answering: AbstentionPoint | None = None
 
     @property
     def given(self) -> bool:

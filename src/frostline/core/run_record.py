@@ -17,11 +17,10 @@ from pydantic import (
 
 from frostline.core.audit_record import AuditRecord, Count
 from frostline.core.json_record import JsonRecord
+from frostline.core.operating_record import AbstentionScores, Interval, SetScores, Share
 from frostline.core.plan import Plan
 from frostline.core.settings import MetricName
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Interval = tuple[float, float]
 #: ends are None where they are not known
 UnknownInterval = tuple[float | None, float | None]
 Method = Literal["given", "held-out", "cross-validation"]
@@ -325,6 +324,8 @@ class Metrics(JsonRecord):
     frozen_pass: PassTimes | None = Field(default=None, alias="pass")
     temperature: float | None = None
     unknown: UnknownImages | None = None
+    sets: SetScores | None = None
+    abstention: AbstentionScores | None = None
     history: tuple[Epoch, ...] = ()
     caveats: tuple[str, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()

@@ -59,6 +59,7 @@ class ModelSettings(TypedDict, total=False):
     budget: str | None
     metric: MetricSetting
     costs: str | Path | Mapping[str, Mapping[str, float]] | None
+    at_most_wrong: float | None
     input_size: int | str | Sequence[int]
     resize: ResizeMode | Auto
     weights: str | Path | None
@@ -157,6 +158,14 @@ class Settings:
             "What each mistake costs, in place of a metric: a CSV file with a row for every true "
             "class and a column for every answer, or such a table in Python or JSON. The answer "
             "with the lowest expected cost is given.",
+        ),
+    ] = None
+    at_most_wrong: Annotated[
+        Annotated[float, Range(gt=0.0, lt=1.0)] | None,
+        About(
+            _CHOICE,
+            "Answer only where at most this share of answers is wrong, such as 0.01, and abstain "
+            "elsewhere.",
         ),
     ] = None
     seed: Annotated[int, Range(ge=0, lt=2**31), About(_CHOICE, "Same seed, same result.")] = 0

@@ -57,6 +57,7 @@ def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None
         "output": "logits (n, classes); their softmax are the calibrated probabilities",
         "load": how,
         **_answer(card),
+        **_sets(card),
         "weights_licence": card.weights_licence,
         "test": card.test.to_json(),
     }
@@ -66,6 +67,14 @@ def _answer(card: ModelCard) -> dict[str, Any]:
     """How a class follows where that is not the likeliest one."""
     code = answering(card.rule)
     return {"metric": card.metric, "answer": code} if code else {}
+
+
+def _sets(card: ModelCard) -> dict[str, Any]:
+    """Which classes an image may be of, where the model tells."""
+    if card.sets is None:
+        return {}
+    least = list(card.sets.thresholds)
+    return {"set_95": f"probabilities >= {least}, and the class that is answered"}
 
 
 def answering(rule: DecisionRule) -> str:

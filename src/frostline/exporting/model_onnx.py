@@ -15,6 +15,7 @@ from frostline.core.errors import EngineError
 from frostline.core.files import replacing
 from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import Preprocessing, UInt8Array
+from frostline.onnx_graph.answering_graph import SET_95, AnsweringNodes, add_answering
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.prepared import on_canvas
@@ -35,6 +36,7 @@ MOST_DELIVERED = 5e-2
 #: largest accepted difference of an unfamiliarity, as a share of it
 UNFAMILIARITY_TOLERANCE = 5e-3
 
+NOTHING = AnsweringNodes()
 _LOGITS, _FEATURES = "network/logits", "network/features"
 
 
@@ -64,13 +66,16 @@ def export_onnx(
     classes: Sequence[str] = (),
     ood_scorer: OODScorer | None = None,
     link: Link = "softmax",
+    answering: AnsweringNodes = NOTHING,
 ) -> None:
     """Write a classifier as one self-contained ONNX file.
 
     Input ``image``: uint8 RGB, H x W x 3 or N x H x W x 3, any H and W. Output
     ``probabilities``: float32, N x C (N is 1 for a single image). Where it is known what is
     familiar, a second output ``unfamiliarity``: float32, N; above 1 an image is unlike those of
-    training, and the probabilities are the same bits with it or without. Resizing, cropping,
+    training, and the probabilities are the same bits with it or without. Where the model tells,
+    ``set_95``: bool, N x C, the classes that an image may be of; and ``abstain``: bool, N, whether
+    the answer is too unsure for the bound that was asked for. Resizing, cropping,
     normalising, temperature and softmax are part of the graph. The metadata of the file hold
     ``classes`` and ``preprocessing`` as JSON.
 
@@ -86,6 +91,7 @@ def export_onnx(
     - ``ood_scorer``: on the input of the frozen leader's head.
     - ``link``: what turns outputs into predictions; without one there are no probabilities, and the
       output is called ``values``.
+    - ``answering``: what else is told.
     """
     before, after = GraphBuilder("before"), GraphBuilder("after")
     add_preprocessing(before, INPUT, preprocessing, "before/normalised")
@@ -105,6 +111,7 @@ def export_onnx(
     n_outputs = graph.output[0].type.tensor_type.shape.dim[1].dim_value
     if classes and n_outputs != len(classes):
         raise EngineError(f"The network has {n_outputs} outputs for {len(classes)} classes.")
+    add_answering(after, OUTPUT, n_outputs, answering)
     network = list(graph.node)
     del graph.node[:], graph.input[:], graph.output[:]
     graph.name = "frostline"
@@ -115,6 +122,9 @@ def export_onnx(
     graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", n_outputs]))
     if ood_scorer is not None:
         graph.output.append(helper.make_tensor_value_info(UNFAMILIARITY, TensorProto.FLOAT, ["N"]))
+    for name in answering.outputs:
+        shape = ["N", n_outputs] if name == SET_95 else ["N"]
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.BOOL, shape))
     helper.set_model_props(
         model,
         {

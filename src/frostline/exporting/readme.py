@@ -105,6 +105,17 @@ def _scores(card: ModelCard) -> str:
         if value is not None:
             lines.append(f"- {words}: {value:.1%}.")
     lines.append("- Probabilities are calibrated (temperature scaling).")
+    if card.sets is not None:
+        lines.append(
+            f"- `set_95` names the classes that an image may be of: {card.sets.level:.0%} of them "
+            f"are meant to hold the true one (conformal, from {card.sets.n_images:,} images that "
+            "did not teach)."
+        )
+    if card.at_most_wrong is not None:
+        lines.append(
+            f"- `abstain` marks answers that are too unsure for at most {card.at_most_wrong:.3g} "
+            "of the others to be wrong."
+        )
     if card.metric != "accuracy":
         lines.append(f"- Made for {METRICS[card.metric]} rather than accuracy.")
     return "\n".join(lines)
@@ -120,6 +131,7 @@ def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
             'image = np.asarray(Image.open("image.jpg").convert("RGB"))\n'
             'probabilities = session.run(["probabilities"], {"image": image})[0]'
         ),
+        *_more_outputs(card),
         *_answer(card),
         f"For PyTorch, `images` are RGB tensors (n, 3, {preprocessing.size}, "
         f"{preprocessing.size}): {resized_words(preprocessing)} "
@@ -146,6 +158,18 @@ def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
         _code('import frostline\n\nfrostline.load("this folder").predict(["image.jpg"])'),
     ]
     return "\n\n".join(parts)
+
+
+def _more_outputs(card: ModelCard) -> list[str]:
+    """What the ONNX file tells beside probabilities."""
+    said = []
+    if card.familiar is not None:
+        said.append("`unfamiliarity` (N), above 1 for images unlike those of training")
+    if card.sets is not None:
+        said.append("`set_95` (N, classes), true for classes that the image may be of")
+    if card.at_most_wrong is not None:
+        said.append("`abstain` (N), true where the answer is too unsure")
+    return [f"Further outputs: {'; '.join(said)}."] if said else []
 
 
 def _answer(card: ModelCard) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,12 +19,11 @@ from frostline.exporting.model_onnx import (
     export_onnx,
     verify_onnx,
 )
-from frostline.model_format.card import WITH_RULE, WITHOUT_RULE, ModelCard
+from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import CARD, FAMILIAR, ONNX, WEIGHTS
 from frostline.model_format.ood_file import save_ood_scorer
-
-if TYPE_CHECKING:
-    from frostline.stats.ood import OODScorer
+from frostline.onnx_graph.answering_graph import AnsweringNodes
+from frostline.stats.ood import OODScorer
 
 #: an ONNX file that passed the check
 EXPORT = Memo(name="export", version=2, libraries=NETWORKS, result=bytes)
@@ -99,6 +97,7 @@ def save_model(
                     "classes": card.classes,
                     "link": card.target.link_name,
                     "ood_scorer": ood_scorer,
+                    "answering": _answering(card),
                     "images": images,
                 }
                 content = memoize(EXPORT, inputs, write)
@@ -129,7 +128,7 @@ def save_model(
     complete = card.model_copy(
         update={
             "fingerprints": fingerprints,
-            "format_version": WITHOUT_RULE if card.metric == "accuracy" else WITH_RULE,
+            "format_version": card.written_format,
             "onnx_difference": difference,
         }
     ).sealed()
@@ -157,6 +156,7 @@ def _export(
         classes=card.classes,
         ood_scorer=ood_scorer,
         link=link,
+        answering=_answering(card),
     )
     verify_onnx(
         path,
@@ -169,6 +169,15 @@ def _export(
         link=link,
     )
     return path.read_bytes()
+
+
+def _answering(card: ModelCard) -> AnsweringNodes:
+    """Return what the file tells beside probabilities: sets, and the bound that was asked for."""
+    found = None
+    if card.at_most_wrong is not None and card.abstention is not None:
+        found = card.abstention.thresholds(card.at_most_wrong)
+    least = tuple(found.tolist()) if isinstance(found, np.ndarray) else ()
+    return AnsweringNodes(card.rule, card.sets, least)
 
 
 def _nbytes(classifier: FittedClassifier) -> int:

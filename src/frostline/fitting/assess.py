@@ -14,6 +14,7 @@ from frostline.core.runtime import Runtime
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.data.splitting.split import Split
 from frostline.fitting.inputs import FitInputs
+from frostline.fitting.operating import Operated, joined, operate
 from frostline.fitting.procedure import fit_once
 from frostline.fitting.train import Fitted
 from frostline.stats.expected import Expected, expected_accuracy
@@ -38,7 +39,8 @@ class Assessed:
     ``frozen_verified`` tells whether every fit left its frozen part as it was. ``expected`` is
     what the delivered model should reach, which learned from more images than those judged; None
     where that is no accuracy. ``decided`` is what was answered, as the target encodes it.
-    ``uncalibrated`` are the probabilities without the temperature; ``unknown_share`` is the share
+    ``uncalibrated`` are the probabilities without the temperature; ``operated`` is what sets and
+    abstention made of these images; ``unknown_share`` is the share
     of images that the model would call unknown, None where no image was held out for that.
     """
 
@@ -50,6 +52,7 @@ class Assessed:
     folds: int
     frozen_verified: bool
     expected: Expected | None
+    operated: Operated
     unknown_share: float | None = None
 
 
@@ -89,6 +92,7 @@ def assess(
         )
         if target.exclusive
         else None,
+        operated=operate(fitted.operating, probabilities, decided, inputs.settings.at_most_wrong),
         unknown_share=_unknown_share(inputs.frozen, fitted, split.test, runtime),
     )
 
@@ -133,6 +137,7 @@ def _cross_validate(
     probabilities = np.zeros((len(rows), target.n_outputs))
     uncalibrated = np.zeros_like(probabilities)
     decided = np.zeros_like(problem.labels[rows])
+    operated: list[tuple[IntArray, Operated]] = []
     verified = fitted.trained.frozen_verified
     given = Given(checkpoint_dir=checkpoint_dir)
     with runtime.progress.task("cross-validation", len(folds)) as bar:
@@ -149,6 +154,9 @@ def _cross_validate(
             probabilities[judge] = target.link(logits, fold.temperature)
             uncalibrated[judge] = target.link(logits)
             decided[judge] = target.decide(probabilities[judge], fold.rule)
+            asked = inputs.settings.at_most_wrong
+            found = operate(fold.operating, probabilities[judge], decided[judge], asked)
+            operated.append((judge, found))
             verified = verified and fold.trained.frozen_verified
             bar.advance()
             runtime.cancel.check()
@@ -171,4 +179,5 @@ def _cross_validate(
         folds=len(folds),
         frozen_verified=verified,
         expected=expected,
+        operated=joined(operated, len(rows)),
     )

@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from frostline._version import __version__
 from frostline.core.aliases import as_kept_in_files
 from frostline.core.files import write_text
@@ -26,6 +28,7 @@ from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.measure import measure, unknown_images
+from frostline.fitting.operating import abstention_scores, set_scores
 from frostline.fitting.prepare import Prepared
 from frostline.fitting.run_result import RunResult
 from frostline.fitting.train import Fitted
@@ -123,6 +126,7 @@ def finish(
         frozen_pass=_pass_times(inputs),
         temperature=fitted.temperature,
         unknown=unknown_images(fitted, assessed),
+        **_operating(inputs, fitted, assessed),
         history=tuple(map(Epoch.model_validate, fitted.trained.history)),
         caveats=tuple(warnings),
         shortcuts=tuple(shortcuts),
@@ -192,6 +196,10 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
         task=inputs.problem.target.task,
         metric=inputs.problem.metric.name,
         rule=fitted.rule,
+        sets=fitted.operating.known_sets,
+        abstention=fitted.operating.abstention,
+        at_most_wrong=_bound(inputs, fitted),
+        shares=fitted.operating.shares,
         frostline=__version__,
         classes=inputs.frozen.catalog.classes,
         preprocessing=network.preprocessing,
@@ -212,6 +220,32 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
         test=test,
         source=inputs.frozen.catalog.source,
     )
+
+
+def _bound(inputs: FitInputs, fitted: Fitted) -> float | None:
+    """Return the bound on wrong answers that was asked for, if the model can keep it."""
+    asked, abstention = inputs.settings.at_most_wrong, fitted.operating.abstention
+    if asked is None or abstention is None:
+        return None
+    return asked if isinstance(abstention.thresholds(asked), np.ndarray) else None
+
+
+def _operating(inputs: FitInputs, fitted: Fitted, assessed: Assessed) -> dict[str, Any]:
+    """Judge sets and abstention, where there are any."""
+    truth = inputs.problem.labels[assessed.rows]
+    groups = inputs.problem.groups[assessed.rows]
+    operating, operated = fitted.operating, assessed.operated
+    found = {
+        "sets": set_scores(operating, operated, truth, groups),
+        "abstention": abstention_scores(
+            operating,
+            operated,
+            inputs.problem.target.agrees(assessed.decided, truth),
+            groups,
+            asked=inputs.settings.at_most_wrong,
+        ),
+    }
+    return {name: scores for name, scores in found.items() if scores is not None}
 
 
 def _gallery(

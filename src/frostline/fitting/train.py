@@ -15,6 +15,14 @@ from frostline.data.problem import Problem
 from frostline.evidence.evidence import Evidence
 from frostline.evidence.probes import ALL
 from frostline.fitting.inputs import FitInputs
+from frostline.fitting.operating import (
+    NOTHING,
+    LeftOut,
+    Operating,
+    expected_answers,
+    fit_operating,
+)
+from frostline.stats.conformal import OWN_GROUPS
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.metrics import Judge
 from frostline.stats.out_of_fold import OutOfFold
@@ -32,7 +40,8 @@ class Fitted:
     ``left_out`` are the probe's leave-one-out probabilities for the training rows, when there was
     evidence and the classifier has no such outputs for all of them itself. ``rule`` says which
     class is answered for given probabilities. ``ood`` tells which
-    images are unlike those of training, once :func:`with_ood` was asked.
+    images are unlike those of training, once :func:`with_ood` was asked. ``operating``: which
+    classes an image may be of, and when to abstain.
     """
 
     plan: Plan
@@ -41,6 +50,7 @@ class Fitted:
     left_out: OutOfFold | None = None
     rule: DecisionRule = LIKELIEST
     ood: FittedOOD | None = None
+    operating: Operating = NOTHING
 
     def logits(self, frozen: Frozen, rows: IntArray) -> FloatArray:
         """Logits of shape (len(rows), k) for rows of the catalog, not calibrated."""
@@ -79,7 +89,13 @@ def train_plan(
     left_out = None if evidence is None else _left_out(inputs.problem, trained, evidence)
     temperature = temperature_of(inputs.problem, trained)
     rule = rule_of(inputs.problem, trained, rows, temperature)
-    return Fitted(plan, trained, temperature, left_out, rule)
+    calibrating = _calibrating(inputs, trained, temperature, given.validation)
+    operating = fit_operating(inputs.problem, calibrating, rule, rows)
+    asked = inputs.settings.at_most_wrong
+    if asked is not None:
+        answered = expected_answers(inputs.problem, operating, calibrating, rule, asked)
+        plan = plan.model_copy(update={"answering": answered})
+    return Fitted(plan, trained, temperature, left_out, rule, operating=operating)
 
 
 def with_ood(inputs: FitInputs, fitted: Fitted, rows: IntArray, runtime: Runtime) -> Fitted:
@@ -109,6 +125,22 @@ def _left_out(problem: Problem, trained: Trained, evidence: Evidence) -> OutOfFo
         return None
     prediction = problem.labelled(evidence.rows).calibrated(evidence.ridge[ALL].loo)
     return OutOfFold(evidence.rows, prediction)
+
+
+def _calibrating(
+    inputs: FitInputs, trained: Trained, temperature: float, validation: IntArray | None
+) -> LeftOut:
+    """Return the images that may set thresholds: none of them taught what scores them.
+
+    A validation part that a head in closed form did not look at is scored by the model itself.
+    """
+    target, groups = inputs.problem.target, inputs.problem.groups
+    closed = trained.action.closed_form
+    if closed and validation is not None and len(np.unique(groups[validation])) >= OWN_GROUPS:
+        logits = logits_of(trained, inputs.frozen, validation)
+        return LeftOut(validation, target.link(logits, temperature), "split")
+    told = target.link(trained.out_of_fold_logits, temperature)
+    return LeftOut(trained.out_of_fold_rows, told, "cross" if closed else "split")
 
 
 def temperature_of(problem: Problem, trained: Trained) -> float:

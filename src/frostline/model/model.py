@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -16,8 +15,10 @@ from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import UInt8Array
 from frostline.core.settings import Settings
 from frostline.data.decoding.read_ahead import read_in_order
+from frostline.model.answering import Answering, SharesLike
 from frostline.model.inputs import ImageLike, as_sequence, name_of, to_rgb
 from frostline.model.onnx_file import is_onnx_file, open_onnx_file, read_model
+from frostline.model.prediction import Computed, Prediction, told
 from frostline.model.sessions import Sessions
 from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import ONNX, checked_file, find_model_folder, load_card
@@ -31,53 +32,14 @@ Probabilities = FloatArray
 _BATCH = 16
 
 
-class _Options(TypedDict):
+class _Options(TypedDict, total=False):
     """What :meth:`Model.load` was asked for; None leaves the choice to the machine."""
 
     threads: int | None
     workers: int | None
     max_pixels: int
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The answer for one image.
-
-    Attributes
-    ----------
-    name : str
-        The image's path as given, or ``"image 3"`` by its place when it had none.
-    label : str
-        The class that is answered: the likeliest, or the one that the model's rule names.
-    confidence : float
-        Its probability, in [0, 1].
-    probabilities : ndarray of shape (C,), float64
-        For all classes, in the model's order.
-    classes : tuple of str
-    unfamiliarity : float or None
-        How unlike the images of training it is, from 0 to 1000: 95 % of images like those stay at
-        or below 1. None for a model that does not tell.
-    """
-
-    name: str
-    label: str
-    confidence: float
-    probabilities: Probabilities
-    classes: tuple[str, ...]
-    unfamiliarity: float | None = None
-
-    @property
-    def unknown(self) -> bool | None:
-        """Whether the image is unlike everything in training; None where the model does not tell.
-
-        Then the label is the nearest of the known classes, and its probability means nothing.
-        """
-        return None if self.unfamiliarity is None else self.unfamiliarity > 1.0
-
-    def top(self, k: int = 5) -> list[tuple[str, float]]:
-        """Return the ``k`` likeliest classes with their probabilities, likeliest first."""
-        order = np.argsort(-self.probabilities, kind="stable")[: max(0, k)]
-        return [(self.classes[i], float(self.probabilities[i])) for i in order]
+    at_most_wrong: float | None
+    shares: SharesLike | None
 
 
 class Model:
@@ -91,6 +53,8 @@ class Model:
     card : ModelCard
     classes : tuple of str
         In the order of the columns of :meth:`predict_proba`.
+    answering : Answering
+        How classes, sets and abstentions follow from probabilities.
     folder : Path
         The model folder, or the exported file.
     """
@@ -104,10 +68,12 @@ class Model:
         workers: int,
         max_pixels: int,
         session: Any = None,
+        answering: Answering | None = None,
     ) -> None:
         self.folder = folder
         self.card = card
         self.classes = card.classes
+        self.answering = Answering(card) if answering is None else answering
         self._file = (
             folder if session is not None else checked_file(folder, ONNX, card.fingerprints.onnx)
         )
@@ -123,6 +89,8 @@ class Model:
         threads: int | None = None,
         workers: int | None = None,
         max_pixels: int = Settings.max_pixels,
+        at_most_wrong: float | None = None,
+        shares: SharesLike | None = None,
     ) -> Model:
         """Load the model of a run folder, a model folder itself, or an exported ONNX file.
 
@@ -135,9 +103,18 @@ class Model:
             Threads that decode images; 0 decodes in the calling thread, None takes the cores.
         max_pixels : int, default=100_000_000
             Larger images count as unreadable.
+        at_most_wrong : float or None, default=None
+            Share of answers that may be wrong, in (0, 1): less sure ones say ``abstain``. None
+            takes the bound that the model was fitted with, if any.
+        shares : str, mapping of str to float or None, default=None
+            Of the classes among the images to come, where they differ from those of training:
+            ``{"a": 0.02, "b": 0.98}``, ``"a=0.02,b=0.98"``, or ``"auto"`` to estimate them from
+            all images of a call. Probabilities are weighed anew by them.
 
         Raises
         ------
+        SettingsError
+            If the model cannot keep the bound, or a share is none of its classes' or out of range.
         RunFolderError
             If there is no finished model, or one of its files is damaged.
         InputError
@@ -145,6 +122,7 @@ class Model:
         """
         path, cores = Path(folder), available_cores()
         asked: _Options = {"threads": threads, "workers": workers, "max_pixels": max_pixels}
+        asked |= {"at_most_wrong": at_most_wrong, "shares": shares}
         threads = threads or cores
         session = None
         if is_onnx_file(path):
@@ -160,6 +138,7 @@ class Model:
             workers=min(cores, 8) if workers is None else workers,
             max_pixels=max_pixels,
             session=session,
+            answering=Answering(card, at_most_wrong=at_most_wrong, shares=shares),
         )
         model._asked = asked
         return model
@@ -192,19 +171,14 @@ class Model:
         InputError
             For something that is no image.
         """
-        decided = self.card.decide(self.predict_proba(images))
-        return self.card.target.said(decided, self.classes)
+        return [result.label for result in self._readable(images)]
 
     def predict_proba(self, images: ImageLike | Iterable[ImageLike]) -> Probabilities:
         """Return calibrated probabilities, float64 of shape (n_images, n_outputs).
 
         Takes and raises what :meth:`predict` does.
         """
-        rows = []
-        for result in self.predict_each(images):
-            if isinstance(result, UnreadableImageError):
-                raise result
-            rows.append(result.probabilities)
+        rows = [result.probabilities for result in self._readable(images)]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
 
     def predict_each(
@@ -212,13 +186,34 @@ class Model:
     ) -> Iterator[Prediction | UnreadableImageError]:
         """Yield a prediction, or the reason why there is none, for every image in order.
 
-        Images are read while others are computed, and only a few are held at a time.
+        Images are read while others are computed, and only a few are held at a time. Where shares
+        of classes are estimated, all are computed before the first prediction.
 
         Raises
         ------
         InputError
             For something that is no image.
         """
+        computed, answering = self._computed(images), self.answering
+        if answering.estimates:
+            all_of_them = list(computed)
+            rows = [one.row for one in all_of_them if isinstance(one, Computed)]
+            answering = answering.with_estimated(np.stack(rows)) if rows else answering
+            computed = iter(all_of_them)
+        for one in computed:
+            yield told(one, answering) if isinstance(one, Computed) else one
+
+    def _readable(self, images: ImageLike | Iterable[ImageLike]) -> Iterator[Prediction]:
+        """Yield predictions; raise for the first image that cannot be decoded."""
+        for result in self.predict_each(images):
+            if isinstance(result, UnreadableImageError):
+                raise result
+            yield result
+
+    def _computed(
+        self, images: ImageLike | Iterable[ImageLike]
+    ) -> Iterator[Computed | UnreadableImageError]:
+        """Yield what the network says of every image in order, or why there is nothing."""
         numbered = list(enumerate(as_sequence(images)))
 
         def load(item: tuple[int, ImageLike]) -> UInt8Array:
@@ -234,9 +229,9 @@ class Model:
             # images that cannot be read must not change which others share a batch: the last
             # bits of a result may turn on that
             if readable in (0, _BATCH):
-                yield from self._answer(waiting)
+                yield from self._run(waiting)
                 waiting, readable = [], 0
-        yield from self._answer(waiting)
+        yield from self._run(waiting)
 
     def prepare(self, image: ImageLike, *, name: str) -> UInt8Array:
         """Decode, resize and crop one image as in training.
@@ -327,9 +322,9 @@ class Model:
         check_ends(self._file, session, len(self.classes))
         return session
 
-    def _answer(
+    def _run(
         self, batch: Sequence[tuple[str, UInt8Array | UnreadableImageError]]
-    ) -> Iterator[Prediction | UnreadableImageError]:
+    ) -> Iterator[Computed | UnreadableImageError]:
         readable = [image for _, image in batch if isinstance(image, np.ndarray)]
         answered = self.answer_prepared(readable).each()
         for name, image in batch:
@@ -337,11 +332,7 @@ class Model:
                 yield image
                 continue
             row, score = next(answered)
-            decided, target = self.card.decide(row[None]), self.card.target
-            label = target.said(decided, self.classes)[0]
-            sure = target.sureness(row[None], decided)
-            confidence = float("nan") if sure is None else float(sure[0])
-            yield Prediction(name, label, confidence, row, self.classes, score)
+            yield Computed(name, row, score)
 
 
 load = Model.load

@@ -24,6 +24,8 @@ from frostline.core.reading_rules import FIRST_RULES
 from frostline.core.run_record import ScoreSummary
 from frostline.core.settings import MetricName
 from frostline.core.task import Task
+from frostline.stats.abstention import Abstention
+from frostline.stats.conformal import PredictionSets
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.rejection import ACCEPTED, FEW_SCORES
 from frostline.targets.choose import target_of
@@ -34,6 +36,8 @@ _FIRST_WITH_READING = 4
 #: of a card without a rule of its own for decisions, and of one with such a rule
 WITHOUT_RULE: Literal[4] = 4
 WITH_RULE: Literal[5] = 5
+#: of a card that says which classes an image may be of, or when to abstain
+WITH_OPERATING: Literal[6] = 6
 
 
 class Fingerprints(BaseModel):
@@ -78,7 +82,8 @@ class ModelCard(BaseModel):
     Attributes
     ----------
     format_version : int
-        Of this file: 4, or 5 with a ``metric`` and a ``rule``; 3 for one that was written before
+        Of this file: 6 with ``sets``, ``abstention`` or ``shares``; without them 4, or 5 with a
+        ``metric`` and a ``rule``; 3 for one that was written before
         reading rules had a version, 2 before cards had a checksum, 1 before models could tell what
         is unfamiliar to them. Other versions are refused.
     frostline : str
@@ -107,6 +112,15 @@ class ModelCard(BaseModel):
         What every choice was to make as high as possible; not written for accuracy.
     rule : DecisionRule
         Which class is answered for given probabilities; not written where that is the likeliest.
+    sets : PredictionSets or None
+        Which classes an image may be of; not written where there were too few cases for it.
+    abstention : Abstention or None
+        How sure an answer must be for any bound on wrong ones; not written where nothing was left
+        out of training.
+    at_most_wrong : float or None
+        The bound that is kept where a prediction asks for none; not written without one.
+    shares : tuple of float
+        Of the classes, as the probabilities are calibrated for them; empty if unknown.
     familiar : FamiliarImages or None
         None for a model that cannot tell which images are unlike those of training.
     n_train : int
@@ -127,7 +141,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: Literal[1, 2, 3, 4, 5] = WITHOUT_RULE
+    format_version: Literal[1, 2, 3, 4, 5, 6] = WITHOUT_RULE
     frostline: str
     classes: tuple[str, ...] = Field(min_length=1)
     task: Task = "single"
@@ -141,6 +155,10 @@ class ModelCard(BaseModel):
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     metric: MetricName = "accuracy"
     rule: DecisionRule = LIKELIEST
+    sets: PredictionSets | None = None
+    abstention: Abstention | None = None
+    at_most_wrong: float | None = Field(default=None, gt=0, lt=1)
+    shares: tuple[float, ...] = ()
     familiar: FamiliarImages | None = None
     fingerprints: Fingerprints = Fingerprints()
     n_train: int = Field(ge=0)
@@ -181,12 +199,31 @@ class ModelCard(BaseModel):
             raise ValueError("there is only one class")
         return self
 
+    @model_validator(mode="after")
+    def _operating_fits_the_classes(self) -> Self:
+        n = len(self.classes)
+        for name, found in (("sets", self.sets), ("abstention", self.abstention)):
+            if found is not None and found.n_outputs != n:
+                raise ValueError(f"{name} are for {found.n_outputs} classes, not {n}")
+        if self.shares and len(self.shares) != n:
+            raise ValueError(f"there are {len(self.shares)} shares for {n} classes")
+        if any(not 0.0 <= share <= 1.0 for share in self.shares):
+            raise ValueError("shares of classes lie between 0 and 1")
+        return self
+
     @field_validator("classes")
     @classmethod
     def _classes_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):
             raise ValueError("two classes have the same name")
         return value
+
+    @property
+    def written_format(self) -> Literal[4, 5, 6]:
+        """The format that says all of it, for older versions to tell what they cannot read."""
+        if self.task != "single" or self.sets or self.abstention or self.shares:
+            return WITH_OPERATING
+        return WITHOUT_RULE if self.metric == "accuracy" else WITH_RULE
 
     @property
     def target(self) -> Target:
@@ -218,6 +255,15 @@ class ModelCard(BaseModel):
     def _without_what_most_lack(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
         # most models have no tokens and answer the likeliest class; their cards say nothing of it
-        usual = {"task": "single", "pooling": (), "metric": "accuracy", "rule": LIKELIEST}
+        usual = {
+            "task": "single",
+            "pooling": (),
+            "metric": "accuracy",
+            "rule": LIKELIEST,
+            "sets": None,
+            "abstention": None,
+            "at_most_wrong": None,
+            "shares": (),
+        }
         left_out = [name for name, value in usual.items() if getattr(self, name) == value]
         return {name: value for name, value in values.items() if name not in left_out}

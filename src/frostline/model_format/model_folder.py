@@ -35,7 +35,7 @@ WEIGHTS, ONNX, CARD = "weights.safetensors", "model.onnx", "model.json"
 FAMILIAR = "familiar.safetensors"
 
 #: of model cards, from the oldest that is read to the newest
-FORMATS = (1, 2, 3, 4, 5)
+FORMATS = (1, 2, 3, 4, 5, 6)
 NEWEST_FORMAT = FORMATS[-1]
 _FIT_AGAIN = "Run 'frostline fit' again to make the model anew."
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from frostline.report.data import ReportData
 from frostline.report.depth import depths
+from frostline.report.sections.answers import answers
 from frostline.report.sections.errors import errors
 from frostline.report.sections.evidence import evidence
 from frostline.report.sections.images import images
@@ -32,6 +33,7 @@ def build(data: ReportData) -> dict[str, Any]:
         "more": more_images(record),
         "errors": errors(metrics.test, classes),
         "trust": trust(metrics),
+        "answers": answers(metrics, classes),
         "pictures": pictures(data.gallery, found, plan.evidence),
         "images": images(record.audit),
         "running": running(record),
@@ -57,6 +59,7 @@ def contents(sections: dict[str, Any]) -> list[tuple[str, str]]:
         ("more", "More images", sections["more"]),
         ("errors", "Where it errs", sections["errors"]),
         ("trust", "Confidence", sections["trust"]),
+        ("answers", "Sets and abstention", sections["answers"]),
         ("mistakes", "Worst mistakes", shown and shown.mistakes),
         ("doubtful", "Doubtful labels", shown and shown.doubtful),
         ("sees", "What it sees", shown and (shown.depths or shown.filters)),

@@ -33,6 +33,16 @@ class Classified(BaseModel):
         description="How unlike the images of training it is: 95 % of images like those stay at or "
         "below 1; null for a model that does not tell.",
     )
+    set_95: list[str] | None = Field(
+        default=None,
+        description="The classes that it may be of, likeliest first: they hold the true one for "
+        "95 % of new images, and always the label; null for a model that does not tell.",
+    )
+    abstain: bool | None = Field(
+        default=None,
+        description="Whether the label is too unsure for the bound on wrong answers; null where "
+        "there is none.",
+    )
 
 
 class Unclassified(BaseModel):

@@ -18,6 +18,7 @@ from frostline.core.errors import UnreadableImageError, did_you_mean
 from frostline.core.machine import available_cores
 from frostline.core.preprocessing import UInt8Array
 from frostline.model.model import Model, Probabilities
+from frostline.model.prediction import Computed, told
 from frostline.serve.batching import Batcher
 from frostline.serve.heat_picture import overlay, picture_of
 from frostline.serve.limits import Limits
@@ -167,7 +168,7 @@ class Service:
                 raise RequestError(422, **found.model_dump())
             prepared, size = found
             row, _ = await self._compute(prepared)
-            answer = int(self.model.card.decide(row[None])[0])
+            answer = int(self.model.answering.of(row[None]).decided[0])
             index = answer if label is None else classes.index(label)
             occlusion = Occlusion(prepared)
             covered = await self._covered(occlusion, index)
@@ -235,16 +236,16 @@ class Service:
     def _in_words(
         self, name: str, row: Probabilities, unfamiliarity: float | None, top: int | None
     ) -> Classified:
-        order = np.argsort(-row, kind="stable")[:top]
-        classes = self.model.classes
-        answer = int(self.model.card.decide(row[None])[0])
+        found = told(Computed(name, row, unfamiliarity), self.model.answering)
         return Classified(
             name=name,
-            label=classes[answer],
-            confidence=float(row[answer]),
-            probabilities={classes[i]: float(row[i]) for i in order},
-            unknown=None if unfamiliarity is None else unfamiliarity > 1.0,
+            label=found.label,
+            confidence=found.confidence,
+            probabilities=dict(found.top(len(row) if top is None else top)),
+            unknown=found.unknown,
             unfamiliarity=unfamiliarity,
+            set_95=None if found.set_95 is None else list(found.set_95),
+            abstain=found.abstain,
         )
 
     @contextmanager

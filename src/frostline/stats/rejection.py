@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
 from frostline.core.errors import InputError
+from frostline.stats.conformal import TooFewCases, conformal_threshold
 
 #: share of images like those of training that should stay below the threshold
 ACCEPTED = 0.95
@@ -30,10 +29,10 @@ def acceptance_threshold(scores: npt.ArrayLike, *, accepted: float = ACCEPTED) -
         Of images that the scores were not fitted to; higher is further out.
     accepted : float in (0, 1), default=0.95
     """
-    values = np.sort(np.asarray(scores, dtype=np.float64).ravel())
+    values = np.asarray(scores, dtype=np.float64).ravel()
     if not len(values) or not np.all(np.isfinite(values)):
         raise InputError("A threshold needs finite scores, at least one of them.")
     if not 0.0 < accepted < 1.0:
         raise InputError(f"The accepted share must lie between 0 and 1, not {accepted}.")
-    rank = min(len(values), math.ceil(accepted * (len(values) + 1)))
-    return float(values[rank - 1])
+    found = conformal_threshold(values, np.arange(len(values)), level=accepted)
+    return float(values.max()) if isinstance(found, TooFewCases) else found

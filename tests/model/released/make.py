@@ -5,7 +5,8 @@
 Run once for each format, by the Frostline that wrote it: format-1 by the last one before models
 could tell what is unfamiliar to them, format-2 by the last one before cards had a checksum,
 format-3 by the last one before reading rules had a version, format-4 by the first one after,
-format-5 by the first one whose models may answer another class than the likeliest.
+format-5 by the first one whose models may answer another class than the likeliest, format-6 by
+the first one whose models tell which classes an image may be of, and when to abstain.
 Predictions that were given then lie beside the model in predictions.json; tests ask for them
 again.
 """
@@ -26,7 +27,8 @@ from frostline.backbones.heads.classifier import Maps, SingleClassifier
 from frostline.core.actions import TapsHead
 from frostline.core.preprocessing import Preprocessing
 from frostline.exporting.save_model import save_model
-from frostline.model.model import Model, Prediction
+from frostline.model.model import Model
+from frostline.model.prediction import Prediction
 from frostline.model_format.card import ModelCard
 
 #: the images that are asked about, and their heights and widths
@@ -105,6 +107,8 @@ def make(folder: Path) -> None:
         card["familiar"], more["ood_scorer"] = _familiar(net)
     if "rule" in ModelCard.model_fields:
         card["metric"], card["rule"] = "balanced_accuracy", {"factors": (1.0, 0.5, 0.125)}
+    if "sets" in ModelCard.model_fields:
+        card |= _operating()
     save_model(folder, net, ModelCard(**card), **more)
     paths = write_images()
     results = Model.load(folder, threads=1).predict_each(paths)
@@ -113,11 +117,29 @@ def make(folder: Path) -> None:
             "probabilities": result.probabilities.tolist(),
             "label": result.label,
             "unfamiliarity": getattr(result, "unfamiliarity", None),
+            **({} if "sets" not in card else {"set_95": result.set_95, "abstain": result.abstain}),
         }
         for path, result in zip(paths, results, strict=True)
         if isinstance(result, Prediction)
     }
     (folder / "predictions.json").write_text(json.dumps(said, indent=1) + "\n")
+
+
+def _operating() -> dict[str, Any]:
+    """Return sets and a bound that leave some of the images open."""
+    from frostline.stats.abstention import fit_abstention
+    from frostline.stats.conformal import fit_sets
+
+    random = np.random.default_rng(0)
+    told = random.dirichlet((1.0, 1.0, 1.0), size=200)
+    truth = np.array([random.choice(3, p=row) for row in told])
+    groups = np.arange(200)
+    return {
+        "sets": fit_sets(told, truth, groups, scoring="cross"),
+        "abstention": fit_abstention(told, truth, groups, told.argmax(axis=1)),
+        "at_most_wrong": 0.2,
+        "shares": (0.5, 0.25, 0.25),
+    }
 
 
 def _familiar(net: Network) -> tuple[Any, Any]:

@@ -30,6 +30,10 @@ function show(card, file, result) {
   sure.textContent = percent(result.confidence);
   part("sure").replaceChildren(sure, " confidence");
   part("unknown").hidden = !result.unknown;
+  part("abstains").hidden = !result.abstain;
+  const possible = result.set_95 ?? [];
+  part("possible").hidden = possible.length < 2;
+  part("possible").textContent = `With 95 % confidence one of: ${listed(possible)}.`;
   const shares = Object.entries(result.probabilities);
   shares.sort((a, b) => b[1] - a[1]);
   part("bars").replaceChildren(...shares.slice(0, SHOWN).map(bar));
@@ -42,8 +46,14 @@ function show(card, file, result) {
   card.picture = URL.createObjectURL(file);
   part("thumb").alt = file.name;
   part("thumb").src = card.picture;
-  const doubt = result.unknown ? " Unlike anything I was trained on." : "";
+  const doubt = (result.unknown ? " Unlike anything I was trained on." : "")
+    + (result.abstain ? " Too unsure for an answer." : "");
   say(`${file.name}: ${result.label}, ${percent(result.confidence)}.${doubt}`);
+}
+
+function listed(names) {
+  const shown = names.slice(0, 2 * SHOWN), more = names.length - shown.length;
+  return shown.join(", ") + (more ? ` and ${more} more` : "");
 }
 
 function bar([name, share]) {

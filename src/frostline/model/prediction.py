@@ -1,0 +1,85 @@
+"""The answer for one image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from frostline.core.arrays import FloatArray
+from frostline.model.answering import Answering, in_set
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one image.
+
+    Attributes
+    ----------
+    name : str
+        The image's path as given, or ``"image 3"`` by its place when it had none.
+    label : str
+        The class that is answered: the likeliest, or the one that the model's rule names.
+    confidence : float
+        Its probability, in [0, 1].
+    probabilities : ndarray of shape (C,), float64
+        For all classes, in the model's order.
+    classes : tuple of str
+    unfamiliarity : float or None
+        How unlike the images of training it is, from 0 to 1000: 95 % of images like those stay at
+        or below 1. None for a model that does not tell.
+    set_95 : tuple of str or None
+        The classes that it may be of, likeliest first: they hold the true one for 95 % of new
+        images, and always the label. None where too few images were left out of training.
+    abstain : bool or None
+        Whether the label is too unsure for the bound on wrong answers; None where there is none.
+    """
+
+    name: str
+    label: str
+    confidence: float
+    probabilities: FloatArray
+    classes: tuple[str, ...]
+    unfamiliarity: float | None = None
+    set_95: tuple[str, ...] | None = None
+    abstain: bool | None = None
+
+    @property
+    def unknown(self) -> bool | None:
+        """Whether the image is unlike everything in training; None where the model does not tell.
+
+        Then the label is the nearest of the known classes, and its probability means nothing.
+        """
+        return None if self.unfamiliarity is None else self.unfamiliarity > 1.0
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """Return the ``k`` likeliest classes with their probabilities, likeliest first."""
+        order = np.argsort(-self.probabilities, kind="stable")[: max(0, k)]
+        return [(self.classes[i], float(self.probabilities[i])) for i in order]
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What the network says of one image: probabilities (C,), and how unfamiliar it is."""
+
+    name: str
+    row: FloatArray
+    unfamiliarity: float | None
+
+
+def told(one: Computed, answering: Answering) -> Prediction:
+    """Say in classes what the network computed for one image."""
+    found, classes, target = answering.of(one.row[None]), answering.classes, answering.target
+    sure = target.sureness(found.probabilities, found.decided)
+    row = found.probabilities[0]
+    return Prediction(
+        one.name,
+        target.said(found.decided, classes)[0],
+        math.nan if sure is None else float(sure[0]),
+        row,
+        classes,
+        one.unfamiliarity,
+        None if found.sets is None else in_set(classes, row, found.sets[0]),
+        None if found.abstain is None else bool(found.abstain[0]),
+    )

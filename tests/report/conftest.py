@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,11 @@ from frostline.core.plan import (
     SizeEvidence,
 )
 from frostline.core.reasons import Fate, RaceScore, RunnerUp, WonRace
-from frostline.core.run_record import RunRecord
+from frostline.core.run_record import HeldOutScores, RunRecord
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.report import ReportData
+from frostline.stats.multilabel_scores import score_labels
+from frostline.stats.regression_scores import score_numbers
 from frostline.stats.scores import score
 from frostline.wording.reasons import fate_words, reason_sentence, runner_up_sentence
 
@@ -38,6 +41,39 @@ ACCURACIES = [0.52, 0.61, 0.66, 0.71, 0.748, 0.752, 0.741]
 def make_data() -> MakeData:
     """Return a function that makes a report's data for some classes."""
     return report_data
+
+
+@pytest.fixture(scope="session")
+def labels_data() -> ReportData:
+    """A report of 30 labels, some unknown, one that no image has, and one of a long name."""
+    names = (*(f"tag {i}" for i in range(28)), "a label of a rather long name", "never")
+    rng = np.random.default_rng(0)
+    truth = (rng.random((500, 30)) < rng.uniform(0.05, 0.4, 30)).astype(float)
+    truth[:, 1] = np.where(rng.random(500) < 0.8, truth[:, 0], truth[:, 1])
+    truth[:, 29] = 0.0
+    seen = 1.5 * truth + rng.normal(size=truth.shape)
+    truth[rng.random(truth.shape) < 0.1] = np.nan
+    found = score_labels(1 / (1 + np.exp(1.0 - 2.0 * seen)), truth)
+    return with_test(names, {**found.to_json(names), "method": "held-out", "classes": names})
+
+
+@pytest.fixture(scope="session")
+def numbers_data() -> ReportData:
+    """A report of two columns of numbers of very different size, one of which does not vary."""
+    names = ("angle (degrees)", "mass", "constant")
+    rng = np.random.default_rng(0)
+    truth = np.column_stack([rng.uniform(-90, 90, 300), rng.lognormal(12, 1, 300), np.ones(300)])
+    predicted = truth + rng.normal(size=truth.shape) * np.array([9.0, 1e5, 0.1])
+    found = score_numbers(predicted, truth)
+    return with_test(names, {**found.to_json(names), "method": "held-out", "classes": names})
+
+
+def with_test(names: tuple[str, ...], scores: dict[str, Any]) -> ReportData:
+    """Return the report of some classes with the scores of another task."""
+    data = report_data(names)
+    test = HeldOutScores.model_validate(scores)
+    metrics = data.record.metrics.model_copy(update={"test": test})
+    return replace(data, record=data.record.model_copy(update={"metrics": metrics}))
 
 
 @pytest.fixture(scope="session")

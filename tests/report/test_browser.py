@@ -17,7 +17,7 @@ from frostline.report import ReportData, write_report
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 MakeData = Callable[..., ReportData]
-CASES = ("two", "eight", "hundred", "given")
+CASES = ("two", "eight", "hundred", "given", "labels", "numbers")
 
 #: texts of one drawing that lie on each other by more than two pixels both ways
 OVERLAPS = """() => [...document.querySelectorAll("svg")].flatMap((svg) => {
@@ -83,7 +83,11 @@ PALE = """() => {
 
 @pytest.fixture(scope="module")
 def pages(
-    tmp_path_factory: pytest.TempPathFactory, make_data: MakeData, gallery: Gallery
+    tmp_path_factory: pytest.TempPathFactory,
+    make_data: MakeData,
+    gallery: Gallery,
+    labels_data: ReportData,
+    numbers_data: ReportData,
 ) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     eight = tuple(f"kind of cell number {i}" for i in range(8))
@@ -96,6 +100,8 @@ def pages(
         "eight": make_data(eight, gallery=gallery),
         "hundred": make_data(hundred, n=4000, gallery=gallery),
         "given": replace(make_data(("a", "b"), given=True, perfect=True), gallery=Gallery()),
+        "labels": labels_data,
+        "numbers": numbers_data,
     }
     for name, data in made.items():
         write_report(folder / f"{name}.html", data=data)

@@ -61,7 +61,8 @@ class ClassScores(JsonRecord):
     """Scores of one class, or of one label of several; None where undefined.
 
     A label has ``positives`` among the ``known`` images, is given from the ``threshold`` on, and
-    has a calibration error beside that which chance alone would show.
+    has a calibration error beside that which chance alone would show. ``curve``: a few points
+    (recall, precision).
     """
 
     label: str = Field(alias="class")
@@ -78,10 +79,30 @@ class ClassScores(JsonRecord):
     threshold: float | None = None
     ece: float | None = None
     ece_by_chance: float | None = None
+    curve: tuple[tuple[Share, Share], ...] = ()
+
+
+class LabelPair(JsonRecord):
+    """Two labels: the images that have both, and as many as would if they were independent."""
+
+    labels: tuple[str, str]
+    images: Count
+    expected: float
+
+
+class SetMistake(JsonRecord):
+    """Labels that were missed and labels that were added, and in how many images."""
+
+    missed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    images: Count
 
 
 class ColumnScores(JsonRecord):
-    """Scores of one column of numbers, in its own unit; None where undefined."""
+    """Scores of one column of numbers, in its own unit; None where undefined.
+
+    ``points``: true and predicted numbers of some images, by the true ones.
+    """
 
     column: str
     n: Count = 0
@@ -90,6 +111,7 @@ class ColumnScores(JsonRecord):
     mae: float | None = None
     mae_interval: UnknownInterval | None = None
     rmse: float | None = None
+    points: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,6 +225,8 @@ class HeldOutScores(JsonRecord):
     mae: float | None = None
     mae_interval: UnknownInterval | None = None
     per_column: tuple[ColumnScores, ...] = ()
+    pairs: tuple[LabelPair, ...] = ()
+    mistakes: tuple[SetMistake, ...] = ()
     reliability: tuple[Bin, ...] = ()
     classes: tuple[str, ...] = ()
     confusion: tuple[tuple[Count, ...], ...] = ()

@@ -10,8 +10,10 @@ from frostline.report.sections.answers import answers
 from frostline.report.sections.errors import errors
 from frostline.report.sections.evidence import evidence
 from frostline.report.sections.images import images
+from frostline.report.sections.labels import labels
 from frostline.report.sections.more_images import more_images
 from frostline.report.sections.network import network
+from frostline.report.sections.numbers import numbers
 from frostline.report.sections.options import options
 from frostline.report.sections.pictures import pictures
 from frostline.report.sections.result import result
@@ -28,10 +30,12 @@ def build(data: ReportData) -> dict[str, Any]:
     sections = {
         "result": result(record),
         "network": network(record, found, len(classes)),
-        "evidence": evidence(plan.evidence, found),
+        "evidence": evidence(plan.evidence, found, metrics.test.headline.name),
         "options": options(plan),
         "more": more_images(record),
         "errors": errors(metrics.test, classes),
+        "labels": labels(metrics.test),
+        "numbers": numbers(metrics.test),
         "trust": trust(metrics),
         "answers": answers(metrics, classes),
         "pictures": pictures(data.gallery, found, plan.evidence),
@@ -58,6 +62,8 @@ def contents(sections: dict[str, Any]) -> list[tuple[str, str]]:
         ("options", "Options", sections["options"]),
         ("more", "More images", sections["more"]),
         ("errors", "Where it errs", sections["errors"]),
+        ("labels", "Label by label", sections["labels"]),
+        ("numbers", "Predicted and true", sections["numbers"]),
         ("trust", "Confidence", sections["trust"]),
         ("answers", "Sets and abstention", sections["answers"]),
         ("mistakes", "Worst mistakes", shown and shown.mistakes),

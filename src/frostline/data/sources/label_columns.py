@@ -92,12 +92,18 @@ def read_label_sets(
         # images with the same labels share them
         found.append(sets.setdefault(own, own))
     if separator is not None:
-        several = [text for text in texts if len(split_labels(text, separator)) > 1]
+        several = [text for text in texts if len(_named(text, separator)) > 1]
         if several:
             names = {name for own in found for name in own.names}
-            example = tuple(split_labels(several[0], separator))
-            notes.append(SeparatedLabels(separator, len(several), len(names), several[0], example))
+            example = next((t for t in several if UNKNOWN not in t), several[0])
+            read = tuple(_named(example, separator))
+            notes.append(SeparatedLabels(separator, len(several), len(names), example, read))
     return Targets("multilabel", sets=found, notes=notes)
+
+
+def _named(text: str, separator: str) -> list[str]:
+    """Return the labels of a text without the sign for what is not known."""
+    return [label for label in split_labels(text, separator) if label != UNKNOWN]
 
 
 def _separator(texts: Sequence[str], title: str, choice: TargetChoice) -> str | None:

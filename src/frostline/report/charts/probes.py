@@ -8,9 +8,15 @@ from frostline.report.charts.svg import WIDTH, Chart, Path, Text
 from frostline.report.depth import Depths
 from frostline.wording.numbers import number, percent
 
+#: what probes of one class an image are scored by
+ACCURACY_TITLE = "leave-one-out accuracy (% of the training images)"
 
-def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
-    """Lay out one row a depth, shallow first, then all depths together."""
+
+def probe_chart(evidence: EvidenceSummary, depths: Depths, title: str = ACCURACY_TITLE) -> Chart:
+    """Lay out one row a depth, shallow first, then all depths together.
+
+    ``title``: what the probes are scored by.
+    """
     rows = [
         _row(probe, "best" if probe.tap == evidence.best_tap else "one")
         for probe in evidence.probes
@@ -23,7 +29,7 @@ def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
     marks, height = row_marks(
         rows,
         chance=evidence.chance,
-        title="leave-one-out accuracy (% of the training images)",
+        title=title,
         layout=BESIDE,
         line=line,
     )

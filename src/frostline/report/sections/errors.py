@@ -67,8 +67,10 @@ class ErrorsView:
 
 
 def errors(test: HeldOutScores, classes: Sequence[str]) -> ErrorsView | None:
-    """Arrange the mistakes; None where nothing was scored."""
+    """Arrange the mistakes; None where nothing was scored, or images have several labels."""
     confusion = test.confusion
+    if not confusion and any(row.known for row in test.per_class):
+        return None
     rows = class_rows(classes, test.per_class)
     if not confusion and not rows:
         return None

@@ -52,12 +52,15 @@ def test_splits_keep_the_share_of_rare_labels() -> None:
     assert held[2] == pytest.approx(0.2 * whole[2], abs=5.0)
 
 
-def test_tasks_whose_way_is_not_whole_are_refused() -> None:
-    check_task(Settings(task="single"))
-    with pytest.raises(SettingsError, match="task='multilabel' is not there yet"):
-        check_task(Settings(), catalog([(1.0, 0.0), (0.0, 1.0)]))
-    with pytest.raises(SettingsError, match="target is for several labels"):
-        check_task(Settings(target="a,b"))
+def test_settings_for_classes_are_refused_for_labels() -> None:
+    given = catalog([(1.0, 0.0), (0.0, 1.0)])
+    check_task(Settings(), given)
+    with pytest.raises(SettingsError, match="'macro_f1' is for one label an image"):
+        check_task(Settings(metric="macro_f1"), given)
+    with pytest.raises(SettingsError, match="'balanced' is for one label an image"):
+        check_task(Settings(class_weight="balanced"), given)
+    with pytest.raises(SettingsError, match="Costs of mistakes are for one class"):
+        check_task(Settings(costs={"a": {"b": 2.0}}), given)
     assert Settings(target="a, b").target == ("a", "b")
     with pytest.raises(SettingsError, match="named twice"):
         Settings(target="a,a")

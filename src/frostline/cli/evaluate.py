@@ -11,9 +11,11 @@ from rich.text import Text
 from frostline.cli.console import TerminalProgress, err, out
 from frostline.cli.streams import write_json
 from frostline.core.cancel import CancelToken
+from frostline.core.run_record import HeldOutScores
 from frostline.data.naming import visible
 from frostline.fitting.evaluate import Acquainted, Evaluation, evaluate
 from frostline.run.run_folder import MANIFEST
+from frostline.wording.numbers import interval, number, percent
 from frostline.wording.sources import left_out_words, read_words
 
 
@@ -24,7 +26,7 @@ def show_evaluation(
     result = evaluate(
         run, source, max_pixels=max_pixels, progress=TerminalProgress(), cancel=cancel
     )
-    found = result.scores.to_json(result.classes)
+    found = result.to_json()
     err.print(Text(f"Images: {read_words(result.understood)}"))
     if rest := left_out_words(result.understood.left_out):
         err.print(Text(f"Left out: {rest}.", style="yellow"))
@@ -35,6 +37,9 @@ def show_evaluation(
         notes = list(result.notes)
         known = _known(result.acquainted)
         write_json({**found, "unreadable": unreadable, **known, "notes": notes})
+        return
+    if isinstance(result.scores, HeldOutScores):
+        _show_values(result.scores, result, run)
         return
     low, high = result.scores.accuracy_interval
     out.print(
@@ -56,6 +61,29 @@ def show_evaluation(
             str(row["support"]),
             *("" if row[k] is None else f"{row[k]:.1%}" for k in ("precision", "recall", "f1")),
         )
+    out.print(table)
+
+
+def _show_values(scores: HeldOutScores, result: Evaluation, run: Path) -> None:
+    """Print the scores of several labels, grades or numbers, and of every output."""
+    head = scores.headline
+    ends = "" if head.interval is None else f" (95 %: {interval(head.interval)})"
+    out.print(f"{head.name} [bold green]{percent(head.value)}[/]{ends} on {scores.n} images")
+    for line in told(result, run):
+        out.print(line)
+    for name in ("micro_f1", "macro_f1", "qwk", "mae"):
+        if (value := getattr(scores, name)) is not None:
+            out.print(f"{name.replace('_', ' ')} {number(value)}")
+    table = Table(box=None)
+    table.add_column("output", overflow="fold")
+    for name in ("images", "score"):
+        table.add_column(name, justify="right")
+    for label in scores.per_class:
+        shown = label.average_precision if label.known else label.recall
+        images = label.positives if label.known else label.support
+        table.add_row(Text(visible(label.label)), str(images), percent(shown))
+    for column in scores.per_column:
+        table.add_row(Text(visible(column.column)), str(column.n), percent(column.r2))
     out.print(table)
 
 

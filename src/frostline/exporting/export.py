@@ -105,6 +105,13 @@ def export(
         require_extra("train", f"An export to {to!r}")
     check_opset(opset)
     origin, target = Origin.open(run), Path(path)
+    if origin.model.card.target.link_name != "softmax" and (to != _ONNX or quantize is not None):
+        kind = f"quantize={quantize!r}" if to == _ONNX else f"to={to!r}"
+        raise SettingsError(
+            f"{kind} is for models of one label an image; this one has the task "
+            f"{origin.model.card.task!r}.",
+            hint="Export an ONNX file: to='onnx'.",
+        )
     check_free(target, overwrite=overwrite, source=origin.given)
     samples = find_samples(
         origin.model,

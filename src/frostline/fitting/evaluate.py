@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from frostline.core.arrays import FloatArray, Truth
 from frostline.core.audit_record import SourceRead
 from frostline.core.cancel import CancelToken
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError
 from frostline.core.progress import Progress
+from frostline.core.run_record import HeldOutScores
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, Unreadable
 from frostline.data.sources.open_source import Source, open_for_evaluation, source_name
 from frostline.data.understood import source_read
 from frostline.model.model import Model
+from frostline.model_format.card import ModelCard
 from frostline.run.manifest import Manifest, manifest_of
-from frostline.stats.scores import Scores, score
+from frostline.stats.scores import score
 from frostline.wording.notes import note_sentence
 from frostline.wording.progress import worded
 
@@ -47,7 +51,8 @@ class Evaluation:
 
     Attributes
     ----------
-    scores : Scores
+    scores : Scores or HeldOutScores
+        The latter where images have several labels, grades or numbers.
     classes : tuple of str
     unreadable : tuple of Unreadable
         Images of the source that could not be read.
@@ -60,12 +65,21 @@ class Evaluation:
         How the source was read where it could not be taken as it is.
     """
 
-    scores: Scores
+    scores: Any
     classes: tuple[str, ...]
     unreadable: tuple[Unreadable, ...]
     understood: SourceRead
     acquainted: Acquainted | None = None
     notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the scores as JSON types, classes by name."""
+        if isinstance(self.scores, HeldOutScores):
+            found = self.scores.to_json()
+            del found["method"]
+            return found
+        found = self.scores.to_json(self.classes)
+        return dict(found)
 
 
 def evaluate(
@@ -106,33 +120,46 @@ def evaluate(
     """
     runtime = Runtime(progress=worded(progress), cancel=cancel or CancelToken())
     model = _opened(run, max_pixels)
-    catalog = open_for_evaluation(source, model.classes, runtime=runtime)
-    with_images = len({row.label for row in catalog.rows})
+    task, target = model.card.task, model.card.target
+    catalog = open_for_evaluation(source, model.classes, task=task, runtime=runtime)
+    with_images = int(np.count_nonzero(target.counts(catalog.truth)))
     understood = source_read(catalog).model_copy(update={"classes": with_images})
     notes = tuple(map(note_sentence, catalog.notes))
     manifest = manifest_of(model.folder, n_train=model.card.n_train)
     acquainted = None
     if manifest is not None:
         catalog, acquainted = _strangers(catalog, manifest, source_name(source))
-    probabilities, truth = [], []
+    probabilities, judged = [], []
     unreadable = list(catalog.unreadable)
     with runtime.progress.task("classifying", len(catalog)) as bar:
         images = [row.origin for row in catalog.rows]
-        for row, result in zip(catalog.rows, model.predict_each(images), strict=True):
+        answered = zip(catalog.rows, model.predict_each(images), strict=True)
+        for place, (row, result) in enumerate(answered):
             if isinstance(result, UnreadableImageError):
                 unreadable.append(Unreadable(row.name, result.reason))
             else:
                 probabilities.append(result.probabilities)
-                truth.append(row.label)
+                judged.append(place)
             bar.advance()
             runtime.cancel.check()
-    if not truth:
+    if not judged:
         rest = " that the model was not trained on" if acquainted and acquainted.left_out else ""
         raise InputError(f"No image of {source_name(source)}{rest} could be read.")
-    given = np.stack(probabilities)
-    rule = model.card.rule
-    scores = score(given, np.array(truth), answers=rule.decide(given), costs=rule.costs or None)
+    given, truth = np.stack(probabilities), catalog.truth[judged]
+    scores = _scored(model.card, given, truth)
     return Evaluation(scores, model.classes, tuple(unreadable), understood, acquainted, notes)
+
+
+def _scored(card: ModelCard, given: FloatArray, truth: Truth) -> Any:
+    decided, target, alone = card.decide(given), card.target, np.arange(len(truth))
+    more = target.scores(given, truth, card.classes, decided=decided, groups=alone)
+    if not more:
+        return score(given, truth, answers=decided, costs=card.rule.costs or None)
+    own: dict[str, Any] = {}
+    if target.exclusive:
+        costs = card.rule.costs or None
+        own = score(given, truth, answers=decided, costs=costs).to_json(card.classes)
+    return HeldOutScores(method="given", **{"classes": card.classes, **own, **more})
 
 
 def _opened(run: str | Path | Model, max_pixels: int | None) -> Model:

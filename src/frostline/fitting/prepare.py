@@ -69,7 +69,6 @@ def prepare(
     together, shows in its features. A ``plan`` is to be carried out instead of deciding;
     without ``hold_out`` every image is learned from.
     """
-    check_task(settings)
     with clock.phase("listing images"):
         catalog = open_source(
             source,
@@ -78,6 +77,7 @@ def prepare(
             choice=TargetChoice(settings.task, settings.target, settings.label_separator),
             runtime=runtime,
         )
+        # before anything is computed
         check_task(settings, catalog)
     with clock.phase("loading the network"):
         opened = _usable_networks(settings, plan, runtime)

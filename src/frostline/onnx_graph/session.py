@@ -36,13 +36,19 @@ class Answers:
             yield row, None if self.unfamiliarity is None else float(self.unfamiliarity[place])
 
 
+def told_by(session: Any) -> str:
+    """Return the name of what an open session predicts: probabilities, or numbers."""
+    names = [output.name for output in session.get_outputs()]
+    return VALUES if VALUES in names else OUTPUT
+
+
 def answers(session: Any, batch: UInt8Array) -> Answers:
     """Run uint8 images (n, H, W, 3) through an open session.
 
     Raises EngineError if ONNX Runtime stops halfway.
     """
     names = {output.name for output in session.get_outputs()}
-    tells, first = UNFAMILIARITY in names, VALUES if VALUES in names else OUTPUT
+    tells, first = UNFAMILIARITY in names, told_by(session)
     try:
         found = session.run([first, UNFAMILIARITY] if tells else [first], {INPUT: batch})
     except failures() as error:

@@ -4,8 +4,9 @@
 
 On every set of ``benchmarks/head_sets.py``, from 5 and 20 images a class and from three quarters of
 all, with EfficientNet-Lite0 at 128 pixels: one of the heads on the last layer, the best layer and
-all taps, chosen by leave-one-out, with channels divided by their bare spread; and the sum of heads
-at every depth with its second stage. Both judge the same test images. Accuracy, balanced accuracy
+all taps, chosen by leave-one-out, with channels divided by their bare spread; the sum of heads
+at every depth with its second stage; and that sum with a kernel where the rule takes one. All judge
+the same test images. Accuracy, balanced accuracy
 and log loss on these, and accuracy by leave-one-out, go to benchmarks/results/heads.json, where
 ``tried`` has what was tried besides and left out.
 """
@@ -26,7 +27,7 @@ RESULTS = Path(__file__).parent / "results" / "heads.json"
 SIZES = ("5", "20", "all")
 #: share of the images that judge: more where few teach
 _TEST = {"5": 0.35, "20": 0.35, "all": 0.25}
-CHOSEN, SUM = "chosen", "sum"
+CHOSEN, SUM, KERNEL = "chosen", "sum", "with a kernel"
 _SIDE = 128
 
 
@@ -105,11 +106,16 @@ def _split(size: str, seed: int, labels: Any, groups: Any, digests: Any) -> tupl
 def _cell(
     features: Any, labels: Any, groups: Any, blocks: Any, learn: Any, judge: Any
 ) -> dict[str, Any]:
-    """Return the scores of both ways on one cell."""
+    """Return the scores of all ways on one cell."""
     from frostline.data.splitting.stratified import stratified_folds
+    from frostline.evidence.collect import FEWEST_TO_COMPARE
+    from frostline.evidence.stacked import best_head
+    from frostline.stats.kernel_ridge import kernel_ridge
     from frostline.stats.ridge import ridge_loo
-    from frostline.stats.stacked_head import STACK_FOLDS, stack_prior, stacked_head
+    from frostline.stats.stacked_head import STACK_FOLDS
     from frostline.stats.target_matrix import OneHot
+    from frostline.targets.labelled import Labelled
+    from frostline.targets.single_label import SingleLabel
 
     n_classes = int(labels.max()) + 1
     X, y, g = features[learn], labels[learn], groups[learn]
@@ -128,17 +134,20 @@ def _cell(
     place = _chosen(bare, y, g)
     test = features[judge]
     outputs = bare[place].predict(test[:, columns[place]])
-    head = stacked_head(
-        fits(),
-        columns,
-        y,
-        stratified_folds(y, g, [str(i) for i in range(len(y))], n_folds=STACK_FOLDS, seed=0),
-        prior=stack_prior(len(blocks)),
-        groups=g,
-    )
+    labelled = Labelled(SingleLabel(n_classes), y, g)
+    folds = stratified_folds(y, g, [str(i) for i in range(len(y))], n_folds=STACK_FOLDS, seed=0)
+    summed = fits()
+    head, _ = best_head(summed, columns, labelled, folds)
+    more = head
+    if len(y) >= FEWEST_TO_COMPARE:
+        kernel = kernel_ridge(X, targets, blocks=blocks, groups=g, seed=0)
+        more, _ = best_head(summed, columns, labelled, folds, kernel)
+    added = 0.0 if more.kernel is None else more.kernel.outputs(test)
     return {
         CHOSEN: _scores(bare[place].loo, outputs, y, labels[judge]),
         SUM: _scores(head.loo, test @ head.weight + head.bias, y, labels[judge]),
+        KERNEL: _scores(more.loo, test @ more.weight + more.bias + added, y, labels[judge]),
+        "kernel taken": more.kernel is not None,
         "images": [len(learn), len(judge), n_classes],
     }
 
@@ -175,7 +184,10 @@ def _scores(loo: Any, outputs: Any, y: Any, truth: Any) -> list[float]:
 
 
 def summary(rows: Mapping[str, Any]) -> dict[str, Any]:
-    """Points gained over a chosen head, by size and in all; the interval is over sets."""
+    """Points that the sum gains over a chosen head, by size and in all; the interval is over sets.
+
+    And what a kernel gains beyond the sum where it is taken.
+    """
     found: dict[str, Any] = {}
     for size in (*SIZES, ""):
         cells = {k: row for k, row in rows.items() if not size or k.split(", ")[-2] == size}
@@ -201,8 +213,22 @@ def summary(rows: Mapping[str, Any]) -> dict[str, Any]:
             "worst": round(float(each.min()), 1),
             "log loss": round(float(np.mean(losses)), 3),
             "leave-one-out minus test": round(float(np.median(by_loo)), 1),
+            "kernel taken": int(sum(row["kernel taken"] for row in cells.values())),
+            "kernel gains": _by_kernel(cells),
         }
     return found
+
+
+def _by_kernel(cells: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Points and log loss beyond the sum, of every cell where a kernel is taken."""
+    return {
+        key: [
+            round(100 * (row[KERNEL][0] - row[SUM][0]), 1),
+            round(row[KERNEL][2] - row[SUM][2], 3),
+        ]
+        for key, row in cells.items()
+        if row["kernel taken"]
+    }
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ class Named:
     weights_id: str = "0"
     lower_taps: tuple[str, ...] = ()
     family: Family = _NO_STATISTICS
+    taps_in_space: bool = True
     preprocessing: Preprocessing = dataclasses.field(default_factory=lambda: Preprocessing(size=32))
 
 

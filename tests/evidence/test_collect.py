@@ -48,7 +48,8 @@ def test_numbers_belong_together(store: Frozen, labels: npt.NDArray[np.int64]) -
     assert summary.cut_gain == pytest.approx(by_tap["pixels"].accuracy - by_tap["late"].accuracy)
     assert summary.cut_gain > summary.cut_gain_error > 0
     assert summary.gap == pytest.approx(summary.all_taps.train_accuracy - summary.all_taps.accuracy)
-    best = max(p.accuracy for p in (*summary.probes, summary.all_taps))
+    assert summary.stacked is not None
+    best = max(p.accuracy for p in (*summary.probes, summary.all_taps, summary.stacked))
     assert summary.headroom == pytest.approx(1.0 - best)
     assert summary.chance == np.bincount(labels[rows]).max() / 300
     assert 0.0 < summary.slope < 0.2

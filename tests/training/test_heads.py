@@ -212,11 +212,14 @@ def test_the_stacked_head_of_the_evidence_is_the_one_that_is_trained(
     stacking, scored = evidence.summary.stacking, evidence.summary.stacked
     assert stacking is not None and scored is not None
     assert sum(stacking.shares.values()) == pytest.approx(1.0)
-    assert list(stacking.shares) == ["all", *digits_store.features.slices]
+    linear = ["all", *digits_store.features.slices]
+    kernel = ["kernel"] if stacking.linear_log_loss is not None else []
+    assert list(stacking.shares) == [*linear, *kernel]
     action = TapsHead(
         taps=list(digits_store.features.slices),
         head="stacked",
         second_stage=stacking.second_stage,
+        kernel=bool(kernel),
     )
     given = Given(probe=evidence.ridge)
     known = train(problem, digits_store, action, rows, Runtime(), given)

@@ -135,6 +135,11 @@ class FrozenNetwork(ABC):
         """The taps below the last feature map: a cut there removes layers."""
         return tuple(t for t in self.taps if self.cut(t).position < self.last_map.position)
 
+    @property
+    def taps_in_space(self) -> bool:
+        """Whether every tap is a map with values side by side in space."""
+        return all(self.cut(tap).layout in ("NCHW", "NHWC") for tap in self.taps)
+
     def norm_layers(self, to: str | None = None) -> list[str]:
         """Name the norm layers with weights, up to a cut."""
         return among(self.all_norm_layers(), self.layers(to=to))

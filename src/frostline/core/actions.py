@@ -113,8 +113,9 @@ class TapsHead(_Single):
     "target" the BatchNorm statistics are first re-estimated on the training images, and then
     frozen like everything else. A ``head`` "stacked" adds the heads of every tap alone to that on
     all of them, with weights by leave-one-out; the sum is one linear head again. ``second_stage``
-    corrects its outputs: by one bias a class, or by a matrix. A ``head`` "logistic" is read in
-    older files, not trained.
+    corrects its outputs: by one bias a class, or by a matrix. With ``kernel`` the head also
+    compares an image with training images, by a Gaussian kernel on all taps. A ``head`` "logistic"
+    is read in older files, not trained.
     """
 
     model_config = ConfigDict(
@@ -131,6 +132,7 @@ class TapsHead(_Single):
     class_weights: Literal["none", "balanced"] = "none"
     statistics: Literal["source", "target"] = "source"
     second_stage: Literal["none", "biases", "matrix"] = "none"
+    kernel: bool = False
 
     @property
     def closed_form(self) -> bool:

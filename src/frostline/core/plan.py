@@ -121,14 +121,17 @@ class ProbeEvidence(_Data):
 class StackingEvidence(_Data):
     """How the head on stacked taps was put together.
 
-    ``shares`` are the weights of each tap's own head and of that on all taps ("all"), and sum to
-    1. ``log_losses`` has the mean log loss, in nats, of every second stage that was tried, on
-    training rows whose fold did not teach it; ``second_stage`` is the one that was taken.
+    ``shares`` are the weights of each tap's own head, of that on all taps ("all") and, where it is
+    taken, of a kernel on all taps ("kernel"), and sum to 1. ``log_losses`` has the mean log loss,
+    in nats, of every second stage that was tried, on training rows whose fold did not teach it;
+    ``second_stage`` is the one that was taken. ``linear_log_loss`` is that of the best head without
+    a kernel; None where none was taken.
     """
 
     shares: dict[str, float]
     second_stage: Literal["none", "biases", "matrix"]
     log_losses: dict[str, float]
+    linear_log_loss: float | None = None
 
 
 class Lookalike(_Data):

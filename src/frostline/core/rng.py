@@ -21,6 +21,7 @@ Stream = Literal[
     "flip halves",
     "graph check",
     "halves of the curve",
+    "landmarks",
     "mixing",
     "new layers",
     "order",

@@ -23,8 +23,9 @@ from frostline.evidence.learned_from import LearnedFrom, shift_of
 from frostline.evidence.probes import ADAPTED, ALL, Probe, best_tap, probe
 from frostline.evidence.size import size_of
 from frostline.evidence.source_classes import nearest_source_classes
-from frostline.evidence.stacked import STACKED, stacked_probe
+from frostline.evidence.stacked import KERNEL, STACKED, stacked_probe
 from frostline.stats.intervals import paired_difference
+from frostline.stats.kernel_ridge import KernelRidge, kernel_ridge
 from frostline.stats.ranks import kendall_tau
 from frostline.stats.selection import Selection
 from frostline.stats.stacked_head import STACK_FOLDS
@@ -39,6 +40,8 @@ _COMPARE_ROWS = 10_000
 _MOST_NEIGHBOURS = 3_000
 # statistics of fewer images are too noisy to replace those of pretraining
 _FEWEST_TO_ADAPT = 32
+#: rows below which images are not compared with each other by a kernel
+FEWEST_TO_COMPARE = 200
 
 
 def collect_evidence(
@@ -77,6 +80,7 @@ def collect_evidence(
     everything = frozen.features.table(names, chosen)
     blocks = _side_by_side(frozen.features.slices)
     compared = halved_to(_COMPARE_ROWS, target.strata(y), g, stream="rows to compare", seed=seed)
+    same_rows = len(compared) == len(chosen)
     if known is None:
         shift = shift_of(frozen, chosen, runtime, learned_from=learned_from, seed=seed)
     else:
@@ -98,11 +102,28 @@ def collect_evidence(
             second_opinion=known is None and len(compared) <= _MOST_NEIGHBOURS,
         )
 
-    whole, adapted, taps = _probed(
-        {name: partial(on_all_taps, name) for name in at_all_depths},
-        {name: partial(on_tap, name, block) for name, block in zip(names, blocks, strict=True)},
+    def on_closeness() -> KernelRidge:
+        return kernel_ridge(
+            everything,
+            labelled.matrix,
+            blocks=blocks,
+            groups=g,
+            weights=labelled.weights,
+            seed=seed,
+        )
+
+    # what a kernel gains was measured with one class an image, and with maps
+    measured = target.exclusive and frozen.network.taps_in_space
+    compares = measured and same_rows and len(chosen) >= FEWEST_TO_COMPARE
+    wide: dict[str, _Task] = {name: partial(on_all_taps, name) for name in at_all_depths}
+    narrow: dict[str, _Task] = {
+        name: partial(on_tap, name, block) for name, block in zip(names, blocks, strict=True)
+    }
+    whole, adapted, taps, kernel = _probed(
+        {**({KERNEL: on_closeness} if compares else {}), **wide},
+        narrow,
         runtime,
-        together=len(compared) == len(chosen),
+        together=same_rows,
     )
     if known is None:
         gained = last_doubling(
@@ -126,13 +147,13 @@ def collect_evidence(
     gain, gain_error = paired_difference(
         taps[best].gains, taps[names[-1]].gains, groups=g[compared]
     )
-    same_rows = len(compared) == len(chosen)
     stacked = stacked_probe(
         whole.fit,
         {name: p.fit for name, p in taps.items()} if same_rows else {},
         blocks,
         labelled,
         problem.folds(chosen, STACK_FOLDS),
+        kernel=kernel,
     )
     summary = EvidenceSummary(
         size=size_of(target.counts(y), n_images=len(y)),
@@ -176,17 +197,22 @@ def collect_evidence(
             STACKED: stacked.gains,
         },
         compared=compared,
+        kernel=kernel if stacked.stacking.linear_log_loss is not None else None,
     )
 
 
+#: a piece of work
+_Task = Callable[[], Probe | KernelRidge]
+
+
 def _probed(
-    wide: dict[str, Callable[[], Probe]],
-    narrow: dict[str, Callable[[], Probe]],
+    wide: dict[str, _Task],
+    narrow: dict[str, _Task],
     runtime: Runtime,
     *,
     together: bool,
-) -> tuple[Probe, Probe | None, dict[str, Probe]]:
-    """Return the probe on all taps, that after adapting and those of single taps, in order.
+) -> tuple[Probe, Probe | None, dict[str, Probe], KernelRidge | None]:
+    """Return the probe on all taps, that after adapting, those of single taps, and a kernel.
 
     ``together``: whether all run side by side. Otherwise those on all taps have many more rows, and
     get all threads one after the other.
@@ -197,11 +223,16 @@ def _probed(
     if not together:
         waves = [*({name: task} for name, task in wide.items()), last_first]
     found: dict[str, Probe] = {}
+    kernel = None
     for wave in waves:
         tasks = list(wave.values())
-        probes = side_by_side(tasks, threads=runtime.threads, cancel=runtime.cancel)
-        found |= dict(zip(wave, probes, strict=True))
-    return found[ALL], found.get(ADAPTED), {name: found[name] for name in narrow}
+        fits = side_by_side(tasks, threads=runtime.threads, cancel=runtime.cancel)
+        for name, fit in zip(wave, fits, strict=True):
+            if isinstance(fit, KernelRidge):
+                kernel = fit
+            else:
+                found[name] = fit
+    return found[ALL], found.get(ADAPTED), {name: found[name] for name in narrow}, kernel
 
 
 def _agreement(probes: Sequence[ProbeEvidence]) -> float | None:

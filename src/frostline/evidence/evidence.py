@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from frostline.core.arrays import IntArray
 from frostline.core.plan import EvidenceSummary
+from frostline.stats.kernel_ridge import KernelRidge
 from frostline.stats.metrics import Gains
 from frostline.stats.ridge import RidgeLOO
 
@@ -37,6 +38,8 @@ class Evidence:
         Positions in ``rows`` that the single taps were compared on; all of them up to 10,000.
     flip_safe : bool, default=True
         Whether mirrored images keep their class, as far as anybody asked.
+    kernel : KernelRidge or None, default=None
+        The kernel of the stacked head on all of ``rows``, where it has one.
     """
 
     summary: EvidenceSummary
@@ -46,3 +49,4 @@ class Evidence:
     correct: Mapping[str, Gains]
     compared: IntArray
     flip_safe: bool = True
+    kernel: KernelRidge | None = None

@@ -14,6 +14,7 @@ from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.cuts import Layout
 from frostline.core.errors import InputError
 from frostline.explain.drawing import UInt8Array
+from frostline.stats.kernel_part import KernelPart
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -50,15 +51,17 @@ def attribute_maps(
     layouts: Sequence[Layout],
     weight: npt.NDArray[Any],
     targets: npt.ArrayLike,
+    kernel: KernelPart | None = None,
 ) -> Attribution:
-    """Say which places of some images spoke for a class of each, by a linear head on pooled maps.
+    """Say which places of some images spoke for a class of each, by a head on pooled maps.
 
     The head is linear in the mean and the spread of every channel over space, and both grow in
     proportion with the map. So activation times gradient, summed over channels, adds up exactly
     to the logit without its bias (Euler's theorem; HiResCAM, Draelos and Carin 2020). Grad-CAM
     averages the gradient over space first; that of the spread averages to zero, so half of the
     head would stay unseen. A head on several taps sums over them. Both gradients have a closed
-    form, so nothing runs backwards.
+    form, so nothing runs backwards. What a kernel adds counts by its slope at the image, and the
+    map no longer adds up to the logit.
 
     Parameters
     ----------
@@ -70,6 +73,8 @@ def attribute_maps(
         Of the head: for each cut its channels' means, then their spreads.
     targets : int array of shape (n,)
         The class to speak for, of each image.
+    kernel : KernelPart or None, default=None
+        What the head adds to its linear outputs, on the same features as the weight.
 
     Raises
     ------
@@ -81,6 +86,8 @@ def attribute_maps(
     said = np.asarray(weight, dtype=np.float64)
     # what moves all classes alike says nothing
     said = said[classes] - said.mean(axis=0)
+    if kernel is not None:
+        said = said + kernel.slopes(_pooled(maps, layouts), classes)
     heat = np.zeros((n, GRID, GRID))
     begin = 0
     for one, layout in zip(maps, layouts, strict=True):
@@ -96,7 +103,20 @@ def attribute_maps(
                 ]
             )
         )
-    return Attribution(heat, complete=True)
+    return Attribution(heat, complete=kernel is None)
+
+
+def _pooled(maps: Sequence[npt.NDArray[Any]], layouts: Sequence[Layout]) -> FloatArray:
+    """Return what the head reads: for each cut its channels' means, then their spreads."""
+    parts = []
+    for one, layout in zip(maps, layouts, strict=True):
+        space = (2, 3) if layout == "NCHW" else (1, 2)
+        for image in (
+            one.mean(axis=space, dtype=np.float64),
+            one.std(axis=space, dtype=np.float64),
+        ):
+            parts.append(image)
+    return np.concatenate(parts, axis=1)
 
 
 def occlude(

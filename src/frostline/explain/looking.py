@@ -124,7 +124,7 @@ def _heats(
         chosen = behind_new_block(as_module(classifier).leader, chosen)
     labels = [label for _, label in asked]
     weight, _ = classifier.head_weights()
-    found = attribute_maps(chosen, classifier.layouts, weight, labels)
+    found = attribute_maps(chosen, classifier.layouts, weight, labels, classifier.head_kernel())
     return dict(zip(asked, found.heat, strict=True))
 
 

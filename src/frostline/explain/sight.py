@@ -73,7 +73,10 @@ def onnx_logits(
     """
     graph = graph_with(network, classifier.kept_tensors())
     weight, bias = classifier.head_weights()
-    model = graph.head(classifier.cuts, weight, bias, outputs=(_LOGITS, "features"), source="image")
+    outputs, kernel = (_LOGITS, "features"), classifier.head_kernel()
+    model = graph.head(
+        classifier.cuts, weight, bias, outputs=outputs, source="image", kernel=kernel
+    )
     session = open_session(model.SerializeToString(), threads=threads)
 
     def logits(images: Array) -> Array:

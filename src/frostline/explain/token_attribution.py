@@ -40,12 +40,15 @@ class TokenAttribution:
     ``network``: has a graph. ``classifier``: kept layers of the network with a linear head on what
     passes at some of its cuts.
 
-    Raises EngineError if the graph has an operator that gradients cannot be carried through.
+    Raises EngineError if the graph has an operator that gradients cannot be carried through, or the
+    head is not linear.
     """
 
     def __init__(
         self, network: FrozenNetwork, classifier: SingleFittedClassifier, *, threads: int
     ) -> None:
+        if classifier.head_kernel() is not None:
+            raise EngineError("Its head compares images by a kernel, which is not followed back.")
         cuts = [network.cut(name) for name in classifier.cuts]
         self._columns = tap_columns(cuts)
         self._maps = [cut for cut in cuts if cut.layout in _IN_SPACE]

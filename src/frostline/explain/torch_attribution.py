@@ -40,14 +40,17 @@ def attribute(
     classes = checked_classes(targets, len(images))
     if not module.in_space:
         return cover(module, images, classes, cells=cells)
-    heats = []
+    heats, complete = [], True
     with eval_mode(module), torch.no_grad():
         for member, temperature in module.averaged:
             maps = _pooled_maps(member, member.feature_maps(images))
             weight, _ = member.head_weights()
-            found = attribute_maps(maps, member.layouts, weight, classes)
+            kernel = member.head_kernel()
+            found = attribute_maps(maps, member.layouts, weight, classes, kernel)
+            complete = complete and found.complete
             heats.append(found.heat / temperature)
-    return Attribution(np.average(heats, axis=0, weights=module.shares), complete=True)
+    average = np.average(heats, axis=0, weights=module.shares)
+    return Attribution(average, complete=complete)
 
 
 def attribute_pixels(

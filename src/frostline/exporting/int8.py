@@ -22,6 +22,7 @@ from frostline.core.onnx_runtime import onnxruntime, quantization
 from frostline.core.preprocessing import FloatArray, Preprocessing, UInt8Array
 from frostline.exporting.sensitivity import most_sensitive
 from frostline.exporting.weights_alone import narrow_weights
+from frostline.onnx_graph.kernel_graph import KERNEL
 from frostline.onnx_graph.session import OUTPUT
 
 #: the tensor between preprocessing and network in every file that Frostline writes
@@ -235,7 +236,11 @@ def _to_quantise(network: onnx.ModelProto) -> list[str]:
     return [
         node.name
         for node in nodes
-        if inside.intersection(node.output) and node.name not in last and node.op_type in _QUANTISED
+        if inside.intersection(node.output)
+        and node.name not in last
+        and node.op_type in _QUANTISED
+        # distances are differences of large numbers, and their sum with the rest is the logits
+        and not node.name.startswith(KERNEL)
     ]
 
 

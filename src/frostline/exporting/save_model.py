@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from frostline.backbones.heads.fitted_classifier import FittedClassifier
+from frostline.backbones.heads.fitted_classifier import HEAD_KERNEL, FittedClassifier
 from frostline.compute.cache.fact import NETWORKS
 from frostline.compute.cache.memoize import Memo, memoize
 from frostline.core.errors import EngineError, RunFolderError
@@ -19,7 +19,7 @@ from frostline.exporting.model_onnx import (
     export_onnx,
     verify_onnx,
 )
-from frostline.model_format.card import ModelCard
+from frostline.model_format.card import WITH_RULE, ModelCard
 from frostline.model_format.model_folder import CARD, FAMILIAR, ONNX, WEIGHTS
 from frostline.model_format.ood_file import save_ood_scorer
 from frostline.onnx_graph.answering_graph import AnsweringNodes
@@ -125,10 +125,14 @@ def save_model(
             "familiar": "" if ood_scorer is None else sha256_of(folder / FAMILIAR),
         }
     )
+    # earlier releases know no kernel
+    kernel = any(HEAD_KERNEL in name for name in classifier.tensors())
     complete = card.model_copy(
         update={
             "fingerprints": fingerprints,
-            "format_version": card.written_format,
+            "format_version": max(card.written_format, WITH_RULE)
+            if kernel
+            else card.written_format,
             "onnx_difference": difference,
         }
     ).sealed()

@@ -83,7 +83,7 @@ def train_plan(
     heads.
     """
     if evidence is not None:
-        given = replace(given, probe=evidence.ridge)
+        given = replace(given, probe=evidence.ridge, kernel=evidence.kernel)
     with torch_context(runtime, load=not plan.action.closed_form):
         trained = train(inputs.problem, inputs.frozen, plan.action, rows, runtime, given)
     left_out = None if evidence is None else _left_out(inputs.problem, trained, evidence)

@@ -33,7 +33,7 @@ from frostline.targets.protocol import Target
 
 _FIRST_WITH_CHECKSUM = 3
 _FIRST_WITH_READING = 4
-#: of a card without a rule of its own for decisions, and of one with such a rule
+#: of a card without a rule of its own for decisions, and of one with such a rule, or a kernel
 WITHOUT_RULE: Literal[4] = 4
 WITH_RULE: Literal[5] = 5
 #: of a card that says which classes an image may be of, or when to abstain

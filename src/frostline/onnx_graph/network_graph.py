@@ -20,6 +20,7 @@ from frostline.core.cuts import Cut, Layout
 from frostline.core.preprocessing import Preprocessing
 from frostline.onnx_graph.branches import merge_branches
 from frostline.onnx_graph.builder import GraphBuilder
+from frostline.onnx_graph.kernel_graph import kernel_nodes
 from frostline.onnx_graph.norm_layers import (
     Array,
     add_batch_norm,
@@ -35,6 +36,7 @@ from frostline.onnx_graph.norm_points import (
 )
 from frostline.onnx_graph.preprocessing_graph import OPSET
 from frostline.onnx_graph.token_reading import read_tokens
+from frostline.stats.kernel_part import KernelPart
 
 #: of an output; "N" is the batch
 Shape = Sequence[int | str]
@@ -196,24 +198,30 @@ class NetworkGraph:
         *,
         outputs: tuple[str, str],
         source: str,
+        kernel: KernelPart | None = None,
     ) -> onnx.ModelProto:
-        """Return a classifier: normalised images to the logits of a linear head on pooled taps.
+        """Return a classifier: normalised images to the logits of a head on pooled taps.
 
         Its input is called ``source``; its ``outputs`` are the logits, and the pooled taps that the
-        head reads. ``weight`` has shape (C, D), ``bias`` (C,).
+        head reads. ``weight`` has shape (C, D), ``bias`` (C,). ``kernel``: what is added to the
+        linear outputs.
         """
         logits, features = outputs
         before, after = GraphBuilder("network"), GraphBuilder("head")
         before.add("Identity", source, output=NORMALISED)
         self._pool(after, names, features)
-        after.add(
+        linear = after.add(
             "Gemm",
             features,
             after.constant(weight, np.float32),
             after.constant(bias, np.float32),
-            output=logits,
+            output=logits if kernel is None else None,
             transB=1,
         )
+        if kernel is not None:
+            beside = kernel_nodes(features, linear, kernel, output=logits)
+            after.nodes += beside.nodes
+            after.constants += beside.constants
         nodes, constants = self._assembled(before, after, [logits, features], folded=True)
         shape = ["N", 3, None, None]
         return _model_of(

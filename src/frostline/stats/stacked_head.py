@@ -1,4 +1,4 @@
-"""One linear head out of ridge fits on several depths, and a second stage on top.
+"""One head out of ridge fits on several depths, perhaps a kernel, and a second stage on top.
 
 Whatever is chosen here rests on leave-one-out outputs, and is judged by folds of the rows: each
 row's logits come from weights and a correction that were fitted without it.
@@ -14,16 +14,21 @@ import numpy as np
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.calibration import softmax
 from frostline.stats.intervals import paired_difference
+from frostline.stats.kernel_part import KernelPart
+from frostline.stats.kernel_ridge import KernelRidge
 from frostline.stats.ridge import RidgeLOO
 from frostline.stats.second_stage import SecondStage, StageKind, fit_second_stage, stage_kinds
 from frostline.stats.stacking import Stack, fit_stack
 
 #: rows in folds that the second level is judged by: positions that learn, and that judge
 Folds = Sequence[tuple[IntArray, IntArray]]
+#: what is added up
+Fit = RidgeLOO | KernelRidge
 
 #: folds that judge weights and corrections
 STACK_FOLDS = 5
-#: weight of the prior in images for every fit; the one on all taps has half of the sum
+#: weight of the prior in images for every fit; that on all taps, those on single ones together and
+#: a kernel have the same share
 _PRIOR = 0.3
 #: a probability is not taken to be nearer to 0 than this
 _EDGE = 1e-12
@@ -33,7 +38,7 @@ ERRORS = 1.0
 
 @dataclass(frozen=True)
 class StackedHead:
-    """A linear head on raw features, and what it says of rows that it did not learn from.
+    """A head on raw features, and what it says of rows that it did not learn from.
 
     - ``weight``: shape (d, C). ``bias``: shape (C,). The outputs are logits.
     - ``loo``, shape (n, C): logits of every row, by leave-one-out outputs that are added up and
@@ -42,6 +47,7 @@ class StackedHead:
     - ``shares``, shape (K,): weights of the fits' calibrated outputs, divided by their sum.
     - ``stage``: which correction was taken.
     - ``log_losses``: of every correction that was tried, over all rows, in nats.
+    - ``kernel``: what is added to the linear outputs; None where there is none.
     """
 
     weight: FloatArray
@@ -51,10 +57,11 @@ class StackedHead:
     shares: FloatArray
     stage: StageKind
     log_losses: Mapping[StageKind, float]
+    kernel: KernelPart | None = None
 
 
 def stacked_head(
-    fits: Sequence[RidgeLOO],
+    fits: Sequence[Fit],
     columns: Sequence[slice],
     labels: IntArray,
     folds: Folds,
@@ -66,7 +73,8 @@ def stacked_head(
 ) -> StackedHead:
     """Add up fits on the same rows and correct the sum; all of it becomes one head.
 
-    - ``fits``: on n rows each. ``columns``: which of the d features each of them reads.
+    - ``fits``: on n rows each, a kernel last. ``columns``: which of the d features each of the
+      linear ones reads.
     - ``labels``: shape (n,), in [0, C).
     - ``folds``: of the rows, with whole groups.
     - ``prior``, shape (K,): shares that the weights are drawn to, see
@@ -88,7 +96,7 @@ def stacked_head(
             chosen = kind
     stack = fit_stack(outputs, labels, prior=prior, weights=scaled)
     stage = fit_second_stage(chosen, stack.apply(outputs), labels, weights=scaled)
-    weight, bias = _collapsed(fits, columns, stack, stage)
+    weight, bias, kernel = _collapsed(fits, columns, stack, stage)
     return StackedHead(
         weight=weight,
         bias=bias,
@@ -97,14 +105,16 @@ def stacked_head(
         shares=stack.weights / stack.weights.sum(),
         stage=chosen,
         log_losses={kind: float(np.mean(each)) for kind, each in losses.items()},
+        kernel=kernel,
     )
 
 
-def stack_prior(n_taps: int) -> FloatArray:
-    """Return the prior for the fit on all taps, followed by those on each alone, if any."""
-    if not n_taps:
-        return np.ones(1)
-    return _PRIOR * np.array([0.5, *[0.5 / n_taps] * n_taps]) * (n_taps + 1)
+def stack_prior(n_taps: int, *, kernel: bool = False) -> FloatArray:
+    """Return the prior for the fit on all taps, those on each alone, if any, and a kernel."""
+    parts = [np.ones(1), np.full(n_taps, 1.0 / max(n_taps, 1)), np.ones(int(kernel))]
+    parts = [part for part in parts if len(part)]
+    shares = np.concatenate(parts)
+    return shares if len(shares) == 1 else _PRIOR * (shares / len(parts)) * len(shares)
 
 
 def _at_all_shares(
@@ -157,13 +167,18 @@ def _losses(logits: FloatArray, labels: IntArray) -> FloatArray:
 
 
 def _collapsed(
-    fits: Sequence[RidgeLOO], columns: Sequence[slice], stack: Stack, stage: SecondStage
-) -> tuple[FloatArray, FloatArray]:
+    fits: Sequence[Fit], columns: Sequence[slice], stack: Stack, stage: SecondStage
+) -> tuple[FloatArray, FloatArray, KernelPart | None]:
     """Return the one head that does what the sum of the fits and the correction do."""
     width = max(block.stop for block in columns)
     weight = np.zeros((width, len(fits[0].bias)))
     bias = np.zeros(len(fits[0].bias))
-    for fit, block, factor in zip(fits, columns, stack.factors, strict=True):
-        weight[block] += factor * fit.weight
+    kernel = None
+    blocks = iter(columns)
+    for fit, factor in zip(fits, stack.factors, strict=True):
+        if isinstance(fit, KernelRidge):
+            kernel = fit.part.times(factor * stage.matrix.T)
+        else:
+            weight[next(blocks)] += factor * fit.weight
         bias += factor * fit.bias
-    return weight @ stage.matrix.T, stage.apply(bias)
+    return weight @ stage.matrix.T, stage.apply(bias), kernel

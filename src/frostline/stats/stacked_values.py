@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from frostline.core.arrays import FloatArray, IntArray, Truth
+from frostline.stats.kernel_ridge import KernelRidge
 from frostline.stats.line_search import line_search
 from frostline.stats.metrics import TINY
-from frostline.stats.ridge import RidgeLOO
 from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import Rescaling, fit_sigmoids, sigmoid
-from frostline.stats.stacked_head import Folds, StackedHead
+from frostline.stats.stacked_head import Fit, Folds, StackedHead
 
 _MOST_STEPS, _SURE, _SHORTEST = 60, 1e-10, 1e-8
 #: sum of weights that says that the fits tell nothing
@@ -107,7 +107,7 @@ SIGMOID, SQUARED = SigmoidLosses(), SquaredLosses()
 
 def stacked_values(
     losses: Losses,
-    fits: Sequence[RidgeLOO],
+    fits: Sequence[Fit],
     columns: Sequence[slice],
     truth: Truth,
     folds: Folds,
@@ -118,7 +118,8 @@ def stacked_values(
 ) -> StackedHead:
     """Add up fits on the same rows, and rescale the sum; all of it becomes one head.
 
-    - ``fits``: on n rows each. ``columns``: which of the d features each of them reads.
+    - ``fits``: on n rows each, a kernel last. ``columns``: which of the d features each of the
+      linear ones reads.
     - ``truth``: shape (n, k), NaN where it is not known.
     - ``folds``: of the rows, with whole groups.
     - ``prior``, shape (K,): shares that the weights are drawn to, counted in images.
@@ -134,9 +135,13 @@ def stacked_values(
     stack = _Stack(losses, outputs, truth, prior, weights)
     width = max(block.stop for block in columns)
     weight, bias = np.zeros((width, truth.shape[1])), np.zeros(truth.shape[1])
-    for fit, block, share, each in zip(fits, columns, stack.shares, stack.each, strict=True):
+    kernel, blocks = None, iter(columns)
+    for fit, share, each in zip(fits, stack.shares, stack.each, strict=True):
         factor = share * each.scale
-        weight[block] += fit.weight * factor
+        if isinstance(fit, KernelRidge):
+            kernel = fit.part.times(np.diag(factor * stack.last.scale))
+        else:
+            weight[next(blocks)] += fit.weight * factor
         bias += share * each.bias + fit.bias * factor
     return StackedHead(
         weight=weight * stack.last.scale,
@@ -146,6 +151,7 @@ def stacked_values(
         shares=stack.shares,
         stage=losses.stage,
         log_losses={losses.stage: _mean_loss(losses, loo, truth)},
+        kernel=kernel,
     )
 
 

@@ -18,7 +18,6 @@ from frostline.stats.label_thresholds import best_thresholds
 from frostline.stats.metrics import TINY, Metric
 from frostline.stats.multilabel_scores import score_labels
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
-from frostline.stats.ridge import RidgeLOO
 from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import (
     Rescaling,
@@ -28,7 +27,7 @@ from frostline.stats.sigmoids import (
     log_likelihoods,
     sigmoid,
 )
-from frostline.stats.stacked_head import Folds, StackedHead
+from frostline.stats.stacked_head import Fit, Folds, StackedHead
 from frostline.stats.stacked_values import SIGMOID, stacked_values
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import LabelLogLoss
@@ -147,7 +146,7 @@ class MultiLabel:
 
     def stacked_head(
         self,
-        fits: Sequence[RidgeLOO],
+        fits: Sequence[Fit],
         columns: Sequence[slice],
         truth: Truth,
         folds: Folds,

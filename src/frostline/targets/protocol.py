@@ -12,10 +12,9 @@ from frostline.core.task import Task
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.metrics import Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
-from frostline.stats.ridge import RidgeLOO
 from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import Rescaling
-from frostline.stats.stacked_head import Folds, StackedHead
+from frostline.stats.stacked_head import Fit, Folds, StackedHead
 from frostline.stats.target_matrix import TargetMatrix
 from frostline.targets.links import Link
 
@@ -135,7 +134,7 @@ class Target(Protocol):
 
     def stacked_head(
         self,
-        fits: Sequence[RidgeLOO],
+        fits: Sequence[Fit],
         columns: Sequence[slice],
         truth: Truth,
         folds: Folds,

@@ -19,10 +19,9 @@ from frostline.stats.metrics import Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
 from frostline.stats.quantile_strata import quantile_strata
 from frostline.stats.regression_scores import score_numbers
-from frostline.stats.ridge import RidgeLOO
 from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import Rescaling
-from frostline.stats.stacked_head import Folds, StackedHead
+from frostline.stats.stacked_head import Fit, Folds, StackedHead
 from frostline.stats.stacked_values import SQUARED, stacked_values
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import ExplainedVariance
@@ -134,7 +133,7 @@ class Regression:
 
     def stacked_head(
         self,
-        fits: Sequence[RidgeLOO],
+        fits: Sequence[Fit],
         columns: Sequence[slice],
         truth: Truth,
         folds: Folds,

@@ -18,10 +18,9 @@ from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.inputs import check_labels
 from frostline.stats.metrics import Metric, class_shares
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy, loo_accuracy
-from frostline.stats.ridge import RidgeLOO
 from frostline.stats.second_stage import StageKind, stage_kinds
 from frostline.stats.sigmoids import Rescaling
-from frostline.stats.stacked_head import Folds, StackedHead, stacked_head
+from frostline.stats.stacked_head import Fit, Folds, StackedHead, stacked_head
 from frostline.stats.target_matrix import OneHot
 from frostline.targets.links import Link
 from frostline.targets.protocol import Shares, Weighting
@@ -103,7 +102,7 @@ class SingleLabel:
 
     def stacked_head(
         self,
-        fits: Sequence[RidgeLOO],
+        fits: Sequence[Fit],
         columns: Sequence[slice],
         truth: Truth,
         folds: Folds,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from frostline.backbones.heads.fitted_classifier import HEAD_BIAS, HEAD_WEIGHT
+from frostline.backbones.heads.fitted_classifier import HEAD_BIAS, HEAD_KERNEL, HEAD_WEIGHT
 from frostline.backbones.heads.linear_on_taps import head_on_taps
 from frostline.compute.frozen import Frozen
 from frostline.compute.frozen_runner import Adapted
@@ -15,7 +15,9 @@ from frostline.core.arrays import IntArray
 from frostline.core.cuts import tap_columns
 from frostline.core.errors import FrozenChangedError, PlanError, did_you_mean
 from frostline.core.runtime import Runtime
+from frostline.core.threads import blas_threads
 from frostline.data.problem import Problem
+from frostline.stats.kernel_ridge import KernelRidge, kernel_ridge
 from frostline.stats.ridge import RidgeLOO, ridge_loo
 from frostline.stats.selection import Selection
 from frostline.stats.stacked_head import STACK_FOLDS, stack_prior
@@ -34,6 +36,7 @@ def train_taps_head(
     runtime: Runtime,
     *,
     probe: Mapping[str, RidgeLOO] | None = None,
+    kernel: KernelRidge | None = None,
 ) -> Trained:
     """Fit a ridge head on all ``rows``, or one that is put together of several.
 
@@ -41,9 +44,10 @@ def train_taps_head(
     trained.
 
     ``rows``, shape (n,): catalog rows. ``probe``: unweighted ridge fits on exactly these rows, by
-    tap or ``"all"``; one that fits the action is taken instead of fitting it again. The result:
-    the classifier shares the frozen network; ridge outputs serve as logits. The out-of-fold logits
-    are leave-one(-group)-out; where they were added up or corrected, as the other folds say.
+    tap or ``"all"``; one that fits the action is taken instead of fitting it again, and so is
+    ``kernel``. The result: the classifier shares the frozen network; ridge outputs serve as logits.
+    The out-of-fold logits are leave-one(-group)-out; where they were added up or corrected, as the
+    other folds say.
     """
     if action.head == "logistic":
         raise PlanError(
@@ -77,6 +81,20 @@ def train_taps_head(
             blocks=blocks,
         )
 
+    def near() -> KernelRidge:
+        if kernel is not None and weights is None and _says_the_same(kernel, features):
+            return kernel
+        # the same bits with any number of threads
+        with blas_threads(1):
+            return kernel_ridge(
+                features,
+                target.matrix(truth),
+                blocks=list(columns.values()),
+                groups=problem.groups[rows],
+                weights=row_weights,
+                seed=problem.seed,
+            )
+
     key = "all" if tuple(taps) == network.taps else taps[0] if len(taps) == 1 else ""
     fit = fitted("adapted" if adapts else key, features, list(columns.values()))
     fits, read = [fit], [slice(0, features.shape[1])]
@@ -85,24 +103,26 @@ def train_taps_head(
             own = features.only(block)
             fits.append(fitted("" if adapts else tap, own, [slice(0, own.shape[1])]))
             read.append(block)
-    weight, bias, left_out = fit.weight, fit.bias, fit.loo
+    weight, bias, left_out, part = fit.weight, fit.bias, fit.loo, None
     stage = target.stage(action.second_stage)
-    if len(fits) > 1 or stage != "none":
+    if len(fits) > 1 or stage != "none" or action.kernel:
         stacked = target.stacked_head(
-            fits,
+            [*fits, near()] if action.kernel else fits,
             read,
             truth,
             problem.folds(rows, STACK_FOLDS),
-            prior=stack_prior(len(taps) if len(fits) > 1 else 0),
+            prior=stack_prior(len(fits) - 1, kernel=action.kernel),
             groups=problem.groups[rows],
             weights=row_weights,
             kinds=[stage],
         )
         weight, bias, left_out = stacked.weight, stacked.bias, stacked.loo
-    classifier = head_on_taps(network, taps, weight.T, bias, threads=runtime.threads)
+        part = stacked.kernel
+    classifier = head_on_taps(network, taps, weight.T, bias, kernel=part, threads=runtime.threads)
     if network.fingerprint() != network.weights_id:
         raise FrozenChangedError(f"The weights of {network.name} changed after they were loaded.")
-    new = [HEAD_WEIGHT, HEAD_BIAS]
+    tensors = classifier.tensors()
+    new = [name for name in tensors if name.startswith((HEAD_WEIGHT, HEAD_BIAS, HEAD_KERNEL))]
     return Trained(
         action=action,
         target=target,
@@ -111,7 +131,7 @@ def train_taps_head(
         out_of_fold_rows=rows,
         frozen_verified=True,
         alpha=fit.alpha,
-        frozen=[name for name in classifier.tensors() if name not in new],
+        frozen=[name for name in tensors if name not in new],
         new_layers=new,
     )
 
@@ -135,3 +155,12 @@ def _belongs(fit: RidgeLOO, action: TapsHead, features: Selection) -> bool:
         return False
     some = slice(0, _COMPARED)
     return bool(np.allclose(fit.predict(features[some]), fit.fitted[some], atol=1e-6))
+
+
+def _says_the_same(kernel: KernelRidge, features: Selection) -> bool:
+    """Whether a kernel was fitted on these features."""
+    if len(kernel.part.project) != features.shape[1] or len(kernel.fitted) != len(features):
+        return False
+    some = slice(0, _COMPARED)
+    outputs = kernel.part.outputs(features[some]) + kernel.bias
+    return bool(np.allclose(outputs, kernel.fitted[some], atol=1e-6))

@@ -15,6 +15,7 @@ from frostline.core.arrays import IntArray
 from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
 from frostline.data.problem import Problem
+from frostline.stats.kernel_ridge import KernelRidge
 from frostline.stats.ridge import RidgeLOO
 from frostline.training.blend import blend
 from frostline.training.result import Trained
@@ -30,6 +31,8 @@ class Given:
     probe : mapping of str to RidgeLOO
         Unweighted ridge fits on exactly those rows, by tap or ``"all"``; they spare a closed-form
         head its own fit.
+    kernel : KernelRidge or None, default=None
+        A kernel fitted on exactly those rows, which spares a head with one that fit.
     validation : int array or None, default=None
         A validation part for gradient training; drawn from the rows when None. A closed-form head
         has its own leave-one-out and does not look at it.
@@ -40,6 +43,7 @@ class Given:
     """
 
     probe: Mapping[str, RidgeLOO] = field(default_factory=dict)
+    kernel: KernelRidge | None = None
     validation: IntArray | None = None
     checkpoint_dir: Path | None = None
     retry: bool = True
@@ -75,7 +79,9 @@ def train(
         raise InputError("There is no image to train on.")
 
     def of_head(action: TapsHead) -> Trained:
-        return train_taps_head(problem, frozen, action, chosen, runtime, probe=given.probe)
+        return train_taps_head(
+            problem, frozen, action, chosen, runtime, probe=given.probe, kernel=given.kernel
+        )
 
     def of_layers(action: LayerTraining) -> Trained:
         # only what trains loads PyTorch

@@ -14,6 +14,10 @@ def as_module(classifier: FittedClassifier) -> Classifier:
         return classifier
     if isinstance(classifier, LinearOnTaps):
         return taps_classifier(
-            classifier.network, classifier.cuts, classifier.weight, classifier.bias
+            classifier.network,
+            classifier.cuts,
+            classifier.weight,
+            classifier.bias,
+            classifier.head_kernel(),
         )
     raise TypeError(f"no classifier: {type(classifier)}")

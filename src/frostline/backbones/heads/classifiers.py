@@ -15,12 +15,14 @@ from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.heads.classifier import Classifier, Maps, SingleClassifier
 from frostline.backbones.heads.fitted_classifier import OF_CUT, OF_MEMBER, OF_TAPS
 from frostline.backbones.heads.linear import new_linear, set_linear
+from frostline.backbones.heads.linear_with_kernel import LinearWithKernel
 from frostline.backbones.heads.new_blocks import new_layers
 from frostline.backbones.heads.pooling import pooled
 from frostline.backbones.network import Network
 from frostline.backbones.trainable import trainable
 from frostline.core.actions import Action, Blend, LayerTraining, TapsHead
 from frostline.core.cuts import Cut, pooled_width, without_norm
+from frostline.stats.kernel_part import KernelPart
 from frostline.targets.links import Link
 
 
@@ -70,22 +72,31 @@ class CutClassifier(SingleClassifier):
 
 
 class TapsClassifier(SingleClassifier):
-    """Pooled taps and one linear head on all of them; the network below stays as it is."""
+    """Pooled taps and one head on all of them; the network below stays as it is.
+
+    ``kernel``: whether the head adds a kernel to its linear outputs.
+    """
 
     tensor_prefix = OF_TAPS
     frozen = True
 
-    def __init__(self, network: Network, taps: list[str], *, n_outputs: int) -> None:
+    def __init__(
+        self, network: Network, taps: list[str], *, n_outputs: int, kernel: bool = False
+    ) -> None:
         super().__init__()
         self.body = network.body(taps)
         self.cuts = tuple(self.body.slices)
         self.layouts = self.body.layouts
         self.blocks = list(self.body.slices.values())
-        self.head = nn.Linear(self.body.width, n_outputs)
+        of_kind = LinearWithKernel if kernel else nn.Linear
+        self.head = of_kind(self.body.width, n_outputs)
 
     @property
     def kept_layers(self) -> nn.Module:
         return self.body.graph
+
+    def head_kernel(self) -> KernelPart | None:
+        return self.head.part() if isinstance(self.head, LinearWithKernel) else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits of shape (n, n_outputs) for normalised images (n, 3, size, size)."""
@@ -154,15 +165,24 @@ class BlendClassifier(Classifier):
 
 
 def taps_classifier(
-    network: FrozenNetwork, taps: Sequence[str], weight: npt.ArrayLike, bias: npt.ArrayLike
+    network: FrozenNetwork,
+    taps: Sequence[str],
+    weight: npt.ArrayLike,
+    bias: npt.ArrayLike,
+    kernel: KernelPart | None = None,
 ) -> TapsClassifier:
     """Put a head that was solved for on pooled taps; in eval mode.
 
     ``weight``, shape (C, d), and ``bias``, shape (C,): on the taps side by side, by depth.
+    ``kernel``: on the same, None for none.
     """
     weight, bias = np.asarray(weight), np.asarray(bias)
-    module = TapsClassifier(trainable(network), list(taps), n_outputs=len(bias))
+    module = TapsClassifier(
+        trainable(network), list(taps), n_outputs=len(bias), kernel=kernel is not None
+    )
     set_linear(module.head, weight.T, bias)
+    if kernel is not None and isinstance(module.head, LinearWithKernel):
+        module.head.set_part(kernel)
     return module.eval()
 
 
@@ -184,7 +204,7 @@ def empty_classifier(
     """
 
     def taps(action: TapsHead) -> Classifier:
-        return TapsClassifier(load(), action.taps, n_outputs=n_outputs)
+        return TapsClassifier(load(), action.taps, n_outputs=n_outputs, kernel=action.kernel)
 
     def cut(action: LayerTraining) -> Classifier:
         return build_classifier(

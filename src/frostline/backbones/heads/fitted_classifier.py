@@ -16,6 +16,7 @@ from frostline.core.arrays import FloatArray
 from frostline.core.cuts import Layout
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.stats.inputs import linear_outputs
+from frostline.stats.kernel_part import KernelPart
 from frostline.stats.selection import Features
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ OF_CUT, OF_TAPS = "kept.", "body.graph."
 OF_MEMBER = "members.{}."
 #: the head's own tensors
 HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"
+#: and those of a kernel beside it, by the names of their fields
+HEAD_KERNEL = "head.kernel."
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,9 @@ class FittedClassifier(ABC):
 
 
 class SingleFittedClassifier(FittedClassifier):
-    """Kept layers of one network, and one linear head on what passes at some of its cuts.
+    """Kept layers of one network, and one head on what passes at some of its cuts.
+
+    The head is linear, or a linear one with a kernel beside it.
 
     - ``cuts``: where the head reads, by depth.
     - ``layouts``: of what is pooled.
@@ -154,7 +159,11 @@ class SingleFittedClassifier(FittedClassifier):
 
     @abstractmethod
     def head_weights(self) -> tuple[FloatArray, FloatArray]:
-        """Return the head: its weight (C, d) and its bias (C,), float64."""
+        """Return the linear head: its weight (C, d) and its bias (C,), float64."""
+
+    def head_kernel(self) -> KernelPart | None:
+        """Return what the head adds to its linear outputs; None if it is linear."""
+        return None
 
     def kept_tensors(self) -> dict[str, Array]:
         """Return the tensors of the kept layers, by their names in the network."""
@@ -168,7 +177,9 @@ class SingleFittedClassifier(FittedClassifier):
     def logits(self, features: Features) -> FloatArray:
         """Return logits (n, C) for what the head reads (n, d), computed in float64."""
         weight, bias = self.head_weights()
-        return linear_outputs(features, weight.T, bias)
+        outputs = linear_outputs(features, weight.T, bias)
+        kernel = self.head_kernel()
+        return outputs if kernel is None else outputs + kernel.outputs(features)
 
 
 def tensor_prefix(action: Action) -> str:

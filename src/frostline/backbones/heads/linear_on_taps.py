@@ -1,4 +1,4 @@
-"""A linear head on pooled taps of a frozen network, without PyTorch."""
+"""A head on pooled taps of a frozen network, without PyTorch: linear, or with a kernel beside."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from frostline.backbones.frozen_network import FrozenNetwork
 from frostline.backbones.heads.fitted_classifier import (
     HEAD_BIAS,
+    HEAD_KERNEL,
     HEAD_WEIGHT,
     OF_TAPS,
     Array,
@@ -22,6 +23,7 @@ from frostline.core.cuts import tap_columns
 from frostline.core.errors import BackboneError, EngineError, first_line
 from frostline.core.onnx_runtime import failures, open_session
 from frostline.core.preprocessing import Preprocessing, UInt8Array
+from frostline.stats.kernel_part import KernelPart
 
 if TYPE_CHECKING:
     import onnx
@@ -32,12 +34,14 @@ if TYPE_CHECKING:
 class LinearOnTaps(SingleFittedClassifier):
     """Pooled taps and one linear head on all of them; ONNX Runtime runs the network below.
 
+    The head may add a kernel to its linear outputs.
+
     It has the tensors of :class:`~frostline.backbones.heads.classifiers.TapsClassifier`, name by
     name, so that either reads what the other wrote.
 
     ``network``: one with a graph of its own. ``taps``: cuts of it, in any order. ``weight``, shape
     (C, d), and ``bias``, shape (C,): of the head, on the pooled taps side by side by depth.
-    ``threads``: that compute the network below.
+    ``kernel``: on the same, None for none. ``threads``: that compute the network below.
     """
 
     tensor_prefix = OF_TAPS
@@ -51,6 +55,7 @@ class LinearOnTaps(SingleFittedClassifier):
         weight: Array,
         bias: Array,
         *,
+        kernel: KernelPart | None = None,
         threads: int = 1,
     ) -> None:
         cuts = sorted(map(network.cut, taps), key=lambda cut: cut.position)
@@ -68,6 +73,14 @@ class LinearOnTaps(SingleFittedClassifier):
         self.blocks = list(columns.values())
         self.weight = np.ascontiguousarray(weight, dtype=np.float32)
         self.bias = np.ascontiguousarray(bias, dtype=np.float32)
+        self.kernel = (
+            None
+            if kernel is None
+            else {
+                name: np.ascontiguousarray(one, dtype=np.float32)
+                for name, one in kernel.tensors().items()
+            }
+        )
 
     def tensors(self) -> dict[str, Array]:
         """Return every parameter and buffer by its name, as the module of PyTorch calls them."""
@@ -76,11 +89,14 @@ class LinearOnTaps(SingleFittedClassifier):
         # tokens and positions belong to no layer
         below |= self._graph.tensor_names(self.cuts)
         kept = {OF_TAPS + name: value for name, value in of_network.items() if name in below}
-        return {**kept, HEAD_WEIGHT: self.weight, HEAD_BIAS: self.bias}
+        beside = {HEAD_KERNEL + name: one for name, one in (self.kernel or {}).items()}
+        return {**kept, HEAD_WEIGHT: self.weight, HEAD_BIAS: self.bias, **beside}
 
     def head_weights(self) -> tuple[FloatArray, FloatArray]:
-        """Return the head: its weight (C, d) and its bias (C,), float64."""
         return self.weight.astype(np.float64), self.bias.astype(np.float64)
+
+    def head_kernel(self) -> KernelPart | None:
+        return None if self.kernel is None else KernelPart.of_tensors(self.kernel)
 
     def run(self, batches: Iterable[UInt8Array], preprocessing: Preprocessing) -> Floating:
         """Return logits (n, C) of batches of prepared images (n, size, size, 3)."""
@@ -110,7 +126,14 @@ class LinearOnTaps(SingleFittedClassifier):
         """
         del size
         outputs = logits, head_input or f"{logits}/head_input"
-        return self._graph.head(self.cuts, self.weight, self.bias, outputs=outputs, source=source)
+        return self._graph.head(
+            self.cuts,
+            self.weight,
+            self.bias,
+            outputs=outputs,
+            source=source,
+            kernel=self.head_kernel(),
+        )
 
     @property
     def _graph(self) -> NetworkGraph:
@@ -145,6 +168,7 @@ def head_on_taps(
     weight: Array,
     bias: Array,
     *,
+    kernel: KernelPart | None = None,
     threads: int = 1,
 ) -> SingleFittedClassifier:
     """Put a head that was solved for on pooled taps; with PyTorch only if the network needs it.
@@ -152,7 +176,7 @@ def head_on_taps(
     Takes what :class:`LinearOnTaps` does.
     """
     if network.graph_without_weights() is not None:
-        return LinearOnTaps(network, taps, weight, bias, threads=threads)
+        return LinearOnTaps(network, taps, weight, bias, kernel=kernel, threads=threads)
     from frostline.backbones.heads.classifiers import taps_classifier
 
-    return taps_classifier(network, taps, weight, bias)
+    return taps_classifier(network, taps, weight, bias, kernel)

@@ -106,6 +106,8 @@ def _part_and_head(module: Classifier, card: ModelCard) -> tuple[nn.Module, nn.L
     if len(one.cuts) > 1:
         raise UnsuitableError(f"its head reads activations at {len(one.cuts)} depths")
     _check_whole(one.cuts[0], network.last.name)
+    if one.head_kernel() is not None:
+        raise UnsuitableError("its head also compares images with training images")
     if one.new_block:
         raise UnsuitableError("a new block lies between network and head")
     return one.kept_layers, one.head

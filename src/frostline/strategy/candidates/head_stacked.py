@@ -17,5 +17,6 @@ def propose(context: Context) -> Proposal | None:
         head="stacked" if len(summary.stacking.shares) > 1 else "ridge",
         class_weights=context.class_weights,
         second_stage=summary.stacking.second_stage,
+        kernel=summary.stacking.linear_log_loss is not None,
     )
     return Proposal("stacked head", "head", action, probe=summary.stacked.tap, seconds=0.0)

@@ -131,7 +131,7 @@ class TapsHead(_Single):
     alpha: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     class_weights: Literal["none", "balanced"] = "none"
     statistics: Literal["source", "target"] = "source"
-    second_stage: Literal["none", "biases", "matrix"] = "none"
+    second_stage: Literal["none", "biases", "ordered", "matrix"] = "none"
     kernel: bool = False
 
     @property

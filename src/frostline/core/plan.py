@@ -129,7 +129,7 @@ class StackingEvidence(_Data):
     """
 
     shares: dict[str, float]
-    second_stage: Literal["none", "biases", "matrix"]
+    second_stage: Literal["none", "biases", "ordered", "matrix"]
     log_losses: dict[str, float]
     linear_log_loss: float | None = None
 

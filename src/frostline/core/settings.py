@@ -37,7 +37,7 @@ PartName = Literal["train", "val", "test"]
 #: what a decision makes as good as it can
 MetricSetting = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
 #: the same, where costs or what is predicted may say it
-MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "cost", "r2"]
+MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "cost", "r2", "mae"]
 #: how a picture that is not square becomes one
 ResizeMode = Literal["crop", "squash", "pad"]
 

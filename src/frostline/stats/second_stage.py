@@ -9,6 +9,7 @@ Being linear it becomes part of the head, so that it costs nothing at prediction
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,12 +19,12 @@ from frostline.core.arrays import FloatArray, IntArray
 from frostline.stats.calibration import fit_temperature, soft_truth, softmax, softness_of
 from frostline.stats.line_search import line_search
 
-StageKind = Literal["none", "biases", "matrix"]
+StageKind = Literal["none", "biases", "ordered", "matrix"]
 
 #: beyond so many classes a correction has more to learn than it brings, and takes long
-_MOST_CLASSES = {"none": np.inf, "biases": 100, "matrix": 12}
+_MOST_CLASSES = {"none": np.inf, "biases": 100, "ordered": 50, "matrix": 12}
 #: penalty on the squared correction, in nats over all images
-_SHRINK = {"biases": 1.0, "matrix": 10.0}
+_SHRINK = {"biases": 1.0, "ordered": 3.0, "matrix": 10.0}
 _MOST_STEPS, _SURE, _SHORTEST = 50, 1e-10, 1e-6
 
 
@@ -61,8 +62,8 @@ def fit_second_stage(
     The penalty draws it to no correction: to a temperature alone. Labels are softened as in
     :func:`frostline.stats.calibration.fit_temperature`.
 
-    - ``kind``: ``"none"``, ``"biases"`` (one a class, and a scale) or ``"matrix"`` (C by C, and
-      biases).
+    - ``kind``: ``"none"``, ``"biases"`` (one a class, and a scale), ``"ordered"`` (biases, and one
+      score that each class from the lowest on takes more of) or ``"matrix"`` (C by C, and biases).
     - ``outputs``, shape (n, C): for images that the fits behind them did not see.
     - ``labels``: shape (n,), in [0, C).
     - ``weights``, shape (n,): of the images, with mean 1; None counts all alike.
@@ -72,7 +73,7 @@ def fit_second_stage(
     matrix, bias = np.eye(n_classes), np.zeros(n_classes)
     if kind != "none":
         logits = outputs / temperature
-        family: _Family = _Biases(logits) if kind == "biases" else _Matrix(logits)
+        family: _Family = _FAMILIES[kind](logits)
         share = np.full(n, 1.0 / n) if weights is None else weights / n
         change, bias = family.parts(_minimum(family, labels, share, _SHRINK[kind] / n))
         matrix = matrix + change
@@ -153,6 +154,48 @@ class _Matrix(_Family):
                 block = inputs.T @ (inputs * factor[:, None])
                 found[first, :, second] = found[second, :, first] = block
         return found.reshape(self.size, self.size)
+
+
+class _Ordered(_Family):
+    """Biases, and one score of an image that counts the more the higher the class.
+
+    The model of adjacent categories (Agresti 2010, "Analysis of ordinal categorical data", 4.1): as
+    frugal as cumulative logits, but linear, so that it becomes part of a head.
+    """
+
+    def __init__(self, logits: FloatArray) -> None:
+        n_classes = logits.shape[1]
+        super().__init__(logits, 1 + 2 * n_classes)
+        self._place = np.linspace(-0.5, 0.5, n_classes)
+
+    def parts(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        n_classes = len(self._place)
+        bias, score = values[1 : 1 + n_classes], values[1 + n_classes :]
+        return values[0] * np.eye(n_classes) + np.outer(self._place, score), bias
+
+    def gradient(self, residual: FloatArray) -> FloatArray:
+        scale = np.sum(residual * self.logits)
+        score = self.logits.T @ (residual @ self._place)
+        return np.concatenate([[scale], residual.sum(axis=0), score])
+
+    def hessian(self, p: FloatArray, share: FloatArray) -> FloatArray:
+        n, n_classes = p.shape
+        slopes = np.empty((n, n_classes, self.size))
+        slopes[:, :, 0] = self.logits
+        slopes[:, :, 1 : 1 + n_classes] = np.eye(n_classes)
+        slopes[:, :, 1 + n_classes :] = self._place[:, None] * self.logits[:, None, :]
+        mean = np.einsum("nc,ncs->ns", p, slopes)
+        flat = slopes.reshape(-1, self.size)
+        found = flat.T @ (flat * (p * share[:, None]).reshape(-1, 1))
+        whole: FloatArray = found - mean.T @ (mean * share[:, None])
+        return whole
+
+
+_FAMILIES: dict[StageKind, Callable[[FloatArray], _Family]] = {
+    "biases": _Biases,
+    "ordered": _Ordered,
+    "matrix": _Matrix,
+}
 
 
 def _minimum(family: _Family, labels: IntArray, share: FloatArray, shrink: float) -> FloatArray:

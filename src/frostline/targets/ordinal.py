@@ -8,7 +8,10 @@ from typing import Any
 
 from frostline.core.arrays import FloatArray, IntArray, Truth
 from frostline.core.task import Task
+from frostline.stats.level_metrics import LevelDistance
+from frostline.stats.metrics import Metric
 from frostline.stats.ordinal_scores import score_levels
+from frostline.stats.second_stage import StageKind, stage_kinds
 from frostline.targets.single_label import SingleLabel
 
 
@@ -22,6 +25,14 @@ class Ordinal(SingleLabel):
     @property
     def task(self) -> Task:
         return "ordinal"
+
+    def metric(self, asked: Metric) -> Metric:
+        # who says that there is an order wants answers that are few grades off
+        return LevelDistance.of(self.n_outputs) if asked.plain else asked
+
+    def stages(self) -> Sequence[StageKind]:
+        found = stage_kinds(self.n_outputs)
+        return [*found[:2], "ordered", *found[2:]] if self.n_outputs > 2 else found
 
     def scores(
         self,

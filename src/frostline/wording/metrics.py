@@ -14,6 +14,7 @@ METRICS: dict[MetricName, str] = {
     "log_loss": "log loss saved",
     "cost": "cost saved",
     "r2": "variance explained",
+    "mae": "distance saved",
 }
 _RULES: dict[MetricName, str] = {
     "accuracy": "The likeliest class is answered",
@@ -22,10 +23,12 @@ _RULES: dict[MetricName, str] = {
     "log_loss": "The likeliest class is answered",
     "cost": "The class with the lowest expected cost is answered",
     "r2": "The expected numbers are answered",
+    "mae": "The grade with the lowest expected distance is answered",
 }
 _THAN: dict[MetricName, str] = {
     "log_loss": ", of what telling the shares of the classes alone would leave",
     "cost": ", of what always answering the cheapest class would cost",
+    "mae": ", of what always answering the median grade is off",
 }
 _Z95 = 1.96
 

@@ -6,6 +6,7 @@ from frostline.core.plan import StackingEvidence
 
 _STAGES = {
     "biases": "one bias a class",
+    "ordered": "one score of the order of the grades, and one bias a grade",
     "matrix": "a matrix over the classes",
 }
 _NAMES = {"all": "all depths together", "kernel": "a kernel"}

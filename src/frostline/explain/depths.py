@@ -65,6 +65,8 @@ def plan_depths(
     """
     found = depths(network, upto=upto, most=len(network.taps))
     places = np.linspace(0, len(found) - 1, count).round().astype(int).tolist() if found else []
+    catalog = features.catalog
+    kinds = catalog.target.strata(catalog.truth)
     searched = chosen_rows(features.catalog.digests, np.arange(len(features.catalog)), _SEARCHED)
     plans = []
     before: str | None = None
@@ -76,7 +78,7 @@ def plan_depths(
         channels, rows = None, np.zeros((0, 0), dtype=np.int64)
         if untouched:
             values = strengths(features.tap([cut.name], searched), cut)
-            channels = discriminative_channels(values, features.catalog.labels[searched])
+            channels = discriminative_channels(values, kinds[searched])
             order = np.argsort(-values[:, channels], axis=0, kind="stable")[:COLUMNS]
             rows = searched[order.T]
         plans.append(DepthPlan(cut, left, channels, rows))

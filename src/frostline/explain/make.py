@@ -24,8 +24,7 @@ from frostline.explain.filters import filter_grid, legible_filters, network_filt
 from frostline.explain.findings import list_findings
 from frostline.explain.gallery import Depth, FilterFacts, Gallery, Tile
 from frostline.explain.looking import Seen, look
-from frostline.stats.label_issues import LabelIssue, likely_label_errors
-from frostline.stats.mistakes import worst_mistakes
+from frostline.explain.told import Told, doubts_told, mistakes_told
 from frostline.stats.out_of_fold import OutOfFold
 
 if TYPE_CHECKING:
@@ -107,16 +106,17 @@ def make_gallery(
     ``limits``: those of effort ``balanced`` for None.
     """
     bounds = LIMITS["balanced"] if limits is None else limits
-    catalog, labels = problem.catalog, problem.labels
+    catalog = problem.catalog
     classifier = subject.classifier
-    wrong = _mistakes(problem, judged[0], bounds.mistakes)
-    doubts = likely_label_errors(judged, labels, most=bounds.doubtful)
+    wrong = mistakes_told(problem, judged[0], bounds.mistakes)
+    doubts = doubts_told(problem, judged, bounds.doubtful)
     row_of = {row.name: i for i, row in enumerate(catalog.rows)}
     findings = [
         (row_of[found.name], found.note) for found in list_findings(audit, most=bounds.findings)
     ]
     told = (*wrong, *doubts)
-    wanted = list(dict.fromkeys((said.row, said.said) for said in told))[: bounds.heats]
+    pairs = ((one.row, one.output) for one in told if one.output is not None)
+    wanted = list(dict.fromkeys(pairs))[: bounds.heats]
     plans = plan_depths(
         frozen.features,
         frozen.network,
@@ -133,7 +133,7 @@ def make_gallery(
         {row: pixels[row] for row in looked if row in pixels},
         [pair for pair in wanted if pair[0] in pixels],
         plans,
-        labels=labels,
+        labels=problem.target.strata(problem.labels),
         covering=bounds.covering,
         runtime=runtime,
     )
@@ -142,23 +142,21 @@ def make_gallery(
         width, height = map(int, frozen.features.facts.sizes[row])
         return frozen.network.preprocessing.in_own_shape(picture, width, height)
 
-    def tiles(said: Sequence[LabelIssue], note: str) -> tuple[Tile, ...]:
+    def tiles(told: Sequence[Told]) -> tuple[Tile, ...]:
         return tuple(
-            _tile(problem, one, note, pixels[one.row], seen, partial(in_shape, one.row))
-            for one in said
+            _tile(problem, one, pixels[one.row], seen, partial(in_shape, one.row))
+            for one in told
             if one.row in pixels
         )
 
     filters, facts = draw_first_filters(frozen.network, classifier)
     gallery = Gallery(
-        mistakes=tiles(wrong, "{own} for its own label."),
-        doubtful=tiles(
-            doubts, "{how}: {own} for its label, by a model that did not learn from this image."
-        ),
+        mistakes=tiles(wrong),
+        doubtful=tiles(doubts),
         findings=tuple(
             Tile(
                 path=catalog.rows[row].name,
-                label=catalog.classes[catalog.rows[row].label],
+                label=catalog.said[row],
                 thumbnail=tile(in_shape(row, Image.fromarray(pixels[row]))),
                 note=note,
             )
@@ -196,18 +194,6 @@ def draw_first_filters(
         most //= 2
 
 
-def _mistakes(problem: Problem, assessed: OutOfFold, most: int) -> list[LabelIssue]:
-    p, given = assessed.probabilities, problem.labels[assessed.rows]
-    answers = assessed.answers
-    if answers is None:
-        answers = problem.target.decide(p)
-    found = worst_mistakes(p, given, most=most, answers=answers)
-    return [
-        LabelIssue(int(assessed.rows[i]), float(p[i, given[i]] - p[i].max()), p[i], int(answers[i]))
-        for i in found
-    ]
-
-
 def _worth_looking(
     frozen: Frozen, wanted: Sequence[tuple[int, int]], plans: Sequence[DepthPlan], most: int
 ) -> list[int]:
@@ -236,33 +222,18 @@ def _readable(
 
 def _tile(
     problem: Problem,
-    said: LabelIssue,
-    note: str,
+    told: Told,
     pixels: UInt8Array,
     seen: Seen,
     in_shape: Callable[[Image.Image], Image.Image],
 ) -> Tile:
-    catalog = problem.catalog
-    image = catalog.rows[said.row]
-    predicted = said.said
-    heat = seen.heats.get((said.row, predicted))
-    own = _percent(float(said.probabilities[image.label]))
+    heat = None if told.output is None else seen.heats.get((told.row, told.output))
     return Tile(
-        path=image.name,
-        label=catalog.classes[image.label],
-        prediction=catalog.classes[predicted],
-        confidence=float(said.probabilities[predicted]),
+        path=problem.catalog.rows[told.row].name,
+        label=told.label,
+        prediction=told.prediction,
+        confidence=told.confidence,
         thumbnail=tile(in_shape(Image.fromarray(pixels))),
         heat=b"" if heat is None else tile(in_shape(draw_heat(pixels, heat, side=len(pixels)))),
-        note=note.format(own=own, how=_strength(said.margin)),
+        note=told.note,
     )
-
-
-def _percent(share: float) -> str:
-    return "under 1 %" if share < 0.01 else f"{share:.0%}".replace("%", " %")
-
-
-def _strength(margin: float) -> str:
-    if margin < -0.9:
-        return "Strong disagreement"
-    return "Disagreement" if margin < -0.5 else "Slight disagreement"

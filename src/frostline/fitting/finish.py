@@ -251,9 +251,6 @@ def _operating(inputs: FitInputs, fitted: Fitted, assessed: Assessed) -> dict[st
 def _gallery(
     inputs: FitInputs, audit: Audit, fitted: Fitted, assessed: Assessed, runtime: Runtime
 ) -> Gallery | None:
-    if not inputs.problem.target.exclusive:
-        # pictures tell of one class an image
-        return None
     # drawing comes last, and nothing of it has to be there when the first image is read
     from frostline.explain.make import LIMITS, Subject
     from frostline.explain.memoized_gallery import memoized_gallery

@@ -123,6 +123,27 @@ def numbers_far_off(
     return sorted(found, key=_order)[:most]
 
 
+def furthest_off(judged: OutOfFold, truth: npt.ArrayLike, *, most: int) -> list[CellIssue]:
+    """Return the numbers that were predicted worst, by standard deviations of their column.
+
+    ``judged``: of numbers. ``truth``, shape (N, k): of all catalog rows, NaN where it is not known.
+    """
+    own = np.asarray(truth, dtype=np.float64)[judged.rows]
+    found: list[CellIssue] = []
+    for c in range(own.shape[1]):
+        known = np.flatnonzero(~np.isnan(own[:, c]))
+        spread = float(own[known, c].std()) if len(known) else 0.0
+        if not spread:
+            continue
+        off = np.abs(judged.probabilities[known, c] - own[known, c]) / spread
+        for i in np.argsort(-off, kind="stable")[:most]:
+            at = known[i]
+            said = float(judged.probabilities[at, c])
+            row = int(judged.rows[at])
+            found.append(CellIssue(row, c, float(own[at, c]), said, -float(off[i])))
+    return sorted(found, key=_order)[:most]
+
+
 def _fresh(
     judged: Sequence[OutOfFold], truth: FloatArray
 ) -> list[tuple[npt.NDArray[np.int64], FloatArray]]:

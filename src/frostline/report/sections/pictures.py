@@ -47,7 +47,10 @@ class DepthShown:
 
 @dataclass(frozen=True)
 class PicturesView:
-    """Everything that has pictures; lists may be empty."""
+    """Everything that has pictures; lists may be empty.
+
+    ``sure``: whether mistakes are by how sure the model was; else by how far off it was.
+    """
 
     mistakes: list[Shown]
     doubtful: list[Shown]
@@ -56,6 +59,7 @@ class PicturesView:
     filters_said: list[str]
     depths: list[DepthShown]
     heat_note: str = ""
+    sure: bool = True
     first: int = FIRST
 
 
@@ -83,6 +87,7 @@ def pictures(
             for depth in gallery.depths
         ],
         heat_note=gallery.heat_note,
+        sure=any(tile.confidence for tile in gallery.mistakes),
     )
 
 

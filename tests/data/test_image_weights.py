@@ -66,7 +66,7 @@ def test_images_of_weight_0_are_left_out_in_words(digit_folder: Path, tmp_path: 
         ([1, "inf"], "line 3: a weight cannot be inf"),
         ([1, ""], "line 3: a weight cannot be blank"),
         ([1, "much"], "line 3: a weight cannot be much"),
-        ([0], "every weight is 0"),
+        ([0], "every weight is zero"),
     ],
 )
 def test_senseless_weights_are_refused_by_line(

@@ -212,7 +212,7 @@ def test_classes_that_look_alike_are_noted(tiny: TransferClassifier) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("sample_weight", "class_weight='balanced' weighs every class alike"),
+        ("sample_weights", "It is called sample_weight."),
         ("class_weight", "TransferClassifier(class_weight=...)"),
         ("validation_data", "cross_val_score"),
         ("eval_set", "judge it by"),
@@ -253,11 +253,48 @@ def test_old_parameters_are_taken_with_a_word(tiny: TransferClassifier) -> None:
     assert unpickled.get_params() == clone(tiny).set_params(class_weight="balanced").get_params()
 
 
-def test_nobody_believes_that_weights_are_supported(tiny: TransferClassifier) -> None:
-    assert not has_fit_parameter(tiny, "sample_weight")
+def test_images_count_as_much_as_they_are_weighed(tiny: TransferClassifier) -> None:
+    assert has_fit_parameter(tiny, "sample_weight")
+    X, y = digits(60)
+    wrong = np.where(np.arange(60) % 5 < 2, (y + 1) % 3, y)
+    new, truth = (part[60:] for part in digits(160))
+    weights = np.where(wrong == y, 1.0, 0.0)
+    weighed = clone(tiny).fit(X, wrong, sample_weight=weights)
+    clean = clone(tiny).fit(X[wrong == y], y[wrong == y])
+    np.testing.assert_array_equal(weighed.predict_proba(new), clean.predict_proba(new))
+    assert weighed.metrics_["n_train"] == 36
+    weights[wrong != y] = 0.05
+    hardly = clone(tiny).fit(X, wrong, weights).score(new, truth)
+    assert hardly > clone(tiny).fit(X, wrong, np.full(60, 2.0)).score(new, truth) + 0.03
+    # what scikit-learn hands on arrives
+    voting = VotingClassifier([("a", clone(tiny))]).fit(X, wrong, sample_weight=weights)
+    assert voting.score(new, truth) == pytest.approx(hardly)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ([1.0] * 11 + [-1.0], "image 11: a weight cannot be -1"),
+        ([1.0] * 11 + [np.nan], "image 11: a weight cannot be"),
+        ([0.0] * 12, "every weight is zero"),
+        ([1.0] * 11, "inconsistent numbers of samples"),
+        (np.ones((12, 2)), "1d array"),
+    ],
+)
+def test_weights_that_are_none_are_told(
+    tiny: TransferClassifier, weights: Any, expected: str
+) -> None:
     X, y = digits(12)
-    with pytest.raises(ValueError, match=r"sample.weight"):
-        VotingClassifier([("a", tiny)]).fit(X, y, sample_weight=np.ones(12))
+    with pytest.raises(ValueError, match=expected):
+        clone(tiny).fit(X, y, sample_weight=weights)
+
+
+def test_a_class_without_an_image_that_counts_is_none(tiny: TransferClassifier) -> None:
+    X, y = digits(24)
+    found = clone(tiny).fit(X, y, sample_weight=(y != 2).astype(float))
+    assert found.classes_.tolist() == [0, 1]
+    with pytest.raises(InputError, match="All images belong to one class"):
+        clone(tiny).fit(X, y, sample_weight=(y == 1).astype(float))
 
 
 def test_a_grid_over_strategies_shares_the_frozen_work(tiny: TransferClassifier) -> None:

@@ -19,6 +19,7 @@ from frostline.core.machine import available_cores
 from frostline.core.settings import ModelSettings, Settings, setting_names
 from frostline.data.decoding.image_refs import ImageRef
 from frostline.data.naming import printable, shorten
+from frostline.data.sources.image_weights import read_weights
 from frostline.data.sources.in_memory import Range, check_range, images_of, range_of, texts
 from frostline.data.sources.number_tables import ImageShape, check_image_shape, images_of_rows
 from frostline.model.model import Model
@@ -45,16 +46,12 @@ if TYPE_CHECKING:
 FIT = "fit"
 
 #: what people give to a fit, and what there is instead
-_WEIGHTS = (
-    "Images cannot be weighted one by one. class_weight='balanced' weighs every class alike: "
-    "TransferClassifier(class_weight='balanced')."
-)
 _HELD_OUT = (
     "A fit takes all images that it is given; judge it by cross_val_score, or by score(X, y) on "
     "others. frostline.fit takes parts: {'train': ..., 'val': ..., 'test': ...}."
 )
 _INSTEAD = {
-    **dict.fromkeys(("sample_weight", "sample_weights", "weight"), _WEIGHTS),
+    **dict.fromkeys(("sample_weights", "weight", "weights"), "It is called sample_weight."),
     **dict.fromkeys(
         ("eval_set", "validation_data", "validation_split", "X_val", "y_val", "X_test", "y_test"),
         _HELD_OUT,
@@ -158,7 +155,15 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # of a pickle that an earlier release wrote
         super().__setstate__({**_DEFAULTS, **under_current_names(state, quiet=True)})
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, **unsupported: Any) -> TransferClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        **unsupported: Any,
+    ) -> TransferClassifier:
         """Fit to all images.
 
         Parameters
@@ -166,10 +171,13 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X : array or sequence of n images
         y : array-like of shape (n,)
             Classes: numbers or text, at least two, each with at least two images.
+        sample_weight : array-like of shape (n,) or None, default=None
+            How much each image counts in the fit and in all choices, at least 0; one with 0 is no
+            image. None counts all alike.
         groups : array-like of shape (n,) or None, default=None
             Images of one group are never split apart where training holds images out.
         **unsupported
-            Refused, with what to do instead: ``sample_weight``, or a parameter of the estimator.
+            Refused, with what to do instead: a parameter of the estimator, say.
 
         Returns
         -------
@@ -179,7 +187,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError (a ValueError)
-            If something is no image or cannot be read, or there are too few.
+            If something is no image or cannot be read, there are too few, or a weight is no
+            finite number of at least 0.
         SettingsError (a ValueError)
             If a parameter is out of range, or at odds with another one.
         """
@@ -187,7 +196,11 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         seed = _seed(self.random_state)
         settings = self._settings() | {"seed": seed}
         images, labels = self._checked(X, y)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
+        weights = _weights(sample_weight, images)
+        counted = labels if weights is None else labels[weights != 0]
+        self.classes_ = np.unique(counted)
+        # an image that does not count may be of no class that does
+        codes = np.minimum(np.searchsorted(self.classes_, labels), len(self.classes_) - 1)
         if len(self.classes_) < 2:
             raise InputError(
                 f"All images belong to one class, {self.classes_[0]!r}; a classifier needs at "
@@ -195,7 +208,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         names = _names(self.classes_)
         belongs = None if groups is None else texts(groups, len(images), "groups")
-        found = _fit([names[code] for code in codes], images, belongs, settings)
+        found = _fit((images, [names[code] for code in codes], belongs, weights), settings)
         self.plan_ = found.fitted.plan
         self.model_ = found.model
         self.metrics_ = _metrics(found)
@@ -208,12 +221,13 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Say what to do instead of a keyword that a fit does not take."""
         if not unsupported:
             return
-        # had the signature its name, scikit-learn would believe that weights are supported
         name, parameters = next(iter(unsupported)), self.get_params(deep=False)
-        hint = _INSTEAD.get(name) or did_you_mean(name, [*parameters, "groups"])
+        hint = _INSTEAD.get(name) or did_you_mean(name, [*parameters, "groups", "sample_weight"])
         if name in parameters:
             hint = f"It is a parameter: {type(self).__name__}({name}=...)."
-        raise SettingsError(f"fit takes no {name!r}: it takes X, y and groups.", hint=hint)
+        raise SettingsError(
+            f"fit takes no {name!r}: it takes X, y, sample_weight and groups.", hint=hint
+        )
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return the class that is answered for every image, shape (n,).
@@ -336,15 +350,20 @@ def _signature() -> inspect.Signature:
 vars(TransferClassifier.__init__)["__signature__"] = _signature()
 
 
-def _fit(
-    labels: list[str],
-    images: Sequence[Path | ImageRef],
-    groups: list[str] | None,
-    settings: dict[str, Any],
-) -> FittedAll:
+def _weights(sample_weight: Any, images: Sequence[Path | ImageRef]) -> FloatArray | None:
+    """Return one weight an image; None where all count alike."""
+    if sample_weight is None:
+        return None
+    given = column_or_1d(sample_weight)
+    check_consistent_length(images, given)
+    return np.array(read_weights("sample_weight", given.tolist(), lambda i: f"image {i}"))
+
+
+def _fit(source: tuple[Sequence[Path | ImageRef], Any, Any, Any], settings: Any) -> FittedAll:
     from frostline.fitting.pipeline import fit_all
 
-    found = fit_all((images, labels, groups), **settings)
+    images = source[0]
+    found = fit_all(source, **settings)
     left_out = found.prepared.catalog.unreadable
     if left_out:
         raise InputError(

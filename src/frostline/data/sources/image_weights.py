@@ -22,7 +22,7 @@ def read_weights(title: str, cells: Sequence[Any], place: Callable[[int], str]) 
     found = [_weight(title, cell, place(i)) for i, cell in enumerate(cells)]
     if found and not any(found):
         raise InputError(
-            f"{title}: every weight is 0, so no image counts.",
+            f"{title}: every weight is zero, so no image counts.",
             hint="Give at least some images a weight above 0.",
         )
     return found

@@ -17,6 +17,7 @@ from frostline.data.decoding.image_refs import EncodedImage, ImageRef, PixelImag
 from frostline.data.listing import Found, Listing
 from frostline.data.naming import label_text, printable, shorten
 from frostline.data.sources.data_frames import order_in
+from frostline.data.sources.image_weights import read_weights, weighted
 from frostline.data.sources.labels import LOST_NAMES
 from frostline.data.sources.read_targets import read_targets
 from frostline.data.sources.target_choice import ANY, TargetChoice, refuse_columns
@@ -31,8 +32,8 @@ _ACCEPTED = (
 
 
 def is_pair(source: object) -> bool:
-    """Whether ``source`` is (images, labels) or (images, labels, groups)."""
-    return isinstance(source, tuple) and len(source) in (2, 3)
+    """Whether ``source`` is (images, labels), perhaps with groups, perhaps with weights as well."""
+    return isinstance(source, tuple) and len(source) in (2, 3, 4)
 
 
 def list_pair(
@@ -44,8 +45,8 @@ def list_pair(
     SettingsError if ``group_by`` is given: there are no columns or paths to look in.
 
     ``source``: ``images`` as for :func:`images_of`; labels and groups one each, of any kind that
-    has a text, or labels as vectors with a single 1; lists of several, or numbers. Groups may be
-    None. ``choice``: what is predicted.
+    has a text, or labels as vectors with a single 1; lists of several, or numbers; and how much
+    each image counts. Groups and weights may be None. ``choice``: what is predicted.
     """
     if group_by is not None:
         raise SettingsError(
@@ -58,7 +59,12 @@ def list_pair(
     targets = read_targets(
         given, "The labels", lambda i: f"image {i}", choice=choice, order=order_in(source[1])
     )
-    groups = texts(source[2], len(images), "groups") if len(source) == 3 else [""] * len(images)
+    _, _, given_groups, given_weights = (*source, None, None)[:4]
+    groups = texts(given_groups, len(images), "groups")
+    weights = None
+    if given_weights is not None:
+        cells = _listed(given_weights, len(images), "weights")
+        weights = read_weights("The weights", cells, lambda i: f"image {i}")
     blank = [i for i, label in enumerate(targets.labels) if not label]
     if blank:
         lost = any(isinstance(given[i], float) for i in blank)
@@ -67,17 +73,19 @@ def list_pair(
             hint=LOST_NAMES if lost else "Leave these images out, or give their labels.",
         )
     names = _unique(images)
-    return Listing(
+    each = [1.0] * len(images) if weights is None else weights
+    listing = Listing(
         [
-            Found(image, name, label, None, group or None, truth=truth)
-            for image, name, (label, truth), group in zip(
-                images, names, targets.entries(), groups, strict=True
+            Found(image, name, label, None, group or None, weight, truth)
+            for image, name, (label, truth), group, weight in zip(
+                images, names, targets.entries(), groups, each, strict=True
             )
         ],
         notes=targets.notes,
         task=targets.task,
         outputs=targets.outputs,
     )
+    return listing if weights is None else weighted(listing, "weight")
 
 
 def texts(values: Any, n: int, what: str) -> list[str]:

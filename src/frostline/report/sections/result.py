@@ -9,7 +9,7 @@ from frostline.core.run_record import HeldOutScores, Metrics, RunRecord
 from frostline.report.charts.gauge import gauge_chart
 from frostline.report.charts.svg import Chart
 from frostline.wording.metrics import metric_words
-from frostline.wording.numbers import NOTHING, interval, number, percent
+from frostline.wording.numbers import interval, number, percent
 from frostline.wording.scores import measured_words, without_leaks_sentence
 from frostline.wording.why import headline, three_sentences
 
@@ -94,20 +94,20 @@ def _facts(test: HeldOutScores) -> list[Fact]:
     if test.method == "cross-validation" and expected is not None and ends is not None:
         name = "expected of this model, which learned from all images"
         facts.append(Fact(percent(expected), name, interval(ends)))
+    balanced = "balanced accuracy, every class counting alike"
     further = [
-        (
-            percent(test.balanced_accuracy),
-            "balanced accuracy, every class counting alike",
-            interval(test.balanced_accuracy_interval),
-        ),
-        (number(test.qwk), "quadratic-weighted kappa, 1 at best", _ends(test.qwk_interval)),
-        (number(test.mae), "mean absolute error", _ends(test.mae_interval)),
-        (percent(test.within_one), "at most one grade off", ""),
-        (number(test.micro_f1), "micro F1, from 0 to 1", _ends(test.micro_f1_interval)),
-        (number(test.macro_f1), "macro F1, from 0 to 1", _ends(test.macro_f1_interval)),
-        (number(test.nll), "negative log-likelihood, in nats", ""),
+        (test.balanced_accuracy, percent, balanced, interval(test.balanced_accuracy_interval)),
+        (test.qwk, number, "quadratic-weighted kappa, 1 at best", _ends(test.qwk_interval)),
+        (test.mae, number, "mean absolute error", _ends(test.mae_interval)),
+        (test.within_one, percent, "at most one grade off", ""),
+        (test.micro_f1, number, "micro F1, from 0 to 1", _ends(test.micro_f1_interval)),
+        (test.macro_f1, number, "macro F1, from 0 to 1", _ends(test.macro_f1_interval)),
+        (test.nll, number, "negative log-likelihood, in nats", ""),
     ]
-    return [*facts, *(Fact(*one) for one in further if one[0] != NOTHING)]
+    return [
+        *facts,
+        *(Fact(say(value), name, more) for value, say, name, more in further if value is not None),
+    ]
 
 
 def _ends(ends: tuple[float | None, float | None] | None) -> str:

@@ -31,6 +31,8 @@ Result = Mapping[str, Any]
 #: sets that share nothing, in both directions
 _APART = {frozenset(("photos", "solar-cells")), frozenset(("digits", "clip-art"))}
 _ECE_AIM, _AUROC_AIM = 0.03, 0.95
+#: mean coverage of sets that should hold the truth for 95 %
+_COVERAGE_AIM = (0.94, 0.97)
 #: steeper growth between two sizes is pointed out, where the larger one takes so many seconds
 _STEEP, _WORTH_SECONDS = 1.15, 1.0
 #: what took less cannot be compared
@@ -364,6 +366,21 @@ def _serving(found: Result) -> Result:
 
 
 #: by page: the file of its results, and what the template is given of it
+def _sets(found: Result) -> Result:
+    """Say whether coverage is as it should be, and how many sets MAPIE makes alike."""
+    runs = [data[teach] for data in found["sets"].values() for teach in ("usual", "few")]
+    means = [run[way]["bare_coverage"]["mean"] for run in runs for way in ("cross", "split")]
+    low, high = _COVERAGE_AIM
+    inside = sum(low <= mean <= high for mean in means)
+    met = "met in every row" if inside == len(means) else f"met in {inside} of {len(means)} rows"
+    given = [run["mapie"] for run in runs if "mapie" in run]
+    mapie = {
+        "same": sum(one["same_size"] for one in given),
+        "sets": sum(one["sets"] for one in given),
+    }
+    return {**found, "met": met, "mapie": mapie if given else None}
+
+
 PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "confidence": ("confidence", _confidence),
     "decision": ("decision", dict),
@@ -372,6 +389,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "growth": ("growth", _growth),
     "pixels": ("input_sizes", pixels),
     "heads": ("heads", dict),
+    "howto/prediction_sets": ("sets", _sets),
     "published": ("published", dict),
     "serving": ("serving", _serving),
     "speed": ("speed", _speed),

@@ -301,6 +301,36 @@ def history(epochs: int) -> list[dict[str, Any]]:
     ]
 
 
+def answers(classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return sets and abstention, which runs of earlier versions do not know."""
+    points = [(0.005, 0.21, None), (0.01, 0.34, 0.0), (0.05, 0.62, 0.045), (0.2, 1.0, 0.198)]
+    curve = [
+        {
+            "at_most_wrong": bound,
+            "answered": answered,
+            "answered_interval": (answered - 0.04, min(1.0, answered + 0.04)),
+            "wrong": wrong,
+            "wrong_interval": None if wrong is None else (0.6 * wrong, wrong + 0.03),
+        }
+        for bound, answered, wrong in points
+    ]
+    return {
+        "sets": {
+            "level": 0.95,
+            "scoring": "cross",
+            "n_images": 2099,
+            "n_groups": 1990,
+            "n_own": 1,
+            "coverage": 0.951,
+            "coverage_interval": (0.93, 0.967),
+            "mean_size": 1.84,
+            "sizes": (0, 240, 180, 60, *([5] * 9)),
+            "class_coverage": [0.97, *([0.93] * (len(classes) - 1))],
+        },
+        "abstention": {"curve": curve, "at_most_wrong": 0.05, "chosen": curve[2]},
+    }
+
+
 def report_data(
     classes: tuple[str, ...],
     *,
@@ -329,6 +359,7 @@ def report_data(
                 "ece": 0.0312,
                 "without_leaks": {"n": 520, "accuracy": 0.799, "accuracy_interval": [0.76, 0.83]},
             },
+            **({} if given else answers(classes)),
             "notes": ["Training stopped early."],
             "history": [] if head else history(5),
             "temperature": 0.7,

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from frostline.core.errors import ImageFault, UnreadableImageError
 from frostline.model.model import Model
+from frostline.model.prediction import Prediction
 from frostline.serve.app import create_app
 from frostline.serve.limits import Limits
 from frostline.serve.problem_details import image_problem
@@ -42,6 +43,9 @@ def test_one_result_for_every_file_in_order(
     results = answer.json()["results"]
     assert [r["name"] for r in results] == [p.name for p in some]
     expected = model.predict_proba(some)
+    sets = [found.set_95 for found in model.predict_each(some) if isinstance(found, Prediction)]
+    assert [tuple(r["set_95"]) for r in results] == sets
+    assert {r["abstain"] for r in results} == {None}
     for result, row in zip(results, expected, strict=True):
         assert result["label"] == model.classes[row.argmax()]
         assert result["confidence"] == pytest.approx(row.max(), abs=1e-6)

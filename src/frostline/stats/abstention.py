@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -148,18 +148,21 @@ def _steps(confidence: FloatArray, wrong: BoolArray, codes: IntArray, *, most: i
     last = np.append(values[1:] != values[:-1], True)
     values, answered, errors = values[last], answered[last], errors[last]
     share = (errors + 1.0) / (answered + 1.0)
-    found: list[Step] = []
-    for value, n, expected in zip(values[::-1], answered[::-1], share[::-1], strict=True):
-        if not found or _rounded_up(expected) < found[-1].wrong:
-            # the first step answers everything, also what is less sure than all these
-            threshold = 0.0 if not found else _above(float(value))
-            found.append(Step(_rounded_up(expected), threshold, round(float(n / answered[-1]), 4)))
+    # from all answers upwards, only what has fewer wrong ones than every step before
+    values, answered, expected = values[::-1], answered[::-1], _rounded_up(share[::-1])
+    before = np.append(np.inf, np.minimum.accumulate(expected)[:-1])
+    places = np.flatnonzero(expected < before).tolist()
+    shares = np.round(answered / answered[0], 4)
+    found = [Step(float(expected[i]), _above(float(values[i])), float(shares[i])) for i in places]
+    # the first step answers everything, also what is less sure than all these
+    found[0] = replace(found[0], threshold=0.0)
     return Steps(tuple(_thinned(found, most)), n_groups)
 
 
-def _rounded_up(share: float) -> float:
-    """Return a share with six digits that is not below it, but for the rounding of its sum."""
-    return math.ceil(float(share) * 1e6 - 1e-6) / 1e6
+def _rounded_up(shares: FloatArray) -> FloatArray:
+    """Return shares of six digits that are not below them, but for the rounding of their sums."""
+    found: FloatArray = np.ceil(shares * 1e6 - 1e-6) / 1e6
+    return found
 
 
 def _above(value: float) -> float:

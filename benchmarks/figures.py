@@ -389,7 +389,6 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "growth": ("growth", _growth),
     "pixels": ("input_sizes", pixels),
     "heads": ("heads", dict),
-    "howto/prediction_sets": ("sets", _sets),
     "published": ("published", dict),
     "serving": ("serving", _serving),
     "speed": ("speed", _speed),

@@ -15,6 +15,7 @@ from frostline.core.notebook import card, columns, sentences, strip
 from frostline.core.operating_record import AbstentionPoint
 from frostline.core.reasons import Fate, Given, Reason, RunnerUp
 from frostline.core.settings import MetricName, ResizeMode
+from frostline.core.task import Task
 
 _FRESH = "Run 'frostline advise' to get a fresh plan."
 
@@ -149,7 +150,8 @@ class Lookalike(_Data):
 class EvidenceSummary(_Data):
     """All that the decision rests on.
 
-    Gains and ``headroom`` are in the plan's metric, all else in accuracy.
+    Gains and ``headroom`` are in the plan's metric, all else in accuracy; of several labels
+    accuracies are mean average precisions, of numbers shares of the variance explained (``task``).
     ``cut_gain`` is the accuracy of the best single tap minus that of the last one, with its
     paired standard error; ``gap`` is train minus leave-one-out accuracy of all taps;
     ``slope`` is the accuracy gained by the last doubling of the data. ``adapted`` is the probe on
@@ -183,6 +185,7 @@ class EvidenceSummary(_Data):
     best_below: str = ""
     stacked: ProbeEvidence | None = None
     stacking: StackingEvidence | None = None
+    task: Task = "single"
 
     def probe(self, tap: str) -> ProbeEvidence:
         """Return the probe of one tap; that of all taps where an edited plan names none."""

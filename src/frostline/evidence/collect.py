@@ -179,6 +179,7 @@ def collect_evidence(
         stacked=stacked.evidence,
         stacking=stacked.stacking,
         chance=target.chance(y),
+        task=target.task,
         lookalikes=known.lookalikes
         if known is not None
         else _lookalikes(everything.only(blocks[-1]), y, problem.classes, source)

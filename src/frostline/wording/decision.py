@@ -18,6 +18,11 @@ from frostline.wording.reasons import fate_words, reason_sentence, runner_up_sen
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.shift import shift_sentence
 from frostline.wording.stacking import stacking_sentences
+from frostline.wording.tasks import TASKS
+
+_Z95 = 1.96
+#: tasks whose score is a share of images
+_SHARES = ("single", "ordinal")
 
 
 def with_sentences(plan: Plan) -> Plan:
@@ -71,16 +76,16 @@ def _ended(one: CandidateResult) -> CandidateResult:
 
 
 def _measured(summary: EvidenceSummary, prior: CaseNumber | None) -> list[str]:
-    size = summary.size
+    size, words = summary.size, TASKS[summary.task]
     lines = [summary.shift.preprocessing] if summary.shift.preprocessing else []
     lines += [
-        f"You have {size.n_images} training images in {size.n_classes} classes "
-        f"(median {size.per_class:g} each): {size.label}.",
+        f"You have {size.n_images} training images {words.outputs(size.n_classes)} "
+        f"(median {size.per_class:g} {words.each}): {size.label}.",
         shift_sentence(summary.shift),
     ]
     if prior is not None:
-        words = CASES[prior]
-        lines.append(f"The textbook calls this case {prior} ({words.data}): {words.advice}.")
+        case = CASES[prior]
+        lines.append(f"The textbook calls this case {prior} ({case.data}): {case.advice}.")
     return [*lines, probes_sentences(summary), *lookalikes_sentences(summary)]
 
 
@@ -105,10 +110,14 @@ def _expected(summary: EvidenceSummary, probe: str | None) -> list[str]:
     if probe is None:
         return []
     score, n = summary.probe(probe), summary.size.n_images
-    low, high = wilson(round(score.accuracy * n), n)
+    if summary.task in _SHARES:
+        low, high = wilson(round(score.accuracy * n), n)
+    else:
+        reach = _Z95 * score.standard_error
+        low, high = score.accuracy - reach, min(1.0, score.accuracy + reach)
     return [
-        f"Expected accuracy on new images: {score.accuracy:.0%} ({low:.0%} to {high:.0%}), from "
-        "training images left out one at a time."
+        f"Expected {TASKS[summary.task].score} on new images: {score.accuracy:.0%} ({low:.0%} to "
+        f"{high:.0%}), from training images left out one at a time."
     ]
 
 

@@ -9,6 +9,7 @@ from frostline.core.plan import EvidenceSummary, NetworkResult
 from frostline.core.settings import MetricName
 from frostline.wording.metrics import METRICS
 from frostline.wording.numbers import seconds
+from frostline.wording.tasks import TASKS
 
 #: classes that are named in one sentence
 _FEW = 3
@@ -92,7 +93,8 @@ def probes_sentences(summary: EvidenceSummary) -> str:
     """Say what frozen features reach at the last layer, the best one and all together."""
     best, last = summary.probe(summary.best_tap), summary.probe(summary.last_tap)
     every = summary.all_taps
-    text = f"Frozen features classify {last.accuracy:.1%} of the images left out at the last layer"
+    reach = TASKS[summary.task].reach
+    text = f"Frozen features {reach(f'{last.accuracy:.1%}')} at the last layer"
     if summary.best_tap != summary.last_tap:
         text += f", {best.accuracy:.1%} at {best.tap}"
         top = max(probe.accuracy for probe in summary.probes)

@@ -12,6 +12,7 @@ from frostline.wording.metrics import METRICS, metric_sentences
 from frostline.wording.numbers import number, percent, plural
 from frostline.wording.reasons import reason_sentence
 from frostline.wording.shift import looks
+from frostline.wording.tasks import TASKS
 
 _GIVEN = "This plan was given, so nothing was measured for it."
 
@@ -110,7 +111,7 @@ def _data(plan: Plan, evidence: EvidenceSummary) -> str:
     label = {"small": "few", "medium": "a medium number", "large": "many"}[size.label]
     prior = textbook(plan)
     text = (
-        f"{number(size.n_images)} training images in {plural(size.n_classes, 'class', 'classes')} "
+        f"{number(size.n_images)} training images {TASKS[evidence.task].outputs(size.n_classes)} "
         f"are {label}, and they {looks(evidence.shift)}"
     )
     if prior is None:
@@ -120,10 +121,11 @@ def _data(plan: Plan, evidence: EvidenceSummary) -> str:
 
 def _measured(plan: Plan, evidence: EvidenceSummary) -> str:
     last = evidence.probe(evidence.last_tap)
-    text = (
-        f"Frozen features alone classify {percent(last.accuracy)} of left-out images at the last "
-    )
-    text += "layer"
+    if evidence.task in ("single", "ordinal"):
+        text = f"Frozen features alone classify {percent(last.accuracy)} of left-out images"
+    else:
+        text = f"Frozen features alone {TASKS[evidence.task].reach(percent(last.accuracy))}"
+    text += " at the last layer"
     if evidence.best_tap != evidence.last_tap:
         best = evidence.probe(evidence.best_tap)
         text += f", {percent(best.accuracy)} at {best.tap}"

@@ -39,17 +39,19 @@ def noisy_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _run(source: Path, folder: Path, **settings: Any) -> RunResult:
-    return frostline.fit(source, folder, effort="fast", input_size="64", **settings)
-
-
 @pytest.fixture(scope="module")
-def runs(noisy_digits: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunResult]:
+def runs(
+    noisy_digits: Path, tiny_network: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, RunResult]:
     folder = tmp_path_factory.mktemp("runs")
+
+    def run(name: str, **settings: Any) -> RunResult:
+        return frostline.fit(noisy_digits, folder / name, effort="fast", **tiny_network, **settings)
+
     return {
-        "accuracy": _run(noisy_digits, folder / "plain"),
-        "balanced_accuracy": _run(noisy_digits, folder / "balanced", metric="balanced_accuracy"),
-        "cost": _run(noisy_digits, folder / "cost", costs=_COSTS),
+        "accuracy": run("plain"),
+        "balanced_accuracy": run("balanced", metric="balanced_accuracy"),
+        "cost": run("cost", costs=_COSTS),
     }
 
 
@@ -153,5 +155,5 @@ def test_unknown_class_in_costs_is_told_before_anything_runs(
 ) -> None:
     table = {**_COSTS, "33": {"3": 1}}
     with pytest.raises(frostline.FrostlineError, match="'33' is no class"):
-        _run(noisy_digits, tmp_path / "run", costs=table)
+        frostline.fit(noisy_digits, tmp_path / "run", costs=table)
     assert not (tmp_path / "run").exists()

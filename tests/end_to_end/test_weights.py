@@ -45,20 +45,18 @@ def _table(folder: Path, name: str, weight: Callable[[bool], float | None]) -> P
     return path
 
 
-def _fit(source: Path, folder: Path, **settings: Any) -> RunResult:
-    return frostline.fit(source, folder, effort="fast", input_size="64", **settings)
-
-
 def _weights_file(run: RunResult) -> bytes:
     return (run.folder / "model" / "weights.safetensors").read_bytes()
 
 
-def test_labels_that_hardly_count_hardly_teach(wrongly_labelled: Path, tmp_path: Path) -> None:
-    alike = _fit(_table(wrongly_labelled, "alike.csv", lambda right: 2.0), tmp_path / "alike")
-    unlike = _fit(
-        _table(wrongly_labelled, "unlike.csv", lambda right: 1.0 if right else 0.01),
-        tmp_path / "unlike",
-    )
+def test_labels_that_hardly_count_hardly_teach(
+    wrongly_labelled: Path, tmp_path: Path, tiny_network: dict[str, Any]
+) -> None:
+    def fit(low: float) -> RunResult:
+        table = _table(wrongly_labelled, f"{low}.csv", lambda right: 2.0 if right else low)
+        return frostline.fit(table, tmp_path / f"{low}", effort="fast", **tiny_network)
+
+    alike, unlike = fit(2.0), fit(0.02)
     assert unlike.scores.accuracy > alike.scores.accuracy + 0.1
     assert "metric_score" not in alike.metrics["test"]
     test = unlike.metrics["test"]
@@ -71,12 +69,14 @@ def test_labels_that_hardly_count_hardly_teach(wrongly_labelled: Path, tmp_path:
     assert evidence.all_taps.reached > evidence.all_taps.accuracy + 0.1
 
 
-def test_weight_0_is_no_row(wrongly_labelled: Path, tmp_path: Path) -> None:
-    none = _fit(_table(wrongly_labelled, "none.csv", lambda right: float(right)), tmp_path / "none")
-    absent = _fit(
-        _table(wrongly_labelled, "absent.csv", lambda right: 1.0 if right else None),
-        tmp_path / "absent",
-    )
+def test_weight_0_is_no_row(
+    wrongly_labelled: Path, tmp_path: Path, tiny_network: dict[str, Any]
+) -> None:
+    def fit(name: str, low: float | None) -> RunResult:
+        table = _table(wrongly_labelled, f"{name}.csv", lambda right: 1.0 if right else low)
+        return frostline.fit(table, tmp_path / name, effort="fast", **tiny_network)
+
+    none, absent = fit("none", 0.0), fit("absent", None)
     assert _weights_file(none) == _weights_file(absent)
 
 
@@ -122,6 +122,8 @@ def test_training_layers_by_weight(
         "epochs": 4,
         "augment": "none",
         "batch_size": 16,
+        "threads": 1,
+        "workers": 0,
     }
 
     def fit(low: float) -> RunResult:

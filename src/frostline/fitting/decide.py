@@ -103,6 +103,7 @@ def make_context(
         flip=evidence.flip_safe,
         can_train=has_extra("train"),
         family=inputs.frozen.network.family,
+        metric=inputs.problem.metric.name,
     )
 
 

@@ -149,7 +149,7 @@ def prepare(
             update={
                 "resize": resizing.mode,
                 "resizes": list(resizes),
-                "metric": settings.metric_name,
+                "metric": problem.metric.name,
             }
         )
         carried_out = with_given_sentence(redescribe(settled, frozen.network))

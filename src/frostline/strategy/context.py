@@ -11,7 +11,7 @@ from frostline.core.actions import FreezeLater, Recipe
 from frostline.core.cuts import NetworkSummary
 from frostline.core.plan import EvidenceSummary, NetworkResult, ResizeResult
 from frostline.core.runtime import Device
-from frostline.core.settings import EFFORT_SECONDS, Settings
+from frostline.core.settings import EFFORT_SECONDS, MetricName, Settings
 from frostline.evidence.evidence import Evidence
 from frostline.strategy.cost import RACE_SHARE, Span, TrainingCost, plan_work
 
@@ -35,7 +35,8 @@ class Context:
     training images (3 when the procedure is cross-validated, else 1); ``flip`` says whether
     mirroring keeps the classes; ``networks`` and ``resizes`` are what was compared before, if any;
     ``can_train`` says whether PyTorch, which trains layers, is installed; ``family`` how networks
-    like this one were trained.
+    like this one were trained; ``metric`` what choices are made for, where that is not what the
+    settings say.
     """
 
     network: NetworkSummary
@@ -48,6 +49,7 @@ class Context:
     resizes: tuple[ResizeResult, ...] = ()
     can_train: bool = True
     family: Family = UNKNOWN
+    metric: MetricName | None = None
 
     @property
     def summary(self) -> EvidenceSummary:

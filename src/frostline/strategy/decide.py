@@ -208,7 +208,7 @@ def make_plan(
         probe=chosen.probe,
         reasons=reasons,
         runner_up=nearest,
-        metric=context.settings.metric_name,
+        metric=context.metric or context.settings.metric_name,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frostline.core.plan import CandidateResult, EvidenceSummary, Plan
 from frostline.core.reasons import Given
+from frostline.core.settings import MetricName
 from frostline.stats.intervals import wilson
 from frostline.strategy.cases import CaseNumber, prior_case
 from frostline.wording.cases import CASES, prior_words
@@ -49,7 +50,7 @@ def explanation(plan: Plan) -> list[str]:
         *networks_sentences(plan.networks, plan.metric),
         *resize_sentences(plan.resizes),
         *([] if summary is None else _measured(summary, plan.prior_case)),
-        *metric_sentences(plan.metric, None if summary is None else summary.all_taps.reached),
+        *(metric_sentences(plan.metric) if summary is None else _wanted(summary, plan.metric)),
         *(reason_sentence(reason, plan.metric) for reason in plan.reasons),
         f"Decision: {plan.chosen}.",
         *([f"Removed, as not needed: {', '.join(plan.removed)}."] if plan.removed else []),
@@ -87,6 +88,10 @@ def _measured(summary: EvidenceSummary, prior: CaseNumber | None) -> list[str]:
         case = CASES[prior]
         lines.append(f"The textbook calls this case {prior} ({case.data}): {case.advice}.")
     return [*lines, probes_sentences(summary), *lookalikes_sentences(summary)]
+
+
+def _wanted(summary: EvidenceSummary, metric: MetricName) -> list[str]:
+    return metric_sentences(metric, summary.all_taps.reached, summary.task)
 
 
 def _put_together(plan: Plan) -> list[str]:

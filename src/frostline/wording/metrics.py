@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frostline.core.run_record import HeldOutScores
 from frostline.core.settings import MetricName
+from frostline.core.task import Task
 from frostline.wording.numbers import number, percent
 
 #: what a score in percent is called
@@ -33,7 +34,9 @@ _THAN: dict[MetricName, str] = {
 _Z95 = 1.96
 
 
-def metric_sentences(metric: MetricName, reached: float | None = None) -> list[str]:
+def metric_sentences(
+    metric: MetricName, reached: float | None = None, task: Task = "single"
+) -> list[str]:
     """Say what every choice was made for; nothing where that is accuracy.
 
     ``reached``: the score of frozen features of all depths on images left out, if known.
@@ -43,7 +46,13 @@ def metric_sentences(metric: MetricName, reached: float | None = None) -> list[s
     said = f"Every choice is made for {METRICS[metric]}"
     if reached is not None:
         said += f" (frozen features of all depths: {percent(reached)}{_THAN.get(metric, '')})"
-    return [f"{said}. {_RULES[metric]}; probabilities stay calibrated."]
+    if task == "regression":
+        return [f"{said}. {_RULES[metric]}."]
+    rule = "Each label is given from a threshold of its own on"
+    return [
+        f"{said}. {rule if task == 'multilabel' else _RULES[metric]}; probabilities stay "
+        "calibrated."
+    ]
 
 
 def metric_words(test: HeldOutScores) -> tuple[str, str, str]:

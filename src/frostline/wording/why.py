@@ -100,10 +100,14 @@ def three_sentences(plan: Plan) -> list[str]:
         return plan.explanation[-3:] or [_GIVEN]
     sentences = [
         _data(plan, plan.evidence),
-        " ".join([_measured(plan, plan.evidence), *metric_sentences(plan.metric)]),
+        " ".join([_measured(plan, plan.evidence), *_wanted(plan, plan.evidence)]),
     ]
     settled = _settled(plan)
     return [*sentences, settled] if settled else sentences
+
+
+def _wanted(plan: Plan, evidence: EvidenceSummary) -> list[str]:
+    return metric_sentences(plan.metric, task=evidence.task)
 
 
 def _data(plan: Plan, evidence: EvidenceSummary) -> str:

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from typer.testing import CliRunner
 
 import frostline
+from frostline.cli.main import app
 from frostline.core.errors import SettingsError
 from frostline.fitting.run_result import RunResult
 from frostline.model.model import Model
+from frostline.model.prediction import Prediction
 
 NAN = float("nan")
 #: images
@@ -105,6 +108,10 @@ def test_labels_are_fitted_judged_and_predicted(
         for row in decided
     ]
     assert model.predict(images) == said
+    for one, text in zip(model.predict_each(images), said, strict=True):
+        assert isinstance(one, Prediction)
+        assert one.labels == tuple(text.split(";") if text else ())
+        assert one.value is None
     written = {line["path"]: line for line in lines(run)}
     assert any("?large" in line["label"] for line in written.values())
     assert (run.folder / "report.html").stat().st_size > 10_000
@@ -126,6 +133,11 @@ def test_numbers_are_fitted_judged_and_predicted(
     assert np.corrcoef(found, truth)[0, 1] > 0.8
     assert np.abs(found - truth).mean() < 2 * test["mae"]
     assert float(lines(run)[0]["prediction"]) > 100.0
+    done = CliRunner().invoke(app, ["predict", str(run.folder), str(images[0]), "--json"])
+    (told,) = json.loads(done.stdout)
+    assert told["value"] == pytest.approx(found[0])
+    assert told["confidence"] is None
+    assert "probabilities" not in told
     assert "variance explained" in (run.folder / "report.html").read_text(encoding="utf-8")
 
 

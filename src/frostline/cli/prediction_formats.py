@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,19 +53,30 @@ def print_json(classes: Sequence[str], results: Sequence[Result]) -> None:
         [
             {"path": path_text(path), "error": result.reason}
             if isinstance(result, UnreadableImageError)
-            else {
-                "path": path_text(path),
-                "label": result.label,
-                "confidence": result.confidence,
-                "unknown": result.unknown,
-                "unfamiliarity": result.unfamiliarity,
-                "set_95": result.set_95,
-                "abstain": result.abstain,
-                "probabilities": dict(zip(classes, map(float, result.probabilities), strict=True)),
-            }
+            else {"path": path_text(path), **_told(classes, result)}
             for path, result in results
         ]
     )
+
+
+def _told(classes: Sequence[str], result: Prediction) -> dict[str, object]:
+    """Return what is told of one image, as JSON types: numbers have no probabilities."""
+    found: dict[str, object] = {
+        "label": result.label,
+        "confidence": None if math.isnan(result.confidence) else result.confidence,
+        "unknown": result.unknown,
+        "unfamiliarity": result.unfamiliarity,
+        "set_95": result.set_95,
+        "abstain": result.abstain,
+    }
+    if result.labels is not None:
+        found["labels"] = list(result.labels)
+    if result.value is None:
+        shares = map(float, result.probabilities)
+        return {**found, "probabilities": dict(zip(classes, shares, strict=True))}
+    one = len(result.value) == 1
+    value = result.value[0] if one else dict(zip(classes, result.value, strict=True))
+    return {**found, "value": value}
 
 
 def print_csv(classes: Sequence[str], results: Sequence[Result]) -> None:
@@ -85,7 +97,7 @@ def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequen
         yield [
             path_text(path),
             result.label,
-            f"{result.confidence:.6f}",
+            "" if math.isnan(result.confidence) else f"{result.confidence:.6f}",
             unknown,
             score,
             *shares,
@@ -93,6 +105,16 @@ def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequen
             "" if result.set_95 is None else json.dumps(result.set_95, ensure_ascii=False),
             "" if result.abstain is None else str(result.abstain).lower(),
         ]
+
+
+def _others(result: Prediction, top: int) -> str:
+    """Return the likeliest classes, or labels, beside those that were given."""
+    if result.value is not None:
+        return ""
+    named = result.top(top)[1:]
+    if result.labels is not None:
+        named = [one for one in result.top(top) if one[0] not in result.labels]
+    return ", ".join(f"{visible(name)} {p:.1%}" for name, p in named)
 
 
 def print_table(results: Sequence[Result], *, top: int) -> None:
@@ -108,13 +130,13 @@ def print_table(results: Sequence[Result], *, top: int) -> None:
     table.add_column("then", style="dim", overflow="fold")
     for path, result in results:
         if not isinstance(result, UnreadableImageError):
-            others = ", ".join(f"{visible(name)} {p:.1%}" for name, p in result.top(top)[1:])
+            others = _others(result, top)
             marks = {"unknown": result.unknown, "no answer": result.abstain}
             mark = [", ".join(name for name, there in marks.items() if there)]
             table.add_row(
                 Text(visible(str(path))),
                 Text(visible(result.label)),
-                f"{result.confidence:.1%}",
+                "" if math.isnan(result.confidence) else f"{result.confidence:.1%}",
                 *(mark if strange or unsure else []),
                 Text(others),
             )

@@ -20,11 +20,12 @@ class Prediction:
     name : str
         The image's path as given, or ``"image 3"`` by its place when it had none.
     label : str
-        The class that is answered: the likeliest, or the one that the model's rule names.
+        The class that is answered: the likeliest, or the one that the model's rule names. Of a
+        model of several labels or numbers, these as text with ``;`` between.
     confidence : float
-        Its probability, in [0, 1].
+        Its probability, in [0, 1]; of several labels that of the least sure answer; NaN of numbers.
     probabilities : ndarray of shape (C,), float64
-        For all classes, in the model's order.
+        For all classes, in the model's order; of a model of numbers these.
     classes : tuple of str
     unfamiliarity : float or None
         How unlike the images of training it is, from 0 to 1000: 95 % of images like those stay at
@@ -34,6 +35,10 @@ class Prediction:
         images, and always the label. None where too few images were left out of training.
     abstain : bool or None
         Whether the label is too unsure for the bound on wrong answers; None where there is none.
+    labels : tuple of str or None
+        The labels of the image, perhaps none; None of a model of one class an image, or numbers.
+    value : tuple of float or None
+        The predicted numbers, one a column; None of a model of classes or labels.
     """
 
     name: str
@@ -44,6 +49,8 @@ class Prediction:
     unfamiliarity: float | None = None
     set_95: tuple[str, ...] | None = None
     abstain: bool | None = None
+    labels: tuple[str, ...] | None = None
+    value: tuple[float, ...] | None = None
 
     @property
     def unknown(self) -> bool | None:
@@ -72,7 +79,7 @@ def told(one: Computed, answering: Answering) -> Prediction:
     """Say in classes what the network computed for one image."""
     found, classes, target = answering.of(one.row[None]), answering.classes, answering.target
     sure = target.sureness(found.probabilities, found.decided)
-    row = found.probabilities[0]
+    row, labels = found.probabilities[0], target.labels_of(found.decided, classes)
     return Prediction(
         one.name,
         target.said(found.decided, classes)[0],
@@ -82,4 +89,6 @@ def told(one: Computed, answering: Answering) -> Prediction:
         one.unfamiliarity,
         None if found.sets is None else in_set(classes, row, found.sets[0]),
         None if found.abstain is None else bool(found.abstain[0]),
+        None if labels is None else labels[0],
+        None if target.link_name != "identity" else tuple(map(float, row)),
     )

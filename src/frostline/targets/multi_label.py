@@ -237,6 +237,12 @@ class MultiLabel:
             for row in truth
         ]
 
+    def labels_of(self, decided: Truth, names: Sequence[str]) -> list[tuple[str, ...]] | None:
+        return [
+            tuple(name for name, has in zip(names, row, strict=True) if has > _HALF)
+            for row in decided
+        ]
+
     def sureness(self, prediction: FloatArray, decided: Truth) -> FloatArray | None:
         sure: FloatArray = np.where(decided > 0.5, prediction, 1.0 - prediction).min(axis=1)
         return sure

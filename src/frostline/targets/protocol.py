@@ -206,6 +206,10 @@ class Target(Protocol):
         """Return what is true of each image, or was decided, as text; unknown is ``?``."""
         ...
 
+    def labels_of(self, decided: Truth, names: Sequence[str]) -> list[tuple[str, ...]] | None:
+        """Return the labels of each image; None where it has one class, or numbers."""
+        ...
+
     def sureness(self, prediction: FloatArray, decided: Truth) -> FloatArray | None:
         """Return how sure each decision is, shape (n,); None where that is no probability."""
         ...

@@ -216,6 +216,9 @@ class Regression:
             for row in truth
         ]
 
+    def labels_of(self, decided: Truth, names: Sequence[str]) -> list[tuple[str, ...]] | None:
+        return None
+
     def sureness(self, prediction: FloatArray, decided: Truth) -> FloatArray | None:
         return None
 

@@ -159,6 +159,9 @@ class SingleLabel:
     def said(self, truth: Truth, names: Sequence[str]) -> list[str]:
         return [names[int(number)] for number in truth]
 
+    def labels_of(self, decided: Truth, names: Sequence[str]) -> list[tuple[str, ...]] | None:
+        return None
+
     def sureness(self, prediction: FloatArray, decided: Truth) -> FloatArray | None:
         return self.certainty(prediction, decided)
 

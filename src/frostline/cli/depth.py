@@ -11,6 +11,7 @@ from rich.text import Text
 from frostline.cli.plots import BLOCKS, Letters, axis, bar, dot, spark
 from frostline.core.plan import EvidenceSummary, LayerShift, Plan, ProbeEvidence
 from frostline.report.depth import Depths, depths
+from frostline.wording.tasks import TASKS
 
 _SHIFT, _ACCURACY, _NAME = 10, 22, 20
 #: half of a 95 % interval, in standard errors
@@ -42,7 +43,7 @@ def depth_table(plan: Plan, kind: Letters = BLOCKS) -> Table | None:
     if measured:
         table.add_column("shift", justify="right")
         table.add_column("", min_width=_SHIFT)
-    table.add_column("accuracy", justify="right")
+    table.add_column(TASKS[evidence.task].short, justify="right")
     table.add_column(axis(ends, _ACCURACY), no_wrap=True, min_width=_ACCURACY)
     table.add_column("balanced", justify="right")
     found = depths(plan)
@@ -128,14 +129,14 @@ def layer_strip(plan: Plan, kind: Letters = BLOCKS, most: int = 40) -> Text:
 
 
 def spark_rows(plan: Plan, kind: Letters = BLOCKS) -> list[tuple[str, str, str]]:
-    """Return accuracy and shift by depth as one line each: a name, the plot, its ends in words."""
+    """Return the score and shift by depth as one line each: a name, the plot, its ends in words."""
     evidence = plan.evidence
     if evidence is None:
         return []
     first, last = evidence.probes[0], evidence.probes[-1]
     rows = [
         (
-            "accuracy",
+            TASKS[evidence.task].short,
             spark([probe.accuracy for probe in evidence.probes], kind),
             f"{first.accuracy:.0%} at {first.tap} to {last.accuracy:.0%} at {last.tap}",
         )

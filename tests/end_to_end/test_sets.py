@@ -136,3 +136,17 @@ def test_a_bound_that_too_few_images_can_show_is_told_not_kept(
     (image,) = _told(found, _judged(noisy)[0][:1])
     assert image.abstain is None
     assert "cannot be promised" in str(operating_rows(found.record.metrics)[1][1])
+
+
+def test_advice_says_how_many_images_would_be_answered(
+    noisy: Path, tiny_network: dict[str, Any]
+) -> None:
+    options = {**tiny_network, "effort": "fast"}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    source = str(noisy)
+    found = CliRunner().invoke(app, ["advise", source, *words, "--at-most-wrong", "0.1"])
+    assert found.exit_code == 0, found.output
+    assert "At most 10% wrong:" in found.stdout
+    assert "of images answered" in " ".join(found.stdout.split())
+    never = CliRunner().invoke(app, ["advise", source, *words, "--at-most-wrong", "0.0001"])
+    assert "cannot be promised" in never.stdout

@@ -19,6 +19,7 @@ from frostline.core.reasons import Fate
 from frostline.fitting.pipeline import Advice
 from frostline.wording.cases import case_in_brackets
 from frostline.wording.metrics import METRICS
+from frostline.wording.operating import expected_sentence
 from frostline.wording.shift import compared_with, shift_label
 from frostline.wording.sources import read_words
 
@@ -46,6 +47,9 @@ def show_advice(advice: Advice, *, source: Path, save: Path | None) -> None:
             out.framed(part)
         else:
             out.print(part)
+    asked = prepared.inputs.settings.at_most_wrong
+    if asked is not None:
+        out.print(Text(expected_sentence(asked, plan.answering)))
     if save is not None:
         write_text(save, plan.to_json())
         err.print(Text(f"Plan written to {save}; edit it and pass it with --plan."))

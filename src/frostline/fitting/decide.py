@@ -7,11 +7,14 @@ from pathlib import Path
 from frostline.compute.torch_context import torch_context
 from frostline.core.arrays import IntArray
 from frostline.core.extras import has_extra
+from frostline.core.operating_record import AbstentionPoint
 from frostline.core.plan import EvidenceSummary, Plan
 from frostline.core.runtime import Runtime
 from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.memoized import gather_evidence
+from frostline.evidence.probes import ALL
 from frostline.fitting.inputs import FitInputs
+from frostline.fitting.operating import LeftOut, expected_answers, fit_operating
 from frostline.fitting.pretraining import learned_from
 from frostline.fitting.train import judge_by
 from frostline.strategy.context import Context
@@ -54,7 +57,20 @@ def advised_plan(inputs: FitInputs, rows: IntArray, runtime: Runtime, *, refits:
     """Return the plan that the evidence alone proposes; nothing is trained."""
     evidence = gather(inputs, rows, runtime)
     context = make_context(inputs, evidence, runtime, refits=refits)
-    return with_sentences(with_layers(decide(context).plan, inputs.frozen.network))
+    plan = with_sentences(with_layers(decide(context).plan, inputs.frozen.network))
+    return plan.model_copy(update={"answering": _answering(inputs, evidence)})
+
+
+def _answering(inputs: FitInputs, evidence: Evidence) -> AbstentionPoint | None:
+    """Return how many images frozen features of all depths would answer under the bound."""
+    problem, asked = inputs.problem, inputs.settings.at_most_wrong
+    if asked is None or not problem.target.exclusive:
+        return None
+    seen = problem.labelled(evidence.rows)
+    told = seen.calibrated(evidence.ridge[ALL].loo)
+    left_out, rule = LeftOut(evidence.rows, told, "cross"), seen.judge(told).rule
+    operating = fit_operating(problem, left_out, rule, evidence.rows)
+    return expected_answers(problem, operating, left_out, rule, asked)
 
 
 def gather(

@@ -92,9 +92,13 @@ def train_plan(
     calibrating = _calibrating(inputs, trained, temperature, given.validation)
     operating = fit_operating(inputs.problem, calibrating, rule, rows)
     asked = inputs.settings.at_most_wrong
-    if asked is not None:
-        answered = expected_answers(inputs.problem, operating, calibrating, rule, asked)
-        plan = plan.model_copy(update={"answering": answered})
+    answering = (
+        None
+        if asked is None
+        else expected_answers(inputs.problem, operating, calibrating, rule, asked)
+    )
+    if answering != plan.answering:
+        plan = plan.model_copy(update={"answering": answering})
     return Fitted(plan, trained, temperature, left_out, rule, operating=operating)
 
 

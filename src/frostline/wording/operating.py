@@ -58,6 +58,14 @@ def abstention_sentences(found: AbstentionScores) -> list[str]:
     return [] if found.chosen is None else [f"{bound}: {chosen_words(found.chosen)}."]
 
 
+def expected_sentence(asked: float, found: AbstentionPoint | None) -> str:
+    """Say how many images would be answered, by frozen features of images left out."""
+    bound = f"At most {bound_words(asked)} wrong"
+    if found is None:
+        return f"{bound} cannot be promised by these images and frozen features alone."
+    return f"{bound}: {chosen_words(found)}, by frozen features on images left out."
+
+
 def chosen_words(point: AbstentionPoint) -> str:
     """Say how many images are answered, and how many of these wrongly."""
     said = f"{percent(point.answered)} of images answered ({interval(point.answered_interval)})"

@@ -368,11 +368,13 @@ def _serving(found: Result) -> Result:
 #: by page: the file of its results, and what the template is given of it
 def _sets(found: Result) -> Result:
     """Say whether coverage is as it should be, and how many sets MAPIE makes alike."""
-    runs = [data[teach] for data in found["sets"].values() for teach in ("usual", "few")]
+    alone = [data for data in found["sets"].values() if data["groups"] == data["images"]]
+    runs = [data[teach] for data in alone for teach in ("usual", "few")]
     means = [run[way]["bare_coverage"]["mean"] for run in runs for way in ("cross", "split")]
     low, high = _COVERAGE_AIM
     inside = sum(low <= mean <= high for mean in means)
-    met = "met in every row" if inside == len(means) else f"met in {inside} of {len(means)} rows"
+    met = "met in all" if inside == len(means) else f"met in {inside}"
+    met += f" {len(means)} rows in which every image is a case"
     given = [run["mapie"] for run in runs if "mapie" in run]
     mapie = {
         "same": sum(one["same_size"] for one in given),
@@ -389,6 +391,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "growth": ("growth", _growth),
     "pixels": ("input_sizes", pixels),
     "heads": ("heads", dict),
+    "howto/prediction_sets": ("sets", _sets),
     "published": ("published", dict),
     "serving": ("serving", _serving),
     "speed": ("speed", _speed),

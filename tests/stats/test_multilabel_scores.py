@@ -99,7 +99,7 @@ def test_a_class_without_a_positive_is_in_no_mean() -> None:
     assert nothing.micro_f1 == 0.0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(st.integers(0, 10_000), st.integers(3, 25))
 def test_influences_are_what_weights_change(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 import frostline
@@ -20,6 +21,9 @@ from frostline.core.errors import SettingsError
 from frostline.fitting.run_result import RunResult
 from frostline.model.model import Model
 from frostline.model.prediction import Prediction
+from frostline.serve.app import create_app
+from frostline.serve.limits import Limits
+from frostline.serve.service import Service
 
 NAN = float("nan")
 #: images
@@ -138,6 +142,11 @@ def test_numbers_are_fitted_judged_and_predicted(
     assert told["value"] == pytest.approx(found[0])
     assert told["confidence"] is None
     assert "probabilities" not in told
+    files = [("files", (images[0].name, images[0].read_bytes(), "image/png"))]
+    with TestClient(create_app(Service(run.model, Limits()), None)) as client:
+        (served,) = client.post("/predict", files=files).json()["results"]
+    assert served["value"]["across"] == pytest.approx(found[0], rel=1e-5)
+    assert (served["confidence"], served["probabilities"], served["labels"]) == (None, {}, None)
     assert "variance explained" in (run.folder / "report.html").read_text(encoding="utf-8")
 
 

@@ -18,9 +18,14 @@ class Classified(BaseModel):
     label: str = Field(
         description="The class that is answered: the likeliest, or by the model's rule."
     )
-    confidence: float = Field(ge=0, le=1, description="Its calibrated probability.")
+    confidence: float | None = Field(
+        ge=0,
+        le=1,
+        description="Its calibrated probability; of several labels that of the least sure one; "
+        "null for numbers.",
+    )
     probabilities: dict[str, float] = Field(
-        description="Calibrated probabilities by class, likeliest first."
+        description="Calibrated probabilities by class, likeliest first; empty for numbers."
     )
     unknown: bool | None = Field(
         default=None,
@@ -42,6 +47,14 @@ class Classified(BaseModel):
         default=None,
         description="Whether the label is too unsure for the bound on wrong answers; null where "
         "there is none.",
+    )
+    labels: list[str] | None = Field(
+        default=None,
+        description="The labels of the image; null for a model of one class an image, or numbers.",
+    )
+    value: dict[str, float] | None = Field(
+        default=None,
+        description="Predicted numbers by column; null for a model of classes or labels.",
     )
 
 

@@ -240,12 +240,18 @@ class Service:
         return Classified(
             name=name,
             label=found.label,
-            confidence=found.confidence,
-            probabilities=dict(found.top(len(row) if top is None else top)),
+            confidence=None if math.isnan(found.confidence) else found.confidence,
+            probabilities={}
+            if found.value is not None
+            else dict(found.top(len(row) if top is None else top)),
             unknown=found.unknown,
             unfamiliarity=unfamiliarity,
             set_95=None if found.set_95 is None else list(found.set_95),
             abstain=found.abstain,
+            labels=None if found.labels is None else list(found.labels),
+            value=None
+            if found.value is None
+            else dict(zip(found.classes, found.value, strict=True)),
         )
 
     @contextmanager

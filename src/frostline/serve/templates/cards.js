@@ -27,8 +27,9 @@ function show(card, file, result) {
   const part = (name) => card.querySelector(`.${name}`);
   part("label").textContent = result.label;
   const sure = document.createElement("b");
-  sure.textContent = percent(result.confidence);
-  part("sure").replaceChildren(sure, " confidence");
+  const known = result.confidence !== null;
+  sure.textContent = known ? percent(result.confidence) : "";
+  part("sure").replaceChildren(sure, known ? " confidence" : "");
   part("unknown").hidden = !result.unknown;
   part("abstains").hidden = !result.abstain;
   const possible = result.set_95 ?? [];
@@ -48,7 +49,8 @@ function show(card, file, result) {
   part("thumb").src = card.picture;
   const doubt = (result.unknown ? " Unlike anything I was trained on." : "")
     + (result.abstain ? " Too unsure for an answer." : "");
-  say(`${file.name}: ${result.label}, ${percent(result.confidence)}.${doubt}`);
+  const sureness = known ? `, ${percent(result.confidence)}` : "";
+  say(`${file.name}: ${result.label}${sureness}.${doubt}`);
 }
 
 function listed(names) {

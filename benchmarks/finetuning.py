@@ -32,26 +32,29 @@ SETS = ("digits", "solar-cells", "clip-art", "photos", "cyrillic-striped", "gree
 TEACH, JUDGE = 200, 400
 _LOOKED_AT = 750
 EPOCHS = 12
-SHARE = 1 / 3
 #: of ``time``
 TIMED_IMAGES, TIMED_PIXELS = 600, 224
 #: options that train all layers from the probe
 OPTIONS = ("fine-tune the whole network", "fine-tune the whole network firmly")
-BEFORE, NOW = "all layers to the end", "upper layers alone after a third"
+BEFORE, NOW = "all layers to the end", "upper layers alone after a quarter"
 
 
 @dataclass(frozen=True)
 class Way:
-    """How to train: beside which other way it is judged, and what it changes of the option."""
+    """How to train: beside which other way it is judged, and what it changes of the option.
+
+    ``full_share``: of the epochs, how many train all layers.
+    """
 
     beside: str = ""
-    later: bool = True
+    full_share: float = 1.0
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 WAYS: Mapping[str, Way] = {
-    BEFORE: Way(later=False),
-    NOW: Way(BEFORE),
+    BEFORE: Way(),
+    NOW: Way(BEFORE, full_share=1 / 4),
+    "upper layers alone after a third": Way(BEFORE, full_share=1 / 3),
 }
 #: quantile of Student's t for intervals of 95 %
 _LEVEL = 0.975
@@ -71,6 +74,7 @@ def main() -> None:
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     parser.add_argument("--options", default=OPTIONS[0], help="names with ; between, or all")
     parser.add_argument("--ways", default="", help="names with ; between; all by default")
+    parser.add_argument("--teach", type=int, default=TEACH, help="images that teach")
     parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("FROSTLINE_CACHE", str((given.work / "cache").resolve()))
@@ -85,24 +89,26 @@ def _accuracy(given: argparse.Namespace) -> None:
     from benchmarks.accuracy_and_time import machine
 
     options = OPTIONS if given.options == "all" else tuple(given.options.split(";"))
+    place, told = "cells", "summary"
+    if given.teach != TEACH:
+        place, told = f"cells of {given.teach}", f"summary of {given.teach}"
     ways = tuple(given.ways.split(";")) if given.ways else tuple(WAYS)
     for seed in map(int, given.seeds.split(",")):
         for name in given.sets.split(","):
             for option in options:
                 key = f"{option}, {name}, {seed}"
                 for way in ways:
-                    if way in _read().get("cells", {}).get(key, {}) and not given.again:
+                    if way in _read().get(place, {}).get(key, {}) and not given.again:
                         continue
                     cell = _trained(given, name, seed, option, way)
                     # others may have written since: cells are independent of each other
                     found = _read()
-                    found.setdefault("cells", {}).setdefault(key, {})[way] = cell
+                    found.setdefault(place, {}).setdefault(key, {})[way] = cell
                     found |= {"machine": machine(), "settings": _settings()}
-                    cells = found["cells"]
-                    found["summary"] = {one: _summary(cells, one) for one in OPTIONS}
+                    found[told] = {one: _summary(found[place], one) for one in OPTIONS}
                     _write(found)
                     print(key, way, _shown(cell), flush=True)
-    print(json.dumps(_read().get("summary"), indent=1))
+    print(json.dumps(_read().get(told), indent=1))
 
 
 def _trained(
@@ -167,9 +173,10 @@ def _task(given: argparse.Namespace, name: str, seed: int) -> tuple[Any, Any, An
     from benchmarks.decision.cells import LITE0_SIZE, seeded
     from benchmarks.decision.glyphs import generator
 
-    task, pool, judge = _set(_places(given), name, _LOOKED_AT, LITE0_SIZE)
+    looked_at = _LOOKED_AT + given.teach - TEACH
+    task, pool, judge = _set(_places(given), name, looked_at, LITE0_SIZE)
     order = generator(name, "fine-tuning", seed).permutation(len(pool))
-    return seeded(task, seed), np.sort(pool[order[:TEACH]]), judge
+    return seeded(task, seed), np.sort(pool[order[: given.teach]]), judge
 
 
 def _places(given: argparse.Namespace) -> Any:
@@ -192,8 +199,8 @@ def _action(task: Any, rows: Any, option: str, way: str) -> Any:
     )
     middle = context.network.middle
     later = None
-    if WAYS[way].later and middle is not None:
-        later = FreezeLater(freeze_to=middle.name, full_share=SHARE)
+    if WAYS[way].full_share < 1.0 and middle is not None:
+        later = FreezeLater(freeze_to=middle.name, full_share=WAYS[way].full_share)
     recipe = action.recipe.model_copy(update=WAYS[way].recipe)
     return action.model_copy(update={"freeze_later": later, "recipe": recipe})
 
@@ -290,7 +297,6 @@ def _settings() -> dict[str, Any]:
         "teach": TEACH,
         "judge": JUDGE,
         "epochs": EPOCHS,
-        "full_share": round(SHARE, 3),
         "seeds": list(SEEDS),
         "threads": 1,
     }

@@ -1,4 +1,4 @@
-"""Options that train all layers freeze the lower half of the work after a third of the epochs."""
+"""Options that train all layers freeze the lower half of the work after a quarter of the epochs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_fine_tuning_freezes_the_lower_half_later(network: Network) -> None:
     assert isinstance(action, FullTraining)
     assert action.freeze_later is not None
     assert action.freeze_later.freeze_to == middle.name
-    assert action.freeze_later.full_epochs(action.epochs) == round(action.epochs / 3)
+    assert action.freeze_later.full_epochs(action.epochs) == round(action.epochs / 4)
     counted = training_seconds(
         made.network,
         Span(later=action.freeze_later),

@@ -26,7 +26,7 @@ FIRMLY = "fine-tune the whole network firmly"
 
 #: of the epochs, how many train everything before the lower half of the work is frozen and stored;
 #: at the high rate lower layers have not settled by then, and freezing them cost accuracy
-_FULL_SHARE = 1 / 3
+_FULL_SHARE = 1 / 4
 
 #: pull towards the pretrained weights on similar images
 _ANCHOR = 0.1

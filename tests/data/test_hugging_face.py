@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from sklearn.datasets import load_digits
 
 from frostline.core.errors import InputError, SettingsError
-from frostline.data.notes import OneHotLabels, Respelled, TakenColumns
+from frostline.data.notes import OneHotLabels, OneLabelEach, Respelled, TakenColumns
 from frostline.data.sources.open_source import open_source
 
 
@@ -174,7 +174,7 @@ class List:
             List(ClassLabel(["x", "y"])),
             [[0], [1]] * 4,
             ("x", "y"),
-            (TakenColumns((("label", "labels"),)),),
+            (TakenColumns((("label", "labels"),)), OneLabelEach(2)),
         ),
         ("label", List(Value()), [[1, 0], [0, 1]] * 4, ("0", "1"), (OneHotLabels(2),)),
         ("label", Value(), ["a", "a ", "b", "b"] * 2, ("a", "b"), None),

@@ -17,6 +17,7 @@ from frostline.data.notes import (
     GradesInOrder,
     MixedLabels,
     NothingKnown,
+    OneLabelEach,
     OneSidedLabels,
     RareLabels,
     SeparatedLabels,
@@ -142,10 +143,11 @@ def test_a_column_label_stays_single_and_a_task_decides(root: Path) -> None:
     assert read(table, "multilabel").classes == ("cat", "dog")
     assert read(table, separator=";").classes == ("cat", "dog")
     assert read(table, "single", "label").task == "single"
-    # a column 'labels' of one label each is what it was
+    # a column 'labels' may hold several, even where each image has one; a note says so
     alone = written(root, "path,labels", ["cat", "dog"] * 4)
-    assert (read(alone).task, read(alone).classes) == ("single", ("cat", "dog"))
-    assert same(read(alone, "multilabel"), [[1, 0], [0, 1]] * 4)
+    assert same(read(alone), [[1, 0], [0, 1]] * 4)
+    assert OneLabelEach(2) in read(alone).notes
+    assert (read(alone, "single").task, read(alone, "single").classes) == ("single", ("cat", "dog"))
 
 
 def test_separators_inside_names(root: Path) -> None:
@@ -154,7 +156,9 @@ def test_separators_inside_names(root: Path) -> None:
     assert found.classes == ("fox, red", "wolf, grey")
     # nothing proves that a comma separates: each text is one label
     names = [f'"{one}"' for one in ("wolf, grey", "fox, red", "bear, brown", "wolf, grey") * 2]
-    assert read(written(root, "path,labels", names)).task == "single"
+    assert read(written(root, "path,labels", names)).classes == (
+        "bear, brown", "fox, red", "wolf, grey",
+    )  # fmt: skip
     assert read(written(root, "path,labels", names), "multilabel").classes == (
         "bear", "brown", "fox", "grey", "red", "wolf",
     )  # fmt: skip
@@ -165,7 +169,9 @@ def test_separators_inside_names(root: Path) -> None:
         "clear", "haze", "primary", "water",
     )  # fmt: skip
     bears = ["polar bear", "brown bear", "wolf", "fox"] * 2
-    assert read(written(root, "path,labels", bears)).task == "single"
+    assert read(written(root, "path,labels", bears)).classes == (
+        "brown bear", "fox", "polar bear", "wolf",
+    )  # fmt: skip
 
 
 def test_columns_of_0_and_1_are_labels_where_they_are_named(root: Path) -> None:

@@ -176,6 +176,13 @@ class RareLabels:
 
 
 @dataclass(frozen=True, slots=True)
+class OneLabelEach:
+    """Several labels were read, but every image has exactly one."""
+
+    labels: int
+
+
+@dataclass(frozen=True, slots=True)
 class GradesInOrder:
     """Grades in the order that was understood, the lowest first."""
 
@@ -212,6 +219,7 @@ Note = (
     | NothingKnown
     | OneSidedLabels
     | RareLabels
+    | OneLabelEach
     | GradesInOrder
     | SuggestedTask
     | FolderNote

@@ -10,6 +10,7 @@ from frostline.data.notes import (
     GradesInOrder,
     MixedLabels,
     NothingKnown,
+    OneLabelEach,
     OneSidedLabels,
     RareLabels,
     SeparatedLabels,
@@ -29,6 +30,7 @@ TargetNote = (
     | NothingKnown
     | OneSidedLabels
     | RareLabels
+    | OneLabelEach
     | GradesInOrder
     | SuggestedTask
 )
@@ -78,6 +80,11 @@ def target_sentence(note: TargetNote) -> str:
             return (
                 f"A single image has each of {len(names):,} of {counted(labels, 'label')}: "
                 f"{_names(names)}. What is learned from it can be judged on no other."
+            )
+        case OneLabelEach(labels):
+            return (
+                "A column 'labels' holds any number of labels for an image, but each has one of "
+                f"{labels:,}. If that is so of all images: --task single, or a column 'label'."
             )
         case GradesInOrder(names):
             return f"Grades from the lowest on: {shorten([repr(n) for n in names], limit=10)}."

@@ -8,7 +8,7 @@ from typing import Any
 
 from frostline.core.errors import InputError
 from frostline.data.naming import label_text, printable, shorten
-from frostline.data.notes import MixedLabels, Note, SeparatedLabels, VectorLabels
+from frostline.data.notes import MixedLabels, Note, OneLabelEach, SeparatedLabels, VectorLabels
 from frostline.data.sources.label_separators import (
     check_separator,
     found_separator,
@@ -98,6 +98,8 @@ def read_label_sets(
             example = next((t for t in several if UNKNOWN not in t), several[0])
             read = tuple(_named(example, separator))
             notes.append(SeparatedLabels(separator, len(several), len(names), example, read))
+    if choice.task == "auto" and all(len(own.names) == 1 and own.complete for own in found):
+        notes.append(OneLabelEach(len(sets)))
     return Targets("multilabel", sets=found, notes=notes)
 
 

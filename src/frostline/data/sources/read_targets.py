@@ -13,7 +13,6 @@ from frostline.data.notes import GradesInOrder
 from frostline.data.sources.columns import comparable
 from frostline.data.sources.grades import order_of, suggested
 from frostline.data.sources.label_columns import cells_of, holds_several, read_label_sets
-from frostline.data.sources.label_separators import found_separator
 from frostline.data.sources.labels import SEVERAL, read_labels
 from frostline.data.sources.mark_columns import is_unknown
 from frostline.data.sources.number_columns import read_numbers
@@ -33,8 +32,8 @@ def read_targets(
 ) -> Targets:
     """Return what is to be predicted of every image.
 
-    Where the task is left open, lists of several labels or of none, and a column ``labels`` with a
-    separator in it or with blank cells, are several labels; all else is one. Raises InputError for
+    Where the task is left open, lists of several labels or of none, and a column ``labels`` of text
+    or lists, are several labels; all else is one. Raises InputError for
     what cannot be read as such.
 
     - ``title``: what to call the values in messages. ``place``: names one of them there.
@@ -80,12 +79,8 @@ def _are_several(
                 f"one that is no list: {printable(label_text(cells[plain]))!r}.",
                 hint=SEVERAL,
             )
-    if comparable(column) != "labels":
-        return False
-    texts = [cell for cell in cells if isinstance(cell, str)]
-    if any(not text.strip() for text in texts):
-        return True
-    return found_separator(texts, title, sure=False) is not None
+    # numbers of classes in a column of that name are what datasets call one label an image
+    return comparable(column) == "labels" and any(isinstance(cell, (str, list)) for cell in cells)
 
 
 def _grades(

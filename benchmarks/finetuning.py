@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--options", default=OPTIONS[0], help="names with ; between, or all")
     parser.add_argument("--ways", default="", help="names with ; between; all by default")
     parser.add_argument("--teach", type=int, default=TEACH, help="images that teach")
+    parser.add_argument("--rounds", type=int, default=3, help="of time, each way in turn")
     parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("FROSTLINE_CACHE", str((given.work / "cache").resolve()))
@@ -220,16 +221,27 @@ def _time(given: argparse.Namespace) -> None:
     found = _read()
     timed: dict[str, Any] = {}
     for option in OPTIONS if given.options == "all" else given.options.split(";"):
-        for way in (BEFORE, NOW):
-            action = _action(task, rows, option, way)
-            began = time.process_time(), time.perf_counter()
-            trained = train(task.problem, task.frozen, action, rows, _runtime(threads))
-            timed.setdefault(option, {})[way] = {
-                "wall": round(time.perf_counter() - began[1], 1),
-                "cpu": round(time.process_time() - began[0], 1),
-                "epochs": [round(entry["seconds"], 2) for entry in trained.history],
+        rounds: dict[str, list[dict[str, Any]]] = {BEFORE: [], NOW: []}
+        # in turn, so that a machine that becomes faster or slower favours none
+        for _ in range(given.rounds):
+            for way, found_so_far in rounds.items():
+                action = _action(task, rows, option, way)
+                began = time.process_time(), time.perf_counter()
+                trained = train(task.problem, task.frozen, action, rows, _runtime(threads))
+                found_so_far.append(
+                    {
+                        "wall": round(time.perf_counter() - began[1], 1),
+                        "cpu": round(time.process_time() - began[0], 1),
+                        "epochs": [round(entry["seconds"], 2) for entry in trained.history],
+                    }
+                )
+                print(option, way, found_so_far[-1], flush=True)
+        timed[option] = {way: {"rounds": told} for way, told in rounds.items()}
+        for way, told in rounds.items():
+            timed[option][way] |= {
+                kind: round(float(np.median([one[kind] for one in told])), 1)
+                for kind in ("wall", "cpu")
             }
-            print(option, way, timed[option][way], flush=True)
         before, now = (timed[option][way] for way in (BEFORE, NOW))
         timed[option]["times faster"] = {
             kind: round(before[kind] / now[kind], 2) for kind in ("wall", "cpu")

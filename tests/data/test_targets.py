@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from frostline.core.task import TaskSetting
@@ -131,8 +132,11 @@ def test_unknown_is_no_absence(root: Path) -> None:
     # images 1 and 7 say nothing; of image 2 only the cat is known
     assert same(found, [[1, 1], [1, NAN], [0, 0], [0, 1], [1, 1], [1, 0]])
     assert NothingKnown(2) in found.notes
+    assert "pandas" not in note_sentence(NothingKnown(2))
     named = [["cat", "dog"], None, ["cat", None], [], ["dog"], ["cat", "dog"], ["cat"], NAN]
     assert same(read((PICTURES, named)), found.truth)
+    (unknown,) = (one for one in read((PICTURES, pd.Series(named))).notes)
+    assert "pandas" in note_sentence(unknown)
 
 
 def test_a_column_label_stays_single_and_a_task_decides(root: Path) -> None:

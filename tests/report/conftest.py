@@ -73,7 +73,13 @@ def with_test(names: tuple[str, ...], scores: dict[str, Any]) -> ReportData:
     data = report_data(names)
     test = HeldOutScores.model_validate(scores)
     metrics = data.record.metrics.model_copy(update={"test": test})
-    return replace(data, record=data.record.model_copy(update={"metrics": metrics}))
+    plan = data.record.plan
+    assert plan.evidence is not None
+    evidence = plan.evidence.model_copy(update={"task": test.task})
+    metric = "r2" if test.task == "regression" else "log_loss"
+    made_for = {"evidence": evidence, "metric": metric}
+    told = {"metrics": metrics, "plan": plan.model_copy(update=made_for)}
+    return replace(data, record=data.record.model_copy(update=told))
 
 
 @pytest.fixture(scope="session")

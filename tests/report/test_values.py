@@ -66,6 +66,26 @@ def test_numbers_have_a_row_and_dots_on_one_scale(numbers_data: ReportData) -> N
     assert view.rows[2].scores.mae
 
 
+#: said of images that have one class each
+OF_CLASSES = re.compile(
+    r"right\b|accura|rightly|largest class|\bclass(es|ified)?\b|under (two|more)|balanced",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("kind", ["labels", "numbers"])
+def test_nothing_is_said_that_fits_classes_alone(
+    kind: str, labels_data: ReportData, numbers_data: ReportData
+) -> None:
+    page = render(labels_data if kind == "labels" else numbers_data)
+    for name in ("result", "evidence", "more", "images"):
+        shown = re.sub(r"<[^>]*>", " ", section(page, name))
+        found = [shown[max(0, m.start() - 60) : m.end() + 40] for m in OF_CLASSES.finditer(shown)]
+        assert not found, name
+    assert f"made for these {kind}" in section(page, "network")
+    assert ("30 labels" if kind == "labels" else "3 columns of numbers") in page
+
+
 def test_one_class_an_image_has_neither(make_data: Callable[..., ReportData]) -> None:
     page = render(make_data(("a", "b")))
     assert 'id="labels"' not in page

@@ -22,6 +22,7 @@ from frostline.wording.metrics import METRICS
 from frostline.wording.operating import expected_sentence
 from frostline.wording.shift import compared_with, shift_label
 from frostline.wording.sources import read_words
+from frostline.wording.tasks import TASKS
 
 _WIDTH, _SCORE = 28, 16
 _MOST_CLASSES = 12
@@ -34,9 +35,10 @@ def show_advice(advice: Advice, *, source: Path, save: Path | None) -> None:
     plan, prepared = advice.plan, advice.prepared
     kind = letters(out)
     found = prepared.audit.record(prepared.catalog)
-    show_left_out(found)
+    words = TASKS[prepared.catalog.task]
+    show_left_out(found, words)
     if found.understood is not None:
-        out.print(Text(f"Images: {read_words(found.understood)}"))
+        out.print(Text(f"Images: {read_words(found.understood, words)}"))
     if plan.evidence is not None:
         out.print(_size(plan.evidence, prepared.audit.class_counts, kind))
         out.print()
@@ -70,14 +72,14 @@ def advice_parts(plan: Plan, kind: Letters = BLOCKS) -> list[RenderableType]:
 
 
 def _size(evidence: EvidenceSummary, counts: dict[str, int], kind: Letters) -> Table:
-    size = evidence.size
+    size, words = evidence.size, TASKS[evidence.task]
     table = Table(
-        title=f"{size.n_images:,} training images, {size.n_classes} classes: {size.label}",
+        title=f"{size.n_images:,} training images, {words.count(size.n_classes)}: {size.label}",
         title_justify="left",
         box=None,
         pad_edge=False,
     )
-    table.add_column("class", overflow="ellipsis", no_wrap=True)
+    table.add_column(words.one, overflow="ellipsis", no_wrap=True)
     table.add_column("images", justify="right")
     table.add_column("", min_width=_WIDTH)
     shown = sorted(counts.items(), key=lambda item: -item[1])

@@ -11,6 +11,7 @@ from rich.text import Text
 from frostline.cli.plots import BLOCKS, Letters, axis, bar, dot, spark
 from frostline.core.plan import EvidenceSummary, LayerShift, Plan, ProbeEvidence
 from frostline.report.depth import Depths, depths
+from frostline.targets.choose import target_of
 from frostline.wording.tasks import TASKS
 
 _SHIFT, _ACCURACY, _NAME = 10, 22, 20
@@ -25,12 +26,12 @@ def depth_table(plan: Plan, kind: Letters = BLOCKS) -> Table | None:
     if evidence is None:
         return None
     probes = [*evidence.probes, evidence.all_taps]
-    ends = span(probes)
+    ends, words = span(probes), TASKS[evidence.task]
     table = Table(
         title="Frozen features by depth (exact leave-one-out, 95 % intervals)",
         title_justify="left",
-        caption=f"best single depth, the deepest not clearly worse than the most accurate: "
-        f"{evidence.best_tap}; chance, always the largest class: "
+        caption=f"best single depth, the deepest not clearly worse than {words.top}: "
+        f"{evidence.best_tap}; chance, {words.guess.replace('naming ', '')}: "
         f"{evidence.chance:.1%}",
         caption_justify="left",
         box=None,
@@ -43,9 +44,11 @@ def depth_table(plan: Plan, kind: Letters = BLOCKS) -> Table | None:
     if measured:
         table.add_column("shift", justify="right")
         table.add_column("", min_width=_SHIFT)
-    table.add_column(TASKS[evidence.task].short, justify="right")
+    table.add_column(words.short, justify="right")
     table.add_column(axis(ends, _ACCURACY), no_wrap=True, min_width=_ACCURACY)
-    table.add_column("balanced", justify="right")
+    balanced = target_of(evidence.task, evidence.size.n_classes).exclusive
+    if balanced:
+        table.add_column("balanced", justify="right")
     found = depths(plan)
     line = found.above_line([probe.tap for probe in evidence.probes])
     for i, (probe, shift) in enumerate(zip(probes, [*shifts, None], strict=True)):
@@ -58,7 +61,7 @@ def depth_table(plan: Plan, kind: Letters = BLOCKS) -> Table | None:
         cells += [
             f"{probe.accuracy:.1%}",
             dot(probe.accuracy, reach, ends, _ACCURACY, kind),
-            f"{probe.balanced_accuracy:.1%}",
+            *([f"{probe.balanced_accuracy:.1%}"] if balanced else []),
         ]
         table.add_row(*cells)
     return table

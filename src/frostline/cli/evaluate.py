@@ -17,6 +17,7 @@ from frostline.fitting.evaluate import Acquainted, Evaluation, evaluate
 from frostline.run.run_folder import MANIFEST
 from frostline.wording.numbers import interval, number, percent
 from frostline.wording.sources import left_out_words, read_words
+from frostline.wording.tasks import TASKS, TaskWords
 
 
 def show_evaluation(
@@ -27,7 +28,7 @@ def show_evaluation(
         run, source, max_pixels=max_pixels, progress=TerminalProgress(), cancel=cancel
     )
     found = result.to_json()
-    err.print(Text(f"Images: {read_words(result.understood)}"))
+    err.print(Text(f"Images: {read_words(result.understood, _words(result))}"))
     if rest := left_out_words(result.understood.left_out):
         err.print(Text(f"Left out: {rest}.", style="yellow"))
     for row in result.unreadable:
@@ -75,8 +76,9 @@ def _show_values(scores: HeldOutScores, result: Evaluation, run: Path) -> None:
         if (value := getattr(scores, name)) is not None:
             out.print(f"{name.replace('_', ' ')} {number(value)}")
     table = Table(box=None)
-    table.add_column("output", overflow="fold")
-    for name in ("images", "score"):
+    words = _words(result)
+    table.add_column(words.one, overflow="fold")
+    for name in ("images", words.short):
         table.add_column(name, justify="right")
     for label in scores.per_class:
         shown = label.average_precision if label.known else label.recall
@@ -113,6 +115,11 @@ def told(result: Evaluation, run: Path) -> list[Text]:
             else "All of them are the run's own test part."
         )
     return [Text(line, style="yellow") for line in lines]
+
+
+def _words(result: Evaluation) -> TaskWords:
+    held_out = isinstance(result.scores, HeldOutScores)
+    return TASKS[result.scores.task if held_out else "single"]
 
 
 def _known(acquainted: Acquainted | None) -> dict[str, object]:

@@ -19,6 +19,7 @@ from frostline.wording.operating import abstention_sentences
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.scores import METHODS_BRIEFLY
 from frostline.wording.sources import left_out_words, read_words
+from frostline.wording.tasks import TASKS, TaskWords
 from frostline.wording.why import headline, three_sentences
 
 #: letters between 0 and 100 %
@@ -27,7 +28,7 @@ _GAUGE = 50
 
 def show_result(result: RunResult) -> None:
     """Print the decision, why, how good, where the files are and what to type next."""
-    show_left_out(result.record.audit)
+    show_left_out(result.record.audit, TASKS[result.record.metrics.test.task])
     out.framed(result_panel(result, letters(out)))
 
 
@@ -41,7 +42,7 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     if record.audit.understood is not None:
-        grid.add_row("Images", Text(read_words(record.audit.understood)))
+        grid.add_row("Images", Text(read_words(record.audit.understood, TASKS[test.task])))
     if seen := resize_sentences(plan.resizes):
         grid.add_row("Pictures", Text("\n".join(seen)))
     grid.add_row(
@@ -87,10 +88,11 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     for i, caveat in enumerate(metrics.caveats):
         grid.add_row("" if i else "Careful", Text(caveat, style="yellow"))
     grid.add_row("Why", Text("\n".join(three_sentences(plan))))
-    for i, (name, plot, said) in enumerate(spark_rows(plan, kind)):
-        grid.add_row(
-            "" if i else "By depth", Text.assemble(f"{name:9}", (plot, "cyan"), f" {said}")
-        )
+    sparks = spark_rows(plan, kind)
+    width = 1 + max((len(name) for name, _, _ in sparks), default=0)
+    for i, (name, plot, said) in enumerate(sparks):
+        line = Text.assemble(name.ljust(width), (plot, "cyan"), f" {said}")
+        grid.add_row("" if i else "By depth", line)
     grid.add_row("Layers", layer_strip(plan, kind) + Text(" ") + layers_in_words(record))
     grid.add_row("Time", _seconds(metrics))
     grid.add_row("Files", Text(f"{result.folder}/ (report.html, plan.json, model/)"))
@@ -146,8 +148,8 @@ def layers_in_words(record: RunRecord) -> Text:
     return Text(text)
 
 
-def show_left_out(audit: AuditRecord) -> None:
-    """Name what was skipped, and say what looks wrong with the images."""
+def show_left_out(audit: AuditRecord, words: TaskWords) -> None:
+    """Name what was skipped, and say what looks wrong; ``words``: of what is predicted."""
     unreadable = audit.unreadable.items
     if unreadable:
         were = "was" if len(unreadable) == 1 else "were"
@@ -163,7 +165,7 @@ def show_left_out(audit: AuditRecord) -> None:
         (audit.exact_duplicates.total, "groups of identical files", "dim"),
         (audit.near_duplicates.total, "groups of near-duplicates", "dim"),
         (audit.altered_copies.total, "groups of mirrored, turned or cropped copies", "dim"),
-        (audit.label_conflicts.total, "images that appear under two labels", "yellow"),
+        (audit.label_conflicts.total, f"images that appear {words.conflict}", "yellow"),
         (audit.leaks.total, "images that appear in two given parts", "yellow"),
     ):
         if count:

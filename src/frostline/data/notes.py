@@ -154,9 +154,13 @@ class TargetColumns:
 
 @dataclass(frozen=True, slots=True)
 class NothingKnown:
-    """Images of which no label and no number is known; they are left out."""
+    """Images of which no label and no number is known; they are left out.
+
+    ``blanks``: whether blank cells of pandas, which reads them so, may be among them.
+    """
 
     images: int
+    blanks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

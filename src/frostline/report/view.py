@@ -19,6 +19,7 @@ from frostline.report.sections.pictures import pictures
 from frostline.report.sections.result import result
 from frostline.report.sections.running import running
 from frostline.report.sections.trust import trust
+from frostline.wording.tasks import TASKS
 
 
 def build(data: ReportData) -> dict[str, Any]:
@@ -27,10 +28,11 @@ def build(data: ReportData) -> dict[str, Any]:
     metrics, plan = record.metrics, record.plan
     classes = record.classes or tuple(metrics.test.classes)
     found = depths(plan)
+    words = TASKS[metrics.test.task]
     sections = {
         "result": result(record),
-        "network": network(record, found, len(classes)),
-        "evidence": evidence(plan.evidence, found, metrics.test.headline.name),
+        "network": network(record, found, len(classes), words),
+        "evidence": evidence(plan.evidence, found),
         "options": options(plan),
         "more": more_images(record),
         "errors": errors(metrics.test, classes),
@@ -39,13 +41,14 @@ def build(data: ReportData) -> dict[str, Any]:
         "trust": trust(metrics),
         "answers": answers(metrics, classes),
         "pictures": pictures(data.gallery, found, plan.evidence),
-        "images": images(record.audit),
+        "images": images(record.audit, words),
         "running": running(record),
     }
     return {
         "source": record.source or record.audit.source or "a run",
         "classes": classes,
         "plan": plan,
+        "words": words,
         "n_train": metrics.n_train,
         "version": record.version,
         "contents": contents(sections),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from frostline.core.plan import CandidateResult, EvidenceSummary, Plan
 from frostline.core.reasons import Given
 from frostline.core.settings import MetricName
+from frostline.core.task import Task
 from frostline.stats.intervals import wilson
 from frostline.strategy.cases import CaseNumber, prior_case
 from frostline.wording.cases import CASES, prior_words
@@ -51,15 +52,20 @@ def explanation(plan: Plan) -> list[str]:
         *resize_sentences(plan.resizes),
         *([] if summary is None else _measured(summary, plan.prior_case)),
         *(metric_sentences(plan.metric) if summary is None else _wanted(summary, plan.metric)),
-        *(reason_sentence(reason, plan.metric) for reason in plan.reasons),
+        *(reason_sentence(reason, plan.metric, task_of(plan)) for reason in plan.reasons),
         f"Decision: {plan.chosen}.",
         *([f"Removed, as not needed: {', '.join(plan.removed)}."] if plan.removed else []),
         *_put_together(plan),
         *_departs(plan),
         *([] if summary is None else _expected(summary, plan.probe)),
         *([] if summary is None else _slope(summary)),
-        *([] if plan.runner_up is None else [runner_up_sentence(plan.runner_up)]),
+        *([] if plan.runner_up is None else [runner_up_sentence(plan.runner_up, task_of(plan))]),
     ]
+
+
+def task_of(plan: Plan) -> Task:
+    """Return what is predicted, as far as the evidence of a plan tells."""
+    return "single" if plan.evidence is None else plan.evidence.task
 
 
 def textbook(plan: Plan) -> CaseNumber | None:

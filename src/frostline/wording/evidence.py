@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from frostline.core.errors import ImageSizeError
 from frostline.core.plan import EvidenceSummary, NetworkResult
 from frostline.core.settings import MetricName
+from frostline.targets.choose import target_of
 from frostline.wording.metrics import METRICS
-from frostline.wording.numbers import seconds
+from frostline.wording.numbers import number, seconds
 from frostline.wording.tasks import TASKS
 
 #: classes that are named in one sentence
@@ -55,6 +56,19 @@ def size_sentences(backbone: str, size: int | None, own: int | None) -> list[str
         f"{(own / size) ** 2:.1f} times the pixels: much for a processor. "
         f"--input-size {own} takes them."
     ]
+
+
+def size_words(summary: EvidenceSummary) -> str:
+    """Say how many images there are to learn from, and how they are spread."""
+    size, words = summary.size, TASKS[summary.task]
+    ends = f"(smallest {number(size.smallest_class)}, largest {number(size.largest_class)})"
+    median = number(size.per_class, 1)
+    said = f"{number(size.n_images)} training images {words.outputs(size.n_classes)}"
+    if target_of(summary.task, size.n_classes).exclusive:
+        return f"{said}, {median} in the median {words.one} {ends}"
+    if size.n_classes == 1:
+        return f"{said}, {median} of them with one"
+    return f"{said}, {median} with the median one {ends}"
 
 
 def refused_size_sentence(error: ImageSizeError) -> str:

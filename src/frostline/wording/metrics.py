@@ -6,6 +6,7 @@ from frostline.core.run_record import HeldOutScores
 from frostline.core.settings import MetricName
 from frostline.core.task import Task
 from frostline.wording.numbers import number, percent
+from frostline.wording.tasks import TASKS
 
 #: what a score in percent is called
 METRICS: dict[MetricName, str] = {
@@ -27,7 +28,7 @@ _RULES: dict[MetricName, str] = {
     "mae": "The grade with the lowest expected distance is answered",
 }
 _THAN: dict[MetricName, str] = {
-    "log_loss": ", of what telling the shares of the classes alone would leave",
+    "log_loss": ", of what telling the shares of the {things} alone would leave",
     "cost": ", of what always answering the cheapest class would cost",
     "mae": ", of what always answering the median grade is off",
 }
@@ -45,7 +46,7 @@ def metric_sentences(
         return []
     said = f"Every choice is made for {METRICS[metric]}"
     if reached is not None:
-        said += f" (frozen features of all depths: {percent(reached)}{_THAN.get(metric, '')})"
+        said += f" (frozen features of all depths: {percent(reached)}{_than(metric, task)})"
     if task == "regression":
         return [f"{said}. {_RULES[metric]}."]
     rule = "Each label is given from a threshold of its own on"
@@ -53,6 +54,10 @@ def metric_sentences(
         f"{said}. {rule if task == 'multilabel' else _RULES[metric]}; probabilities stay "
         "calibrated."
     ]
+
+
+def _than(metric: MetricName, task: Task) -> str:
+    return _THAN.get(metric, "").format(things=TASKS[task].things)
 
 
 def metric_words(test: HeldOutScores) -> tuple[str, str, str]:
@@ -64,4 +69,4 @@ def metric_words(test: HeldOutScores) -> tuple[str, str, str]:
     if test.metric == "cost":
         more += f"; expected cost {number(test.expected_cost)} an image"
     name = METRICS[test.metric] + (", images by their weight" if test.metric_weighted else "")
-    return name + _THAN.get(test.metric, ""), percent(score), more.lstrip("; ")
+    return name + _than(test.metric, test.task), percent(score), more.lstrip("; ")

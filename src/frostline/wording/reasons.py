@@ -26,7 +26,9 @@ from frostline.core.reasons import (
     WonRace,
 )
 from frostline.core.settings import MetricName
+from frostline.core.task import Task
 from frostline.wording.metrics import METRICS
+from frostline.wording.tasks import TASKS
 
 _FATES = {
     Fate.CHOSEN: "chosen",
@@ -46,15 +48,16 @@ def fate_words(fate: Fate, behind: float | None) -> str:
     return _FATES[fate]
 
 
-def reason_sentence(reason: Reason, metric: MetricName = "accuracy") -> str:
-    """Say one reason; ``metric``: what scores are of."""
+def reason_sentence(reason: Reason, metric: MetricName = "accuracy", task: Task = "single") -> str:
+    """Say one reason; ``metric``: what scores are of, ``task``: what is predicted."""
     match reason:
         case AskedFor(strategy=strategy):
             return f"You asked for the strategy {strategy!r}."
         case FrozenOnly():
             return "Effort 'fast' uses frozen features only."
         case FewPerClass(per_class=per_class):
-            return f"With {per_class:g} images per class, training layers would only memorise them."
+            few = f"With {per_class:g} images {TASKS[task].per}"
+            return f"{few}, training layers would only memorise them."
         case LittleToGain(accuracy=accuracy):
             of = "" if metric == "accuracy" else f" {METRICS[metric]}"
             return f"Frozen features already reach {accuracy:.1%}{of}: little is left to gain."
@@ -106,8 +109,11 @@ def reason_sentence(reason: Reason, metric: MetricName = "accuracy") -> str:
             return "This plan was given, not decided."
 
 
-def runner_up_sentence(one: RunnerUp) -> str:
-    """Say how many more images it takes until another option is the better one."""
+def runner_up_sentence(one: RunnerUp, task: Task = "single") -> str:
+    """Say how many more images it takes until another option is the better one.
+
+    ``task``: what is predicted.
+    """
     points = f"{one.behind * 100:.1f} points"
     if one.more_per_class is None:
         return (
@@ -115,9 +121,9 @@ def runner_up_sentence(one: RunnerUp) -> str:
             "the decision."
         )
     return (
-        f"With about {one.more_per_class} more images per class '{one.name}' starts to pay: it "
-        f"trails by {points}, and on sets as far from the source as yours every doubling brought "
-        f"training {one.gain_per_doubling * 100:.1f} points nearer."
+        f"With about {one.more_per_class} more images {TASKS[task].per} '{one.name}' starts to "
+        f"pay: it trails by {points}, and on sets as far from the source as yours every doubling "
+        f"brought training {one.gain_per_doubling * 100:.1f} points nearer."
     )
 
 

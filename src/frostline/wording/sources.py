@@ -7,6 +7,7 @@ from typing import Protocol
 
 from frostline.core.audit_record import LeftOutKind, PartRead, SourceRead
 from frostline.data.naming import counted
+from frostline.wording.tasks import TASKS, TaskWords
 
 #: endings, and kinds of one ending, that a sentence names
 _ENDINGS = 4
@@ -40,10 +41,13 @@ class LeftOut(Protocol):
     def really(self) -> str: ...
 
 
-def read_words(source: SourceRead) -> str:
-    """Say what is read, such as "48 images of 2 classes: 36 train, 12 test (Testing)"."""
+def read_words(source: SourceRead, words: TaskWords = TASKS["single"]) -> str:
+    """Say what is read, such as "48 images of 2 classes: 36 train, 12 test (Testing)".
+
+    ``words``: of what is predicted.
+    """
     count = sum(one.images for one in source.parts)
-    said = f"{counted(count, 'image')} of {counted(source.classes, 'class', 'classes')}"
+    said = f"{counted(count, 'image')} {words.having} {words.count(source.classes)}"
     named = [_part_words(one) for one in source.parts if one.part is not None]
     return f"{said}: {', '.join(named)}" if named else said
 

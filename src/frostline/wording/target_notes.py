@@ -63,15 +63,17 @@ def target_sentence(note: TargetNote) -> str:
                 "by its place."
             )
         case TargetColumns(task, columns):
-            many = "Column" if len(columns) == 1 else f"{len(columns):,} columns"
-            verb = "is" if len(columns) == 1 else "are"
-            return f"{many} {verb} read as {_READ_AS[task]}: {_names(columns)}."
-        case NothingKnown(images):
+            if len(columns) == 1:
+                return f"Column {columns[0]!r} is read as {_READ_AS[task]}."
+            return f"{len(columns):,} columns are read as {_READ_AS[task]}: {_names(columns)}."
+        case NothingKnown(images, blanks):
             left = counted(images, "image is", "images are")
+            said = f"{left} left out, since nothing is known of {_it(images)}."
+            if not blanks:
+                return said
             return (
-                f"{left} left out, since nothing is known of {_it(images)}. pandas reads blank "
-                "cells as unknown; where they mean none of the labels: read_csv(..., "
-                "keep_default_na=False)."
+                f"{said} pandas reads blank cells as unknown; where they mean none of the labels: "
+                "read_csv(..., keep_default_na=False)."
             )
         case OneSidedLabels(names, had):
             have = "Every image has" if had else "No image has"

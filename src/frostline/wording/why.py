@@ -7,7 +7,7 @@ from functools import partial
 from frostline.core.actions import Blend, LayerTraining, TapsHead
 from frostline.core.plan import EvidenceSummary, Plan
 from frostline.wording.cases import CASES
-from frostline.wording.decision import textbook
+from frostline.wording.decision import task_of, textbook
 from frostline.wording.metrics import METRICS, metric_sentences
 from frostline.wording.numbers import number, percent, plural
 from frostline.wording.reasons import reason_sentence
@@ -153,6 +153,6 @@ def _settled(plan: Plan) -> str:
     if plan.given:
         return f"Nothing was decided anew: this plan was given. It carries out: {plan.chosen}."
     if plan.reasons:
-        settled = reason_sentence(plan.reasons[-1], plan.metric)
+        settled = reason_sentence(plan.reasons[-1], plan.metric, task_of(plan))
         return f"{settled.rstrip('.')}, so the decision is: {plan.chosen}."
     return f"Chosen: {plan.chosen}." if plan.chosen else ""

@@ -141,7 +141,7 @@ def open_source(
     runtime = runtime or Runtime()
     progress = runtime.progress
     listing = _list(source, group_by, progress, choice, folders=folders)
-    _take_note(listing, progress)
+    _take_note(listing, source, progress)
     name = source_name(source)
     classes = outputs_of(name, listing)
     notes = [*lacking(listing, classes, judged=False), *label_notes(listing, classes)]
@@ -171,7 +171,7 @@ def open_for_evaluation(
     progress = runtime.progress
     choice = TargetChoice(task, known=tuple(classes))
     listing = _list(source, group_by, progress, choice, known=frozenset(classes))
-    _take_note(listing, progress)
+    _take_note(listing, source, progress)
     name = source_name(source)
     check_known(name, listing, classes)
     _add_notes(listing, lacking(listing, classes, judged=True), progress)
@@ -276,12 +276,12 @@ def _part(key: str) -> Part:
     return part
 
 
-def _take_note(listing: Listing, progress: TypedProgress) -> None:
+def _take_note(listing: Listing, source: Source, progress: TypedProgress) -> None:
     """Say what was understood of a source, and what its names of classes look like."""
     listing.tell_names_apart()
     taken, listing.notes = listing.notes, []
     names = class_notes(name_counts(listing), several=listing.task == "multilabel")
-    _add_notes(listing, [*taken, *names, *without_unknown(listing)], progress)
+    _add_notes(listing, [*taken, *names, *without_unknown(listing, source)], progress)
 
 
 def _add_notes(listing: Listing, notes: list[Note], progress: TypedProgress) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from frostline.core.errors import InputError, SettingsError
 from frostline.core.task import Task
@@ -116,8 +116,11 @@ class Values:
         return tuple(math.nan if at is None else truth[at] for at in self._places)
 
 
-def without_unknown(listing: Listing) -> list[Note]:
-    """Leave out images of which nothing is known, and say how many."""
+def without_unknown(listing: Listing, source: object) -> list[Note]:
+    """Leave out images of which nothing is known, and say how many.
+
+    ``source``: what was read; blank cells of pandas may have meant none of the labels.
+    """
     kept = [one for one in listing.found if not _is_unknown(one)]
     left = len(listing.found) - len(kept)
     if not left:
@@ -128,7 +131,7 @@ def without_unknown(listing: Listing) -> list[Note]:
             hint="Is it the column that is meant? Another one is named by --target.",
         )
     listing.found = kept
-    return [NothingKnown(left)]
+    return [NothingKnown(left, listing.task == "multilabel" and _of_pandas(source))]
 
 
 def label_notes(listing: Listing, classes: Sequence[str]) -> list[Note]:
@@ -172,6 +175,14 @@ def refuse_folder(task: str, source: str) -> SettingsError:
         f"task={task!r} needs a table or labels in Python, but {source} is a folder of classes.",
         hint="Give a table with the columns path and labels, or path and a column of numbers.",
     )
+
+
+def _of_pandas(source: object) -> bool:
+    if isinstance(source, Mapping):
+        return any(map(_of_pandas, source.values()))
+    if isinstance(source, tuple):
+        return any(map(_of_pandas, source))
+    return type(source).__module__.partition(".")[0] == "pandas"
 
 
 def _is_unknown(one: Found) -> bool:

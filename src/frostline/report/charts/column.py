@@ -18,6 +18,7 @@ from frostline.report.charts.svg import (
 )
 from frostline.report.depth import Depths, Layer
 from frostline.wording.numbers import plural
+from frostline.wording.tasks import TASKS, TaskWords
 
 _LEFT, _BOX, _ROW, _HEAD = 14.0, 230.0, 26.0, 22.0
 #: where activations run down to the head
@@ -29,13 +30,22 @@ FATES = {
     "frozen": ("Frozen", "kept bit by bit as pretrained"),
     "inner": ("Partly trained", "small parts in them learn, the rest is frozen"),
     "trained": ("Trained", "start from pretrained weights"),
-    "new": ("New", "made for these classes"),
+    "new": ("New", "made for these {things}"),
     "removed": ("Removed", "no longer part of the network"),
 }
 
 
-def column_chart(depths: Depths, *, n_outputs: int) -> Chart:
-    """Lay out the layers from the image down to the classes; what was removed comes last."""
+def fate_words(fate: str, words: TaskWords) -> tuple[str, str]:
+    """Return the heading of layers of one fate, and what that means."""
+    title, text = FATES[fate]
+    return title, text.format(things=words.things)
+
+
+def column_chart(depths: Depths, *, n_outputs: int, words: TaskWords = TASKS["single"]) -> Chart:
+    """Lay out the layers from the image down to the classes; what was removed comes last.
+
+    ``words``: of what is predicted.
+    """
     old = list(depths.old)
     frozen = old[: depths.line] if not depths.scattered else []
     removed = [layer for layer in old if layer.fate == "removed"]
@@ -45,21 +55,21 @@ def column_chart(depths: Depths, *, n_outputs: int) -> Chart:
     bus: list[float] = []
     if frozen:
         top = y
-        y = _group(marks, y, "frozen", frozen, bus)
+        y = _group(marks, y, "frozen", frozen, bus, words)
         marks.insert(0, Rect(0, top, WIDTH, y - top, "ground", 6))
     if not depths.scattered and old:
         y = _frost_line(marks, y)
     for fate in ("frozen", "inner", "trained"):
         layers = [layer for layer in rest if layer.fate == fate]
         if layers:
-            y = _group(marks, y, fate, layers, bus)
+            y = _group(marks, y, fate, layers, bus, words)
     if depths.new:
-        y = _group(marks, y, "new", list(depths.new), [])
+        y = _group(marks, y, "new", list(depths.new), [], words)
         if bus:
             _read(marks, bus, y - _ROW / 2 - 2)
-    y = _pill(marks, y + 6, plural(n_outputs, "class", "classes"), "pill")
+    y = _pill(marks, y + 6, words.count(n_outputs), "pill")
     if removed:
-        y = _group(marks, y + 8, "removed", removed, [])
+        y = _group(marks, y + 8, "removed", removed, [], words)
     return Chart(
         name="The network, layer by layer",
         summary=_summary(depths),
@@ -100,10 +110,15 @@ def _pill(marks: list[Mark], y: float, text: str, kind: str) -> float:
 
 
 def _group(
-    marks: list[Mark], y: float, fate: str, layers: Sequence[Layer], bus: list[float]
+    marks: list[Mark],
+    y: float,
+    fate: str,
+    layers: Sequence[Layer],
+    bus: list[float],
+    words: TaskWords,
 ) -> float:
     """Draw layers of one fate under a heading; note in ``bus`` where the head reads."""
-    title, text = FATES[fate]
+    title, text = fate_words(fate, words)
     marks.append(Text(_LEFT, y + 14, f"{title}: {plural(len(layers), 'layer')}, {text}", "note"))
     y += _HEAD
     for layer in _folded(layers):

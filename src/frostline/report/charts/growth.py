@@ -9,6 +9,7 @@ from frostline.report.charts.axis import Scale, accuracy_scale, beside, whole_pe
 from frostline.report.charts.rows import Z95
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark, Path, Text
 from frostline.wording.numbers import number, percent
+from frostline.wording.tasks import TASKS, TaskWords
 
 _LEFT, _TOP, _BOTTOM = 46.0, 28.0, 176.0
 
@@ -16,6 +17,8 @@ _LEFT, _TOP, _BOTTOM = 46.0, 28.0, 176.0
 @dataclass(frozen=True)
 class Growth:
     """Accuracies in [0, 1] of a head on all depths, by the number of training images.
+
+    Of several labels these are mean average precisions, of numbers shares of the variance.
 
     ``next`` is the range that twice the images may bring: no gain, up to as much as last time.
     """
@@ -25,6 +28,7 @@ class Growth:
     whole: float
     error: float
     next: tuple[float, float]
+    words: TaskWords = TASKS["single"]
 
 
 def growth(evidence: EvidenceSummary) -> Growth:
@@ -36,6 +40,7 @@ def growth(evidence: EvidenceSummary) -> Growth:
         whole=whole,
         error=evidence.all_taps.standard_error,
         next=(whole, min(1.0, whole + max(0.0, gain))),
+        words=TASKS[evidence.task],
     )
 
 
@@ -47,9 +52,8 @@ def growth_chart(found: Growth) -> Chart:
     counts = (found.n // 2, found.n, 2 * found.n)
     x = [across.at(count) for count in (found.n / 2, found.n, 2 * found.n)]
     y = ends.at(found.whole)
-    marks: list[Mark] = beside(
-        ends, _LEFT, "accuracy of a head on all depths (%)", whole_percent, right=WIDTH
-    )
+    title = f"{found.words.score} of a head on all depths (%)"
+    marks: list[Mark] = beside(ends, _LEFT, title, whole_percent, right=WIDTH)
     marks += [Line(_LEFT, _BOTTOM, WIDTH, _BOTTOM, "axis")]
     for place, count, word in zip(x, counts, ("half", "all of yours", "twice"), strict=True):
         marks += [
@@ -76,7 +80,7 @@ def growth_chart(found: Growth) -> Chart:
         ),
     ]
     return Chart(
-        name="Accuracy by number of training images",
+        name=f"{found.words.heading} by number of training images",
         summary=f"About {percent(found.half)} with half of the images, {percent(found.whole)} with "
         f"all of them; twice as many can be expected to give {percent(found.next[0])} to "
         f"{percent(found.next[1])}.",

@@ -16,8 +16,11 @@ _CURVES: tuple[tuple[LossName, str, str], ...] = (
 )
 
 
-def history_chart(history: Sequence[Epoch]) -> Chart | None:
-    """Lay out the losses by epoch; None where there are fewer than two epochs with a loss."""
+def history_chart(history: Sequence[Epoch], score: str = "accuracy") -> Chart | None:
+    """Lay out the losses by epoch; None where there are fewer than two epochs with a loss.
+
+    ``score``: what left-out images are scored by.
+    """
     curves = {
         key: [(i, loss) for i, epoch in enumerate(history) if is_number(loss := epoch.loss(key))]
         for key, _, _ in _CURVES
@@ -44,16 +47,16 @@ def history_chart(history: Sequence[Epoch]) -> Chart | None:
         ]
     step = (WIDTH - _LEFT) / len(history)
     marks += [
-        Hit(across.at(i) - step / 2, _TOP, step, _BOTTOM - _TOP, _tip(i, epoch))
+        Hit(across.at(i) - step / 2, _TOP, step, _BOTTOM - _TOP, _tip(i, epoch, score))
         for i, epoch in enumerate(history)
     ]
     return Chart(
         name="Loss by epoch",
-        summary=f"{len(history)} epochs. {_tip(len(history) - 1, history[-1])}.",
+        summary=f"{len(history)} epochs. {_tip(len(history) - 1, history[-1], score)}.",
         width=WIDTH,
         height=_BOTTOM + 36,
         marks=marks,
-        columns=("epoch", "stage", "training loss", "left-out loss", "left-out accuracy"),
+        columns=("epoch", "stage", "training loss", "left-out loss", f"left-out {score}"),
         rows=[
             (
                 str(i),
@@ -67,11 +70,11 @@ def history_chart(history: Sequence[Epoch]) -> Chart | None:
     )
 
 
-def _tip(place: int, epoch: Epoch) -> str:
+def _tip(place: int, epoch: Epoch, score: str) -> str:
     said = [f"Epoch {place}"]
     for key, name, _ in _CURVES:
         if is_number(loss := epoch.loss(key)):
             said.append(f"{name} {number(loss)}")
     if is_number(epoch.val_accuracy):
-        said.append(f"accuracy on left-out images {percent(epoch.val_accuracy)}")
+        said.append(f"{score} on left-out images {percent(epoch.val_accuracy)}")
     return ", ".join(said)

@@ -6,17 +6,20 @@ from frostline.core.plan import EvidenceSummary, ProbeEvidence
 from frostline.report.charts.rows import BESIDE, GAP, Row, row_marks
 from frostline.report.charts.svg import WIDTH, Chart, Path, Text
 from frostline.report.depth import Depths
+from frostline.targets.choose import target_of
 from frostline.wording.numbers import number, percent
+from frostline.wording.tasks import TASKS
 
-#: what probes of one class an image are scored by
-ACCURACY_TITLE = "leave-one-out accuracy (% of the training images)"
+#: columns of the table beside those of the score
+_LAST = ("nearest neighbours", "values")
 
 
-def probe_chart(evidence: EvidenceSummary, depths: Depths, title: str = ACCURACY_TITLE) -> Chart:
-    """Lay out one row a depth, shallow first, then all depths together.
-
-    ``title``: what the probes are scored by.
-    """
+def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
+    """Lay out one row a depth, shallow first, then all depths together."""
+    words = TASKS[evidence.task]
+    # labels and numbers have no classes of which one might count more than another
+    exclusive = target_of(evidence.task, evidence.size.n_classes).exclusive
+    balanced = ("balanced",) if exclusive else ()
     rows = [
         _row(probe, "best" if probe.tap == evidence.best_tap else "one")
         for probe in evidence.probes
@@ -29,7 +32,7 @@ def probe_chart(evidence: EvidenceSummary, depths: Depths, title: str = ACCURACY
     marks, height = row_marks(
         rows,
         chance=evidence.chance,
-        title=title,
+        title=words.left_out,
         layout=BESIDE,
         line=line,
     )
@@ -41,21 +44,21 @@ def probe_chart(evidence: EvidenceSummary, depths: Depths, title: str = ACCURACY
         ]
     best, last = (evidence.probe(tap) for tap in (evidence.best_tap, evidence.last_tap))
     return Chart(
-        name="Probe accuracy by depth",
-        summary=f"The best single depth, the deepest that is not clearly worse than the most "
-        f"accurate, is {best.tap} with {percent(best.accuracy)}, the last one "
+        name=f"Probe {words.score} by depth",
+        summary=f"The best single depth, the deepest that is not clearly worse than "
+        f"{words.top}, is {best.tap} with {percent(best.accuracy)}, the last one "
         f"has {percent(last.accuracy)}, all together "
         f"{percent(evidence.all_taps.accuracy)}; chance would give {percent(evidence.chance)}.",
         width=WIDTH,
         height=height,
         marks=marks,
-        columns=("depth", "accuracy", "standard error", "balanced", "nearest neighbours", "values"),
+        columns=("depth", words.short, "standard error", *balanced, *_LAST),
         rows=[
             (
                 row.name,
                 percent(probe.accuracy),
                 percent(probe.standard_error),
-                percent(probe.balanced_accuracy),
+                *([percent(probe.balanced_accuracy)] if balanced else []),
                 percent(probe.neighbours),
                 number(probe.dimensions),
             )

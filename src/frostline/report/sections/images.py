@@ -11,6 +11,7 @@ from frostline.core.audit_record import AuditRecord, Paths
 from frostline.core.truncated import Truncated
 from frostline.wording.numbers import number, truncated
 from frostline.wording.sources import left_out_words, read_words
+from frostline.wording.tasks import TASKS, TaskWords
 
 _LARGE_SETS = 4
 
@@ -41,8 +42,8 @@ class ImagesView:
     classes: list[tuple[str, int, float]]
 
 
-def images(audit: AuditRecord) -> ImagesView:
-    """Arrange the audit."""
+def images(audit: AuditRecord, words: TaskWords = TASKS["single"]) -> ImagesView:
+    """Arrange the audit; ``words``: of what is predicted."""
     counts = audit.class_counts
     most = max(counts.values(), default=0) or 1
     # older runs do not tell
@@ -53,16 +54,16 @@ def images(audit: AuditRecord) -> ImagesView:
         (audit.exact_duplicates, "sets of identical files", False),
         (audit.near_duplicates, "sets of near-duplicates", False),
         (audit.altered_copies, "sets of mirrored, turned or cropped copies", False),
-        (audit.label_conflicts, "pictures under two labels", True),
+        (audit.label_conflicts, f"pictures {words.conflict}", True),
         (audit.leaks, "pictures in two given parts", True),
     )
     return ImagesView(
         counts=[
             (number(found.total), title, grave and found.total > 0) for found, title, grave in kinds
         ],
-        findings=[finding for finding in _findings(audit, below) if finding.lines],
+        findings=[finding for finding in _findings(audit, below, words) if finding.lines],
         below=below,
-        read="" if understood is None else read_words(understood),
+        read="" if understood is None else read_words(understood, words),
         ignored=left_out_words(understood.left_out)
         if understood is not None
         else ", ".join(f"{count:,} {why}" for why, count in audit.ignored.items()),
@@ -95,7 +96,7 @@ def _every_path(audit: AuditRecord) -> Iterator[str]:
             yield from paths.items
 
 
-def _findings(audit: AuditRecord, below: str) -> list[Finding]:
+def _findings(audit: AuditRecord, below: str, words: TaskWords) -> list[Finding]:
     def short(path: str) -> str:
         return path.removeprefix(f"{below}/") if below else path
 
@@ -105,7 +106,7 @@ def _findings(audit: AuditRecord, below: str) -> list[Finding]:
     def sets(copies: Truncated[Paths]) -> list[str]:
         return [listed(paths) for paths in copies.items]
 
-    def words(found: Truncated[Any]) -> str:
+    def names(found: Truncated[Any]) -> str:
         return truncated(map(str, found.items), found.missing)
 
     every: list[tuple[Truncated[Any], str, list[str]]] = [
@@ -117,12 +118,12 @@ def _findings(audit: AuditRecord, below: str) -> list[Finding]:
         (
             audit.leaks,
             "The same picture in more than one given part",
-            [f"{listed(x.paths)} ({words(x.parts)})" for x in audit.leaks.items],
+            [f"{listed(x.paths)} ({names(x.parts)})" for x in audit.leaks.items],
         ),
         (
             audit.label_conflicts,
-            "The same picture under more than one label",
-            [f"{listed(x.paths)} ({words(x.labels)})" for x in audit.label_conflicts.items],
+            f"The same picture {words.conflicts}",
+            [f"{listed(x.paths)} ({names(x.labels)})" for x in audit.label_conflicts.items],
         ),
         (
             audit.shared_groups,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frostline.core.run_record import RunRecord
-from frostline.report.charts.column import FATES, column_chart
+from frostline.report.charts.column import column_chart, fate_words
 from frostline.report.charts.svg import Chart
 from frostline.report.depth import Depths
 from frostline.wording.cases import CASES
+from frostline.wording.tasks import TASKS, TaskWords
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class NetworkView:
     input_size: int | None
 
 
-def network(record: RunRecord, depths: Depths, n_outputs: int) -> NetworkView:
-    """Arrange the layers."""
+def network(
+    record: RunRecord, depths: Depths, n_outputs: int, words: TaskWords = TASKS["single"]
+) -> NetworkView:
+    """Arrange the layers; ``words``: of what is predicted."""
     plan = record.plan
     every = {
         "frozen": plan.frozen,
@@ -45,14 +48,16 @@ def network(record: RunRecord, depths: Depths, n_outputs: int) -> NetworkView:
         "new": plan.new,
         "removed": plan.removed,
     }
-    words = CASES[plan.case]
+    case = CASES[plan.case]
     return NetworkView(
-        chart=column_chart(depths, n_outputs=n_outputs),
-        parts=[Part(fate, *FATES[fate], layers) for fate, layers in every.items() if layers],
+        chart=column_chart(depths, n_outputs=n_outputs, words=words),
+        parts=[
+            Part(fate, *fate_words(fate, words), layers) for fate, layers in every.items() if layers
+        ],
         verified=record.metrics.frozen_verified and bool(plan.frozen),
         case=plan.case,
-        case_name=words.title,
-        textbook=(plan.prior or words.lesson) if plan.names_case else "",
+        case_name=case.title,
+        textbook=(plan.prior or case.lesson) if plan.names_case else "",
         cut=plan.cut,
         backbone=plan.backbone,
         input_size=plan.input_size,

@@ -11,6 +11,7 @@ from frostline.explain.gallery import Gallery, Tile, sides
 from frostline.report.depth import Depths
 from frostline.report.pictures import address
 from frostline.wording.numbers import percent
+from frostline.wording.tasks import TASKS
 
 #: tiles that are open at once; the others wait behind a line
 FIRST = 12
@@ -94,12 +95,9 @@ def pictures(
 def _worth(layer: str, evidence: EvidenceSummary | None) -> str:
     """Say what a depth is worth alone, where that was measured."""
     probe = next((p for p in evidence.probes if p.tap == layer), None) if evidence else None
-    if probe is None:
+    if evidence is None or probe is None:
         return ""
-    return (
-        f"A linear classifier on this depth alone is right on {percent(probe.accuracy)} of "
-        "left-out training images."
-    )
+    return TASKS[evidence.task].alone(percent(probe.accuracy))
 
 
 def _tiles(found: Sequence[Tile]) -> list[Shown]:

@@ -32,6 +32,7 @@ from frostline.stats.multilabel_scores import score_labels
 from frostline.stats.regression_scores import score_numbers
 from frostline.stats.scores import score
 from frostline.wording.reasons import fate_words, reason_sentence, runner_up_sentence
+from frostline.wording.tasks import task_judged
 
 MakeData = Callable[..., ReportData]
 ACCURACIES = [0.52, 0.61, 0.66, 0.71, 0.748, 0.752, 0.741]
@@ -75,8 +76,8 @@ def with_test(names: tuple[str, ...], scores: dict[str, Any]) -> ReportData:
     metrics = data.record.metrics.model_copy(update={"test": test})
     plan = data.record.plan
     assert plan.evidence is not None
-    evidence = plan.evidence.model_copy(update={"task": test.task})
-    metric = "r2" if test.task == "regression" else "log_loss"
+    evidence = plan.evidence.model_copy(update={"task": task_judged(test)})
+    metric = "r2" if task_judged(test) == "regression" else "log_loss"
     made_for = {"evidence": evidence, "metric": metric}
     told = {"metrics": metrics, "plan": plan.model_copy(update=made_for)}
     return replace(data, record=data.record.model_copy(update=told))

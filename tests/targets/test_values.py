@@ -101,6 +101,14 @@ def test_strata_keep_the_rarest_label_and_the_quantiles() -> None:
     assert np.bincount(target_of("regression", 1).strata(numbers)).tolist() == [10] * 10
 
 
+def test_labels_in_any_order_have_the_precision_of_their_share() -> None:
+    rng = np.random.default_rng(0)
+    truth = (rng.random((4000, 3)) < [0.1, 0.3, 0.6]).astype(float)
+    truth[rng.random(truth.shape) < 0.2] = np.nan
+    found = average_precisions(rng.random(truth.shape), truth).mean()
+    assert MultiLabel(3).chance(truth) == pytest.approx(found, abs=0.02)
+
+
 def test_what_cannot_be_learned_is_named() -> None:
     labels, numbers = target_of("multilabel", 2), target_of("regression", 2)
     with pytest.raises(InputError, match="0, 1 or NaN for unknown, not 2"):

@@ -17,7 +17,7 @@ from frostline.fitting.evaluate import Acquainted, Evaluation, evaluate
 from frostline.run.run_folder import MANIFEST
 from frostline.wording.numbers import interval, number, percent
 from frostline.wording.sources import left_out_words, read_words
-from frostline.wording.tasks import TASKS, TaskWords
+from frostline.wording.tasks import TASKS, TaskWords, task_judged
 
 
 def show_evaluation(
@@ -119,7 +119,7 @@ def told(result: Evaluation, run: Path) -> list[Text]:
 
 def _words(result: Evaluation) -> TaskWords:
     held_out = isinstance(result.scores, HeldOutScores)
-    return TASKS[result.scores.task if held_out else "single"]
+    return TASKS[task_judged(result.scores) if held_out else "single"]
 
 
 def _known(acquainted: Acquainted | None) -> dict[str, object]:

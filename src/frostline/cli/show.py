@@ -19,7 +19,7 @@ from frostline.wording.operating import abstention_sentences
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.scores import METHODS_BRIEFLY
 from frostline.wording.sources import left_out_words, read_words
-from frostline.wording.tasks import TASKS, TaskWords
+from frostline.wording.tasks import TASKS, TaskWords, task_judged
 from frostline.wording.why import headline, three_sentences
 
 #: letters between 0 and 100 %
@@ -28,7 +28,7 @@ _GAUGE = 50
 
 def show_result(result: RunResult) -> None:
     """Print the decision, why, how good, where the files are and what to type next."""
-    show_left_out(result.record.audit, TASKS[result.record.metrics.test.task])
+    show_left_out(result.record.audit, TASKS[task_judged(result.record.metrics.test)])
     out.framed(result_panel(result, letters(out)))
 
 
@@ -42,7 +42,7 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     if record.audit.understood is not None:
-        grid.add_row("Images", Text(read_words(record.audit.understood, TASKS[test.task])))
+        grid.add_row("Images", Text(read_words(record.audit.understood, TASKS[task_judged(test)])))
     if seen := resize_sentences(plan.resizes):
         grid.add_row("Pictures", Text("\n".join(seen)))
     grid.add_row(

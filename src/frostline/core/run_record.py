@@ -20,7 +20,6 @@ from frostline.core.json_record import JsonRecord
 from frostline.core.operating_record import AbstentionScores, Interval, SetScores, Share
 from frostline.core.plan import Plan
 from frostline.core.settings import MetricName
-from frostline.core.task import Task
 
 #: ends are None where they are not known
 UnknownInterval = tuple[float | None, float | None]
@@ -245,15 +244,6 @@ class HeldOutScores(JsonRecord):
             more = (*names, *(f"{name}_interval" for name in names))
             told |= {name: own for name in more if (own := getattr(self, name)) is not None}
         return ScoreSummary(**told)
-
-    @property
-    def task(self) -> Task:
-        """What kind of thing was judged, as the scores that there are tell."""
-        if self.per_column:
-            return "regression"
-        if self.n_known is not None:
-            return "multilabel"
-        return "single" if self.within_one is None else "ordinal"
 
     @property
     def headline(self) -> Headline:

@@ -19,7 +19,7 @@ from frostline.report.sections.pictures import pictures
 from frostline.report.sections.result import result
 from frostline.report.sections.running import running
 from frostline.report.sections.trust import trust
-from frostline.wording.tasks import TASKS
+from frostline.wording.tasks import TASKS, task_judged
 
 
 def build(data: ReportData) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def build(data: ReportData) -> dict[str, Any]:
     metrics, plan = record.metrics, record.plan
     classes = record.classes or tuple(metrics.test.classes)
     found = depths(plan)
-    words = TASKS[metrics.test.task]
+    words = TASKS[task_judged(metrics.test)]
     sections = {
         "result": result(record),
         "network": network(record, found, len(classes), words),

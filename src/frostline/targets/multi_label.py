@@ -262,7 +262,10 @@ class MultiLabel:
         return truth
 
     def chance(self, truth: Truth) -> float:
-        return 0.0
+        # images in any order have as mean precision the share of those with the label
+        has, known = (truth == 1.0).sum(axis=0), (~np.isnan(truth)).sum(axis=0)
+        there = has > 0
+        return float((has[there] / known[there]).mean()) if there.any() else 0.0
 
 
 def average_precisions(outputs: FloatArray, truth: Truth) -> FloatArray:

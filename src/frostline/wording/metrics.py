@@ -6,7 +6,7 @@ from frostline.core.run_record import HeldOutScores
 from frostline.core.settings import MetricName
 from frostline.core.task import Task
 from frostline.wording.numbers import number, percent
-from frostline.wording.tasks import TASKS
+from frostline.wording.tasks import TASKS, task_judged
 
 #: what a score in percent is called
 METRICS: dict[MetricName, str] = {
@@ -69,4 +69,4 @@ def metric_words(test: HeldOutScores) -> tuple[str, str, str]:
     if test.metric == "cost":
         more += f"; expected cost {number(test.expected_cost)} an image"
     name = METRICS[test.metric] + (", images by their weight" if test.metric_weighted else "")
-    return name + _than(test.metric, test.task), percent(score), more.lstrip("; ")
+    return name + _than(test.metric, task_judged(test)), percent(score), more.lstrip("; ")

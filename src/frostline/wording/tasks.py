@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from frostline.core.run_record import HeldOutScores
 from frostline.core.task import Task
 from frostline.wording.numbers import plural
 
@@ -165,3 +166,12 @@ TASKS: dict[Task, TaskWords] = {
         guess="always naming the mean",
     ),
 }
+
+
+def task_judged(test: HeldOutScores) -> Task:
+    """Return what kind of thing was judged, as the scores that there are tell."""
+    if test.per_column:
+        return "regression"
+    if test.n_known is not None:
+        return "multilabel"
+    return "single" if test.within_one is None else "ordinal"

@@ -9,7 +9,7 @@ from frostline.report.charts.growth import Growth, growth, growth_chart
 from frostline.report.charts.history import history_chart
 from frostline.report.charts.svg import Chart
 from frostline.wording.reasons import runner_up_sentence
-from frostline.wording.tasks import TASKS
+from frostline.wording.tasks import TASKS, task_judged
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ def more_images(record: RunRecord) -> MoreView | None:
     """Arrange both curves; None where there is neither."""
     evidence = record.plan.evidence
     found = growth(evidence) if evidence is not None else None
-    history = history_chart(record.metrics.history, TASKS[record.metrics.test.task].short)
+    history = history_chart(record.metrics.history, TASKS[task_judged(record.metrics.test)].short)
     if found is None and history is None:
         return None
     nearest = record.plan.runner_up
     outlook = ""
     if nearest is not None and nearest.more_per_class is not None:
-        outlook = runner_up_sentence(nearest, record.metrics.test.task)
+        outlook = runner_up_sentence(nearest, task_judged(record.metrics.test))
     return MoreView(
         growth=found, curve=growth_chart(found) if found else None, history=history, outlook=outlook
     )

@@ -11,7 +11,7 @@ from frostline.report.charts.svg import Chart
 from frostline.wording.metrics import metric_words
 from frostline.wording.numbers import interval, number, percent
 from frostline.wording.scores import measured_words, without_leaks_sentence
-from frostline.wording.tasks import TASKS
+from frostline.wording.tasks import TASKS, task_judged
 from frostline.wording.why import headline, three_sentences
 
 #: what the number on top is, by the name of the score
@@ -78,7 +78,9 @@ def _gauge(plan: Plan, test: HeldOutScores) -> Chart:
     head = test.headline
     value = _within(head.value or 0.0)
     low, high = head.interval or (value, value)
-    return gauge_chart(value, (_within(low), _within(high)), chance=chance, words=TASKS[test.task])
+    return gauge_chart(
+        value, (_within(low), _within(high)), chance=chance, words=TASKS[task_judged(test)]
+    )
 
 
 def _within(value: float) -> float:

@@ -116,6 +116,25 @@ def test_labels_are_fitted_judged_and_predicted(
         assert isinstance(one, Prediction)
         assert one.labels == tuple(text.split(";") if text else ())
         assert one.value is None
+        assert isinstance(one.set_95, dict)
+        assert set(one.set_95) == set(model.classes)
+        # what is decided is never ruled out
+        assert all(one.set_95[name] in ("present", "either") for name in one.labels)
+        assert one.abstain is None
+    sets = {row["label"]: row for row in kept(run)["label_sets"]}
+    assert sets["even"]["scoring"] == "cross"
+    assert sets["even"]["n_images"] == N - len(judged)
+    assert sum(sets["even"]["sizes"]) == len(judged)
+    assert sets["large"]["n_images"] < sets["even"]["n_images"]
+    bold = ["predict", str(run.folder), *map(str, images), "--at-most-wrong", "0.05"]
+    told = json.loads(CliRunner().invoke(app, [*bold, "--json"]).stdout)
+    assert told[0]["set_95"] == next(iter(model.predict_each(images[:1]))).set_95  # type: ignore[union-attr]
+    assert all(set(row["abstain"]) <= set(model.classes) for row in told)
+    never = CliRunner().invoke(app, [*bold[:3], "--at-most-wrong", "0.0001"])
+    assert never.exit_code == 2
+    assert "cannot be kept for any label" in " ".join(never.output.split())
+    table_rows = list(csv.DictReader(CliRunner().invoke(app, [*bold, "--csv"]).stdout.splitlines()))
+    assert [json.loads(row["abstain"]) for row in table_rows] == [row["abstain"] for row in told]
     written = {line["path"]: line for line in lines(run)}
     assert any("?large" in line["label"] for line in written.values())
     assert (run.folder / "report.html").stat().st_size > 10_000
@@ -141,11 +160,19 @@ def test_numbers_are_fitted_judged_and_predicted(
     (told,) = json.loads(done.stdout)
     assert told["value"] == pytest.approx(found[0])
     assert told["confidence"] is None
+    (own,) = kept(run)["intervals"]
+    assert (own["column"], own["n_images"], own["scoring"]) == ("across", 90, "cross")
+    low, high = told["interval"]
+    assert high - told["value"] == pytest.approx(own["radius"])
+    assert told["value"] - low == pytest.approx(own["radius"])
+    # of 30 judged images
+    assert 0.7 < own["coverage"] <= 1.0
     assert "probabilities" not in told
     files = [("files", (images[0].name, images[0].read_bytes(), "image/png"))]
     with TestClient(create_app(Service(run.model, Limits()), None)) as client:
         (served,) = client.post("/predict", files=files).json()["results"]
     assert served["value"]["across"] == pytest.approx(found[0], rel=1e-5)
+    assert served["interval"]["across"] == pytest.approx([low, high], rel=1e-5)
     assert (served["confidence"], served["probabilities"], served["labels"]) == (None, {}, None)
     assert "variance explained" in (run.folder / "report.html").read_text(encoding="utf-8")
 
@@ -168,6 +195,14 @@ def test_they_are_judged_elsewhere_and_exported(
         writer.writerows(rows)
     found = frostline.evaluate(run.folder, tmp_path / "others.csv").to_json()
     assert found["n"] == 30
+    if target == "across":
+        (own,) = found["intervals"]
+        assert own["coverage"] > 0.6
+        # most of these images taught, so that they are nearer than left-out ones
+        assert own["radius"] == kept(run)["intervals"][0]["radius"]
+    else:
+        assert [row["label"] for row in found["label_sets"]] == target.split(",")
+        assert all(row["coverage"] > 0.8 for row in found["label_sets"])
     assert found["r2" if target == "across" else "mean_average_precision"] > 0.8
     exported = frostline.export(run.folder, tmp_path / "model.onnx")
     images = [tmp_path / row["path"] for row in rows]

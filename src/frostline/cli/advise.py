@@ -51,7 +51,9 @@ def show_advice(advice: Advice, *, source: Path, save: Path | None) -> None:
             out.print(part)
     asked = prepared.inputs.settings.at_most_wrong
     if asked is not None:
-        out.print(Text(expected_sentence(asked, plan.answering)))
+        single = prepared.inputs.problem.target.exclusive
+        things = "images" if single else "labels of images"
+        out.print(Text(expected_sentence(asked, plan.answering, things=things)))
     if save is not None:
         write_text(save, plan.to_json())
         err.print(Text(f"Plan written to {save}; edit it and pass it with --plan."))

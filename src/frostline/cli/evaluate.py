@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err, out
+from frostline.cli.show import told_rows
 from frostline.cli.streams import write_json
 from frostline.core.cancel import CancelToken
 from frostline.core.run_record import HeldOutScores
@@ -52,6 +53,7 @@ def show_evaluation(
         out.print(f"Expected cost {result.scores.expected_cost:.4g} an image")
     for line in told(result, run):
         out.print(line)
+    _show_operating(result)
     table = Table(box=None)
     table.add_column("class", overflow="fold")
     for name in ("images", "precision", "recall", "F1"):
@@ -72,6 +74,7 @@ def _show_values(scores: HeldOutScores, result: Evaluation, run: Path) -> None:
     out.print(f"{head.name} [bold green]{percent(head.value)}[/]{ends} on {scores.n} images")
     for line in told(result, run):
         out.print(line)
+    _show_operating(result)
     for name in ("micro_f1", "macro_f1", "qwk", "mae"):
         if (value := getattr(scores, name)) is not None:
             out.print(f"{name.replace('_', ' ')} {number(value)}")
@@ -87,6 +90,12 @@ def _show_values(scores: HeldOutScores, result: Evaluation, run: Path) -> None:
     for column in scores.per_column:
         table.add_row(Text(visible(column.column)), str(column.n), percent(column.r2))
     out.print(table)
+
+
+def _show_operating(result: Evaluation) -> None:
+    """Say how often sets, intervals and answers under the model's bound hold here."""
+    for name, text in told_rows(result.operating):
+        out.print(Text(f"{name}: ").append(text))
 
 
 def told(result: Evaluation, run: Path) -> list[Text]:

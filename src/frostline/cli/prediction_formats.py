@@ -22,7 +22,7 @@ Result = tuple[Path, Prediction | UnreadableImageError]
 #: columns of a CSV before those of the classes; the rest come after them, where they move none
 FIRST = ("path", "label", "confidence", "unknown", "unfamiliarity")
 ERROR = "error"
-LAST = (ERROR, "set_95", "abstain")
+LAST = (ERROR, "set_95", "abstain", "interval")
 #: begins the column of every class where a class is called like another column
 PREFIX = "p_"
 
@@ -76,7 +76,14 @@ def _told(classes: Sequence[str], result: Prediction) -> dict[str, object]:
         return {**found, "probabilities": dict(zip(classes, shares, strict=True))}
     one = len(result.value) == 1
     value = result.value[0] if one else dict(zip(classes, result.value, strict=True))
-    return {**found, "value": value}
+    return {**found, "value": value, "interval": _interval(classes, result)}
+
+
+def _interval(classes: Sequence[str], result: Prediction) -> object:
+    """Return both ends around the number, by column where there are several; None if unknown."""
+    if result.interval is None or len(result.interval) == 1:
+        return None if result.interval is None else result.interval[0]
+    return dict(zip(classes, result.interval, strict=True))
 
 
 def print_csv(classes: Sequence[str], results: Sequence[Result]) -> None:
@@ -88,7 +95,12 @@ def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequen
     yield [*FIRST, *class_columns(classes), *LAST]
     for path, result in results:
         if isinstance(result, UnreadableImageError):
-            yield [path_text(path), *[""] * (len(FIRST) - 1 + len(classes)), result.reason, "", ""]
+            yield [
+                path_text(path),
+                *[""] * (len(FIRST) - 1 + len(classes)),
+                result.reason,
+                *[""] * 3,
+            ]
             continue
         # empty where the model does not tell
         unknown = "" if result.unknown is None else str(result.unknown).lower()
@@ -103,7 +115,8 @@ def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequen
             *shares,
             "",
             "" if result.set_95 is None else json.dumps(result.set_95, ensure_ascii=False),
-            "" if result.abstain is None else str(result.abstain).lower(),
+            "" if result.abstain is None else json.dumps(result.abstain, ensure_ascii=False),
+            "" if result.interval is None else json.dumps(_interval(classes, result)),
         ]
 
 

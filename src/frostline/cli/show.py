@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +17,11 @@ from frostline.fitting.run_result import RunResult
 from frostline.wording.cases import case_in_brackets
 from frostline.wording.metrics import metric_words
 from frostline.wording.numbers import number, percent, plural
-from frostline.wording.operating import abstention_sentences
+from frostline.wording.operating import (
+    abstention_sentences,
+    interval_sentences,
+    label_sentences,
+)
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.scores import METHODS_BRIEFLY
 from frostline.wording.sources import left_out_words, read_words
@@ -24,6 +30,8 @@ from frostline.wording.why import headline, three_sentences
 
 #: letters between 0 and 100 %
 _GAUGE = 50
+#: what metrics say of sets, intervals and abstention
+_TOLD = ("sets", "abstention", "label_sets", "label_abstention", "intervals")
 
 
 def show_result(result: RunResult) -> None:
@@ -109,7 +117,13 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
 
 def operating_rows(metrics: Metrics) -> list[tuple[str, Text]]:
     """Return what there is to say of prediction sets and abstention, by name."""
-    rows, sets, abstention = [], metrics.sets, metrics.abstention
+    found = {name: value for name in _TOLD if (value := getattr(metrics, name))}
+    return told_rows(found)
+
+
+def told_rows(found: dict[str, Any]) -> list[tuple[str, Text]]:
+    """Return the same for records by the names that :class:`Metrics` has."""
+    rows, sets, abstention = [], found.get("sets"), found.get("abstention")
     if sets is not None and sets.coverage is not None and sets.mean_size is not None:
         said = f"{sets.coverage:.1%} hold the true class; {sets.mean_size:.2f} classes on average"
         rows.append(("95 % sets", Text(said)))
@@ -117,6 +131,9 @@ def operating_rows(metrics: Metrics) -> list[tuple[str, Text]]:
         style = "" if abstention.chosen is not None else "yellow"
         told = abstention_sentences(abstention)
         rows += [("Answers", Text(sentence, style)) for sentence in told]
+    told = label_sentences(found.get("label_sets", ()), found.get("label_abstention", ()))
+    rows += [("Labels", Text(sentence)) for sentence in told]
+    rows += [("Intervals", Text(said)) for said in interval_sentences(found.get("intervals", ()))]
     return rows
 
 

@@ -42,6 +42,33 @@ class SetScores(JsonRecord):
     too_few: CasesNeeded | None = None
 
 
+class LabelSetScores(SetScores):
+    """The same of one of several labels, whose two answers are absent and present, in this order.
+
+    ``sizes[2]`` judged images may have it or not.
+    """
+
+    label: str
+
+
+class IntervalScores(JsonRecord):
+    """What the intervals of one column of numbers rest on, and how often they held the truth.
+
+    ``radius``: they reach so far to both sides, in the column's unit. ``scoring`` is as of
+    :class:`SetScores`. Where ``too_few`` is given there are no intervals.
+    """
+
+    column: str
+    level: float = 0.9
+    scoring: Literal["split", "cross"] | None = None
+    n_images: int = 0
+    n_groups: int = 0
+    radius: float | None = None
+    coverage: Share | None = None
+    coverage_interval: Interval | None = None
+    too_few: CasesNeeded | None = None
+
+
 class AbstentionPoint(JsonRecord):
     """Judged images that are answered where at most so many answers may be wrong.
 
@@ -70,3 +97,9 @@ class AbstentionScores(JsonRecord):
     chosen: AbstentionPoint | None = None
     too_few: CasesNeeded | None = None
     lowest: float | None = None
+
+
+class LabelAbstentionScores(AbstentionScores):
+    """The same of one of several labels, without the curve."""
+
+    label: str

@@ -17,7 +17,15 @@ from pydantic import (
 
 from frostline.core.audit_record import AuditRecord, Count
 from frostline.core.json_record import JsonRecord
-from frostline.core.operating_record import AbstentionScores, Interval, SetScores, Share
+from frostline.core.operating_record import (
+    AbstentionScores,
+    Interval,
+    IntervalScores,
+    LabelAbstentionScores,
+    LabelSetScores,
+    SetScores,
+    Share,
+)
 from frostline.core.plan import Plan
 from frostline.core.settings import MetricName
 
@@ -350,6 +358,9 @@ class Metrics(JsonRecord):
     unknown: UnknownImages | None = None
     sets: SetScores | None = None
     abstention: AbstentionScores | None = None
+    label_sets: tuple[LabelSetScores, ...] = ()
+    label_abstention: tuple[LabelAbstentionScores, ...] = ()
+    intervals: tuple[IntervalScores, ...] = ()
     history: tuple[Epoch, ...] = ()
     caveats: tuple[str, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from frostline._version import __version__
 from frostline.core.preprocessing import Preprocessing
 from frostline.model_format.card import ModelCard
@@ -70,7 +72,11 @@ def _answer(card: ModelCard) -> dict[str, Any]:
 
 
 def _sets(card: ModelCard) -> dict[str, Any]:
-    """Which classes an image may be of, where the model tells."""
+    """Which classes an image may be of, or numbers it may have, where the model tells."""
+    if card.intervals is not None:
+        level = f"{100 * card.intervals.level:.0f}"
+        reach = [None if np.isnan(radius) else radius for radius in card.intervals.reach.tolist()]
+        return {f"interval_{level}": f"outputs -/+ {reach}"}
     if card.sets is None:
         return {}
     least = list(card.sets.thresholds)

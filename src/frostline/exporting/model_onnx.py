@@ -15,7 +15,7 @@ from frostline.core.errors import EngineError
 from frostline.core.files import replacing
 from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import Preprocessing, UInt8Array
-from frostline.onnx_graph.answering_graph import SET_95, AnsweringNodes, add_answering
+from frostline.onnx_graph.answering_graph import AnsweringNodes, add_answering
 from frostline.onnx_graph.builder import GraphBuilder
 from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.prepared import on_canvas
@@ -75,8 +75,11 @@ def export_onnx(
     familiar, a second output ``unfamiliarity``: float32, N; above 1 an image is unlike those of
     training, and the probabilities are the same bits with it or without. Where the model tells,
     ``set_95``: bool, N x C, the classes that an image may be of; and ``abstain``: bool, N, whether
-    the answer is too unsure for the bound that was asked for. Resizing, cropping,
-    normalising, temperature and softmax are part of the graph. The metadata of the file hold
+    the answer is too unsure for the bound that was asked for. Of several labels ``set_95`` is
+    N x C x 2, whether each may be absent and present, both where too few images tell; ``abstain``
+    is N x C. Of numbers there is ``interval``: float32, N x C x 2, lower and upper ends, NaN for
+    columns of which too few were left out. Resizing, cropping, normalising, temperature and
+    softmax are part of the graph. The metadata of the file hold
     ``classes`` and ``preprocessing`` as JSON.
 
     Resizing differs from Pillow's by one grey level at few pixels, so probabilities for raw images
@@ -111,7 +114,7 @@ def export_onnx(
     n_outputs = graph.output[0].type.tensor_type.shape.dim[1].dim_value
     if classes and n_outputs != len(classes):
         raise EngineError(f"The network has {n_outputs} outputs for {len(classes)} classes.")
-    add_answering(after, OUTPUT, n_outputs, answering)
+    add_answering(after, output, n_outputs, answering)
     network = list(graph.node)
     del graph.node[:], graph.input[:], graph.output[:]
     graph.name = "frostline"
@@ -122,9 +125,9 @@ def export_onnx(
     graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", n_outputs]))
     if ood_scorer is not None:
         graph.output.append(helper.make_tensor_value_info(UNFAMILIARITY, TensorProto.FLOAT, ["N"]))
-    for name in answering.outputs:
-        shape = ["N", n_outputs] if name == SET_95 else ["N"]
-        graph.output.append(helper.make_tensor_value_info(name, TensorProto.BOOL, shape))
+    for name, truth, shape in answering.typed(n_outputs):
+        kind = TensorProto.BOOL if truth else TensorProto.FLOAT
+        graph.output.append(helper.make_tensor_value_info(name, kind, shape))
     helper.set_model_props(
         model,
         {

@@ -10,6 +10,7 @@ import numpy as np
 from frostline.backbones.heads.fitted_classifier import HEAD_KERNEL, FittedClassifier
 from frostline.compute.cache.fact import NETWORKS
 from frostline.compute.cache.memoize import Memo, memoize
+from frostline.core.arrays import FloatArray
 from frostline.core.errors import EngineError, RunFolderError
 from frostline.core.files import is_file, replacing, sha256_of, system_errors, write_text
 from frostline.core.preprocessing import UInt8Array
@@ -19,14 +20,21 @@ from frostline.exporting.model_onnx import (
     export_onnx,
     verify_onnx,
 )
+from frostline.model.label_answers import LabelAnswers
 from frostline.model_format.card import WITH_RULE, ModelCard
 from frostline.model_format.model_folder import CARD, FAMILIAR, ONNX, WEIGHTS
 from frostline.model_format.ood_file import save_ood_scorer
 from frostline.onnx_graph.answering_graph import AnsweringNodes
+from frostline.onnx_graph.label_graph import LabelNodes
 from frostline.stats.ood import OODScorer
 
 #: an ONNX file that passed the check
 EXPORT = Memo(name="export", version=2, libraries=NETWORKS, result=bytes)
+
+#: confidence from which on a label may be absent, and present, where too few images tell: always
+_EITHER = (-1.0, -1.0)
+#: a label is given from this probability on where no rule says otherwise
+_HALF = 0.5
 
 
 def save_model(
@@ -176,12 +184,26 @@ def _export(
 
 
 def _answering(card: ModelCard) -> AnsweringNodes:
-    """Return what the file tells beside probabilities: sets, and the bound that was asked for."""
+    """Return what the file tells beside predictions: sets, intervals, and the bound asked for."""
+    radii = () if card.intervals is None else tuple(card.intervals.reach.tolist())
+    labels = _of_labels(card) if card.label_sets else None
     found = None
     if card.at_most_wrong is not None and card.abstention is not None:
         found = card.abstention.thresholds(card.at_most_wrong)
     least = tuple(found.tolist()) if isinstance(found, np.ndarray) else ()
-    return AnsweringNodes(card.rule, card.sets, least)
+    return AnsweringNodes(card.rule, card.sets, least, labels, radii)
+
+
+def _of_labels(card: ModelCard) -> LabelNodes:
+    thresholds = [_EITHER if one is None else one.thresholds for one in card.label_sets]
+    absent, present = zip(*thresholds, strict=True)
+    least = LabelAnswers(card.label_sets, card.label_abstention, card.at_most_wrong).least
+    given = card.rule.thresholds or (_HALF,) * len(card.classes)
+    return LabelNodes(given, absent, present, _pairs(least))
+
+
+def _pairs(least: FloatArray | None) -> tuple[tuple[float, float], ...]:
+    return () if least is None else tuple((float(a), float(b)) for a, b in least)
 
 
 def _nbytes(classifier: FittedClassifier) -> int:

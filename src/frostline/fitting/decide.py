@@ -14,7 +14,8 @@ from frostline.evidence.evidence import FAR, Evidence
 from frostline.evidence.memoized import gather_evidence
 from frostline.evidence.probes import ALL
 from frostline.fitting.inputs import FitInputs
-from frostline.fitting.operating import LeftOut, expected_answers, fit_operating
+from frostline.fitting.operating import LeftOut, fit_operating
+from frostline.fitting.operating_scores import expected_answers
 from frostline.fitting.pretraining import learned_from
 from frostline.fitting.train import judge_by
 from frostline.strategy.context import Context
@@ -64,7 +65,7 @@ def advised_plan(inputs: FitInputs, rows: IntArray, runtime: Runtime, *, refits:
 def _answering(inputs: FitInputs, evidence: Evidence) -> AbstentionPoint | None:
     """Return how many images frozen features of all depths would answer under the bound."""
     problem, asked = inputs.problem, inputs.settings.at_most_wrong
-    if asked is None or not problem.target.exclusive:
+    if asked is None or problem.target.link_name == "identity":
         return None
     seen = problem.labelled(evidence.rows)
     told = seen.calibrated(evidence.ridge[ALL].loo)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ from frostline.core.arrays import FloatArray, Truth
 from frostline.core.audit_record import SourceRead
 from frostline.core.cancel import CancelToken
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError
+from frostline.core.json_record import JsonRecord
 from frostline.core.progress import Progress
 from frostline.core.run_record import HeldOutScores
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog, Unreadable
 from frostline.data.sources.open_source import Source, open_for_evaluation, source_name
 from frostline.data.understood import source_read
+from frostline.fitting.operating import operate, operating_of
+from frostline.fitting.operating_scores import operating_scores
 from frostline.model.model import Model
 from frostline.model_format.card import ModelCard
 from frostline.run.manifest import Manifest, manifest_of
@@ -63,6 +66,9 @@ class Evaluation:
         model is not in a run folder, or in one without a whole ``catalog.csv``.
     notes : tuple of str
         How the source was read where it could not be taken as it is.
+    operating : dict
+        How often prediction sets, intervals and answers under bounds on wrong ones hold here, as
+        records by the names that ``metrics.json`` has; without those that the model does not tell.
     """
 
     scores: Any
@@ -71,15 +77,16 @@ class Evaluation:
     understood: SourceRead
     acquainted: Acquainted | None = None
     notes: tuple[str, ...] = ()
+    operating: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores as JSON types, classes by name."""
+        own = {name: _json(records) for name, records in self.operating.items()}
         if isinstance(self.scores, HeldOutScores):
             found = self.scores.to_json()
             del found["method"]
-            return found
-        found = self.scores.to_json(self.classes)
-        return dict(found)
+            return {**found, **own}
+        return {**self.scores.to_json(self.classes), **own}
 
 
 def evaluate(
@@ -147,7 +154,8 @@ def evaluate(
         raise InputError(f"No image of {source_name(source)}{rest} could be read.")
     given, truth = np.stack(probabilities), catalog.truth[judged]
     scores = _scored(model.card, given, truth)
-    return Evaluation(scores, model.classes, tuple(unreadable), understood, acquainted, notes)
+    own = _operating(model, given, truth)
+    return Evaluation(scores, model.classes, tuple(unreadable), understood, acquainted, notes, own)
 
 
 def _scored(card: ModelCard, given: FloatArray, truth: Truth) -> Any:
@@ -160,6 +168,30 @@ def _scored(card: ModelCard, given: FloatArray, truth: Truth) -> Any:
         costs = card.rule.costs or None
         own = score(given, truth, answers=decided, costs=costs).to_json(card.classes)
     return HeldOutScores(method="given", **{"classes": card.classes, **own, **more})
+
+
+def _operating(model: Model, given: FloatArray, truth: Truth) -> dict[str, Any]:
+    card, asked = model.card, model.answering.at_most_wrong
+    if model.answering.shares is not None or model.answering.estimates:
+        # probabilities for other shares than those that sets were learned for
+        return {}
+    operating, decided = operating_of(card), card.decide(given)
+    return operating_scores(
+        operating,
+        operate(operating, given, decided, asked),
+        truth,
+        decided,
+        np.arange(len(truth)),
+        right=card.target.agrees(decided, truth),
+        names=card.classes,
+        asked=asked,
+    )
+
+
+def _json(records: JsonRecord | tuple[JsonRecord, ...]) -> Any:
+    if isinstance(records, JsonRecord):
+        return records.to_json()
+    return [one.to_json() for one in records]
 
 
 def _opened(run: str | Path | Model, max_pixels: int | None) -> Model:

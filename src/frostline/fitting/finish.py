@@ -28,7 +28,7 @@ from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.measure import measure, unknown_images
-from frostline.fitting.operating import abstention_scores, set_scores
+from frostline.fitting.operating_scores import operating_scores
 from frostline.fitting.prepare import Prepared
 from frostline.fitting.run_result import RunResult
 from frostline.fitting.train import Fitted
@@ -198,6 +198,9 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
         rule=fitted.rule,
         sets=fitted.operating.known_sets,
         abstention=fitted.operating.abstention,
+        label_sets=tuple(one.known_sets for one in fitted.operating.labels),
+        label_abstention=tuple(one.abstention for one in fitted.operating.labels),
+        intervals=fitted.operating.intervals,
         at_most_wrong=_bound(inputs, fitted),
         shares=fitted.operating.shares,
         frostline=__version__,
@@ -224,28 +227,29 @@ def model_card(inputs: FitInputs, fitted: Fitted, *, n_train: int, test: ScoreSu
 
 def _bound(inputs: FitInputs, fitted: Fitted) -> float | None:
     """Return the bound on wrong answers that was asked for, if the model can keep it."""
-    asked, abstention = inputs.settings.at_most_wrong, fitted.operating.abstention
-    if asked is None or abstention is None:
+    asked, operating = inputs.settings.at_most_wrong, fitted.operating
+    if asked is None:
         return None
-    return asked if isinstance(abstention.thresholds(asked), np.ndarray) else None
+    every = [operating.abstention, *(label.abstention for label in operating.labels)]
+    known = [one for one in every if one is not None]
+    kept = any(isinstance(one.thresholds(asked), np.ndarray) for one in known)
+    return asked if kept else None
 
 
 def _operating(inputs: FitInputs, fitted: Fitted, assessed: Assessed) -> dict[str, Any]:
     """Judge sets and abstention, where there are any."""
     truth = inputs.problem.labels[assessed.rows]
     groups = inputs.problem.groups[assessed.rows]
-    operating, operated = fitted.operating, assessed.operated
-    found = {
-        "sets": set_scores(operating, operated, truth, groups),
-        "abstention": abstention_scores(
-            operating,
-            operated,
-            inputs.problem.target.agrees(assessed.decided, truth),
-            groups,
-            asked=inputs.settings.at_most_wrong,
-        ),
-    }
-    return {name: scores for name, scores in found.items() if scores is not None}
+    return operating_scores(
+        fitted.operating,
+        assessed.operated,
+        truth,
+        assessed.decided,
+        groups,
+        right=inputs.problem.target.agrees(assessed.decided, truth),
+        names=inputs.frozen.catalog.classes,
+        asked=inputs.settings.at_most_wrong,
+    )
 
 
 def _gallery(

@@ -1,25 +1,22 @@
-"""From left-out probabilities: which classes an image may be of, and when to abstain."""
+"""From left-out predictions: which answers an image may have, and when to abstain."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
-from frostline.core.operating_record import (
-    AbstentionPoint,
-    AbstentionScores,
-    CasesNeeded,
-    SetScores,
-)
 from frostline.data.problem import Problem
-from frostline.stats.abstention import Abstention, NeverSure, fit_abstention
+from frostline.model_format.card import ModelCard
+from frostline.stats.abstention import Abstention, fit_abstention
 from frostline.stats.conformal import PredictionSets, Scoring, TooFewCases, fit_sets
 from frostline.stats.decision_rule import DecisionRule
-from frostline.stats.intervals import effective_count, wilson
 from frostline.stats.metrics import class_shares
+from frostline.stats.number_intervals import NumberIntervals, fit_intervals
+from frostline.stats.presence import fit_presence, two_answers
 
 #: bounds on the share of wrong answers that a run tells of, beside the one that was asked for
 BOUNDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -42,11 +39,15 @@ class Operating:
     """What a model may be asked beside the answer itself; None where nothing was left out.
 
     ``shares``, shape (C,): those of the classes that its probabilities are calibrated for.
+    ``intervals``: around predicted numbers. ``labels``: where an image may have several, what may
+    be asked of each, with the two answers absent and present.
     """
 
     sets: PredictionSets | TooFewCases | None = None
     abstention: Abstention | None = None
     shares: tuple[float, ...] = ()
+    intervals: NumberIntervals | None = None
+    labels: tuple[Operating, ...] = ()
 
     @property
     def known_sets(self) -> PredictionSets | None:
@@ -71,55 +72,68 @@ class Operating:
 NOTHING = Operating()
 
 
+def operating_of(card: ModelCard) -> Operating:
+    """Return what a saved model may be asked beside the answer itself."""
+    each = zip(card.label_sets, card.label_abstention, strict=True)
+    labels = tuple(Operating(sets, abstention) for sets, abstention in each)
+    return Operating(card.sets, card.abstention, card.shares, card.intervals, labels)
+
+
 @dataclass(frozen=True)
 class Operated:
     """What sets and abstention made of images that judge, in the order of those.
 
     ``sets``, shape (n, C): None where there were too few cases for them. ``answered``, shape
-    (n, k): which are answered under each of ``bounds``.
+    (n, k): which are answered under each of ``bounds``. ``intervals``, shape (n, k, 2): ends around
+    predicted numbers. ``labels``: the same of each of several labels.
     """
 
     sets: BoolArray | None
     answered: BoolArray
     bounds: tuple[float, ...]
+    intervals: FloatArray | None = None
+    labels: tuple[Operated, ...] = ()
 
 
 def fit_operating(
     problem: Problem, left_out: LeftOut, rule: DecisionRule, taught: IntArray
 ) -> Operating:
-    """Learn sets and abstention from images that did not teach, where each has one class.
+    """Learn sets, intervals and abstention from images that did not teach.
 
     ``taught``, shape (n,): rows that the classifier learned from.
     """
-    if not problem.target.exclusive:
-        return NOTHING
+    target, rows = problem.target, left_out.rows
+    truth, groups = problem.labels[rows], problem.groups[rows]
+    told, scoring = left_out.probabilities, left_out.scoring
+    if not target.exclusive:
+        if not len(rows):
+            return NOTHING
+        if target.link_name == "identity":
+            return Operating(intervals=fit_intervals(told, truth, groups, scoring=scoring))
+        answers = target.decide(told, rule)
+        each = zip(told.T, truth.T, answers.T, strict=True)
+        return Operating(labels=tuple(_of_label(*one, groups, scoring) for one in each))
     seen = problem.labelled(taught)
-    shares = class_shares(seen.truth, seen.weights, n_outputs=problem.target.n_outputs)
+    shares = class_shares(seen.truth, seen.weights, n_outputs=target.n_outputs)
     known = tuple(map(float, shares))
-    rows = left_out.rows
     if not len(rows):
         return Operating(shares=known)
-    groups, told = problem.groups[rows], left_out.probabilities
-    truth = np.asarray(problem.labels[rows], dtype=np.int64)
-    sets = fit_sets(told, truth, groups, scoring=left_out.scoring)
-    return Operating(sets, fit_abstention(told, truth, groups, rule.decide(told)), known)
+    labels = np.asarray(truth, dtype=np.int64)
+    sets = fit_sets(told, labels, groups, scoring=scoring)
+    return Operating(sets, fit_abstention(told, labels, groups, rule.decide(told)), known)
 
 
-def expected_answers(
-    problem: Problem, operating: Operating, left_out: LeftOut, rule: DecisionRule, asked: float
-) -> AbstentionPoint | None:
-    """Return how many images are answered under a bound, by those that did not teach.
-
-    None where the bound cannot be kept.
-    """
-    abstention, told = operating.abstention, left_out.probabilities
-    if abstention is None or not isinstance(abstention.thresholds(asked), np.ndarray):
-        return None
-    answered = operating.answered(told, rule.decide(told), [asked])[:, 0]
-    return AbstentionPoint(
-        at_most_wrong=asked,
-        answered=float(answered.mean()),
-        answered_interval=_interval(answered, problem.groups[left_out.rows]),
+def _of_label(
+    probabilities: FloatArray, truth: Truth, answers: Truth, groups: IntArray, scoring: Scoring
+) -> Operating:
+    """Learn of one label when it is surely there or not, by images of which that is known."""
+    known = ~np.isnan(truth)
+    if not known.any():
+        return NOTHING
+    told, labels = two_answers(probabilities[known]), truth[known].astype(np.int64)
+    return Operating(
+        fit_presence(told, labels, groups[known], scoring=scoring),
+        fit_abstention(told, labels, groups[known], answers[known].astype(np.int64)),
     )
 
 
@@ -130,7 +144,11 @@ def operate(
     bounds = tuple(sorted({*BOUNDS, *([] if asked is None else [asked])}))
     sets = operating.known_sets
     if operating.abstention is None:
-        return Operated(None, np.zeros((len(decided), len(bounds)), dtype=bool), bounds)
+        nothing = np.zeros((len(decided), len(bounds)), dtype=bool)
+        ends = None if operating.intervals is None else operating.intervals.of(probabilities)
+        each = zip(operating.labels, probabilities.T, decided.T, strict=False)
+        labels = [operate(one, two_answers(p), answers, asked) for one, p, answers in each]
+        return Operated(None, nothing, bounds, ends, tuple(labels))
     answers = np.asarray(decided, dtype=np.int64)
     return Operated(
         None if sets is None else sets.of(probabilities, answers),
@@ -142,105 +160,27 @@ def operate(
 def joined(parts: Sequence[tuple[IntArray, Operated]], n: int) -> Operated:
     """Put the folds of a cross-validation together: each with the places of its images."""
     first = parts[0][1]
-    each = [part.sets for _, part in parts]
     answered = np.zeros((n, len(first.bounds)), dtype=bool)
-    sets = None
-    if first.sets is not None and all(own is not None for own in each):
-        sets = np.zeros((n, first.sets.shape[1]), dtype=bool)
     for places, part in parts:
         answered[places] = part.answered
-        if sets is not None and part.sets is not None:
-            sets[places] = part.sets
-    return Operated(sets, answered, first.bounds)
+    labels = zip(*([(places, one) for one in part.labels] for places, part in parts), strict=False)
+    return Operated(
+        _together([(places, part.sets) for places, part in parts], n),
+        answered,
+        first.bounds,
+        _together([(places, part.intervals) for places, part in parts], n),
+        tuple(joined(each, n) for each in labels),
+    )
 
 
-def set_scores(
-    operating: Operating, operated: Operated, truth: Truth, groups: IntArray
-) -> SetScores | None:
-    """Say what the sets rest on, and how often those of judged images held the truth."""
-    found = operating.sets
-    if found is None:
+def _together(parts: Sequence[tuple[IntArray, Any]], n: int) -> Any:
+    """Put arrays of all folds into one of n rows; None where a fold has none."""
+    first = parts[0][1]
+    if first is None:
         return None
-    if isinstance(found, TooFewCases):
-        return SetScores(too_few=CasesNeeded(needed=found.needed, found=found.found))
-    scores = SetScores(
-        level=found.level,
-        scoring=found.scoring,
-        n_images=found.n_images,
-        n_groups=found.n_groups,
-        n_own=sum(found.own),
-    )
-    if operated.sets is None:
-        return scores
-    true = np.asarray(truth, dtype=np.int64)
-    held = operated.sets[np.arange(len(true)), true]
-    sizes = operated.sets.sum(axis=1)
-    counts = np.bincount(true, minlength=found.n_outputs)
-    by_class = np.bincount(true, weights=held, minlength=found.n_outputs)
-    return scores.model_copy(
-        update={
-            "coverage": float(held.mean()),
-            "coverage_interval": _interval(held, groups),
-            "mean_size": float(sizes.mean()),
-            "sizes": tuple(np.bincount(sizes).tolist()),
-            "class_coverage": tuple(
-                float(k / n) if n else None for k, n in zip(by_class, counts, strict=True)
-            ),
-        }
-    )
-
-
-def abstention_scores(
-    operating: Operating,
-    operated: Operated,
-    right: BoolArray,
-    groups: IntArray,
-    *,
-    asked: float | None,
-) -> AbstentionScores | None:
-    """Say how many judged images are answered under each bound, and how many of them wrongly."""
-    abstention = operating.abstention
-    if abstention is None:
-        return None
-    points = [
-        _point(bound, operated.answered[:, place], right, groups)
-        for place, bound in enumerate(operated.bounds)
-        if isinstance(abstention.thresholds(bound), np.ndarray)
-    ]
-    scores = AbstentionScores(
-        curve=tuple(points), n_groups=abstention.together.n_groups, at_most_wrong=asked
-    )
-    if asked is None:
-        return scores
-    least = abstention.thresholds(asked)
-    if isinstance(least, TooFewCases):
-        needed = CasesNeeded(needed=least.needed, found=least.found)
-        return scores.model_copy(update={"too_few": needed})
-    if isinstance(least, NeverSure):
-        return scores.model_copy(update={"lowest": least.lowest})
-    return scores.model_copy(update={"chosen": next(p for p in points if p.at_most_wrong == asked)})
-
-
-def _point(
-    bound: float, answered: BoolArray, right: BoolArray, groups: IntArray
-) -> AbstentionPoint:
-    point = AbstentionPoint(
-        at_most_wrong=bound,
-        answered=float(answered.mean()),
-        answered_interval=_interval(answered, groups),
-    )
-    if not answered.any():
-        return point
-    wrong = ~right[answered]
-    return point.model_copy(
-        update={
-            "wrong": float(wrong.mean()),
-            "wrong_interval": _interval(wrong, groups[answered]),
-        }
-    )
-
-
-def _interval(outcome: BoolArray, groups: IntArray) -> tuple[float, float]:
-    """95 % around a share of images, some of which belong together."""
-    count = effective_count(outcome, groups)
-    return wilson(float(outcome.mean()) * count, count)
+    whole = np.zeros((n, *first.shape[1:]), first.dtype)
+    for places, values in parts:
+        if values is None:
+            return None
+        whole[places] = values
+    return whole

@@ -19,9 +19,9 @@ from frostline.fitting.operating import (
     NOTHING,
     LeftOut,
     Operating,
-    expected_answers,
     fit_operating,
 )
+from frostline.fitting.operating_scores import expected_answers
 from frostline.stats.conformal import OWN_GROUPS
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.metrics import Judge

@@ -11,6 +11,7 @@ import numpy as np
 
 from frostline.core.arrays import BoolArray, FloatArray, Truth
 from frostline.core.errors import SettingsError, did_you_mean
+from frostline.model.label_answers import LabelAnswers, OfLabel
 from frostline.model_format.card import ModelCard
 from frostline.stats.abstention import NeverSure
 from frostline.stats.conformal import TooFewCases
@@ -31,13 +32,16 @@ class Answered:
 
     ``probabilities``, shape (n, C): for the shares of classes that were asked for. ``decided``:
     encoded as the truth is. ``sets``, shape (n, C), and ``abstain``, shape (n,): None where the
-    model does not tell.
+    model does not tell. ``labels``: the same of each of several labels, with the answers absent and
+    present. ``intervals``, shape (n, C, 2): ends around numbers, NaN where there are none.
     """
 
     probabilities: FloatArray
     decided: Truth
     sets: BoolArray | None
     abstain: BoolArray | None
+    labels: tuple[OfLabel, ...] = ()
+    intervals: FloatArray | None = None
 
 
 class Answering:
@@ -71,7 +75,8 @@ class Answering:
             else read_shares(shares, card.classes, self._before)
         )
         self.at_most_wrong = card.at_most_wrong if at_most_wrong is None else at_most_wrong
-        self._least = self._confidence_needed()
+        self._labels = LabelAnswers(card.label_sets, card.label_abstention, self.at_most_wrong)
+        self._least = None if self._labels.tells else self._confidence_needed()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -86,7 +91,7 @@ class Answering:
     @property
     def abstains(self) -> bool:
         """Whether images may be left without an answer."""
-        return self._least is not None
+        return self._least is not None or self._labels.abstains
 
     def with_estimated(self, probabilities: FloatArray) -> Answering:
         """Return the same with the shares that the images at hand, (n, C), speak for."""
@@ -104,6 +109,8 @@ class Answering:
         if self.shares is not None:
             told = reweighted(probabilities, self._before, self.shares)
         decided = self._card.decide(told)
+        if not self.target.exclusive:
+            return self._of_values(told, decided)
         sets, least = self._card.sets, self._least
         if sets is None and least is None:
             return Answered(told, decided, None, None)
@@ -116,6 +123,17 @@ class Answering:
             None if least is None else confidence < least[labels],
         )
 
+    def _of_values(self, told: FloatArray, decided: Truth) -> Answered:
+        intervals = self._card.intervals
+        return Answered(
+            told,
+            decided,
+            None,
+            None,
+            self._labels.of(told, decided),
+            None if intervals is None else intervals.of(told),
+        )
+
     def _confidence_needed(self) -> FloatArray | None:
         """Return the confidence from which each class is answered, (C,); None where all are."""
         asked = self.at_most_wrong
@@ -126,6 +144,11 @@ class Answering:
         if self.shares is not None or self.estimates:
             # left-out images tell nothing of another mixture; each answer must be sure by itself
             return np.full(len(self.classes), 1.0 - asked)
+        if self.target.link_name == "identity":
+            raise SettingsError(
+                "A bound on wrong answers is for classes and labels, not for numbers.",
+                hint="How far off a number may be is told by its interval.",
+            )
         abstention = self._card.abstention
         if abstention is None:
             raise SettingsError(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from frostline.core.arrays import FloatArray
-from frostline.model.answering import Answering, in_set
+from frostline.model.answering import Answered, Answering, in_set
+from frostline.stats.presence import Presence, presences
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,23 @@ class Prediction:
     unfamiliarity : float or None
         How unlike the images of training it is, from 0 to 1000: 95 % of images like those stay at
         or below 1. None for a model that does not tell.
-    set_95 : tuple of str or None
+    set_95 : tuple of str, dict or None
         The classes that it may be of, likeliest first: they hold the true one for 95 % of new
-        images, and always the label. None where too few images were left out of training.
-    abstain : bool or None
-        Whether the label is too unsure for the bound on wrong answers; None where there is none.
+        images, and always the label. Of a model of several labels, ``"present"``, ``"absent"`` or
+        ``"either"`` by label: what is said holds for 95 % of images that have the label, and of
+        those that do not; None for a label that too few images have. None where too few images were
+        left out of training.
+    abstain : bool, tuple of str or None
+        Whether the label is too unsure for the bound on wrong answers; of a model of several labels
+        those that are. None where there is no bound.
     labels : tuple of str or None
         The labels of the image, perhaps none; None of a model of one class an image, or numbers.
     value : tuple of float or None
         The predicted numbers, one a column; None of a model of classes or labels.
+    interval : tuple of (float, float) or None
+        Lower and upper end around each number: they hold the true one for 90 % of new images; None
+        for a column of which too few numbers were left out of training. None as a whole of a model
+        that predicts no numbers, or does not tell.
     """
 
     name: str
@@ -47,10 +56,11 @@ class Prediction:
     probabilities: FloatArray
     classes: tuple[str, ...]
     unfamiliarity: float | None = None
-    set_95: tuple[str, ...] | None = None
-    abstain: bool | None = None
+    set_95: tuple[str, ...] | dict[str, Presence | None] | None = None
+    abstain: bool | tuple[str, ...] | None = None
     labels: tuple[str, ...] | None = None
     value: tuple[float, ...] | None = None
+    interval: tuple[tuple[float, float] | None, ...] | None = None
 
     @property
     def unknown(self) -> bool | None:
@@ -87,8 +97,31 @@ def told(one: Computed, answering: Answering) -> Prediction:
         row,
         classes,
         one.unfamiliarity,
-        None if found.sets is None else in_set(classes, row, found.sets[0]),
-        None if found.abstain is None else bool(found.abstain[0]),
+        _set(found, classes, row),
+        _abstain(found, classes),
         None if labels is None else labels[0],
         None if target.link_name != "identity" else tuple(map(float, row)),
+        None if found.intervals is None else tuple(map(_ends, found.intervals[0])),
     )
+
+
+def _set(
+    found: Answered, classes: tuple[str, ...], row: FloatArray
+) -> tuple[str, ...] | dict[str, Presence | None] | None:
+    if any(one.sets is not None for one in found.labels):
+        return {
+            name: None if one.sets is None else presences(one.sets)[0]
+            for name, one in zip(classes, found.labels, strict=True)
+        }
+    return None if found.sets is None else in_set(classes, row, found.sets[0])
+
+
+def _abstain(found: Answered, classes: tuple[str, ...]) -> bool | tuple[str, ...] | None:
+    if any(one.abstain is not None for one in found.labels):
+        each = zip(classes, found.labels, strict=True)
+        return tuple(name for name, one in each if one.abstain is not None and one.abstain[0])
+    return None if found.abstain is None else bool(found.abstain[0])
+
+
+def _ends(ends: FloatArray) -> tuple[float, float] | None:
+    return None if np.isnan(ends).any() else (float(ends[0]), float(ends[1]))

@@ -27,6 +27,7 @@ from frostline.core.task import Task
 from frostline.stats.abstention import Abstention
 from frostline.stats.conformal import PredictionSets
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
+from frostline.stats.number_intervals import NumberIntervals
 from frostline.stats.rejection import ACCEPTED, FEW_SCORES
 from frostline.targets.choose import target_of
 from frostline.targets.protocol import Target
@@ -38,6 +39,8 @@ WITHOUT_RULE: Literal[4] = 4
 WITH_RULE: Literal[5] = 5
 #: of a card that says which classes an image may be of, or when to abstain
 WITH_OPERATING: Literal[6] = 6
+#: answers that there are for each of several labels: absent, present
+_PRESENCE = 2
 
 
 class Fingerprints(BaseModel):
@@ -117,6 +120,13 @@ class ModelCard(BaseModel):
     abstention : Abstention or None
         How sure an answer must be for any bound on wrong ones; not written where nothing was left
         out of training.
+    label_sets : tuple of PredictionSets or None
+        Of several labels, each with the answers absent and present; None for one that too few
+        images have, or lack. Not written where an image has one class.
+    label_abstention : tuple of Abstention or None
+        The same of how sure the answer must be.
+    intervals : NumberIntervals or None
+        How far from predicted numbers the true ones may be; only written for numbers.
     at_most_wrong : float or None
         The bound that is kept where a prediction asks for none; not written without one.
     shares : tuple of float
@@ -157,6 +167,9 @@ class ModelCard(BaseModel):
     rule: DecisionRule = LIKELIEST
     sets: PredictionSets | None = None
     abstention: Abstention | None = None
+    label_sets: tuple[PredictionSets | None, ...] = ()
+    label_abstention: tuple[Abstention | None, ...] = ()
+    intervals: NumberIntervals | None = None
     at_most_wrong: float | None = Field(default=None, gt=0, lt=1)
     shares: tuple[float, ...] = ()
     familiar: FamiliarImages | None = None
@@ -202,9 +215,15 @@ class ModelCard(BaseModel):
     @model_validator(mode="after")
     def _operating_fits_the_classes(self) -> Self:
         n = len(self.classes)
-        for name, found in (("sets", self.sets), ("abstention", self.abstention)):
+        every = {"sets": self.sets, "abstention": self.abstention, "intervals": self.intervals}
+        for name, found in every.items():
             if found is not None and found.n_outputs != n:
                 raise ValueError(f"{name} are for {found.n_outputs} classes, not {n}")
+        for each in (self.label_sets, self.label_abstention):
+            if each and len(each) != n:
+                raise ValueError(f"there are sets or abstention of {len(each)} labels, not {n}")
+            if any(one is not None and one.n_outputs != _PRESENCE for one in each):
+                raise ValueError("a label is absent or present")
         if self.shares and len(self.shares) != n:
             raise ValueError(f"there are {len(self.shares)} shares for {n} classes")
         if any(not 0.0 <= share <= 1.0 for share in self.shares):
@@ -262,6 +281,9 @@ class ModelCard(BaseModel):
             "rule": LIKELIEST,
             "sets": None,
             "abstention": None,
+            "label_sets": (),
+            "label_abstention": (),
+            "intervals": None,
             "at_most_wrong": None,
             "shares": (),
         }

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from frostline.onnx_graph.builder import GraphBuilder
+from frostline.onnx_graph.label_graph import LabelNodes, add_label_answers
 from frostline.stats.conformal import PredictionSets
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 
 #: names of the outputs
-SET_95, ABSTAIN = "set_95", "abstain"
+SET_95, ABSTAIN, INTERVAL = "set_95", "abstain", "interval"
 
 
 @dataclass(frozen=True)
@@ -19,17 +20,35 @@ class AnsweringNodes:
     """What an exported file tells beside probabilities; nothing for None.
 
     ``rule``: which class is answered. ``sets``: which classes an image may be of. ``least``: the
-    confidence from which each class is answered; empty where all are.
+    confidence from which each class is answered; empty where all are. ``labels``: of several
+    labels. ``radii``: of the intervals of numbers, NaN for columns without; empty for no intervals.
     """
 
     rule: DecisionRule = LIKELIEST
     sets: PredictionSets | None = None
     least: tuple[float, ...] = ()
+    labels: LabelNodes | None = None
+    radii: tuple[float, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs, in their order."""
-        return (*(() if self.sets is None else (SET_95,)), *((ABSTAIN,) if self.least else ()))
+        told = {
+            SET_95: self.sets is not None or self.labels is not None,
+            ABSTAIN: self.least or (self.labels is not None and self.labels.abstains),
+            INTERVAL: self.radii,
+        }
+        return tuple(name for name, there in told.items() if there)
+
+    def typed(self, n_outputs: int) -> list[tuple[str, bool, list[str | int]]]:
+        """Return name, whether of truth values rather than numbers, and shape of every output."""
+        each: list[str | int] = ["N", n_outputs]
+        shapes: dict[str, list[str | int]] = {
+            SET_95: each if self.labels is None else [*each, 2],
+            ABSTAIN: ["N"] if self.labels is None else each,
+            INTERVAL: [*each, 2],
+        }
+        return [(name, name != INTERVAL, shapes[name]) for name in self.outputs]
 
 
 def add_answering(
@@ -37,10 +56,21 @@ def add_answering(
 ) -> None:
     """Add what :class:`AnsweringNodes` says.
 
-    ``probabilities``: name of a float32 tensor, N x C. Adds outputs ``set_95``, bool of shape
-    (N, C), and ``abstain``, bool of shape (N,).
+    ``probabilities``: name of a float32 tensor, N x C; of numbers where these are predicted. Adds
+    outputs ``set_95``, bool of shape (N, C), and ``abstain``, bool of shape (N,); of several labels
+    what :func:`add_label_answers` does; of numbers ``interval``, float32 of shape (N, C, 2).
     """
-    if not nodes.outputs:
+    if nodes.radii:
+        radii = graph.constant(nodes.radii, np.float32)
+        last = graph.integers(2)
+        ends = [graph.add(op, probabilities, radii) for op in ("Sub", "Add")]
+        graph.add(
+            "Concat", *(graph.add("Unsqueeze", e, last) for e in ends), axis=2, output=INTERVAL
+        )
+    if nodes.labels is not None:
+        add_label_answers(graph, probabilities, nodes.labels, sets=SET_95, abstain=ABSTAIN)
+        return
+    if nodes.sets is None and not nodes.least:
         return
     scores = probabilities
     if nodes.rule.factors:

@@ -37,7 +37,7 @@ def build(data: ReportData) -> dict[str, Any]:
         "more": more_images(record),
         "errors": errors(metrics.test, classes),
         "labels": labels(metrics.test),
-        "numbers": numbers(metrics.test),
+        "numbers": numbers(metrics.test, metrics.intervals),
         "trust": trust(metrics),
         "answers": answers(metrics, classes),
         "pictures": pictures(data.gallery, found, plan.evidence),

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from frostline.serve.problem_details import Problem
+from frostline.stats.presence import Presence
 
 _NAME = "The file's name as it was sent, or its place in the request."
 
@@ -38,15 +39,17 @@ class Classified(BaseModel):
         description="How unlike the images of training it is: 95 % of images like those stay at or "
         "below 1; null for a model that does not tell.",
     )
-    set_95: list[str] | None = Field(
+    set_95: list[str] | dict[str, Presence | None] | None = Field(
         default=None,
         description="The classes that it may be of, likeliest first: they hold the true one for "
-        "95 % of new images, and always the label; null for a model that does not tell.",
+        "95 % of new images, and always the label. Of several labels by name whether each is "
+        "present, absent or either, null for one that too few images had. Null for a model that "
+        "does not tell.",
     )
-    abstain: bool | None = Field(
+    abstain: bool | list[str] | None = Field(
         default=None,
-        description="Whether the label is too unsure for the bound on wrong answers; null where "
-        "there is none.",
+        description="Whether the label is too unsure for the bound on wrong answers, or which of "
+        "several labels are; null where there is no bound.",
     )
     labels: list[str] | None = Field(
         default=None,
@@ -55,6 +58,11 @@ class Classified(BaseModel):
     value: dict[str, float] | None = Field(
         default=None,
         description="Predicted numbers by column; null for a model of classes or labels.",
+    )
+    interval: dict[str, tuple[float, float] | None] | None = Field(
+        default=None,
+        description="Lower and upper end around each number, which hold the true one for 90 % of "
+        "new images; null where the model does not tell.",
     )
 
 

@@ -246,12 +246,15 @@ class Service:
             else dict(found.top(len(row) if top is None else top)),
             unknown=found.unknown,
             unfamiliarity=unfamiliarity,
-            set_95=None if found.set_95 is None else list(found.set_95),
-            abstain=found.abstain,
+            set_95=list(found.set_95) if isinstance(found.set_95, tuple) else found.set_95,
+            abstain=list(found.abstain) if isinstance(found.abstain, tuple) else found.abstain,
             labels=None if found.labels is None else list(found.labels),
             value=None
             if found.value is None
             else dict(zip(found.classes, found.value, strict=True)),
+            interval=None
+            if found.interval is None
+            else dict(zip(found.classes, found.interval, strict=True)),
         )
 
     @contextmanager

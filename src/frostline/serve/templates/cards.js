@@ -31,10 +31,11 @@ function show(card, file, result) {
   sure.textContent = known ? percent(result.confidence) : "";
   part("sure").replaceChildren(sure, known ? " confidence" : "");
   part("unknown").hidden = !result.unknown;
-  part("abstains").hidden = !result.abstain;
-  const possible = result.set_95 ?? [];
-  part("possible").hidden = possible.length < 2;
-  part("possible").textContent = `With 95 % confidence one of: ${listed(possible)}.`;
+  const unsure = result.labels ? result.abstain?.length : result.abstain;
+  part("abstains").hidden = !unsure;
+  const open = openly(result);
+  part("possible").hidden = !open;
+  part("possible").textContent = open;
   const shares = Object.entries(result.probabilities);
   shares.sort((a, b) => b[1] - a[1]);
   part("bars").replaceChildren(...shares.slice(0, SHOWN).map(bar));
@@ -48,10 +49,27 @@ function show(card, file, result) {
   part("thumb").alt = file.name;
   part("thumb").src = card.picture;
   const doubt = (result.unknown ? " Unlike anything I was trained on." : "")
-    + (result.abstain ? " Too unsure for an answer." : "");
+    + (unsure ? " Too unsure for an answer." : "");
   const sureness = known ? `, ${percent(result.confidence)}` : "";
   say(`${file.name}: ${result.label}${sureness}.${doubt}`);
 }
+
+// what 95 % sets and 90 % intervals leave open, in words; empty where that is nothing
+function openly(result) {
+  if (result.interval) {
+    const ends = Object.entries(result.interval).filter(([, both]) => both);
+    const said = ends.map(([name, both]) => `${name} ${both.map(short).join(" to ")}`);
+    return said.length ? `With 90 % confidence ${listed(said)}.` : "";
+  }
+  const set = result.set_95 ?? [];
+  if (!Array.isArray(set)) {
+    const either = Object.keys(set).filter((name) => set[name] === "either");
+    return either.length ? `Perhaps there, perhaps not: ${listed(either)}.` : "";
+  }
+  return set.length < 2 ? "" : `With 95 % confidence one of: ${listed(set)}.`;
+}
+
+function short(value) { return Number(value.toPrecision(4)).toString(); }
 
 function listed(names) {
   const shown = names.slice(0, 2 * SHOWN), more = names.length - shown.length;

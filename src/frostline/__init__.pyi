@@ -32,6 +32,7 @@ from frostline.fitting.pipeline import advise as advise
 from frostline.fitting.pipeline import fit as fit
 from frostline.fitting.run_result import RunResult as RunResult
 from frostline.integrations.sklearn import TransferClassifier as TransferClassifier
+from frostline.integrations.sklearn import TransferRegressor as TransferRegressor
 from frostline.model.model import Model as Model
 from frostline.model.model import load as load
 from frostline.model.prediction import Prediction as Prediction

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator."""
+"""scikit-learn's own checks of both estimators."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import torch
 from safetensors.torch import save_file
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from frostline import TransferClassifier
+from frostline import TransferClassifier, TransferRegressor
 
 pytestmark = pytest.mark.slow
 
 _NETWORK = "test_byobnet"
 
 
-def _tiny_classifier(folder: Path) -> TransferClassifier:
-    """Return the classifier that is checked; its network's weights are written to ``folder``."""
+def _tiny(folder: Path) -> list[TransferClassifier | TransferRegressor]:
+    """Return the estimators that are checked; their network's weights lie in ``folder``."""
     torch.manual_seed(0)
     network = timm.create_model(_NETWORK, pretrained=False)
     # statistics of its own activations, as a trained network has: without them features hardly
@@ -32,14 +32,14 @@ def _tiny_classifier(folder: Path) -> TransferClassifier:
         network.train()(torch.randn(64, 3, 64, 64))
     weights = folder / f"{_NETWORK}.safetensors"
     save_file(network.state_dict(), weights)
-    return TransferClassifier(
-        _NETWORK,
-        weights=weights,
-        effort="fast",
-        input_size=32,
-        image_shape="tiles",
-        pixel_range="fit",
-    )
+    options: dict[str, Any] = {
+        "weights": weights,
+        "effort": "fast",
+        "input_size": 32,
+        "image_shape": "tiles",
+        "pixel_range": "fit",
+    }
+    return [TransferClassifier(_NETWORK, **options), TransferRegressor(_NETWORK, **options)]
 
 
 #: lives as long as the tests: clones read the network's weights in every fit
@@ -54,11 +54,11 @@ _EXCEPTED = {
     ),
 }
 
-_CHECKS = list(
-    estimator_checks_generator(
-        _tiny_classifier(Path(_FOLDER.name)), expected_failed_checks=_EXCEPTED, mark="skip"
-    )
-)
+_CHECKS = [
+    check
+    for one in _tiny(Path(_FOLDER.name))
+    for check in estimator_checks_generator(one, expected_failed_checks=_EXCEPTED, mark="skip")
+]
 
 
 def _name(number: int, check: Any) -> str:
@@ -76,8 +76,9 @@ def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-def test_images_are_declared() -> None:
-    tags = TransferClassifier().__sklearn_tags__()
+@pytest.mark.parametrize("kind", [TransferClassifier, TransferRegressor])
+def test_images_are_declared(kind: type[TransferClassifier | TransferRegressor]) -> None:
+    tags = kind().__sklearn_tags__()
     assert not tags.input_tags.two_d_array
     assert tags.input_tags.three_d_array
     assert tags.target_tags.required

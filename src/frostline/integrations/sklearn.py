@@ -1,68 +1,37 @@
-"""A scikit-learn estimator: images in, classes out, for pipelines, grids and cross-validation."""
+"""Estimators for scikit-learn: images in, classes, labels or numbers out."""
 
 from __future__ import annotations
 
-import inspect
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.aliases import under_current_names
 from frostline.core.arrays import FloatArray
-from frostline.core.errors import InputError, SettingsError, did_you_mean
+from frostline.core.errors import InputError
 from frostline.core.extras import needing_extras
-from frostline.core.machine import available_cores
-from frostline.core.settings import ModelSettings, Settings, setting_names
-from frostline.data.decoding.image_refs import ImageRef
-from frostline.data.naming import printable, shorten
-from frostline.data.sources.image_weights import read_weights
-from frostline.data.sources.in_memory import Range, check_range, images_of, range_of, texts
-from frostline.data.sources.number_tables import ImageShape, check_image_shape, images_of_rows
-from frostline.model.model import Model
-from frostline.stats.scores import score
-from frostline.wording.audit import audit_notes
-
-with needing_extras("TransferClassifier"):
-    from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.utils import check_random_state
-    from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import (
-        assert_all_finite,
-        check_consistent_length,
-        check_is_fitted,
-        column_or_1d,
-        validate_data,
-    )
-
-if TYPE_CHECKING:
-    # PyTorch is loaded by a fit, never to predict
-    from frostline.fitting.pipeline import FittedAll
-
-#: pixel_range that is taken from the images of the fit
-FIT = "fit"
-
-#: what people give to a fit, and what there is instead
-_HELD_OUT = (
-    "A fit takes all images that it is given; judge it by cross_val_score, or by score(X, y) on "
-    "others. frostline.fit takes parts: {'train': ..., 'val': ..., 'test': ...}."
+from frostline.core.settings import ModelSettings, Settings
+from frostline.core.task import TaskSetting
+from frostline.data.sources.in_memory import Range
+from frostline.data.sources.number_tables import ImageShape
+from frostline.integrations.given_targets import Form, classes_given, marks_of, numbers_given
+from frostline.integrations.image_estimator import (
+    DEFAULTS,
+    ImageEstimator,
+    weights_of,
+    with_every_parameter,
 )
-_INSTEAD = {
-    **dict.fromkeys(("sample_weights", "weight", "weights"), "It is called sample_weight."),
-    **dict.fromkeys(
-        ("eval_set", "validation_data", "validation_split", "X_val", "y_val", "X_test", "y_test"),
-        _HELD_OUT,
-    ),
-}
 
-#: settings that are parameters, with their defaults
-_DEFAULTS = {name: getattr(Settings, name) for name in ModelSettings.__annotations__}
+with needing_extras("An estimator for scikit-learn"):
+    from sklearn.base import ClassifierMixin, RegressorMixin
+    from sklearn.utils.validation import check_is_fitted
+
+#: settings that are for classes alone
+_OF_CLASSES = ("metric", "costs", "at_most_wrong", "label_smoothing", "class_weight")
 
 
-class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class TransferClassifier(ClassifierMixin, ImageEstimator):  # type: ignore[misc]
     """Classify images with a pretrained network, fitted as ``frostline fit`` does.
 
     Fits to all images that it is given and holds none out: judge it by ``cross_val_score`` or on
@@ -78,6 +47,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     backbone : str or list of str, default="efficientnet_lite0"
         Any name that ``frostline models`` lists; several are compared.
+    task : {"auto", "single", "multilabel", "ordinal"}, default="auto"
+        What ``y`` says. "auto": several labels an image where ``y`` is a matrix of 0 and 1 or
+        holds lists, else one class. "ordinal": grades, which are numbers, or names whose order is
+        evident, or ordered categories of pandas.
     image_shape : (H, W), (H, W, 3), "tiles" or None, default=None
         Accept tables (n, d) of numbers: each row is an image of this shape, flattened; or, with
         "tiles", a picture with a grey tile for every number. None refuses tables.
@@ -96,14 +69,16 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     classes_ : ndarray of shape (n_outputs,)
-        Sorted, as they were given.
+        Sorted, as they were given; of a matrix its columns: their names in a DataFrame, else their
+        positions.
     plan_ : Plan
         What was decided and carried out, with evidence and explanation.
     model_ : PackedModel
         The model's files as bytes; ``model_.save(folder)`` writes them for ``frostline predict``,
         ``serve`` or ``frostline.load``.
     metrics_ : dict
-        ``n_train``; ``estimate``: accuracy with a 95 % interval on training images that did not
+        ``n_train``; ``estimate``: accuracy, for several labels mean average precision and F1, for
+        grades QWK and MAE as well, with 95 % intervals, on training images that did not
         teach the weights that judged them (``method`` says how), or None where there are none.
         The plan was chosen by such scores, so it is a little too good; then ``frozen_verified``,
         ``engine``, ``images_computed`` (0: all came from the store), ``seconds`` by phase, and
@@ -120,40 +95,30 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> classifier.fit(images, labels).predict(more_images)  # doctest: +SKIP
     """
 
-    threads: int | str
-    workers: int | str
-    max_pixels: int
+    _form: Form
 
     def __init__(
         self,
         backbone: str | Sequence[str] = Settings.backbone,
         *,
+        task: TaskSetting = "auto",
         image_shape: ImageShape | None = None,
         pixel_range: Range | str | None = None,
         random_state: int | np.random.RandomState | None = 0,
         **settings: Unpack[ModelSettings],
     ) -> None:
-        self.backbone = backbone
-        self.image_shape = image_shape
-        self.pixel_range = pixel_range
-        self.random_state = random_state
-        given = under_current_names(settings)
-        unknown = next((name for name in given if name not in _DEFAULTS), None)
-        if unknown is not None:
-            raise TypeError(
-                f"{type(self).__name__} takes no {unknown!r}. {did_you_mean(unknown, _DEFAULTS)}"
-            )
-        for name, value in {**_DEFAULTS, **given}.items():
-            setattr(self, name, value)
-
-    def set_params(self, **params: Any) -> TransferClassifier:
-        """Set parameters by name, as for every estimator of scikit-learn."""
-        super().set_params(**under_current_names(params))
-        return self
+        self.task = task
+        super().__init__(
+            backbone,
+            image_shape=image_shape,
+            pixel_range=pixel_range,
+            random_state=random_state,
+            **settings,
+        )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # of a pickle that an earlier release wrote
-        super().__setstate__({**_DEFAULTS, **under_current_names(state, quiet=True)})
+        # pickles of earlier releases are of one class an image
+        super().__setstate__({"task": "auto", "_form": "one", **state})
 
     def fit(
         self,
@@ -169,8 +134,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array or sequence of n images
-        y : array-like of shape (n,)
-            Classes: numbers or text, at least two, each with at least two images.
+        y : array-like of shape (n,) or (n, n_outputs), or sequence of n lists
+            Classes or grades: numbers or text, at least two, each with at least two images.
+            Several labels: a matrix of 0 and 1, with NaN where it is not known, or a list, tuple
+            or set of labels for every image, perhaps empty; None where nothing is known of it.
         sample_weight : array-like of shape (n,) or None, default=None
             How much each image counts in the fit and in all choices, at least 0; one with 0 is no
             image. None counts all alike.
@@ -193,60 +160,47 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If a parameter is out of range, or at odds with another one.
         """
         self._refuse(unsupported)
-        seed = _seed(self.random_state)
-        settings = self._settings() | {"seed": seed}
-        images, labels = self._checked(X, y)
-        weights = _weights(sample_weight, images)
-        counted = labels if weights is None else labels[weights != 0]
-        self.classes_ = np.unique(counted)
-        # an image that does not count may be of no class that does
-        codes = np.minimum(np.searchsorted(self.classes_, labels), len(self.classes_) - 1)
-        if len(self.classes_) < 2:
-            raise InputError(
-                f"All images belong to one class, {self.classes_[0]!r}; a classifier needs at "
-                "least two classes."
-            )
-        names = _names(self.classes_)
-        belongs = None if groups is None else texts(groups, len(images), "groups")
-        found = _fit((images, [names[code] for code in codes], belongs, weights), settings)
-        self.plan_ = found.fitted.plan
-        self.model_ = found.model
-        self.metrics_ = _metrics(found)
-        # the model orders its classes by name, scikit-learn by value
-        known = found.prepared.catalog.classes
-        self._columns = [known.index(name) for name in names]
+        settings = self._settings()
+        images = self._images_to_fit(X, y)
+        weights = weights_of(sample_weight, images)
+        given = classes_given(y, images, weights, task=self.task)
+        self.classes_ = given.classes
+        self._dtype = given.dtype
+        self._fitted(images, given, weights, groups, settings)
         return self
 
-    def _refuse(self, unsupported: Mapping[str, Any]) -> None:
-        """Say what to do instead of a keyword that a fit does not take."""
-        if not unsupported:
-            return
-        name, parameters = next(iter(unsupported)), self.get_params(deep=False)
-        hint = _INSTEAD.get(name) or did_you_mean(name, [*parameters, "groups", "sample_weight"])
-        if name in parameters:
-            hint = f"It is a parameter: {type(self).__name__}({name}=...)."
-        raise SettingsError(
-            f"fit takes no {name!r}: it takes X, y, sample_weight and groups.", hint=hint
-        )
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the class that is answered for every image, shape (n,).
-
-        The likeliest, or by what ``metric`` or ``costs`` want.
+    def predict(self, X: Any) -> Any:
+        """Return what is answered for every image.
 
         Takes and raises what :meth:`predict_proba` does.
+
+        Returns
+        -------
+        ndarray of shape (n,), ndarray of shape (n, n_outputs), or list of n lists
+            The likeliest class, or by what ``metric`` or ``costs`` want. Of several labels those
+            that reach their thresholds, as a matrix of 0 and 1 or as lists, whichever the fit was
+            given.
         """
+        decided = self._decided(X)
+        if self._form == "one":
+            # the rule counts classes as the model orders them
+            return np.asarray(self.classes_[np.argsort(self._columns)[decided.astype(np.int64)]])
+        if self._form == "matrix":
+            return decided.astype(self._dtype)
+        return [self.classes_[row > 0].tolist() for row in decided]
+
+    def _decided(self, X: Any) -> npt.NDArray[Any]:
+        """Return classes (n,) as the model counts them, or labels (n, k) as they were given."""
         check_is_fitted(self, "model_")
-        card = self._model().card
-        # the rule counts classes as the model orders them
-        back = np.argsort(self._columns)
-        answers = card.decide(self.predict_proba(X)[:, back])
-        return np.asarray(self.classes_[back[answers]])
+        card, back = self._model().card, np.argsort(self._columns)
+        found = card.decide(self._predicted(X)[:, back])
+        return found if found.ndim == 1 else found[:, self._columns]
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Return calibrated probabilities, shape (n, n_outputs), in the order of ``classes_``.
 
-        Runs without PyTorch.
+        Of several labels each has a probability of its own, so that rows do not sum to 1. Runs
+        without PyTorch.
 
         Parameters
         ----------
@@ -259,162 +213,136 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         UnreadableImageError (a ValueError)
             For the first image that cannot be decoded.
         """
-        check_is_fitted(self, "model_")
-        images = self._images(X, reset=False)
-        if not len(images):
-            raise InputError("There is no image to classify.")
-        return self._model().predict_proba(images)[:, self._columns]
+        return self._predicted(X)
 
-    def _model(self) -> Model:
-        cores = available_cores() if self.threads == "auto" else int(self.threads)
-        workers = min(cores, 8) if self.workers == "auto" else int(self.workers)
-        return self.model_.open(
-            threads=_limited(cores) if self.threads == "auto" else cores,
-            workers=workers,
-            max_pixels=self.max_pixels,
-        )
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of images that are answered rightly.
 
-    def _settings(self) -> dict[str, Any]:
-        """Parameters that are settings of a fit, under the same names."""
-        own = inspect.signature(type(self).__init__).parameters
-        values = {name: getattr(self, name) for name in setting_names() if name in own}
-        # a grid may hold NumPy's numbers
-        values = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
-        if values["threads"] == "auto":
-            values["threads"] = _limited(available_cores())
-        return values
+        Of several labels all must be right; what is unknown in ``y`` is left out.
 
-    def _checked(self, X: Any, y: Any) -> tuple[Sequence[Path | ImageRef], npt.NDArray[Any]]:
-        if self.image_shape is not None:
-            X, y = validate_data(self, X, y, dtype="numeric", reset=True)
-            images = self._images_of_table(X, reset=True)
-        else:
-            if y is None:
-                raise InputError(
-                    f"{type(self).__name__} requires y to be passed, but the target y is None."
-                )
-            images = self._images(X, reset=True)
-            y = column_or_1d(y, warn=True)
-            check_consistent_length(images, y)
-            assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        return images, y
-
-    def _images(self, X: Any, *, reset: bool) -> Sequence[Path | ImageRef]:
-        if self.image_shape is not None:
-            X = validate_data(self, X, dtype="numeric", reset=reset)
-            return self._images_of_table(X, reset=reset)
-        chosen = self._range(X, reset=reset)
-        return images_of(X, pixel_range=chosen, clip=self._clips)
-
-    def _images_of_table(self, X: npt.NDArray[Any], *, reset: bool) -> Sequence[Path | ImageRef]:
-        shape = check_image_shape(self.image_shape)
-        chosen = self._range(X, reset=reset)
-        return images_of(images_of_rows(X, shape, pixel_range=chosen, clip=self._clips))
-
-    @property
-    def _clips(self) -> bool:
-        return isinstance(self.pixel_range, str)
-
-    def _range(self, X: Any, *, reset: bool) -> Range | None:
-        if self.pixel_range is None:
-            return None
-        if not isinstance(self.pixel_range, str):
-            return check_range(self.pixel_range)
-        if self.pixel_range != FIT:
-            raise SettingsError(
-                f"pixel_range cannot be {self.pixel_range!r}: expected two numbers, what is black "
-                f"and what is white, or {FIT!r}."
-            )
-        if reset:
-            self.pixel_range_ = range_of(X)
-        return self.pixel_range_
+        Takes and raises what :meth:`predict_proba` does.
+        """
+        if getattr(self, "_form", "one") == "one":
+            return float(super().score(X, y, sample_weight))
+        decided = self._decided(X)
+        truth = marks_of(y, self.classes_, self._form)
+        if len(truth) != len(decided):
+            raise InputError(f"There are {len(decided):,} images, but {len(truth):,} rows of y.")
+        right = ((decided == truth) | np.isnan(truth)).all(axis=1)
+        return float(np.average(right, weights=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tables = self.image_shape is not None
-        tags.input_tags.two_d_array = tables
-        tags.input_tags.three_d_array = not tables
-        tags.input_tags.string = not tables
+        tags.classifier_tags.multi_label = True
         return tags
 
 
-def _signature() -> inspect.Signature:
-    """Return the constructor's signature with every parameter by name, as scikit-learn asks."""
-    *own, _ = inspect.signature(TransferClassifier.__init__).parameters.values()
-    kind = inspect.Parameter.KEYWORD_ONLY
-    settings = [inspect.Parameter(n, kind, default=value) for n, value in _DEFAULTS.items()]
-    return inspect.Signature([*own, *settings])
+class TransferRegressor(RegressorMixin, ImageEstimator):  # type: ignore[misc]
+    """Predict numbers of images with a pretrained network, fitted as ``frostline fit`` does.
 
+    Takes the same images as :class:`TransferClassifier`, under the same rules, and has the same
+    parameters but for ``task`` and those that are for classes alone: ``metric``, ``costs``,
+    ``at_most_wrong``, ``label_smoothing`` and ``class_weight``. ``score`` is R2.
 
-vars(TransferClassifier.__init__)["__signature__"] = _signature()
+    Parameters
+    ----------
+    backbone : str or list of str, default="efficientnet_lite0"
+        Any name that ``frostline models`` lists; several are compared.
+    image_shape : (H, W), (H, W, 3), "tiles" or None, default=None
+        Accept tables (n, d) of numbers, see :class:`TransferClassifier`.
+    pixel_range : (float, float), "fit" or None, default=None
+        What is black and what is white in arrays.
+    random_state : int, RandomState instance or None, default=0
+        Same number, same result.
+    **settings
+        Every other setting of a fit that is about the model and the machine.
 
+    Attributes
+    ----------
+    plan_, model_, metrics_, n_features_in_, pixel_range_
+        As of :class:`TransferClassifier`; ``metrics_["estimate"]`` has ``r2`` and ``mae``.
 
-def _weights(sample_weight: Any, images: Sequence[Path | ImageRef]) -> FloatArray | None:
-    """Return one weight an image; None where all count alike."""
-    if sample_weight is None:
-        return None
-    given = column_or_1d(sample_weight)
-    check_consistent_length(images, given)
-    return np.array(read_weights("sample_weight", given.tolist(), lambda i: f"image {i}"))
+    Examples
+    --------
+    >>> from frostline import TransferRegressor
+    >>> regressor = TransferRegressor(effort="fast")
+    >>> regressor.fit(images, angles).predict(more_images)  # doctest: +SKIP
+    """
 
-
-def _fit(source: tuple[Sequence[Path | ImageRef], Any, Any, Any], settings: Any) -> FittedAll:
-    from frostline.fitting.pipeline import fit_all
-
-    images = source[0]
-    found = fit_all(source, **settings)
-    left_out = found.prepared.catalog.unreadable
-    if left_out:
-        raise InputError(
-            f"{len(left_out):,} of {len(images):,} images cannot be read: "
-            f"{shorten([f'{u.path}: {u.reason}' for u in left_out])}.",
-            hint="Leave them out of X and y.",
-        )
-    return found
-
-
-def _metrics(found: FittedAll) -> dict[str, Any]:
-    task, fitted = found.prepared.inputs, found.fitted
-    estimate = None
-    if fitted.out_of_fold:
-        judged = fitted.out_of_fold[0]
-        truth = task.problem.labels[judged.rows]
-        answers = fitted.rule.decide(judged.probabilities)
-        scores = score(judged.probabilities, truth, seed=task.problem.seed, answers=answers)
-        closed = fitted.plan.action.closed_form
-        estimate = {
-            "method": "leave-one-out" if closed else "part of the training images",
-            "n": scores.n,
-            "accuracy": scores.accuracy,
-            "accuracy_interval": list(scores.accuracy_interval),
-        }
-    return {
-        "n_train": len(found.prepared.split.train),
-        "estimate": estimate,
-        "frozen_verified": fitted.trained.frozen_verified,
-        "engine": task.frozen.report.engine,
-        "images_computed": task.frozen.report.computed,
-        "seconds": found.seconds,
-        "notes": audit_notes(found.prepared.audit, found.prepared.catalog),
+    _defaults: ClassVar[Mapping[str, Any]] = {
+        name: value for name, value in DEFAULTS.items() if name not in _OF_CLASSES
     }
 
+    def __init__(
+        self,
+        backbone: str | Sequence[str] = Settings.backbone,
+        *,
+        image_shape: ImageShape | None = None,
+        pixel_range: Range | str | None = None,
+        random_state: int | np.random.RandomState | None = 0,
+        **settings: Unpack[ModelSettings],
+    ) -> None:
+        super().__init__(
+            backbone,
+            image_shape=image_shape,
+            pixel_range=pixel_range,
+            random_state=random_state,
+            **settings,
+        )
 
-def _seed(random_state: Any) -> int:
-    if isinstance(random_state, (int, np.integer)):
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        **unsupported: Any,
+    ) -> TransferRegressor:
+        """Fit to all images.
+
+        Parameters
+        ----------
+        X : array or sequence of n images
+        y : array-like of shape (n,) or (n, n_outputs)
+            Numbers; among several columns NaN where one is not known.
+        sample_weight, groups, **unsupported
+            As for :meth:`TransferClassifier.fit`.
+
+        Returns
+        -------
+        TransferRegressor
+            Itself.
+
+        Raises
+        ------
+        InputError (a ValueError)
+            If something is no image or cannot be read, a column is constant, or there are too few.
+        SettingsError (a ValueError)
+            If a parameter is out of range, or at odds with another one.
+        """
+        self._refuse(unsupported)
+        settings = self._settings()
+        images = self._images_to_fit(X, y)
+        if len(images) < 2:
+            raise InputError("There is only one sample; numbers are learned from at least two.")
+        given = numbers_given(y, images)
+        self._fitted(images, given, weights_of(sample_weight, images), groups, settings)
+        return self
+
+    def predict(self, X: Any) -> FloatArray:
+        """Return the numbers of every image, float64 of the shape that ``y`` had.
+
+        Takes and raises what :meth:`TransferClassifier.predict_proba` does.
+        """
+        found = self._predicted(X)
+        return found[:, 0] if self._form == "one" else found
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
 
-def _limited(cores: int) -> int:
-    """Return ``cores``, or fewer if whoever started this process says so."""
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(cores, int(said))) if said.isdigit() else cores
-
-
-def _names(classes: npt.NDArray[Any]) -> list[str]:
-    """Return a different text for every class."""
-    names = [printable(text) for text in texts(classes, len(classes), "classes")]
-    if all(names) and len(set(names)) == len(names):
-        return names
-    return [f"class {i}" for i in range(len(names))]
+with_every_parameter(TransferClassifier)
+with_every_parameter(TransferRegressor)

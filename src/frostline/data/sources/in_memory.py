@@ -45,8 +45,9 @@ def list_pair(
     SettingsError if ``group_by`` is given: there are no columns or paths to look in.
 
     ``source``: ``images`` as for :func:`images_of`; labels and groups one each, of any kind that
-    has a text, or labels as vectors with a single 1; lists of several, or numbers; and how much
-    each image counts. Groups and weights may be None. ``choice``: what is predicted.
+    has a text, or labels as vectors with a single 1; lists of several, or numbers, or a DataFrame
+    with a column for each label or number where ``choice`` says which it is; and how much each
+    image counts. Groups and weights may be None. ``choice``: what is predicted.
     """
     if group_by is not None:
         raise SettingsError(
@@ -54,10 +55,16 @@ def list_pair(
             hint="Give the groups themselves: (images, labels, groups).",
         )
     images = images_of(source[0])
-    given = _listed(source[1], len(images), "labels")
+    labels, columns = _columns_of(source[1], choice)
+    given = _listed(labels, len(images), "labels")
     refuse_columns(choice, "images and labels were given")
     targets = read_targets(
-        given, "The labels", lambda i: f"image {i}", choice=choice, order=order_in(source[1])
+        given,
+        "The labels",
+        lambda i: f"image {i}",
+        choice=choice,
+        classes=columns,
+        order=order_in(labels),
     )
     _, _, given_groups, given_weights = (*source, None, None)[:4]
     groups = texts(given_groups, len(images), "groups")
@@ -86,6 +93,13 @@ def list_pair(
         outputs=targets.outputs,
     )
     return listing if weights is None else weighted(listing, "weight")
+
+
+def _columns_of(labels: Any, choice: TargetChoice) -> tuple[Any, list[str] | None]:
+    """Return the rows of a table of labels or numbers, and what its columns are called."""
+    if choice.task not in ("multilabel", "regression") or not hasattr(labels, "columns"):
+        return labels, None
+    return labels.to_numpy().tolist(), [printable(str(name)) for name in labels.columns]
 
 
 def texts(values: Any, n: int, what: str) -> list[str]:

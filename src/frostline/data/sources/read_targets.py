@@ -43,7 +43,7 @@ def read_targets(
     - ``order``: of grades, the lowest first, where the source says it.
     """
     if choice.task == "regression":
-        return _numbers(values, title, place, column)
+        return _numbers(values, title, place, column, classes)
     if choice.task == "multilabel" or (
         choice.task == "auto" and _are_several(values, title, place, choice, column)
     ):
@@ -97,14 +97,17 @@ def _grades(
     return found
 
 
-def _numbers(values: Sequence[Any], title: str, place: Place, column: str) -> Targets:
-    """Return one number an image, or several of a list."""
+def _numbers(
+    values: Sequence[Any], title: str, place: Place, column: str, names: Sequence[Any] | None
+) -> Targets:
+    """Return one number an image, or several of a list; ``names``: of several."""
     cells = [cell.tolist() if hasattr(cell, "tolist") else cell for cell in values]
     widths = {len(cell) for cell in cells if isinstance(cell, (list, tuple))}
     name = column.strip() or "value"
     if widths <= {1}:
         read = read_numbers(title, cells, place)
-        return Targets("regression", values=[(number,) for number in read], outputs=(name,))
+        only = (name,) if names is None or len(names) != 1 else tuple(names)
+        return Targets("regression", values=[(number,) for number in read], outputs=only)
     if len(widths) > 1:
         i, first = next((i, c) for i, c in enumerate(cells) if isinstance(c, (list, tuple)))
         j, other = next(
@@ -124,6 +127,8 @@ def _numbers(values: Sequence[Any], title: str, place: Place, column: str) -> Ta
         for k in range(width)
     ]
     outputs = tuple(f"{name} {k}" for k in range(width))
+    if names is not None and len(names) == width:
+        outputs = tuple(names)
     return Targets("regression", values=list(zip(*columns, strict=True)), outputs=outputs)
 
 

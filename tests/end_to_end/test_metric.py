@@ -121,7 +121,7 @@ def test_model_and_every_export_answer_alike(
         frostline.export(run.folder, file, to="onnx")
         assert frostline.load(file).predict(paths) == model.predict(paths)
         # what a person without Frostline is told to do
-        code = answering(model.card.rule)
+        code = answering(model.card)
         if code:
             values: dict[str, Any] = {"probabilities": model.predict_proba(paths)}
             exec(code, values)

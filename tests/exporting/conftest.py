@@ -31,12 +31,16 @@ from frostline.core.actions import (
     TapsHead,
 )
 from frostline.core.preprocessing import Preprocessing
+from frostline.core.task import Task
 from frostline.exporting.save_model import save_model
 from frostline.model_format.card import FamiliarImages, ModelCard
 from frostline.run.predictions import COLUMNS
+from frostline.stats.decision_rule import DecisionRule
 from frostline.stats.ood import OODScorer, fit_ood_scorer
 
 CLASSES = ("b | <b>", "Äpfel", "c")
+#: kinds of runs that predict something else than one class an image
+TASKS: dict[str, Task] = {"labels": "multilabel", "numbers": "regression"}
 RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=0.1, head_learning_rate=0.1)
 N_IMAGES = 60
 
@@ -102,6 +106,8 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
         "last layer": TapsHead(taps=[network.last.name]),
         "finetuned": SuffixTraining(freeze_to=lower, recipe=RECIPE),
         "cut": SuffixTraining(keep_to=lower, freeze_to=lower, new_block=True, recipe=RECIPE),
+        "labels": TapsHead(taps=[network.last.name]),
+        "numbers": TapsHead(taps=list(network.taps[-2:])),
         "full": FullTraining(recipe=RECIPE),
         "full, one place": FullTraining(recipe=RECIPE),
         "blend": Blend(
@@ -143,6 +149,8 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
         },
         source=str(images[0].parent),
     )
+    if kind in TASKS:
+        card = _of_task(card, TASKS[kind])
     ood_scorer = None
     if kind == "knowing":
         ood_scorer = _familiarity(module, x)
@@ -153,10 +161,19 @@ def _make(kind: str, folder: Path, images: tuple[Path, ...]) -> Run:
     with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for path, row in zip(images, run.expected(), strict=True):
-            label = CLASSES[int(row.argmax())]
+        said = card.target.said(card.decide(run.expected()), CLASSES)
+        for path, label in zip(images, said, strict=True):
             writer.writerow([path.name, label, label, "0.9"])
     return run
+
+
+def _of_task(card: ModelCard, task: Task) -> ModelCard:
+    """Return the card of a model with several labels, or numbers."""
+    score = {"mean_average_precision": 0.8} if task == "multilabel" else {"r2": 0.6, "mae": 1.5}
+    of_labels = {"rule": DecisionRule(thresholds=(0.3, 0.5, 0.7))} if task == "multilabel" else {}
+    temperature = 1.3 if task == "multilabel" else 1.0
+    told = {"task": task, "test": {"method": "held-out", "n": N_IMAGES, **score}, **of_labels}
+    return ModelCard.model_validate({**dict(card), "temperature": temperature, **told})
 
 
 def _familiarity(module: Classifier, x: torch.Tensor) -> OODScorer:

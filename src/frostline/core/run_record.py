@@ -246,9 +246,9 @@ class HeldOutScores(JsonRecord):
     def summary(self) -> ScoreSummary:
         """What a model card tells."""
         told = {name: getattr(self, name) for name in ScoreSummary.model_fields}
-        if self.accuracy is None:
+        if self.accuracy is None or self.qwk is not None:
             told = {name: value for name, value in told.items() if value is not None}
-            names = ("mean_average_precision", "micro_f1", "macro_f1", "r2", "mae")
+            names = ("mean_average_precision", "micro_f1", "macro_f1", "qwk", "r2", "mae")
             more = (*names, *(f"{name}_interval" for name in names))
             told |= {name: own for name in more if (own := getattr(self, name)) is not None}
         return ScoreSummary(**told)

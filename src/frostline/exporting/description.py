@@ -10,7 +10,7 @@ import numpy as np
 from frostline._version import __version__
 from frostline.core.preprocessing import Preprocessing
 from frostline.model_format.card import ModelCard
-from frostline.stats.decision_rule import DecisionRule
+from frostline.targets.links import Link
 
 if TYPE_CHECKING:
     from frostline.exporting.pytorch.state import Plain
@@ -20,6 +20,17 @@ _INPUT = (
     "float32 (n, 3, {size}, {size}), RGB: {resized} ({interpolation}, antialiased), "
     "the centre {size} x {size} kept{padded}, then (value / 255 - mean) / std"
 )
+#: code behind the outputs of a network, and what the result is called there
+_LINKED: dict[Link, tuple[str, str]] = {
+    "softmax": ("probabilities", ".softmax(dim=1)"),
+    "sigmoid": ("probabilities", ".sigmoid()"),
+    "identity": ("values", ""),
+}
+_OUTPUT: dict[Link, str] = {
+    "softmax": "logits (n, classes); their softmax are the calibrated probabilities",
+    "sigmoid": "logits (n, labels); their sigmoids are the calibrated probabilities of each",
+    "identity": "the numbers (n, columns)",
+}
 _ANSWER = "import numpy as np\n\nanswer = (probabilities {sign} np.array({numbers})).{best}(axis=1)"
 
 
@@ -56,7 +67,8 @@ def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None
             padded=padded_words(preprocessing),
             interpolation=preprocessing.interpolation,
         ),
-        "output": "logits (n, classes); their softmax are the calibrated probabilities",
+        "task": card.task,
+        "output": _OUTPUT[card.target.link_name],
         "load": how,
         **_answer(card),
         **_sets(card),
@@ -67,7 +79,7 @@ def describe(card: ModelCard, *, form: str, how: str, plain: Plain | None = None
 
 def _answer(card: ModelCard) -> dict[str, Any]:
     """How a class follows where that is not the likeliest one."""
-    code = answering(card.rule)
+    code = answering(card)
     return {"metric": card.metric, "answer": code} if code else {}
 
 
@@ -83,8 +95,15 @@ def _sets(card: ModelCard) -> dict[str, Any]:
     return {"set_95": f"probabilities >= {least}, and the class that is answered"}
 
 
-def answering(rule: DecisionRule) -> str:
-    """Return code that finds the class for probabilities (n, classes); empty for the likeliest."""
+def answering(card: ModelCard) -> str:
+    """Return code that finds the class for probabilities (n, classes); empty for the likeliest.
+
+    Of several labels it finds which an image has, as truth values (n, labels).
+    """
+    rule = card.rule
+    if card.target.link_name == "sigmoid":
+        least = list(rule.thresholds) or [0.5] * len(card.classes)
+        return f"import numpy as np\n\nanswer = probabilities >= np.array({least})"
     if rule.costs:
         costs = [list(row) for row in rule.costs]
         return _ANSWER.format(sign="@", numbers=costs, best="argmin")
@@ -98,8 +117,10 @@ def as_json(description: dict[str, Any]) -> str:
     return json.dumps(description, indent=1, ensure_ascii=False)
 
 
-def loading(plain: Plain, file: str, n_outputs: int) -> str:
+def loading(plain: Plain, file: str, card: ModelCard) -> str:
     """Return code that loads the weights from ``file`` without Frostline."""
+    told, link = _LINKED[card.target.link_name]
+    n_outputs = len(card.classes)
     library = plain.architecture.library
     if plain.form == "classifier":
         return (
@@ -108,7 +129,7 @@ def loading(plain: Plain, file: str, n_outputs: int) -> str:
             f"model = {plain.architecture.code(n_outputs)}\n"
             f'model.load_state_dict(load_file("{file}"))\n'
             "model.eval()\n"
-            "probabilities = model(images).softmax(dim=1)"
+            f"{told} = model(images){link}"
         )
     return (
         f"import torch, {library}\n"
@@ -120,14 +141,15 @@ def loading(plain: Plain, file: str, n_outputs: int) -> str:
         "model.eval()\n"
         "maps = model(images).flatten(2)\n"
         "features = torch.cat([maps.mean(2), maps.std(2, correction=0)], dim=1)\n"
-        "probabilities = (features @ weight.T + bias).softmax(dim=1)"
+        f"{told} = (features @ weight.T + bias){link}"
     )
 
 
-def running(file: str) -> str:
+def running(file: str, card: ModelCard) -> str:
     """Return code that runs a program without Frostline."""
+    told, link = _LINKED[card.target.link_name]
     return (
         "import torch\n\n"
         f'model = torch.export.load("{file}").module()\n'
-        "probabilities = model(images).softmax(dim=1)"
+        f"{told} = model(images){link}"
     )

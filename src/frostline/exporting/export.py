@@ -59,7 +59,7 @@ def export(
     path : str or Path
         Where to write: a file, for ``hub`` a folder.
     to : {"onnx", "torch", "hub"}, default="onnx"
-        ``onnx``: one file that takes any RGB image and gives calibrated probabilities.
+        ``onnx``: one file that takes any RGB image and gives calibrated probabilities, or numbers.
         ``torch``: weights for timm or torchvision where these have such a network, else a program
         of ``torch.export``. ``hub``: a folder ready to publish.
     quantize : {"int8"} or None, default=None
@@ -83,7 +83,7 @@ def export(
     RunFolderError, InputError
         If there is no finished run, the target exists, or images are needed and not found.
     EngineError
-        If the export does not give the model's probabilities; then nothing was written.
+        If the export does not give what the model does; then nothing was written.
     """
     if to not in TARGETS:
         raise SettingsError(
@@ -105,13 +105,6 @@ def export(
         require_extra("train", f"An export to {to!r}")
     check_opset(opset)
     origin, target = Origin.open(run), Path(path)
-    if origin.model.card.target.link_name != "softmax" and (to != _ONNX or quantize is not None):
-        kind = f"quantize={quantize!r}" if to == _ONNX else f"to={to!r}"
-        raise SettingsError(
-            f"{kind} is for models of one label an image; this one has the task "
-            f"{origin.model.card.task!r}.",
-            hint="Export an ONNX file: to='onnx'.",
-        )
     check_free(target, overwrite=overwrite, source=origin.given)
     samples = find_samples(
         origin.model,

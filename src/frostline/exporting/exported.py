@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from frostline.core.task import Task
 from frostline.exporting.agreement import Agreement
 
 
@@ -25,9 +26,11 @@ class Loss(BaseModel):
     judged_on : int
         Images of the next figures; others than the former if ``apart``.
     same_class : int
-        Images that both files put into the same class.
+        Images with the same answer of both files: the class, all labels, or numbers within a tenth
+        of their spread.
     largest_difference, mean_difference : float or None
-        Absolute difference of a probability; None in a file that was written before this was kept.
+        Absolute difference of a probability; of numbers as a share of the largest. None in a file
+        that was written before this was kept.
     labelled : int
         Images among them whose label is known.
     learned_from : int or None
@@ -36,7 +39,8 @@ class Loss(BaseModel):
     tested_on : int
         Images of the next figures: labelled, and not learned from.
     accuracy_before, accuracy : float or None
-        Of the float32 file and of this one, on these; None without any.
+        Of the float32 file and of this one, on these; None without any. Of several labels the mean
+        average precision, of numbers R2.
     bytes_before : int
         Size of the float32 file.
     """
@@ -50,8 +54,8 @@ class Loss(BaseModel):
     judged_on: int = Field(ge=1)
     apart: bool
     same_class: int = Field(ge=0)
-    largest_difference: float | None = Field(default=None, ge=0, le=1)
-    mean_difference: float | None = Field(default=None, ge=0, le=1)
+    largest_difference: float | None = Field(default=None, ge=0)
+    mean_difference: float | None = Field(default=None, ge=0)
     labelled: int = Field(ge=0)
     learned_from: int | None = Field(default=None, ge=0)
     tested_on: int = Field(default=0, ge=0)
@@ -78,6 +82,8 @@ class Exported:
         What a person should know, such as why it has this form.
     loss : Loss or None
         Of an 8-bit file.
+    task : Task
+        What the model predicts.
     """
 
     path: Path
@@ -86,3 +92,4 @@ class Exported:
     agreement: Agreement
     notes: tuple[str, ...] = ()
     loss: Loss | None = None
+    task: Task = "single"

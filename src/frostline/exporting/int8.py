@@ -23,7 +23,7 @@ from frostline.core.preprocessing import FloatArray, Preprocessing, UInt8Array
 from frostline.exporting.sensitivity import most_sensitive
 from frostline.exporting.weights_alone import narrow_weights
 from frostline.onnx_graph.kernel_graph import KERNEL
-from frostline.onnx_graph.session import OUTPUT
+from frostline.onnx_graph.session import OUTPUT, VALUES
 
 #: the tensor between preprocessing and network in every file that Frostline writes
 _NORMALISED = "before/normalised"
@@ -245,11 +245,18 @@ def _to_quantise(network: onnx.ModelProto) -> list[str]:
 
 
 def _logits(network: onnx.ModelProto) -> str:
-    """Name what the softmax that gives the probabilities is taken of, before the temperature."""
+    """Name what the predictions are made of: before softmax or sigmoid, and the temperature."""
     made = {name: node for node in network.graph.node for name in node.output}
-    softmax = made.get(OUTPUT)
-    scaled = made.get(softmax.input[0]) if softmax is not None else None
-    if softmax is None or softmax.op_type != "Softmax" or scaled is None or scaled.op_type != "Div":
+    if VALUES in made and made[VALUES].op_type == "Identity":
+        return str(made[VALUES].input[0])
+    link = made.get(OUTPUT)
+    scaled = made.get(link.input[0]) if link is not None else None
+    if (
+        link is None
+        or link.op_type not in ("Softmax", "Sigmoid")
+        or scaled is None
+        or scaled.op_type != "Div"
+    ):
         raise InputError(_FOREIGN)
     return str(scaled.input[0])
 

@@ -1,4 +1,4 @@
-"""One ONNX file for everything that runs ONNX: any RGB image in, probabilities out."""
+"""One ONNX file for everything that runs ONNX: any RGB image in, predictions out."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def export_onnx_file(
         temporary.write_bytes(graph.SerializeToString(deterministic=True))
         agreement = check_onnx(origin.model, temporary, samples, exact=loss is None)
         size = temporary.stat().st_size
-    return Exported(path, "onnx", size, agreement, loss=loss)
+    return Exported(path, "onnx", size, agreement, loss=loss, task=origin.card.task)
 
 
 def stamp(graph: onnx.ModelProto, card: ModelCard, loss: Loss | None) -> None:
@@ -66,7 +66,7 @@ def stamp(graph: onnx.ModelProto, card: ModelCard, loss: Loss | None) -> None:
     from onnx import helper
 
     graph.producer_name, graph.producer_version = "frostline", __version__
-    if loss is not None and card.test.accuracy is not None:
+    if loss is not None and (card.test.method or card.test.accuracy is not None):
         test = card.test.model_copy(update={"before_quantising": True})
         card = card.model_copy(update={"test": test})
     entries = {**metadata(graph), CARD_KEY: card.to_json()}
@@ -84,16 +84,14 @@ def check_onnx(model: Model, path: Path, samples: Samples | None, *, exact: bool
     images = samples or made_up_samples(model)
     written = reopened(path)
     expected = predicted(model, images)
-    # numbers have any size: what counts is how far off they are for it
-    largest = float(np.abs(expected).max(initial=0.0))
-    unit = max(1.0, largest) if model.card.target.link_name == "identity" else 1.0
-    agreement = compare(expected / unit, predicted(written, images) / unit, real=images.real)
+    card = model.card
+    agreement = compare(expected, predicted(written, images), card, real=images.real)
     if exact:
         require(agreement, EXACT)
     whole = _whole_images(model, images)
     rows = _plainly(path, whole)
     reference = expected[: len(rows)] if images.real else model.predict_proba(whole)
-    found = compare(reference / unit, rows / unit, real=images.real, tie=2 * RESIZED)
+    found = compare(reference, rows, card, real=images.real, tie=2 * RESIZED)
     if exact:
         require(found, RESIZED)
     return agreement

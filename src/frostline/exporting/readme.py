@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frostline._version import __version__
+from frostline.core.task import Task
 from frostline.exporting.description import answering, loading, padded_words, resized_words, running
 from frostline.exporting.library_names import TIMM
 from frostline.model_format.card import ModelCard
+from frostline.onnx_graph.session import OUTPUT, VALUES
 from frostline.wording.metrics import METRICS
+from frostline.wording.numbers import plural
 
 if TYPE_CHECKING:
     from frostline.exporting.pytorch.state import Plain
@@ -33,6 +38,61 @@ _METHODS = {
 }
 
 
+@dataclass(frozen=True)
+class _Words:
+    """What a README calls things: ``tags`` and ``pipeline`` of hubs, and the rest for people.
+
+    ``does`` says what the model does, given the names of its outputs; ``heading`` stands above
+    these.
+    """
+
+    tags: tuple[str, ...]
+    pipeline: str | None
+    does: Callable[[Sequence[str]], str]
+    heading: str
+
+
+def _of_grades(names: Sequence[str]) -> str:
+    first, last = _plain_text(names[0]), _plain_text(names[-1])
+    return f"Tells which of {len(names)} grades an image has, from {first} to {last}"
+
+
+_CLASSIFIES = "image-classification"
+_TASKS: dict[Task, _Words] = {
+    "single": _Words(
+        (_CLASSIFIES,),
+        _CLASSIFIES,
+        lambda names: f"Classifies images into {len(names)} classes",
+        "Classes",
+    ),
+    "ordinal": _Words(
+        (_CLASSIFIES, "ordinal-regression"), _CLASSIFIES, _of_grades, "Grades, the lowest first"
+    ),
+    "multilabel": _Words(
+        (_CLASSIFIES, "multi-label-image-classification"),
+        _CLASSIFIES,
+        lambda names: f"Tells which of {plural(len(names), 'label')} an image has, perhaps none",
+        "Labels",
+    ),
+    # hubs have no pipeline for numbers of images
+    "regression": _Words(
+        ("image-regression",),
+        None,
+        lambda names: f"Predicts {plural(len(names), 'number')} of an image",
+        "Numbers",
+    ),
+}
+#: scores of a card beside accuracy, and how they are said
+_SCORES = {
+    "mean_average_precision": ("Mean average precision (over labels)", "{:.1%}"),
+    "micro_f1": ("F1 of all labels together", "{:.1%}"),
+    "macro_f1": ("F1, mean over outputs", "{:.1%}"),
+    "qwk": ("Quadratically weighted kappa", "{:.3f}"),
+    "r2": ("R2 (share of the variance that is explained)", "{:.3f}"),
+    "mae": ("Mean absolute error", "{:.4g}"),
+}
+
+
 def readme(card: ModelCard, *, name: str, plain: Plain | None, reason: str) -> str:
     """Return the README as Markdown, with the header that hubs read.
 
@@ -47,7 +107,7 @@ def readme(card: ModelCard, *, name: str, plain: Plain | None, reason: str) -> s
         _scores(card),
         "## Use",
         _use(card, plain, reason),
-        "## Classes",
+        f"## {_TASKS[card.task].heading}",
         _classes(card),
         "## Licence and data",
         _licence(card),
@@ -58,9 +118,10 @@ def readme(card: ModelCard, *, name: str, plain: Plain | None, reason: str) -> s
 def _header(card: ModelCard, plain: Plain | None) -> str:
     known = _KNOWN.get(card.weights_licence.lower())
     of_timm = plain is not None and plain.architecture.library == TIMM
-    tags = ["image-classification", "frostline", "onnx", *(["timm"] if of_timm else [])]
+    words = _TASKS[card.task]
+    tags = [*words.tags, "frostline", "onnx", *(["timm"] if of_timm else [])]
     lines: list[tuple[str, Any]] = [
-        ("pipeline_tag", "image-classification"),
+        *([("pipeline_tag", words.pipeline)] if words.pipeline else []),
         ("library_name", "timm" if of_timm else "onnx"),
         ("license", known or "other"),
         *([] if known else [("license_name", card.weights_licence)]),
@@ -81,30 +142,36 @@ def _what(card: ModelCard) -> str:
     )
     removed = f" Layers above `{card.cut}` were removed." if card.cut else ""
     return (
-        f"Classifies images into {len(card.classes)} classes. Made from "
+        f"{_TASKS[card.task].does(card.classes)}. Made from "
         f"`{_plain_text(card.backbone)}` by Frostline {__version__}: {kind}, fitted on "
         f"{card.n_train:,} images.{removed}"
     )
 
 
 def _scores(card: ModelCard) -> str:
-    test = card.test
-    if test.accuracy is None:
+    test, lines = card.test, []
+    if test.method is None and test.accuracy is None:
         return "It was not judged."
-    span = ""
-    if test.accuracy_interval is not None:
-        low, high = test.accuracy_interval
-        span = f" (95 %: {low:.1%} to {high:.1%})"
     method = "" if test.method is None else f" {_METHODS[test.method]}"
     images = "images" if test.n is None else f"{test.n:,} images"
-    lines = [f"- Accuracy {test.accuracy:.1%}{span},{method} with {images}."]
+    measured = f",{method} with {images}."
+    if test.accuracy is not None:
+        span = _span(test.accuracy_interval, "{:.1%}")
+        lines.append(f"- Accuracy {test.accuracy:.1%}{span}{measured}")
     for value, words in (
         (test.balanced_accuracy, "Balanced accuracy (the mean over classes)"),
         (test.expected_accuracy, "Accuracy to expect of this model, fitted on all images"),
     ):
         if value is not None:
             lines.append(f"- {words}: {value:.1%}.")
-    lines.append("- Probabilities are calibrated (temperature scaling).")
+    more = test.model_extra or {}
+    for name, (words, form) in _SCORES.items():
+        if more.get(name) is not None:
+            span = _span(more.get(f"{name}_interval"), form)
+            end = "." if lines else measured
+            lines.append(f"- {words}: {form.format(more[name])}{span}{end}")
+    if card.target.link_name != "identity":
+        lines.append("- Probabilities are calibrated (temperature scaling).")
     if card.sets is not None:
         lines.append(
             f"- `set_95` names the classes that an image may be of: {card.sets.level:.0%} of them "
@@ -116,20 +183,29 @@ def _scores(card: ModelCard) -> str:
             f"- `abstain` marks answers that are too unsure for at most {card.at_most_wrong:.3g} "
             "of the others to be wrong."
         )
-    if card.metric != "accuracy":
+    if card.metric != "accuracy" and card.target.exclusive:
         lines.append(f"- Made for {METRICS[card.metric]} rather than accuracy.")
     return "\n".join(lines)
 
 
+def _span(interval: Sequence[float | None] | None, form: str) -> str:
+    """Say where a score lies, where that is known."""
+    if interval is None or None in interval:
+        return ""
+    low, high = (form.format(end) for end in interval)
+    return f" (95 %: {low} to {high})"
+
+
 def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
     preprocessing = card.preprocessing
+    told = VALUES if card.target.link_name == "identity" else OUTPUT
     parts = [
         "Without PyTorch; any RGB image, prepared inside the file:",
         _code(
             "import numpy as np, onnxruntime\nfrom PIL import Image\n\n"
             'session = onnxruntime.InferenceSession("model.onnx")\n'
             'image = np.asarray(Image.open("image.jpg").convert("RGB"))\n'
-            'probabilities = session.run(["probabilities"], {"image": image})[0]'
+            f'{told} = session.run(["{told}"], {{"image": image}})[0]'
         ),
         *_more_outputs(card),
         *_answer(card),
@@ -142,10 +218,10 @@ def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
     if plain is None:
         parts += [
             f"It is a program of `torch.export`, as {_plain_text(reason)}:",
-            _code(running("model.pt2")),
+            _code(running("model.pt2", card)),
         ]
     else:
-        code = loading(plain, "model.safetensors", len(card.classes))
+        code = loading(plain, "model.safetensors", card)
         if plain.head:
             code = code.replace(
                 'weight, bias = state.pop("head.weight"), state.pop("head.bias")',
@@ -174,8 +250,11 @@ def _more_outputs(card: ModelCard) -> list[str]:
 
 def _answer(card: ModelCard) -> list[str]:
     """How a class follows where that is not the likeliest one."""
-    code = answering(card.rule)
-    return ["Which class is answered, by what the model was made for:", _code(code)] if code else []
+    code = answering(card)
+    words = "Which class is answered, by what the model was made for:"
+    if card.target.link_name == "sigmoid":
+        words = "Which labels an image has; each has a threshold of its own:"
+    return [words, _code(code)] if code else []
 
 
 def _classes(card: ModelCard) -> str:

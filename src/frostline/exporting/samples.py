@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from frostline.core.arrays import BoolArray, IntArray
-from frostline.core.errors import InputError, UnreadableImageError
+from frostline.core.arrays import BoolArray, Truth
+from frostline.core.errors import InputError, SettingsError, UnreadableImageError
 from frostline.core.files import JSON_BYTES, UnfitFileError, is_file, open_regular, read_regular
 from frostline.core.machine import available_cores
 from frostline.core.preprocessing import UInt8Array
@@ -22,6 +22,7 @@ from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.sources.open_source import open_for_evaluation
 from frostline.data.sources.scanning import files_below
 from frostline.model.model import Model
+from frostline.model_format.card import ModelCard
 from frostline.run.manifest import manifest_of
 from frostline.run.run_folder import PREDICTIONS, SETTINGS
 
@@ -37,14 +38,14 @@ _SIDES = ((48, 48), (300, 200), (90, 700), (1, 40), (513, 512), (1024, 768))
 class Samples:
     """Images as they enter the network.
 
-    ``prepared``: shape (n, size, size, 3). ``labels``, shape (n,): positions among the classes; -1
-    where no label is known. ``paths``: the files; none for made-up images. ``learned``, shape (n,):
-    whether the model was trained on an image, or chosen by it, so that being right there proves
-    nothing; None where that cannot be told.
+    ``prepared``: shape (n, size, size, 3). ``truth``, shape (n,) or (n, k): as the model's target
+    encodes it; -1 for a class that is not known, NaN for a label or number. ``paths``: the files;
+    none for made-up images. ``learned``, shape (n,): whether the model was trained on an image, or
+    chosen by it, so that being right there proves nothing; None where that cannot be told.
     """
 
     prepared: UInt8Array
-    labels: IntArray
+    truth: Truth
     paths: tuple[Path, ...]
     learned: BoolArray | None = None
 
@@ -55,6 +56,14 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.prepared)
+
+
+def labelled(truth: Truth) -> BoolArray:
+    """Return of which images something is known, shape (n,)."""
+    if truth.ndim == 1:
+        return np.asarray(truth >= 0)
+    known: BoolArray = ~np.isnan(truth)
+    return np.asarray(known.any(axis=1))
 
 
 def find_samples(
@@ -69,10 +78,8 @@ def find_samples(
     - ``limit``: at most so many, drawn by their names.
     - The result: None if the run's images cannot be found any more.
     """
-    if images is not None:
-        found = _given(images, model.classes)
-    else:
-        found = _evaluated(source, model.classes)
+    card = model.card
+    found = _evaluated(source, card) if images is None else _given(images, card)
     chosen = sorted(found, key=lambda item: hashlib.sha256(item[0].name.encode()).digest())[:limit]
     samples = _prepared(model, chosen)
     if samples is None:
@@ -91,7 +98,7 @@ def made_up_samples(model: Model) -> Samples:
         coarse = random.integers(0, 256, (cells, cells, 3), dtype=np.uint8)
         rows, columns = np.arange(height) * cells // height, np.arange(width) * cells // width
         prepared.append(model.prepare(coarse[rows][:, columns], name=f"made-up image {i}"))
-    return Samples(np.stack(prepared), np.full(len(prepared), _UNKNOWN), ())
+    return Samples(np.stack(prepared), _nothing(model.card, len(prepared)), ())
 
 
 def _learned(model: Model, paths: Sequence[Path], *, judged: bool) -> BoolArray | None:
@@ -110,19 +117,20 @@ def _learned(model: Model, paths: Sequence[Path], *, judged: bool) -> BoolArray 
     return np.full(len(paths), method == "cross-validation")
 
 
-def _given(images: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
+def _given(images: Path, card: ModelCard) -> list[tuple[Path, Truth]]:
     """Images with labels where the folder or table has those of the model."""
     try:
-        catalog = open_for_evaluation(images, classes)
-    except InputError:
+        catalog = open_for_evaluation(images, card.classes, task=card.task)
+    except (InputError, SettingsError):
         if not images.is_dir():
             raise
         files, _ = files_below(images)
-        return [(Path(file.path), _UNKNOWN) for file in files if not file.broken]
-    return [(row.path, row.label) for row in catalog.rows]
+        found = [Path(file.path) for file in files if not file.broken]
+        return list(zip(found, _nothing(card, len(found)), strict=True))
+    return list(zip((row.path for row in catalog.rows), catalog.truth, strict=True))
 
 
-def _evaluated(run: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
+def _evaluated(run: Path, card: ModelCard) -> list[tuple[Path, Truth]]:
     """Images that ``predictions.csv`` names and that are still where they were."""
     try:
         settings = json.loads(read_regular(run / SETTINGS, at_most=JSON_BYTES))
@@ -133,25 +141,33 @@ def _evaluated(run: Path, classes: Sequence[str]) -> list[tuple[Path, int]]:
             rows = [(base / row["path"], row["label"]) for row in csv.DictReader(text)]
     except (OSError, UnfitFileError, ValueError, KeyError, TypeError, RecursionError, csv.Error):
         return []
-    place = {name: i for i, name in enumerate(classes)}
-    return [(path, place.get(label, _UNKNOWN)) for path, label in rows if is_file(path)]
+    found = [(path, said) for path, said in rows if is_file(path)]
+    truth = card.target.read([said for _, said in found], card.classes)
+    return [(path, own) for (path, _), own in zip(found, truth, strict=True)]
 
 
-def _prepared(model: Model, found: list[tuple[Path, int]]) -> Samples | None:
+def _nothing(card: ModelCard, n: int) -> Truth:
+    """Return the truth about ``n`` images of which nothing is known."""
+    if card.target.exclusive:
+        return np.full(n, _UNKNOWN)
+    return np.full((n, len(card.classes)), np.nan)
+
+
+def _prepared(model: Model, found: list[tuple[Path, Truth]]) -> Samples | None:
     results = read_in_order(
         found,
         lambda item: model.prepare(item[0], name=str(item[0])),
         workers=min(8, available_cores()),
     )
     kept = [
-        (array, path, label)
-        for (path, label), array in zip(found, results, strict=True)
+        (array, path, truth)
+        for (path, truth), array in zip(found, results, strict=True)
         if not isinstance(array, UnreadableImageError)
     ]
     if not kept:
         return None
     return Samples(
         np.stack([array for array, _, _ in kept]),
-        np.array([label for _, _, label in kept], dtype=np.int64),
+        np.stack([truth for _, _, truth in kept]),
         tuple(path for _, path, _ in kept),
     )

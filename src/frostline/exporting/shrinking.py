@@ -7,37 +7,40 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from frostline.core.arrays import BoolArray, IntArray
+from frostline.core.arrays import BoolArray, Truth
 from frostline.core.errors import InputError
 from frostline.core.machine import available_cores
 from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import UInt8Array
+from frostline.exporting.agreement import differences, same_answers
 from frostline.exporting.exported import Loss
 from frostline.exporting.int8 import Recipe, is_quantised, layers_in_float, quantise, recipes_for
 from frostline.exporting.origin import Origin
-from frostline.exporting.samples import Samples
+from frostline.exporting.samples import Samples, labelled
 from frostline.model.model import Probabilities
+from frostline.model_format.card import ModelCard
 from frostline.onnx_graph.prepared import on_canvas
-from frostline.onnx_graph.session import INPUT, OUTPUT
+from frostline.onnx_graph.session import INPUT, told_by
 
 if TYPE_CHECKING:
     import onnx
 
 #: images that set ranges, at most, and the fewest that are divided between setting and judging
 _CALIBRATED, _ENOUGH = 128, 40
-#: a recipe is taken when at most these shares of images change their class, and become wrong
+#: a recipe is taken when at most this share of images changes its answer, and so much accuracy goes
 _CHANGED, _LOST = 0.02, 0.005
-#: beyond this share of changed classes, a file is worth nothing
+#: beyond this share of changed answers, a file is worth nothing
 _WORTHLESS = 0.2
 _BATCH = 16
 
 
 @dataclass(frozen=True)
 class _Judges:
-    """The images that judge every form, and what the float32 file says of them, shape (n, C)."""
+    """The images that judge every form, and what the float32 file says of them, shape (n, k)."""
 
+    card: ModelCard
     before: Probabilities
-    labels: IntArray
+    truth: Truth
     learned: BoolArray | None
     calibrated_on: int
     apart: bool
@@ -64,7 +67,7 @@ def shrink(
     """Return the fastest 8-bit form that loses little, or else the one that loses least.
 
     Raises InputError if the model is 8 bits wide already, there is no real image, or every form
-    changes the class of more than a fifth of the images.
+    changes the answer for more than a fifth of the images.
 
     ``graph``: its ONNX model. ``samples``: real images; from 40 on, those that set the ranges are
     others than those that judge.
@@ -84,8 +87,9 @@ def shrink(
     judging = slice(first, None) if apart else slice(None)
     images = samples.prepared[judging]
     judges = _Judges(
+        card=origin.model.card,
         before=_probabilities(origin, graph, images),
-        labels=samples.labels[judging],
+        truth=samples.truth[judging],
         learned=None if samples.learned is None else samples.learned[judging],
         calibrated_on=first,
         apart=apart,
@@ -101,7 +105,7 @@ def shrink(
     best = min(tried, key=lambda t: (round(t.lost, 3), t.changed))
     if best.changed > _WORTHLESS:
         raise InputError(
-            f"With 8 bits {best.changed:.0%} of {len(images)} images change their class: this "
+            f"With 8 bits {best.changed:.0%} of {len(images)} images change their answer: this "
             "network does not bear it. Nothing was written.",
             hint="Export it without --quantize.",
         )
@@ -121,26 +125,26 @@ def _loss(
     knows by heart, in 8 bits as well.
     """
     in_float, layers = layers_in_float(smaller)
-    before, labels, learned = judges.before, judges.labels, judges.learned
-    mine, theirs = before.argmax(axis=1), after.argmax(axis=1)
-    difference = np.abs(after - before)
-    fresh = (labels >= 0) & (False if learned is None else ~learned)
-    some = bool(fresh.any())
+    before, truth, learned = judges.before, judges.truth, judges.learned
+    difference = differences(before, after, judges.card)
+    known = labelled(truth)
+    fresh = known & (False if learned is None else ~learned)
+    some, accuracy = bool(fresh.any()), judges.card.target.accuracy
     return Loss(
         recipe=recipe.name,
         layers_in_float=in_float,
         layers=layers,
         calibrated_on=judges.calibrated_on,
-        judged_on=len(labels),
+        judged_on=len(truth),
         apart=judges.apart,
-        same_class=int((mine == theirs).sum()),
+        same_class=int(same_answers(before, after, judges.card).sum()),
         largest_difference=float(difference.max()),
         mean_difference=float(difference.mean()),
-        labelled=int((labels >= 0).sum()),
+        labelled=int(known.sum()),
         learned_from=None if learned is None else int(learned.sum()),
         tested_on=int(fresh.sum()),
-        accuracy_before=float((mine == labels)[fresh].mean()) if some else None,
-        accuracy=float((theirs == labels)[fresh].mean()) if some else None,
+        accuracy_before=accuracy(before[fresh], truth[fresh]) if some else None,
+        accuracy=accuracy(after[fresh], truth[fresh]) if some else None,
         bytes_before=graph.ByteSize(),
     )
 
@@ -148,8 +152,9 @@ def _loss(
 def _probabilities(origin: Origin, model: onnx.ModelProto, images: UInt8Array) -> Probabilities:
     session = open_session(model.SerializeToString(), threads=available_cores())
     canvas = origin.model.card.preprocessing
+    first = told_by(session)
     parts = [
-        session.run([OUTPUT], {INPUT: on_canvas(images[i : i + _BATCH], canvas)})[0]
+        session.run([first], {INPUT: on_canvas(images[i : i + _BATCH], canvas)})[0]
         for i in range(0, len(images), _BATCH)
     ]
     return np.concatenate(parts).astype(np.float64)

@@ -237,6 +237,17 @@ class MultiLabel:
             for row in truth
         ]
 
+    def read(self, said: Sequence[str], names: Sequence[str]) -> Truth:
+        place = {name: i for i, name in enumerate(names)}
+        place |= {f"{UNKNOWN}{name}": i + len(names) for i, name in enumerate(names)}
+        found = np.zeros((len(said), 2 * len(names)))
+        for row, text in zip(found, said, strict=True):
+            parts = text.split(BETWEEN) if text else []
+            known = all(part in place for part in parts)
+            row[[place[part] for part in parts] if known else slice(None)] = 1.0
+        has, unknown = np.hsplit(found, 2)
+        return np.where(unknown > 0.0, np.nan, has)
+
     def labels_of(self, decided: Truth, names: Sequence[str]) -> list[tuple[str, ...]] | None:
         return [
             tuple(name for name, has in zip(names, row, strict=True) if has > _HALF)

@@ -206,6 +206,10 @@ class Target(Protocol):
         """Return what is true of each image, or was decided, as text; unknown is ``?``."""
         ...
 
+    def read(self, said: Sequence[str], names: Sequence[str]) -> Truth:
+        """Return what :meth:`said` has said, encoded; -1 or NaN for any other text."""
+        ...
+
     def labels_of(self, decided: Truth, names: Sequence[str]) -> list[tuple[str, ...]] | None:
         """Return the labels of each image; None where it has one class, or numbers."""
         ...

@@ -216,6 +216,14 @@ class Regression:
             for row in truth
         ]
 
+    def read(self, said: Sequence[str], names: Sequence[str]) -> Truth:
+        found = np.full((len(said), self.n_outputs), np.nan)
+        for row, text in zip(found, said, strict=True):
+            parts = text.split(BETWEEN)
+            if len(parts) == self.n_outputs:
+                row[:] = [_number(part) for part in parts]
+        return found
+
     def labels_of(self, decided: Truth, names: Sequence[str]) -> list[tuple[str, ...]] | None:
         return None
 
@@ -238,6 +246,14 @@ class Regression:
 
     def chance(self, truth: Truth) -> float:
         return 0.0
+
+
+def _number(text: str) -> float:
+    """Return what a text says, NaN where that is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
 
 
 def _spread(truth: Truth) -> FloatArray:

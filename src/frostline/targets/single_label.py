@@ -159,6 +159,10 @@ class SingleLabel:
     def said(self, truth: Truth, names: Sequence[str]) -> list[str]:
         return [names[int(number)] for number in truth]
 
+    def read(self, said: Sequence[str], names: Sequence[str]) -> Truth:
+        place = {name: i for i, name in enumerate(names)}
+        return np.array([place.get(text, -1) for text in said], dtype=np.int64)
+
     def labels_of(self, decided: Truth, names: Sequence[str]) -> list[tuple[str, ...]] | None:
         return None
 

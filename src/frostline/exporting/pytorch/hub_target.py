@@ -73,14 +73,16 @@ def export_hub_folder(origin: Origin, path: Path, *, samples: Samples | None) ->
         agreement = _checked(folder, plain, origin, images, expected, one=one)
         size = sum(file.stat().st_size for file in folder.iterdir())
     note = f"{PROGRAM} is for PyTorch, as {reason}." if plain is None else _said(plain)
-    return Exported(path, "hub", size, agreement, (note,))
+    return Exported(path, "hub", size, agreement, (note,), task=origin.card.task)
 
 
 def config(origin: Origin, plain: Plain | None) -> dict[str, Any]:
     """Return ``config.json``, in timm's form where timm can read the weights."""
     card = origin.card
     described = describe(card, form="program" if plain is None else plain.form, how="")
-    ours = {k: described[k] for k in ("frostline", "form", "preprocessing", "input", "output")}
+    ours = {
+        k: described[k] for k in ("frostline", "form", "task", "preprocessing", "input", "output")
+    }
     if plain is None or plain.architecture.library != TIMM:
         return {
             "architecture": described["architecture"] if plain is None else plain.architecture.name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -30,6 +29,7 @@ from frostline.exporting.pytorch.state import (
 )
 from frostline.exporting.samples import Samples, made_up_samples
 from frostline.model.model import Model
+from frostline.targets.links import LINKS
 
 STATE, PROGRAM = ".safetensors", ".pt2"
 _BATCH = 8
@@ -79,7 +79,12 @@ def export_torch_file(
         agreement = _checked(temporary, plain, origin.model, images, expected, one=one)
         size = temporary.stat().st_size
     return Exported(
-        target, "program" if plain is None else "state dict", size, agreement, tuple(notes)
+        target,
+        "program" if plain is None else "state dict",
+        size,
+        agreement,
+        tuple(notes),
+        task=origin.card.task,
     )
 
 
@@ -91,7 +96,7 @@ def agreeing(module: Classifier, model: Model, images: Samples, expected: Probab
     plain = as_plain(module, model.card)
     few = slice(0, _BATCH)
     found = run(plain.module(len(model.classes)), images.prepared[few], model)
-    agreement = compare(expected[few], found, real=images.real, tie=2 * EXACT)
+    agreement = compare(expected[few], found, model.card, real=images.real, tie=2 * EXACT)
     try:
         require(agreement, EXACT)
     except EngineError:
@@ -103,7 +108,7 @@ def agreeing(module: Classifier, model: Model, images: Samples, expected: Probab
 
 def write_weights(path: Path, plain: Plain, origin: Origin, *, file: str) -> None:
     """Write weights with their description in the header."""
-    how = loading(plain, file, len(origin.card.classes))
+    how = loading(plain, file, origin.card)
     description = describe(origin.card, form=plain.form, how=how, plain=plain)
     tensors = {name: t.contiguous() for name, t in {**plain.state, **plain.head}.items()}
     content = save(tensors, metadata={"format": "pt", "frostline": as_json(description)})
@@ -114,7 +119,7 @@ def write_weights(path: Path, plain: Plain, origin: Origin, *, file: str) -> Non
 def write_module(path: Path, module: nn.Module, origin: Origin, *, file: str) -> bool:
     """Write a program with its description inside; whether it takes any number of images."""
     card = origin.card
-    description = describe(card, form="program", how=running(file))
+    description = describe(card, form="program", how=running(file, card))
     return write_program(
         path,
         module,
@@ -134,12 +139,11 @@ def read_weights_file(files: Sequence[Path], plain: Plain, n_outputs: int) -> nn
 def run(
     module: nn.Module, prepared: UInt8Array, model: Model, *, one: bool = False
 ) -> Probabilities:
-    """Probabilities (n, C) of prepared images from a module that gives calibrated logits."""
+    """Predictions (n, k) of prepared images from a module that gives calibrated outputs."""
     step = 1 if one else _BATCH
     batches = (prepared[i : i + step] for i in range(0, len(prepared), step))
     logits = run_module(module, batches, model.card.preprocessing, channels_last=False)
-    probabilities: Probabilities = torch.softmax(torch.from_numpy(logits).double(), dim=1).numpy()
-    return probabilities
+    return LINKS[model.card.target.link_name](logits, 1.0)
 
 
 def agreement_of(
@@ -150,7 +154,7 @@ def agreement_of(
     Raises EngineError if it gives other probabilities.
     """
     found = run(module, images.prepared, model, one=one)
-    return require(compare(expected, found, real=images.real, tie=2 * EXACT), EXACT)
+    return require(compare(expected, found, model.card, real=images.real, tie=2 * EXACT), EXACT)
 
 
 def _checked(

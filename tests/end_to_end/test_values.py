@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 import frostline
 from frostline.cli.main import app
-from frostline.core.errors import SettingsError
 from frostline.fitting.run_result import RunResult
 from frostline.model.model import Model
 from frostline.model.prediction import Prediction
@@ -28,6 +27,11 @@ from frostline.serve.service import Service
 NAN = float("nan")
 #: images
 N = 120
+#: what an evaluation says of labels, and of numbers
+SAID = {
+    "even,loop,large": ("Mean", "F1 of all labels together", "label with it known", "loop"),
+    "across": ("R2", "Mean absolute error", "column images R2", "across 30"),
+}
 
 
 def labels_of(digit: int, row: int) -> tuple[float, ...]:
@@ -211,8 +215,12 @@ def test_they_are_judged_elsewhere_and_exported(
     np.testing.assert_allclose(
         again.predict_proba(images), run.model.predict_proba(images), rtol=1e-5, atol=1e-5
     )
-    with pytest.raises(SettingsError, match="to='torch' is for models of one label"):
-        frostline.export(run.folder, tmp_path / "weights.safetensors", to="torch")
+    done = CliRunner().invoke(app, ["evaluate", str(run.folder), str(tmp_path / "others.csv")])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stdout.split())
+    for words in SAID[target]:
+        assert words in said, said
+    assert "nan" not in said.lower()
 
 
 @pytest.mark.slow

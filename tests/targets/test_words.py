@@ -38,13 +38,10 @@ ALLOWED = {
     **dict.fromkeys(
         (
             "exporting/model_onnx.py",
-            "exporting/pytorch/torch_target.py",
-            "exporting/int8.py",
         ),
         "the link in PyTorch and in the graph",
     ),
     **dict.fromkeys(
-        ("exporting/agreement.py", "exporting/shrinking.py"),
         "comparing probabilities with those of another form of the model",
     ),
     # the largest of something that is no prediction

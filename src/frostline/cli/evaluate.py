@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,11 +21,23 @@ from frostline.wording.numbers import interval, number, percent
 from frostline.wording.sources import left_out_words, read_words
 from frostline.wording.tasks import TASKS, TaskWords, task_judged
 
+_SHARES = ("precision", "recall", "F1")
+_OF_LABELS = ("with it", "known", *_SHARES, "average precision")
+#: scores beside the one that stands for all, as they are said
+_SCORES = {
+    "micro_f1": "F1 of all labels together",
+    "macro_f1": "F1, mean over outputs",
+    "exact_match": "All labels right",
+    "qwk": "Quadratically weighted kappa",
+    "mae": "Mean absolute error",
+    "within_one": "At most one grade off",
+}
+
 
 def show_evaluation(
     run: Path, source: Path, *, as_json: bool, max_pixels: int, cancel: CancelToken
 ) -> None:
-    """Print accuracy with its interval, and every class."""
+    """Print the score of the task with its interval, and every class, label or column."""
     result = evaluate(
         run, source, max_pixels=max_pixels, progress=TerminalProgress(), cancel=cancel
     )
@@ -72,24 +85,54 @@ def _show_values(scores: HeldOutScores, result: Evaluation, run: Path) -> None:
     head = scores.headline
     ends = "" if head.interval is None else f" (95 %: {interval(head.interval)})"
     out.print(f"{head.name} [bold green]{percent(head.value)}[/]{ends} on {scores.n} images")
+    for name, said in _SCORES.items():
+        value = getattr(scores, name)
+        if value is not None and not (name == "mae" and len(scores.per_column) > 1):
+            out.print(f"{said} {number(value)}{_ends(getattr(scores, f'{name}_interval'))}")
     for line in told(result, run):
         out.print(line)
     _show_operating(result)
-    for name in ("micro_f1", "macro_f1", "qwk", "mae"):
-        if (value := getattr(scores, name)) is not None:
-            out.print(f"{name.replace('_', ' ')} {number(value)}")
+    out.print(_columns(scores) if scores.per_column else _outputs(scores))
+
+
+def _ends(bounds: Sequence[float | None] | None) -> str:
+    if bounds is None or None in bounds:
+        return ""
+    return f" (95 %: {number(bounds[0])} to {number(bounds[1])})"
+
+
+def _table(first: str, *names: str) -> Table:
     table = Table(box=None)
-    words = _words(result)
-    table.add_column(words.one, overflow="fold")
-    for name in ("images", words.short):
+    table.add_column(first, overflow="fold")
+    for name in names:
         table.add_column(name, justify="right")
-    for label in scores.per_class:
-        shown = label.average_precision if label.known else label.recall
-        images = label.positives if label.known else label.support
-        table.add_row(Text(visible(label.label)), str(images), percent(shown))
-    for column in scores.per_column:
-        table.add_row(Text(visible(column.column)), str(column.n), percent(column.r2))
-    out.print(table)
+    return table
+
+
+def _outputs(scores: HeldOutScores) -> Table:
+    """Every label or grade."""
+    labels = any(one.known for one in scores.per_class)
+    if labels:
+        table = _table(
+            "label", "with it", "known", "precision", "recall", "F1", "average precision"
+        )
+    else:
+        table = _table("grade", "images", *_SHARES)
+    for one in scores.per_class:
+        counts = (one.positives, one.known) if labels else (one.support,)
+        shares = [one.precision, one.recall, one.f1, *([one.average_precision] if labels else [])]
+        table.add_row(Text(visible(one.label)), *map(str, counts), *map(percent, shares))
+    return table
+
+
+def _columns(scores: HeldOutScores) -> Table:
+    """Every column of numbers, in its own unit."""
+    table = _table("column", "images", "R2", "mean absolute error", "95 %")
+    for one in scores.per_column:
+        ends = _ends(one.mae_interval).removeprefix(" (95 %: ").removesuffix(")")
+        shown = (str(one.n), percent(one.r2), number(one.mae), ends)
+        table.add_row(Text(visible(one.column)), *shown)
+    return table
 
 
 def _show_operating(result: Evaluation) -> None:

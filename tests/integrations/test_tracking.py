@@ -71,6 +71,16 @@ def test_what_is_told(run: Path) -> None:
     assert "plan" not in numbers.settings
 
 
+def test_a_task_tells_its_own_scores(run: Path) -> None:
+    metrics = json.loads((run / "metrics.json").read_text())
+    own = {"mean_average_precision": 0.8, "micro_f1": 0.7, "macro_f1": 0.6, "exact_match": 0.5}
+    numbers = {"r2": 0.4, "mae": 12.5}
+    for scores in (own, numbers):
+        metrics["test"] = {"method": "held-out", "n": 8, **scores}
+        (run / "metrics.json").write_text(json.dumps(metrics))
+        assert numbers_of(run).test == scores
+
+
 def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="Did you mean 'mlflow'"):
         check_tracker("mlflw")

@@ -25,7 +25,11 @@ _SETTINGS = TypeAdapter(dict[str, Any])
 #: what stands beside the settings of a run
 _NO_SETTINGS = ("plan", RUN_FORMAT_KEY)
 _EPOCH = ("train_loss", "val_nll", "val_accuracy", "learning_rate")
-_TEST = ("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece")
+_TEST = (
+    *("accuracy", "balanced_accuracy", "macro_f1", "nll", "ece"),
+    *("mean_average_precision", "micro_f1", "exact_match"),
+    *("qwk", "rps", "within_one", "r2", "mae"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Numbers:
     epochs : list of (int, dict of str to float)
         Of the training that was delivered, by epoch; empty for heads in closed form.
     test : dict of str to float
-        Scores on images that the model was not trained on.
+        Scores on images that the model was not trained on, those that its task has.
     """
 
     folder: Path

@@ -25,7 +25,10 @@ ALLOWED = {
         "statistics of classes, which the target calls",
     ),
     **dict.fromkeys(
-        ("evidence/size.py", "core/plan.py", "cli/advise.py"),
+        (
+            *("evidence/size.py", "core/plan.py", "cli/advise.py", "cli/depth.py"),
+            *("wording/evidence.py", "report/charts/probes.py"),
+        ),
         "a key of plan.json",
     ),
     **dict.fromkeys(("wording/decision.py", "wording/why.py"), "sentences about that key"),

@@ -61,6 +61,10 @@ def test_settings_for_classes_are_refused_for_labels() -> None:
         check_task(Settings(class_weight="balanced"), given)
     with pytest.raises(SettingsError, match="Costs of mistakes are for one class"):
         check_task(Settings(costs={"a": {"b": 2.0}}), given)
+    check_task(Settings(at_most_wrong=0.1), given)
+    numbers = replace(given, task="regression")
+    with pytest.raises(SettingsError, match="not for numbers"):
+        check_task(Settings(at_most_wrong=0.1), numbers)
     assert Settings(target="a, b").target == ("a", "b")
     with pytest.raises(SettingsError, match="named twice"):
         Settings(target="a,a")

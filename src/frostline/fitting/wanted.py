@@ -22,6 +22,11 @@ def check_task(settings: Settings, catalog: Catalog) -> None:
     """
     if settings.costs is not None and not catalog.target.exclusive:
         raise SettingsError("Costs of mistakes are for one class an image.")
+    if settings.at_most_wrong is not None and catalog.target.link_name == "identity":
+        raise SettingsError(
+            "A bound on wrong answers is for classes and labels, not for numbers.",
+            hint="Leave at_most_wrong out: how far off a number may be is told by its interval.",
+        )
     problem_of(catalog, range(len(catalog)), settings).labelled(np.arange(len(catalog)))
 
 

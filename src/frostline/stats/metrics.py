@@ -66,6 +66,7 @@ class Metric(ABC):
         """Return the contribution of every image, shape (n,), by the classes that are answered."""
         return self.of_answers(probabilities, rule.decide(probabilities), truth, weights)
 
+    @abstractmethod
     def of_answers(
         self,
         probabilities: FloatArray,
@@ -74,9 +75,8 @@ class Metric(ABC):
         weights: FloatArray | None = None,
     ) -> Gains:
         """Return the same for classes that were answered, shape (n,)."""
-        decided = Decided(answers, probabilities.shape[1])
-        return self._gains(decided, truth, _normalised(weights, len(truth)))
 
+    @abstractmethod
     def of_probabilities(
         self,
         probabilities: FloatArray,
@@ -88,6 +88,28 @@ class Metric(ABC):
 
         That tells models apart on far fewer images than the decisions do.
         """
+
+
+class ClassMetric(Metric):
+    """A metric of classes that are answered, or are drawn by their probabilities."""
+
+    def of_answers(
+        self,
+        probabilities: FloatArray,
+        answers: IntArray,
+        truth: IntArray,
+        weights: FloatArray | None = None,
+    ) -> Gains:
+        decided = Decided(answers, probabilities.shape[1])
+        return self._gains(decided, truth, _normalised(weights, len(truth)))
+
+    def of_probabilities(
+        self,
+        probabilities: FloatArray,
+        rule: DecisionRule,
+        truth: IntArray,
+        weights: FloatArray | None = None,
+    ) -> FloatArray:
         return self._gains(rule.shared(probabilities), truth, _normalised(weights, len(truth)))
 
     @abstractmethod
@@ -96,7 +118,7 @@ class Metric(ABC):
 
 
 @dataclass(frozen=True)
-class Accuracy(Metric):
+class Accuracy(ClassMetric):
     """The share of images whose class is answered."""
 
     name: ClassVar[MetricName] = "accuracy"
@@ -122,7 +144,7 @@ class Accuracy(Metric):
 
 
 @dataclass(frozen=True)
-class BalancedAccuracy(Metric):
+class BalancedAccuracy(ClassMetric):
     """The mean over classes of the share of their images whose class is answered.
 
     With true probabilities it is highest where the class with the largest ratio of probability to
@@ -153,7 +175,7 @@ class BalancedAccuracy(Metric):
 
 
 @dataclass(frozen=True)
-class MacroF1(Metric):
+class MacroF1(ClassMetric):
     """The mean over the classes that occur of twice the hits by what is in them or called so.
 
     No closed rule makes it highest. The probabilities are divided by the power of the class's share
@@ -182,7 +204,7 @@ class MacroF1(Metric):
 
 
 @dataclass(frozen=True)
-class LogLoss(Metric):
+class LogLoss(ClassMetric):
     """How much of the negative log-likelihood of the class shares is gone."""
 
     name: ClassVar[MetricName] = "log_loss"
@@ -205,7 +227,7 @@ class LogLoss(Metric):
 
 
 @dataclass(frozen=True)
-class ExpectedCost(Metric):
+class ExpectedCost(ClassMetric):
     """How much of the mean cost is gone that always answering the cheapest class has.
 
     ``costs``: of taking the class of the row for that of the column; 0 on the diagonal.

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from frostline.core.arrays import FloatArray, IntArray, Truth
+from frostline.core.arrays import FloatArray, Truth
 from frostline.core.settings import MetricName
-from frostline.stats.decision_rule import Answers, DecisionRule
+from frostline.stats.decision_rule import DecisionRule
 from frostline.stats.metrics import TINY, Gains, Metric
 from frostline.stats.sigmoids import known_mean, log_likelihoods
 
@@ -54,9 +54,6 @@ class ValueMetric(Metric):
         self, prediction: FloatArray, truth: Truth, weights: FloatArray | None = None
     ) -> FloatArray:
         """Return the contribution of every image, shape (n,)."""
-
-    def _gains(self, answers: Answers, truth: IntArray, weights: FloatArray) -> FloatArray:
-        raise NotImplementedError("Values are scored as they are, whatever is answered.")
 
 
 @dataclass(frozen=True)

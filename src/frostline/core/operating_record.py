@@ -23,10 +23,10 @@ class CasesNeeded(JsonRecord):
 class SetScores(JsonRecord):
     """What prediction sets rest on, and how often they held the truth of images that judge.
 
-    ``scoring`` is ``split`` where a part that taught nothing set the thresholds, ``cross`` where
-    each training image was scored by a fit without it. ``n_own`` classes have a threshold of their
-    own. ``sizes[k]`` judged images have a set of k classes. Where ``too_few`` is given there are no
-    sets.
+    ``scoring`` is ``split`` where a part that nothing was trained on set the thresholds, ``cross``
+    where each training image was scored by a fit without it. ``n_own`` classes have a threshold of
+    their own. ``sizes[k]`` judged images have a set of k classes. Where ``too_few`` is given there
+    are no sets.
     """
 
     level: float = 0.95

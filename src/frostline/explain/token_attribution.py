@@ -26,7 +26,7 @@ from frostline.explain.attribution import Attribution, attribute_maps, checked_c
 from frostline.explain.sight import Array, graph_with
 from frostline.explain.tokens import normalised
 from frostline.onnx_graph.network_graph import IMAGES
-from frostline.onnx_graph.pullback import Held, Pullback
+from frostline.onnx_graph.pullback import Linearized, Pullback
 
 #: what pooling adds to a variance, so that its root has a slope everywhere
 _TINY = 1e-12
@@ -92,7 +92,7 @@ class TokenAttribution:
             heat = heat + attribute_maps(maps, layouts, columns, [said]).heat[0]
         return np.asarray(heat)
 
-    def _followed_back(self, held: Held, said: int) -> FloatArray:
+    def _followed_back(self, held: Linearized, said: int) -> FloatArray:
         # what moves all classes alike says nothing
         weight = self._weight[said] - self._weight.mean(axis=0)
         seeds = {

@@ -96,11 +96,11 @@ class Operated:
 
 
 def fit_operating(
-    problem: Problem, left_out: LeftOut, rule: DecisionRule, taught: IntArray
+    problem: Problem, left_out: LeftOut, rule: DecisionRule, learned_from: IntArray
 ) -> Operating:
     """Learn sets, intervals and abstention from images that did not teach.
 
-    ``taught``, shape (n,): rows that the classifier learned from.
+    ``learned_from``, shape (n,): rows that the classifier learned from.
     """
     target, rows = problem.target, left_out.rows
     truth, groups = problem.labels[rows], problem.groups[rows]
@@ -113,7 +113,7 @@ def fit_operating(
         answers = target.decide(told, rule)
         each = zip(told.T, truth.T, answers.T, strict=True)
         return Operating(labels=tuple(_of_label(*one, groups, scoring) for one in each))
-    seen = problem.labelled(taught)
+    seen = problem.labelled(learned_from)
     shares = class_shares(seen.truth, seen.weights, n_outputs=target.n_outputs)
     known = tuple(map(float, shares))
     if not len(rows):

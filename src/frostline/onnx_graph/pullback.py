@@ -61,7 +61,7 @@ class Pullback:
             _with_outputs(model, self._wanted, self._shaped).SerializeToString(), threads=threads
         )
 
-    def run(self, feeds: Mapping[str, Array]) -> Held:
+    def run(self, feeds: Mapping[str, Array]) -> Linearized:
         """Run the graph; what it gives carries gradients back for these inputs.
 
         Raises EngineError if ONNX Runtime stops.
@@ -76,10 +76,10 @@ class Pullback:
         shapes = {
             name: tuple(map(int, size)) for name, size in zip(self._shaped, sizes, strict=True)
         }
-        return Held(self._steps, {**self._constants, **values}, shapes, self._start)
+        return Linearized(self._steps, {**self._constants, **values}, shapes, self._start)
 
 
-class Held:
+class Linearized:
     """A graph with its gates as they were in one run.
 
     ``values``: of the tensors that were asked for, by name.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ from frostline.stats.label_thresholds import best_thresholds
 from frostline.stats.metrics import TINY, Metric
 from frostline.stats.multilabel_scores import score_labels
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
-from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import (
     Rescaling,
     fit_sigmoids,
@@ -27,12 +26,12 @@ from frostline.stats.sigmoids import (
     log_likelihoods,
     sigmoid,
 )
-from frostline.stats.stacked_head import Fit, Folds, StackedHead
-from frostline.stats.stacked_values import SIGMOID, stacked_values
+from frostline.stats.stacked_values import SIGMOID, Losses
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import LabelLogLoss
 from frostline.targets.links import Link
 from frostline.targets.protocol import Shares, Weighting
+from frostline.targets.stacked_by_value import StackedByValue
 
 #: a label is given where its probability reaches this, unless a rule says otherwise
 _HALF = 0.5
@@ -44,11 +43,13 @@ BETWEEN, UNKNOWN = ";", "?"
 
 
 @dataclass(frozen=True)
-class MultiLabel:
+class MultiLabel(StackedByValue):
     """Any number of several labels, each present, absent or unknown.
 
     ``n_outputs``: number of labels.
     """
+
+    losses: ClassVar[Losses] = SIGMOID
 
     n_outputs: int
 
@@ -137,28 +138,6 @@ class MultiLabel:
     ) -> FloatArray | BoolArray:
         values = outputs if rescaling is None else rescaling.apply(outputs)
         return LabelLogLoss().of_values(self.link(values), truth)
-
-    def stage(self, asked: StageKind) -> StageKind:
-        return SIGMOID.stage
-
-    def stages(self) -> Sequence[StageKind]:
-        return [SIGMOID.stage]
-
-    def stacked_head(
-        self,
-        fits: Sequence[Fit],
-        columns: Sequence[slice],
-        truth: Truth,
-        folds: Folds,
-        *,
-        prior: FloatArray,
-        groups: IntArray,
-        weights: FloatArray | None = None,
-        kinds: Sequence[StageKind] | None = None,
-    ) -> StackedHead:
-        return stacked_values(
-            SIGMOID, fits, columns, truth, folds, prior=prior, groups=groups, weights=weights
-        )
 
     def rule(
         self, metric: Metric, prediction: FloatArray, truth: Truth, shares: Shares

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,13 @@ from frostline.stats.metrics import Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
 from frostline.stats.quantile_strata import quantile_strata
 from frostline.stats.regression_scores import score_numbers
-from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import Rescaling
-from frostline.stats.stacked_head import Fit, Folds, StackedHead
-from frostline.stats.stacked_values import SQUARED, stacked_values
+from frostline.stats.stacked_values import SQUARED, Losses
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import ExplainedVariance
 from frostline.targets.links import Link, identity
 from frostline.targets.protocol import Shares, Weighting
+from frostline.targets.stacked_by_value import StackedByValue
 
 #: quantiles between which splits keep the share of images
 _QUANTILES = 10
@@ -37,11 +36,13 @@ BETWEEN = ";"
 
 
 @dataclass(frozen=True)
-class Regression:
+class Regression(StackedByValue):
     """Numbers.
 
     ``n_outputs``: number of columns.
     """
+
+    losses: ClassVar[Losses] = SQUARED
 
     n_outputs: int
 
@@ -124,28 +125,6 @@ class Regression:
     ) -> FloatArray | BoolArray:
         values = outputs if rescaling is None else rescaling.apply(outputs)
         return ExplainedVariance().of_values(self.link(values), truth)
-
-    def stage(self, asked: StageKind) -> StageKind:
-        return SQUARED.stage
-
-    def stages(self) -> Sequence[StageKind]:
-        return [SQUARED.stage]
-
-    def stacked_head(
-        self,
-        fits: Sequence[Fit],
-        columns: Sequence[slice],
-        truth: Truth,
-        folds: Folds,
-        *,
-        prior: FloatArray,
-        groups: IntArray,
-        weights: FloatArray | None = None,
-        kinds: Sequence[StageKind] | None = None,
-    ) -> StackedHead:
-        return stacked_values(
-            SQUARED, fits, columns, truth, folds, prior=prior, groups=groups, weights=weights
-        )
 
     def rule(
         self, metric: Metric, prediction: FloatArray, truth: Truth, shares: Shares

@@ -198,9 +198,9 @@ def run_cell(cell: Cell, places: Places, results: Path, recording: Recording | N
     # what was proposed on other evidence is no option any more
     for name in set(options) - {p.name for p in proposals} - {FASTAI}:
         del options[name]
+    proposals = [one for one in proposals if recording.takes(one)]
+    found["wanted"] = [one.name for one in proposals]
     for proposal in proposals:
-        if not recording.takes(proposal):
-            continue
         if recording.stop():
             return
         if proposal.name in RARE and cell.size == "all" and cell.seed:

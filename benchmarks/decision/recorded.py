@@ -78,6 +78,8 @@ class Recorded:
         self.network: str = data["network"]
         self.summary = EvidenceSummary.model_validate(data["evidence"])
         self._loo = data.get("loo", {})
+        #: options that were to be recorded; cells of before recorded all, and the reference
+        self._wanted: set[str] = set(data.get("wanted", (REFERENCE,)))
         self.family: str = EVERY_SET[self.target].family
         #: rows of one group succeed and fail together; cells of before had none
         self.groups: IntArray = np.array(data.get("groups") or range(self.n_train))
@@ -98,7 +100,7 @@ class Recorded:
         """Whether every option has been trained."""
         heats = [self.options[name].get("heat", [{}])[0] for name in self.candidates]
         done = all("sure" in heat for heat in heats)
-        return REFERENCE in self.options and bool(self._loo) and done and self._may_average
+        return self._wanted <= set(self.options) and bool(self._loo) and done and self._may_average
 
     @property
     def _may_average(self) -> bool:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from frostline.core.audit_record import AuditRecord
-from frostline.core.run_record import HeldOutScores, Metrics, ScoreSummary
+from frostline.core.run_record import Metrics
+from frostline.core.score_record import HeldOutScores, ScoreSummary
 from frostline.fitting.run_result import RunResult
 from frostline.report import load_record
 

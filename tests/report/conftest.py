@@ -25,7 +25,8 @@ from frostline.core.plan import (
     SizeEvidence,
 )
 from frostline.core.reasons import Fate, RaceScore, RunnerUp, WonRace
-from frostline.core.run_record import HeldOutScores, RunRecord
+from frostline.core.run_record import RunRecord
+from frostline.core.score_record import HeldOutScores
 from frostline.explain.gallery import Depth, Gallery, Tile
 from frostline.report import ReportData
 from frostline.stats.multilabel_scores import score_labels

@@ -10,7 +10,7 @@ import pytest
 
 from frostline.core.actions import Blend, FullTraining, Recipe, TapsHead
 from frostline.core.plan import CandidateResult, LayerShift, Plan
-from frostline.core.run_record import Bin
+from frostline.core.score_record import Bin
 from frostline.report import ReportData
 from frostline.report.charts.axis import Scale, accuracy_scale, ticks
 from frostline.report.charts.column import column_chart

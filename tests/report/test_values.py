@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from frostline.core.run_record import HeldOutScores
+from frostline.core.score_record import HeldOutScores
 from frostline.report import ReportData
 from frostline.report.sections.labels import labels
 from frostline.report.sections.numbers import numbers

@@ -13,7 +13,7 @@ from frostline.cli.console import TerminalProgress, err, out
 from frostline.cli.show import told_rows
 from frostline.cli.streams import write_json
 from frostline.core.cancel import CancelToken
-from frostline.core.run_record import HeldOutScores
+from frostline.core.score_record import HeldOutScores
 from frostline.data.naming import visible
 from frostline.fitting.evaluate import Acquainted, Evaluation, evaluate
 from frostline.run.run_folder import MANIFEST

@@ -12,7 +12,8 @@ from frostline.cli.console import err, out
 from frostline.cli.depth import layer_strip, spark_rows
 from frostline.cli.plots import BLOCKS, Letters, dot, letters
 from frostline.core.audit_record import AuditRecord
-from frostline.core.run_record import Baseline, Metrics, RunRecord
+from frostline.core.run_record import Metrics, RunRecord
+from frostline.core.score_record import Baseline
 from frostline.fitting.run_result import RunResult
 from frostline.wording.cases import case_in_brackets
 from frostline.wording.metrics import metric_words

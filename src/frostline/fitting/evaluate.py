@@ -14,8 +14,8 @@ from frostline.core.cancel import CancelToken
 from frostline.core.errors import InputError, SettingsError, UnreadableImageError
 from frostline.core.json_record import JsonRecord
 from frostline.core.progress import Progress
-from frostline.core.run_record import HeldOutScores
 from frostline.core.runtime import Runtime
+from frostline.core.score_record import HeldOutScores
 from frostline.data.catalog import Catalog, Unreadable
 from frostline.data.sources.open_source import Source, open_for_evaluation, source_name
 from frostline.data.understood import source_read

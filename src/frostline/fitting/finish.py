@@ -14,8 +14,9 @@ from frostline.core.aliases import as_kept_in_files
 from frostline.core.files import write_text
 from frostline.core.machine import peak_memory_bytes
 from frostline.core.malloc import malloc_trim
-from frostline.core.run_record import Epoch, Metrics, PassTimes, Provenance, RunRecord, ScoreSummary
+from frostline.core.run_record import Epoch, Metrics, PassTimes, Provenance, RunRecord
 from frostline.core.runtime import Runtime
+from frostline.core.score_record import ScoreSummary
 from frostline.core.settings import Settings
 from frostline.core.stopwatch import Stopwatch
 from frostline.core.threads import meanwhile

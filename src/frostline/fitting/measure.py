@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from frostline.core.arrays import IntArray
-from frostline.core.run_record import (
+from frostline.core.run_record import UnknownImages
+from frostline.core.score_record import (
     Baseline,
     Calibration,
     CalibrationScores,
     HeldOutScores,
     ScoresWithoutLeaks,
-    UnknownImages,
 )
 from frostline.data.audit import Audit
 from frostline.data.problem import Problem

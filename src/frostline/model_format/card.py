@@ -21,7 +21,7 @@ from frostline.core.cuts import Part
 from frostline.core.files import CHECKSUM, checksum
 from frostline.core.preprocessing import Preprocessing
 from frostline.core.reading_rules import FIRST_RULES
-from frostline.core.run_record import ScoreSummary
+from frostline.core.score_record import ScoreSummary
 from frostline.core.settings import MetricName
 from frostline.core.task import Task
 from frostline.stats.abstention import Abstention

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from frostline.core.arrays import BoolArray, FloatArray, IntArray
 from frostline.core.errors import InputError
-from frostline.core.run_record import Bin
+from frostline.core.score_record import Bin
 from frostline.stats.intervals import wilson
 
 #: bins of equal mass, as in the expected calibration error

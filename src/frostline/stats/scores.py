@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from frostline.core.arrays import FloatArray, IntArray
 from frostline.core.errors import InputError
-from frostline.core.run_record import Bin
+from frostline.core.score_record import Bin
 from frostline.stats.inputs import check_labels
 from frostline.stats.intervals import effective_count, stratified_bootstrap, wilson
 from frostline.stats.reliability import calibration_error, reliability

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.core.run_record import HeldOutScores
+from frostline.core.score_record import HeldOutScores
 from frostline.core.settings import MetricName
 from frostline.core.task import Task
 from frostline.wording.numbers import number, percent

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from frostline.core.run_record import Metrics, ScoresWithoutLeaks, UnknownImages
+from frostline.core.run_record import Metrics, UnknownImages
+from frostline.core.score_record import ScoresWithoutLeaks
 from frostline.wording.numbers import interval, number, percent
 
 METHODS = {

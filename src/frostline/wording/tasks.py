@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from frostline.core.run_record import HeldOutScores
+from frostline.core.score_record import HeldOutScores
 from frostline.core.task import Task
 from frostline.wording.numbers import plural
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.core.run_record import ClassScores
+from frostline.core.score_record import ClassScores
 from frostline.report.charts.axis import Scale, below, beside, whole_percent
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark, Path
 from frostline.wording.numbers import percent

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from frostline.core.run_record import Bin
+from frostline.core.score_record import Bin
 from frostline.report.charts.axis import Scale, below, beside, whole_percent
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Hit, Line, Mark
 from frostline.stats.intervals import wilson

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frostline.core.run_record import ColumnScores
+from frostline.core.score_record import ColumnScores
 from frostline.report.charts.axis import Scale, below, beside
 from frostline.report.charts.svg import WIDTH, Chart, Dot, Line, Mark
 from frostline.wording.numbers import number

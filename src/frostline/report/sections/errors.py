@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from frostline.core.run_record import ClassScores, HeldOutScores
+from frostline.core.score_record import ClassScores, HeldOutScores
 from frostline.report.charts.matrix import MOST_CELLS, Matrix, matrix_chart
 from frostline.report.confused import group, top_pairs
 from frostline.stats.intervals import wilson

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from frostline.core.run_record import ClassScores, HeldOutScores, LabelPair, SetMistake
+from frostline.core.score_record import ClassScores, HeldOutScores, LabelPair, SetMistake
 from frostline.report.charts.precision_recall import precision_recall_chart
 from frostline.report.charts.svg import Chart
 from frostline.wording.numbers import interval

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from frostline.core.operating_record import IntervalScores
-from frostline.core.run_record import ColumnScores, HeldOutScores
+from frostline.core.score_record import ColumnScores, HeldOutScores
 from frostline.report.charts.scatter import scatter_chart
 from frostline.report.charts.svg import Chart
 from frostline.wording.numbers import interval, number

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frostline.core.plan import Plan
-from frostline.core.run_record import HeldOutScores, Metrics, RunRecord
+from frostline.core.run_record import Metrics, RunRecord
+from frostline.core.score_record import HeldOutScores
 from frostline.report.charts.gauge import gauge_chart
 from frostline.report.charts.svg import Chart
 from frostline.wording.metrics import metric_words

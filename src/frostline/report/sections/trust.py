@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from frostline.core.run_record import CalibrationScores, Metrics
+from frostline.core.run_record import Metrics
+from frostline.core.score_record import CalibrationScores
 from frostline.report.charts.reliability import Group, joined, reliability_chart
 from frostline.report.charts.svg import Chart
 from frostline.wording.scores import unknown_words

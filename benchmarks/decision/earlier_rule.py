@@ -34,7 +34,7 @@ _GENTLY, _FIRMLY = "fine-tune the whole network gently", "fine-tune the whole ne
 
 def choose_earlier(cell: Recorded) -> Choice:
     """Decide a cell as the product did before."""
-    head = _head(cell)
+    head = earlier_head(cell)
     summary = cell.summary
     few = summary.size.per_class < _FEWEST_PER_CLASS
     if few or summary.headroom < _GOOD_ENOUGH:
@@ -60,8 +60,8 @@ def choose_earlier(cell: Recorded) -> Choice:
     return Choice(name, spent, raced=True, members=tuple(members), entrants=tuple(entrants))
 
 
-def _head(cell: Recorded) -> str:
-    """The first of the heads there were that hardly loses to the best, by leave-one-out."""
+def earlier_head(cell: Recorded) -> str:
+    """Return the first of the heads there were that hardly loses to the best, by leave-one-out."""
     heads = [h for h in cell.heads if h != cell.STACKED]
     correct = {h: cell.left_out(h).astype(np.float64) for h in heads}
     best = max(heads, key=lambda h: float(correct[h].mean()))

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.decision.earlier_rule import choose_earlier
 from benchmarks.decision.fitting import fit, leave_families_out
+from benchmarks.decision.head_gains import head_gains, over_families
 from benchmarks.decision.members import Select, chosen_by, greedy, within
 from benchmarks.decision.recorded import Choice, FloatArray, Recorded
 from benchmarks.decision.replay import Rule, choose
@@ -36,19 +37,18 @@ _SELECTED: dict[str, Select] = {
 }
 #: fewer test images tell nothing about a worst case
 _ENOUGH_TESTED = 500
-_RESAMPLES = 4000
-_LEVEL = (2.5, 97.5)
 
 
 def compare_rules(cells: Sequence[Recorded]) -> dict[str, Any]:
-    """Replay every rule on every cell.
+    """Replay every rule on every cell in which layers were trained; compare heads on all cells.
 
     Returns
     -------
     dict
         ``rules``: by name, figures in points and shares of processor time. ``fitted``: what the
-        rule in use has when fitted on all cells.
+        rule in use has when fitted on all cells. ``heads``: what :func:`head_gains` found.
     """
+    every, cells = cells, [cell for cell in cells if cell.trained]
     choices: dict[str, list[Choice]] = {EARLIER: [choose_earlier(cell) for cell in cells]}
     found = {id(cell): choice for cell, choice in leave_families_out(cells, Rule())}
     choices[NOW] = [found[id(cell)] for cell in cells]
@@ -62,6 +62,7 @@ def compare_rules(cells: Sequence[Recorded]) -> dict[str, Any]:
         "sets": len({cell.target for cell in cells}),
         "families": sorted({cell.family for cell in cells}),
         "stand_in_for_the_stacked_head": sum(cell.has_stand_in for cell in cells),
+        "heads": head_gains(every),
         "machine": platform.platform(),
         "versions": {p: version(p) for p in ("torch", "numpy", "scikit-learn")},
         "rules": {name: _figures(cells, one, rivals) for name, one in choices.items()},
@@ -126,7 +127,7 @@ def _figures(
         "raced": _rounded(np.mean([one.raced for one in chosen])),
         "members": _rounded(np.mean([len(one.members) for one in chosen])),
         "gain": _rounded(gains.mean()),
-        "gain_interval": _over_families(cells, gains),
+        "gain_interval": over_families(gains, [cell.family for cell in cells]),
         "better": int((gains > _LEAST).sum()),
         "worse": int((gains < -_LEAST).sum()),
     }
@@ -145,16 +146,6 @@ def _worst_set(cells: Sequence[Recorded], regrets: FloatArray) -> dict[str, Any]
     means = {name: float(np.mean(values)) for name, values in found.items()}
     name = max(means, key=lambda one: means[one])
     return {"name": name, "regret": _rounded(means[name]), "seeds": len(found[name])}
-
-
-def _over_families(cells: Sequence[Recorded], values: FloatArray) -> list[float]:
-    """A 95 % interval of a mean over cells, families of sets drawn with replacement."""
-    families = np.array([cell.family for cell in cells])
-    parts = [values[families == one] for one in np.unique(families)]
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(len(parts), size=(_RESAMPLES, len(parts)))
-    means = [np.concatenate([parts[i] for i in row]).mean() for row in drawn]
-    return [_rounded(one) for one in np.percentile(means, _LEVEL)]
 
 
 def _rounded(value: float | np.floating) -> float:

@@ -170,6 +170,16 @@ def test_numbers_of_one_and_of_several_columns(settings: dict[str, Any], tmp_pat
     assert load(both.model_.save(tmp_path / "model")).classes == ("left", "right")
     column = TransferRegressor(**settings).fit(X, y[:, :1]).predict(new)
     np.testing.assert_array_equal(column, one.predict(new)[:, None])
+    numbers, ends = one.predict_interval(new)
+    np.testing.assert_array_equal(numbers, one.predict(new))
+    assert ends.shape == (200, 2)
+    assert 0.8 < np.mean((ends[:, 0] <= truth[:, 0]) & (truth[:, 0] <= ends[:, 1])) < 0.99
+    np.testing.assert_allclose(ends.mean(axis=1), numbers)
+    swapped = TransferRegressor(**settings).fit(X, pd.DataFrame(y[:, ::-1], columns=["r", "l"]))
+    numbers, ends = swapped.predict_interval(new)
+    assert ends.shape == (200, 2, 2)
+    held = (ends[:, 0] <= truth[:, ::-1]) & (truth[:, ::-1] <= ends[:, 1])
+    assert np.all(np.abs(held.mean(axis=0) - 0.9) < 0.1), "columns keep the order of y"
     unknown = y.copy()
     unknown[::2, 1] = NAN
     assert TransferRegressor(**settings).fit(X, unknown).score(new, truth) > 0.2

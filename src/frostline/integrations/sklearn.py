@@ -338,6 +338,38 @@ class TransferRegressor(RegressorMixin, ImageEstimator):  # type: ignore[misc]
         found = self._predicted(X)
         return found[:, 0] if self._form == "one" else found
 
+    def predict_interval(self, X: Any) -> tuple[FloatArray, FloatArray]:
+        """Return the numbers of every image, and intervals that hold the true ones of 90 %.
+
+        The level is that of new images on average, for each column by itself
+        (:mod:`frostline.stats.number_intervals`). Takes and raises what
+        :meth:`TransferClassifier.predict_proba` does.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_outputs)
+            What :meth:`predict` returns.
+        ndarray of shape (n, 2) or (n, 2, n_outputs)
+            Lower and upper ends, as MAPIE returns them; NaN for a column with fewer than 9 cases
+            that say how far off it is.
+
+        Raises
+        ------
+        InputError (a ValueError)
+            If the model knows no intervals: it was made by an earlier version, or no image was
+            left out of its training.
+        """
+        numbers = self.predict(X)
+        intervals = self._model().card.intervals
+        if intervals is None:
+            raise InputError(
+                "The model does not know how far off its numbers are.",
+                hint="Fit it again with this version.",
+            )
+        reach = intervals.reach[self._columns]
+        ends = np.stack([numbers.reshape(len(numbers), -1) + way * reach for way in (-1, 1)], 1)
+        return numbers, ends[:, :, 0] if self._form == "one" else ends
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True

@@ -21,7 +21,7 @@ from frostline.data.catalog import Catalog, ImageRow, Part, Unreadable
 from frostline.data.decoding.decode import decode
 from frostline.data.decoding.thumbnails import thumbnail
 from frostline.data.duplicates import near_duplicates
-from frostline.data.duplicates.copies import find_copies
+from frostline.data.duplicates.copies import Copies, find_copies
 from frostline.data.duplicates.grouping import duplicated_groups, union_find
 from frostline.data.duplicates.near_duplicates import find_near_duplicates
 from frostline.data.sources.left_out import LeftOut
@@ -259,6 +259,20 @@ def test_exact_and_near_duplicates_and_conflicts(photo: Photo) -> None:
     assert result.class_counts == {"a": 21, "b": 21}
     assert result.leaks == []
     assert not result.leaked.any()
+
+
+def test_copies_whose_numbers_hardly_differ_do_not_contradict_each_other() -> None:
+    known = [10.0, 10.4, 30.0, 50.0, 12.0, 80.0]
+    rows = tuple(
+        ImageRow(Path(f"/x/{i}"), f"{i}.png", -1, values=(v,)) for i, v in enumerate(known)
+    )
+    catalog = replace(Catalog("x", ("age",), rows, tuple("aabbcd")), task="regression")
+    result = audit(catalog, Copies(near=[[0, 1, 4], [3, 5]], altered=[], complete=True))
+    assert [(c["paths"], c["labels"], c["kind"]) for c in result.label_conflicts] == [
+        (["2.png", "3.png"], ["30", "50"], "exact"),
+        (["3.png", "5.png"], ["50", "80"], "near"),
+    ]
+    assert result.exact_duplicates == [["0.png", "1.png"], ["2.png", "3.png"]]
 
 
 def test_given_parts_that_share_images_leak(photo: Photo) -> None:

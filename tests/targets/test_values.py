@@ -126,3 +126,15 @@ def test_what_cannot_be_learned_is_named() -> None:
     assert numbers.metric(ACCURACY).name == "r2"
     with pytest.raises(SettingsError, match="macro_f1"):
         numbers.metric(METRICS["macro_f1"])
+
+
+def test_copies_contradict_each_other_where_not_all_can_be_right() -> None:
+    ages = np.array([[20.0, 1.0], [21.0, np.nan], [60.0, 2.0], [np.nan, 3.0], [40.0, 2.0]])
+    copies = [[0, 1], [0, 2], [1, 3], [0, 1, 2]]
+    # standard deviations: 16.0 years and 0.7
+    assert target_of("regression", 2).contradicting(ages, copies) == [False, True, False, True]
+    labels = np.array([[1, 0], [1, np.nan], [0, np.nan], [np.nan, 0]])
+    copies = [[0, 1], [0, 2], [2, 3], [0, 1, 3]]
+    assert target_of("multilabel", 2).contradicting(labels, copies) == [False, True, False, False]
+    grades = np.array([0, 1, 1])
+    assert target_of("ordinal", 3).contradicting(grades, [[0, 1], [1, 2]]) == [True, False]

@@ -152,12 +152,17 @@ def _class_counts(catalog: Catalog) -> dict[str, int]:
 
 
 def _conflicts(catalog: Catalog, groups: Iterable[list[int]], kind: str) -> list[dict[str, Any]]:
-    found = []
-    for members in groups:
-        labels = [catalog.said[i] for i in members]
-        if len(set(labels)) > 1:
-            found.append({"paths": _names(catalog, members), "labels": labels, "kind": kind})
-    return found
+    copies = list(groups)
+    contradicting = catalog.target.contradicting(catalog.truth, copies)
+    return [
+        {
+            "paths": _names(catalog, members),
+            "labels": [catalog.said[i] for i in members],
+            "kind": kind,
+        }
+        for members, wrong in zip(copies, contradicting, strict=True)
+        if wrong
+    ]
 
 
 def _leaks(catalog: Catalog, copies: Iterable[list[int]]) -> tuple[list[dict[str, Any]], BoolArray]:

@@ -248,6 +248,9 @@ class MultiLabel(StackedByValue):
     ) -> dict[str, Any]:
         return score_labels(prediction, truth, decided=decided, groups=groups).to_json(names)
 
+    def contradicting(self, truth: Truth, copies: Sequence[Sequence[int]]) -> list[bool]:
+        return self.further_apart(truth, copies, np.zeros(self.n_outputs))
+
     def split_by(self, truth: Truth) -> Truth:
         return truth
 

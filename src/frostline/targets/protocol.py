@@ -230,6 +230,13 @@ class Target(Protocol):
         """Return what this kind is scored by beside accuracy, as JSON types by name."""
         ...
 
+    def contradicting(self, truth: Truth, copies: Sequence[Sequence[int]]) -> list[bool]:
+        """Return which sets of copies of one image cannot all be right about it.
+
+        ``copies``: rows of the truth, one list a set. What is unknown contradicts nothing.
+        """
+        ...
+
     def split_by(self, truth: Truth) -> Truth:
         """Return what splits spread evenly: numbers (n,), or labels (n, m) of 0, 1 and NaN."""
         ...

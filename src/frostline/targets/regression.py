@@ -220,6 +220,10 @@ class Regression(StackedByValue):
     ) -> dict[str, Any]:
         return score_numbers(prediction, truth, groups=groups).to_json(names)
 
+    def contradicting(self, truth: Truth, copies: Sequence[Sequence[int]]) -> list[bool]:
+        # nobody measures twice the same: a copy is wrong where as a prediction it would be
+        return self.further_apart(truth, copies, _NEAR * _spread(truth))
+
     def split_by(self, truth: Truth) -> Truth:
         return quantile_strata(truth)
 

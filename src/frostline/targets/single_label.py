@@ -180,6 +180,9 @@ class SingleLabel:
     ) -> dict[str, Any]:
         return {}
 
+    def contradicting(self, truth: Truth, copies: Sequence[Sequence[int]]) -> list[bool]:
+        return [len(np.unique(truth[list(rows)])) > 1 for rows in copies]
+
     def split_by(self, truth: Truth) -> Truth:
         return truth
 

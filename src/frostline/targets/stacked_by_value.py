@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+
 from frostline.core.arrays import FloatArray, IntArray, Truth
 from frostline.stats.second_stage import StageKind
 from frostline.stats.stacked_head import Fit, Folds, StackedHead
@@ -24,6 +26,23 @@ class StackedByValue:
 
     def stages(self) -> Sequence[StageKind]:
         return [self.losses.stage]
+
+    @staticmethod
+    def further_apart(
+        truth: Truth, sets: Sequence[Sequence[int]], tolerated: FloatArray
+    ) -> list[bool]:
+        """Return of which sets of rows known values of a column differ by more than is tolerated.
+
+        ``truth``: shape (n, k). ``tolerated``: shape (k,).
+        """
+        found = []
+        for rows in sets:
+            values = truth[list(rows)]
+            known = ~np.isnan(values)
+            highest = np.where(known, values, -np.inf).max(axis=0)
+            lowest = np.where(known, values, np.inf).min(axis=0)
+            found.append(bool(np.any(highest - lowest > tolerated)))
+        return found
 
     def stacked_head(
         self,

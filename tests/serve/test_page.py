@@ -320,7 +320,7 @@ def test_without_scripts_the_form_still_works(
     page.set_default_timeout(SECONDS)
     page.goto(live.url)
     page.set_input_files("#files", digits[-1])
-    page.get_by_role("button", name="Classify").click()
+    page.get_by_role("button", name="Ask the model").click()
     expect(page.locator("body")).to_contain_text('"label":"digit 4"')
     context.close()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -105,7 +107,9 @@ def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequen
         # empty where the model does not tell
         unknown = "" if result.unknown is None else str(result.unknown).lower()
         score = "" if result.unfamiliarity is None else f"{result.unfamiliarity:.4f}"
-        shares = [f"{p:.6f}" for p in result.probabilities]
+        # numbers have a scale of their own, probabilities lie between 0 and 1
+        form = ".6f" if result.value is None else ".9g"
+        shares = [format(p, form) for p in result.probabilities]
         yield [
             path_text(path),
             result.label,
@@ -120,45 +124,87 @@ def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequen
         ]
 
 
-def _others(result: Prediction, top: int) -> str:
-    """Return the likeliest classes, or labels, beside those that were given."""
+@dataclass(frozen=True)
+class _Columns:
+    """What a table says of each image beside its path and what is wrong with it.
+
+    ``of``: the texts of one image, one a column.
+    """
+
+    names: tuple[str, ...]
+    of: Callable[[Prediction, int], tuple[str, ...]]
+    right: tuple[int, ...] = ()
+
+
+def _of_class(result: Prediction, top: int) -> tuple[str, ...]:
+    # the answer need not be the likeliest class
+    others = [one for one in result.top(top) if one[0] != result.label]
+    return result.label, f"{result.confidence:.1%}", _likely(others)
+
+
+def _of_labels(result: Prediction, top: int) -> tuple[str, ...]:
+    given = result.labels or ()
+    named = dict(zip(result.classes, result.probabilities, strict=True))
+    said = ", ".join(f"{name} {named[name]:.1%}" for name in given)
+    return said or "none", _likely([one for one in result.top(top) if one[0] not in given])
+
+
+def _of_numbers(result: Prediction, top: int) -> tuple[str, ...]:
+    ends = result.interval or (None,) * len(result.classes)
+    return tuple(map(_number, result.value or (), ends))
+
+
+def _number(value: float, ends: tuple[float, float] | None) -> str:
+    return f"{value:.4g}" if ends is None else f"{value:.4g} ({ends[0]:.4g} to {ends[1]:.4g})"
+
+
+def _likely(named: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {p:.1%}" for name, p in named)
+
+
+def _columns(result: Prediction) -> _Columns:
+    """Return what the table has of models like the one that predicted this."""
     if result.value is not None:
-        return ""
-    named = result.top(top)[1:]
+        names = result.classes
+        return _Columns(tuple(names), _of_numbers, tuple(range(len(names))))
     if result.labels is not None:
-        named = [one for one in result.top(top) if one[0] not in result.labels]
-    return ", ".join(f"{visible(name)} {p:.1%}" for name, p in named)
+        return _Columns(("labels", "then"), _of_labels)
+    return _Columns(("label", "confidence", "then"), _of_class, (1,))
+
+
+def _marks(result: Prediction) -> str:
+    """Return what is wrong with an answer: unlike everything in training, too unsure."""
+    unsure = result.abstain
+    named = f"no answer: {', '.join(unsure)}" if isinstance(unsure, tuple) else "no answer"
+    there = {"unknown": result.unknown, named: unsure}
+    return ", ".join(words for words, is_so in there.items() if is_so)
 
 
 def print_table(results: Sequence[Result], *, top: int) -> None:
-    """Print what was classified, with the ``top`` likeliest classes."""
+    """Print what was predicted, with the ``top`` likeliest classes or labels."""
+    read = [(path, r) for path, r in results if isinstance(r, Prediction)]
+    if not read:
+        return
+    columns = _columns(read[0][1])
     table = Table(box=None)
     table.add_column("image", overflow="fold")
-    table.add_column("label", style="bold", overflow="fold")
-    table.add_column("confidence", justify="right")
-    strange = any(isinstance(r, Prediction) and r.unknown for _, r in results)
-    unsure = any(isinstance(r, Prediction) and r.abstain for _, r in results)
-    if strange or unsure:
+    for i, name in enumerate(columns.names):
+        justify: JustifyMethod = "right" if i in columns.right else "left"
+        style = "dim" if name == "then" else "" if name == "confidence" else "bold"
+        table.add_column(Text(visible(name)), style=style, overflow="fold", justify=justify)
+    marks = [_marks(result) for _, result in read]
+    if any(marks):
         table.add_column("", style="yellow")
-    table.add_column("then", style="dim", overflow="fold")
-    for path, result in results:
-        if not isinstance(result, UnreadableImageError):
-            others = _others(result, top)
-            marks = {"unknown": result.unknown, "no answer": result.abstain}
-            mark = [", ".join(name for name, there in marks.items() if there)]
-            table.add_row(
-                Text(visible(str(path))),
-                Text(visible(result.label)),
-                "" if math.isnan(result.confidence) else f"{result.confidence:.1%}",
-                *(mark if strange or unsure else []),
-                Text(others),
-            )
-    if table.row_count:
-        out.print(table)
-    if strange:
-        said = (
-            "unknown: unlike everything in training; the label is the nearest of the known classes"
+    for (path, result), mark in zip(read, marks, strict=True):
+        texts = [Text(visible(text)) for text in columns.of(result, top)]
+        table.add_row(
+            Text(visible(str(path))), *texts, *([Text(visible(mark))] if any(marks) else [])
         )
-        out.print(said, style="dim")
-    if unsure:
+    out.print(table)
+    if any(result.unknown for _, result in read):
+        rest = ""
+        if read[0][1].value is None:
+            rest = "; the answer is the nearest that the model knows"
+        out.print(f"unknown: unlike everything in training{rest}", style="dim")
+    if any(result.abstain for _, result in read):
         out.print("no answer: less sure than the bound on wrong answers asks for", style="dim")

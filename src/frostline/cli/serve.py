@@ -21,6 +21,7 @@ from frostline.serve.app import create_app
 from frostline.serve.limits import make_limits
 from frostline.serve.server import listen, run
 from frostline.serve.service import Service
+from frostline.wording.tasks import TASKS
 
 _KEY = "FROSTLINE_API_KEY"
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -90,7 +91,7 @@ def _announce(folder: Path, model: Model, taken: socket.socket) -> None:
     shown = f"[{host}]" if ":" in host else host
     out.print(
         Text.assemble(
-            f"Serving {folder} ({len(model.classes)} classes) on ",
+            f"Serving {folder} ({TASKS[model.card.task].count(len(model.classes))}) on ",
             (f"http://{shown}:{port}/", "bold green"),
         ),
         soft_wrap=True,

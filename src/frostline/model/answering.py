@@ -63,6 +63,11 @@ class Answering:
         self._card = card
         self.estimates = shares == AUTO
         self._before = np.array(card.shares)
+        if shares is not None and not self.target.exclusive:
+            raise SettingsError(
+                "Shares of classes are for one class an image, not for several labels or numbers.",
+                hint="Leave them out.",
+            )
         if shares is not None and not card.shares:
             raise SettingsError(
                 "The model does not say for which shares of its classes it was calibrated, so none "
@@ -122,6 +127,21 @@ class Answering:
             None if sets is None else sets.of(probabilities, labels),
             None if least is None else confidence < least[labels],
         )
+
+    def foremost(self, row: FloatArray) -> int:
+        """Return the output that an answer is about, where only one can be shown.
+
+        Of several labels the likeliest that is given, else the likeliest; of numbers the first.
+        ``row``, shape (C,).
+        """
+        if self.target.link_name == "identity":
+            return 0
+        found = self.of(row[None])
+        if self.target.exclusive:
+            return int(found.decided[0])
+        told = found.probabilities[0]
+        # probabilities are at most 1, so what is given comes first
+        return int(np.argmax(told + (found.decided[0] == 1.0)))
 
     def _of_values(self, told: FloatArray, decided: Truth) -> Answered:
         intervals = self._card.intervals

@@ -118,12 +118,13 @@ def _add_working(app: FastAPI, service: Service, guard: Guard) -> None:
         dependencies=locks,
         responses=trouble,
         openapi_extra=_form(n_files=service.limits.max_files),
-        summary="Classify images.",
+        summary="Answer for images: a class, a grade, labels or numbers.",
     )
     async def predict(
         request: Request,
         top: Annotated[
-            int | None, Query(ge=1, description="List only so many classes, the likeliest.")
+            int | None,
+            Query(ge=1, description="List only so many classes or labels, the likeliest."),
         ] = None,
     ) -> Predictions:
         """One result for every file, in their order. A file that cannot be classified gets an
@@ -141,13 +142,16 @@ def _add_working(app: FastAPI, service: Service, guard: Guard) -> None:
         responses=trouble,
         openapi_extra=_form(
             n_files=1,
-            label={"type": "string", "description": "The class to explain; else the answer."},
+            label={
+                "type": "string",
+                "description": "The class, label or column to explain; else the answer.",
+            },
         ),
-        summary="Show where the evidence for a class lies in one image.",
+        summary="Show where the evidence for an answer lies in one image.",
     )
     async def explain(request: Request) -> Explanation:
-        """Parts of the image are blurred in turn; the map shows what the class loses by it. That
-        takes 145 predictions."""
+        """Parts of the image are blurred in turn; the map shows what the class loses by it, or the
+        number. That takes 145 predictions."""
         until = deadline(service)
         check_query(request, ())
         with service.memory.share() as share:

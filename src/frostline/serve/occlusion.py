@@ -2,7 +2,8 @@
 
 A window slides over the image; under it the image is blurred beyond recognition (Zeiler and Fergus
 2014; blur instead of grey as in Fong and Vedaldi 2017, so that no new edge appears). What the
-class loses in log-odds, averaged over all windows that cover a pixel, is the pixel's heat.
+class loses in log-odds, or a predicted number loses, averaged over all windows that cover a pixel,
+is the pixel's heat.
 """
 
 from __future__ import annotations
@@ -61,7 +62,14 @@ class Occlusion:
         the class loses when the pixel's surroundings are blurred; below zero where they speak
         against the class.
         """
-        loss = (log_odds(whole) - log_odds(covered)).reshape(self.cells, self.cells)
+        return self._spread(log_odds(whole) - log_odds(covered))
+
+    def difference(self, whole: float, covered: npt.ArrayLike) -> Array:
+        """Return the same of a predicted number: how much lower it is, in its own unit."""
+        return self._spread(whole - np.asarray(covered, dtype=np.float64))
+
+    def _spread(self, lost: Array) -> Array:
+        loss = lost.reshape(self.cells, self.cells)
         windows = self._windows()
         reach = windows.sum(axis=0)
         heat: Array = windows.T @ loss @ windows / np.outer(reach, reach)

@@ -17,7 +17,8 @@ class Classified(BaseModel):
 
     name: str = Field(description=_NAME)
     label: str = Field(
-        description="The class that is answered: the likeliest, or by the model's rule."
+        description="The class that is answered: the likeliest, or by the model's rule. Of several "
+        "labels all that the image has, and of numbers these, as text with ; between."
     )
     confidence: float | None = Field(
         ge=0,
@@ -26,7 +27,8 @@ class Classified(BaseModel):
         "null for numbers.",
     )
     probabilities: dict[str, float] = Field(
-        description="Calibrated probabilities by class, likeliest first; empty for numbers."
+        description="Calibrated probabilities by class, likeliest first; empty for numbers. Those "
+        "of several labels do not add up to 1."
     )
     unknown: bool | None = Field(
         default=None,
@@ -80,15 +82,20 @@ class Predictions(BaseModel):
 
 
 class Explanation(BaseModel):
-    """Where the evidence for a class lies in an image."""
+    """Where the evidence for a class or a label lies in an image, or what raises a number."""
 
     name: str = Field(description=_NAME)
-    label: str = Field(description="The class that is explained.")
-    probability: float = Field(ge=0, le=1, description="Its probability for the whole image.")
+    label: str = Field(description="The class, label or column of numbers that is explained.")
+    probability: float | None = Field(
+        ge=0, le=1, description="Its probability for the whole image; null for numbers."
+    )
+    value: float | None = Field(
+        default=None, description="The number for the whole image; null for classes and labels."
+    )
     heat: list[list[float]] = Field(
         description="Rows of the map over the network's square input, from the top: log-odds that "
-        "the class loses when the place is blurred; below zero where the place speaks against the "
-        "class."
+        "the class loses when the place is blurred, or what a number loses, in its unit; below "
+        "zero where the place speaks against the class or lowers the number."
     )
     strongest: float = Field(ge=0, description="The map's largest distance from zero.")
     image: str = Field(
@@ -97,7 +104,7 @@ class Explanation(BaseModel):
     )
     overlay: str = Field(
         description="The map as the data URI of a transparent PNG of the same size: orange speaks "
-        "for the class, blue against it."
+        "for the class or raises the number, blue the other way."
     )
 
 

@@ -28,6 +28,7 @@ from frostline.serve.occlusion import Occlusion
 from frostline.serve.problem_details import Problem, RequestError, busy, image_problem
 from frostline.serve.response_schemas import Classified, Explanation, Unclassified
 from frostline.serve.uploads import Upload
+from frostline.wording.tasks import TASKS
 
 T = TypeVar("T")
 
@@ -150,16 +151,17 @@ class Service:
         Raises RequestError with status 422 for an unknown class or an image that cannot be decoded,
         503 if too many heat maps are being made.
 
-        ``label``: the class to explain; the one that is answered when None.
+        ``label``: the class, label or column to explain; the answer when None.
         """
-        classes = self.model.classes
+        classes, words = self.model.classes, TASKS[self.model.card.task]
         if label is not None and label not in classes:
             raise RequestError(
                 422,
                 "unknown_label",
                 name="label",
-                what=f"the model has no class {label!r}. {did_you_mean(label, classes)}".strip(),
-                expected="one of the model's classes, see /model",
+                what=f"the model has no {words.one} {label!r}. "
+                f"{did_you_mean(label, classes)}".strip(),
+                expected=f"one of the model's {words.many}, see /model",
             )
         with self._places(1), self._explaining():
             found = await self._prepare(file, share)
@@ -168,12 +170,12 @@ class Service:
                 raise RequestError(422, **found.model_dump())
             prepared, size = found
             row, _ = await self._compute(prepared)
-            answer = int(self.model.answering.of(row[None]).decided[0])
-            index = answer if label is None else classes.index(label)
+            index = self.model.answering.foremost(row) if label is None else classes.index(label)
             occlusion = Occlusion(prepared)
             covered = await self._covered(occlusion, index)
-            probability = float(row[index])
-            heat = occlusion.heat(probability, covered)
+            whole, is_number = float(row[index]), self.model.card.target.link_name == "identity"
+            found_by = occlusion.difference if is_number else occlusion.heat
+            heat = found_by(whole, covered)
             preprocessing = self.model.card.preprocessing
 
             def shaped(square: Image.Image) -> Image.Image:
@@ -189,7 +191,8 @@ class Service:
         return Explanation(
             name=file.name,
             label=classes[index],
-            probability=probability,
+            probability=None if is_number else whole,
+            value=whole if is_number else None,
             heat=heat[np.ix_(places, places)].round(4).tolist(),
             strongest=float(np.abs(heat).max()),
             image=pictures[0],
@@ -197,7 +200,7 @@ class Service:
         )
 
     async def _covered(self, occlusion: Occlusion, index: int) -> list[float]:
-        """Probabilities of one class for every variant; a few at a time, so that others pass."""
+        """One output for every variant; a few at a time, so that others pass."""
         found: list[float] = []
         variants = occlusion.variants()
         few = max(1, self.limits.batch // 2)

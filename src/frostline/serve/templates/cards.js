@@ -25,23 +25,36 @@ function remove(card) {
 
 function show(card, file, result) {
   const part = (name) => card.querySelector(`.${name}`);
-  part("label").textContent = result.label;
+  const said = answer(result);
+  part("label").textContent = said;
   const sure = document.createElement("b");
   const known = result.confidence !== null;
   sure.textContent = known ? percent(result.confidence) : "";
-  part("sure").replaceChildren(sure, known ? " confidence" : "");
+  const whose = result.labels ? " for the least sure label" : " confidence";
+  part("sure").replaceChildren(sure, known ? whose : "");
   part("unknown").hidden = !result.unknown;
   const unsure = result.labels ? result.abstain?.length : result.abstain;
   part("abstains").hidden = !unsure;
+  if (unsure && result.labels) {
+    part("abstains").textContent = `Too unsure for an answer: ${listed(result.abstain)}.`;
+  }
   const open = openly(result);
   part("possible").hidden = !open;
   part("possible").textContent = open;
   const shares = Object.entries(result.probabilities);
   shares.sort((a, b) => b[1] - a[1]);
-  part("bars").replaceChildren(...shares.slice(0, SHOWN).map(bar));
-  foldBars(card, shares);
+  const given = result.labels ?? [result.label];
+  const bars = (shown) => shown.map((one) => bar(one, given.includes(one[0])));
+  part("bars").replaceChildren(...bars(shares.slice(0, SHOWN)));
+  foldBars(card, shares, bars);
   const select = part("legend").querySelector("select");
-  select.replaceChildren(...shares.slice(0, 50).map(([name]) => new Option(name, name)));
+  const named = result.value ? Object.keys(result.value) : shares.map(([name]) => name);
+  select.replaceChildren(...named.slice(0, 50).map((name) => new Option(name, name)));
+  part("bars").hidden = !shares.length;
+  if (result.value) {
+    part("for").textContent = "raises";
+    part("against").textContent = "lowers it";
+  }
   part("explain").hidden = false;
   part("explain").setAttribute("aria-label", `Show why: ${file.name}`);
   // only what the service could read is shown: a bomb would stall the browser as well
@@ -51,7 +64,17 @@ function show(card, file, result) {
   const doubt = (result.unknown ? " Unlike anything I was trained on." : "")
     + (unsure ? " Too unsure for an answer." : "");
   const sureness = known ? `, ${percent(result.confidence)}` : "";
-  say(`${file.name}: ${result.label}${sureness}.${doubt}`);
+  say(`${file.name}: ${said}${sureness}.${doubt}`);
+}
+
+// the answer as a heading
+function answer(result) {
+  if (result.value) {
+    const numbers = Object.entries(result.value);
+    return numbers.length === 1 ? short(numbers[0][1])
+      : listed(numbers.map(([name, value]) => `${name} ${short(value)}`));
+  }
+  return result.labels ? listed(result.labels) || "None of the labels" : result.label;
 }
 
 // what 95 % sets and 90 % intervals leave open, in words; empty where that is nothing
@@ -76,8 +99,9 @@ function listed(names) {
   return shown.join(", ") + (more ? ` and ${more} more` : "");
 }
 
-function bar([name, share]) {
+function bar([name, share], given) {
   const item = document.createElement("li");
+  item.classList.toggle("given", given);
   const text = document.createElement("span"), value = document.createElement("span");
   const track = document.createElement("div"), filled = document.createElement("div");
   text.className = "text"; text.textContent = name;
@@ -89,8 +113,8 @@ function bar([name, share]) {
   return item;
 }
 
-function foldBars(card, shares) {
-  const button = card.querySelector(".all"), bars = card.querySelector(".bars");
+function foldBars(card, shares, bars) {
+  const button = card.querySelector(".all"), list = card.querySelector(".bars");
   button.hidden = shares.length <= SHOWN;
   const label = (open) => { button.textContent = open ? "Show fewer" : `Show all ${shares.length}`; };
   label(false);
@@ -99,7 +123,7 @@ function foldBars(card, shares) {
     button.setAttribute("aria-expanded", String(open));
     label(open);
     // a thousand classes are only drawn for who asks
-    bars.replaceChildren(...shares.slice(0, open ? shares.length : SHOWN).map(bar));
+    list.replaceChildren(...bars(shares.slice(0, open ? shares.length : SHOWN)));
   });
 }
 
@@ -143,6 +167,13 @@ function toggleHeat(card, file) {
   }
 }
 
+// how much the place that matters most does
+function strongest(found) {
+  if (found.value !== null) return `Blurring the strongest place changes it by ${short(found.strongest)}.`;
+  return found.strongest < 0.1 ? "No single place matters much."
+    : `Blurring the strongest place changes the odds by a factor of ${Math.exp(found.strongest).toPrecision(2)}.`;
+}
+
 async function explain(card, file) {
   const part = (name) => card.querySelector(`.${name}`);
   const button = part("explain"), label = part("legend").querySelector("select").value;
@@ -155,9 +186,7 @@ async function explain(card, file) {
     part("heat").src = found.overlay;
     part("heat").alt = `Heat map for ${found.label}`;
     part("heat").hidden = part("legend").hidden = false;
-    const clear = found.strongest < 0.1;
-    part("strongest").textContent = clear ? "No single place matters much."
-      : `Blurring the strongest place changes the odds by a factor of ${Math.exp(found.strongest).toPrecision(2)}.`;
+    part("strongest").textContent = strongest(found);
     card.classList.add("explained");
     button.setAttribute("aria-pressed", "true");
     say(`The heat map for ${found.label} is shown.`);

@@ -19,7 +19,7 @@ from frostline.backbones.heads.linear import set_linear
 from frostline.backbones.network import Network
 from frostline.core.actions import FullTraining, Recipe, SuffixTraining, TapsHead
 from frostline.core.errors import InputError
-from frostline.explain.attribution import GRID, draw_heat
+from frostline.explain.attribution import GRID, attribute_maps, draw_heat
 from frostline.explain.torch_attribution import attribute, cover
 from frostline.training.result import Trained
 from tests.stats.on_labels import ridge_loo
@@ -131,6 +131,28 @@ def test_classes_speak_against_each_other(trained: Callable[[str], Trained], cor
     images = batch_of(corners, [3])
     every = sum(attribute(module, images, [c]).heat for c in range(4))
     np.testing.assert_allclose(every, np.zeros((1, GRID, GRID)), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["head on all taps", "suffix"])
+def test_labels_and_numbers_stand_alone(
+    name: str, trained: Callable[[str], Trained], corners: Any
+) -> None:
+    module = trained(name).module
+    images = batch_of(corners, [0, 17, 40])
+    found = attribute(module, images, [0, 1, 2], alone=True)
+    with torch.no_grad():
+        outputs = (module(images) - module.leader.head.bias).double().numpy()
+    # an output is explained whole, whatever the others are; one by itself would have no map else
+    whole = outputs[np.arange(3), [0, 1, 2]]
+    np.testing.assert_allclose(found.heat.sum(axis=(1, 2)), whole, rtol=1e-4, atol=2e-5)
+    one = attribute_maps(
+        [np.arange(8.0).reshape(1, 2, 2, 2)],
+        ["NCHW"],
+        np.array([[1.0, 2.0, 0.5, 0.0]]),
+        [0],
+        alone=True,
+    )
+    assert one.heat.sum() == pytest.approx(1.5 + 2 * 5.5 + 0.5 * np.std([0, 1, 2, 3]))
 
 
 def test_it_is_the_method_that_captum_has(trained: Callable[[str], Trained], corners: Any) -> None:

@@ -30,7 +30,7 @@ from frostline.explain import looking
 from frostline.explain.attribution import GRID, attribute_maps
 from frostline.explain.depths import DepthPlan
 from frostline.explain.filters import draw_filters
-from frostline.explain.looking import Seen, look
+from frostline.explain.looking import HeatRules, Seen, look
 from frostline.explain.responses import depths, distinct_channels, draw_responses, responses
 from frostline.explain.torch_attribution import attribute
 from frostline.onnx_graph.pullback_rules import Step
@@ -109,7 +109,7 @@ def seen_by(
         WANTED,
         plans,
         labels=LABELS,
-        covering=1e12,
+        heats=HeatRules(1e12),
         runtime=Runtime(),
     )
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_followed_back_is_covered_without_pytorch(
     pixels = [own.preprocessing.apply(Image.fromarray(photo)) for photo in photos[:2]]
     asked = {"pixels": dict(enumerate(pixels)), "wanted": WANTED[:2], "plans": []}
     with_onnx, with_torch = (
-        look(one, module, **asked, labels=LABELS, covering=1e12, runtime=Runtime())  # type: ignore[arg-type]
+        look(one, module, **asked, labels=LABELS, heats=HeatRules(1e12), runtime=Runtime())  # type: ignore[arg-type]
         for one in (network, own)
     )
     assert "covering" in with_onnx.note
@@ -224,7 +224,7 @@ def test_a_look_can_be_cancelled(
             WANTED,
             [],
             labels=LABELS,
-            covering=0.0,
+            heats=HeatRules(0.0),
             runtime=Runtime(cancel=cancel),
         )
 
@@ -245,7 +245,7 @@ from frostline.backbones.heads.linear_on_taps import LinearOnTaps
 from frostline.core.runtime import Runtime
 from frostline.explain.depths import DepthPlan
 from frostline.explain.filters import draw_filters
-from frostline.explain.looking import look
+from frostline.explain.looking import HeatRules, look
 from frostline.explain.make import draw_first_filters
 from frostline.explain.memoized_gallery import memoized_gallery
 from frostline.explain.responses import draw_responses
@@ -254,7 +254,7 @@ head = LinearOnTaps(network, {list(head.cuts)!r}, given["weight"], given["bias"]
 plans = [DepthPlan(network.cut("blocks.4"), True, [7, 30], np.zeros((0, 0), dtype=np.int64))]
 seen = look(
     network, head, dict(enumerate(given["photos"])), {WANTED!r}, plans,
-    labels=given["labels"], covering=0.0, runtime=Runtime(),
+    labels=given["labels"], heats=HeatRules(0.0), runtime=Runtime(),
 )
 np.save("heats.npy", list(seen.heats.values()))
 seen.depths[0].save("depth.png")

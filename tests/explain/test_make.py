@@ -34,7 +34,7 @@ from frostline.explain.depths import plan_depths
 from frostline.explain.encoding import TILE, TILE_BYTES, jpeg
 from frostline.explain.filters import filter_sentences, network_filters
 from frostline.explain.gallery import Gallery
-from frostline.explain.looking import look
+from frostline.explain.looking import HeatRules, look
 from frostline.explain.make import (
     DEPTH_BYTES,
     FILTER_BYTES,
@@ -310,7 +310,7 @@ def test_a_foreign_classifier_is_asked_within_bounds(corners: Any) -> None:
         wanted,
         [],
         labels=labels,
-        covering=3 * 37 * network.macs,
+        heats=HeatRules(3 * 37 * network.macs),
         runtime=Runtime(),
     )
     assert list(seen.heats) == wanted[:3]

@@ -20,7 +20,7 @@ from frostline.backbones.heads.linear_on_taps import LinearOnTaps
 from frostline.backbones.network import Network
 from frostline.core.runtime import Runtime
 from frostline.explain.attribution import occlude
-from frostline.explain.looking import look
+from frostline.explain.looking import HeatRules, look
 from frostline.explain.sight import onnx_logits
 from frostline.onnx_graph.network_graph import IMAGES
 from frostline.onnx_graph.pullback import Pullback
@@ -132,7 +132,7 @@ def test_each_class_is_seen_where_its_object_is(network: DescribedNetwork) -> No
         wanted,
         [],
         labels=classes[:, 0],
-        covering=3 * len(wanted) * network.macs,
+        heats=HeatRules(3 * len(wanted) * network.macs),
         runtime=Runtime(),
     )
     assert "attention held" in seen.note

@@ -44,7 +44,7 @@ def test_labels_are_told_by_what_was_added_or_missed() -> None:
     first, second, third = mistakes_told(own, judged, 10)
     assert (first.row, first.label, first.prediction) == (3, "cat", "without cat")
     assert first.confidence == 0.98
-    assert first.output is None
+    assert first.output == 0
     assert (second.row, second.prediction, second.output) == (3, "with dog", 1)
     assert (third.row, third.label, third.prediction) == (4, "none of the labels", "with owl")
     assert third.note == "90 % for the label owl."

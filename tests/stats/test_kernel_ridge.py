@@ -75,17 +75,21 @@ def test_the_fit_is_kernel_ridge_with_an_intercept(digits: tuple[FloatArray, Int
     np.testing.assert_allclose(fit.loo[7], expected, atol=1e-5)
 
 
-def test_slopes_are_those_of_the_outputs(digits: tuple[FloatArray, IntArray]) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_slopes_are_those_of_the_outputs(
+    digits: tuple[FloatArray, IntArray], *, alone: bool
+) -> None:
     X, y = digits
     part = kernel_ridge(X[:100], OneHot(y[:100], 10), blocks=_BLOCKS, seed=0).part
     rows, classes = X[100:104], y[100:104]
 
     def said(features: FloatArray) -> FloatArray:
         outputs = part.outputs(features)
-        chosen: FloatArray = outputs[np.arange(4), classes] - outputs.mean(axis=1)
+        common = 0.0 if alone else outputs.mean(axis=1)
+        chosen: FloatArray = outputs[np.arange(4), classes] - common
         return chosen
 
-    slopes = part.slopes(rows, classes)
+    slopes = part.slopes(rows, classes, alone=alone)
     for channel in (2, 30, 61):
         step = np.zeros(64)
         step[channel] = 1e-4

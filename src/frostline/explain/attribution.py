@@ -30,14 +30,14 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class Attribution:
-    """Heat maps of some images, each for one class.
+    """Heat maps of some images, each for one class, label or number.
 
     - ``heat``, shape (n, 28, 28): in units of the logit; positive where a place spoke for the
-      class.
+      class, or raised the number.
     - ``complete``: True if every map adds up to what the image adds to the class's logit (less the
-      mean logit of all classes, which changes no probability), which is that logit without its
-      bias. For a blend these are the means over members of their logits divided by their
-      temperatures.
+      mean logit of all classes, which changes no probability, unless each stands alone), which is
+      that logit without its bias. For a blend these are the means over members of their logits
+      divided by their temperatures.
     - ``note``: how it was found, when the usual way was closed; empty otherwise.
     """
 
@@ -52,6 +52,8 @@ def attribute_maps(
     weight: npt.NDArray[Any],
     targets: npt.ArrayLike,
     kernel: KernelPart | None = None,
+    *,
+    alone: bool = False,
 ) -> Attribution:
     """Say which places of some images spoke for a class of each, by a head on pooled maps.
 
@@ -75,6 +77,9 @@ def attribute_maps(
         The class to speak for, of each image.
     kernel : KernelPart or None, default=None
         What the head adds to its linear outputs, on the same features as the weight.
+    alone : bool, default=False
+        Whether each output stands alone, as those of labels and numbers do. Of classes only what
+        one has above the mean of all counts: the rest changes no probability.
 
     Raises
     ------
@@ -84,10 +89,9 @@ def attribute_maps(
     n = len(maps[0])
     classes = checked_classes(targets, n)
     said = np.asarray(weight, dtype=np.float64)
-    # what moves all classes alike says nothing
-    said = said[classes] - said.mean(axis=0)
+    said = against_mean(said, alone=alone)[classes]
     if kernel is not None:
-        said = said + kernel.slopes(_pooled(maps, layouts), classes)
+        said = said + kernel.slopes(_pooled(maps, layouts), classes, alone=alone)
     heat = np.zeros((n, GRID, GRID))
     begin = 0
     for one, layout in zip(maps, layouts, strict=True):
@@ -104,6 +108,15 @@ def attribute_maps(
             )
         )
     return Attribution(heat, complete=kernel is None)
+
+
+def against_mean(weight: FloatArray, *, alone: bool) -> FloatArray:
+    """Return weights (k, d) of outputs less their mean, as far as that says nothing.
+
+    Among classes what moves all alike changes no probability. ``alone``: labels and numbers have no
+    such others.
+    """
+    return weight if alone else weight - weight.mean(axis=0)
 
 
 def _pooled(maps: Sequence[npt.NDArray[Any]], layouts: Sequence[Layout]) -> FloatArray:
@@ -125,6 +138,7 @@ def occlude(
     targets: npt.ArrayLike,
     *,
     cells: int = 6,
+    alone: bool = False,
 ) -> Attribution:
     """Cover one part of each image after the other with the image's mean colour.
 
@@ -132,7 +146,7 @@ def occlude(
     (Zeiler and Fergus 2014). It takes ``cells ** 2 + 1`` runs for each image.
 
     ``logits``: images (n, 3, h, w) to (n, n_classes). ``images``: shape (n, 3, h, w), normalised.
-    ``targets``: shape (n,). ``cells``: cells a side.
+    ``targets``: shape (n,). ``cells``: cells a side. ``alone``: as for :func:`attribute_maps`.
     """
     classes = checked_classes(targets, len(images))
     edges = [
@@ -148,7 +162,7 @@ def occlude(
             wide = slice(edges[1][column], edges[1][column + 1])
             covered[place, :, high, wide] = mean
         found = np.asarray(logits(covered), dtype=np.float64)
-        said = found[:, classes[i]] - found.mean(axis=1)
+        said = against_mean(found.T, alone=alone)[classes[i]]
         lost[i] = (said[-1] - said[:-1]).reshape(cells, cells)
     heat = _resampled(lost, _between)
     return Attribution(

@@ -50,8 +50,8 @@ class Tile:
     - ``prediction``: the likeliest class; empty where nothing was predicted.
     - ``confidence``: probability of the prediction, in [0, 1].
     - ``thumbnail``: a small JPEG.
-    - ``heat``: the same image with what spoke for the prediction drawn over it, as JPEG; empty
-      without one.
+    - ``heat``: the same image with what spoke for the prediction, or raised the number, drawn over
+      it, as JPEG; empty without one.
     - ``note``: a short sentence, for instance why it is shown.
 
     Pictures have the shape of the image that they show, as far as a network sees it.

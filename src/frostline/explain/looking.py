@@ -32,8 +32,21 @@ _CELLS = 6
 #: what following an answer back takes, in runs of the network
 _BACK = 3
 
-#: an image by its row, and the class to speak for
+#: an image by its row, and the class, label or column to speak for
 Wanted = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class HeatRules:
+    """How heat maps are found.
+
+    ``covering``: multiply-accumulates that covering parts of images may take; fewer maps are found
+    where that is the only way. ``alone``: whether each output stands alone, see
+    :func:`frostline.explain.attribution.attribute_maps`.
+    """
+
+    covering: float
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ def look(
     plans: Sequence[DepthPlan],
     *,
     labels: IntArray,
-    covering: float,
+    heats: HeatRules,
     runtime: Runtime,
 ) -> Seen:
     """Run images through a classifier once; find heat maps and what depths respond to.
@@ -71,21 +84,19 @@ def look(
         The trained classifier.
     pixels : mapping of int to arrays of shape (size, size, 3), uint8
         Prepared images by row.
-    wanted : sequence of (row, class)
+    wanted : sequence of (row, output)
         Heat maps to find; their rows are among ``pixels``.
     plans : sequence of DepthPlan
         Depths to draw, none of them deeper than the classifier's last cut.
     labels : int array
         Of all catalog rows.
-    covering : float
-        Multiply-accumulates that covering parts of images may take; fewer heat maps are found
-        where that is the only way.
+    heats : HeatRules
     runtime : Runtime
     """
     sight = _sight(network, classifier.leader, plans, runtime)
     at_once = sight is not None and classifier.in_space and classifier.leader is classifier
     responses = [] if sight is None else [Responses(plan) for plan in plans]
-    heats: dict[Wanted, FloatArray] = {}
+    found: dict[Wanted, FloatArray] = {}
     rows = list(pixels)
     if sight is not None and (responses or at_once):
         for start in range(0, len(rows), _BATCH):
@@ -95,14 +106,14 @@ def look(
             for one in responses:
                 one.add(maps[one.plan.cut.name])
             if at_once:
-                heats |= _heats(classifier.leader, maps, batch, wanted)
+                found |= _heats(classifier.leader, maps, batch, wanted, alone=heats.alone)
     note = ""
     if not at_once:
         # what finds the maps holds the network's weights again
         sight = None
-        heats, note = _heats_apart(network, classifier, pixels, wanted, covering, runtime)
+        found, note = _heats_apart(network, classifier, pixels, wanted, heats, runtime)
     shown = list(pixels.values())
-    return Seen(heats, note, [one.draw(shown, labels[rows]) for one in responses] if shown else [])
+    return Seen(found, note, [one.draw(shown, labels[rows]) for one in responses] if shown else [])
 
 
 def _heats(
@@ -110,6 +121,8 @@ def _heats(
     maps: Mapping[str, Array],
     batch: Sequence[int],
     wanted: Sequence[Wanted],
+    *,
+    alone: bool,
 ) -> dict[Wanted, FloatArray]:
     """Heat maps of those wanted images that are in a batch."""
     asked = [pair for pair in wanted if pair[0] in batch]
@@ -124,7 +137,9 @@ def _heats(
         chosen = behind_new_block(as_module(classifier).leader, chosen)
     labels = [label for _, label in asked]
     weight, _ = classifier.head_weights()
-    found = attribute_maps(chosen, classifier.layouts, weight, labels, classifier.head_kernel())
+    found = attribute_maps(
+        chosen, classifier.layouts, weight, labels, classifier.head_kernel(), alone=alone
+    )
     return dict(zip(asked, found.heat, strict=True))
 
 
@@ -133,7 +148,7 @@ def _heats_apart(
     classifier: FittedClassifier,
     pixels: Mapping[int, UInt8Array],
     wanted: Sequence[Wanted],
-    covering: float,
+    rules: HeatRules,
     runtime: Runtime,
 ) -> tuple[dict[Wanted, FloatArray], str]:
     """Heat maps in a pass of their own, and how they were found."""
@@ -141,9 +156,9 @@ def _heats_apart(
     note = ""
     if not wanted:
         return heats, note
-    way = _way(network, classifier, runtime)
+    way = _way(network, classifier, runtime, alone=rules.alone)
     if way.runs is not None:
-        wanted = wanted[: int(covering / (way.runs * max(1, network.macs)))]
+        wanted = wanted[: int(rules.covering / (way.runs * max(1, network.macs)))]
     for start in range(0, len(wanted), _BATCH):
         runtime.cancel.check()
         batch = wanted[start : start + _BATCH]
@@ -166,12 +181,14 @@ class _Way:
     runs: int | None
 
 
-def _way(network: FrozenNetwork, classifier: FittedClassifier, runtime: Runtime) -> _Way:
+def _way(
+    network: FrozenNetwork, classifier: FittedClassifier, runtime: Runtime, *, alone: bool
+) -> _Way:
     """Return the way to heat maps that takes least, of those that are open."""
     if classifier.in_space:
-        return _in_pytorch(network, classifier, runs=None)
+        return _in_pytorch(network, classifier, runs=None, alone=alone)
     try:
-        followed = _followed_back(network, classifier, runtime)
+        followed = _followed_back(network, classifier, runtime, alone=alone)
     except EngineError:
         # an operator that nothing can be followed back through
         followed = None
@@ -179,26 +196,29 @@ def _way(network: FrozenNetwork, classifier: FittedClassifier, runtime: Runtime)
         return _Way(followed, _BACK)
     leader = classifier.leader
     if leader is not classifier or not leader.frozen or not has_graph(network, leader.cuts):
-        return _in_pytorch(network, classifier, runs=_CELLS**2 + 1)
+        return _in_pytorch(network, classifier, runs=_CELLS**2 + 1, alone=alone)
     logits = onnx_logits(network, leader, threads=runtime.threads)
 
     def covered(pixels: UInt8Array, classes: Sequence[int]) -> Attribution:
         images = network.preprocessing.normalise(pixels)
-        return occlude(logits, images, classes, cells=_CELLS)
+        return occlude(logits, images, classes, cells=_CELLS, alone=alone)
 
     return _Way(covered, _CELLS**2 + 1)
 
 
-def _in_pytorch(network: FrozenNetwork, classifier: FittedClassifier, runs: int | None) -> _Way:
+def _in_pytorch(
+    network: FrozenNetwork, classifier: FittedClassifier, runs: int | None, *, alone: bool
+) -> _Way:
     from frostline.backbones.heads.as_module import as_module
     from frostline.explain.torch_attribution import attribute_pixels
 
     module = as_module(classifier)
-    return _Way(partial(attribute_pixels, module, network.preprocessing, cells=_CELLS), runs)
+    way = partial(attribute_pixels, module, network.preprocessing, cells=_CELLS, alone=alone)
+    return _Way(way, runs)
 
 
 def _followed_back(
-    network: FrozenNetwork, classifier: FittedClassifier, runtime: Runtime
+    network: FrozenNetwork, classifier: FittedClassifier, runtime: Runtime, *, alone: bool
 ) -> Callable[[UInt8Array, Sequence[int]], Attribution] | None:
     """Return what follows every head back through its network; None where layers are not its own.
 
@@ -210,7 +230,7 @@ def _followed_back(
 
     # of a blend the means over members of their maps, each divided by its temperature
     members = [
-        (TokenAttribution(network, one, threads=runtime.threads), temperature)
+        (TokenAttribution(network, one, threads=runtime.threads, alone=alone), temperature)
         for one, temperature in classifier.averaged
     ]
 

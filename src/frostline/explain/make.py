@@ -23,7 +23,7 @@ from frostline.explain.encoding import jpeg, png, tile
 from frostline.explain.filters import filter_grid, legible_filters, network_filters
 from frostline.explain.findings import list_findings
 from frostline.explain.gallery import Depth, FilterFacts, Gallery, Tile
-from frostline.explain.looking import Seen, look
+from frostline.explain.looking import HeatRules, Seen, look
 from frostline.explain.told import Told, doubts_told, mistakes_told
 from frostline.stats.out_of_fold import OutOfFold
 
@@ -134,7 +134,7 @@ def make_gallery(
         [pair for pair in wanted if pair[0] in pixels],
         plans,
         labels=problem.target.strata(problem.labels),
-        covering=bounds.covering,
+        heats=HeatRules(bounds.covering, alone=not problem.target.exclusive),
         runtime=runtime,
     )
 

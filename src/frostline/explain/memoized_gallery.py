@@ -17,7 +17,7 @@ from frostline.stats.out_of_fold import OutOfFold
 if TYPE_CHECKING:
     from frostline.compute.frozen import Frozen
 
-GALLERY = Memo(name="gallery", version=5, libraries=NETWORKS, result=Drawn)
+GALLERY = Memo(name="gallery", version=6, libraries=NETWORKS, result=Drawn)
 
 
 def memoized_gallery(

@@ -22,7 +22,13 @@ from frostline.core.arrays import FloatArray
 from frostline.core.cuts import PLAIN, Cut, TokenReading, tap_columns
 from frostline.core.errors import EngineError
 from frostline.core.preprocessing import UInt8Array
-from frostline.explain.attribution import Attribution, attribute_maps, checked_classes, on_grid
+from frostline.explain.attribution import (
+    Attribution,
+    against_mean,
+    attribute_maps,
+    checked_classes,
+    on_grid,
+)
 from frostline.explain.sight import Array, graph_with
 from frostline.explain.tokens import normalised
 from frostline.onnx_graph.network_graph import IMAGES
@@ -38,17 +44,24 @@ class TokenAttribution:
     """Heat maps of one head on a network, without PyTorch; maps that it reads count as they are.
 
     ``network``: has a graph. ``classifier``: kept layers of the network with a linear head on what
-    passes at some of its cuts.
+    passes at some of its cuts. ``alone``: as for
+    :func:`frostline.explain.attribution.attribute_maps`.
 
     Raises EngineError if the graph has an operator that gradients cannot be carried through, or the
     head is not linear.
     """
 
     def __init__(
-        self, network: FrozenNetwork, classifier: SingleFittedClassifier, *, threads: int
+        self,
+        network: FrozenNetwork,
+        classifier: SingleFittedClassifier,
+        *,
+        threads: int,
+        alone: bool = False,
     ) -> None:
         if classifier.head_kernel() is not None:
             raise EngineError("Its head compares images by a kernel, which is not followed back.")
+        self._alone = alone
         cuts = [network.cut(name) for name in classifier.cuts]
         self._columns = tap_columns(cuts)
         self._maps = [cut for cut in cuts if cut.layout in _IN_SPACE]
@@ -89,12 +102,11 @@ class TokenAttribution:
                 [self._weight[:, self._columns[cut.name]] for cut in self._maps], axis=1
             )
             layouts = [cut.layout for cut in self._maps]
-            heat = heat + attribute_maps(maps, layouts, columns, [said]).heat[0]
+            heat = heat + attribute_maps(maps, layouts, columns, [said], alone=self._alone).heat[0]
         return np.asarray(heat)
 
     def _followed_back(self, held: Linearized, said: int) -> FloatArray:
-        # what moves all classes alike says nothing
-        weight = self._weight[said] - self._weight.mean(axis=0)
+        weight = against_mean(self._weight, alone=self._alone)[said]
         seeds = {
             cut.name: pooling_gradient(held.values[cut.name], cut, weight[self._columns[cut.name]])
             for cut in self._placeless

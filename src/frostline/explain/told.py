@@ -98,8 +98,8 @@ def _label_told(problem: Problem, one: CellIssue, note: str) -> Told:
     name, has = problem.classes[one.output], one.given == 1.0
     return Told(
         row=one.row,
-        # what speaks against a label is nowhere in particular
-        output=None if has else one.output,
+        # what spoke for a label that was missed shows where it was seen, if too faintly
+        output=one.output,
         label=_named(problem, one.row),
         prediction=f"without {name}" if has else f"with {name}",
         confidence=1.0 - one.predicted if has else one.predicted,
@@ -128,7 +128,7 @@ def _number_told(problem: Problem, one: CellIssue, note: str) -> Told:
     name = problem.classes[one.output]
     return Told(
         row=one.row,
-        output=None,
+        output=one.output,
         label=f"{name} {one.given:.4g}",
         prediction=f"{one.predicted:.4g}",
         confidence=0.0,

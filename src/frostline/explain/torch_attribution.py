@@ -24,7 +24,12 @@ from frostline.explain.attribution import (
 
 
 def attribute(
-    module: Classifier, images: torch.Tensor, targets: npt.ArrayLike, *, cells: int = 6
+    module: Classifier,
+    images: torch.Tensor,
+    targets: npt.ArrayLike,
+    *,
+    cells: int = 6,
+    alone: bool = False,
 ) -> Attribution:
     """Say which places of some images spoke for a class of each.
 
@@ -35,18 +40,19 @@ def attribute(
     for each image.
 
     ``images``, shape (n, 3, size, size): normalised. ``targets``, shape (n,): the class to speak
-    for, of each image. ``cells``: cells a side where parts are covered.
+    for, of each image. ``cells``: cells a side where parts are covered. ``alone``: as for
+    :func:`frostline.explain.attribution.attribute_maps`.
     """
     classes = checked_classes(targets, len(images))
     if not module.in_space:
-        return cover(module, images, classes, cells=cells)
+        return cover(module, images, classes, cells=cells, alone=alone)
     heats, complete = [], True
     with eval_mode(module), torch.no_grad():
         for member, temperature in module.averaged:
             maps = _pooled_maps(member, member.feature_maps(images))
             weight, _ = member.head_weights()
             kernel = member.head_kernel()
-            found = attribute_maps(maps, member.layouts, weight, classes, kernel)
+            found = attribute_maps(maps, member.layouts, weight, classes, kernel, alone=alone)
             complete = complete and found.complete
             heats.append(found.heat / temperature)
     average = np.average(heats, axis=0, weights=module.shares)
@@ -60,13 +66,19 @@ def attribute_pixels(
     targets: npt.ArrayLike,
     *,
     cells: int,
+    alone: bool = False,
 ) -> Attribution:
     """As :func:`attribute`, for prepared images (n, size, size, 3)."""
-    return attribute(module, to_input(pixels, preprocessing), targets, cells=cells)
+    return attribute(module, to_input(pixels, preprocessing), targets, cells=cells, alone=alone)
 
 
 def cover(
-    module: nn.Module, images: torch.Tensor, targets: npt.ArrayLike, *, cells: int = 6
+    module: nn.Module,
+    images: torch.Tensor,
+    targets: npt.ArrayLike,
+    *,
+    cells: int = 6,
+    alone: bool = False,
 ) -> Attribution:
     """Cover parts of images, see :func:`frostline.explain.attribution.occlude`.
 
@@ -78,7 +90,7 @@ def cover(
         return found
 
     with eval_mode(module), torch.no_grad():
-        return occlude(logits, images.numpy(), targets, cells=cells)
+        return occlude(logits, images.numpy(), targets, cells=cells, alone=alone)
 
 
 def behind_new_block(

@@ -48,13 +48,17 @@ class KernelPart:
             found[rows] = closeness(z, self.landmarks) @ self.weight
         return found
 
-    def slopes(self, X: npt.NDArray[np.floating], classes: IntArray) -> FloatArray:
+    def slopes(
+        self, X: npt.NDArray[np.floating], classes: IntArray, *, alone: bool = False
+    ) -> FloatArray:
         """Return how the output of a class, less the mean of all, grows with every feature.
 
-        ``X``: shape (n, d). ``classes``, shape (n,): of each row. The result: shape (n, d).
+        ``X``: shape (n, d). ``classes``, shape (n,): of each row. ``alone``: the mean stays in.
+        The result: shape (n, d).
         """
         z = self.components(X)
-        said = (self.weight[:, classes] - self.weight.mean(axis=1, keepdims=True)).T
+        common = 0.0 if alone else self.weight.mean(axis=1, keepdims=True)
+        said = (self.weight[:, classes] - common).T
         pull = closeness(z, self.landmarks) ** 2 * said
         by_component = 2.0 * (pull @ self.landmarks - pull.sum(axis=1, keepdims=True) * z)
         slopes: FloatArray = by_component @ self.project.T

@@ -33,6 +33,7 @@ class TaskWords:
       of one depth do, ``reached`` what a model reached.
     - ``gap``: says how much more a head reaches on images that it learned from, in points.
     - ``top``: the depth that reaches most; ``guess``: what reaches the score of chance.
+    - ``worst``: which mistakes are shown, ``warm``: what is warm in their heat maps.
     """
 
     one: str
@@ -55,6 +56,8 @@ class TaskWords:
     gap: Callable[[str], str]
     guess: str
     top: str = "the highest one"
+    worst: str = "Wrong predictions that the model was surest of."
+    warm: str = "spoke for the prediction"
 
     def count(self, n: int) -> str:
         """Return such as "6 classes"."""
@@ -137,6 +140,7 @@ TASKS: dict[Task, TaskWords] = {
             f"{points} points higher than on left-out ones."
         ),
         guess="putting the images in any order",
+        warm="spoke for the label",
     ),
     "regression": TaskWords(
         one="column of numbers",
@@ -164,6 +168,8 @@ TASKS: dict[Task, TaskWords] = {
             f"{points} points more of the variance than on left-out ones."
         ),
         guess="always naming the mean",
+        worst="The predictions that are furthest from the truth.",
+        warm="raised the number",
     ),
 }
 

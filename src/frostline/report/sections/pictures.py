@@ -60,7 +60,6 @@ class PicturesView:
     filters_said: list[str]
     depths: list[DepthShown]
     heat_note: str = ""
-    sure: bool = True
     first: int = FIRST
 
 
@@ -88,7 +87,6 @@ def pictures(
             for depth in gallery.depths
         ],
         heat_note=gallery.heat_note,
-        sure=any(tile.confidence for tile in gallery.mistakes),
     )
 
 

@@ -31,6 +31,8 @@ from frostline.fitting.pipeline import Advice as Advice
 from frostline.fitting.pipeline import advise as advise
 from frostline.fitting.pipeline import fit as fit
 from frostline.fitting.run_result import RunResult as RunResult
+from frostline.fitting.update import Updated as Updated
+from frostline.fitting.update import update as update
 from frostline.integrations.sklearn import TransferClassifier as TransferClassifier
 from frostline.integrations.sklearn import TransferRegressor as TransferRegressor
 from frostline.model.model import Model as Model

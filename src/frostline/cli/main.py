@@ -83,6 +83,54 @@ def fit(
 
 
 @app.command()
+def update(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    add: Annotated[
+        Path | None, typer.Option(help="More images: a folder or table; classes may be new.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(help="An image, by name or content, a folder or a class; may be repeated."),
+    ] = None,
+    relabel: Annotated[
+        Path | None, typer.Option(help="A table of images of the run with their right labels.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the new run.")
+    ] = None,
+    in_place: Annotated[
+        bool,
+        typer.Option("--in-place", help="Put it in the run's place, which stays as RUN.previous."),
+    ] = False,
+    resplit: Annotated[
+        bool, typer.Option("--resplit", help="Divide all images into training and test anew.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
+    ] = False,
+) -> None:
+    """Go on from a run: more images and classes, right labels, without some images."""
+    with cli_error_handler(resumes=True) as cancel:
+        from frostline.cli.update import check_place, show_update
+        from frostline.fitting.update import update as run_update
+
+        check_place(output, in_place=in_place)
+        found = run_update(
+            run,
+            output,
+            add=add,
+            remove=tuple(remove or ()),
+            relabel=relabel,
+            resplit=resplit,
+            overwrite=overwrite,
+            progress=TerminalProgress(),
+            cancel=cancel,
+            started=_STARTED,
+        )
+        show_update(found)
+
+
+@app.command()
 @takes_settings()
 def advise(
     context: typer.Context,

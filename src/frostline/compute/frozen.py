@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from frostline.compute.frozen_runner import MOMENTS, FrozenRunner
 from frostline.compute.image_loader import ImageLoader
 from frostline.compute.taps_pass import PassReport, run_taps_pass
 from frostline.core.arrays import IntArray
+from frostline.core.errors import InputError
 from frostline.core.preprocessing import UInt8Array
 from frostline.core.runtime import Runtime
 from frostline.data.catalog import Catalog
@@ -56,14 +58,16 @@ def run_frozen(
     *,
     preprocessed_bytes: int | None = None,
     at_once: int | None = None,
+    needed: Collection[str] = (),
 ) -> Frozen:
     """Compute the taps of every image that the store does not know yet.
 
     Images of equal content are computed once. What is computed is stored as it comes, so a run that
     is killed loses little. Unreadable images are left out and remembered by name. Raises InputError
-    if too few readable images remain.
+    if too few readable images remain, or one that is needed can neither be read nor is stored.
 
-    ``at_once``: so many images have room in memory at a time; None for no limit.
+    ``at_once``: so many images have room in memory at a time; None for no limit. ``needed``:
+    digests of images that may not be left out.
     ``preprocessed_bytes``: what preprocessed images may take in memory; see
     :class:`frostline.compute.image_loader.ImageLoader`.
     """
@@ -78,6 +82,13 @@ def run_frozen(
         network, images, list(dict.fromkeys(catalog.digests)), runtime, at_once=at_once
     )
     bad = found.unreadable
+    lost = sum(digest in bad for digest in needed)
+    if lost:
+        raise InputError(
+            f"Of {len(needed):,} images that an earlier run used {lost:,} are neither in the store "
+            "of features nor readable at their place.",
+            hint="Put them back, or name them to be removed.",
+        )
     readable = catalog.without(
         {i: bad[digest] for i, digest in enumerate(catalog.digests) if digest in bad}
     )

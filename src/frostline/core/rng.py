@@ -15,6 +15,7 @@ import numpy as np
 Stream = Literal[
     "adapters",
     "balanced accuracy",
+    "checked",
     "compared networks",
     "dropout",
     "flip fits",

@@ -54,6 +54,11 @@ class ImageRow:
         """Where the image is read from."""
         return self.path if self.held is None else self.held
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is something to read it from at this moment."""
+        return self.held is not None or self.path.is_file()
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:

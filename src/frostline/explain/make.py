@@ -39,6 +39,10 @@ _FILTERS = 64
 _FILTER_SIDE = 40
 
 
+#: images that can no longer be read are named, so many of them
+_LOST_NAMED = 3
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """How much is shown and computed.
@@ -206,18 +210,26 @@ def _worth_looking(
 def _readable(
     frozen: Frozen, rows: Sequence[int], runtime: Runtime
 ) -> Iterator[tuple[int, UInt8Array]]:
-    """Prepared images of those rows that can still be read; a note names the others."""
+    """Prepared images of those rows that can still be read; notes name the first of the others."""
+
+    lost: list[str] = []
 
     def prepared(row: int) -> UInt8Array | None:
         try:
             return frozen.runner.images.preprocessed(frozen.catalog.digests[row])
         except UnreadableImageError as error:
-            runtime.progress.note(f"Not among the pictures of the report: {error}")
+            lost.append(str(error))
             return None
 
     for row, pixels in zip(rows, frozen.runner.images.map(rows, prepared), strict=True):
         if pixels is not None:
             yield row, pixels
+    for said in lost[:_LOST_NAMED]:
+        runtime.progress.note(f"Not among the pictures of the report: {said}")
+    if len(lost) > _LOST_NAMED:
+        runtime.progress.note(
+            f"Nor are {len(lost) - _LOST_NAMED:,} others that cannot be read any more."
+        )
 
 
 def _tile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,9 +12,12 @@ import numpy as np
 
 from frostline._version import __version__
 from frostline.core.aliases import as_kept_in_files
+from frostline.core.arrays import IntArray
 from frostline.core.files import write_text
 from frostline.core.machine import peak_memory_bytes
 from frostline.core.malloc import malloc_trim
+from frostline.core.preprocessing import UInt8Array
+from frostline.core.rng import generator
 from frostline.core.run_record import Epoch, Metrics, PassTimes, Provenance, RunRecord
 from frostline.core.runtime import Runtime
 from frostline.core.score_record import ScoreSummary
@@ -87,7 +91,7 @@ def finish(
                 ),
             )
         with clock.phase("writing the model"):
-            checked = inputs.frozen.runner.pixels(split.train[:_CHECKED])
+            checked = _checked(inputs, split.train)
             card = save_model(
                 run.model,
                 classifier,
@@ -147,9 +151,9 @@ def finish(
         },
         source=catalog.source,
         classes=catalog.classes,
-        run=visible(encodable(str(run.path))),
+        run=visible(encodable(str(run.called))),
         version=__version__,
-        provenance=_provenance(run, inputs, card),
+        provenance=_provenance(run, inputs, card, prepared.command),
     )
     _write(run, ReportData(record=record, gallery=gallery))
     return RunResult(run.path, record, measured.scores)
@@ -174,10 +178,21 @@ def pack(prepared: Prepared, fitted: Fitted, runtime: Runtime) -> PackedModel:
             fitted.trained.classifier,
             model_card(inputs, fitted, n_train=len(split.train), test=ScoreSummary()),
             ood_scorer=None if fitted.ood is None else fitted.ood.scorer,
-            images=inputs.frozen.runner.pixels(split.train[:_CHECKED]),
+            images=_checked(inputs, split.train),
             threads=runtime.threads,
         )
         return PackedModel.read(Path(folder))
+
+
+def _checked(inputs: FitInputs, rows: IntArray) -> UInt8Array:
+    """Return prepared images that a model is checked on; noise where none is there any more."""
+    frozen = inputs.frozen
+    there = list(islice((i for i in rows if frozen.catalog.rows[i].is_there), _CHECKED))
+    if there:
+        return frozen.runner.pixels(np.array(there, dtype=np.int64))
+    size = frozen.network.preprocessing.size
+    noise = generator("checked", inputs.problem.seed)
+    return noise.integers(0, 256, (_CHECKED, size, size, 3), dtype=np.uint8)
 
 
 def _pass_times(inputs: FitInputs) -> PassTimes:
@@ -287,16 +302,16 @@ def _resolved(settings: Settings, runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _provenance(run: RunFolder, inputs: FitInputs, card: ModelCard) -> Provenance:
+def _provenance(run: RunFolder, inputs: FitInputs, card: ModelCard, command: str) -> Provenance:
     catalog, prints = inputs.frozen.catalog, card.fingerprints
     images = (
         (row.name, digest, said)
         for row, digest, said in zip(catalog.rows, catalog.digests, catalog.said, strict=True)
     )
-    return provenance(
+    found = provenance(
         inputs.settings,
         source=catalog.source,
-        run=str(run.path),
+        run=str(run.called),
         plan_given=inputs.plan is not None,
         on_disk=catalog.on_disk,
         fingerprints={
@@ -306,3 +321,4 @@ def _provenance(run: RunFolder, inputs: FitInputs, card: ModelCard) -> Provenanc
             "model/model.onnx": prints.onnx,
         },
     )
+    return found.model_copy(update={"command": command}) if command else found

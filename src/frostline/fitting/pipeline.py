@@ -100,32 +100,37 @@ def fit(
     chosen = Settings(**settings)
     given = None if plan is None else plan if isinstance(plan, Plan) else Plan.from_file(Path(plan))
     check_extras(chosen, given)
-    identity = _identity(source, chosen, given)
-    runtime = _runtime(chosen, progress, cancel)
+    identity = identity_of(source, chosen, given)
+    runtime = runtime_of(chosen, progress, cancel)
     with (
         torch_context(runtime),
         RunFolder.open(Path(output), settings=identity, overwrite=overwrite) as run,
     ):
         prepared = prepare(source, chosen, runtime, clock, plan=given)
-        # not before: a source that is refused must not cost an earlier run
-        run.begin()
-        run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
-        malloc_trim()
-        with blas_threads(1), clock.phase("deciding and training"):
-            fitted = _decided_and_trained(prepared, runtime, run)
-        run.log("fitted", chosen=fitted.plan.chosen)
-        with blas_threads(1), clock.phase("evaluating"), torch_context(runtime):
-            fitted = with_ood(prepared.inputs, fitted, prepared.split.train, runtime)
-            folds = run.checkpoints / "folds"
-            assessed = assess(
-                prepared.inputs, prepared.split, fitted, runtime, checkpoint_dir=folds
-            )
-        # report and export import much, none of which is needed before the first image
-        from frostline.fitting.finish import finish
+        return fit_prepared(run, prepared, runtime, clock)
 
-        malloc_trim()
-        with torch_context(runtime), blas_threads(1):
-            return finish(run, prepared, fitted, assessed, runtime, clock)
+
+def fit_prepared(
+    run: RunFolder, prepared: Prepared, runtime: Runtime, clock: Stopwatch
+) -> RunResult:
+    """Decide, train, evaluate and save, from images that have gone through the frozen layers."""
+    # not before: a source that is refused must not cost an earlier run
+    run.begin()
+    run.log("prepared", images=len(prepared.catalog), split=prepared.split.method)
+    malloc_trim()
+    with blas_threads(1), clock.phase("deciding and training"):
+        fitted = _decided_and_trained(prepared, runtime, run)
+    run.log("fitted", chosen=fitted.plan.chosen)
+    with blas_threads(1), clock.phase("evaluating"), torch_context(runtime):
+        fitted = with_ood(prepared.inputs, fitted, prepared.split.train, runtime)
+        folds = run.checkpoints / "folds"
+        assessed = assess(prepared.inputs, prepared.split, fitted, runtime, checkpoint_dir=folds)
+    # report and export import much, none of which is needed before the first image
+    from frostline.fitting.finish import finish
+
+    malloc_trim()
+    with torch_context(runtime), blas_threads(1):
+        return finish(run, prepared, fitted, assessed, runtime, clock)
 
 
 def advise(
@@ -143,7 +148,7 @@ def advise(
     clock = Stopwatch(started)
     chosen = Settings(**settings)
     check_extras(chosen)
-    runtime = _runtime(chosen, progress, cancel)
+    runtime = runtime_of(chosen, progress, cancel)
     with torch_context(runtime):
         prepared = prepare(source, chosen, runtime, clock)
         with blas_threads(1), clock.phase("evidence"):
@@ -167,7 +172,7 @@ def fit_all(
     clock = Stopwatch()
     chosen = Settings(**settings)
     check_extras(chosen)
-    runtime = _runtime(chosen, progress, cancel)
+    runtime = runtime_of(chosen, progress, cancel)
     with torch_context(runtime):
         prepared = prepare(source, chosen, runtime, clock, hold_out=False)
         with blas_threads(1), clock.phase("deciding and training"):
@@ -194,12 +199,15 @@ def _decided_and_trained(prepared: Prepared, runtime: Runtime, run: RunFolder) -
     )
 
 
-def _runtime(settings: Settings, progress: Progress | None, cancel: CancelToken | None) -> Runtime:
+def runtime_of(
+    settings: Settings, progress: Progress | None, cancel: CancelToken | None
+) -> Runtime:
+    """Return how to compute, as settings and machine say."""
     found = accelerators(settings.device)
     return Runtime.of(settings, accelerators=found, progress=worded(progress), cancel=cancel)
 
 
-def _identity(source: Source, settings: Settings, plan: Plan | None) -> dict[str, Any]:
+def identity_of(source: Source, settings: Settings, plan: Plan | None) -> dict[str, Any]:
     """Return everything that decides the result of a run, as JSON types."""
     chosen = {k: v for k, v in settings.to_json().items() if k not in _WITHOUT_EFFECT}
     if settings.costs is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -11,6 +11,7 @@ from frostline.compute.frozen import Frozen, run_frozen
 from frostline.compute.image_loader import room_for_pixels
 from frostline.compute.memoized_copies import copies_of
 from frostline.compute.set_values import measure_set
+from frostline.core.arrays import IntArray
 from frostline.core.plan import Plan
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
@@ -37,11 +38,15 @@ from frostline.wording.values import values_sentences
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything that is known before anything is decided."""
+    """Everything that is known before anything is decided.
+
+    ``command``: what makes the same run again; blank where that is a plain fit of its source.
+    """
 
     inputs: FitInputs
     audit: Audit
     split: Split
+    command: str = ""
 
     @property
     def catalog(self) -> Catalog:
@@ -65,9 +70,8 @@ def prepare(
 ) -> Prepared:
     """List the images, run the frozen layers, look for what is wrong, and divide.
 
-    A network runs over all images before they are divided: which are alike, so that they must stay
-    together, shows in its features. A ``plan`` is to be carried out instead of deciding;
-    without ``hold_out`` every image is learned from.
+    A ``plan`` is to be carried out instead of deciding; without ``hold_out`` every image is learned
+    from.
     """
     with clock.phase("listing images"):
         catalog = open_source(
@@ -77,8 +81,38 @@ def prepare(
             choice=TargetChoice(settings.task, settings.target, settings.label_separator),
             runtime=runtime,
         )
-        # before anything is computed
-        check_task(settings, catalog)
+
+    def divide(catalog: Catalog, groups: IntArray) -> Split:
+        if not hold_out:
+            return Split.everything(len(catalog))
+        return make_split(catalog, groups, test_size=settings.test_size, seed=settings.seed)
+
+    return prepare_catalog(
+        catalog, settings, runtime, clock, plan=plan, divide=divide, hold_out=hold_out
+    )
+
+
+def prepare_catalog(
+    catalog: Catalog,
+    settings: Settings,
+    runtime: Runtime,
+    clock: Stopwatch,
+    *,
+    divide: Callable[[Catalog, IntArray], Split],
+    plan: Plan | None = None,
+    hold_out: bool = True,
+    needed: Collection[str] = (),
+) -> Prepared:
+    """Run the frozen layers over images that are listed, look for what is wrong, and divide.
+
+    A network runs over all images before they are divided: which are alike, so that they must stay
+    together, shows in its features.
+
+    ``divide``: which of the readable images teach and which judge, given their groups. ``plan`` and
+    ``hold_out``: as for :func:`prepare`. ``needed``: digests of images that may not be left out.
+    """
+    # before anything is computed
+    check_task(settings, catalog)
     with clock.phase("loading the network"):
         opened = _usable_networks(settings, plan, runtime)
         networks = cheapest_first(opened.networks)
@@ -104,10 +138,11 @@ def prepare(
                 runtime,
                 preprocessed_bytes=room,
                 at_once=candidates[0].at_once,
+                needed=needed,
             )
             frozen.report.add(resizings[0].report)
         with clock.phase("audit"):
-            found, split = _audited(frozen, values, settings, runtime, hold_out=hold_out)
+            found, split = _audited(frozen, values, settings, runtime, divide)
         # near-duplicates are known only now: images that were looked at may belong together, or
         # to the test
         digests = frozen.catalog.digests
@@ -165,19 +200,18 @@ def prepare(
 
 
 def _audited(
-    frozen: Frozen, values: SetValues, settings: Settings, runtime: Runtime, *, hold_out: bool
+    frozen: Frozen,
+    values: SetValues,
+    settings: Settings,
+    runtime: Runtime,
+    divide: Callable[[Catalog, IntArray], Split],
 ) -> tuple[Audit, Split]:
     """Look for what is wrong with the images, and divide them."""
     copies = None
     if settings.group_near_duplicates:
         copies = copies_of(frozen.features, threads=runtime.threads)
     found = audit(frozen.catalog, copies, values=values)
-    if not hold_out:
-        return found, Split.everything(len(frozen.catalog))
-    split = make_split(
-        frozen.catalog, found.groups, test_size=settings.test_size, seed=settings.seed
-    )
-    return found, split
+    return found, divide(frozen.catalog, found.groups)
 
 
 def _with_room(

@@ -43,11 +43,13 @@ class RunFolder:
     """One run's folder. ``metrics.json`` is written last: with it, the run is finished.
 
     ``resumed``: whether an unfinished run with the same settings was found here. ``settings``:
-    everything that decides the result, as JSON types.
+    everything that decides the result, as JSON types. ``called``: the path by which its files
+    name it, where it will have another place.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], *, resumed: bool) -> None:
         self.path = path
+        self.called = path
         self.resumed = resumed
         self._settings = settings
 

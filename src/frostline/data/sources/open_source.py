@@ -7,18 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from frostline.core.errors import InputError, SettingsError, UnreadableImageError, did_you_mean
+from frostline.core.errors import InputError, SettingsError, did_you_mean
 from frostline.core.files import os_reason
-from frostline.core.machine import available_cores
 from frostline.core.progress import TypedProgress
 from frostline.core.runtime import Runtime
 from frostline.core.task import Task
-from frostline.data.catalog import Catalog, ImageRow, Part, Unreadable
+from frostline.data.catalog import Catalog, Part
 from frostline.data.decoding.decode import EXTENSIONS
-from frostline.data.decoding.image_refs import Content, ImageRef, content_of
-from frostline.data.decoding.read_ahead import read_in_order
-from frostline.data.decoding.value_ranges import may_be_special
-from frostline.data.listing import Found, Listing
+from frostline.data.listing import Listing
 from frostline.data.naming import encodable, shorten, visible
 from frostline.data.notes import Note
 from frostline.data.sources.class_names import (
@@ -30,9 +26,7 @@ from frostline.data.sources.data_frames import is_frame, list_frame
 from frostline.data.sources.folders import LAYOUT, list_folder
 from frostline.data.sources.hugging_face import is_hugging_face, list_hugging_face
 from frostline.data.sources.in_memory import is_pair, list_pair
-from frostline.data.sources.odd_endings import told
 from frostline.data.sources.outputs import (
-    Values,
     check_known,
     graded,
     label_notes,
@@ -43,6 +37,7 @@ from frostline.data.sources.outputs import (
 )
 from frostline.data.sources.part_folders import PART_NAMES, differently_spelled, part_of
 from frostline.data.sources.path_groups import compiled, grouped
+from frostline.data.sources.read_listing import read_listing
 from frostline.data.sources.tables import JSON_LINES, list_table
 from frostline.data.sources.target_choice import ANY, TargetChoice, refuse_columns
 from frostline.data.sources.torch_datasets import is_torch_dataset, list_items
@@ -140,13 +135,13 @@ def open_source(
     """
     runtime = runtime or Runtime()
     progress = runtime.progress
-    listing = _list(source, group_by, progress, choice, folders=folders)
-    _take_note(listing, source, progress)
+    listing = list_source(source, group_by, progress, choice, folders=folders)
+    take_note(listing, source, progress)
     name = source_name(source)
     classes = outputs_of(name, listing)
     notes = [*lacking(listing, classes, judged=False), *label_notes(listing, classes)]
     _add_notes(listing, notes, progress)
-    catalog = _catalog(name, listing, classes, runtime, on_disk=isinstance(source, str | Path))
+    catalog = read_listing(name, listing, classes, runtime, on_disk=isinstance(source, str | Path))
     catalog.check()
     return catalog
 
@@ -170,12 +165,12 @@ def open_for_evaluation(
     runtime = runtime or Runtime()
     progress = runtime.progress
     choice = TargetChoice(task, known=tuple(classes))
-    listing = _list(source, group_by, progress, choice, known=frozenset(classes))
-    _take_note(listing, source, progress)
+    listing = list_source(source, group_by, progress, choice, known=frozenset(classes))
+    take_note(listing, source, progress)
     name = source_name(source)
     check_known(name, listing, classes)
     _add_notes(listing, lacking(listing, classes, judged=True), progress)
-    catalog = _catalog(
+    catalog = read_listing(
         name, listing, tuple(classes), runtime, on_disk=isinstance(source, str | Path)
     )
     if not len(catalog):
@@ -184,7 +179,7 @@ def open_for_evaluation(
     return catalog
 
 
-def _list(
+def list_source(
     source: Source,
     group_by: str | None,
     progress: TypedProgress,
@@ -193,7 +188,10 @@ def _list(
     folders: Mapping[Part, str] | None = None,
     known: Set[str] | None = None,
 ) -> Listing:
-    """List a source; with the classes that are ``known`` to a model, it needs no training part."""
+    """List a source; with the classes that are ``known`` to a model, it needs no training part.
+
+    Raises what :func:`open_source` does of its layout.
+    """
     if isinstance(source, str | Path):
         return _list_path(Path(source), group_by, progress, choice, folders=folders, known=known)
     if folders:
@@ -240,7 +238,7 @@ def _list_parts(
 
     def listed(choice: TargetChoice) -> list[Listing]:
         each = sources.values()
-        return [_list(one, group_by, progress, choice, known=frozenset()) for one in each]
+        return [list_source(one, group_by, progress, choice, known=frozenset()) for one in each]
 
     read = listed(choice)
     first = read[parts.index("train") if "train" in parts else 0]
@@ -276,7 +274,7 @@ def _part(key: str) -> Part:
     return part
 
 
-def _take_note(listing: Listing, source: Source, progress: TypedProgress) -> None:
+def take_note(listing: Listing, source: Source, progress: TypedProgress) -> None:
     """Say what was understood of a source, and what its names of classes look like."""
     listing.tell_names_apart()
     taken, listing.notes = listing.notes, []
@@ -347,52 +345,3 @@ def _similar_beside(path: Path) -> str:
         return did_you_mean(path.name, (entry.name for entry in path.parent.iterdir()))
     except OSError:
         return ""
-
-
-def _catalog(
-    source: str, listing: Listing, classes: tuple[str, ...], runtime: Runtime, *, on_disk: bool
-) -> Catalog:
-    """Read every image once, for its digest, and leave out what cannot be read."""
-    position = {name: label for label, name in enumerate(classes)}
-    values = Values(listing, classes)
-    rows: list[ImageRow] = []
-    digests: list[str] = []
-    special: set[str] = set()
-    unreadable = list(listing.unreadable)
-    with runtime.progress.task("Reading files", len(listing.found)) as task:
-        results = read_in_order(listing.found, _content, workers=min(8, available_cores()))
-        for found, result in zip(listing.found, results, strict=True):
-            if isinstance(result, UnreadableImageError):
-                unreadable.append(Unreadable(found.name, result.reason))
-            else:
-                label = -1 if found.truth is not None else position[found.class_name]
-                held = found.origin if isinstance(found.origin, ImageRef) else None
-                path = Path(found.name) if isinstance(found.origin, ImageRef) else found.origin
-                group, weight = found.group, found.weight
-                rows.append(
-                    ImageRow(
-                        path, found.name, label, found.part, group, held, weight, values.of(found)
-                    )
-                )
-                digests.append(result.digest)
-                if may_be_special(result.head):
-                    special.add(result.digest)
-            task.advance()
-            runtime.cancel.check()
-    return Catalog(
-        source=source,
-        classes=classes,
-        rows=tuple(rows),
-        digests=tuple(digests),
-        left_out=tuple(told(listing.left_out)),
-        folders=tuple(listing.folders),
-        unreadable=tuple(unreadable),
-        on_disk=on_disk,
-        notes=tuple(listing.notes),
-        special=frozenset(special),
-        task=listing.task,
-    )
-
-
-def _content(found: Found) -> Content:
-    return content_of(found.origin, name=found.name)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def seeded(task: FitInputs, seed: int, **settings: Any) -> FitInputs:
     return replace(task, problem=replace(task.problem, seed=seed), settings=changed)
 
 
-@cache
+@lru_cache(maxsize=2)
 def prepared(
     target: TargetSet, places: Places, pixels: int = LITE0_SIZE
 ) -> tuple[FitInputs, IntArray, IntArray]:

@@ -269,8 +269,8 @@ def test_copies_whose_numbers_hardly_differ_do_not_contradict_each_other() -> No
     catalog = replace(Catalog("x", ("age",), rows, tuple("aabbcd")), task="regression")
     result = audit(catalog, Copies(near=[[0, 1, 4], [3, 5]], altered=[], complete=True))
     assert [(c["paths"], c["labels"], c["kind"]) for c in result.label_conflicts] == [
-        (["2.png", "3.png"], ["30", "50"], "exact"),
-        (["3.png", "5.png"], ["50", "80"], "near"),
+        (["2.png", "3.png"], ["age 30", "age 50"], "exact"),
+        (["3.png", "5.png"], ["age 50", "age 80"], "near"),
     ]
     assert result.exact_duplicates == [["0.png", "1.png"], ["2.png", "3.png"]]
 

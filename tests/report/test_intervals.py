@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from frostline.core.operating_record import (
     IntervalScores,
     LabelAbstentionScores,
     LabelSetScores,
+    SetScores,
 )
 from frostline.report import ReportData
 from frostline.report.charts.scatter import scatter_chart
@@ -21,7 +23,7 @@ from frostline.report.charts.svg import Line
 from frostline.report.write import render
 
 
-def with_metrics(data: ReportData, **metrics: Sequence[Any]) -> ReportData:
+def with_metrics(data: ReportData, **metrics: Any) -> ReportData:
     record = data.record
     changed = record.metrics.model_copy(update={"sets": None, "abstention": None, **metrics})
     return replace(data, record=record.model_copy(update={"metrics": changed}))
@@ -82,6 +84,37 @@ def test_labels_have_a_row_each_and_those_with_too_few_say_so(labels_data: Repor
     own = section(page, "answers")
     assert "over 1 label it held for 95.7%, least often for 95.7%, and 25.0% were either" in own
     assert "Too few images with the label, or without it: 1 label" in own
-    assert "At most 5% wrong: 81.4% answered, 3.7% of these wrong; never on 1 label" in own
+    kept_to = (
+        "At most 5% wrong: 81.4% of the labels answered, 3.7% of these wrong; never on 1 label"
+    )
+    assert kept_to in own
     assert "0 of 19 cases needed" in own
     assert 'href="#answers"' in page
+
+
+def test_numbers_are_used_by_outputs_of_their_own(numbers_data: ReportData) -> None:
+    found = IntervalScores(column="mass", radius=3.0, n_images=50, n_groups=50)
+    own = section(render(with_metrics(numbers_data, intervals=(found,))), "use")
+    assert "output <code>values</code>" in own
+    assert "interval (N, columns, 2)" in own
+    assert "predict_proba" not in own
+
+
+def test_grades_are_never_called_classes(make_data: Callable[..., ReportData]) -> None:
+    data = make_data(("0", "1", "2"))
+    metrics = data.record.metrics
+    graded = metrics.test.model_copy(update={"within_one": 0.9, "qwk": 0.5, "mae": 0.2})
+    sets = SetScores(coverage=0.94, coverage_interval=(0.9, 0.97), mean_size=1.5, sizes=(0, 50, 50))
+    page = render(with_metrics(data, test=graded, sets=sets))
+    for name in ("errors", "answers"):
+        words = re.sub("<[^>]+>", " ", section(page, name)).lower()
+        assert "class" not in words
+        assert "grade" in words
+
+
+def test_a_mean_over_columns_of_other_units_is_not_told(numbers_data: ReportData) -> None:
+    test = numbers_data.record.metrics.test
+    assert len(test.per_column) > 1 and test.mae is not None
+    assert "mean absolute error" not in section(render(numbers_data), "result")
+    one = test.model_copy(update={"per_column": test.per_column[:1]})
+    assert "mean absolute error" in section(render(with_metrics(numbers_data, test=one)), "result")

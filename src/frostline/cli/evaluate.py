@@ -86,8 +86,8 @@ def _show_values(scores: HeldOutScores, result: Evaluation, run: Path) -> None:
     ends = "" if head.interval is None else f" (95 %: {interval(head.interval)})"
     out.print(f"{head.name} [bold green]{percent(head.value)}[/]{ends} on {scores.n} images")
     for name, said in _SCORES.items():
-        value = getattr(scores, name)
-        if value is not None and not (name == "mae" and len(scores.per_column) > 1):
+        value = scores.mean_error if name == "mae" else getattr(scores, name)
+        if value is not None:
             out.print(f"{said} {number(value)}{_ends(getattr(scores, f'{name}_interval'))}")
     for line in told(result, run):
         out.print(line)
@@ -137,7 +137,7 @@ def _columns(scores: HeldOutScores) -> Table:
 
 def _show_operating(result: Evaluation) -> None:
     """Say how often sets, intervals and answers under the model's bound hold here."""
-    for name, text in told_rows(result.operating):
+    for name, text in told_rows(result.operating, _words(result)):
         out.print(Text(f"{name}: ").append(text))
 
 

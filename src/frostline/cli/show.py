@@ -90,8 +90,8 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
         grid.add_row("F1", f"micro {test.micro_f1:.1%}, macro {percent(test.macro_f1)}")
     if test.qwk is not None:
         grid.add_row("Kappa", f"{test.qwk:.3f}, quadratically weighted")
-    if test.mae is not None:
-        grid.add_row("Mean error", number(test.mae))
+    if test.mean_error is not None:
+        grid.add_row("Mean error", number(test.mean_error))
     if test.baseline is not None:
         grid.add_row("Baseline", _baseline(test.baseline))
     for i, caveat in enumerate(metrics.caveats):
@@ -119,14 +119,18 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
 def operating_rows(metrics: Metrics) -> list[tuple[str, Text]]:
     """Return what there is to say of prediction sets and abstention, by name."""
     found = {name: value for name in _TOLD if (value := getattr(metrics, name))}
-    return told_rows(found)
+    return told_rows(found, TASKS[task_judged(metrics.test)])
 
 
-def told_rows(found: dict[str, Any]) -> list[tuple[str, Text]]:
-    """Return the same for records by the names that :class:`Metrics` has."""
+def told_rows(found: dict[str, Any], task: TaskWords) -> list[tuple[str, Text]]:
+    """Return the same for records by the names that :class:`Metrics` has.
+
+    ``task``: the words of what is predicted.
+    """
     rows, sets, abstention = [], found.get("sets"), found.get("abstention")
     if sets is not None and sets.coverage is not None and sets.mean_size is not None:
-        said = f"{sets.coverage:.1%} hold the true class; {sets.mean_size:.2f} classes on average"
+        size = f"{sets.mean_size:.2f} {task.many} on average"
+        said = f"{sets.coverage:.1%} hold the true {task.one}; {size}"
         rows.append(("95 % sets", Text(said)))
     if abstention is not None:
         style = "" if abstention.chosen is not None else "yellow"

@@ -243,6 +243,11 @@ class HeldOutScores(JsonRecord):
         return ScoreSummary(**told)
 
     @property
+    def mean_error(self) -> float | None:
+        """The mean absolute error, where it has one unit: not over several columns of numbers."""
+        return None if len(self.per_column) > 1 else self.mae
+
+    @property
     def headline(self) -> Headline:
         """The score that stands for all: accuracy, or what the task has in its place."""
         for name, said in _HEADLINES.items():

@@ -157,7 +157,7 @@ def _conflicts(catalog: Catalog, groups: Iterable[list[int]], kind: str) -> list
     return [
         {
             "paths": _names(catalog, members),
-            "labels": [catalog.said[i] for i in members],
+            "labels": catalog.in_words(members),
             "kind": kind,
         }
         for members, wrong in zip(copies, contradicting, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -149,6 +149,10 @@ class Catalog:
     def said(self) -> tuple[str, ...]:
         """What is true of every row, as text."""
         return tuple(self.target.said(self.truth, self.classes))
+
+    def in_words(self, rows: Iterable[int]) -> list[str]:
+        """Return what is true of some rows, for people."""
+        return self.target.in_words(self.truth[list(rows)], self.classes)
 
     @cached_property
     def weights(self) -> FloatArray | None:

@@ -160,7 +160,7 @@ def make_gallery(
         findings=tuple(
             Tile(
                 path=catalog.rows[row].name,
-                label=catalog.said[row],
+                label=catalog.in_words([row])[0],
                 thumbnail=tile(in_shape(row, Image.fromarray(pixels[row]))),
                 note=note,
             )

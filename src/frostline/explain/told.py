@@ -100,17 +100,11 @@ def _label_told(problem: Problem, one: CellIssue, note: str) -> Told:
         row=one.row,
         # what spoke for a label that was missed shows where it was seen, if too faintly
         output=one.output,
-        label=_named(problem, one.row),
+        label=problem.catalog.in_words([one.row])[0],
         prediction=f"without {name}" if has else f"with {name}",
         confidence=1.0 - one.predicted if has else one.predicted,
         note=note.format(own=_percent(one.predicted), name=name, how=_strength(one.margin)),
     )
-
-
-def _named(problem: Problem, row: int) -> str:
-    """Return the labels that an image is known to have."""
-    values = zip(problem.classes, problem.labels[row], strict=True)
-    return ", ".join(name for name, value in values if value == 1.0) or "none of the labels"
 
 
 def _wrong_numbers(problem: Problem, assessed: OutOfFold, most: int) -> list[Told]:

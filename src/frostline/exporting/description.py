@@ -89,6 +89,13 @@ def _sets(card: ModelCard) -> dict[str, Any]:
         level = f"{100 * card.intervals.level:.0f}"
         reach = [None if np.isnan(radius) else radius for radius in card.intervals.reach.tolist()]
         return {f"interval_{level}": f"outputs -/+ {reach}"}
+    if any(card.label_sets):
+        absent, present = zip(
+            *((None, None) if one is None else one.thresholds for one in card.label_sets),
+            strict=True,
+        )
+        may = f"absent: 1 - probabilities >= {list(absent)}; present: probabilities >= "
+        return {"set_95": f"{may}{list(present)}; and what is answered; None: too few images"}
     if card.sets is None:
         return {}
     least = list(card.sets.thresholds)

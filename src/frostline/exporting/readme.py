@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from frostline.model_format.card import ModelCard
 from frostline.onnx_graph.session import OUTPUT, VALUES
 from frostline.wording.metrics import METRICS
 from frostline.wording.numbers import plural
+from frostline.wording.onnx_outputs import further_outputs
+from frostline.wording.tasks import TASKS
 
 if TYPE_CHECKING:
     from frostline.exporting.pytorch.state import Plain
@@ -58,7 +61,7 @@ def _of_grades(names: Sequence[str]) -> str:
 
 
 _CLASSIFIES = "image-classification"
-_TASKS: dict[Task, _Words] = {
+_KINDS: dict[Task, _Words] = {
     "single": _Words(
         (_CLASSIFIES,),
         _CLASSIFIES,
@@ -107,7 +110,7 @@ def readme(card: ModelCard, *, name: str, plain: Plain | None, reason: str) -> s
         _scores(card),
         "## Use",
         _use(card, plain, reason),
-        f"## {_TASKS[card.task].heading}",
+        f"## {_KINDS[card.task].heading}",
         _classes(card),
         "## Licence and data",
         _licence(card),
@@ -118,7 +121,7 @@ def readme(card: ModelCard, *, name: str, plain: Plain | None, reason: str) -> s
 def _header(card: ModelCard, plain: Plain | None) -> str:
     known = _KNOWN.get(card.weights_licence.lower())
     of_timm = plain is not None and plain.architecture.library == TIMM
-    words = _TASKS[card.task]
+    words = _KINDS[card.task]
     tags = [*words.tags, "frostline", "onnx", *(["timm"] if of_timm else [])]
     lines: list[tuple[str, Any]] = [
         *([("pipeline_tag", words.pipeline)] if words.pipeline else []),
@@ -142,7 +145,7 @@ def _what(card: ModelCard) -> str:
     )
     removed = f" Layers above `{card.cut}` were removed." if card.cut else ""
     return (
-        f"{_TASKS[card.task].does(card.classes)}. Made from "
+        f"{_KINDS[card.task].does(card.classes)}. Made from "
         f"`{_plain_text(card.backbone)}` by Frostline {__version__}: {kind}, fitted on "
         f"{card.n_train:,} images.{removed}"
     )
@@ -151,7 +154,7 @@ def _what(card: ModelCard) -> str:
 def _scores(card: ModelCard) -> str:
     test, lines = card.test, []
     if test.method is None and test.accuracy is None:
-        return "It was not judged."
+        return "\n".join(["- It was not judged.", *(f"- {said}" for said in _operating(card))])
     method = "" if test.method is None else f" {_METHODS[test.method]}"
     images = "images" if test.n is None else f"{test.n:,} images"
     measured = f",{method} with {images}."
@@ -165,27 +168,62 @@ def _scores(card: ModelCard) -> str:
         if value is not None:
             lines.append(f"- {words}: {value:.1%}.")
     more = test.model_extra or {}
+    # over columns of different units a mean has none
+    units = card.task == "regression" and len(card.classes) > 1
     for name, (words, form) in _SCORES.items():
-        if more.get(name) is not None:
+        if more.get(name) is not None and not (units and name == "mae"):
             span = _span(more.get(f"{name}_interval"), form)
             end = "." if lines else measured
             lines.append(f"- {words}: {form.format(more[name])}{span}{end}")
-    if card.target.link_name != "identity":
-        lines.append("- Probabilities are calibrated (temperature scaling).")
-    if card.sets is not None:
-        lines.append(
-            f"- `set_95` names the classes that an image may be of: {card.sets.level:.0%} of them "
-            f"are meant to hold the true one (conformal, from {card.sets.n_images:,} images that "
-            "did not teach)."
-        )
-    if card.at_most_wrong is not None:
-        lines.append(
-            f"- `abstain` marks answers that are too unsure for at most {card.at_most_wrong:.3g} "
-            "of the others to be wrong."
-        )
+    lines += [f"- {said}" for said in _operating(card)]
     if card.metric != "accuracy" and card.target.exclusive:
         lines.append(f"- Made for {METRICS[card.metric]} rather than accuracy.")
     return "\n".join(lines)
+
+
+def _operating(card: ModelCard) -> list[str]:
+    """Say how sure predictions are: calibration, sets, intervals, a bound on wrong answers."""
+    said, words = [], TASKS[card.task]
+    link = card.target.link_name
+    if link == "softmax":
+        said.append("Probabilities are calibrated (temperature scaling).")
+    elif link == "sigmoid":
+        said.append("Probabilities are calibrated label by label, and do not add up to 1.")
+    if card.sets is not None:
+        said.append(
+            f"`set_95` names the {words.many} that an image may be of: {card.sets.level:.0%} of "
+            f"them are meant to hold the true one (conformal, from {card.sets.n_images:,} images "
+            "that did not teach)."
+        )
+    known = [one for one in card.label_sets if one is not None]
+    if known:
+        few = len(card.label_sets) - len(known)
+        rest = f" Of {plural(few, 'label')} too few images tell." if few else ""
+        said.append(
+            "`set_95` says of each label whether it is present, absent or either, so that it "
+            f"holds for {known[0].level:.0%} of new images that have the label and of those that "
+            "do not (conformal, from images that did not teach)."
+            f"{rest}"
+        )
+    if card.intervals is not None:
+        reach = card.intervals.reach.tolist()
+        each = [
+            f"no interval of {_plain_text(name)}, for too few images"
+            if math.isnan(radius)
+            else f"±{radius:.4g} around {_plain_text(name)}"
+            for name, radius in zip(card.classes[:_SHOWN], reach, strict=False)
+        ]
+        said.append(
+            f"`interval` is meant to hold the true number for {card.intervals.level:.0%} of new "
+            f"images (conformal, from images that did not teach): {', '.join(each)}."
+        )
+    if card.at_most_wrong is not None:
+        what = "labels of an image" if link == "sigmoid" else "answers"
+        said.append(
+            f"`abstain` marks {what} that are too unsure for at most {card.at_most_wrong:.3g} "
+            "of the others to be wrong."
+        )
+    return said
 
 
 def _span(interval: Sequence[float | None] | None, form: str) -> str:
@@ -237,15 +275,15 @@ def _use(card: ModelCard, plain: Plain | None, reason: str) -> str:
 
 
 def _more_outputs(card: ModelCard) -> list[str]:
-    """What the ONNX file tells beside probabilities."""
-    said = []
-    if card.familiar is not None:
-        said.append("`unfamiliarity` (N), above 1 for images unlike those of training")
-    if card.sets is not None:
-        said.append("`set_95` (N, classes), true for classes that the image may be of")
-    if card.at_most_wrong is not None:
-        said.append("`abstain` (N), true where the answer is too unsure")
-    return [f"Further outputs: {'; '.join(said)}."] if said else []
+    """What the ONNX file tells beside its predictions."""
+    there = {
+        "unfamiliarity": card.familiar is not None,
+        "set_95": card.sets is not None or any(card.label_sets),
+        "abstain": card.at_most_wrong is not None,
+        "interval": card.intervals is not None,
+    }
+    said = further_outputs(card.task, [name for name, known in there.items() if known])
+    return [said] if said else []
 
 
 def _answer(card: ModelCard) -> list[str]:

@@ -111,7 +111,7 @@ def finish(
         *map(shortcut_sentence, shortcuts),
     ]
     if card.onnx_difference:
-        warnings.append(onnx_sentence(card.onnx_difference, len(checked)))
+        warnings.append(onnx_sentence(card.onnx_difference, len(checked), card.task))
     write_predictions(
         run.path / PREDICTIONS,
         inputs.problem,

@@ -139,9 +139,9 @@ class Answering:
         found = self.of(row[None])
         if self.target.exclusive:
             return int(found.decided[0])
-        told = found.probabilities[0]
-        # probabilities are at most 1, so what is given comes first
-        return int(np.argmax(told + (found.decided[0] == 1.0)))
+        # what is given comes first, though another may be likelier
+        sure = zip(found.decided[0] == 1.0, found.probabilities[0], strict=True)
+        return max(enumerate(sure), key=lambda one: tuple(one[1]))[0]
 
     def _of_values(self, told: FloatArray, decided: Truth) -> Answered:
         intervals = self._card.intervals

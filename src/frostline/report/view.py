@@ -39,7 +39,7 @@ def build(data: ReportData) -> dict[str, Any]:
         "labels": labels(metrics.test),
         "numbers": numbers(metrics.test, metrics.intervals),
         "trust": trust(metrics),
-        "answers": answers(metrics, classes),
+        "answers": answers(metrics, classes, words),
         "pictures": pictures(data.gallery, found, plan.evidence),
         "images": images(record.audit, words),
         "running": running(record),
@@ -59,6 +59,7 @@ def build(data: ReportData) -> dict[str, Any]:
 def contents(sections: dict[str, Any]) -> list[tuple[str, str]]:
     """Return anchor and name of every section that has something to show."""
     shown = sections["pictures"]
+    trusted = sections["trust"] and sections["trust"].chart
     every = [
         ("network", "The frost line", True),
         ("evidence", "Depth by depth", True),
@@ -67,7 +68,7 @@ def contents(sections: dict[str, Any]) -> list[tuple[str, str]]:
         ("errors", "Where it errs", sections["errors"]),
         ("labels", "Label by label", sections["labels"]),
         ("numbers", "Predicted and true", sections["numbers"]),
-        ("trust", "Confidence", sections["trust"]),
+        ("trust", "Confidence" if trusted else "Unknown images", sections["trust"]),
         ("answers", "Sets and abstention", sections["answers"]),
         ("mistakes", "Worst mistakes", shown and shown.mistakes),
         ("doubtful", "Doubtful labels", shown and shown.doubtful),

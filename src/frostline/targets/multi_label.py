@@ -216,6 +216,13 @@ class MultiLabel(StackedByValue):
             for row in truth
         ]
 
+    def in_words(self, truth: Truth, names: Sequence[str]) -> list[str]:
+        return [
+            ", ".join(name for value, name in zip(row, names, strict=True) if value == 1.0)
+            or "none of the labels"
+            for row in truth.tolist()
+        ]
+
     def read(self, said: Sequence[str], names: Sequence[str]) -> Truth:
         place = {name: i for i, name in enumerate(names)}
         place |= {f"{UNKNOWN}{name}": i + len(names) for i, name in enumerate(names)}

@@ -206,6 +206,10 @@ class Target(Protocol):
         """Return what is true of each image, or was decided, as text; unknown is ``?``."""
         ...
 
+    def in_words(self, truth: Truth, names: Sequence[str]) -> list[str]:
+        """Return the same for people, who do not know the order of the outputs."""
+        ...
+
     def read(self, said: Sequence[str], names: Sequence[str]) -> Truth:
         """Return what :meth:`said` has said, encoded; -1 or NaN for any other text."""
         ...

@@ -195,6 +195,16 @@ class Regression(StackedByValue):
             for row in truth
         ]
 
+    def in_words(self, truth: Truth, names: Sequence[str]) -> list[str]:
+        return [
+            ", ".join(
+                f"{name} {value:.4g}"
+                for name, value in zip(names, row.tolist(), strict=True)
+                if not np.isnan(value)
+            )
+            for row in truth
+        ]
+
     def read(self, said: Sequence[str], names: Sequence[str]) -> Truth:
         found = np.full((len(said), self.n_outputs), np.nan)
         for row, text in zip(found, said, strict=True):

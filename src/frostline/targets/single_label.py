@@ -159,6 +159,9 @@ class SingleLabel:
     def said(self, truth: Truth, names: Sequence[str]) -> list[str]:
         return [names[int(number)] for number in truth]
 
+    def in_words(self, truth: Truth, names: Sequence[str]) -> list[str]:
+        return self.said(truth, names)
+
     def read(self, said: Sequence[str], names: Sequence[str]) -> Truth:
         place = {name: i for i, name in enumerate(names)}
         return np.array([place.get(text, -1) for text in said], dtype=np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from frostline.core.task import Task
 from frostline.stats.caveats import (
     AllLeaked,
     Caveat,
@@ -13,6 +14,7 @@ from frostline.stats.caveats import (
     NotJudged,
 )
 from frostline.wording.numbers import listed
+from frostline.wording.tasks import TASKS
 
 
 def caveat_sentence(caveat: Caveat) -> str:
@@ -41,12 +43,18 @@ def caveat_sentence(caveat: Caveat) -> str:
             )
 
 
-def onnx_sentence(difference: float, n_images: int) -> str:
-    """Say that the ONNX file answers otherwise than rounding explains."""
+def onnx_sentence(difference: float, n_images: int, task: Task = "single") -> str:
+    """Say that the ONNX file answers otherwise than rounding explains.
+
+    ``difference``: of a probability, or of a number as a share of the largest.
+    """
+    where, same = "in a probability", f"the same {TASKS[task].many}"
+    if task == "regression":
+        where, same = "of the largest number", "numbers next to the same"
     return (
-        f"model.onnx differs from the trained network by up to {100 * difference:.1g}% in a "
-        f"probability (the same classes on all {n_images} images that were checked): more "
-        "than rounding explains. The figures here are the trained network's."
+        f"model.onnx differs from the trained network by up to {100 * difference:.1g}% {where} "
+        f"({same} on all {n_images} images that were checked): more than rounding explains. The "
+        "figures here are the trained network's."
     )
 
 

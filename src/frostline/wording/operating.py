@@ -15,6 +15,7 @@ from frostline.core.operating_record import (
     SetScores,
 )
 from frostline.wording.numbers import interval, number, percent, plural
+from frostline.wording.tasks import TASKS, TaskWords
 
 _SCORED = {
     "split": "{images} that taught nothing",
@@ -28,21 +29,24 @@ _PROMISED = {
 _NAMED = 6
 
 
-def set_sentences(found: SetScores) -> list[str]:
-    """Say what prediction sets rest on, and how they did on images that judge."""
+def set_sentences(found: SetScores, task: TaskWords = TASKS["single"]) -> list[str]:
+    """Say what prediction sets rest on, and how they did on images that judge.
+
+    ``task``: the words of what is predicted.
+    """
     if found.too_few is not None:
         return [f"There are no prediction sets: {_needed(found.too_few, found.level)}."]
     level, scoring = f"{100 * found.level:.0f}%", found.scoring or "cross"
     scored = _SCORED[scoring].format(images=plural(found.n_images, "image"))
     said = [
-        f"The set of an image is meant to hold its true class for {level} of new images. "
+        f"The set of an image is meant to hold its true {task.one} for {level} of new images. "
         f"Thresholds come from {scored}{_in_groups(found)}; {_PROMISED[scoring]}."
     ]
     if found.coverage is not None and found.mean_size is not None:
         said.append(
-            f"Of the images that judge, {percent(found.coverage)} had their class in the set "
-            f"(95% interval {interval(found.coverage_interval)}); a set has "
-            f"{number(found.mean_size, 2)} classes on average."
+            f"Of the images that judge, {percent(found.coverage)} had their {task.one} in the "
+            f"set (95% interval {interval(found.coverage_interval)}); a set has "
+            f"{number(found.mean_size, 2)} {task.many} on average."
         )
     return said
 
@@ -112,7 +116,7 @@ def _kept_words(bound: str, kept: Sequence[AbstentionPoint], n_labels: int) -> s
     never = n_labels - len(kept)
     rest = f"; never on {plural(never, 'label')} that cannot keep it" if never else ""
     answered = percent(mean(one.answered for one in kept))
-    return f"At most {bound} wrong: {answered} answered{said}{rest}."
+    return f"At most {bound} wrong: {answered} of the labels answered{said}{rest}."
 
 
 def _column_words(one: IntervalScores, *, several: bool) -> str:

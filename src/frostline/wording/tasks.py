@@ -33,6 +33,7 @@ class TaskWords:
       of one depth do, ``reached`` what a model reached.
     - ``gap``: says how much more a head reaches on images that it learned from, in points.
     - ``top``: the depth that reaches most; ``guess``: what reaches the score of chance.
+    - ``head``: what is put on frozen features. ``calls``: the output of model.onnx that answers.
     - ``worst``: which mistakes are shown, ``warm``: what is warm in their heat maps.
     """
 
@@ -56,6 +57,8 @@ class TaskWords:
     gap: Callable[[str], str]
     guess: str
     top: str = "the highest one"
+    head: str = "classifier"
+    calls: str = "probabilities"
     worst: str = "Wrong predictions that the model was surest of."
     warm: str = "spoke for the prediction"
 
@@ -169,6 +172,8 @@ TASKS: dict[Task, TaskWords] = {
         ),
         guess="always naming the mean",
         worst="The predictions that are furthest from the truth.",
+        head="head",
+        calls="values",
         warm="raised the number",
     ),
 }

@@ -32,13 +32,17 @@ def _head(plan: Plan, action: TapsHead) -> str:
         reads = plan.cut
     kept = (" that is kept" if count == 1 else " that are kept") if plan.removed else ""
     all_of = "The only layer" if count == 1 else f"All {frozen}"
-    text = f"{all_of}{kept} {_verb(count, 'stay')} frozen; a new classifier reads {reads}."
+    text = f"{all_of}{kept} {_verb(count, 'stay')} frozen; a new {_head_words(plan)} reads {reads}."
     if action.adapts_statistics:
         text += (
             " Only the mean and the spread that norm layers expect were measured anew on your "
             "images, before that."
         )
     return text
+
+
+def _head_words(plan: Plan) -> str:
+    return TASKS[task_of(plan)].head
 
 
 def _verb(count: int, verb: str) -> str:
@@ -53,12 +57,13 @@ def _blend(plan: Plan, action: Blend) -> str:
         return (
             f"{text}; in at least one of them {trained} {trains}, {frozen} {stays} frozen in all."
         )
-    return f"{text}; all {frozen} stay frozen, new classifiers read them."
+    return f"{text}; all {frozen} stay frozen, new {_head_words(plan)}s read them."
 
 
 def _layers(plan: Plan, action: LayerTraining) -> str:
     frozen, trained = plural(len(plan.frozen), "layer"), plural(len(plan.trained), "layer")
-    new = "new layers and a new classifier" if action.new_block else "a new classifier"
+    new = f"a new {_head_words(plan)}"
+    new = f"new layers and {new}" if action.new_block else new
     gone = f"{plural(len(plan.removed), 'layer')} removed; " if plan.removed else ""
     # a budget may pay for a single one, which is good to know before the accuracy is read
     stays = _verb(len(plan.frozen), "stay")

@@ -113,7 +113,10 @@ def roles_of(title: str, table: Table, group_by: str | None, *, labelled: bool =
     roles = Roles(path, label, marks, split, group, weight)
     taken_as = {"path": path, "label": label, "split": split}
     other = tuple(
-        (role, table.names[i]) for role, i in taken_as.items() if i is not None and names[i] != role
+        (role, table.names[i])
+        for role, i in taken_as.items()
+        # labels have a name of their own, and are told as such
+        if i is not None and names[i] != role and not (role == "label" and names[i] == "labels")
     )
     return replace(roles, notes=(TakenColumns(other),) if other else ())
 

@@ -102,8 +102,10 @@ def _summary(depths: Depths) -> str:
 
 def _pill(marks: list[Mark], y: float, text: str, kind: str) -> float:
     middle = _LEFT + _BOX / 2
+    # as wide as "100 classes" at least; bold letters take some 7 pixels
+    half = max(55.0, 3.5 * len(text) + 12.0)
     marks += [
-        Rect(middle - 55, y, 110, 22, kind, 11),
+        Rect(middle - half, y, 2 * half, 22, kind, 11),
         Text(middle, y + 15, text, "strong", "middle"),
     ]
     return y + 32

@@ -10,9 +10,6 @@ from frostline.targets.choose import target_of
 from frostline.wording.numbers import number, percent
 from frostline.wording.tasks import TASKS
 
-#: columns of the table beside those of the score
-_LAST = ("nearest neighbours", "values")
-
 
 def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
     """Lay out one row a depth, shallow first, then all depths together."""
@@ -20,6 +17,10 @@ def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
     # labels and numbers have no classes of which one might count more than another
     exclusive = target_of(evidence.task, evidence.size.n_classes).exclusive
     balanced = ("balanced",) if exclusive else ()
+    every = [*evidence.probes, evidence.all_taps, evidence.adapted]
+    # neighbours vote for classes; labels and numbers have none
+    voted = any(probe is not None and probe.neighbours is not None for probe in every)
+    neighbours = ("nearest neighbours",) if voted else ()
     rows = [
         _row(probe, "best" if probe.tap == evidence.best_tap else "one")
         for probe in evidence.probes
@@ -52,19 +53,17 @@ def probe_chart(evidence: EvidenceSummary, depths: Depths) -> Chart:
         width=WIDTH,
         height=height,
         marks=marks,
-        columns=("depth", words.short, "standard error", *balanced, *_LAST),
+        columns=("depth", words.short, "standard error", *balanced, *neighbours, "values"),
         rows=[
             (
                 row.name,
                 percent(probe.accuracy),
                 percent(probe.standard_error),
                 *([percent(probe.balanced_accuracy)] if balanced else []),
-                percent(probe.neighbours),
+                *([percent(probe.neighbours)] if neighbours else []),
                 number(probe.dimensions),
             )
-            for row, probe in zip(
-                rows, [*evidence.probes, evidence.all_taps, evidence.adapted], strict=False
-            )
+            for row, probe in zip(rows, every, strict=False)
             if probe is not None
         ],
     )

@@ -9,6 +9,7 @@ from frostline.core.run_record import Metrics
 from frostline.report.charts.abstention import abstention_chart
 from frostline.report.charts.svg import Chart
 from frostline.wording.operating import abstention_sentences, label_sentences, set_sentences
+from frostline.wording.tasks import TASKS, TaskWords
 
 #: sizes of sets that have a row of their own, and classes that are named
 _SIZES, _NAMED = 8, 3
@@ -51,8 +52,13 @@ class AnswersView:
     of_labels: list[LabelRow]
 
 
-def answers(metrics: Metrics, classes: tuple[str, ...]) -> AnswersView | None:
-    """Arrange sets and abstention; None for runs of earlier versions."""
+def answers(
+    metrics: Metrics, classes: tuple[str, ...], words: TaskWords = TASKS["single"]
+) -> AnswersView | None:
+    """Arrange sets and abstention; None for runs of earlier versions.
+
+    ``words``: of what is predicted.
+    """
     sets, abstention = metrics.sets, metrics.abstention
     labels = label_sentences(metrics.label_sets, metrics.label_abstention)
     if sets is None and abstention is None and not labels:
@@ -60,7 +66,7 @@ def answers(metrics: Metrics, classes: tuple[str, ...]) -> AnswersView | None:
     points = () if abstention is None else abstention.curve
     asked = None if abstention is None else abstention.at_most_wrong
     return AnswersView(
-        sets=[] if sets is None else set_sentences(sets),
+        sets=[] if sets is None else set_sentences(sets, words),
         sizes=[] if sets is None else _sizes(sets),
         lowest=[] if sets is None else _lowest(sets, classes),
         abstention=[] if abstention is None else abstention_sentences(abstention),

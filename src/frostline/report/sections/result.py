@@ -98,11 +98,11 @@ def _facts(test: HeldOutScores) -> list[Fact]:
     if test.method == "cross-validation" and expected is not None and ends is not None:
         name = "expected of this model, which learned from all images"
         facts.append(Fact(percent(expected), name, interval(ends)))
-    balanced = "balanced accuracy, every class counting alike"
+    balanced = f"balanced accuracy, every {TASKS[task_judged(test)].one} counting alike"
     further = [
         (test.balanced_accuracy, percent, balanced, interval(test.balanced_accuracy_interval)),
         (test.qwk, number, "quadratic-weighted kappa, 1 at best", _ends(test.qwk_interval)),
-        (test.mae, number, "mean absolute error", _ends(test.mae_interval)),
+        (test.mean_error, number, "mean absolute error", _ends(test.mae_interval)),
         (test.within_one, percent, "at most one grade off", ""),
         (test.micro_f1, number, "micro F1, from 0 to 1", _ends(test.micro_f1_interval)),
         (test.macro_f1, number, "macro F1, from 0 to 1", _ends(test.macro_f1_interval)),

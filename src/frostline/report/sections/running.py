@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from frostline.core.aliases import under_current_names
-from frostline.core.run_record import RunRecord
+from frostline.core.run_record import Metrics, RunRecord
+from frostline.wording.onnx_outputs import further_outputs
+from frostline.wording.tasks import task_judged
 
 
 @dataclass(frozen=True)
 class RunningView:
-    """What the section shows; phases are (name, seconds, share of the longest)."""
+    """What the section shows; phases are (name, seconds, share of the longest).
+
+    ``outputs``: what the ONNX file tells beside its predictions.
+    """
 
     phases: list[tuple[str, float, float]]
     total: float | None
@@ -26,6 +31,7 @@ class RunningView:
     seed: int
     run: str
     run_literal: str
+    outputs: str
 
 
 def running(record: RunRecord) -> RunningView:
@@ -44,7 +50,21 @@ def running(record: RunRecord) -> RunningView:
         seed=record.plan.seed,
         run=shlex.quote(record.run),
         run_literal=repr(record.run),
+        outputs=further_outputs(task_judged(metrics.test), _outputs(metrics)),
     )
+
+
+def _outputs(metrics: Metrics) -> list[str]:
+    """Return which outputs the ONNX file has beside its predictions, by what was found."""
+    bounds = [*metrics.label_abstention, *([metrics.abstention] if metrics.abstention else [])]
+    there = {
+        "unfamiliarity": metrics.unknown is not None,
+        "set_95": (metrics.sets is not None and metrics.sets.too_few is None)
+        or any(one.too_few is None for one in metrics.label_sets),
+        "abstain": any(one.at_most_wrong is not None and one.chosen for one in bounds),
+        "interval": any(one.radius is not None for one in metrics.intervals),
+    }
+    return [name for name, known in there.items() if known]
 
 
 def phases(seconds: Mapping[str, float]) -> list[tuple[str, float, float]]:

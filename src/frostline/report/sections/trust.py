@@ -15,12 +15,13 @@ from frostline.wording.scores import unknown_words
 class TrustView:
     """What the section shows; None stands for what a run does not tell.
 
+    ``chart`` is None where predictions have no confidence of their own, as labels and numbers.
     ``gap`` is mean confidence minus accuracy, ``by_chance`` the calibration error of a model that
     is exactly as often right as it says. ``unknown`` is a sentence about images unlike those of
     training.
     """
 
-    chart: Chart
+    chart: Chart | None
     groups: list[Group]
     ece: float
     gap: float
@@ -32,10 +33,13 @@ class TrustView:
 
 
 def trust(metrics: Metrics) -> TrustView | None:
-    """Arrange the bins of confidence; None where there are none."""
+    """Arrange the bins of confidence; None where nothing is known of any."""
     test = metrics.test
+    unknown = "" if metrics.unknown is None else unknown_words(metrics.unknown)
     if not test.reliability or test.ece is None:
-        return None
+        if not unknown:
+            return None
+        return TrustView(None, [], 0.0, 0.0, None, None, None, None, unknown)
     groups = joined(test.reliability)
     calibration = test.calibration
     n = sum(group.n for group in groups)
@@ -48,5 +52,5 @@ def trust(metrics: Metrics) -> TrustView | None:
         by_chance=None if calibration is None else calibration.ece_by_chance,
         before=None if calibration is None else calibration.before,
         after=None if calibration is None else calibration.after,
-        unknown="" if metrics.unknown is None else unknown_words(metrics.unknown),
+        unknown=unknown,
     )

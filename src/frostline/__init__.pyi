@@ -4,6 +4,8 @@ from frostline import nn as nn
 from frostline._version import __version__ as __version__
 from frostline.backbones.freeze.freezing import freeze as freeze
 from frostline.backbones.network import Network as Network
+from frostline.comparing.compare import compare as compare
+from frostline.comparing.comparison import Comparison as Comparison
 from frostline.core.cancel import CancelToken as CancelToken
 from frostline.core.errors import BackboneError as BackboneError
 from frostline.core.errors import CutError as CutError

@@ -189,6 +189,40 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help=opt.RUN)],
+    b: Annotated[Path, typer.Argument(help="The other one; differences are B less A.")],
+    on: Annotated[
+        Path | None,
+        typer.Option(help="Labelled images; by default those that both runs were judged on."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The score that counts, such as balanced_accuracy.")
+    ] = None,
+    no_worse_than: Annotated[
+        float | None,
+        typer.Option(
+            help="Exit with 3 unless B is worse by less than so many points, with 95 % confidence.",
+            min=0,
+        ),
+    ] = None,
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Measure how many images a second each answers.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a page (.html), or .json.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two models on the same images: scores, slices, flipped images."""
+    with cli_error_handler() as cancel:
+        from frostline.cli.compare import Wanted, show_comparison
+
+        wanted = Wanted(on, metric, no_worse_than, speed, output, as_json)
+        show_comparison(a, b, wanted, cancel)
+
+
+@app.command()
 def export(
     run: Annotated[
         Path, typer.Argument(help="Folder of a finished run; for onnx also an exported file.")

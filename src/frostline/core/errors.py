@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 
+#: exit code of a command that did its work and whose answer is no: the model is worse than allowed
+ANSWER_IS_NO = 3
+
 
 class FrostlineError(Exception):
     """Base of every error raised on purpose.

@@ -46,10 +46,11 @@ from frostline.model_format.card import (
 from frostline.report import ReportData, save_record, write_report
 from frostline.report.reproduce import fingerprint_of_images, provenance
 from frostline.run.manifest import write_manifest
-from frostline.run.predictions import write_predictions
+from frostline.run.predictions import write_numbers, write_predictions
 from frostline.run.run_folder import (
     AUDIT,
     MANIFEST,
+    NUMBERS,
     PLAN,
     PREDICTIONS,
     REPORT,
@@ -119,6 +120,8 @@ def finish(
         assessed.probabilities,
         assessed.decided,
     )
+    table, numbers = run.path / PREDICTIONS, run.path / NUMBERS
+    write_numbers(numbers, table, assessed.probabilities)
     write_manifest(run.path / MANIFEST, catalog, split)
     metrics = Metrics(
         test=measured.record,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -32,7 +33,13 @@ def write_report(path: Path, *, data: ReportData) -> None:
 
 def render(data: ReportData) -> str:
     """Return the page as text."""
-    environment = jinja2.Environment(
+    page = environment().get_template("page.html")
+    return page.render(**page_parts(), **build(bounded(data))) + "\n"
+
+
+def environment() -> jinja2.Environment:
+    """Return what fills templates, with the filters that they use."""
+    found = jinja2.Environment(
         loader=jinja2.PackageLoader("frostline.report"),
         # names of classes and files come from anywhere
         autoescape=True,
@@ -51,19 +58,22 @@ def render(data: ReportData) -> str:
         numbers.plural,
         numbers.listed,
     ):
-        environment.filters[function.__name__] = function
+        found.filters[function.__name__] = function
+    return found
+
+
+def page_parts(more: Sequence[str] = ()) -> dict[str, str]:
+    """Return the style and the script of a page, and the digest that lets this script run.
+
+    ``more``: further styles by name.
+    """
     script = "\n".join(_own(f"{name}.js") for name in _SCRIPTS)
-    page = environment.get_template("page.html")
-    return (
-        page.render(
-            style=Markup("\n".join(_own(f"{name}.css") for name in _STYLES)),
-            script=Markup(script),
-            # only this very script may run, whatever names contain
-            script_digest=_digest(f"\n{script}\n"),
-            **build(bounded(data)),
-        )
-        + "\n"
-    )
+    return {
+        "style": Markup("\n".join(_own(f"{name}.css") for name in (*_STYLES, *more))),
+        "script": Markup(script),
+        # only this very script may run, whatever names contain
+        "script_digest": _digest(f"\n{script}\n"),
+    }
 
 
 def _own(name: str) -> str:

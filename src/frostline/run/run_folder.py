@@ -26,6 +26,8 @@ from frostline.run.leftovers import remove_leftovers, without_leftovers
 PLAN, METRICS, PREDICTIONS, AUDIT = "plan.json", "metrics.json", "predictions.csv", "audit.json"
 #: which images the model was trained on: never part of the model itself
 MANIFEST = "catalog.csv"
+#: the probabilities or numbers behind the predictions
+NUMBERS = "predictions.safetensors"
 REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"
 #: what the report is made of, and what decides the result
 REPORT_DATA, SETTINGS = "report.json", "settings.json"
@@ -34,7 +36,7 @@ RUN_FORMAT, RUN_FORMAT_KEY = 2, "run_format"
 #: Everything that a run may write; nothing else is ever removed. In this order: without metrics it
 #: is no finished run, without settings nobody knows it for ours.
 OURS = (
-    *(METRICS, PLAN, PREDICTIONS, AUDIT, MANIFEST, REPORT, REPORT_DATA),
+    *(METRICS, PLAN, PREDICTIONS, NUMBERS, AUDIT, MANIFEST, REPORT, REPORT_DATA),
     *(MODEL, LOG, CHECKPOINTS, SETTINGS),
 )
 

@@ -62,12 +62,13 @@ def effective_count(correct: npt.ArrayLike, groups: npt.ArrayLike) -> float:
     return float(min(n, max(1.0, few * share * (1.0 - share) / max(error, 1e-12) ** 2)))
 
 
-def student_quantile(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's law, by the expansion of Fisher and Cornish (1960).
+def student_quantile(freedom: int, level: float = 0.95) -> float:
+    """Return how far the central ``level`` of Student's law reaches.
 
-    ``freedom``: degrees of freedom, at least 1.
+    By the expansion of Fisher and Cornish (1960). ``freedom``: degrees of freedom, at least 1.
+    ``level``: in (0, 1); at 0.95 the result is the 97.5 % quantile.
     """
-    z, v = _Z95, float(freedom)
+    z, v = _Z95 if level == 0.95 else _normal_quantile(level), float(freedom)
     first = (z**3 + z) / (4 * v)
     second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)

@@ -256,18 +256,18 @@ def _macro_f1(called: BoolArray, positive: BoolArray, codes: IntArray) -> tuple[
     occurring = np.flatnonzero(positive.any(axis=0))
     scores, pull = np.empty(len(occurring)), np.zeros(len(called))
     for i, c in enumerate(occurring):
-        scores[i], own = _f1(called[:, c] & positive[:, c], called[:, c], positive[:, c])
+        scores[i], own = f1_score(called[:, c] & positive[:, c], called[:, c], positive[:, c])
         pull += own
     return _over_classes(scores, pull, positive[:, occurring], codes)
 
 
 def _micro_f1(called: BoolArray, positive: BoolArray, codes: IntArray) -> tuple[float, Interval]:
     hits, n_called, n_positive = (a.sum(axis=1) for a in (called & positive, called, positive))
-    score, pull = _f1(hits, n_called, n_positive)
+    score, pull = f1_score(hits, n_called, n_positive)
     return score, _around(score, pull, codes, _n_groups(codes, n_called + n_positive > 0))
 
 
-def _f1(
+def f1_score(
     hits: npt.NDArray[Any], called: npt.NDArray[Any], positive: npt.NDArray[Any]
 ) -> tuple[float, FloatArray]:
     """Return F1 and the influence of every image; each counts some hits, calls and positives."""

@@ -127,23 +127,34 @@ def quadratic_kappa(
 ) -> tuple[float, Interval]:
     """Return Cohen's kappa with quadratic weights, and its interval of 95 %.
 
+    ``truth``, ``answers``, ``groups``: shape (n,).
+    """
+    contributions = kappa_contributions(truth, answers)
+    if contributions is None:
+        return math.nan, NOWHERE
+    score, each = contributions
+    n_independent = len(np.unique(groups))
+    return score, bounded_interval(each, groups, n_independent=n_independent, ends=(-1.0, 1.0))
+
+
+def kappa_contributions(truth: IntArray, answers: IntArray) -> tuple[float, FloatArray] | None:
+    """Return Cohen's kappa with quadratic weights, and what every image contributes, shape (n,).
+
     One minus the mean squared distance of answers from the truth, by that of answers from the
-    truth about *other* images. ``truth``, ``answers``, ``groups``: shape (n,).
+    truth about *other* images. None where truth and answers are one and the same level throughout.
     """
     a, b = truth.astype(np.float64), answers.astype(np.float64)
     from_a, from_b, apart = a - a.mean(), b - b.mean(), float(b.mean() - a.mean())
     observed = float(((a - b) ** 2).mean())
     expected = float((from_a**2).mean() + (from_b**2).mean() + apart**2)
     if not expected:
-        return math.nan, NOWHERE
+        return None
     score = 1.0 - observed / expected
     more_observed = (a - b) ** 2 - observed
     more_expected = from_a**2 + from_b**2 + 2.0 * apart * (from_b - from_a)
     more_expected -= more_expected.mean()
     pull = (observed / expected * more_expected - more_observed) / expected
-    n_independent = len(np.unique(groups))
-    ends = (-1.0, 1.0)
-    return score, bounded_interval(score + pull, groups, n_independent=n_independent, ends=ends)
+    return score, np.asarray(score + pull, dtype=np.float64)
 
 
 def _ranked(p: FloatArray, truth: IntArray) -> FloatArray:

@@ -18,6 +18,13 @@ from frostline.stats.label_thresholds import best_thresholds
 from frostline.stats.metrics import TINY, Metric
 from frostline.stats.multilabel_scores import score_labels
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
+from frostline.stats.score_contributions import (
+    Answered,
+    Contributions,
+    OutputContributions,
+    of_each_label,
+    of_labels,
+)
 from frostline.stats.sigmoids import (
     Rescaling,
     fit_sigmoids,
@@ -29,6 +36,7 @@ from frostline.stats.sigmoids import (
 from frostline.stats.stacked_values import SIGMOID, Losses
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import LabelLogLoss
+from frostline.targets.comparable import in_both
 from frostline.targets.links import Link
 from frostline.targets.protocol import Shares, Weighting
 from frostline.targets.stacked_by_value import StackedByValue
@@ -266,6 +274,23 @@ class MultiLabel(StackedByValue):
         has, known = (truth == 1.0).sum(axis=0), (~np.isnan(truth)).sum(axis=0)
         there = has > 0
         return float((has[there] / known[there]).mean()) if there.any() else 0.0
+
+    def comparable(self, names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+        return in_both(names, others, "label")
+
+    def score_contributions(self, answered: Answered, truth: Truth) -> list[Contributions]:
+        return of_labels(answered, truth)
+
+    def output_contributions(
+        self, answered: Answered, truth: Truth, names: Sequence[str]
+    ) -> list[OutputContributions]:
+        return of_each_label(answered, truth, tuple(names))
+
+    def image_contributions(self, answered: Answered, truth: Truth) -> Contributions:
+        known = ~np.isnan(truth)
+        right = ((answered.decided > _HALF) == (truth > _HALF)) & known
+        each = right.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        return Contributions("labels_right", each, reach=1.0 / self.n_outputs)
 
 
 def average_precisions(outputs: FloatArray, truth: Truth) -> FloatArray:

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from frostline.core.arrays import FloatArray, IntArray, Truth
+from frostline.core.errors import InputError
 from frostline.core.task import Task
 from frostline.stats.level_metrics import LevelDistance
 from frostline.stats.metrics import Metric
 from frostline.stats.ordinal_scores import score_levels
+from frostline.stats.score_contributions import Answered, Contributions, of_classes, of_levels
 from frostline.stats.second_stage import StageKind, stage_kinds
+from frostline.targets.comparable import some
 from frostline.targets.single_label import SingleLabel
 
 
@@ -45,3 +50,18 @@ class Ordinal(SingleLabel):
     ) -> dict[str, Any]:
         found = score_levels(prediction, truth, answers=decided, groups=groups).to_json()
         return {name: value for name, value in found.items() if name != "n"}
+
+    def comparable(self, names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+        if tuple(names) != tuple(others):
+            raise InputError(
+                f"The models have different grades: {some(names)}, and {some(others)}.",
+                hint="How far off an answer is can only be compared on one scale.",
+            )
+        return tuple(names)
+
+    def score_contributions(self, answered: Answered, truth: Truth) -> list[Contributions]:
+        return [*of_levels(answered, truth), *of_classes(answered, truth)]
+
+    def image_contributions(self, answered: Answered, truth: Truth) -> Contributions:
+        off = np.abs(answered.decided - truth).astype(np.float64)
+        return Contributions("mae", off)

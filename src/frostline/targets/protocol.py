@@ -12,6 +12,7 @@ from frostline.core.task import Task
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.metrics import Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
+from frostline.stats.score_contributions import Answered, Contributions, OutputContributions
 from frostline.stats.second_stage import StageKind
 from frostline.stats.sigmoids import Rescaling
 from frostline.stats.stacked_head import Fit, Folds, StackedHead
@@ -247,4 +248,25 @@ class Target(Protocol):
 
     def chance(self, truth: Truth) -> float:
         """Return what the best guess without an image reaches."""
+        ...
+
+    def comparable(self, names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+        """Return the outputs by which models with these and those outputs can be compared.
+
+        Raises InputError if there are none.
+        """
+        ...
+
+    def score_contributions(self, answered: Answered, truth: Truth) -> list[Contributions]:
+        """Return what images contribute to every score there is; the one that counts first."""
+        ...
+
+    def output_contributions(
+        self, answered: Answered, truth: Truth, names: Sequence[str]
+    ) -> list[OutputContributions]:
+        """Return the same of every output, with a score that suits one of them."""
+        ...
+
+    def image_contributions(self, answered: Answered, truth: Truth) -> Contributions:
+        """Return a score that every image has for itself, so that any of them can be averaged."""
         ...

@@ -19,10 +19,17 @@ from frostline.stats.metrics import Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
 from frostline.stats.quantile_strata import quantile_strata
 from frostline.stats.regression_scores import score_numbers
+from frostline.stats.score_contributions import (
+    Answered,
+    Contributions,
+    OutputContributions,
+    of_numbers,
+)
 from frostline.stats.sigmoids import Rescaling
 from frostline.stats.stacked_values import SQUARED, Losses
 from frostline.stats.target_matrix import Values
 from frostline.stats.value_metrics import ExplainedVariance
+from frostline.targets.comparable import in_both
 from frostline.targets.links import Link, identity
 from frostline.targets.protocol import Shares, Weighting
 from frostline.targets.stacked_by_value import StackedByValue
@@ -239,6 +246,28 @@ class Regression(StackedByValue):
 
     def chance(self, truth: Truth) -> float:
         return 0.0
+
+    def comparable(self, names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+        return in_both(names, others, "column")
+
+    def score_contributions(self, answered: Answered, truth: Truth) -> list[Contributions]:
+        return of_numbers(answered.decided, truth)
+
+    def output_contributions(
+        self, answered: Answered, truth: Truth, names: Sequence[str]
+    ) -> list[OutputContributions]:
+        found = []
+        for c, name in enumerate(names):
+            rows = ~np.isnan(truth[:, c])
+            off = np.abs(answered.decided[rows, c] - truth[rows, c])
+            found.append(OutputContributions(name, rows, Contributions("mae", off, reach=0.0)))
+        return [one for one in found if len(one.found.each)]
+
+    def image_contributions(self, answered: Answered, truth: Truth) -> Contributions:
+        known = ~np.isnan(truth)
+        off = np.where(known, np.abs(answered.decided - truth) / _spread(truth), 0.0)
+        each = off.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        return Contributions("distance", each, reach=0.0)
 
 
 def _number(text: str) -> float:

@@ -18,10 +18,17 @@ from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.inputs import check_labels
 from frostline.stats.metrics import Metric, class_shares
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy, loo_accuracy
+from frostline.stats.score_contributions import (
+    Answered,
+    Contributions,
+    OutputContributions,
+    of_classes,
+)
 from frostline.stats.second_stage import StageKind, stage_kinds
 from frostline.stats.sigmoids import Rescaling
 from frostline.stats.stacked_head import Fit, Folds, StackedHead, stacked_head
 from frostline.stats.target_matrix import OneHot
+from frostline.targets.comparable import some
 from frostline.targets.links import Link
 from frostline.targets.protocol import Shares, Weighting
 
@@ -191,3 +198,28 @@ class SingleLabel:
 
     def chance(self, truth: Truth) -> float:
         return float(np.bincount(truth).max() / len(truth))
+
+    def comparable(self, names: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+        # whoever knows a class that the other does not may answer it, and is wrong
+        if not set(names) & set(others):
+            raise InputError(
+                f"The models have no class in common: {some(names)}, and {some(others)}.",
+                hint="Compare models of the same classes.",
+            )
+        return (*names, *(name for name in others if name not in set(names)))
+
+    def score_contributions(self, answered: Answered, truth: Truth) -> list[Contributions]:
+        return of_classes(answered, truth)
+
+    def output_contributions(
+        self, answered: Answered, truth: Truth, names: Sequence[str]
+    ) -> list[OutputContributions]:
+        right = (answered.decided == truth).astype(np.float64)
+        found = []
+        for c in np.unique(truth).tolist():
+            rows = truth == c
+            found.append(OutputContributions(names[c], rows, Contributions("recall", right[rows])))
+        return found
+
+    def image_contributions(self, answered: Answered, truth: Truth) -> Contributions:
+        return Contributions("accuracy", (answered.decided == truth).astype(np.float64))

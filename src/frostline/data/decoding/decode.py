@@ -99,6 +99,7 @@ _DAMAGE = (
 
 _BOMB_SIZE = re.compile(r"\((\d+) pixels\)")
 _ORIENTATION_TAG = 0x0112
+_EXIF_TAG = 0x8769
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -182,6 +183,18 @@ def size_of(source: Path | bytes, *, max_pixels: int, name: str | None = None) -
             raise _damage(error, max_pixels) from None
 
     return _opened(source, name, sides)
+
+
+def exif_of(source: bytes, *, max_pixels: int) -> Image.Exif:
+    """Return what EXIF says of an image file; nothing where it is missing or damaged."""
+    try:
+        with _open_header(io.BytesIO(source), max_pixels, DEFAULT_RULES) as image:
+            found = image.getexif()
+            # a damaged directory shows only when it is read
+            dict(found), found.get_ifd(_EXIF_TAG)
+            return found
+    except (*_DAMAGE, DamageError):
+        return Image.Exif()
 
 
 def _opened(source: Path | bytes, name: str | None, use: Callable[[IO[bytes]], T]) -> T:

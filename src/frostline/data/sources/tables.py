@@ -48,24 +48,34 @@ def list_table(table: Path, *, group_by: str | None = None, choice: TargetChoice
     ``choice``: what is predicted, and from which columns.
     """
     title = f"Table {table}"
+    columns, notes = open_table(table)
+    listing = list_rows(title, table.parent, columns, group_by=group_by, choice=choice)
+    listing.notes[:0] = notes
+    return listing
+
+
+def open_table(table: Path) -> tuple[Table, list[Any]]:
+    """Return the columns of a table on disk, and notes on how it was read.
+
+    Raises InputError if it cannot be read.
+
+    ``table``: an existing ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet`` file.
+    """
+    title = f"Table {table}"
     if table.suffix.lower() == ".parquet":
-        columns = open_parquet(title, table)
-        return list_rows(title, table.parent, columns, group_by=group_by, choice=choice)
+        return open_parquet(title, table), []
     try:
         content = read_regular(table, at_most=_TEXT_BYTES)
     except UnfitFileError as error:
         raise InputError(f"{title} cannot be read: {error}.") from None
     if table.suffix.lower() in JSON_LINES:
-        columns = read_json_lines(title, content)
-        return list_rows(title, table.parent, columns, group_by=group_by, choice=choice)
+        return read_json_lines(title, content), []
     columns, notes = read_text(title, content)
     roles = _roles_without_header(title, table.parent, columns)
     if roles:
         columns = with_first_row(columns, roles)
         notes.append(NoHeader(roles))
-    listing = list_rows(title, table.parent, columns, group_by=group_by, choice=choice)
-    listing.notes[:0] = notes
-    return listing
+    return columns, notes
 
 
 def list_rows(
@@ -103,7 +113,7 @@ def list_rows(
     listing = Listing(notes=notes, task=targets.task, outputs=targets.outputs)
     rows = zip(files, targets.entries(), parts, groups, weights, strict=True)
     for path, (label, truth), part, group, weight in rows:
-        name = _name(path, folder)
+        name = name_in(path, folder)
         listing.found.append(Found(path, name, label, part, group or None, weight, truth))
     return listing if roles.weight is None else weighted(listing, table.names[roles.weight])
 
@@ -223,6 +233,7 @@ def _refuse_blank(
     )
 
 
-def _name(path: Path, folder: Path) -> str:
+def name_in(path: Path, folder: Path) -> str:
+    """Return what an image is called whose table lies in a folder."""
     inside = path.is_relative_to(folder)
     return printable(str(path.relative_to(folder) if inside else path))

@@ -391,6 +391,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "growth": ("growth", _growth),
     "pixels": ("input_sizes", pixels),
     "heads": ("heads", dict),
+    "howto/compare": ("compare", dict),
     "howto/prediction_sets": ("sets", _sets),
     "published": ("published", dict),
     "serving": ("serving", _serving),

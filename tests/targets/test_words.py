@@ -21,6 +21,7 @@ ALLOWED = {
             *("stats/mistakes.py", "stats/caveats.py", "stats/metrics.py"),
             *("stats/decision_rule.py", "stats/second_stage.py", "stats/stacking.py"),
             *("stats/stacked_head.py", "stats/multilabel_scores.py", "stats/ordinal_scores.py"),
+            "stats/score_contributions.py",
         ),
         "statistics of classes, which the target calls",
     ),

@@ -190,8 +190,8 @@ def evaluate(
 
 @app.command()
 def compare(
-    a: Annotated[Path, typer.Argument(help=opt.RUN)],
-    b: Annotated[Path, typer.Argument(help="The other one; differences are B less A.")],
+    a: Annotated[Path, typer.Argument(metavar="A", help=opt.RUN)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another; differences are B less A.")],
     on: Annotated[
         Path | None,
         typer.Option(help="Labelled images; by default those that both runs were judged on."),

@@ -41,8 +41,11 @@ from frostline.wording.progress import worded
 
 #: flipped images that get a picture, each way
 MOST_TILES = 48
-#: scores that are said in points, hundredths of them, are those without a unit of their own
+#: scores without a unit of their own are said in points, hundredths of them
 _POINT = 0.01
+
+#: of taking the class of the row for that of the column
+Costs = tuple[tuple[float, ...], ...]
 
 
 def compare(
@@ -106,7 +109,8 @@ def compare(
     _check_tasks(first, second)
     judged = shared_of(first, second) if on is None else predicted_on(first, second, on, runtime)
     judged = _equally_known(judged)
-    scores = _scores(judged, first.card, second.card, metric)
+    scores = compare_scores(judged, _costs(first.card, second.card))
+    scores = _counting_first(scores, metric)
     slices = slices_of(judged, facts_of_images(judged, runtime))
     parts = compare_parts(judged, slices.found)
     flips = flips_of(judged)
@@ -157,17 +161,20 @@ def _equally_known(judged: Judged) -> Judged:
     return replace(judged, a=Answered(judged.a.decided), b=Answered(judged.b.decided))
 
 
-def _scores(
-    judged: Judged, a: ModelCard, b: ModelCard, metric: str | None
-) -> list[ScoreComparison]:
-    """Compare every score that both have, the one that counts first."""
-    both = [
-        {one.name: one for one in (*_contributions(judged, answered, a, b),)}
+def compare_scores(judged: Judged, costs: Costs = ()) -> list[ScoreComparison]:
+    """Compare every score that both models have, the one that people know the task by first.
+
+    ``costs``: of mistakes, where both models were fitted for them.
+    """
+    first, second = (
+        {one.name: one for one in _contributions(judged, answered, costs)}
         for answered in (judged.a, judged.b)
-    ]
-    found = [
-        _score(own, both[1][name].each, judged) for name, own in both[0].items() if name in both[1]
-    ]
+    )
+    return [_score(own, second[name].each, judged) for name, own in first.items() if name in second]
+
+
+def _counting_first(found: list[ScoreComparison], metric: str | None) -> list[ScoreComparison]:
+    """Put the score first that was asked for."""
     if metric is None:
         return found
     counting = [one for one in found if one.score == metric]
@@ -181,12 +188,14 @@ def _scores(
     return [*counting, *(one for one in found if one.score != metric)]
 
 
-def _contributions(
-    judged: Judged, answered: Answered, a: ModelCard, b: ModelCard
-) -> list[Contributions]:
+def _costs(a: ModelCard, b: ModelCard) -> Costs:
+    """Return what mistakes cost, where both models were fitted for the same costs."""
+    return a.rule.costs if a.rule.costs == b.rule.costs and a.classes == b.classes else ()
+
+
+def _contributions(judged: Judged, answered: Answered, costs: Costs) -> list[Contributions]:
     found = judged.target.score_contributions(answered, judged.truth)
-    costs = a.rule.costs
-    if costs and costs == b.rule.costs and a.classes == b.classes:
+    if costs:
         each = np.array(costs)[judged.truth, answered.decided]
         found.append(Contributions("cost", each, reach=0.0))
     return found

@@ -66,6 +66,11 @@ class Side:
         known = self.run is not None and self.manifest is not None
         return (read_rows(self.run) or []) if known and self.run is not None else []
 
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """Where images lay, by name, for those of which the manifest says it."""
+        return {row.name: Path(row.file) for row in self.rows if row.file}
+
     def belonging(self) -> Iterator[tuple[str, ...]]:
         """Yield digests of images that succeed and fail together: groups, and copies."""
         by_group: dict[str, list[str]] = {}

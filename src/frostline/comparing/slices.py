@@ -117,8 +117,12 @@ def _quarters(dimension: str, values: FloatArray) -> list[Slice]:
         rows = place == number
         low, high = float(values[rows].min()), float(values[rows].max())
         name = _QUARTERS[number] if len(edges) == len(_QUARTERS) - 1 else f"part {number + 1}"
-        found.append(Slice(dimension, f"{name}: {low:.3g} to {high:.3g}", rows))
+        found.append(Slice(dimension, f"{name}: {_plain(low)} to {_plain(high)}", rows))
     return found if len(found) > 1 else []
+
+
+def _plain(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _shape(fact: ImageFacts) -> str:

@@ -67,8 +67,8 @@ def shared_of(a: Side, b: Side) -> Judged:
     Raises RunFolderError if one is no finished run or its predictions are damaged; InputError if
     they judged no image in common, or predict different things.
     """
-    target, outputs = outputs_of(a.card.target, a.card.classes, b.card.classes)
     kept = _kept(a), _kept(b)
+    target, outputs = outputs_of(a.card.target, a.card.classes, b.card.classes)
     rows_a, rows_b = kept[0].first, kept[1].first
     taught = {
         digest
@@ -195,6 +195,8 @@ def _digest(place: Path | None, name: str) -> str:
 
 def _place(side: Side, name: str) -> Path | None:
     """Return where an image of a run lies, if it is still there."""
+    if (told := side.files.get(encodable(name))) is not None:
+        return told if is_file(told) else None
     if side.source is None:
         return None
     folder = side.source if side.source.is_dir() else side.source.parent

@@ -202,12 +202,12 @@ def swapped(judged: Judged, rng: np.random.Generator) -> Judged:
     change = rng.random(int(judged.groups.max()) + 1) < 0.5
     rows = change[judged.groups]
     a, b = judged.a, judged.b
-    assert a.prediction is not None
-    assert b.prediction is not None
     sides = []
     for one, other in ((a, b), (b, a)):
-        p = np.where(rows[:, None], other.prediction, one.prediction)
-        sides.append(Answered(np.where(rows, other.decided, one.decided), p))
+        every: Array = np.stack([one.decided, other.decided])
+        p: Array = np.stack([np.asarray(one.prediction), np.asarray(other.prediction)])
+        mixed = rows.astype(np.int64), np.arange(len(rows))
+        sides.append(Answered(every[mixed], p[mixed]))
     return replace(judged, a=sides[0], b=sides[1])
 
 

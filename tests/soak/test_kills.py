@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import frostline
+from frostline.run.replacement import next_folder, previous_folder
 from tests.soak import commands
 from tests.soak.commands import Job
 from tests.soak.ground import RECIPES, ROUNDS, Ground, broken, content, differences, half_written
@@ -78,6 +80,47 @@ def test_a_killed_command_leaves_the_old_or_the_new_whole(
     assert last.code == 0, last.said
     assert not differences(content(place), before)
     assert not half_written(place)
+
+
+@pytest.mark.parametrize("number", range(10 * ROUNDS))
+def test_a_killed_update_leaves_a_whole_run_and_goes_on(
+    ground: Ground, number: int, tmp_path: Path
+) -> None:
+    """With the default five rounds, 50 updates in place are killed."""
+    whole, dice = ground.whole("head"), random.Random(f"update {number}")
+    place, cache = tmp_path / "run", tmp_path / "cache"
+    shutil.copytree(whole.place / "run", place)
+    shutil.copytree(whole.cache, cache)
+    old = digest(place)
+
+    def job(run: Path, *where: str, after: float | None = None) -> Job:
+        words = ["update", str(run), "--remove", "digit 9", *where]
+        return Job(words, cache, tmp_path / "said.txt", after)
+
+    undisturbed = commands.one(job(whole.place / "run", "-o", str(tmp_path / "wanted")))
+    assert undisturbed.code == 0, undisturbed.said
+    new = digest(tmp_path / "wanted")
+    assert new != old
+    for _ in range(dice.randint(1, 4)):
+        moment = dice.uniform(0.0, 1.1 * undisturbed.seconds)
+        ended = commands.one(job(place, "--in-place", after=moment))
+        assert ended.killed or ended.code in (0, 2), ended.said
+        # between two renamings the run lies beside its place
+        found = place if place.exists() else next_folder(place)
+        assert digest(found) in (old, new)
+        if ended.code == 2:
+            assert "is no image of the run" in ended.said
+    last = commands.one(job(place, "--in-place"))
+    assert last.code == 0 or "is no image of the run" in last.said, last.said
+    assert digest(place) == new
+    assert digest(previous_folder(place)) == old
+    assert not half_written(place)
+
+
+def digest(run: Path) -> str:
+    """Stands for the model of a finished run, which can be loaded."""
+    assert (run / "metrics.json").exists()
+    return frostline.load(run).card.fingerprints.weights or ""
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))

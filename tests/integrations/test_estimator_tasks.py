@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score
 from sklearn.model_selection import cross_val_score
 
 from frostline import TransferClassifier, TransferRegressor, load
@@ -149,6 +149,19 @@ def test_grades_have_an_order(settings: dict[str, Any]) -> None:
     )
     with pytest.raises(InputError, match="in which order"):
         TransferClassifier(task="ordinal", **settings).fit(X, names)
+    # each metric has answers of its own
+    new, truth = digits(400, 200), np.minimum(load_digits().target[200:600] // 3, 2)
+    own: dict[str, Any] = {"auto": graded}
+    for metric in ("accuracy", "mae", "qwk"):
+        own[metric] = TransferClassifier(task="ordinal", metric=metric, **settings).fit(X, y)
+    p = {metric: one.predict_proba(new) for metric, one in own.items()}
+    said = {metric: one.predict(new) for metric, one in own.items()}
+    np.testing.assert_array_equal(said["accuracy"], p["accuracy"].argmax(axis=1))
+    np.testing.assert_array_equal(said["mae"], (p["mae"].cumsum(axis=1) < 0.5).sum(axis=1))
+    np.testing.assert_array_equal(said["auto"], said["mae"])
+    kappa = {m: cohen_kappa_score(truth, x, weights="quadratic") for m, x in said.items()}
+    assert kappa["qwk"] > kappa["accuracy"]
+    assert own["qwk"].plan_.metric == "qwk"
 
 
 def test_numbers_of_one_and_of_several_columns(settings: dict[str, Any], tmp_path: Path) -> None:

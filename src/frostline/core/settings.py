@@ -35,9 +35,13 @@ Auto = Literal["auto"]
 ActivationDtype = Literal["float16", "uint8"]
 PartName = Literal["train", "val", "test"]
 #: what a decision makes as good as it can
-MetricSetting = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
+MetricSetting = Literal[
+    "auto", "accuracy", "balanced_accuracy", "macro_f1", "log_loss", "mae", "qwk"
+]
 #: the same, where costs or what is predicted may say it
-MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss", "cost", "r2", "mae"]
+MetricName = Literal[
+    "accuracy", "balanced_accuracy", "macro_f1", "log_loss", "cost", "r2", "mae", "qwk"
+]
 #: how a picture that is not square becomes one
 ResizeMode = Literal["crop", "squash", "pad"]
 
@@ -147,9 +151,11 @@ class Settings:
             _CHOICE,
             "What every choice makes as good as it can, and how a class follows from "
             "probabilities. accuracy and log_loss: the likeliest one; balanced_accuracy: every "
-            "class counts alike; macro_f1: so do hits and false calls of each.",
+            "class counts alike; macro_f1: so do hits and false calls of each; of grades mae: the "
+            "median, and qwk: that of the highest kappa with quadratic weights. auto: accuracy of "
+            "classes, mae of grades, log_loss of several labels, R2 of numbers.",
         ),
-    ] = "accuracy"
+    ] = "auto"
     costs: Annotated[
         str | None,
         Read(read_costs),
@@ -350,7 +356,7 @@ class Settings:
             object.__setattr__(self, name, value)
         if self.weights is not None and (len(self.backbones) > 1 or self.backbone == AUTO):
             raise SettingsError("Weights belong to one backbone, but several were named.")
-        if self.costs is not None and self.metric != "accuracy":
+        if self.costs is not None and self.metric not in (AUTO, "accuracy"):
             raise SettingsError(
                 f"Either costs or metric={self.metric!r} says what is wanted, not both.",
                 hint="Leave one of them out.",
@@ -366,8 +372,10 @@ class Settings:
 
     @property
     def metric_name(self) -> MetricName:
-        """What is to be made as good as it can: the metric, or the expected cost."""
-        return self.metric if self.costs is None else "cost"
+        """What is to be made as good as it can: the metric, of classes, or the expected cost."""
+        if self.costs is not None:
+            return "cost"
+        return "accuracy" if self.metric == "auto" else self.metric
 
     @property
     def part_folders(self) -> dict[PartName, str]:

@@ -55,9 +55,12 @@ class Problem:
         groups: npt.ArrayLike | None = None,
         weights: Weighting = "none",
         seed: int = 0,
-        metric: Metric = ACCURACY,
+        metric: Metric | None = None,
     ) -> Problem:
-        """Take the labels from a catalog, and every image for a group of its own, if not given."""
+        """Take the labels from a catalog, and every image for a group of its own, if not given.
+
+        ``metric``: None for what the target is judged by.
+        """
         own = catalog.truth if labels is None else labels
         grouping = np.arange(len(catalog)) if groups is None else groups
         target = catalog.target

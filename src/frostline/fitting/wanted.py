@@ -12,6 +12,7 @@ from frostline.core.settings import Settings
 from frostline.data.catalog import Catalog
 from frostline.data.class_costs import read_class_costs
 from frostline.data.problem import Problem
+from frostline.stats.level_metrics import LEVEL_METRICS
 from frostline.stats.metrics import METRICS, ExpectedCost, Metric
 
 
@@ -30,14 +31,16 @@ def check_task(settings: Settings, catalog: Catalog) -> None:
     problem_of(catalog, range(len(catalog)), settings).labelled(np.arange(len(catalog)))
 
 
-def metric_of(settings: Settings, classes: Sequence[str]) -> Metric:
-    """Return what is to be made as high as possible.
+def metric_of(settings: Settings, classes: Sequence[str]) -> Metric | None:
+    """Return what is to be made as high as possible; None for what the task is judged by.
 
     Raises SettingsError if costs cannot be read or do not fit the classes.
     """
-    if settings.costs is None:
-        return METRICS[settings.metric]
-    return ExpectedCost(read_class_costs(settings.costs, classes))
+    if settings.costs is not None:
+        return ExpectedCost(read_class_costs(settings.costs, classes))
+    if settings.metric in LEVEL_METRICS:
+        return LEVEL_METRICS[settings.metric].of(len(classes))
+    return METRICS.get(settings.metric)
 
 
 def problem_of(catalog: Catalog, groups: npt.ArrayLike, settings: Settings) -> Problem:

@@ -137,22 +137,27 @@ def quadratic_kappa(
     return score, bounded_interval(each, groups, n_independent=n_independent, ends=(-1.0, 1.0))
 
 
-def kappa_contributions(truth: IntArray, answers: IntArray) -> tuple[float, FloatArray] | None:
+def kappa_contributions(
+    truth: IntArray, answers: IntArray, weights: FloatArray | None = None
+) -> tuple[float, FloatArray] | None:
     """Return Cohen's kappa with quadratic weights, and what every image contributes, shape (n,).
 
     One minus the mean squared distance of answers from the truth, by that of answers from the
     truth about *other* images. None where truth and answers are one and the same level throughout.
+    ``weights``, shape (n,): of the images; None counts all alike.
     """
+    share = np.ones(len(truth)) if weights is None else weights * (len(truth) / weights.sum())
     a, b = truth.astype(np.float64), answers.astype(np.float64)
-    from_a, from_b, apart = a - a.mean(), b - b.mean(), float(b.mean() - a.mean())
-    observed = float(((a - b) ** 2).mean())
-    expected = float((from_a**2).mean() + (from_b**2).mean() + apart**2)
+    middle_a, middle_b = float((share * a).mean()), float((share * b).mean())
+    from_a, from_b, apart = a - middle_a, b - middle_b, middle_b - middle_a
+    observed = float((share * (a - b) ** 2).mean())
+    expected = float((share * from_a**2).mean() + (share * from_b**2).mean() + apart**2)
     if not expected:
         return None
     score = 1.0 - observed / expected
-    more_observed = (a - b) ** 2 - observed
+    more_observed = share * ((a - b) ** 2 - observed)
     more_expected = from_a**2 + from_b**2 + 2.0 * apart * (from_b - from_a)
-    more_expected -= more_expected.mean()
+    more_expected = share * (more_expected - (share * more_expected).mean())
     pull = (observed / expected * more_expected - more_observed) / expected
     return score, np.asarray(score + pull, dtype=np.float64)
 

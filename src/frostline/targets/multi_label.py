@@ -103,8 +103,8 @@ class MultiLabel(StackedByValue):
                 hint="Leave these labels out, or say of some images whether they have them.",
             )
 
-    def metric(self, asked: Metric) -> Metric:
-        if not asked.plain and asked.name != LabelLogLoss.name:
+    def metric(self, asked: Metric | None) -> Metric:
+        if asked is not None and not asked.plain and asked.name != LabelLogLoss.name:
             raise SettingsError(
                 f"metric={asked.name!r} is for one label an image, not for several.",
                 hint="Leave it out: labels are judged by their probabilities.",

@@ -31,9 +31,9 @@ class Ordinal(SingleLabel):
     def task(self) -> Task:
         return "ordinal"
 
-    def metric(self, asked: Metric) -> Metric:
+    def metric(self, asked: Metric | None) -> Metric:
         # who says that there is an order wants answers that are few grades off
-        return LevelDistance.of(self.n_outputs) if asked.plain else asked
+        return LevelDistance.of(self.n_outputs) if asked is None else asked
 
     def stages(self) -> Sequence[StageKind]:
         found = stage_kinds(self.n_outputs)

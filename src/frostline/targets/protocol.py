@@ -71,8 +71,10 @@ class Target(Protocol):
         """
         ...
 
-    def metric(self, asked: Metric) -> Metric:
+    def metric(self, asked: Metric | None) -> Metric:
         """Return what predictions are to make as high as possible, where ``asked`` was named.
+
+        None for what this target is judged by.
 
         Raises SettingsError if that is no metric of this target.
         """

@@ -90,10 +90,10 @@ class Regression(StackedByValue):
                     hint="Leave it out of the target columns, or look at the table.",
                 )
 
-    def metric(self, asked: Metric) -> Metric:
-        if not asked.plain and asked.name != ExplainedVariance.name:
+    def metric(self, asked: Metric | None) -> Metric:
+        if asked is not None and not asked.plain and asked.name != ExplainedVariance.name:
             raise SettingsError(
-                f"metric={asked.name!r} is for classes, not for numbers.",
+                f"metric={asked.name!r} is for classes or grades, not for numbers.",
                 hint="Leave it out: numbers are judged by the variance that is explained.",
             )
         return ExplainedVariance()

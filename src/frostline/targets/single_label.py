@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
-from frostline.core.errors import InputError
+from frostline.core.errors import InputError, SettingsError
 from frostline.core.task import Task
 from frostline.stats.calibration import fit_temperature, softmax
 from frostline.stats.class_weights import class_weights
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.inputs import check_labels
-from frostline.stats.metrics import Metric, class_shares
+from frostline.stats.level_metrics import LevelDistance
+from frostline.stats.metrics import ACCURACY, Metric, class_shares
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy, loo_accuracy
 from frostline.stats.score_contributions import (
     Answered,
@@ -64,8 +65,13 @@ class SingleLabel:
     def check(self, truth: Truth, names: Sequence[str], *, where: str) -> None:
         self.encode(truth)
 
-    def metric(self, asked: Metric) -> Metric:
-        return asked
+    def metric(self, asked: Metric | None) -> Metric:
+        if isinstance(asked, LevelDistance):
+            raise SettingsError(
+                f"metric={asked.name!r} is for grades: classes have no distance.",
+                hint="Where these have an order, say so: task='ordinal' (--task ordinal).",
+            )
+        return ACCURACY if asked is None else asked
 
     def matrix(self, truth: Truth) -> OneHot:
         return OneHot(self.encode(truth), self.n_outputs)

@@ -17,6 +17,7 @@ METRICS: dict[MetricName, str] = {
     "cost": "cost saved",
     "r2": "variance explained",
     "mae": "distance saved",
+    "qwk": "kappa with quadratic weights",
 }
 _RULES: dict[MetricName, str] = {
     "accuracy": "The likeliest class is answered",
@@ -26,6 +27,7 @@ _RULES: dict[MetricName, str] = {
     "cost": "The class with the lowest expected cost is answered",
     "r2": "The expected numbers are answered",
     "mae": "The grade with the lowest expected distance is answered",
+    "qwk": "Grades are answered that the highest kappa is expected of",
 }
 _THAN: dict[MetricName, str] = {
     "log_loss": ", of what telling the shares of the {things} alone would leave",

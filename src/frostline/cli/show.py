@@ -79,8 +79,8 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
     if test.without_leaks is not None:
         grid.add_row(
             "Without leaks",
-            f"{test.without_leaks.accuracy:.1%} on the {test.without_leaks.n} test images "
-            "that have no copy among the training images",
+            f"{percent(test.without_leaks.headline.value)} on the {test.without_leaks.n} test "
+            "images that have no copy among the training images",
         )
     for name, words in operating_rows(metrics):
         grid.add_row(name, words)

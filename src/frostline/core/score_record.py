@@ -160,17 +160,29 @@ class Calibration(JsonRecord):
     ece_by_chance: float
 
 
-class ScoresWithoutLeaks(JsonRecord):
-    """Scores on those test images that have no copy in another given part."""
-
-    n: int
-    accuracy: float
-    accuracy_interval: Interval
-    balanced_accuracy: float | None = None
-
-
 #: scores that stand for all others, by their names here: the first that is there
 _HEADLINES = {"accuracy": "Accuracy", "mean_average_precision": "Mean precision", "r2": "R2"}
+
+
+class ScoresWithoutLeaks(JsonRecord):
+    """Scores on those test images that have no copy in another given part.
+
+    Which of them there are turns on the task.
+    """
+
+    n: int
+    accuracy: float | None = None
+    accuracy_interval: Interval | None = None
+    balanced_accuracy: float | None = None
+    mean_average_precision: float | None = None
+    mean_average_precision_interval: UnknownInterval | None = None
+    r2: float | None = None
+    r2_interval: UnknownInterval | None = None
+
+    @property
+    def headline(self) -> Headline:
+        """The score that stands for all."""
+        return _headline(self)
 
 
 class HeldOutScores(JsonRecord):
@@ -250,13 +262,7 @@ class HeldOutScores(JsonRecord):
     @property
     def headline(self) -> Headline:
         """The score that stands for all: accuracy, or what the task has in its place."""
-        for name, said in _HEADLINES.items():
-            value = getattr(self, name)
-            if value is not None:
-                low, high = getattr(self, f"{name}_interval") or (None, None)
-                known = None if low is None or high is None else (low, high)
-                return Headline(said, value, known)
-        return Headline("Score", None, None)
+        return _headline(self)
 
     @model_validator(mode="after")
     def _square(self) -> HeldOutScores:
@@ -264,3 +270,13 @@ class HeldOutScores(JsonRecord):
         if any(len(row) != n for row in self.confusion):
             raise ValueError("the confusion matrix is not square")
         return self
+
+
+def _headline(scores: HeldOutScores | ScoresWithoutLeaks) -> Headline:
+    for name, said in _HEADLINES.items():
+        value = getattr(scores, name)
+        if value is not None:
+            low, high = getattr(scores, f"{name}_interval") or (None, None)
+            known = None if low is None or high is None else (low, high)
+            return Headline(said, value, known)
+    return Headline("Score", None, None)

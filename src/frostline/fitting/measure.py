@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from frostline.core.arrays import IntArray
+from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.run_record import UnknownImages
 from frostline.core.score_record import (
     Baseline,
@@ -23,7 +23,7 @@ from frostline.data.unseen import Blank
 from frostline.fitting.assess import Assessed
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.train import Fitted
-from frostline.stats.caveats import Caveat, caveats, largest_class
+from frostline.stats.caveats import Caveat, caveats, largest_class, value_caveats
 from frostline.stats.intervals import mean_error
 from frostline.stats.metrics import ExpectedCost
 from frostline.stats.rejection import ACCEPTED
@@ -85,7 +85,6 @@ def measure(inputs: FitInputs, audit: Audit, split: Split, assessed: Assessed) -
 
 def _of_values(inputs: FitInputs, audit: Audit, assessed: Assessed) -> Measured:
     """Score several labels, or numbers, by what the target scores them by."""
-    del audit
     record = HeldOutScores(
         method=assessed.method,
         folds=assessed.folds,
@@ -93,17 +92,38 @@ def _of_values(inputs: FitInputs, audit: Audit, assessed: Assessed) -> Measured:
         **_of_target(inputs, assessed),
         **_by_metric(inputs.problem, assessed),
     )
-    return Measured(record, record, [])
+    clean = ~audit.leaked[assessed.rows]
+    given = assessed.method == "given"
+    if given and not clean.all() and clean.any():
+        found = _of_target(inputs, assessed, clean)
+        told = {name: found[name] for name in ScoresWithoutLeaks.model_fields if name in found}
+        record = record.model_copy(update={"without_leaks": ScoresWithoutLeaks(**told)})
+    limits = value_caveats(
+        "labels" if record.r2 is None else "numbers",
+        record.metric_score or 0.0,
+        record.metric_error or 0.0,
+        [
+            (column.column, column.r2_interval[0], column.r2_interval[1])
+            for column in record.per_column
+            if column.r2_interval is not None
+            and column.r2_interval[0] is not None
+            and column.r2_interval[1] is not None
+        ],
+        leaked=float(1.0 - clean.mean()) if given else 0.0,
+    )
+    return Measured(record, record, limits)
 
 
-def _of_target(inputs: FitInputs, assessed: Assessed) -> dict[str, Any]:
-    problem = inputs.problem
+def _of_target(
+    inputs: FitInputs, assessed: Assessed, only: BoolArray | slice = slice(None)
+) -> dict[str, Any]:
+    problem, rows = inputs.problem, assessed.rows[only]
     return problem.target.scores(
-        assessed.probabilities,
-        problem.labels[assessed.rows],
+        assessed.probabilities[only],
+        problem.labels[rows],
         problem.classes,
-        decided=assessed.decided,
-        groups=problem.groups[assessed.rows],
+        decided=assessed.decided[only],
+        groups=problem.groups[rows],
     )
 
 

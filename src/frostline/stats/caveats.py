@@ -18,6 +18,7 @@ from frostline.stats.scores import Scores
 FEW = 5
 #: balanced accuracy above chance that must be ruled out before nothing is said to be learned
 _UNCLEAR = 0.15
+_Z95 = 1.959963984540054
 #: share of blank images that explains why nothing was learned
 _MOSTLY_BLANK = 0.5
 
@@ -86,7 +87,36 @@ class HardlyJudged:
     high: float
 
 
-Caveat = AllLeaked | NoBetterThanBaseline | NeverRight | NotJudged | HardlyJudged
+@dataclass(frozen=True)
+class NoBetterThanMean:
+    """Predictions are not clearly better than the same for every image.
+
+    ``score``, with its interval ``low`` to ``high``: the share of what the mean of every output
+    leaves that is gone. ``of``: what is predicted.
+    """
+
+    of: Literal["labels", "numbers"]
+    score: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class NothingLearnedOf:
+    """Columns of which not clearly more is explained than by their mean: name, low and high R2."""
+
+    columns: tuple[tuple[str, float, float], ...]
+
+
+Caveat = (
+    AllLeaked
+    | NoBetterThanBaseline
+    | NeverRight
+    | NotJudged
+    | HardlyJudged
+    | NoBetterThanMean
+    | NothingLearnedOf
+)
 
 
 def largest_class(train_labels: npt.ArrayLike, judged: npt.ArrayLike) -> Baseline:
@@ -120,6 +150,30 @@ def caveats(
         *_never_right(scores, classes),
         *_hardly_judged(scores, classes),
     ]
+
+
+def value_caveats(
+    of: Literal["labels", "numbers"],
+    score: float,
+    error: float,
+    columns: Sequence[tuple[str, float, float]] = (),
+    *,
+    leaked: float = 0.0,
+) -> list[Caveat]:
+    """Find what is wrong with scores of labels or numbers; nothing where all is well.
+
+    ``score`` and its standard ``error``: what is gone of what the mean of every output leaves.
+    ``columns``: of numbers, with the ends of the interval of their R2. ``leaked``: share of the
+    judged images that also trained the model.
+    """
+    found: list[Caveat] = [AllLeaked()] if leaked == 1.0 else []
+    reach = _Z95 * error
+    unlearned = tuple(column for column in columns if not column[1] > 0.0)
+    if 0 < len(unlearned) < len(columns):
+        found.append(NothingLearnedOf(unlearned))
+    elif score - reach <= 0.0:
+        found.append(NoBetterThanMean(of, score, score - reach, score + reach))
+    return found
 
 
 def _no_better(

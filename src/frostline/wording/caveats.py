@@ -11,6 +11,8 @@ from frostline.stats.caveats import (
     HardlyJudged,
     NeverRight,
     NoBetterThanBaseline,
+    NoBetterThanMean,
+    NothingLearnedOf,
     NotJudged,
 )
 from frostline.wording.numbers import listed
@@ -27,6 +29,16 @@ def caveat_sentence(caveat: Caveat) -> str:
             )
         case NoBetterThanBaseline():
             return _no_better(caveat)
+        case NoBetterThanMean(of, score, low, high):
+            mean = "its mean" if of == "numbers" else "how frequent each label is"
+            loss = "squared error" if of == "numbers" else "log loss"
+            return (
+                f"Telling {mean} for every image would be about as good: {score:.1%} of the "
+                f"{loss} of that is gone (95% interval {low:.1%} to {high:.1%})."
+            )
+        case NothingLearnedOf(columns):
+            told = [f"'{name}' (R2 {low:.1%} to {high:.1%})" for name, low, high in columns]
+            return f"No more than the mean may have been learned of {listed(told)}."
         case NeverRight(classes):
             named = [f"'{name}' ({support:,} judged)" for name, support in classes]
             return f"No image was recognised of {listed(named)}."

@@ -26,9 +26,10 @@ def measured_words(metrics: Metrics) -> str:
 
 def without_leaks_sentence(found: ScoresWithoutLeaks, n_test: int) -> str:
     """Say what the score is without images that also occur in another given part."""
+    head = found.headline
     return (
         f"Without the {number(n_test - found.n)} images that also occur in another given part: "
-        f"{percent(found.accuracy)} (95% interval {interval(found.accuracy_interval)})."
+        f"{percent(head.value)} (95% interval {interval(head.interval)})."
     )
 
 

@@ -33,6 +33,8 @@ _APART = {frozenset(("photos", "solar-cells")), frozenset(("digits", "clip-art")
 _ECE_AIM, _AUROC_AIM = 0.03, 0.95
 #: mean coverage of sets that should hold the truth for 95 %
 _COVERAGE_AIM = (0.94, 0.97)
+#: points of accuracy that answers of grades may cost
+_GRADES_AIM = 0.5
 #: steeper growth between two sizes is pointed out, where the larger one takes so many seconds
 _STEEP, _WORTH_SECONDS = 1.15, 1.0
 #: what took less cannot be compared
@@ -93,8 +95,18 @@ def _environment() -> jinja2.Environment:
         "mean": _mean,
         "over": lambda value, by: value / by if isinstance(value, int | float) else value,
         "plain": lambda name: name.replace("-", " "),
+        "span": _span,
+        "each": lambda values, spec: ", ".join(_formatted(value, spec) for value in values),
     }
     return environment
+
+
+def _span(ends: Sequence[float], digits: int) -> str:
+    """A difference with its interval, signs told; nothing where all three are 0."""
+    if not any(ends):
+        return ""
+    told = [f"{value:+.{digits}f}".replace("-", "\u2212") for value in ends]
+    return f"{told[0]} ({told[1]} to {told[2]})"
 
 
 def _formatted(value: Any, spec: str) -> str:
@@ -365,7 +377,39 @@ def _serving(found: Result) -> Result:
     return {**found, "latencies": rows}
 
 
-#: by page: the file of its results, and what the template is given of it
+def _grades(found: Result) -> Result:
+    """Say which ways gain in kappa and distance beyond doubt and lose little accuracy."""
+    names = {
+        "left out": "All images, by leave-one-out and ten folds for what is chosen",
+        "published splits": "Held out by the three [published splits](../published.md), together",
+    }
+    each = {name: found[name] for name in (*names, "own splits")}
+    ways = [way for way in found["left out"] if way != "classifier, likeliest"]
+    # that of other probabilities is hardly another one
+    shown = [way for way in ways if way == "classifier, median" or ", median" not in way]
+    reached = {
+        name: {
+            way
+            for way in ways
+            if part[way]["accuracy gained"][0] >= -_GRADES_AIM
+            and min(part[way]["qwk gained"][1], part[way]["mae gained"][1]) > 0
+        }
+        for name, part in each.items()
+    }
+    return {
+        **found,
+        "parts": [
+            ({way: found[name][way] for way in shown}, title) for name, title in names.items()
+        ],
+        "met": {name: len(some) for name, some in reached.items()},
+        "everywhere": len(set.intersection(*reached.values())),
+        "ways": len(ways),
+        "own": found["own splits"],
+        "doubt": found["beyond doubt"],
+        "losses_said": "",
+    }
+
+
 def _sets(found: Result) -> Result:
     """Say whether coverage is as it should be, and how many sets MAPIE makes alike."""
     alone = [data for data in found["sets"].values() if data["groups"] == data["images"]]
@@ -383,6 +427,7 @@ def _sets(found: Result) -> Result:
     return {**found, "met": met, "mapie": mapie if given else None}
 
 
+#: by page: the file of its results, and what the template is given of it
 PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "confidence": ("confidence", _confidence),
     "decision": ("decision", dict),
@@ -392,6 +437,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "pixels": ("input_sizes", pixels),
     "heads": ("heads", dict),
     "howto/compare": ("compare", dict),
+    "howto/grades": ("grades", _grades),
     "howto/prediction_sets": ("sets", _sets),
     "published": ("published", dict),
     "serving": ("serving", _serving),

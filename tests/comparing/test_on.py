@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -115,3 +116,22 @@ def test_classes_that_one_model_lacks_are_not_judged(make_run: MakeRun) -> None:
     assert (caveat.only_a, caveat.only_b, caveat.images) == (("größer",), ("bigger",), 3)
     with pytest.raises(InputError, match="a class that both models know"):
         frostline.compare(RELEASED / "format-6", renamed, on=(images[2::3], labels[2::3]))
+
+
+def test_columns_of_a_data_frame_divide_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = pictures(60)
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    frame = pd.DataFrame(
+        {
+            "path": [f"{i}.png" for i in range(60)],
+            "label": labels,
+            "lamp": ["old", "new"] * 30,
+        }
+    )
+    monkeypatch.chdir(tmp_path)
+    found = frostline.compare(RELEASED / "format-6", RELEASED / "format-1", on=frame).record
+    lamps = {one.value: one.images for one in found.parts if one.dimension == "column lamp"}
+    assert lamps == {"old": 30, "new": 30}

@@ -17,8 +17,10 @@ from frostline.core.cancel import CancelToken
 from frostline.core.comparison_record import ComparisonRecord, Flip
 from frostline.core.errors import ANSWER_IS_NO, RunFolderError
 from frostline.core.files import write_text
+from frostline.core.task import Task
 from frostline.data.naming import visible
 from frostline.wording.comparison import (
+    answer_words,
     change_words,
     comparison_caveat,
     correction_sentence,
@@ -35,8 +37,8 @@ from frostline.wording.comparison import (
 from frostline.wording.numbers import number, plural, size
 
 _PAGES, _JSON = (".html", ".htm"), ".json"
-#: flipped images, and parts that differ, that are named each way
-_NAMED = 5
+#: flipped images that are named each way, and parts that differ
+_NAMED, _PARTS = 5, 8
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,17 @@ def _show(record: ComparisonRecord) -> None:
         out.print(Text(said, style="bold green" if passed else "bold red"))
     out.print(_scores(record))
     differing = [one for one in record.parts if one.verdict != "neither"]
-    for one in sorted(differing, key=lambda part: part.p_adjusted):
+    for one in sorted(differing, key=lambda part: part.p_value)[:_PARTS]:
         better = "B is better" if one.verdict == "b" else "B is worse"
         style = "green" if one.verdict == "b" else "red"
         out.print(Text(visible(f"{better}: {part_words(one, record.task)}"), style=style))
+    if len(differing) > _PARTS:
+        rest = plural(len(differing) - _PARTS, "more part differs", "more parts differ")
+        out.print(Text(f"{rest}: -o FILE.html shows all", style="dim"))
     out.print(Text(visible(f"{correction_sentence(record)} {unused_words(record.unused)}".strip())))
     out.print(Text(flips_sentence(record)))
-    _show_flips("Right in A, wrong in B", record.lost)
-    _show_flips("Right in B, wrong in A", record.won)
+    _show_flips("Right in A, wrong in B", record.lost, record.task)
+    _show_flips("Right in B, wrong in A", record.won, record.task)
     for fact in record.differences:
         out.print(Text(visible(f"{fact.name}: A {fact.a}, B {fact.b}"), style="dim"))
 
@@ -153,12 +158,12 @@ def _scores(record: ComparisonRecord) -> Table:
     return table
 
 
-def _show_flips(title: str, flips: tuple[Flip, ...]) -> None:
+def _show_flips(title: str, flips: tuple[Flip, ...], task: Task) -> None:
     if not flips:
         return
     out.print(Text(f"{title}:"))
     for one in flips[:_NAMED]:
-        said = f"  {one.path}: is {one.truth or 'nothing'}, A {one.a or 'nothing'}, "
-        out.print(Text(visible(f"{said}B {one.b or 'nothing'}")))
+        truth, a, b = (answer_words(said, task) for said in (one.truth, one.a, one.b))
+        out.print(Text(visible(f"  {one.path}: is {truth}, A {a}, B {b}")))
     if len(flips) > _NAMED:
         out.print(Text(f"  and {len(flips) - _NAMED:,} more", style="dim"))

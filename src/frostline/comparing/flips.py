@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from frostline.comparing.judged import Judged
+from frostline.core.arrays import Truth
 from frostline.core.comparison_record import Flip, Which
 
 
@@ -44,7 +45,10 @@ def flips_of(judged: Judged) -> Flips:
                 b_confidence=judged.sure_b[row],
             )
         )
-    order = sorted(range(len(found)), key=lambda i: (-_sure(found[i]), found[i].path))
+    gained = [target.image_contributions(one, truth).each[rows] for one in (judged.a, judged.b)]
+    gap = np.abs(gained[0] - gained[1])
+    # numbers tell nobody how sure they are: then those that are further off come first
+    order = sorted(range(len(found)), key=lambda i: (-_sure(found[i]), -gap[i], found[i].path))
     return Flips(
         tuple(found[i] for i in order),
         tuple(rows[i] for i in order),
@@ -53,7 +57,7 @@ def flips_of(judged: Judged) -> Flips:
     )
 
 
-def _encoded(judged: Judged) -> tuple[np.ndarray, ...]:
+def _encoded(judged: Judged) -> tuple[Truth, ...]:
     return judged.truth, judged.a.decided, judged.b.decided
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -77,7 +76,6 @@ def predicted_on(a: Side, b: Side, source: Source, runtime: Runtime) -> Judged:
     answered = _answered(a, said[0], read, outputs), _answered(b, said[1], read, outputs)
     wanted = set(read)
     catalog = catalog.only([i in wanted for i in range(len(catalog))])
-    table = Path(source) if isinstance(source, str | Path) else None
     return Judged(
         target=target,
         outputs=outputs,
@@ -90,7 +88,7 @@ def predicted_on(a: Side, b: Side, source: Source, runtime: Runtime) -> Judged:
         b=answered[1],
         sure_a=_sure(said[0], read),
         sure_b=_sure(said[1], read),
-        columns={} if table is None else other_columns(table.absolute(), known=every),
+        columns=other_columns(source, known=every),
         unreadable=tuple(unreadable),
         caveats=tuple(caveats),
         source=name,

@@ -97,7 +97,7 @@ def shared_of(a: Side, b: Side) -> Judged:
         or _place(b, kept[1].stored.paths[rows_b[digest]])
         for digest in shared
     )
-    columns = {} if a.source is None else other_columns(a.source, known=outputs)
+    columns = other_columns(a.source or b.source, known=outputs)
     judged = Judged(
         target=target,
         outputs=outputs,

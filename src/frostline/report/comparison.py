@@ -20,6 +20,7 @@ from frostline.report.pictures import address
 from frostline.report.sections.pictures import Picture
 from frostline.report.write import environment, page_parts
 from frostline.wording.comparison import (
+    answer_words,
     change_words,
     comparison_caveat,
     correction_sentence,
@@ -34,7 +35,7 @@ from frostline.wording.comparison import (
     value_words,
     verdict_words,
 )
-from frostline.wording.numbers import fixed, is_number, number, size
+from frostline.wording.numbers import fixed, is_number, number, plural, size
 from frostline.wording.tasks import TASKS
 
 #: flipped images that are listed without a picture, each way
@@ -207,18 +208,25 @@ def _way(record: ComparisonRecord, tiles: Sequence[FlipTile], right: Which) -> _
         title="Right in A, wrong in B" if right == "a" else "Right in B, wrong in A",
         count=len(flips),
         tiles=tuple(
-            (one.flip, Picture(address(one.thumbnail), *sides(one.thumbnail))) for one in shown
+            (_told(one.flip, record), Picture(address(one.thumbnail), *sides(one.thumbnail)))
+            for one in shown
         ),
-        listed=tuple(rest[:_LISTED]),
+        listed=tuple(_told(flip, record) for flip in rest[:_LISTED]),
         missing=max(0, len(rest) - _LISTED),
     )
+
+
+def _told(flip: Flip, record: ComparisonRecord) -> Flip:
+    """Return a flipped image with its answers as people read them."""
+    said = {name: answer_words(getattr(flip, name), record.task) for name in ("truth", "a", "b")}
+    return flip.model_copy(update=said)
 
 
 def _models(record: ComparisonRecord) -> list[tuple[str, str, str]]:
     a, b = record.a, record.b
     rows = [
         ("Network", a.backbone, b.backbone),
-        ("Trained on", f"{a.n_train:,} images", f"{b.n_train:,} images"),
+        ("Trained on", plural(a.n_train, "image"), plural(b.n_train, "image")),
         ("Size of model.onnx", size(a.bytes), size(b.bytes)),
     ]
     if a.images_a_second is not None and b.images_a_second is not None:

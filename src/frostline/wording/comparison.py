@@ -53,6 +53,8 @@ _UNUSED = {
     "too many values": "{dimension} has {values:,} values, too many to look at one by one",
 }
 _COLUMN = "column "
+#: between the labels or numbers of one image
+_BETWEEN = ";"
 
 
 def score_words(name: str) -> str:
@@ -177,6 +179,16 @@ def dimension_words(dimension: str, task: Task = "single") -> str:
     if dimension.startswith(_COLUMN):
         return dimension.removeprefix(_COLUMN)
     return _PARTS.get(dimension, dimension)
+
+
+def answer_words(said: str, task: Task) -> str:
+    """Return what is true of an image, or was answered, for people: numbers in few digits."""
+    if not said:
+        return "nothing"
+    if task != "regression":
+        return said.replace(_BETWEEN, f"{_BETWEEN} ") if task == "multilabel" else said
+    each = said.split(_BETWEEN)
+    return f"{_BETWEEN} ".join(one if one == "?" else f"{float(one):.4g}" for one in each)
 
 
 def part_words(one: PartComparison, task: Task) -> str:

@@ -38,6 +38,15 @@ def list_frame(frame: Any, *, group_by: str | None = None, choice: TargetChoice 
     paths start from the current folder. ``group_by``: column that holds groups; ``group``, if there
     is one, when None. ``choice``: what is predicted, and from which columns.
     """
+    table = open_frame(frame)
+    return list_rows("The DataFrame", Path.cwd(), table, group_by=group_by, choice=choice)
+
+
+def open_frame(frame: Any) -> Table:
+    """Return the columns of a DataFrame.
+
+    Raises InputError if its names of columns are rows, or its columns an index.
+    """
     # the columns of a table of pyarrow are not names
     given = list(getattr(frame, "column_names", frame.columns))
     names = [str(name) for name in given]
@@ -45,14 +54,13 @@ def list_frame(frame: Any, *, group_by: str | None = None, choice: TargetChoice 
     rows = len(frame)
     index = getattr(frame, "index", None)
     places: Sequence[Any] = range(rows) if index is None else index
-    table = Table(
+    return Table(
         names=names,
         length=rows,
         cells=lambda column: _cells(frame[given[column]]),
         place=lambda row: f"row {places[row]}",
         order=lambda column: order_in(frame[given[column]]),
     )
-    return list_rows("The DataFrame", Path.cwd(), table, group_by=group_by, choice=choice)
 
 
 def order_in(column: Any) -> list[Any] | None:

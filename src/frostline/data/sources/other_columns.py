@@ -8,6 +8,7 @@ from pathlib import Path
 from frostline.core.errors import InputError
 from frostline.data.naming import label_text, printable
 from frostline.data.sources.columns import Table, roles_of
+from frostline.data.sources.data_frames import is_frame, open_frame
 from frostline.data.sources.tables import JSON_LINES, name_in, open_table
 from frostline.data.sources.written_paths import PathFinder
 
@@ -20,20 +21,27 @@ _MOST = 50
 OtherColumns = dict[str, dict[str, str]]
 
 
-def other_columns(table: Path, *, known: Collection[str]) -> OtherColumns:
+def other_columns(source: object, *, known: Collection[str]) -> OtherColumns:
     """Return the columns of a table that say neither path, label, part, group nor weight.
 
     Nothing for what is no table, or one that cannot be read any more: it was only to say more about
     images that are known already. Blank cells are left out.
 
-    ``known``: names of columns that hold labels or numbers to predict.
+    ``source``: a file or DataFrame; anything else is no table. ``known``: names of columns that
+    hold labels or numbers to predict.
     """
-    if table.suffix.lower() not in TABLES or not table.is_file():
-        return {}
     try:
-        columns, _ = open_table(table)
-        roles = roles_of(f"Table {table}", columns, None, labelled=False)
-        names = _images(columns, roles.path, table.parent)
+        if isinstance(source, str | Path):
+            table = Path(source).absolute()
+            if table.suffix.lower() not in TABLES or not table.is_file():
+                return {}
+            columns, folder = open_table(table)[0], table.parent
+        elif is_frame(source):
+            columns, folder = open_frame(source), Path.cwd()
+        else:
+            return {}
+        roles = roles_of("The table", columns, None, labelled=False)
+        names = _images(columns, roles.path, folder)
     except InputError:
         return {}
     taken = {roles.path, roles.label, roles.split, roles.group, roles.weight, *roles.marks}

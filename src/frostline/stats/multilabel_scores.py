@@ -15,8 +15,9 @@ from frostline.core.errors import InputError
 from frostline.stats.co_occurrence import Pair, SetMistake, label_pairs, set_mistakes
 from frostline.stats.intervals import effective_count, wilson
 from frostline.stats.label_curves import precision_recall
-from frostline.stats.label_ranking import area_under_roc, average_precision
+from frostline.stats.label_ranking import area_under_roc
 from frostline.stats.label_thresholds import HALF
+from frostline.stats.precision_intervals import mean_average_precision
 from frostline.stats.reliability import calibration_error, chance_calibration_error, reliability
 from frostline.stats.score_intervals import (
     NOWHERE,
@@ -196,7 +197,7 @@ def score_labels(
     return MultiLabelScores(
         n,
         int(known.sum()),
-        *_mean_average_precision(p, positive, known, codes),
+        *mean_average_precision(p, positive, known, codes),
         *_micro_f1(called, positive, codes),
         *_macro_f1(called, positive, codes),
         float(right.mean()),
@@ -219,15 +220,15 @@ def _one_class(
     codes: IntArray,
 ) -> LabelScores:
     p, called, positive, codes = p[known], called[known], positive[known], codes[known]
-    precise, precise_pull = average_precision(p, positive)
+    everywhere = np.ones((len(p), 1), dtype=bool)
+    precise = mean_average_precision(p[:, None], positive[:, None], everywhere, codes)
     area, area_pull = area_under_roc(p, positive)
     with_it, without = _n_groups(codes, positive), _n_groups(codes, ~positive)
     hits, n_called, n_positive = (int(a.sum()) for a in (called & positive, called, positive))
     return LabelScores(
         len(p),
         n_positive,
-        precise,
-        _around(precise, precise_pull, codes, with_it),
+        *precise,
         area,
         _around(area, area_pull, codes, min(with_it, without)),
         float(threshold),
@@ -237,19 +238,6 @@ def _one_class(
         calibration_error(reliability(p, positive)) if len(p) else math.nan,
         chance_calibration_error(p) if len(p) else math.nan,
     )
-
-
-def _mean_average_precision(
-    p: FloatArray, positive: BoolArray, known: BoolArray, codes: IntArray
-) -> tuple[float, Interval]:
-    """Return the mean over the classes that have a positive, and its interval."""
-    occurring = np.flatnonzero(positive.any(axis=0))
-    scores, pull = np.empty(len(occurring)), np.zeros(len(p))
-    for i, c in enumerate(occurring):
-        rows = known[:, c]
-        scores[i], own = average_precision(p[rows, c], positive[rows, c])
-        pull[rows] += own
-    return _over_classes(scores, pull, positive[:, occurring], codes)
 
 
 def _macro_f1(called: BoolArray, positive: BoolArray, codes: IntArray) -> tuple[float, Interval]:

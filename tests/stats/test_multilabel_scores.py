@@ -172,7 +172,7 @@ def test_precision_among_others_leaves_the_own_group_out(grouped: bool) -> None:
             above = (scores >= scores[i]) & (codes != codes[i])
             heft = weights[above].sum()
             total += weights[i] * (weights[above & positive].sum() / heft if heft else 1.0)
-        return total / weights[positive].sum()
+        return float(total / weights[positive].sum())
 
     found, pull = precision_among_others(scores, positive, codes)
     assert found == pytest.approx(slow(np.ones(n)))

@@ -112,8 +112,8 @@ def collect_evidence(
             seed=seed,
         )
 
-    # what a kernel gains was measured with one class an image, and with maps
-    measured = target.exclusive and frozen.network.taps_in_space
+    # what a kernel gains was measured with labels, and with maps
+    measured = target.compared and frozen.network.taps_in_space
     compares = measured and same_rows and len(chosen) >= FEWEST_TO_COMPARE
     wide: dict[str, _Task] = {name: partial(on_all_taps, name) for name in at_all_depths}
     narrow: dict[str, _Task] = {

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from frostline.compute.frozen import Frozen
 
 
-EVIDENCE = Memo(name="evidence", version=10, libraries=NETWORKS, result=Evidence)
+EVIDENCE = Memo(name="evidence", version=11, libraries=NETWORKS, result=Evidence)
 
 
 def gather_evidence(

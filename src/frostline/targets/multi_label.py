@@ -70,6 +70,10 @@ class MultiLabel(StackedByValue):
         return False
 
     @property
+    def compared(self) -> bool:
+        return True
+
+    @property
     def loss(self) -> str:
         return "binary_cross_entropy"
 

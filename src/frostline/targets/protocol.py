@@ -48,6 +48,11 @@ class Target(Protocol):
         ...
 
     @property
+    def compared(self) -> bool:
+        """Whether a kernel, which compares images with each other, may help to tell."""
+        ...
+
+    @property
     def loss(self) -> str:
         """Name of the loss that gradient training lowers."""
         ...

@@ -62,6 +62,10 @@ class Regression(StackedByValue):
         return False
 
     @property
+    def compared(self) -> bool:
+        return False
+
+    @property
     def loss(self) -> str:
         return "squared_error"
 

@@ -52,6 +52,10 @@ class SingleLabel:
         return True
 
     @property
+    def compared(self) -> bool:
+        return True
+
+    @property
     def loss(self) -> str:
         return "cross_entropy"
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
 from frostline.core.arrays import FloatArray, IntArray
+from frostline.stats import residual_maker
 from frostline.stats.ridge import FLOOR, ridge_loo, ridge_without
 from frostline.stats.standardise import fit_standardiser
 from frostline.stats.target_matrix import Values
@@ -48,12 +51,15 @@ def brute_force(
     return outputs
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_left_out_outputs_are_those_of_fits_without_the_rows(
-    n: int, grouped: bool, weighted: bool
+    n: int, grouped: bool, weighted: bool, at_once: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # whatever costs less: the rows of each column taken out, or one matrix for all columns
+    monkeypatch.setattr("frostline.stats.known_cells.pays", lambda few, n: at_once)
     X, truth = task(n)
     rng = np.random.default_rng(1)
     codes = rng.integers(0, n // 3, size=n) if grouped else np.arange(n)
@@ -110,3 +116,24 @@ def test_a_column_of_one_group_alone_says_its_mean() -> None:
     np.testing.assert_allclose(fit.loo[:, 0], truth[:2, 0].mean())
     assert not fit.weight[:, :2].any()
     assert not fit.loo[:, 1].any()
+
+
+def test_many_columns_with_unknown_cells_are_fitted_by_one_matrix() -> None:
+    X, _ = task(90)
+    rng = np.random.default_rng(3)
+    truth = (rng.random((90, 60)) < 0.3).astype(np.float64)
+    truth[rng.random(truth.shape) < 0.1] = np.nan
+    few = truth[:, :2]
+    assert np.isnan(few).any(axis=0).all()
+    with mock.patch.object(residual_maker, "_COLUMN", 0):
+        assert not residual_maker.pays([_pattern(one) for one in few.T], 90)
+        alone = ridge_loo(X, Values(few), alphas=[0.1])
+    assert residual_maker.pays([_pattern(one) for one in truth.T], 90)
+    together = ridge_loo(X, Values(truth), alphas=[0.1])
+    np.testing.assert_allclose(together.loo[:, :2], alone.loo, atol=1e-11)
+    np.testing.assert_allclose(together.weight[:, :2], alone.weight, atol=1e-11)
+
+
+def _pattern(column: FloatArray) -> residual_maker.Pattern:
+    unknown = np.isnan(column)
+    return residual_maker.Pattern(np.flatnonzero(~unknown), np.flatnonzero(unknown), np.arange(1))

@@ -2,40 +2,37 @@
 
 With the residual maker ``M = I - H`` of all rows, that of the known rows K alone is the Schur
 complement ``M_KK - M_KU M_UU^-1 M_UK``: one decomposition serves every column, and what is left is
-a system as large as the unknown rows U. Where these are many, the known rows are decomposed anew.
+a system as large as the unknown rows U. Where these are many, the known rows are decomposed anew;
+where columns with such rows are many, ``M`` itself is made (:mod:`frostline.stats.residual_maker`).
 Standardising and the penalty are those of all rows.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
 from frostline.core.arrays import FloatArray, IntArray
-from frostline.stats.inputs import row_chunks
-from frostline.stats.leave_out import LeaveOut, leave_out_chunks, left_out_residuals
-from frostline.stats.left_out_outputs import leave_out_errors, leave_out_outputs
-from frostline.stats.selection import Features, part_of
-from frostline.stats.spectrum import Spectrum, decompose
+from frostline.stats.known_parts import (
+    MOST_NUMBERS,
+    Anew,
+    Eliminated,
+    KnownOutputs,
+    Part,
+    Whole,
+    mixed_groups,
+    recoded,
+)
+from frostline.stats.residual_maker import Pattern, ResidualMaker, pays
+from frostline.stats.selection import Features
+from frostline.stats.spectrum import Spectrum
 from frostline.stats.standardise import Standardiser
 from frostline.stats.target_matrix import TargetMatrix, Values
 
 #: from so many unknown rows for a known one on, decomposing the known ones costs less
 _MANY = 0.5
-#: numbers that are kept at a time: 0.3 GB
-_MOST_NUMBERS = 40_000_000
-
-
-@dataclass(frozen=True)
-class KnownOutputs:
-    """Weights on raw features (d, C), biases (C,), and left-out outputs (n, C)."""
-
-    weight: FloatArray
-    bias: FloatArray
-    loo: FloatArray
 
 
 class KnownRidge:
@@ -57,7 +54,7 @@ class KnownRidge:
         unknown = targets.unknown
         self._unknown = np.zeros((self._n, self._width), dtype=bool) if unknown is None else unknown
         self._values = targets.rows(slice(0, self._n)) / self._scale
-        self._kept: dict[int, _Part] = {}
+        self._kept: dict[int, Part] = {}
 
     def errors(self, codes: IntArray, penalties: FloatArray) -> FloatArray:
         """Return the mean squared left-out error over known cells at every penalty, shape (k,).
@@ -66,27 +63,46 @@ class KnownRidge:
         """
         squares, heft = np.zeros(len(penalties)), 0.0
         weights = self._spectrum.root_weights**2
-        for known, columns in self._patterns():
-            if not _judges(codes[known]):
-                continue
-            part = self._part(known, columns)
-            squares += part.squares(_recoded(codes[known]), penalties)
-            heft += float(weights[known].sum()) * len(columns)
+        judging = [p for p in self._patterns if _judges(codes[p.known])]
+        together, apart = self._together(judging)
+        for pattern in judging:
+            heft += float(weights[pattern.known].sum()) * len(pattern.columns)
+        for pattern in apart:
+            part = self._part(pattern.known, pattern.columns)
+            squares += part.squares(recoded(codes[pattern.known]), penalties)
+        if together:
+            for place, penalty in enumerate(penalties.tolist()):
+                maker = ResidualMaker(self._spectrum, penalty, self._observed)
+                squares[place] += sum(
+                    float(np.sum(maker.filled(p, codes).residual ** 2)) for p in together
+                )
         return squares / max(heft, np.finfo(float).tiny)
 
     def outputs(self, codes: IntArray, penalty: float) -> KnownOutputs:
         """Return the fits at one penalty, and what they say of rows that are left out."""
         weight = np.zeros((self._features.shape[1], self._width))
         bias, loo = np.zeros(self._width), np.zeros((self._n, self._width))
-        for known, columns in self._patterns():
-            if not _judges(codes[known]):
-                # of one group alone there is nothing to learn but its mean
-                bias[columns] = (
-                    self._values[np.ix_(known, columns)].mean(axis=0) if len(known) else 0.0
-                )
-                loo[:, columns] = bias[columns]
+        judging = []
+        for pattern in self._patterns:
+            known, columns = pattern.known, pattern.columns
+            if _judges(codes[known]):
+                judging.append(pattern)
                 continue
-            found = self._part(known, columns).outputs(codes, penalty)
+            # of one group alone there is nothing to learn but its mean
+            bias[columns] = self._values[np.ix_(known, columns)].mean(axis=0) if len(known) else 0.0
+            loo[:, columns] = bias[columns]
+        together, apart = self._together(judging)
+        for pattern in apart:
+            columns = pattern.columns
+            found = self._part(pattern.known, columns).outputs(codes, penalty)
+            weight[:, columns], bias[columns], loo[:, columns] = (
+                found.weight,
+                found.bias,
+                found.loo,
+            )
+        if together:
+            columns = np.concatenate([pattern.columns for pattern in together])
+            found = self._at_once(together, codes, penalty)
             weight[:, columns], bias[columns], loo[:, columns] = (
                 found.weight,
                 found.bias,
@@ -94,262 +110,84 @@ class KnownRidge:
             )
         return KnownOutputs(weight * self._scale, bias * self._scale, loo * self._scale)
 
-    def _patterns(self) -> Iterator[tuple[IntArray, IntArray]]:
-        """Yield known rows, and the columns that are known in exactly these."""
+    def _at_once(
+        self, patterns: Sequence[Pattern], codes: IntArray, penalty: float
+    ) -> KnownOutputs:
+        """Return the fits of columns with unknown rows, side by side."""
+        root = self._spectrum.root_weights[:, None]
+        maker = ResidualMaker(self._spectrum, penalty, self._observed)
+        filled, loo = [], []
+        for pattern in patterns:
+            known, unknown, columns = pattern.known, pattern.unknown, pattern.columns
+            one = maker.filled(pattern, codes)
+            values = self._values[:, columns]
+            values[unknown] = self._means[columns] + one.values / root[unknown]
+            left_out = values.copy()
+            left_out[known] -= one.residual / root[known]
+            place = np.full(self._n, -1)
+            place[unknown] = np.arange(len(unknown))
+            for others, own in mixed_groups(codes, known):
+                # how the rows that are not known hang on those of their group that are
+                pulled = one.links[np.ix_(place[others], known[own])]
+                left_out[others] += pulled @ one.residual[own] / root[others]
+            filled.append(values)
+            loo.append(left_out)
+        whole = self._spectrum.with_targets(Values(np.hstack(filled)))
+        weight, bias = self._standardiser.to_raw(whole.weight(penalty), whole.target_mean)
+        return KnownOutputs(weight, bias, np.hstack(loo))
+
+    def _together(self, patterns: Sequence[Pattern]) -> tuple[list[Pattern], list[Pattern]]:
+        """Return those that one matrix serves, if that pays, and the others."""
+        few = [p for p in patterns if 0 < len(p.unknown) <= _MANY * len(p.known)]
+        if not pays(few, self._n):
+            return [], list(patterns)
+        chosen = {id(pattern) for pattern in few}
+        return few, [pattern for pattern in patterns if id(pattern) not in chosen]
+
+    @cached_property
+    def _means(self) -> FloatArray:
+        weights = ~self._unknown * self._spectrum.root_weights[:, None] ** 2
+        total = np.maximum(weights.sum(axis=0), np.finfo(float).tiny)
+        found: FloatArray = (weights * self._values).sum(axis=0) / total
+        return found
+
+    @cached_property
+    def _observed(self) -> FloatArray:
+        root = self._spectrum.root_weights[:, None]
+        found: FloatArray = np.where(self._unknown, 0.0, (self._values - self._means) * root)
+        return found
+
+    @cached_property
+    def _patterns(self) -> list[Pattern]:
+        """Known and unknown rows, with the columns that are known in exactly these."""
         _, first, same = np.unique(
             np.packbits(self._unknown, axis=0), axis=1, return_index=True, return_inverse=True
         )
+        found = []
         for number, column in enumerate(first):
-            known = np.flatnonzero(~self._unknown[:, column])
-            yield known, np.flatnonzero(same.ravel() == number)
+            unknown = self._unknown[:, column]
+            columns = np.flatnonzero(same.ravel() == number)
+            found.append(Pattern(np.flatnonzero(~unknown), np.flatnonzero(unknown), columns))
+        return found
 
-    def _part(self, known: IntArray, columns: IntArray) -> _Part:
+    def _part(self, known: IntArray, columns: IntArray) -> Part:
         number = int(columns[0])
         found = self._kept.get(number)
         if found is None:
             found = self._made(known, columns)
-            if len(self._kept) < _MOST_NUMBERS // self._n**2 + 1:
+            if len(self._kept) < MOST_NUMBERS // self._n**2 + 1:
                 self._kept[number] = found
         return found
 
-    def _made(self, known: IntArray, columns: IntArray) -> _Part:
+    def _made(self, known: IntArray, columns: IntArray) -> Part:
         values = self._values[:, columns]
         if len(known) == self._n:
-            return _Whole(self._features, self._standardiser, self._spectrum, values)
+            return Whole(self._features, self._standardiser, self._spectrum, values)
         if self._n - len(known) > _MANY * len(known):
-            return _Anew(self._features, self._standardiser, self._spectrum, known, values[known])
-        return _Eliminated(self._features, self._standardiser, self._spectrum, known, values[known])
-
-
-class _Part(ABC):
-    """Columns that are known for the same rows."""
-
-    @abstractmethod
-    def squares(self, codes: IntArray, penalties: FloatArray) -> FloatArray:
-        """Return sums of squared left-out residuals over known rows at every penalty, (k,).
-
-        ``codes``: of the known rows, 0, 1, ...
-        """
-
-    @abstractmethod
-    def outputs(self, codes: IntArray, penalty: float) -> KnownOutputs:
-        """Return the fit at one penalty; ``codes``, shape (n,): of all rows."""
-
-
-class _Whole(_Part):
-    """Columns that are known for all rows."""
-
-    def __init__(
-        self,
-        features: Features,
-        standardiser: Standardiser,
-        spectrum: Spectrum,
-        values: FloatArray,
-    ) -> None:
-        self._features, self._standardiser = features, standardiser
-        self._targets = Values(values)
-        self._spectrum = spectrum.with_targets(self._targets)
-
-    def squares(self, codes: IntArray, penalties: FloatArray) -> FloatArray:
-        mse, _ = leave_out_errors(self._spectrum, leave_out_chunks(codes), penalties)
-        found: FloatArray = mse * self._targets.values.size
-        return found
-
-    def outputs(self, codes: IntArray, penalty: float) -> KnownOutputs:
-        spectrum = self._spectrum
-        weight, bias = self._standardiser.to_raw(spectrum.weight(penalty), spectrum.target_mean)
-        fitted = _predicted(self._features, weight, bias)
-        chunks = leave_out_chunks(codes)
-        _, leverage = leave_out_errors(spectrum, chunks, np.array([penalty]))
-        loo = leave_out_outputs(fitted, penalty, spectrum, chunks, self._targets, leverage[:, 0])
-        return KnownOutputs(weight, bias, loo)
-
-
-class _Anew(_Part):
-    """Columns that are known for few rows, which are decomposed for themselves."""
-
-    def __init__(
-        self,
-        features: Features,
-        standardiser: Standardiser,
-        spectrum: Spectrum,
-        known: IntArray,
-        values: FloatArray,
-    ) -> None:
-        self._features, self._known, self._all = features, known, spectrum
-        weights = spectrum.root_weights[known] ** 2
-        # weights with mean 1 again: penalties and squares follow
-        self._factor = len(known) / float(weights.sum())
-        own = part_of(features, known)
-        mean = np.zeros(features.shape[1])
-        for rows in row_chunks(len(known)):
-            share = weights[rows] / weights.sum()
-            mean += share @ own[rows].astype(np.float64, copy=False)
-        self._standardiser = Standardiser(mean, standardiser.scale)
-        self._part = _Whole(
-            own,
-            self._standardiser,
-            decompose(own, Values(values), weights * self._factor, self._standardiser),
-            values,
-        )
-        self._spectrum = self._part._spectrum
-
-    def squares(self, codes: IntArray, penalties: FloatArray) -> FloatArray:
-        return self._part.squares(codes, penalties * self._factor) / self._factor
-
-    def outputs(self, codes: IntArray, penalty: float) -> KnownOutputs:
-        known, penalty = self._known, penalty * self._factor
-        found = self._part.outputs(_recoded(codes[known]), penalty)
-        loo = _predicted(self._features, found.weight, found.bias)
-        targets = self._part._targets.values
-        for others, own in _mixed(codes, known):
-            # what the group's known rows pull the fit by, as a fit of its own
-            pull = np.zeros_like(targets)
-            pull[own] = targets[own] - found.loo[own]
-            alone = self._spectrum.with_targets(Values(pull))
-            weight, bias = self._standardiser.to_raw(alone.weight(penalty), alone.target_mean)
-            loo[others] -= _predicted(self._features[others], weight, bias)
-        loo[known] = found.loo
-        return KnownOutputs(found.weight, found.bias, loo)
-
-
-class _Eliminated(_Part):
-    """Columns that are unknown for some rows, which are taken out of the whole decomposition."""
-
-    def __init__(
-        self,
-        features: Features,
-        standardiser: Standardiser,
-        spectrum: Spectrum,
-        known: IntArray,
-        values: FloatArray,
-    ) -> None:
-        self._features, self._standardiser, self._spectrum = features, standardiser, spectrum
-        self._known, n = known, len(spectrum.root_weights)
-        self._unknown = np.setdiff1d(np.arange(n), known, assume_unique=True)
-        root = spectrum.root_weights
-        self._intercept = root / np.sqrt(n)
-        share = root[known] ** 2
-        self._mean = share @ values / share.sum()
-        self._observed = (values - self._mean) * root[known, None]
-        self._of_unknown = spectrum.rotated(self._unknown)
-        self._sums = np.zeros((len(spectrum.eigenvalues), values.shape[1]))
-        for rows in row_chunks(len(known)):
-            self._sums += spectrum.rotated(known[rows]).T @ self._observed[rows]
-        self._of_intercept = self._intercept[known] @ self._observed
-
-    def squares(self, codes: IntArray, penalties: FloatArray) -> FloatArray:
-        found = np.zeros(len(penalties))
-        step = max(1, _MOST_NUMBERS // self._of_unknown.size)
-        chunks = leave_out_chunks(codes)
-        for start in range(0, len(penalties), step):
-            at = [_At(self, float(penalty)) for penalty in penalties[start : start + step]]
-            for chunk in chunks:
-                rotated = self._spectrum.rotated(self._known[chunk.rows])
-                for j, one in enumerate(at):
-                    found[start + j] += np.sum(one.left_out(chunk, rotated)[0] ** 2)
-        return found
-
-    def outputs(self, codes: IntArray, penalty: float) -> KnownOutputs:
-        at, known, unknown = _At(self, penalty), self._known, self._unknown
-        root = self._spectrum.root_weights[:, None]
-        filled = np.empty((len(root), self._observed.shape[1]))
-        filled[known] = self._mean + self._observed / root[known]
-        filled[unknown] = self._mean + at.filled / root[unknown]
-        whole = self._spectrum.with_targets(Values(filled))
-        weight, bias = self._standardiser.to_raw(whole.weight(penalty), whole.target_mean)
-        loo = filled.copy()
-        residuals = np.empty_like(self._observed)
-        links = np.empty((len(unknown), len(known))) if len(_shared(codes, known)) else None
-        for chunk in leave_out_chunks(_recoded(codes[known])):
-            rotated = self._spectrum.rotated(known[chunk.rows])
-            residuals[chunk.rows], link = at.left_out(chunk, rotated)
-            if links is not None:
-                links[:, chunk.rows] = link
-        loo[known] -= residuals / root[known]
-        if links is not None:
-            place = np.full(len(root), -1)
-            place[unknown] = np.arange(len(unknown))
-            for others, own in _mixed(codes, known):
-                # how the rows that are not known hang on those of their group that are
-                pulled = _solved(at.factor, links[:, own], transposed=True)
-                loo[others] -= pulled[place[others]] @ residuals[own] / root[others]
-        return KnownOutputs(weight, bias, loo)
-
-
-class _At:
-    """The known rows' residual maker at one penalty."""
-
-    def __init__(self, part: _Eliminated, penalty: float) -> None:
-        self._part = part
-        self.inverse: FloatArray = 1.0 / (part._spectrum.eigenvalues + penalty)
-        rotated, intercept = part._of_unknown, part._intercept[part._unknown]
-        scaled = rotated * self.inverse
-        maker = -(scaled @ rotated.T) - np.outer(intercept, intercept)
-        maker[np.diag_indices_from(maker)] += 1.0
-        self.factor: FloatArray = np.asarray(np.linalg.cholesky(maker), dtype=np.float64)
-        joined = np.column_stack([scaled, intercept])
-        #: takes a row in the eigenbasis, and its intercept, to what the unknown rows take from it
-        self.taken: FloatArray = _solved(self.factor, joined)
-        wanted = self.taken @ np.vstack([part._sums, part._of_intercept])
-        #: what the fit says of the unknown rows, in scaled deviations
-        self.filled: FloatArray = _solved(self.factor, wanted, transposed=True)
-        sums = part._sums + rotated.T @ self.filled
-        self._fit: FloatArray = sums * self.inverse[:, None]
-        self._level: FloatArray = part._of_intercept + intercept @ self.filled
-
-    def left_out(self, chunk: LeaveOut, rotated: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return residuals (m, C) of known rows by fits without them, and their links (U, m)."""
-        part = self._part
-        intercept = part._intercept[part._known[chunk.rows]]
-        residual = part._observed[chunk.rows] - rotated @ self._fit
-        residual -= intercept[:, None] * self._level
-        link: FloatArray = self.taken @ np.column_stack([rotated, intercept]).T
-        gone = np.square(link).sum(axis=0)
-        leverage = np.square(rotated) @ self.inverse + intercept**2 + gone
-        found = left_out_residuals(
-            residual,
-            chunk.size,
-            leverage=leverage,
-            rotated=np.column_stack([rotated, link.T]) if chunk.size > 1 else None,
-            inverse=np.concatenate([self.inverse, np.ones(len(link))]),
-            root=intercept,
-        )
-        return found, link
-
-
-def _solved(factor: FloatArray, values: FloatArray, *, transposed: bool = False) -> FloatArray:
-    """Solve with a lower triangular factor, or its transpose."""
-    # twice the work of a triangular solver, which only SciPy has: the core runs without it
-    found = np.linalg.solve(factor.T if transposed else factor, values)
-    return np.asarray(found, dtype=np.float64)
+            return Anew(self._features, self._standardiser, self._spectrum, known, values[known])
+        return Eliminated(self._features, self._standardiser, self._spectrum, known, values[known])
 
 
 def _judges(codes: IntArray) -> bool:
     """Whether some rows are left when a group is left out."""
     return len(codes) > 0 and bool(np.any(codes != codes[0]))
-
-
-def _recoded(codes: IntArray) -> IntArray:
-    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
-
-
-def _shared(codes: IntArray, known: IntArray) -> IntArray:
-    """Return the groups that have rows that are known and rows that are not."""
-    others = np.delete(codes, known)
-    return np.intersect1d(codes[known], others)
-
-
-def _mixed(codes: IntArray, known: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield for each such group its unknown rows, and positions among the known ones."""
-    is_known = np.zeros(len(codes), dtype=bool)
-    is_known[known] = True
-    for group in _shared(codes, known):
-        yield np.flatnonzero((codes == group) & ~is_known), np.flatnonzero(codes[known] == group)
-
-
-def _predicted(features: Features, weight: FloatArray, bias: FloatArray) -> FloatArray:
-    found = np.empty((len(features), len(bias)))
-    for rows in row_chunks(len(features)):
-        found[rows] = features[rows].astype(np.float64, copy=False) @ weight + bias
-    return found

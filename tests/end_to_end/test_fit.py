@@ -66,6 +66,7 @@ def test_fast_fit_writes_everything_that_is_promised(fast_run: RunResult) -> Non
         "predictions.csv",
         "audit.json",
         "catalog.csv",
+        "predictions.safetensors",
         "report.html",
         "report.json",
         "log.jsonl",

@@ -22,7 +22,8 @@ _OF_THE_MACHINE = {
 
 def outcome(run: Path) -> dict[str, str]:
     """Every file that decides something, by name."""
-    names = ("plan.json", "metrics.json", "audit.json", "predictions.csv", "catalog.csv")
+    tables = ("predictions.csv", "predictions.safetensors", "catalog.csv")
+    names = ("plan.json", "metrics.json", "audit.json", *tables)
     files = [*(run / name for name in names), *sorted((run / "model").iterdir())]
     return {str(path.relative_to(run)): fingerprint(path) for path in files}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ConsoleMessage
 
 import frostline
 from frostline.report.comparison import render_comparison
@@ -17,6 +18,10 @@ from tests.report.test_browser import PALE
 N = 300
 TRUTH = np.arange(N) % 3
 CLASSES = ("short", "a class of a really rather long name that goes on", "<script>x</script>")
+
+
+def _keep(said: list[str]) -> Callable[[ConsoleMessage], None]:
+    return lambda message: said.append(message.text)
 
 
 def page_of(folder: Path, digits: Path) -> frostline.Comparison:
@@ -40,7 +45,7 @@ def test_it_fits_every_width_and_can_be_read(
     for width in (400, 800, 1200):
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         said: list[str] = []
-        page.on("console", lambda message, said=said: said.append(message.text))
+        page.on("console", _keep(said))
         page.goto((tmp_path / "c.html").as_uri())
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width

@@ -133,11 +133,7 @@ def non_inferiority_sentence(found: NonInferiority) -> str:
 def judged_sentence(record: ComparisonRecord) -> str:
     """Say which images were judged."""
     images = plural(record.images, "image")
-    groups = (
-        ""
-        if record.groups == record.images
-        else f" in {record.groups:,} groups that belong together"
-    )
+    groups = "" if record.groups == record.images else f" ({plural(record.groups, 'group')})"
     if record.source:
         return f"{images}{groups} of {record.source}, which both models predicted."
     return (
@@ -257,7 +253,7 @@ def comparison_caveat(caveat: ComparisonCaveat) -> str:
         case AnswersOnly(models=models):
             return (
                 f"The {'runs of' if len(models) > 1 else 'run of'} {_named(models)} kept answers "
-                "without probabilities, so there is no log loss and no average precision."
+                "without their probabilities, so scores that need these are missing."
             )
         case ImagesNotFound(images=images, of=of):
             return (

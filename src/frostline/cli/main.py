@@ -13,6 +13,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from frostline._version import __version__
+from frostline.cli import labelling
 from frostline.cli import options as opt
 from frostline.cli.console import TerminalProgress, cli_error_handler, out
 from frostline.cli.settings_options import chosen, takes_settings
@@ -339,6 +340,9 @@ def models(
 
         list_models(pattern, local=local, max_macs=max_macs, sort=sort, as_json=as_json)
 
+
+app.command()(labelling.suggest)
+app.command()(labelling.label)
 
 cache = typer.Typer(help="Show, verify and prune what is kept between runs.", no_args_is_help=True)
 app.add_typer(cache, name="cache")

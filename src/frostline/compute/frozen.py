@@ -59,6 +59,7 @@ def run_frozen(
     preprocessed_bytes: int | None = None,
     at_once: int | None = None,
     needed: Collection[str] = (),
+    fittable: bool = True,
 ) -> Frozen:
     """Compute the taps of every image that the store does not know yet.
 
@@ -67,7 +68,8 @@ def run_frozen(
     if too few readable images remain, or one that is needed can neither be read nor is stored.
 
     ``at_once``: so many images have room in memory at a time; None for no limit. ``needed``:
-    digests of images that may not be left out.
+    digests of images that may not be left out. ``fittable``: whether what is left must be enough
+    to fit a classifier to.
     ``preprocessed_bytes``: what preprocessed images may take in memory; see
     :class:`frostline.compute.image_loader.ImageLoader`.
     """
@@ -92,7 +94,7 @@ def run_frozen(
     readable = catalog.without(
         {i: bad[digest] for i, digest in enumerate(catalog.digests) if digest in bad}
     )
-    if bad:
+    if bad and fittable:
         readable.check()
     arrays = found.rows.arrays
     index = np.array([found.rows.index[digest] for digest in readable.digests], dtype=np.int64)

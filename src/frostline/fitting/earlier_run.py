@@ -16,7 +16,7 @@ from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular
 from frostline.core.plan import Plan
 from frostline.core.reading_rules import DEFAULT_RULES
 from frostline.core.run_record import RunRecord
-from frostline.core.settings import Settings, setting_names
+from frostline.core.settings import AUTO, Settings, setting_names
 from frostline.data.catalog import Part
 from frostline.data.listing import Found
 from frostline.data.sources.open_union import KnownImages
@@ -77,6 +77,17 @@ def read_run(path: Path) -> EarlierRun:
     given = record.metrics.test.method == "given"
     images = _images(settings, card, rows, given=given)
     return EarlierRun(path, settings[1], card, plan, record, images)
+
+
+def pretrained_network(earlier: EarlierRun) -> str:
+    """Return the network that a run started from: by its name, or as the folder that has it."""
+    named = earlier.settings.backbones
+    if len(named) > 1 or named[0] == AUTO:
+        return earlier.plan.backbone
+    folder = Path(named[0])
+    gone = len(folder.parts) > 1 and not folder.exists()
+    # it has the weights of the run that it went on from
+    return str(earlier.path.resolve()) if gone else named[0]
 
 
 def _settings(path: Path) -> tuple[str, Settings]:

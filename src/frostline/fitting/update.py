@@ -18,7 +18,7 @@ from frostline.core.errors import InputError, RunFolderError, SettingsError
 from frostline.core.plan import Plan
 from frostline.core.progress import Progress
 from frostline.core.runtime import Runtime
-from frostline.core.settings import AUTO, Settings
+from frostline.core.settings import Settings
 from frostline.core.stopwatch import Stopwatch
 from frostline.data.catalog import Catalog
 from frostline.data.naming import counted
@@ -27,7 +27,7 @@ from frostline.data.sources.open_union import Changes, ChangesDict, Union, open_
 from frostline.data.sources.target_choice import TargetChoice
 from frostline.data.splitting.grown import grown_split
 from frostline.data.splitting.split import Split, make_split
-from frostline.fitting.earlier_run import EarlierRun, read_run
+from frostline.fitting.earlier_run import EarlierRun, pretrained_network, read_run
 from frostline.fitting.pipeline import fit_prepared, identity_of, runtime_of
 from frostline.fitting.prepare import prepare_catalog
 from frostline.fitting.run_result import RunResult
@@ -185,7 +185,8 @@ def _settings(earlier: EarlierRun) -> Settings:
     size = own.input_size if plan.input_size is None else str(plan.input_size)
     resize = plan.resize or own.resize
     if plan.action.closed_form:
-        return replace(settled, backbone=_backbone(earlier), input_size=size, resize=resize)
+        named = pretrained_network(earlier)
+        return replace(settled, backbone=named, input_size=size, resize=resize)
     # layers that were trained are a network like any other
     return replace(
         settled,
@@ -194,17 +195,6 @@ def _settings(earlier: EarlierRun) -> Settings:
         input_size="auto",
         resize=resize,
     )
-
-
-def _backbone(earlier: EarlierRun) -> str:
-    """Return the network of a run that trained no layer."""
-    named = earlier.settings.backbones
-    if len(named) > 1 or named[0] == AUTO:
-        return earlier.plan.backbone
-    folder = Path(named[0])
-    gone = len(folder.parts) > 1 and not folder.exists()
-    # it has the weights of the run that it went on from
-    return str(earlier.path.resolve()) if gone else named[0]
 
 
 def _without_evidence(plan: Plan) -> Plan:

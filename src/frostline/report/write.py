@@ -67,20 +67,22 @@ def page_parts(more: Sequence[str] = ()) -> dict[str, str]:
 
     ``more``: further styles by name.
     """
-    script = "\n".join(_own(f"{name}.js") for name in _SCRIPTS)
+    script = "\n".join(own_file(f"page/{name}.js") for name in _SCRIPTS)
     return {
-        "style": Markup("\n".join(_own(f"{name}.css") for name in (*_STYLES, *more))),
+        "style": Markup("\n".join(own_file(f"page/{name}.css") for name in (*_STYLES, *more))),
         "script": Markup(script),
         # only this very script may run, whatever names contain
-        "script_digest": _digest(f"\n{script}\n"),
+        "script_digest": digest_of_script(f"\n{script}\n"),
     }
 
 
-def _own(name: str) -> str:
-    folder = resources.files("frostline.report") / "templates" / "page"
+def own_file(name: str) -> str:
+    """Return a style or script below the templates, as text."""
+    folder = resources.files("frostline.report") / "templates"
     return (folder / name).read_text(encoding="utf-8").strip()
 
 
-def _digest(script: str) -> str:
+def digest_of_script(script: str) -> str:
+    """Return what a page's policy calls the one script that may run."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"

@@ -1,0 +1,1 @@
+"""What labelling the suggested images first is worth, against labelling any."""

@@ -86,7 +86,7 @@ def write_manifest(path: Path, catalog: Catalog, split: Split) -> None:
     more: dict[str, Callable[[int], str]] = {}
     if catalog.weights is not None:
         more["weight"] = lambda place: repr(catalog.rows[place].weight)
-    if catalog.task == "regression":
+    if catalog.target.link_name == "identity":
         more["values"] = lambda place: " ".join(map(repr, catalog.rows[place].values))
     if not catalog.on_disk:
         more["file"] = lambda place: _file(catalog.rows[place])

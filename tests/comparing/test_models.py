@@ -19,7 +19,7 @@ def test_only_what_differs_is_named() -> None:
     found = {one.name: (one.a, one.b) for one in card_differences(card, other)}
     assert found["resizing"] == (f"crop, {pad.crop_pct:g}", f"pad, {pad.crop_pct:g}")
     assert found["bound on wrong answers"] == ("0.2", "0.05")
-    assert found["metric"] == ("accuracy", "macro_f1")
+    assert found["metric"] == ("balanced_accuracy", "macro_f1")
     assert "input size" not in found
 
 

@@ -40,12 +40,12 @@ from frostline.fitting.pipeline import advise as advise
 from frostline.fitting.pipeline import fit as fit
 from frostline.fitting.run_result import RunResult as RunResult
 from frostline.fitting.suggest import suggest as suggest
-from frostline.fitting.update import Updated as Updated
-from frostline.fitting.update import update as update
 from frostline.integrations.sklearn import TransferClassifier as TransferClassifier
 from frostline.integrations.sklearn import TransferRegressor as TransferRegressor
 from frostline.model.model import Model as Model
 from frostline.model.model import load as load
 from frostline.model.prediction import Prediction as Prediction
+from frostline.updating.update import Updated as Updated
+from frostline.updating.update import update as update
 
 __all__: list[str]

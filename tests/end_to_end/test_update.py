@@ -186,6 +186,7 @@ def test_an_update_in_place_keeps_the_run_of_before(
     done = CliRunner().invoke(app, ["update", str(place), "--add", add, "--in-place"])
     assert done.exit_code == 0, done.output
     assert "8 images added" in done.output
+    assert "show no difference" in done.output
     assert frostline.load(place).classes == ("digit 0", "digit 1", "digit 4", "digit 7")
     assert all(np.array_equal(old[k], v) for k, v in weights(previous_folder(place)).items())
     assert str(next_folder(place)) not in (place / "report.json").read_text()
@@ -195,6 +196,44 @@ def test_an_update_in_place_keeps_the_run_of_before(
     assert again.exit_code == 2
     assert "Nothing changes: all 8 images are in the run already" in again.output
     assert "digit 7" in frostline.load(place).classes
+
+
+def test_a_run_that_is_worse_does_not_take_the_place(
+    run: RunResult, images: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "run"
+    shutil.copytree(run.folder, place)
+    old = weights(place)
+    lines = ["path,label"]
+    for digit, other in ((0, 1), (1, 4), (4, 0)):
+        some = sorted((images / "old" / f"digit {digit}").iterdir())[:8]
+        lines += [f"{path},digit {other}" for path in some]
+    table = tmp_path / "wrong.csv"
+    table.write_text("\n".join(lines))
+    words = ["update", str(place), "--relabel", str(table), "--in-place"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 3, done.output
+    assert "Not replaced" in done.output
+    assert all(np.array_equal(old[name], value) for name, value in weights(place).items())
+    assert frostline.load(next_folder(place)).classes == run.classes
+    assert not previous_folder(place).exists()
+
+
+def test_a_proof_that_so_few_images_cannot_give_is_not_made_up(
+    run: RunResult, images: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "run"
+    shutil.copytree(run.folder, place)
+    found = frostline.update(place, add=images / "class", no_worse_than=0.5)
+    assert not found.replaced
+    assert found.comparison is not None
+    assert found.comparison.passed is False
+    assert found.result.folder == next_folder(place)
+    again = frostline.update(place, add=images / "class", no_worse_than=20.0)
+    assert again.replaced
+    assert again.result.folder == place
+    with pytest.raises(SettingsError, match="it has its own"):
+        frostline.update(place, tmp_path / "x", remove=("digit 7",), no_worse_than=1.0)
 
 
 def test_what_is_in_the_way_is_refused(run: RunResult, tmp_path: Path) -> None:

@@ -103,6 +103,10 @@ def update(
         bool,
         typer.Option("--in-place", help="Put it in the run's place, which stays as RUN.previous."),
     ] = False,
+    no_worse_than: Annotated[
+        float | None,
+        typer.Option(help="Points; in place only if shown to be no worse by more.", min=0.0),
+    ] = None,
     resplit: Annotated[
         bool, typer.Option("--resplit", help="Divide all images into training and test anew.")
     ] = False,
@@ -113,7 +117,7 @@ def update(
     """Go on from a run: more images and classes, right labels, without some images."""
     with cli_error_handler(resumes=True) as cancel:
         from frostline.cli.update import check_place, show_update
-        from frostline.fitting.update import update as run_update
+        from frostline.updating.update import update as run_update
 
         check_place(output, in_place=in_place)
         found = run_update(
@@ -124,11 +128,11 @@ def update(
             relabel=relabel,
             resplit=resplit,
             overwrite=overwrite,
+            no_worse_than=no_worse_than,
             progress=TerminalProgress(),
             cancel=cancel,
-            started=_STARTED,
         )
-        show_update(found)
+        show_update(found, run)
 
 
 @app.command()

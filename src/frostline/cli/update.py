@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.text import Text
 
 from frostline.cli.console import out
 from frostline.cli.show import show_result
-from frostline.core.errors import SettingsError
+from frostline.core.errors import ANSWER_IS_NO, SettingsError
 from frostline.data.naming import counted, shorten, visible
-from frostline.fitting.update import Updated
+from frostline.run.replacement import next_folder, previous_folder
+from frostline.updating.update import Updated
+from frostline.wording.comparison import (
+    non_inferiority_sentence,
+    part_words,
+    verdict_sentence,
+)
 from frostline.wording.numbers import percent
 
 
@@ -24,8 +31,11 @@ def check_place(output: Path | None, *, in_place: bool) -> None:
         )
 
 
-def show_update(found: Updated) -> None:
-    """Print what changed, then the new run as a fit shows it."""
+def show_update(found: Updated, run: Path) -> None:
+    """Print what changed, then the new run as a fit shows it.
+
+    Ends with 3 where the new run did not take the place that it was to have.
+    """
     told = [
         counted(number, "image") + words
         for number, words in (
@@ -40,5 +50,25 @@ def show_update(found: Updated) -> None:
     if found.new_classes:
         out.print(Text(f"New: {shorten([visible(name) for name in found.new_classes])}."))
     show_result(found.result)
-    if found.accuracy_before is not None:
-        out.print(Text(f"Before it was {percent(found.accuracy_before)}, on the images of then."))
+    if found.comparison is None:
+        if found.before is not None:
+            out.print(Text(f"Before it was {percent(found.before)}, on the images of then."))
+        return
+    record = found.comparison.record
+    out.print(Text(f"On images that both judged: {verdict_sentence(record)}"))
+    if found.replaced:
+        out.print(Text(f"The run of before is kept as {previous_folder(run)}."))
+        return
+    if record.non_inferiority is not None:
+        out.print(Text(non_inferiority_sentence(record.non_inferiority)))
+    for one in record.parts:
+        if one.verdict == "a":
+            out.print(Text(f"Worse: {part_words(one, record.task)}."))
+    out.print(
+        Text(
+            f"Not replaced: {run} is as it was, and the new run is {next_folder(run)}. "
+            f"'frostline compare {run} {next_folder(run)} -o comparison.html' shows every image "
+            "that they judge otherwise."
+        )
+    )
+    sys.exit(ANSWER_IS_NO)

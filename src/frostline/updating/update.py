@@ -11,6 +11,7 @@ from typing import Unpack
 
 import numpy as np
 
+from frostline.comparing.comparison import Comparison
 from frostline.compute.torch_context import torch_context
 from frostline.core.arrays import IntArray
 from frostline.core.cancel import CancelToken
@@ -31,8 +32,9 @@ from frostline.fitting.earlier_run import EarlierRun, pretrained_network, read_r
 from frostline.fitting.pipeline import fit_prepared, identity_of, runtime_of
 from frostline.fitting.prepare import prepare_catalog
 from frostline.fitting.run_result import RunResult
-from frostline.run.replacement import check_room, finish_replacement, next_folder, take_place
+from frostline.run.replacement import check_room, finish_replacement, next_folder
 from frostline.run.run_folder import RunFolder
+from frostline.updating.ratchet import replace_if_no_worse
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,12 @@ class Updated:
         Images that came, went and have another label; how many of the added ones the run had.
     new_classes : tuple of str
         Classes, labels or columns that the earlier run did not know.
-    accuracy_before : float or None
+    before : float or None
         The score that stands for all of the earlier run (``HeldOutScores.headline``).
+    comparison : Comparison or None
+        Of an update in place: both runs on the images that both judged, on which the choice rests.
+    replaced : bool
+        Whether the new run took the place of the other one. Where it did not, both are kept.
     """
 
     result: RunResult
@@ -56,7 +62,9 @@ class Updated:
     relabelled: int
     already: int
     new_classes: tuple[str, ...]
-    accuracy_before: float | None
+    before: float | None
+    comparison: Comparison | None = None
+    replaced: bool = False
 
 
 def update(
@@ -64,9 +72,9 @@ def update(
     output: str | Path | None = None,
     *,
     overwrite: bool = False,
+    no_worse_than: float | None = None,
     progress: Progress | None = None,
     cancel: CancelToken | None = None,
-    started: float | None = None,
     **changes: Unpack[ChangesDict],
 ) -> Updated:
     """Go on from a finished run with more images and classes, corrected labels, or fewer images.
@@ -87,10 +95,15 @@ def update(
     output : str, Path or None, default=None
         The new run folder. An unfinished update with the same changes is resumed. None puts the new
         run in place of the other one, which is then called ``RUN.previous`` and stays until the
-        next time.
+        next time; but only if :func:`frostline.compare` does not find it worse on the images that
+        both judged: overall, for a class or label, or for a slice. Otherwise it stays beside the
+        run, as ``RUN.update``.
     overwrite : bool, default=False
         Replace an earlier run in ``output``.
-    progress, cancel, started
+    no_worse_than : float or None, default=None
+        For an update in place, in points: the new run takes the place only if it is shown, with
+        95 % confidence, to be worse by no more than that. None asks for no such proof.
+    progress, cancel
         As for :func:`frostline.fit`.
     add : path, DataFrame, dataset, (images, labels), dict or None, default=None
         More labelled images, as :func:`frostline.fit` takes them; classes may be new.
@@ -111,7 +124,12 @@ def update(
     FrostlineError
         For anything wrong with the run, the changes, or the folder.
     """
-    clock = Stopwatch(started)
+    clock = Stopwatch()
+    if no_worse_than is not None and output is not None:
+        raise SettingsError(
+            "no_worse_than says when a new run takes the place of another, but it has its own.",
+            hint="Leave the new folder out, or compare both with frostline.compare.",
+        )
     asked = Changes(**changes)
     if asked == Changes():
         raise SettingsError(
@@ -162,9 +180,10 @@ def update(
         )
         command = _command(earlier, output, asked)
         result = fit_prepared(folder, replace(prepared, command=command), runtime, clock)
+    comparison, replaced = None, False
     if output is None:
-        take_place(place)
-        result = replace(result, folder=place)
+        comparison, replaced = replace_if_no_worse(place, no_worse_than, runtime)
+        result = replace(result, folder=place if replaced else target)
     before = earlier.images.classes
     return Updated(
         result,
@@ -174,6 +193,8 @@ def update(
         union.already,
         tuple(name for name in result.classes if name not in before),
         earlier.record.metrics.test.headline.value,
+        comparison,
+        replaced,
     )
 
 

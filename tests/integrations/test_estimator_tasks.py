@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -188,6 +189,11 @@ def test_numbers_of_one_and_of_several_columns(settings: dict[str, Any], tmp_pat
     assert ends.shape == (200, 2)
     assert 0.8 < np.mean((ends[:, 0] <= truth[:, 0]) & (truth[:, 0] <= ends[:, 1])) < 0.99
     np.testing.assert_allclose(ends.mean(axis=1), numbers)
+    with mock.patch.object(TransferRegressor, "_model") as model:
+        model.return_value.predict_proba.return_value = np.zeros((200, 1))
+        model.return_value.card.intervals = None
+        with pytest.raises(InputError, match="how far off its numbers are"):
+            one.predict_interval(new)
     swapped = TransferRegressor(**settings).fit(X, pd.DataFrame(y[:, ::-1], columns=["r", "l"]))
     numbers, ends = swapped.predict_interval(new)
     assert ends.shape == (200, 2, 2)

@@ -410,6 +410,25 @@ def _grades(found: Result) -> Result:
     }
 
 
+def _numbers(found: Result) -> Result:
+    """Add the figures of intervals, and say which depths tell most."""
+    sets = json.loads((RESULTS / "number_sets.json").read_text(encoding="utf-8"))
+    depths = found["by depth"]
+    alone = [name for name in depths if name != "all"]
+    return {
+        **found,
+        "by_depth": depths,
+        "best": {
+            column: max(alone, key=lambda name: float(depths[name][column]))
+            for column in ("angle", "size")
+        },
+        "last": alone[-1],
+        "bar": lambda share: "\u2588" * round(10 * max(0.0, share)),
+        "steps": 5 * (found["teach"] // 64),
+        "intervals": sets,
+    }
+
+
 def _sets(found: Result) -> Result:
     """Say whether coverage is as it should be, and how many sets MAPIE makes alike."""
     alone = [data for data in found["sets"].values() if data["groups"] == data["images"]]
@@ -438,6 +457,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "heads": ("heads", dict),
     "howto/compare": ("compare", dict),
     "howto/grades": ("grades", _grades),
+    "howto/numbers": ("numbers", _numbers),
     "howto/prediction_sets": ("sets", _sets),
     "published": ("published", dict),
     "serving": ("serving", _serving),

@@ -72,6 +72,7 @@ def test_a_model_works_without_what_made_it(
         ["inspect", str(run)],
         ["inspect", "efficientnet_lite0", "--filters", str(tmp_path / "filters.png")],
         ["inspect", "efficientnet_lite0", "--features", str(one), str(tmp_path / "responses.png")],
+        ["compare", str(run), str(run), "--on", str(others), "--json"],
     ]
     code = (
         "import json, sys\n"
@@ -88,6 +89,7 @@ def test_a_model_works_without_what_made_it(
     (predicted,) = json.loads(said[1][1])
     assert predicted["path"] == str(one)
     assert json.loads(said[2][1])["accuracy"] > 0.8
+    assert json.loads(said[-1][1])["scores"][0]["difference"] == 0.0
     assert (tmp_path / "model.onnx").is_file()
     assert "</html>" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "pip install 'frostline[train]'" in said[5][2]

@@ -54,6 +54,29 @@ TABLES: dict[str, tuple[str, list[str], TargetChoice, tuple[str, ...]]] = {
         "path,a", ["1.5", "2.5", "tall", "4", "5", "6"], TargetChoice("regression", ("a",)),
         ("column 'a' holds 'tall' in line 4", "finite number", "blank"),
     ),
+    "infinity among numbers, nothing said": (
+        "path,a", ["1.5", "2.5", "inf", "4", "5", "6"], TargetChoice(columns=("a",)),
+        ("column 'a' holds 'inf' in line 4", "--task single"),
+    ),
+    "units, nothing said": (
+        "path,a", [f"{i}.5 mm" for i in range(N)], TargetChoice(columns=("a",)),
+        ("column 'a' holds '0.5 mm' in line 2", "finite number", "--task single"),
+    ),
+    "a blank column": (
+        "path,a,b", [f"{i}," for i in range(N)], TargetChoice(columns=("a", "b")),
+        ("column 'b' is blank in every row", "--target"),
+    ),
+    "too large for single precision": (
+        "path,a", ["1.5", "2.5", "1e308", "4", "5", "6"], TargetChoice(columns=("a",)),
+        ("not at 1e+308", "single precision", "larger unit"),
+    ),
+    "too small to tell apart": (
+        "path,a", [f"{i}e-40" for i in range(N)], TargetChoice(columns=("a",)),
+        ("Numbers of column 'a'", "single precision", "smaller unit"),
+    ),
+    "no label at all": (
+        "path,labels", [""] * N, TargetChoice(), ("None of the 6 images", "a label", "--target"),
+    ),
     "a decimal comma": (
         "path;a", [], TargetChoice("regression", ("a",)), ("holds '1,5' in line 2", "with a point"),
     ),
@@ -225,3 +248,11 @@ def test_labels_only_in_the_test_part_are_refused_as_classes_are(task: Any) -> N
         expected = "'z' in 'test' has no images in the training part"
     with pytest.raises(InputError, match=expected):
         open_source(parts, choice=TargetChoice(task))
+
+
+def test_classes_of_which_some_are_numbers_stay_classes(root: Path) -> None:
+    found = open_source(
+        table(root, "path,a", ["1", "2", "x", "1", "2", "x"]), choice=TargetChoice(columns=("a",))
+    )
+    assert found.task == "single"
+    assert found.classes == ("1", "2", "x")

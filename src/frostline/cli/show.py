@@ -184,14 +184,16 @@ def show_left_out(audit: AuditRecord, words: TaskWords) -> None:
     if audit.understood is not None and (rest := left_out_words(audit.understood.left_out)):
         err.print(Text(f"Left out: {rest}."))
     for count, label, style in (
-        (audit.exact_duplicates.total, "groups of identical files", "dim"),
-        (audit.near_duplicates.total, "groups of near-duplicates", "dim"),
-        (audit.altered_copies.total, "groups of mirrored, turned or cropped copies", "dim"),
-        (audit.label_conflicts.total, f"images that appear {words.conflict}", "yellow"),
-        (audit.leaks.total, "images that appear in two given parts", "yellow"),
+        (audit.exact_duplicates.total, "group$ of identical files", "dim"),
+        (audit.near_duplicates.total, "group$ of near-duplicates", "dim"),
+        (audit.altered_copies.total, "group$ of mirrored, turned or cropped copies", "dim"),
+        (audit.label_conflicts.total, f"picture$ {words.conflict}", "yellow"),
+        (audit.leaks.total, "picture$ in two given parts", "yellow"),
     ):
         if count:
-            err.print(f"[{style}]{count} {label} (audit.json names them)[/]")
+            said = label.replace("$", "" if count == 1 else "s")
+            names = "names it" if count == 1 else "names them"
+            err.print(f"[{style}]{count} {said} (audit.json {names})[/]")
 
 
 def _seconds(metrics: Metrics) -> Text:

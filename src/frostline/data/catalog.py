@@ -203,6 +203,12 @@ class Catalog:
         """
         if not self.rows:
             raise InputError(f"No readable image in {self.source}.", hint=self._first_reason())
+        if not self.classes:
+            raise InputError(
+                f"None of the {len(self.rows)} images of {self.source} has a label.",
+                hint="A blank cell of a column 'labels' means none of the labels; look whether it "
+                "is the column that is meant, or name another by --target.",
+            )
         if self.truth.ndim > 1:
             self._check_values()
             return

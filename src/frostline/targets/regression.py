@@ -38,6 +38,8 @@ from frostline.targets.stacked_by_value import StackedByValue
 _QUANTILES = 10
 #: a prediction is called right where it is nearer to the truth than so many standard deviations
 _NEAR = 0.5
+#: beyond it, and below one over it, squares leave what computers hold
+_LARGEST = 1e30
 #: between the numbers of one image, as text
 BETWEEN = ";"
 
@@ -81,12 +83,25 @@ class Regression(StackedByValue):
             )
         if np.isinf(found).any():
             raise InputError("Numbers must be finite, or NaN where they are unknown.")
+        large = np.abs(found) > _LARGEST
+        if large.any():
+            raise InputError(
+                f"Numbers must lie within ±{_LARGEST:g}, not at {found[large][0]:g}: the model "
+                "computes in single precision.",
+                hint="Mend it if it is a mistake, or write all in a larger unit.",
+            )
         return found
 
     def check(self, truth: Truth, names: Sequence[str], *, where: str) -> None:
         self.encode(truth)
         for column, name in enumerate(names):
             known = truth[~np.isnan(truth[:, column]), column]
+            if len(known) > 1 and 0.0 < np.ptp(known) < 1.0 / _LARGEST:
+                raise InputError(
+                    f"Numbers of column {name!r} in {where} differ by {np.ptp(known):g} at most, "
+                    "which single precision cannot tell apart.",
+                    hint="Write them in a smaller unit.",
+                )
             if len(known) < 2 or np.all(known == known[0]):
                 raise InputError(
                     f"Column {name!r} has fewer than 2 different numbers in {where}, "

@@ -49,8 +49,8 @@ def target_sentence(note: TargetNote) -> str:
         case SeparatedLabels(sign, images, labels, written, read):
             have = counted(images, "image has several", "images have several")
             return (
-                f"{have} of {counted(labels, 'label')}, with {sign!r} between: {written!r} is read "
-                f"as {' and '.join(map(repr, read))}."
+                f"{have} of {counted(labels, 'label')}, with {sign!r} between: "
+                f"{shorten([written])!r} is read as {_together(read)}."
             )
         case MixedLabels(lists, texts, example):
             return (
@@ -86,7 +86,8 @@ def target_sentence(note: TargetNote) -> str:
         case OneLabelEach(labels):
             return (
                 "A column 'labels' holds any number of labels for an image, but each has one of "
-                f"{labels:,}. If that is so of all images: --task single, or a column 'label'."
+                f"{labels:,}. If that is so of all images: --task single, or a column 'label'. If "
+                "a sign lies between labels: --label-separator."
             )
         case GradesInOrder(names):
             return f"Grades from the lowest on: {shorten([repr(n) for n in names], limit=10)}."
@@ -101,6 +102,11 @@ def target_sentence(note: TargetNote) -> str:
 
 def _names(names: Sequence[str]) -> str:
     return shorten([repr(name) for name in names], limit=_NAMES)
+
+
+def _together(names: Sequence[str]) -> str:
+    """Return such as "'a' and 'b'"; of many the first."""
+    return " and ".join(map(repr, names)) if len(names) <= _NAMES else _names(names)
 
 
 def _it(count: int) -> str:

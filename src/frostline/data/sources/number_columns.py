@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from frostline.core.errors import InputError
 from frostline.data.naming import label_text, printable
 from frostline.data.sources.mark_columns import UNKNOWN
 from frostline.data.sources.target_choice import Place
+
+#: digits with a sign, a comma or a unit, or what stands for infinity
+_LIKE_A_NUMBER = re.compile(r"[-+]?(\d[\d.,e+-]*|inf|infinity)\s*\D{0,4}", re.IGNORECASE)
 
 
 def holds_numbers(cells: Sequence[Any]) -> bool:
@@ -21,6 +25,21 @@ def holds_numbers(cells: Sequence[Any]) -> bool:
             return False
         known = known or not math.isnan(value)
     return known
+
+
+def meant_as_numbers(cells: Sequence[Any]) -> bool:
+    """Whether cells read as numbers but for a few, a unit or a comma, and are no classes.
+
+    Most rows hold a value of their own, so that there would be no second image of a class.
+    """
+    texts = [text for cell in cells if not _blank(text := label_text(cell))]
+    if 2 * len(set(texts)) <= len(texts):
+        return False
+    return sum(_LIKE_A_NUMBER.fullmatch(text) is not None for text in texts) >= 0.9 * len(texts)
+
+
+def _blank(text: str) -> bool:
+    return text in ("", UNKNOWN)
 
 
 def read_numbers(title: str, cells: Sequence[Any], place: Place) -> list[float]:
@@ -55,7 +74,7 @@ def _number(cell: Any) -> float | None:
     if isinstance(cell, (list, tuple, set, dict)):
         return None
     text = label_text(cell)
-    if text in ("", UNKNOWN):
+    if _blank(text):
         return math.nan
     try:
         # Python reads 1_000 as a number, tables do not

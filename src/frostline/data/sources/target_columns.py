@@ -16,8 +16,8 @@ from frostline.data.sources.columns import (
     position_of,
     roles_of,
 )
-from frostline.data.sources.mark_columns import holds_marks, read_marks
-from frostline.data.sources.number_columns import holds_numbers, read_numbers
+from frostline.data.sources.mark_columns import holds_marks, is_unknown, read_marks
+from frostline.data.sources.number_columns import holds_numbers, meant_as_numbers, read_numbers
 from frostline.data.sources.read_targets import read_targets
 from frostline.data.sources.target_choice import TargetChoice, Targets
 
@@ -70,9 +70,13 @@ def read_target_columns(
     """
     names = tuple(printable(table.names[column].strip()) for column in columns)
     kinds = [_kind(table, column) for column in columns]
+    if not choice.known:
+        _refuse_blank(title, table, columns, names)
     task = choice.task
     if task == "auto" and choice.separator is None:
         task = _task_of(title, names, kinds) or task
+        if kinds == ["other"] and table.flat(columns[0]):
+            _refuse_numbers_with_others(title, table, columns[0], names[0])
     if task == "regression":
         read = [
             read_numbers(f"{title}: column {name!r}", table.cells(column), table.place)
@@ -98,6 +102,31 @@ def read_target_columns(
         column=names[0],
         order=table.order(columns[0]),
     )
+
+
+def _refuse_blank(title: str, table: Table, columns: Sequence[int], names: Sequence[str]) -> None:
+    """Refuse columns that say nothing of any image. Raises InputError."""
+    for name, column in zip(names, columns, strict=True):
+        if all(map(is_unknown, table.cells(column))):
+            raise InputError(
+                f"{title}: column {name!r} is blank in every row, so there is nothing to learn.",
+                hint="Leave it out of --target, or look at the table.",
+            )
+
+
+def _refuse_numbers_with_others(title: str, table: Table, column: int, name: str) -> None:
+    """Refuse numbers of which some have a unit, a comma, or are none.
+
+    Raises InputError. As classes nearly every image would have one of its own.
+    """
+    cells = table.cells(column)
+    if not meant_as_numbers(cells):
+        return
+    try:
+        read_numbers(f"{title}: column {name!r}", cells, table.place)
+    except InputError as error:
+        hint = f"{error.hint} If these are classes: --task single."
+        raise InputError(error.message, hint=hint) from None
 
 
 def _kind(table: Table, column: int) -> Literal["marks", "numbers", "other"]:

@@ -406,7 +406,6 @@ def _grades(found: Result) -> Result:
         "ways": len(ways),
         "own": found["own splits"],
         "doubt": found["beyond doubt"],
-        "losses_said": "",
     }
 
 

@@ -45,7 +45,8 @@ def main() -> None:
             one = described(make, Path(folder), asked.store / name)
         found[name] = measure(one, range(asked.seeds))
         print(name, line(found[name]), flush=True)
-        whole = {"machine": machine(), "seeds": asked.seeds, "sets": found, **together(found)}
+        told = {name: in_short(one) for name, one in found.items()}
+        whole = {"machine": machine(), "seeds": asked.seeds, "sets": told, **together(found)}
         RESULTS.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(together(found), indent=1))
 
@@ -75,6 +76,16 @@ def measure(one: Any, seeds: range) -> dict[str, Any]:
             [s.to_json() for s in steps(one, d, n)] for d, n in zip(drawn, seeds, strict=True)
         ],
     }
+
+
+def in_short(one: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a set: its steps as means over the draws."""
+    runs = one["steps"]
+    steps = [
+        {k: round(float(np.mean([run[at][k] for run in runs])), 4) for k in runs[0][at]}
+        for at in range(min(map(len, runs)))
+    ]
+    return {**one, "steps": steps}
 
 
 def paired(points: Any) -> dict[str, float]:

@@ -135,7 +135,7 @@ class Suggestions:
     unreadable : tuple of (str, str)
         Images that could not be read, with reasons.
     forecast : Forecast or None
-        None for doubtful labels.
+        None for doubtful labels, and where none was chosen.
     """
 
     run: str

@@ -161,7 +161,8 @@ def _suggested(opened: RunPool, model: Model, n: int, runtime: Runtime) -> Sugge
                 chosen.append(_suggestion(opened, at, told, len(chosen) + 1, why, gain))
                 taken.append(at)
                 bar.advance()
-    forecast = _forecast(opened, opened.pool[np.array(taken, dtype=np.int64)], sample)
+    positions = opened.pool[np.array(taken, dtype=np.int64)]
+    forecast = _forecast(opened, positions, sample) if taken else None
     return Suggestions(
         run=str(opened.run.path),
         pool="",

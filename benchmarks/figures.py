@@ -22,6 +22,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from benchmarks.labels_page import labels
 from benchmarks.pixels_page import pixels
 
 RESULTS = Path(__file__).parent / "results"
@@ -457,6 +458,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "howto/compare": ("compare", dict),
     "howto/grades": ("grades", _grades),
     "howto/numbers": ("numbers", _numbers),
+    "howto/several-labels": ("labels", labels),
     "howto/prediction_sets": ("sets", _sets),
     "published": ("published", dict),
     "serving": ("serving", _serving),

@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmarks.labels.sets import Array
 from frostline.stats.reliability import calibration_error, reliability
+from frostline.stats.sigmoids import fit_sigmoids, sigmoid
 
-_DRAWS = 1000
+_DRAWS, _REFITS = 1000, 10
 _LEVEL = 0.95
 
 
@@ -21,12 +22,8 @@ def calibration(probabilities: Array, truth: Array, seed: int) -> dict[str, Any]
     these would show, in 95 of 100 sets of so many labels.
     """
     rng = np.random.default_rng(seed)
-    errors, limits = [], []
-    for p, y in zip(probabilities.T, truth.T, strict=True):
-        errors.append(calibration_error(reliability(p, y == 1.0)))
-        drawn = [calibration_error(reliability(p, rng.random(len(p)) < p)) for _ in range(_DRAWS)]
-        limits.append(float(np.quantile(drawn, _LEVEL)))
-    above = int(np.sum(np.array(errors) > np.array(limits)))
+    errors, limits = _errors(probabilities, truth), _limits(probabilities, rng)
+    above = int(np.sum(errors > limits))
     return {
         "ece": float(np.mean(errors)),
         "limit": float(np.mean(limits)),
@@ -34,6 +31,41 @@ def calibration(probabilities: Array, truth: Array, seed: int) -> dict[str, Any]
         "above": above,
         "above_most": _most(len(errors)),
     }
+
+
+def refitted(left_out: Array, probabilities: Array, seed: int) -> dict[str, int]:
+    """Take the probabilities of images that teach, and that judge, for exactly right ones.
+
+    Draw labels by them, fit a scale and a bias of each label to those of the images that teach, and
+    count how many labels of the others lie above what chance shows. Of ten draws.
+    """
+    rng = np.random.default_rng(seed)
+    limits, above, n = _limits(probabilities, rng), 0, 0
+    logits = [np.log(p / (1.0 - p)) for p in (left_out, probabilities)]
+    for _ in range(_REFITS):
+        taught = (rng.random(left_out.shape) < left_out).astype(np.float64)
+        told = sigmoid(fit_sigmoids(logits[0], taught).apply(logits[1]))
+        truth = (rng.random(told.shape) < probabilities).astype(np.float64)
+        above += int((_errors(told, truth) > limits).sum())
+        n += len(limits)
+    return {"labels": n, "above": above}
+
+
+def _errors(probabilities: Array, truth: Array) -> Array:
+    each = zip(probabilities.T, truth.T, strict=True)
+    return np.array([calibration_error(reliability(p, y == 1.0)) for p, y in each])
+
+
+def _limits(probabilities: Array, rng: np.random.Generator) -> Array:
+    """Return what 95 % of exactly right probabilities stay below, label by label."""
+    found = [
+        np.quantile(
+            [calibration_error(reliability(p, rng.random(len(p)) < p)) for _ in range(_DRAWS)],
+            _LEVEL,
+        )
+        for p in probabilities.T
+    ]
+    return np.array(found)
 
 
 def _most(n: int) -> int:

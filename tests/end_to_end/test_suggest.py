@@ -142,6 +142,8 @@ def test_answers_become_a_table_that_a_fit_reads(
     with (run / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert all(truth(row["path"]) == row["label"] for row in rows)
+    # what was chosen to be labelled is no fair sample: it never judges
+    assert {row["split"] for row in rows} == {"train"}
     from frostline.data.sources.open_source import open_source
 
     catalog = open_source(run / "labels.csv")

@@ -23,7 +23,9 @@ from frostline.data.naming import encodable
 #: answers about new images, and about images of the run: an update adds the ones and relabels the
 #: others
 LABELS, CORRECTIONS, UNDO_ENDING = "labels.csv", "corrections.csv", ".undo.json"
-COLUMNS = ("path", "label", "digest")
+COLUMNS = ("path", "label", "digest", "split")
+#: images that were chosen to be labelled are no fair sample: they teach, and never judge
+_PART = "train"
 _BYTES = 2**32
 #: steps that can be undone
 _STEPS = 100
@@ -108,7 +110,7 @@ class LabelTable:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for one in sorted(self.answers.values(), key=lambda one: one.path):
-            writer.writerow([encodable(one.path), encodable(one.label), one.digest])
+            writer.writerow([encodable(one.path), encodable(one.label), one.digest, _PART])
         return stream.getvalue()
 
 

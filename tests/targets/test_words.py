@@ -37,6 +37,13 @@ ALLOWED = {
         ("backbones/load/surgery.py", "backbones/heads/new_heads.py"),
         "public parameters of the toolkit for networks",
     ),
+    **dict.fromkeys(
+        (
+            *("fitting/suggest.py", "fitting/run_pool.py", "stats/pool_head.py"),
+            *("stats/pool_ranking.py", "stats/gain_forecast.py"),
+        ),
+        "which images to label next, for images of one class",
+    ),
     "backbones/heads/classifiers.py": "the average of several classifiers is one of probabilities",
     "onnx_graph/preprocessing_graph.py": "the operator that a target's link names",
     "exporting/model_onnx.py": "the link in PyTorch and in the graph",

@@ -15,7 +15,6 @@ import numpy as np
 Stream = Literal[
     "adapters",
     "balanced accuracy",
-    "checked",
     "compared networks",
     "dropout",
     "flip fits",

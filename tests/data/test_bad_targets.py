@@ -227,6 +227,23 @@ def test_labels_that_are_numbers_as_text_keep_their_zeros(root: Path) -> None:
     assert found.classes == ("3", "007", "12")
 
 
+@pytest.mark.parametrize(
+    ("head", "known", "said"),
+    [
+        ("path,label,weight", ("angle",), "no column 'angle', which the model predicts"),
+        ("path,angle,weight", ("angle", "size"), "no column 'size', which the model predicts"),
+        ("path,width,weight", ("angle",), "no column 'angle', which the model predicts"),
+    ],
+)
+def test_a_table_that_lacks_what_a_model_predicts(
+    root: Path, head: str, known: tuple[str, ...], said: str
+) -> None:
+    cells = ["tall,1" if "label" in head else "2.5,1"] * N
+    with pytest.raises(InputError, match=said) as caught:
+        open_for_evaluation(table(root, head, cells), known, task="regression")
+    assert head.split(",")[1] in str(caught.value.hint)
+
+
 def test_a_model_judges_only_what_it_knows(root: Path) -> None:
     source = table(root, "path,labels", ["a;b", "a", "c", "", "b", "a;c"])
     with pytest.raises(InputError, match="does not know the label 'c'"):

@@ -39,6 +39,8 @@ def roles_and_targets(
             roles.weight: "weights",
         }
         return roles, asked_columns(title, table, choice, taken)
+    if choice.task == "regression":
+        _need_known(title, table, choice)
     if choice.task != "multilabel":
         return roles_of(title, table, group_by), []
     if position_of(title, [comparable(name) for name in table.names], "label") is not None:
@@ -159,6 +161,24 @@ def _task_of(
         f"{title}: of the target columns, {_shown(of_kind['marks'])} hold 0 and 1, and "
         f"{_shown(of_kind['numbers'])} other numbers.",
         hint="Name columns of one kind, or say --task regression to read all as numbers.",
+    )
+
+
+def _need_known(title: str, table: Table, choice: TargetChoice) -> None:
+    """Refuse a table that lacks numbers which a model predicts, unless its labels are the only one.
+
+    Raises InputError.
+    """
+    if not choice.known:
+        return
+    label = position_of(title, [comparable(name) for name in table.names], "label")
+    if label is not None and len(choice.known) == 1 and _kind(table, label) != "other":
+        return
+    names = {printable(name.strip()) for name in table.names}
+    missing = [repr(name) for name in choice.known if name not in names]
+    raise InputError(
+        f"{title} has no column {shorten(missing)}, which the model predicts.",
+        hint=f"It has {shorten([name.strip() or '(unnamed)' for name in table.names], limit=12)}.",
     )
 
 

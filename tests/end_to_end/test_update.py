@@ -182,6 +182,7 @@ def test_an_update_in_place_keeps_the_run_of_before(
     place = tmp_path / "run"
     shutil.copytree(run.folder, place)
     old = weights(place)
+    (place / "labels.csv").write_text("path,label\n")
     add = str(images / "class")
     done = CliRunner().invoke(app, ["update", str(place), "--add", add, "--in-place"])
     assert done.exit_code == 0, done.output
@@ -190,6 +191,9 @@ def test_an_update_in_place_keeps_the_run_of_before(
     assert frostline.load(place).classes == ("digit 0", "digit 1", "digit 4", "digit 7")
     assert all(np.array_equal(old[k], v) for k, v in weights(previous_folder(place)).items())
     assert str(next_folder(place)) not in (place / "report.json").read_text()
+    # what no run wrote goes with the place
+    assert (place / "labels.csv").exists()
+    assert not (previous_folder(place) / "labels.csv").exists()
     # died between the two steps
     place.rename(next_folder(place))
     again = CliRunner().invoke(app, ["update", str(place), "--add", add, "--in-place"])
@@ -246,6 +250,13 @@ def test_what_is_in_the_way_is_refused(run: RunResult, tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="holds no Frostline run"):
         take_place(place)
     assert (previous_folder(place) / "thesis.txt").read_text() == "mine"
+    # a run that somebody put files into is no less theirs
+    shutil.rmtree(previous_folder(place))
+    shutil.copytree(run.folder, previous_folder(place))
+    (previous_folder(place) / "thesis.txt").write_text("mine")
+    shutil.copytree(run.folder, next_folder(place))
+    take_place(place)
+    assert (place / "thesis.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class RunFolder:
     def begin(self) -> None:
         """Remove what an earlier run left, unless this one resumes it, and write the settings."""
         if not self.resumed:
-            _clear(self.path)
+            clear(self.path)
         write_text(self.path / SETTINGS, json.dumps(self._settings, indent=2) + "\n")
 
     @property
@@ -240,7 +240,8 @@ def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(f"{k}: {earlier.get(k)!r}, now {now.get(k)!r}" for k in names[:3])
 
 
-def _clear(path: Path) -> None:
+def clear(path: Path) -> None:
+    """Remove what runs write, and nothing else."""
     for name in OURS:
         target = path / name
         if target.is_dir():

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from frostline._version import __version__
-from frostline.cli import labelling, run_commands
+from frostline.cli import cache_commands, labelling, run_commands
 from frostline.cli import options as opt
 from frostline.cli.console import TerminalProgress, cli_error_handler, out
 from frostline.cli.settings_options import chosen, takes_settings
@@ -264,43 +264,7 @@ app.command()(run_commands.compare)
 app.command()(labelling.suggest)
 app.command()(labelling.label)
 
-cache = typer.Typer(help="Show, verify and prune what is kept between runs.", no_args_is_help=True)
-app.add_typer(cache, name="cache")
-
-
-@cache.command("show")
-def cache_show(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Say how much is kept, of what, and when it was last used."""
-    with cli_error_handler():
-        from frostline.cli.cache import show
-
-        show(as_json=as_json)
-
-
-@cache.command("verify")
-def cache_verify() -> None:
-    """Read everything that is kept; remove what is damaged."""
-    with cli_error_handler():
-        from frostline.cli.cache import verify
-
-        verify()
-
-
-@cache.command("prune")
-def cache_prune(
-    to: Annotated[str | None, typer.Option(help="Size that may stay, such as 5GB.")] = None,
-    older: Annotated[
-        str | None, typer.Option(help="Remove what was not used for so long, such as 30d.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Remove everything.")] = False,
-) -> None:
-    """Remove what was not used for longest; it is computed again when it is needed."""
-    with cli_error_handler():
-        from frostline.cli.cache import make_room
-
-        make_room(to=to, older=older, everything=everything)
+app.add_typer(cache_commands.cache, name="cache")
 
 
 @app.command()

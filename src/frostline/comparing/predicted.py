@@ -138,24 +138,25 @@ def _strangers(
     copies = copies_among(catalog.digests, [*a.copies(), *b.copies()])
     for side in (a, b):
         parts = {} if side.manifest is None else side.manifest.parts
-        teaching = {digest for digest, part in parts.items() if part != "test"}
-        exact.append(np.array([d in teaching for d in catalog.digests], dtype=bool))
+        trained_on = {digest for digest, part in parts.items() if part != "test"}
+        exact.append(np.array([d in trained_on for d in catalog.digests], dtype=bool))
         near.append(
-            np.array([bool(copies.get(d, set()) & teaching) for d in catalog.digests], dtype=bool)
+            np.array([bool(copies.get(d, set()) & trained_on) for d in catalog.digests], dtype=bool)
         )
-    taught = [one | other for one, other in zip(exact, near, strict=True)]
-    either = taught[0] | taught[1]
+    in_training = [one | other for one, other in zip(exact, near, strict=True)]
+    either = in_training[0] | in_training[1]
     if not either.any():
         return catalog, None
     if either.all():
         raise InputError(
             f"Every image of {name} taught one of the models, so no comparison on them would be "
-            f"honest: {int(taught[0].sum()):,} taught {a.name}, {int(taught[1].sum()):,} {b.name}.",
+            f"honest: {int(in_training[0].sum()):,} taught {a.name}, "
+            f"{int(in_training[1].sum()):,} {b.name}.",
             hint="Give other images.",
         )
     found = LeftOutAsTaught(
-        a=int(taught[0].sum()),
-        b=int(taught[1].sum()),
+        a=int(in_training[0].sum()),
+        b=int(in_training[1].sum()),
         images=int(either.sum()),
         copies=int((either & ~(exact[0] | exact[1])).sum()),
     )

@@ -70,13 +70,13 @@ def shared_of(a: Side, b: Side) -> Judged:
     kept = _kept(a), _kept(b)
     target, outputs = outputs_of(a.card.target, a.card.classes, b.card.classes)
     rows_a, rows_b = kept[0].first, kept[1].first
-    taught = {
+    in_training = {
         digest
         for judge, model in (kept, kept[::-1])
         if not _cross_validated(model)
         for digest in _taught(judge, model.side)
     }
-    shared = [digest for digest in rows_a if digest in rows_b and digest not in taught]
+    shared = [digest for digest in rows_a if digest in rows_b and digest not in in_training]
     if not shared:
         raise InputError(
             f"{a.name} and {b.name} judged no image in common{_because(*kept)}.",
@@ -227,9 +227,9 @@ def _taught(kept: _Kept, other: Side) -> list[str]:
     """Return which images that judged one run taught the other model, themselves or copies."""
     if other.manifest is None:
         return []
-    teaching = {d for d, part in other.manifest.parts.items() if part != "test"}
+    trained_on = {d for d, part in other.manifest.parts.items() if part != "test"}
     copies = copies_among(list(kept.first), [*kept.side.copies(), *other.copies()])
-    return [d for d in kept.first if d in teaching or copies.get(d, set()) & teaching]
+    return [d for d in kept.first if d in trained_on or copies.get(d, set()) & trained_on]
 
 
 def _caveats(a: _Kept, b: _Kept) -> Iterator[TrainedOnOthersTest | OutOfFold | AnswersOnly]:

@@ -30,6 +30,7 @@ Stream = Literal[
     "rows to mirror",
     "mirrored sample",
     "shift",
+    "ties of a watch",
     "view",
 ]
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import frostline
 from frostline.cli.main import app
+from frostline.compute.cache.locations import cache_root
 from frostline.core.errors import InputError, RunFolderError, SettingsError
 from frostline.fitting.run_result import RunResult
 from frostline.run.manifest import ManifestRow, read_rows
@@ -126,6 +127,33 @@ def test_removed_images_leave_no_trace_and_labels_are_corrected(
                 assert name not in text, file
     whole = frostline.fit(union_of(tmp_path / "run", tmp_path / "t.csv"), tmp_path / "fit", **SIZE)
     assert same_bits(tmp_path / "run", whole.folder)
+
+
+def test_purged_images_leave_the_store_too_and_images_that_stay_do_not(
+    run: RunResult, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = cache_root()
+    shutil.copytree(store, tmp_path / "cache")
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "cache"))
+    rows = rows_of(run.folder)
+    gone = [row.digest for row in rows if row.label == "digit 4"]
+
+    def traces() -> list[Path]:
+        wanted = [*map(bytes.fromhex, gone), *(digest.encode() for digest in gone)]
+        files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+        return [path for path in files if any(one in path.read_bytes() for one in wanted)]
+
+    assert traces()
+    words = ["update", str(run.folder), "--remove", "digit 4", "-o", str(tmp_path / "next")]
+    done = CliRunner().invoke(app, [*words, "--purge"])
+    assert done.exit_code == 0, done.output
+    assert "it had 12 images of those removed" in done.output
+    assert traces() == []
+    again = frostline.update(run.folder, tmp_path / "more", remove=("digit 4",))
+    assert again.result.record.metrics.images_computed == 0
+    assert same_bits(tmp_path / "next", again.result.folder)
+    with pytest.raises(SettingsError, match="nothing to purge"):
+        frostline.update(run.folder, tmp_path / "x", add=images / "class", purge=True)
 
 
 def test_images_that_are_gone_are_read_from_the_store_or_counted(

@@ -34,6 +34,9 @@ def update(
         float | None,
         typer.Option(help="Points; in place only if shown to be no worse by more.", min=0.0),
     ] = None,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="What is removed leaves the store of features, too.")
+    ] = False,
     resplit: Annotated[
         bool, typer.Option("--resplit", help="Divide all images into training and test anew.")
     ] = False,
@@ -56,6 +59,7 @@ def update(
             resplit=resplit,
             overwrite=overwrite,
             no_worse_than=no_worse_than,
+            purge=purge,
             progress=TerminalProgress(),
             cancel=cancel,
         )

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from frostline.cli.console import out
 from frostline.cli.show import show_result
+from frostline.compute.cache.purge import Purged
 from frostline.core.errors import ANSWER_IS_NO, SettingsError
 from frostline.data.naming import counted, shorten, visible
 from frostline.run.replacement import next_folder, previous_folder
@@ -49,6 +50,8 @@ def show_update(found: Updated, run: Path) -> None:
     out.print(Text(f"Changed: {', '.join(told) or 'the parts of the images'}."))
     if found.new_classes:
         out.print(Text(f"New: {shorten([visible(name) for name in found.new_classes])}."))
+    if found.purged is not None:
+        out.print(Text(purged_sentence(found.purged)))
     show_result(found.result)
     if found.comparison is None:
         if found.before is not None:
@@ -72,3 +75,12 @@ def show_update(found: Updated, run: Path) -> None:
         )
     )
     sys.exit(ANSWER_IS_NO)
+
+
+def purged_sentence(purged: Purged) -> str:
+    """Say what left the store of features."""
+    held = f"it had {counted(purged.images, 'image')} of those removed"
+    if purged.files:
+        held += f", and {counted(purged.files, 'file')} went or were written anew without them"
+    results = counted(purged.results, "kept result")
+    return f"Store of features: {held}; {results} of whole runs went."

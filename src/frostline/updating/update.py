@@ -12,6 +12,8 @@ from typing import Unpack
 import numpy as np
 
 from frostline.comparing.comparison import Comparison
+from frostline.compute.cache.purge import Purged
+from frostline.compute.cache.purge import purge as purge_store
 from frostline.compute.torch_context import torch_context
 from frostline.core.arrays import IntArray
 from frostline.core.cancel import CancelToken
@@ -54,6 +56,8 @@ class Updated:
         Of an update in place: both runs on the images that both judged, on which the choice rests.
     replaced : bool
         Whether the new run took the place of the other one. Where it did not, both are kept.
+    purged : Purged or None
+        What left the store of features, where removed images were to leave it, too.
     """
 
     result: RunResult
@@ -65,6 +69,7 @@ class Updated:
     before: float | None
     comparison: Comparison | None = None
     replaced: bool = False
+    purged: Purged | None = None
 
 
 def update(
@@ -73,6 +78,7 @@ def update(
     *,
     overwrite: bool = False,
     no_worse_than: float | None = None,
+    purge: bool = False,
     progress: Progress | None = None,
     cancel: CancelToken | None = None,
     **changes: Unpack[ChangesDict],
@@ -103,6 +109,10 @@ def update(
     no_worse_than : float or None, default=None
         For an update in place, in points: the new run takes the place only if it is shown, with
         95 % confidence, to be worse by no more than that. None asks for no such proof.
+    purge : bool, default=False
+        Whatever the store of features holds of removed images goes too, for every network; other
+        runs that have these images would compute it again. So do all kept results of whole runs,
+        as these do not tell which images they rest on.
     progress, cancel
         As for :func:`frostline.fit`.
     add : path, DataFrame, dataset, (images, labels), dict or None, default=None
@@ -134,6 +144,11 @@ def update(
     if asked == Changes():
         raise SettingsError(
             "Nothing is to change.", hint="Give images to add, remove or relabel, or resplit."
+        )
+    if purge and not asked.remove:
+        raise SettingsError(
+            "Nothing is to be removed, so there is nothing to purge.",
+            hint="Name the images that are to go with --remove.",
         )
     place = Path(run)
     if output is None:
@@ -178,7 +193,9 @@ def update(
             divide=_divide(earlier, union, settings, resplit=asked.resplit),
             needed={d for d, own in zip(union.catalog.digests, union.known, strict=True) if own},
         )
-        command = _command(earlier, output, asked)
+        # before anything is finished: the same command goes on with what a killed one left
+        purged = purge_store(_removed(earlier, union)) if purge else None
+        command = _command(earlier, output, asked, purge=purge)
         result = fit_prepared(folder, replace(prepared, command=command), runtime, clock)
     comparison, replaced = None, False
     if output is None:
@@ -195,6 +212,7 @@ def update(
         earlier.record.metrics.test.headline.value,
         comparison,
         replaced,
+        purged,
     )
 
 
@@ -248,6 +266,11 @@ def _gone(union: Union) -> int:
     return sum(not union.catalog.rows[i].is_there for i in known)
 
 
+def _removed(earlier: EarlierRun, union: Union) -> set[str]:
+    """Return the digests of images that go, but of none that stays under another name."""
+    return set(earlier.images.digests.values()) - set(union.catalog.digests)
+
+
 def _divide(
     earlier: EarlierRun, union: Union, settings: Settings, *, resplit: bool
 ) -> Callable[[Catalog, IntArray], Split]:
@@ -271,13 +294,16 @@ def _divide(
     return divide
 
 
-def _command(earlier: EarlierRun, output: str | Path | None, changes: Changes) -> str:
+def _command(
+    earlier: EarlierRun, output: str | Path | None, changes: Changes, *, purge: bool
+) -> str:
     """Return the command line that does the same; what is to be forgotten is not named."""
     words = ["frostline", "update", str(earlier.path)]
     for option, given in (("--add", changes.add), ("--relabel", changes.relabel)):
         if given is not None:
             words += [option, str(given) if isinstance(given, str | Path) else "SOURCE"]
     words += ["--remove", "IMAGE"] * len(changes.remove)
+    words += ["--purge"] if purge else []
     words += ["--resplit"] if changes.resplit else []
     words += ["--in-place"] if output is None else ["-o", str(output)]
     return shlex.join(words)

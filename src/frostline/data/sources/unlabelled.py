@@ -38,12 +38,12 @@ def open_unlabelled(
     """List images of which no label is known, and read each once for its digest.
 
     Labels in a table, or folders that look like classes, are not looked at: the label of every row
-    is -1. Files that cannot be read are in ``unreadable``. Raises InputError if the pool does not
-    exist, is no folder, table or image, or has no image.
+    is -1. A table may have a column of groups. Files that cannot be read are in ``unreadable``.
+    Raises InputError if the pool does not exist, is no folder, table or image, or has no image.
 
     ``classes``: of the model; what the images may be of.
     """
-    name, files = _files(pool)
+    name, files, groups = _files(pool)
     rows: list[ImageRow] = []
     digests: list[str] = []
     special: set[str] = set()
@@ -54,7 +54,7 @@ def open_unlabelled(
             if isinstance(content, UnreadableImageError):
                 unreadable.append(Unreadable(said, content.reason))
             else:
-                rows.append(ImageRow(path, said, -1))
+                rows.append(ImageRow(path, said, -1, group=groups.get(path)))
                 digests.append(content.digest)
                 if may_be_special(content.head):
                     special.add(content.digest)
@@ -78,8 +78,8 @@ def _content(file: tuple[Path, str]) -> Content:
     return content_of(file[0], name=file[1])
 
 
-def _files(pool: Pool) -> tuple[str, list[tuple[Path, str]]]:
-    """Return what to call the pool, and its files, each once, with names for people."""
+def _files(pool: Pool) -> tuple[str, list[tuple[Path, str]], dict[Path, str]]:
+    """Return what to call the pool, its files, each once, with names for people, and groups."""
     if not isinstance(pool, str | Path):
         paths = [Path(one) for one in pool]
         if not paths:
@@ -87,7 +87,7 @@ def _files(pool: Pool) -> tuple[str, list[tuple[Path, str]]]:
         for path in paths:
             if not path.is_file():
                 raise InputError(f"{path} does not exist.")
-        return "the list", _named(paths, None)
+        return "the list", _named(paths, None), {}
     given = Path(pool)
     path = given.expanduser().absolute()
     if path.is_dir():
@@ -95,14 +95,15 @@ def _files(pool: Pool) -> tuple[str, list[tuple[Path, str]]]:
         if not found:
             raise InputError(f"The folder {given} has no image{instead(left_out)}.")
         ordered = sorted((Path(file.path) for file in found), key=lambda p: natural_key(str(p)))
-        return str(given), _named(ordered, path)
+        return str(given), _named(ordered, path), {}
     if not path.is_file():
         raise InputError(f"{given} does not exist.")
     suffix = path.suffix.lower()
     if suffix in _TABLES:
-        return str(given), _named(_of_table(path), path.parent)
+        found_there, groups = _of_table(path)
+        return str(given), _named(found_there, path.parent), groups
     if suffix in EXTENSIONS:
-        return str(given), _named([path], path.parent)
+        return str(given), _named([path], path.parent), {}
     raise InputError(
         f"{given} is neither a folder nor a table ({', '.join(_TABLES)}) nor an image.",
         hint="Give a folder of images, or a table with a column 'path'.",
@@ -119,12 +120,16 @@ def _named(paths: Iterable[Path], below: Path | None) -> list[tuple[Path, str]]:
     return list(found.items())
 
 
-def _of_table(path: Path) -> list[Path]:
+def _of_table(path: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Return the files of a table in the order of its rows, and the groups that it names."""
     title = f"Table {path}"
     table = _table(title, path)
     if not table.length:
         raise InputError(f"{title} has no rows.")
-    role = roles_of(title, table, None, labelled=False).path
+    roles = roles_of(title, table, None, labelled=False)
+    role = roles.path
+    of_rows = table.cells(roles.group) if roles.group is not None else None
+    groups: dict[Path, str] = {}
     finder, found, missing = PathFinder(path.parent), [], []
     for number, cell in enumerate(table.cells(role)):
         text = label_text(cell)
@@ -135,13 +140,16 @@ def _of_table(path: Path) -> list[Path]:
             missing.append(text)
         else:
             found.append(file)
+            group = "" if of_rows is None else label_text(of_rows[number])
+            if group:
+                groups[file.expanduser().absolute()] = group
     if missing:
         one = "image does" if len(missing) == 1 else "images do"
         raise InputError(
             f"{title}: {len(missing):,} {one} not exist, the first: {missing[0]}.",
             hint=finder.explain(missing),
         )
-    return found
+    return found, groups
 
 
 def _table(title: str, path: Path) -> Table:

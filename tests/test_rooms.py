@@ -27,7 +27,7 @@ ROWS = (
     ("wording", "run", "model"),
     ("exporting", "report"),
     ("fitting",),
-    ("serve", "integrations", "comparing"),
+    ("serve", "integrations", "comparing", "watching"),
     ("updating",),
     ("cli", "nn", "__init__", "errors", "estimator", "lightning", "tracking"),
     ("__main__",),
@@ -110,7 +110,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 WITHOUT_TORCH = (
     *("core", "stats", "targets", "model_format", "onnx_graph", "data", "evidence", "strategy"),
     *("explain", "wording", "run", "model", "exporting", "report", "fitting", "serve"),
-    *("comparing", "updating"),
+    *("comparing", "watching", "updating"),
 )
 
 

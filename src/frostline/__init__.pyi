@@ -49,3 +49,5 @@ from frostline.updating.update import Updated as Updated
 from frostline.updating.update import update as update
 
 __all__: list[str]
+from frostline.watching.watch import watch as watch
+from frostline.watching.watched import Watched as Watched

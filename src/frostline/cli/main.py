@@ -261,6 +261,7 @@ def models(
 
 app.command()(run_commands.update)
 app.command()(run_commands.compare)
+app.command()(run_commands.watch)
 app.command()(labelling.suggest)
 app.command()(labelling.label)
 

@@ -1,14 +1,15 @@
-"""Commands on finished runs: go on from one, compare two. Heavy imports wait until one is used."""
+"""Commands on finished runs: go on, compare, watch. Heavy imports wait until one is used."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from frostline.cli import options as opt
 from frostline.cli.console import TerminalProgress, cli_error_handler
+from frostline.cli.settings_options import takes_settings
 
 
 def update(
@@ -97,3 +98,27 @@ def compare(
 
         wanted = Wanted(on, metric, no_worse_than, speed, output, as_json)
         show_comparison(a, b, wanted, cancel)
+
+
+@takes_settings("max_pixels")
+def watch(
+    run: Annotated[Path, typer.Argument(help=opt.RUN)],
+    source: Annotated[
+        Path, typer.Argument(help="What came in: a folder, in order of names, or a table.")
+    ],
+    false_alarms: Annotated[
+        float,
+        typer.Option(help="Chance that images like those of training ever raise an alarm."),
+    ] = 0.01,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a page (.html), or .json.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    **settings: Any,
+) -> None:
+    """Compare what comes in with what a model learned from; exit with 3 on an alarm."""
+    with cli_error_handler() as cancel:
+        from frostline.cli.watch import Wanted, show_watch
+
+        wanted = Wanted(false_alarms, settings["max_pixels"], output, as_json)
+        show_watch(run, source, wanted, cancel)

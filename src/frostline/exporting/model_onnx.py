@@ -37,7 +37,8 @@ MOST_DELIVERED = 5e-2
 UNFAMILIARITY_TOLERANCE = 5e-3
 
 NOTHING = AnsweringNodes()
-_LOGITS, _FEATURES = "network/logits", "network/features"
+#: tensors of the file: normalised images, outputs of the network, and what its head reads
+PREPARED, LOGITS, FEATURES = "before/normalised", "network/logits", "network/features"
 
 
 class ExportDifferenceError(EngineError):
@@ -97,18 +98,18 @@ def export_onnx(
     - ``answering``: what else is told.
     """
     before, after = GraphBuilder("before"), GraphBuilder("after")
-    add_preprocessing(before, INPUT, preprocessing, "before/normalised")
+    add_preprocessing(before, INPUT, preprocessing, PREPARED)
     _check_head(classifier, ood_scorer)
     model = classifier.onnx_body(
         preprocessing.size,
-        source="before/normalised",
-        logits=_LOGITS,
-        head_input=None if ood_scorer is None else _FEATURES,
+        source=PREPARED,
+        logits=LOGITS,
+        head_input=None if ood_scorer is None else FEATURES,
     )
     output = VALUES if link == "identity" else OUTPUT
-    add_link(after, link, _LOGITS, temperature, output)
+    add_link(after, link, LOGITS, temperature, output)
     if ood_scorer is not None:
-        add_ood_score(after, _FEATURES, ood_scorer, UNFAMILIARITY)
+        add_ood_score(after, FEATURES, ood_scorer, UNFAMILIARITY)
 
     graph = model.graph
     n_outputs = graph.output[0].type.tensor_type.shape.dim[1].dim_value

@@ -30,6 +30,7 @@ from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
 from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
+from frostline.fitting.drift import write_drift
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.measure import measure, unknown_images
 from frostline.fitting.operating_scores import operating_scores
@@ -101,6 +102,7 @@ def finish(
                 threads=runtime.threads,
                 origin=_origin(inputs, fitted),
             )
+            write_drift(run.model, card.fingerprints.onnx, inputs, fitted, split, runtime)
         malloc_trim()
         # what is left of it: it began with the search for shortcuts
         with clock.phase("drawing pictures"):

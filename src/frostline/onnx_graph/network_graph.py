@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from frostline.core.cuts import Cut, Layout
+from frostline.core.cuts import Cut
 from frostline.core.preprocessing import Preprocessing
 from frostline.onnx_graph.branches import merge_branches
 from frostline.onnx_graph.builder import GraphBuilder
@@ -34,8 +34,8 @@ from frostline.onnx_graph.norm_points import (
     moments_output,
     read_norm_points,
 )
+from frostline.onnx_graph.pooling import pool_cut
 from frostline.onnx_graph.preprocessing_graph import OPSET
-from frostline.onnx_graph.token_reading import read_tokens
 from frostline.stats.kernel_part import KernelPart
 
 #: of an output; "N" is the batch
@@ -48,7 +48,6 @@ NORMALISED = "normalised"
 
 #: dimensions of a map
 _MAPS = 4
-_SPATIAL: Mapping[Layout, tuple[int, ...]] = {"NCHW": (2, 3), "NHWC": (1, 2), "NLC": (1,)}
 
 
 @dataclass(frozen=True)
@@ -252,21 +251,7 @@ class NetworkGraph:
         """Add mean and standard deviation over space at every cut, side by side."""
         parts: list[str] = []
         for name in names:
-            layout, tokens = self._cuts[name].layout, self._cuts[name].tokens
-            if layout == "NC":
-                parts.append(name)
-                continue
-            if tokens is not None:
-                parts += read_tokens(build, name, tokens)
-                continue
-            space = build.integers(*_SPATIAL[layout])
-            mean = build.add("ReduceMean", name, space, keepdims=1)
-            centred = build.add("Sub", name, mean)
-            square = build.add("Mul", centred, centred)
-            variance = build.add("ReduceMean", square, space, keepdims=0)
-            tiny = build.constant(1e-12, np.float32)
-            parts.append(build.add("Squeeze", mean, space))
-            parts.append(build.add("Sqrt", build.add("Add", variance, tiny)))
+            parts += pool_cut(build, name, self._cuts[name].layout, self._cuts[name].tokens)
         build.add("Concat", *parts, output=output, axis=1)
 
     def _model(
@@ -298,7 +283,7 @@ class NetworkGraph:
     ) -> tuple[list[onnx.NodeProto], Iterator[onnx.TensorProto]]:
         """Return the nodes that the outputs need, in order, and the constants that these need."""
         own = list(self._graph.node) if nodes is None else list(nodes)
-        wanted = _needed(_early([*before.nodes, *own], after.nodes), outputs)
+        wanted = _needed(placed_early([*before.nodes, *own], after.nodes), outputs)
         tensors = dict(self._tensors)
         if folded:
             known = {c.name: numpy_helper.to_array(c) for c in self._graph.initializer}
@@ -338,7 +323,7 @@ def _model_of(
     return model
 
 
-def _early(
+def placed_early(
     nodes: Sequence[onnx.NodeProto], after: Sequence[onnx.NodeProto]
 ) -> list[onnx.NodeProto]:
     """Put every node that comes after the network where its inputs are first known.

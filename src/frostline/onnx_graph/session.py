@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,17 +47,30 @@ def answers(session: Any, batch: UInt8Array) -> Answers:
 
     Raises EngineError if ONNX Runtime stops halfway.
     """
-    names = {output.name for output in session.get_outputs()}
-    tells, first = UNFAMILIARITY in names, told_by(session)
+    names = names_of(session)
     try:
-        found = session.run([first, UNFAMILIARITY] if tells else [first], {INPUT: batch})
+        found = session.run(names, {INPUT: batch})
     except failures() as error:
         raise EngineError(f"ONNX Runtime stopped: {first_line(error)}.") from error
+    return answers_of(found, len(batch))
+
+
+def names_of(session: Any) -> list[str]:
+    """Return the outputs of an open session that answer: predictions, perhaps unfamiliarity."""
+    names = {output.name for output in session.get_outputs()}
+    return [told_by(session), *((UNFAMILIARITY,) if UNFAMILIARITY in names else ())]
+
+
+def answers_of(found: Sequence[Any], n: int) -> Answers:
+    """Check what the outputs of :func:`names_of` were for n images.
+
+    Raises EngineError if they are no answers.
+    """
     values = [np.asarray(value, dtype=np.float64) for value in found]
-    n = len(batch)
     # a file of somebody else may compute anything
     if values[0].ndim != 2 or len(values[0]) != n or not np.isfinite(values[0]).all():
         raise EngineError(f"The model gives no probabilities for each of {n} images.")
+    tells = len(values) > 1
     if tells and values[1].shape != (n,):
         raise EngineError(f"The model does not say of each of {n} images how unfamiliar it is.")
     return Answers(values[0], values[1] if tells else None)

@@ -79,6 +79,11 @@ class DriftReference:
     depths: tuple[DepthReference, ...]
     left_out: npt.NDArray[np.float32]
 
+    @property
+    def n_scores(self) -> int:
+        """Scores of an image."""
+        return PER_DEPTH * len(self.depths)
+
     def scores(self, taps: Sequence[npt.NDArray[np.floating]]) -> FloatArray:
         """Return the scores (n, 3 * n_depths) of pooled activations, one table (n, d) a depth."""
         each = [own.scores(values) for own, values in zip(self.depths, taps, strict=True)]

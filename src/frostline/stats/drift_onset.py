@@ -20,10 +20,8 @@ OnsetKind = Literal["none", "early", "late"]
 #: relabellings of a permutation test; its p-values are no smaller than 1 in 1,000
 PERMUTATIONS = 999
 _LEVEL = 0.05
-#: a change that is this much as large in the first half of the depths as in the last begins there
-_EARLY = 0.5
-#: and there at the first depth with this share of what it is at its largest
-_SHARE = 0.5
+#: a change begins at the first depth with this share of what it is at its largest
+_SHARE = 0.8
 _TINY = 1e-9
 
 
@@ -83,21 +81,19 @@ def onset_of(shifts: tuple[DepthShift, ...]) -> Onset:
     """Return at which end of the network a change begins, and at which depth.
 
     Every image of another camera differs at every depth, and so does every new kind of thing, if
-    little: layers pass on what they get. What tells them apart is where the change is large. The
-    mean distance of the first half of the depths is compared with that of the last half, each
-    without what chance alone shows; from half of it on the change begins early.
+    little: layers pass on what they get. What tells them apart is where the change is large. So it
+    begins where its distance, without what chance alone shows, first has 80 % of its largest value:
+    early up to the middle of the depths, late behind it.
     """
     surely = [one.p_adjusted < _LEVEL for one in shifts]
     if not any(surely):
         return Onset("none")
-    half = len(shifts) // 2
-    beyond = [max(one.distance - one.by_chance, 0.0) for one in shifts]
-    early, late = np.mean(beyond[:half] or [0.0]), np.mean(beyond[-half:])
-    kind: OnsetKind = "early" if early >= _EARLY * late else "late"
-    depths = range(len(shifts) - half) if kind == "early" else range(half, len(shifts))
-    sure = [depth for depth in depths if surely[depth]] or list(depths)
-    largest = max(beyond[depth] for depth in sure)
-    return Onset(kind, next(depth for depth in sure if beyond[depth] >= _SHARE * largest))
+    beyond = [
+        max(one.distance - one.by_chance, 0.0) * sure
+        for one, sure in zip(shifts, surely, strict=True)
+    ]
+    depth = next(place for place, own in enumerate(beyond) if own >= _SHARE * max(beyond))
+    return Onset("early" if 2 * depth < len(shifts) else "late", depth)
 
 
 def _distances(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -95,6 +95,16 @@ class DriftWatch:
         return self._martingale.images
 
     @property
+    def false_alarms(self) -> float:
+        """Chance of ever raising a false alarm."""
+        return self._martingale.false_alarms
+
+    @property
+    def evidence(self) -> float:
+        """The most evidence of any game at this moment, as a logarithm to base 10."""
+        return float(self._martingale.evidence.max())
+
+    @property
     def alarmed(self) -> bool:
         """Whether there was an alarm."""
         return self._martingale.alarmed

@@ -1,0 +1,1 @@
+"""What comes in against what a model learned from."""

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 SNIPPET = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
 #: other programs; what they are given is tested where it belongs
-ELSEWHERE = ("make", "source", "curl", "python", "pip", "docker")
+ELSEWHERE = ("make", "source", "curl", "python", "pip", "docker", "kill")
 #: they run until they are stopped, or take the demonstration's minutes; so do those that log to
 #: what need not be installed
 ONLY_OPTIONS = ("serve", "demo")

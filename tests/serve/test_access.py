@@ -29,6 +29,9 @@ def test_without_the_key_nothing_of_the_model_is_told(
         for method, path in (
             ("GET", "/model"),
             ("GET", "/metrics"),
+            ("GET", "/state.json"),
+            ("POST", "/feedback"),
+            ("POST", "/reload"),
             ("POST", "/predict"),
             ("POST", "/explain"),
             ("GET", "/elsewhere"),
@@ -112,7 +115,8 @@ def test_browsers_are_told_to_be_careful(client: TestClient) -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
-    page = client.get("/").text
+    # a link is followed, not loaded
+    page = re.sub(r"<a [^>]*>", "", client.get("/").text + client.get("/state").text)
     loaded = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", page)
     assert all(target.startswith("data:") for target in loaded)
     found = re.findall(r"https?://[^\s'\"]+", page)

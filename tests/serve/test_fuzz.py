@@ -23,7 +23,9 @@ from starlette.types import Receive, Scope, Send
 
 from frostline.model.model import Model
 from frostline.onnx_graph.session import Answers
+from frostline.serve.access_control import Guard
 from frostline.serve.app import create_app
+from frostline.serve.feedback import Feedback
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service
 
@@ -38,15 +40,21 @@ _CHECKS = [
 ]
 
 
+KEY = "a-key"
+
+
 @pytest.fixture(scope="module")
-def described(model: Model) -> Any:
+def described(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Any:
     # what the network says plays no role here, only that everything around it is real
     quick = copy.copy(model)
     even = [1 / len(model.classes)] * len(model.classes)
     quick.answer_prepared = lambda images: Answers(  # type: ignore[method-assign]
         np.array([even] * len(images)), np.ones(len(images))
     )
-    app = create_app(Service(quick, Limits()))
+    limits = Limits()
+    feedback = Feedback(tmp_path_factory.mktemp("feedback"), limits)
+    service = Service(quick, limits, load=lambda: quick, feedback=feedback)
+    app = create_app(service, Guard(api_key=KEY, allow_reload=True))
 
     async def never_stopped(scope: Scope, receive: Receive, send: Send) -> None:
         # each case comes from a client of its own, whose end would end the service
@@ -60,8 +68,13 @@ def described(model: Model) -> Any:
     return schemathesis.openapi.from_asgi("/openapi.json", never_stopped)
 
 
-_READ = [("GET", "/"), ("GET", "/model"), ("GET", "/health"), ("GET", "/metrics")]
-_WORK = [("POST", "/predict"), ("POST", "/explain")]
+_READ = [
+    *(("GET", "/"), ("GET", "/model"), ("GET", "/health"), ("GET", "/metrics")),
+    *(("GET", "/state"), ("GET", "/state.json"), ("POST", "/reload")),
+]
+_WORK = [("POST", "/predict"), ("POST", "/explain"), ("POST", "/feedback")]
+#: what is made up is no image, which is an answer of its own only where there are many
+_ONE_IMAGE = ("/explain", "/feedback")
 
 
 @pytest.mark.parametrize(
@@ -79,14 +92,14 @@ def test_answers_are_as_described(
     @given(case=described[path][method].as_strategy(generation_mode=mode))
     @settings(
         # a heat map blurs the image 144 times
-        max_examples=8 if path == "/explain" else 40,
+        max_examples=8 if path in _ONE_IMAGE else 40,
         deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
     def check(case: schemathesis.Case) -> None:
-        answer = case.call_and_validate(checks=_CHECKS)
+        answer = case.call_and_validate(checks=_CHECKS, headers={"X-API-Key": KEY})
         seen.append(answer.status_code)
 
     check()
@@ -94,7 +107,7 @@ def test_answers_are_as_described(
     if mode is GenerationMode.NEGATIVE:
         # not all: a form cannot tell one file from a list of one
         assert any(400 <= status < 500 for status in seen)
-    elif path != "/explain":
+    elif path not in _ONE_IMAGE:
         assert set(seen) == {200}
 
 

@@ -55,7 +55,9 @@ def label(
     run: Annotated[Path, typer.Argument(help=_RUN)],
     answers: Annotated[
         Path | None,
-        typer.Argument(help="File that a sheet saved, or suggestions.csv with labels filled in."),
+        typer.Argument(
+            help="What a sheet saved, suggestions.csv with labels, or a service's feedback.jsonl."
+        ),
     ] = None,
     output: Annotated[
         Path | None,

@@ -279,6 +279,11 @@ def serve(
     api_key: opt.ApiKey = None,
     cors: opt.Cors = None,
     allow_host: opt.AllowHost = None,
+    allow_reload: opt.AllowReload = False,
+    feedback: opt.Feedback = None,
+    keep_images: opt.KeepImages = False,
+    max_feedback: opt.MaxFeedback = None,
+    max_feedback_bytes: opt.MaxFeedbackBytes = None,
     max_files: opt.MaxFiles = None,
     max_bytes: opt.MaxBytes = None,
     max_request_bytes: opt.MaxRequestBytes = None,
@@ -294,7 +299,7 @@ def serve(
 ) -> None:
     """Serve a fitted model: a page to drop images on, and an API."""
     with cli_error_handler():
-        from frostline.cli.serve import serve_run
+        from frostline.cli.serve import Living, serve_run
 
         serve_run(
             run,
@@ -313,9 +318,12 @@ def serve(
                 "max_pixels": max_pixels,
                 "max_seconds": max_seconds,
                 "max_queue": max_queue,
+                "max_feedback": max_feedback,
+                "max_feedback_bytes": max_feedback_bytes,
                 "batch": batch,
                 "wait_ms": wait_ms,
             },
+            living=Living(feedback=feedback, keep_images=keep_images, allow_reload=allow_reload),
         )
 
 

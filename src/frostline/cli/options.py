@@ -26,6 +26,7 @@ LogTo = Annotated[
 ]
 
 _ACCESS, _LIMITS, _MACHINE = "Who may ask", "Limits", "Machine"
+_FEEDBACK = "What people say"
 
 ApiKey = Annotated[
     str | None,
@@ -48,6 +49,38 @@ AllowHost = Annotated[
         help="A name under which the service may be addressed; may be repeated.",
         rich_help_panel=_ACCESS,
     ),
+]
+AllowReload = Annotated[
+    bool,
+    typer.Option(
+        "--allow-reload",
+        help="Let POST /reload, with the key, serve the model that the folder holds by then; the "
+        "signal SIGHUP always does.",
+        rich_help_panel=_ACCESS,
+    ),
+]
+Feedback = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Keep there what people say is right, one line each; none is taken without.",
+        rich_help_panel=_FEEDBACK,
+    ),
+]
+KeepImages = Annotated[
+    bool,
+    typer.Option("--keep-images", help="Keep the image with each.", rich_help_panel=_FEEDBACK),
+]
+MaxFeedback = Annotated[
+    int | None,
+    typer.Option(
+        help="Entries that are kept; then new ones are refused. (10,000)",
+        rich_help_panel=_FEEDBACK,
+    ),
+]
+MaxFeedbackBytes = Annotated[
+    str | None,
+    typer.Option(help="Size of these and their images. (1GB)", rich_help_panel=_FEEDBACK),
 ]
 MaxFiles = Annotated[
     int | None, typer.Option(help="Images in one request. (100)", rich_help_panel=_LIMITS)

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,35 @@ from rich.text import Text
 
 from frostline.cli.console import err, out
 from frostline.compute.cache.eviction import parse_size
-from frostline.core.errors import SettingsError
+from frostline.core.errors import FrostlineError, SettingsError
 from frostline.model.answering import AUTO
 from frostline.model.model import Model
 from frostline.serve.access_control import Guard
 from frostline.serve.app import create_app
+from frostline.serve.feedback import Feedback
 from frostline.serve.limits import make_limits
+from frostline.serve.opening import open_whole
 from frostline.serve.server import listen, run
 from frostline.serve.service import Service
 from frostline.wording.tasks import TASKS
 
 _KEY = "FROSTLINE_API_KEY"
 _LOCAL = ("localhost", "127.0.0.1", "::1")
-_SIZES = ("max_bytes", "max_request_bytes", "max_held_bytes")
+_SIZES = ("max_bytes", "max_request_bytes", "max_held_bytes", "max_feedback_bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Living:
+    """What a service learns and takes on while it runs.
+
+    - ``feedback``: folder in which what people say is kept; None takes none.
+    - ``keep_images``: whether the pictures are kept with it.
+    - ``allow_reload``: whether a request with the key may let it take the folder's new model.
+    """
+
+    feedback: Path | None = None
+    keep_images: bool = False
+    allow_reload: bool = False
 
 
 def serve_run(
@@ -39,6 +56,7 @@ def serve_run(
     threads: int | None,
     answers: dict[str, Any],
     limits: dict[str, Any],
+    living: Living,
 ) -> None:
     """Serve until Ctrl-C.
 
@@ -52,26 +70,38 @@ def serve_run(
     - ``answers``: ``at_most_wrong`` and ``shares``, as for :meth:`Model.load`.
     - ``limits``: fields of :class:`~frostline.serve.limits.Limits`, None for defaults; sizes as
       text.
+    - ``living``: what the service learns and takes on while it runs.
     """
     sizes = {k: parse_size(v, _option(k)) for k, v in limits.items() if k in _SIZES and v}
     bounds = make_limits(**{**limits, **sizes})
     key = _key(api_key)
     for site in cors:
         _check_site(site)
+    _check_living(living, folder)
     if answers.get("shares") == AUTO:
         raise SettingsError(
             "A service sees images one by one, so it cannot estimate the shares of classes.",
             hint="Estimate them with 'frostline predict --shares auto', and give them here.",
         )
-    model = Model.load(folder, threads=threads, max_pixels=bounds.max_pixels, **answers)
-    taken = listen(host, port)
     local = _is_local(host)
     guard = Guard(
         api_key=key,
         origins=tuple(cors),
         hosts=tuple(dict.fromkeys((*_LOCAL, host, *allow_host))) if local or allow_host else (),
+        allow_reload=living.allow_reload,
     )
-    service = Service(model, bounds)
+
+    def load() -> Model:
+        return Model.load(folder, threads=threads, max_pixels=bounds.max_pixels, **answers)
+
+    model = load()
+    taken = listen(host, port)
+    feedback = (
+        None
+        if living.feedback is None
+        else Feedback(living.feedback, bounds, keeps_images=living.keep_images)
+    )
+    service = Service(model, bounds, load=lambda: open_whole(folder, load), feedback=feedback)
     service.warm_up()
     app = create_app(service, guard)
     # the server ends on Ctrl-C by itself; this is for one that comes before it has begun
@@ -82,8 +112,42 @@ def serve_run(
                 f"Everybody who reaches {host} may use it: set {_KEY} to ask for a key.",
                 style="yellow",
             )
-        run(app, taken, max_seconds=bounds.max_seconds, on_stop=service.drain)
+        run(
+            app,
+            taken,
+            max_seconds=bounds.max_seconds,
+            on_stop=service.drain,
+            on_hangup=lambda: _take_new_model(service),
+        )
     out.print("Stopped.")
+
+
+async def _take_new_model(service: Service) -> None:
+    """Let the service take the model that its folder holds by now, and say what came of it."""
+    try:
+        found = await service.reload()
+    except FrostlineError as error:
+        err.print(f"The model is not replaced, and the earlier one serves on: {error}", style="red")
+        return
+    said = "A new model is served" if found.changed else "The folder holds the model that is served"
+    out.print(f"{said}: {found.model[:12]}.")
+
+
+def _check_living(living: Living, folder: Path) -> None:
+    if living.feedback is None:
+        if living.keep_images:
+            raise SettingsError(
+                "--keep-images is about the images of feedback, and none is taken.",
+                hint="Add --feedback FOLDER.",
+            )
+        return
+    run_folder, kept = folder.resolve(), living.feedback.resolve()
+    if kept == run_folder or run_folder in kept.parents:
+        raise SettingsError(
+            f"The folder of feedback, {living.feedback}, lies in {folder}, which another run may "
+            "replace.",
+            hint="Give a folder beside it.",
+        )
 
 
 def _announce(folder: Path, model: Model, taken: socket.socket) -> None:

@@ -102,6 +102,19 @@ def lock_alone(handle: int) -> None:
         return
 
 
+def lock_in_turn(handle: int) -> None:
+    """Hold an open file against other threads and processes until it is closed; wait for them.
+
+    Each must have opened the file for itself. Where there are no such locks, nobody waits.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
 def _cpu_quotas(root: Path) -> Iterator[float]:
     """Yield cores by every quota above this process: the narrowest counts."""
     for folder in _groups(root, "", "sys/fs/cgroup"):

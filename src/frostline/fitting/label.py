@@ -24,6 +24,7 @@ from frostline.core.suggestion_record import Labelling, RealisedGain
 from frostline.core.threads import blas_threads
 from frostline.data.decoding.image_refs import content_of
 from frostline.data.naming import counted, shorten
+from frostline.fitting.feedback_pictures import with_pictures
 from frostline.fitting.run_pool import LabelledRun, fit_view, open_run_pool, read_labelled_run
 from frostline.run.answers import GivenAnswer, read_answers
 from frostline.run.label_table import CORRECTIONS, LABELS, Answer, LabelTable, read_label_table
@@ -56,8 +57,9 @@ def label(
     run : str or Path
         Folder of a finished run of one class or grade an image.
     answers : str, Path or None
-        The ``.json`` of a contact sheet, or ``suggestions.csv`` with its column ``label`` filled
-        in. Relative paths start from its folder.
+        The ``.json`` of a contact sheet, ``suggestions.csv`` with its column ``label`` filled in,
+        or the ``feedback.jsonl`` of a service, whose pictures are kept beside it, are images of the
+        run, or lie in the folder ``images`` beside it. Relative paths start from its folder.
     output : str, Path or None, default=None
         The table of labels; for None ``labels.csv`` in the run folder, or ``corrections.csv`` for
         answers about images of the run. It has the columns path, label and digest, as
@@ -98,7 +100,7 @@ def label(
         return Labelling(table=str(table.path), labels=len(before.answers), undone=step)
     given = read_answers(Path(answers))
     below = Path(answers).expanduser().absolute().parent
-    checked = _checked(given.answers, below)
+    checked = _checked(with_pictures(given.answers, known, below), below)
     of_run = _are_of_run(checked, known, str(answers))
     table = read_label_table(_table_path(known, output, corrections=of_run))
     meant = {*new_classes, *given.new_classes}

@@ -1,4 +1,4 @@
-"""What people answered: the file of a contact sheet, or a table with a column of labels."""
+"""What people answered: a contact sheet's file, a table of labels, or feedback on a service."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from frostline.core.files import JSON_BYTES, UnfitFileError, read_regular
 from frostline.data.naming import label_text
 from frostline.data.sources.columns import comparable
 from frostline.data.sources.table_text import read_text
+from frostline.run.feedback_log import read_feedback
 
 #: what the file of a sheet says it is
 KIND = "frostline answers"
 _TABLES = (".csv", ".tsv")
+_FEEDBACK = ".jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class GivenAnswer:
     """One answer as it was given, not checked yet.
 
-    ``place``: where it stands, for messages. ``digest``: blank where the file tells none.
+    ``place``: where it stands, for messages. ``path``: blank where the file tells only the digest.
+    ``digest``: blank where the file tells none.
     ``label``: blank for an image that is none of the classes.
     """
 
@@ -46,10 +49,13 @@ class GivenAnswers:
 
 
 def read_answers(path: Path) -> GivenAnswers:
-    """Read the answers of a sheet's ``.json``, or of a table with the columns path and label.
+    """Read the answers of a sheet's ``.json``, a table with path and label, or a feedback file.
 
-    In a table a blank label is no answer. Raises InputError if the file is neither, or damaged.
+    In a table a blank label is no answer; of feedback on one picture the latest counts. Raises
+    InputError if the file is none of these, or damaged.
     """
+    if path.suffix.lower() == _FEEDBACK:
+        return _of_feedback(path)
     try:
         content = read_regular(path, at_most=JSON_BYTES)
     except UnfitFileError as error:
@@ -59,9 +65,20 @@ def read_answers(path: Path) -> GivenAnswers:
     if path.suffix.lower() == ".json":
         return _of_sheet(path, content)
     raise InputError(
-        f"{path} is neither the .json of a contact sheet nor a table (.csv, .tsv).",
+        f"{path} is neither the .json of a contact sheet nor a table (.csv, .tsv), nor the "
+        "feedback.jsonl of a service.",
         hint="Give the file that the sheet saved, or suggestions.csv with its column 'label' "
         "filled in.",
+    )
+
+
+def _of_feedback(path: Path) -> GivenAnswers:
+    latest = {entry.digest: entry for entry in read_feedback(path)}
+    return GivenAnswers(
+        tuple(
+            GivenAnswer(f"{path}, said at {one.time}", one.image, one.label, one.digest)
+            for one in latest.values()
+        )
     )
 
 

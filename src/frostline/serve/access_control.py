@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from frostline.core.errors import SettingsError
 from frostline.serve.problem_details import RequestError
 
 #: served without a key: nothing in them belongs to the model
-_OPEN = {"/", "/health", "/openapi.json"}
+_OPEN = {"/", "/state", "/health", "/openapi.json"}
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Guard:
     """What is checked before anything of a request is read.
 
     - ``api_key``: asked for in ``X-API-Key`` or as a bearer token; None asks for nothing.
+    - ``allow_reload``: whether whoever has the key may let the service take the model that its
+      folder holds by now. Raises SettingsError without a key.
     - ``origins``: other sites whose pages may ask, such as ``"https://example.org"``; ``"*"`` for
       all.
     - ``hosts``: names under which the service may be addressed, without port; any when empty. Under
@@ -29,6 +32,14 @@ class Guard:
     api_key: str | None = None
     origins: Sequence[str] = ()
     hosts: Sequence[str] = ()
+    allow_reload: bool = False
+
+    def __post_init__(self) -> None:
+        if self.allow_reload and self.api_key is None:
+            raise SettingsError(
+                "Who may ask for a new model must show a key, and the service has none.",
+                hint="Set FROSTLINE_API_KEY, or send the process SIGHUP instead.",
+            )
 
     def check(self, method: str, path: str, headers: Headers) -> None:
         """Let a request pass.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -14,19 +14,31 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from frostline._version import __version__
+from frostline.core.errors import FrostlineError
 from frostline.model_format.card import ModelCard
 from frostline.serve.access_control import Guard
 from frostline.serve.admission import Gate
 from frostline.serve.exception_handlers import add_handlers
-from frostline.serve.page import render
+from frostline.serve.page import ASKING, STATE, PageSettings, render
 from frostline.serve.problem_details import ProblemAnswer, RequestError
 from frostline.serve.request_middleware import Front
 from frostline.serve.request_parsing import arrive, check_query, deadline, in_time
-from frostline.serve.response_schemas import Explanation, Health, Predictions
+from frostline.serve.response_schemas import (
+    Explanation,
+    Health,
+    Judged,
+    Predictions,
+    Reloaded,
+    State,
+)
 from frostline.serve.service import Service
-from frostline.serve.uploads import FILES
+from frostline.serve.state import state_of
+from frostline.serve.uploads import FILES, Form, Upload
 
-_PATHS = ("/", "/predict", "/explain", "/model", "/health", "/metrics", "/openapi.json")
+_PATHS = (
+    *("/", "/state", "/predict", "/explain", "/feedback", "/reload", "/model", "/state.json"),
+    *("/health", "/metrics", "/openapi.json"),
+)
 
 
 def create_app(service: Service, guard: Guard | None = None) -> ASGIApp:
@@ -56,6 +68,10 @@ def create_app(service: Service, guard: Guard | None = None) -> ASGIApp:
     _add_page(app, service, guard)
     _add_reading(app, service, guard)
     _add_working(app, service, guard)
+    if service.feedback is not None:
+        _add_feedback(app, service, guard)
+    if guard.allow_reload:
+        _add_reload(app, service, guard)
     found: ASGIApp = Gate(app, guard=guard, limits=service.limits, metrics=service.metrics)
     if guard.origins:
         # outside the gate: a page must be able to read why it was turned away
@@ -69,11 +85,23 @@ def create_app(service: Service, guard: Guard | None = None) -> ASGIApp:
 
 
 def _add_page(app: FastAPI, service: Service, guard: Guard) -> None:
-    page = render(service.limits, asks_for_key=guard.api_key is not None)
+    feedback = service.feedback
+    settings = PageSettings(
+        asks_for_key=guard.api_key is not None,
+        takes_feedback=feedback is not None,
+        keeps_images=feedback is not None and feedback.keeps_images,
+        max_bytes=service.limits.max_bytes,
+        max_files=service.limits.max_files,
+    )
+    asking, state = render(ASKING, settings), render(STATE, settings)
 
     @app.get("/", response_class=HTMLResponse, summary="The page for people.")
     async def page_for_people() -> Response:
-        return HTMLResponse(page.html, headers={"Content-Security-Policy": page.policy})
+        return HTMLResponse(asking.html, headers={"Content-Security-Policy": asking.policy})
+
+    @app.get("/state", response_class=HTMLResponse, summary="The state as a page for people.")
+    async def page_of_state() -> Response:
+        return HTMLResponse(state.html, headers={"Content-Security-Policy": state.policy})
 
 
 def _add_reading(app: FastAPI, service: Service, guard: Guard) -> None:
@@ -82,6 +110,17 @@ def _add_reading(app: FastAPI, service: Service, guard: Guard) -> None:
     @app.get("/model", dependencies=locks, summary="The model card.")
     async def model() -> ModelCard:
         return service.model.card
+
+    @app.get(
+        "/state.json",
+        dependencies=locks,
+        responses=_problems(500),
+        summary="What is served, and what people said of its answers.",
+    )
+    async def state() -> State:
+        feedback = service.feedback
+        entries = 0 if feedback is None else await run_in_threadpool(len, feedback)
+        return state_of(service.served, feedback, entries=entries)
 
     @app.get(
         "/health",
@@ -134,7 +173,7 @@ def _add_working(app: FastAPI, service: Service, guard: Guard) -> None:
         with service.memory.share() as share:
             form = await arrive(request, service, share, until)
             work = service.classify(form.files, share, top=top)
-            return Predictions(results=await in_time(request, service, work, until))
+            return await in_time(request, service, work, until)
 
     @app.post(
         "/explain",
@@ -156,16 +195,89 @@ def _add_working(app: FastAPI, service: Service, guard: Guard) -> None:
         check_query(request, ())
         with service.memory.share() as share:
             form = await arrive(request, service, share, until, texts=("label",))
-            if len(form.files) > 1:
+            file = _only(form, "a heat map")
+            work = service.explain(file, share, label=form.texts.get("label"))
+            return await in_time(request, service, work, until)
+
+
+def _add_feedback(app: FastAPI, service: Service, guard: Guard) -> None:
+    texts = {
+        "label": {
+            "type": "string",
+            "description": "What is right, written as the field label of answers: a class, blank "
+            "for none of them; labels or numbers with ; between.",
+        },
+        "model": {
+            "type": "string",
+            "description": "Fingerprint of the model that gave the answer, so that feedback never "
+            "counts against another one.",
+        },
+    }
+
+    @app.post(
+        "/feedback",
+        dependencies=_locks(guard),
+        responses=_problems(408, 409, 413, 415, 422, 500, 503, 507),
+        openapi_extra=_form(n_files=1, required=("label",), **texts),
+        summary="Say what is right for one image.",
+    )
+    async def feedback(request: Request) -> Judged:
+        """The image is asked about again, so that what is kept is what the model says; it is kept
+        itself only where the service was told to. A correction that is on the disk is answered."""
+        until = deadline(service)
+        check_query(request, ())
+        with service.memory.share() as share:
+            form = await arrive(request, service, share, until, texts=tuple(texts))
+            file = _only(form, "feedback")
+            if "label" not in form.texts:
                 raise RequestError(
                     422,
-                    "too_many_files",
-                    name=FILES,
-                    what=f"{len(form.files)} files",
-                    expected="one file for a heat map",
+                    "no_label",
+                    name="label",
+                    what="the form does not say what is right",
+                    expected="a class, labels or numbers in the field 'label'",
                 )
-            work = service.explain(form.files[0], share, label=form.texts.get("label"))
+            work = service.judge(
+                file, share, label=form.texts["label"], model=form.texts.get("model")
+            )
             return await in_time(request, service, work, until)
+
+
+def _add_reload(app: FastAPI, service: Service, guard: Guard) -> None:
+    @app.post(
+        "/reload",
+        dependencies=_locks(guard),
+        responses=_problems(409, 422, 500, 503),
+        summary="Serve the model that the folder holds by now.",
+    )
+    async def reload(request: Request) -> Reloaded:
+        """It is opened and checked beside the one that is served, and takes its place between two
+        requests. Where anything is wrong with it, the earlier one serves on."""
+        check_query(request, ())
+        try:
+            return await service.reload()
+        except RequestError:
+            raise
+        except FrostlineError as error:
+            raise RequestError(
+                409,
+                "not_replaced",
+                name="model",
+                what=str(error),
+                expected="a finished model in the folder; the earlier one serves on",
+            ) from None
+
+
+def _only(form: Form, what: str) -> Upload:
+    if len(form.files) > 1:
+        raise RequestError(
+            422,
+            "too_many_files",
+            name=FILES,
+            what=f"{len(form.files)} files",
+            expected=f"one file for {what}",
+        )
+    return form.files[0]
 
 
 def _locks(guard: Guard) -> list[Any]:
@@ -179,7 +291,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ProblemAnswer} for status in statuses}
 
 
-def _form(*, n_files: int, **texts: dict[str, str]) -> dict[str, Any]:
+def _form(*, n_files: int, required: Sequence[str] = (), **texts: dict[str, str]) -> dict[str, Any]:
     """Describe a form: it is read here and not by FastAPI, which would write it to disk."""
     files = {
         "type": "array",
@@ -189,7 +301,7 @@ def _form(*, n_files: int, **texts: dict[str, str]) -> dict[str, Any]:
     }
     schema = {
         "type": "object",
-        "required": [FILES],
+        "required": [FILES, *required],
         "properties": {FILES: files, **texts},
         "additionalProperties": False,
     }

@@ -33,6 +33,10 @@ class Limits(BaseModel):
         Images, and requests, that may wait or be worked on at a time.
     max_explanations : int, default=4
         Heat maps that may wait or be worked on at a time; each costs 145 predictions.
+    max_feedback : int, default=10_000
+        Entries of feedback that are kept.
+    max_feedback_bytes : int, default=1_000_000_000
+        Bytes of these and their pictures.
     batch : int, default=8
         Images that go through the network together. More take more memory and, on a CPU, no less
         time.
@@ -50,6 +54,8 @@ class Limits(BaseModel):
     max_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
     max_queue: Count = 256
     max_explanations: Count = 4
+    max_feedback: Count = 10_000
+    max_feedback_bytes: Bytes = 1_000_000_000
     batch: Annotated[int, Field(ge=1, le=256)] = 8
     wait_ms: Annotated[float, Field(ge=0, le=1000)] = 2.0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -10,6 +12,11 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from frostline.serve.answer_counts import AnswerCounts
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -19,7 +26,7 @@ class Metrics:
     """Counters of one service; each has a registry of its own, so two never mix.
 
     Labels take few values by design: paths are those of the service or ``other``, kinds of errors
-    are fixed words. Names of files never appear.
+    are fixed words, answers at most 100 classes of the served model. Names of files never appear.
     """
 
     def __init__(self) -> None:
@@ -69,6 +76,46 @@ class Metrics:
             "frostline_upload_bytes", "Bytes of uploads in memory.", registry=self.registry
         )
 
+        self.reloads = Counter(
+            "frostline_reloads",
+            "Times that the model of the folder was asked for: replaced, unchanged or refused.",
+            ["outcome"],
+            registry=self.registry,
+        )
+
+    def follow_counts(self, counts: Callable[[], AnswerCounts]) -> None:
+        """Tell as well how often the served model gave each answer, and what people said of it."""
+        self.registry.register(_Answers(counts))
+
     def text(self) -> str:
         """Return everything as text for Prometheus."""
         return generate_latest(self.registry).decode("utf-8")
+
+
+class _Answers(Collector):
+    """Counts of the model that is served now; they begin anew with each model."""
+
+    def __init__(self, counts: Callable[[], AnswerCounts]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them by answer."""
+        answers = CounterMetricFamily(
+            "frostline_answers", "Answers of the served model.", labels=["answer"]
+        )
+        feedback = CounterMetricFamily(
+            "frostline_feedback",
+            "Answers of the served model that people called right or wrong; once a picture.",
+            labels=["answer", "called"],
+        )
+        shares = GaugeMetricFamily(
+            "frostline_called_wrong_share",
+            "Share of the answers that people called wrong; others may be wrong as well.",
+            labels=["answer"],
+        )
+        for name, found in self._counts().by_answer().items():
+            answers.add_metric([name], found.answers)
+            feedback.add_metric([name, "wrong"], found.wrong)
+            feedback.add_metric([name, "right"], found.judged - found.wrong)
+            shares.add_metric([name], found.share or 0.0)
+        yield from (answers, feedback, shares)

@@ -1,18 +1,46 @@
-"""The page for people: one file that loads nothing from elsewhere."""
+"""The pages for people: each one file that loads nothing from elsewhere."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 
 import jinja2
 from markupsafe import Markup
 
-from frostline.serve.limits import Limits
 
-_SCRIPTS = ("service.js", "cards.js", "sources.js")
+@dataclass(frozen=True)
+class PageSource:
+    """What a page is made of: a template and the scripts that run on it, in their order."""
+
+    template: str
+    scripts: tuple[str, ...]
+
+
+#: where images are asked about, and where the state is told
+ASKING = PageSource(
+    "page.html", ("service.js", "words.js", "cards.js", "corrections.js", "sources.js", "key.js")
+)
+STATE = PageSource("state.html", ("service.js", "words.js", "state.js", "key.js"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageSettings:
+    """What the pages know of the service.
+
+    - ``asks_for_key``: whether they have a place for its key.
+    - ``takes_feedback``, ``keeps_images``: whether people may say what is right, and whether the
+      picture is kept then.
+    - ``max_bytes``, ``max_files``: what they refuse before they send anything.
+    """
+
+    asks_for_key: bool
+    takes_feedback: bool
+    keeps_images: bool
+    max_bytes: int
+    max_files: int
 
 
 @dataclass(frozen=True)
@@ -27,12 +55,8 @@ class Page:
     policy: str
 
 
-def render(limits: Limits, *, asks_for_key: bool) -> Page:
-    """Return the page; it is the same for everybody and learns of the model from ``/model``.
-
-    ``limits``: what the page itself refuses before it sends anything. ``asks_for_key``: whether the
-    page has a place for the service's key.
-    """
+def render(source: PageSource, settings: PageSettings) -> Page:
+    """Return a page; it is the same for everybody and learns of the model from the endpoints."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("frostline.serve"),
         autoescape=True,
@@ -42,14 +66,9 @@ def render(limits: Limits, *, asks_for_key: bool) -> Page:
     )
     style = _source("page.css")
     # in one function, so that nothing of it is within reach of anything else
-    script = '"use strict";\n(() => {\n' + "\n".join(map(_source, _SCRIPTS)) + "})();"
-    settings = {
-        "asks_for_key": asks_for_key,
-        "max_bytes": limits.max_bytes,
-        "max_files": limits.max_files,
-    }
-    html = environment.get_template("page.html").render(
-        style=Markup(style), script=Markup(script), settings=settings
+    script = '"use strict";\n(() => {\n' + "\n".join(map(_source, source.scripts)) + "})();"
+    html = environment.get_template(source.template).render(
+        style=Markup(style), script=Markup(script), settings=asdict(settings)
     )
     policy = "; ".join(
         (

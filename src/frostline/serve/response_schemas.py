@@ -6,10 +6,16 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from frostline.core.task import Task
 from frostline.serve.problem_details import Problem
 from frostline.stats.presence import Presence
 
 _NAME = "The file's name as it was sent, or its place in the request."
+
+_MODEL = (
+    "Fingerprint of the model that answered: the checksum of its card, so that another model has "
+    "another one."
+)
 
 
 class Classified(BaseModel):
@@ -78,12 +84,14 @@ class Unclassified(BaseModel):
 class Predictions(BaseModel):
     """One result for every file, in their order."""
 
+    model: str = Field(description=_MODEL)
     results: list[Classified | Unclassified]
 
 
 class Explanation(BaseModel):
     """Where the evidence for a class or a label lies in an image, or what raises a number."""
 
+    model: str = Field(description=_MODEL)
     name: str = Field(description=_NAME)
     label: str = Field(description="The class, label or column of numbers that is explained.")
     probability: float | None = Field(
@@ -114,3 +122,68 @@ class Health(BaseModel):
     status: Literal["ok", "stopping"]
     frostline: str = Field(description="Version of Frostline.")
     queue: int = Field(ge=0, description="Images that wait or are worked on.")
+
+
+class Judged(BaseModel):
+    """What is kept of feedback on one answer."""
+
+    time: str = Field(description="When it came: ISO 8601, UTC.")
+    model: str = Field(description=_MODEL)
+    digest: str = Field(description="SHA-256 of the picture's file.")
+    predicted: str = Field(description="The answer, as text.")
+    label: str = Field(description="What is right, as text; blank for none of the classes.")
+    wrong: bool = Field(description="Whether these differ.")
+    confidence: float | None = Field(description="Of the answer; null for numbers.")
+    image: str = Field(
+        description="Where the picture is kept in the folder of the service; blank where it is not."
+    )
+
+
+class Reloaded(BaseModel):
+    """Which model is served now."""
+
+    model: str = Field(description=_MODEL)
+    before: str = Field(description="Fingerprint of the model that was served before.")
+    changed: bool = Field(description="Whether these differ.")
+
+
+class CalledWrong(BaseModel):
+    """How many answers were judged by people, and how many of all called wrong."""
+
+    answers: int = Field(ge=0, description="Answers since the model was loaded.")
+    judged: int = Field(ge=0, description="Those that people called right or wrong.")
+    wrong: int = Field(ge=0, description="Those that they called wrong.")
+    share: float | None = Field(
+        ge=0,
+        le=1,
+        description="Share of the answers called wrong: at least so many are; null before the "
+        "first answer.",
+    )
+    interval: tuple[float, float] | None = Field(
+        description="Its 95 % interval (Wilson); null before the first answer."
+    )
+
+
+class KeptFeedback(BaseModel):
+    """What the folder of feedback holds, of all models."""
+
+    entries: int = Field(ge=0)
+    max_entries: int = Field(ge=1, description="Where no more is taken.")
+    keeps_images: bool
+
+
+class State(BaseModel):
+    """What is served, and what was seen of its answers since it was loaded."""
+
+    model: str = Field(description=_MODEL)
+    backbone: str
+    task: Task
+    outputs: int = Field(ge=1, description="Number of classes, labels, grades or columns.")
+    created: str | None = Field(description="When the model was made.")
+    loaded: str = Field(description="When it was loaded: ISO 8601, UTC.")
+    whole: CalledWrong = Field(description="Pictures.")
+    by_answer: dict[str, CalledWrong] = Field(
+        description="By what was answered, the most often called wrong first; of several labels "
+        "each counts for itself."
+    )
+    feedback: KeptFeedback | None = Field(description="Null where no feedback is taken.")

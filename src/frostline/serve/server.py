@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
 from typing import Any, cast
 
@@ -61,7 +62,12 @@ _SAID_OF_STRANGERS = (
 
 
 def run(
-    app: ASGIApp, taken: socket.socket, *, max_seconds: float, on_stop: Callable[[], None]
+    app: ASGIApp,
+    taken: socket.socket,
+    *,
+    max_seconds: float,
+    on_stop: Callable[[], None],
+    on_hangup: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; then answer what has arrived and return.
 
@@ -70,7 +76,8 @@ def run(
 
     ``taken``: from :func:`listen`. ``max_seconds``: for the headers of a request to arrive, and for
     requests in progress at the end. ``on_stop``: called at the first signal; requests that come
-    later must be refused from then on.
+    later must be refused from then on. ``on_hangup``: called for SIGHUP, unless the terminal that
+    the service was started on is gone: that ends it, as it ends any program.
     """
     config = uvicorn.Config(
         app,
@@ -87,7 +94,8 @@ def run(
     # each malformed form would be told to the log; clients are told, and /metrics counts
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     logging.getLogger("uvicorn.error").addFilter(_not_about_strangers)
-    _Server(config, max_seconds=max_seconds, on_stop=on_stop).run(sockets=[taken])
+    server = _Server(config, max_seconds=max_seconds, on_stop=on_stop, on_hangup=on_hangup)
+    server.run(sockets=[taken])
 
 
 def _not_about_strangers(record: logging.LogRecord) -> bool:
@@ -98,10 +106,18 @@ class _Server(uvicorn.Server):
     """Ends on a signal without passing it on: stopping a service is no failure."""
 
     def __init__(
-        self, config: uvicorn.Config, *, max_seconds: float, on_stop: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        *,
+        max_seconds: float,
+        on_stop: Callable[[], None],
+        on_hangup: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(config)
-        self._max_seconds, self._on_stop = max_seconds, on_stop
+        self._max_seconds, self._on_stop, self._on_hangup = max_seconds, on_stop, on_hangup
+        # with nohup nobody wants it to end with its terminal
+        self._ends_with_terminal = _has_terminal() and not _ignores_hangup()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._end: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -113,6 +129,19 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
         self.force_exit = self.force_exit or sig == signal.SIGINT
 
+    def _hung_up(self) -> None:
+        if self._ends_with_terminal and not _has_terminal():
+            self.handle_exit(signal.SIGTERM, None)
+            return
+
+        async def work() -> None:
+            await self._on_hangup()
+
+        # the loop itself holds no task
+        task = asyncio.ensure_future(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def on_tick(self, counter: int) -> bool:
         """Say whether to close the port: ten times a second."""
         if self._end is not None:
@@ -123,12 +152,30 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         signals = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self.handle_exit) for number in signals}
+        before: dict[int, Any] = {n: signal.signal(n, self.handle_exit) for n in signals}
+        if hasattr(signal, "SIGHUP"):
+            loop = asyncio.get_running_loop()
+            before[signal.SIGHUP] = signal.signal(
+                signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(self._hung_up)
+            )
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _has_terminal() -> bool:
+    """Whether the terminal that this process was started on is there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | getattr(os, "O_NOCTTY", 0)))
+    except OSError:
+        return False
+    return True
+
+
+def _ignores_hangup() -> bool:
+    return hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def _patient(seconds: float) -> type[asyncio.Protocol]:

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
-from frostline.core.errors import UnreadableImageError, did_you_mean
+from frostline.core.errors import FrostlineError, UnreadableImageError
 from frostline.core.machine import available_cores
 from frostline.core.preprocessing import UInt8Array
-from frostline.model.model import Model, Probabilities
-from frostline.model.prediction import Computed, told
-from frostline.serve.batching import Batcher
+from frostline.model.model import Model
+from frostline.serve.corrections import check_names, read_correction
+from frostline.serve.feedback import Feedback
 from frostline.serve.heat_picture import overlay, picture_of
 from frostline.serve.limits import Limits
 from frostline.serve.memory import Memory, Share
 from frostline.serve.metrics import Metrics
+from frostline.serve.model_slot import ModelSlot
 from frostline.serve.occlusion import Occlusion
+from frostline.serve.opening import warm_up
 from frostline.serve.problem_details import Problem, RequestError, busy, image_problem
-from frostline.serve.response_schemas import Classified, Explanation, Unclassified
+from frostline.serve.response_schemas import (
+    Classified,
+    Explanation,
+    Judged,
+    Predictions,
+    Reloaded,
+    Unclassified,
+)
+from frostline.serve.served_model import Computation, Listener, ServedModel, in_words
 from frostline.serve.uploads import Upload
-from frostline.wording.tasks import TASKS
 
 T = TypeVar("T")
 
@@ -37,16 +48,29 @@ _ON_THEIR_WAY = 1.0
 
 
 class Service:
-    """One model that many requests share.
+    """A model that many requests share, and that another one can follow.
 
-    ``memory``: bytes of uploads that are held. ``queue``: images that wait or are worked on.
+    - ``memory``: bytes of uploads that are held. ``queue``: images that wait or are worked on.
+    - ``load``: opens the model that :meth:`reload` is to serve; None where none can follow.
+    - ``feedback``: takes what people say of answers; None takes nothing.
+    - ``listeners``: makes what is told of the answers of a model, anew for each.
     """
 
-    def __init__(self, model: Model, limits: Limits) -> None:
-        self.model, self.limits = model, limits
+    def __init__(
+        self,
+        model: Model,
+        limits: Limits,
+        *,
+        load: Callable[[], Model] | None = None,
+        feedback: Feedback | None = None,
+        listeners: Callable[[Model], Sequence[Listener]] | None = None,
+    ) -> None:
+        self.limits = limits
+        self.feedback = feedback
         self.metrics = Metrics()
         self.memory = Memory(limits.max_held_bytes)
         self.queue = 0
+        self._listeners = listeners
         self._explanations = 0
         self._draining = False
         self._refuse_from = 0.0
@@ -55,14 +79,20 @@ class Service:
         self._decoders = ThreadPoolExecutor(
             min(available_cores(), 8), thread_name_prefix="frostline-decode"
         )
-        self._batcher = Batcher(
-            lambda images: model.answer_prepared(images).each(),
-            size=limits.batch,
-            wait=limits.wait_ms / 1000,
-            on_batch=self._batch_done,
-        )
+        self._slot = ModelSlot(model, self._serve, load=load, threads=self._decoders)
         self.metrics.queue.set_function(lambda: self.queue)
         self.metrics.held.set_function(lambda: self.memory.held)
+        self.metrics.follow_counts(lambda: self.served.counts)
+
+    @property
+    def served(self) -> ServedModel:
+        """What requests that come now are answered by."""
+        return self._slot.served
+
+    @property
+    def model(self) -> Model:
+        """The model that is served now."""
+        return self.served.model
 
     @property
     def stopping(self) -> bool:
@@ -72,15 +102,14 @@ class Service:
     @property
     def _broken(self) -> bool:
         """Whether nothing can be answered any more."""
-        return self._closed or not self._batcher.alive
+        return self._closed or not self.served.alive
 
     def warm_up(self) -> None:
         """Open the model and run it once, so that the first request is as fast as any.
 
         Raises EngineError if ONNX Runtime cannot run the model.
         """
-        size = self.model.card.preprocessing.size
-        self.model.predict_prepared([np.zeros((size, size, 3), dtype=np.uint8)])
+        warm_up(self.model)
 
     def drain(self) -> None:
         """Refuse requests that come from now on; those that are on their way are still answered."""
@@ -92,7 +121,7 @@ class Service:
         """Answer what was taken on, then stop the threads."""
         self._closed = True
         self._decoders.shutdown()
-        self._batcher.close()
+        self._slot.close()
 
     def check_open(self) -> None:
         """Refuse a request that comes while the service stops.
@@ -118,8 +147,8 @@ class Service:
 
     async def classify(
         self, files: Sequence[Upload], share: Share, *, top: int | None = None
-    ) -> list[Classified | Unclassified]:
-        """Return one result for each file, in order.
+    ) -> Predictions:
+        """Return one result for each file, in order, all of one model.
 
         Raises RequestError with status 503 if the queue is full; FrostlineError if the model itself
         fails.
@@ -133,17 +162,20 @@ class Service:
 
         async def one(file: Upload) -> Classified | Unclassified:
             async with turns:
-                found = await self._prepare(file, share)
+                found = await self._prepare(served, file, share)
                 if isinstance(found, Problem):
                     self.metrics.images.labels("refused").inc()
                     self.metrics.errors.labels(found.kind).inc()
                     return Unclassified(name=file.name, error=found)
-                row, unfamiliarity = await self._compute(found[0])
+                computed = await self._compute(served, found[0])
             self.metrics.images.labels("classified").inc()
-            return self._in_words(file.name, row, unfamiliarity, top)
+            prediction = served.told(file.name, computed)
+            served.heard(found[0], prediction)
+            return in_words(prediction, top=top)
 
-        with self._places(len(files)):
-            return await asyncio.gather(*map(one, files))
+        with self._places(len(files)), self._slot.keeping() as served:
+            results = await asyncio.gather(*map(one, files))
+        return Predictions(model=served.fingerprint, results=results)
 
     async def explain(self, file: Upload, share: Share, *, label: str | None) -> Explanation:
         """Return where the evidence for a class lies in one image.
@@ -153,30 +185,19 @@ class Service:
 
         ``label``: the class, label or column to explain; the answer when None.
         """
-        classes, words = self.model.classes, TASKS[self.model.card.task]
-        if label is not None and label not in classes:
-            raise RequestError(
-                422,
-                "unknown_label",
-                name="label",
-                what=f"the model has no {words.one} {label!r}. "
-                f"{did_you_mean(label, classes)}".strip(),
-                expected=f"one of the model's {words.many}, see /model",
-            )
-        with self._places(1), self._explaining():
-            found = await self._prepare(file, share)
-            if isinstance(found, Problem):
-                self.metrics.images.labels("refused").inc()
-                raise RequestError(422, **found.model_dump())
-            prepared, size = found
-            row, _ = await self._compute(prepared)
-            index = self.model.answering.foremost(row) if label is None else classes.index(label)
+        with self._places(1), self._explaining(), self._slot.keeping() as served:
+            classes = served.model.classes
+            if label is not None:
+                check_names([label], served.model.card)
+            prepared, size = await self._prepared(served, file, share)
+            row, _ = await self._compute(served, prepared)
+            index = served.model.answering.foremost(row) if label is None else classes.index(label)
             occlusion = Occlusion(prepared)
-            covered = await self._covered(occlusion, index)
-            whole, is_number = float(row[index]), self.model.card.target.link_name == "identity"
+            covered = await self._covered(served, occlusion, index)
+            whole, is_number = float(row[index]), served.model.card.target.link_name == "identity"
             found_by = occlusion.difference if is_number else occlusion.heat
             heat = found_by(whole, covered)
-            preprocessing = self.model.card.preprocessing
+            preprocessing = served.model.card.preprocessing
 
             def shaped(square: Image.Image) -> Image.Image:
                 return preprocessing.in_own_shape(square, *size)
@@ -189,6 +210,7 @@ class Service:
         step = heat.shape[0] / occlusion.cells
         places = ((np.arange(occlusion.cells) + 0.5) * step).astype(int)
         return Explanation(
+            model=served.fingerprint,
             name=file.name,
             label=classes[index],
             probability=None if is_number else whole,
@@ -199,18 +221,86 @@ class Service:
             overlay=pictures[1],
         )
 
-    async def _covered(self, occlusion: Occlusion, index: int) -> list[float]:
+    async def judge(self, file: Upload, share: Share, *, label: str, model: str | None) -> Judged:
+        """Keep what a person says is right for one image, beside what the model says of it.
+
+        Raises RequestError with status 404 where nothing is kept, 409 if the answer that it is
+        about came from another model, 422 for what the model cannot say or an image that cannot be
+        decoded, 507 if no more is kept.
+
+        ``label``: what is right. ``model``: fingerprint of the model that answered; None for the
+        one that is served.
+        """
+        feedback = self.feedback
+        if feedback is None:
+            raise RuntimeError("a service without feedback was told some")
+        with self._places(1), self._slot.keeping() as served:
+            if model is not None and model != served.fingerprint:
+                raise RequestError(
+                    409,
+                    "another_model",
+                    name="model",
+                    what=f"the answer came from {model[:80]!r}; {served.fingerprint!r} is served",
+                    expected="feedback on an answer of this model; ask /predict again",
+                )
+            content = file.content or b""
+            digest = hashlib.sha256(content).hexdigest()
+            if feedback.keeps_images:
+                share.take(len(content))
+            else:
+                content = b""
+            prepared, _ = await self._prepared(served, file, share)
+            prediction = served.told(file.name, await self._compute(served, prepared))
+            correction = read_correction(label, served.model.card, prediction)
+            entry = feedback.entry(digest, prediction, correction, model=served.fingerprint)
+            written = await self._in_thread(lambda: feedback.keep(entry, content))
+            served.counts.judged(
+                digest, prediction, wrong=correction.wrong, outputs=correction.outputs
+            )
+        return Judged(**asdict(written))
+
+    async def reload(self) -> Reloaded:
+        """Serve the model that the folder holds by now, from the next request on.
+
+        Takes and raises what :meth:`ModelSlot.reload` does, and refuses while the service stops.
+        """
+        if self.stopping:
+            raise _ended()
+        try:
+            # whoever asked may leave; the model comes all the same
+            found = await asyncio.shield(asyncio.ensure_future(self._slot.reload()))
+        except FrostlineError:
+            self.metrics.reloads.labels("refused").inc()
+            raise
+        self.metrics.reloads.labels("replaced" if found.changed else "unchanged").inc()
+        return found
+
+    def _serve(self, model: Model) -> ServedModel:
+        listeners = self._listeners(model) if self._listeners is not None else ()
+        return ServedModel(model, self.limits, on_batch=self._batch_done, listeners=listeners)
+
+    async def _covered(self, served: ServedModel, occlusion: Occlusion, index: int) -> list[float]:
         """One output for every variant; a few at a time, so that others pass."""
         found: list[float] = []
         variants = occlusion.variants()
         few = max(1, self.limits.batch // 2)
         while some := await self._in_thread(lambda: list(islice(variants, few))):
-            rows = await asyncio.gather(*map(self._compute, some))
+            rows = await asyncio.gather(*(self._compute(served, image) for image in some))
             found += [float(row[index]) for row, _ in rows]
         return found
 
+    async def _prepared(
+        self, served: ServedModel, file: Upload, share: Share
+    ) -> tuple[UInt8Array, tuple[int, int]]:
+        """Decode the one upload of a request; RequestError with status 422 if it cannot be."""
+        found = await self._prepare(served, file, share)
+        if isinstance(found, Problem):
+            self.metrics.images.labels("refused").inc()
+            raise RequestError(422, **found.model_dump())
+        return found
+
     async def _prepare(
-        self, file: Upload, share: Share
+        self, served: ServedModel, file: Upload, share: Share
     ) -> tuple[UInt8Array, tuple[int, int]] | Problem:
         """Decode one upload in a thread, with its width and height; or say what is wrong."""
         if file.content is None:
@@ -223,7 +313,7 @@ class Service:
         content, file.content = file.content, None
         try:
             return await self._in_thread(
-                lambda: self.model.prepare_with_size(content, name=file.name)
+                lambda: served.model.prepare_with_size(content, name=file.name)
             )
         except UnreadableImageError as error:
             return image_problem(error)
@@ -233,32 +323,8 @@ class Service:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
-    async def _compute(self, prepared: UInt8Array) -> tuple[Probabilities, float | None]:
-        return await asyncio.wrap_future(self._batcher.submit(prepared))
-
-    def _in_words(
-        self, name: str, row: Probabilities, unfamiliarity: float | None, top: int | None
-    ) -> Classified:
-        found = told(Computed(name, row, unfamiliarity), self.model.answering)
-        return Classified(
-            name=name,
-            label=found.label,
-            confidence=None if math.isnan(found.confidence) else found.confidence,
-            probabilities={}
-            if found.value is not None
-            else dict(found.top(len(row) if top is None else top)),
-            unknown=found.unknown,
-            unfamiliarity=unfamiliarity,
-            set_95=list(found.set_95) if isinstance(found.set_95, tuple) else found.set_95,
-            abstain=list(found.abstain) if isinstance(found.abstain, tuple) else found.abstain,
-            labels=None if found.labels is None else list(found.labels),
-            value=None
-            if found.value is None
-            else dict(zip(found.classes, found.value, strict=True)),
-            interval=None
-            if found.interval is None
-            else dict(zip(found.classes, found.interval, strict=True)),
-        )
+    async def _compute(self, served: ServedModel, prepared: UInt8Array) -> Computation:
+        return await asyncio.wrap_future(served.submit(prepared))
 
     @contextmanager
     def _places(self, n_images: int) -> Iterator[None]:

@@ -211,7 +211,7 @@ class _Collector:
 
     def on_part_end(self) -> None:
         if self._field != FILES:
-            self._form.texts[self._field] = _text(b"".join(self._pieces))
+            self._form.texts[self._field] = _text(b"".join(self._pieces), at_most=_MAX_TEXT)
             return
         fits = self._size <= self._limits.max_bytes
         self._form.files.append(Upload(self._name, b"".join(self._pieces) if fits else None))
@@ -221,10 +221,10 @@ class _Collector:
         self.ended = True
 
 
-def _text(raw: bytes) -> str:
+def _text(raw: bytes, *, at_most: int = _MAX_NAME) -> str:
     """Decode a name that came from anywhere; what cannot be printed becomes a mark."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:_MAX_NAME])
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:at_most])

@@ -2,6 +2,8 @@
 
 // ------------------------------------------------------------------ one image
 
+const results = find("results"), SHOWN = 3;
+
 function addCard(file) {
   const card = find("card").content.firstElementChild.cloneNode(true);
   const part = (name) => card.querySelector(`.${name}`);
@@ -23,7 +25,7 @@ function remove(card) {
   else { find("clear").hidden = true; find("files").focus(); }
 }
 
-function show(card, file, result) {
+function show(card, file, model, result) {
   const part = (name) => card.querySelector(`.${name}`);
   const said = answer(result);
   part("label").textContent = said;
@@ -55,6 +57,7 @@ function show(card, file, result) {
     part("for").textContent = "raises";
     part("against").textContent = "lowers it";
   }
+  offerCorrection(card, file, model, result);
   part("explain").hidden = false;
   part("explain").setAttribute("aria-label", `Show why: ${file.name}`);
   // only what the service could read is shown: a bomb would stall the browser as well
@@ -144,9 +147,9 @@ async function classify(card, file) {
     return;
   }
   try {
-    const { results: [result] } = await ask("predict", form(file));
+    const { model, results: [result] } = await ask("predict", form(file));
     if (result.error) fail(card, file, result.error);
-    else show(card, file, result);
+    else show(card, file, model, result);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     fail(card, file, error.problem);

@@ -2,6 +2,10 @@
 
 // ------------------------------------------------------------------ many images
 
+const AT_ONCE = 3;
+const waiting = [];
+let running = 0, count = 0;
+
 function accept(files) {
   warn("");
   let list = [...files];
@@ -96,29 +100,5 @@ shot.addEventListener("close", () => {
   video.srcObject = null;
 });
 
-// ------------------------------------------------------------------ the key
-
-function wrongKey() {
-  sessionStorage.removeItem(KEY);
-  find("key-form").hidden = false;
-  find("key-note").textContent = "This key was not accepted.";
-  find("key").focus();
-}
-
-function start() { describe().catch((error) => warn(`The model: ${error.message}.`)); }
-
-if (settings.asks_for_key) {
-  find("key-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    sessionStorage.setItem(KEY, find("key").value);
-    find("key").value = "";
-    find("key-form").hidden = true;
-    find("key-note").textContent = "";
-    warn("");
-    start();
-  });
-  find("key-form").hidden = Boolean(sessionStorage.getItem(KEY));
-  if (sessionStorage.getItem(KEY)) start();
-} else {
-  start();
-}
+// what to do as soon as the service may be asked
+const begin = describe;

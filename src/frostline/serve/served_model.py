@@ -1,0 +1,130 @@
+"""One model with everything that works for it: requests keep the one that they began with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from frostline.core.arrays import FloatArray
+from frostline.core.preprocessing import UInt8Array
+from frostline.model.model import Model
+from frostline.model.prediction import Computed, Prediction, told
+from frostline.serve.answer_counts import AnswerCounts
+from frostline.serve.batching import Batcher
+from frostline.serve.limits import Limits
+from frostline.serve.opening import fingerprint_of
+from frostline.serve.response_schemas import Classified
+
+#: what the network says of one image: probabilities (C,), and how unfamiliar it is
+Computation = tuple[FloatArray, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One picture that ``/predict`` answered.
+
+    - ``prepared``: what the network saw, uint8 of shape (size, size, 3).
+    - ``prediction``: what was told, with the probabilities as the model computed them.
+    """
+
+    prepared: UInt8Array
+    prediction: Prediction
+
+
+#: told of every picture that was answered, one after the other; must be quick and never raise
+Listener = Callable[[Answered], None]
+
+
+class ServedModel:
+    """A model, the thread that computes for it, and what was seen of its answers.
+
+    A request that began with one model ends with it, whatever is served by then: all it is told
+    comes from one, and :attr:`fingerprint` says which. Not for several threads: for one event loop.
+
+    - ``loaded``: when that was, ISO 8601, UTC.
+    - ``on_batch``: told the number of images and the seconds of every batch.
+    - ``listeners``: told of every answer of this model; a new one starts with new listeners.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        limits: Limits,
+        *,
+        on_batch: Callable[[int, float], None],
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self.model = model
+        self.fingerprint = fingerprint_of(model.card)
+        self.loaded = datetime.now(UTC).isoformat(timespec="seconds")
+        self.counts = AnswerCounts(model.card)
+        self._listeners: tuple[Listener, ...] = (
+            lambda one: self.counts.answered(one.prediction),
+            *listeners,
+        )
+        self._users = 0
+        self._batcher: Batcher[Computation] = Batcher(
+            lambda images: model.answer_prepared(images).each(),
+            size=limits.batch,
+            wait=limits.wait_ms / 1000,
+            on_batch=on_batch,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether somebody computes."""
+        return self._batcher.alive
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a request is being answered by it."""
+        return self._users > 0
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the model until the block ends."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+
+    def submit(self, prepared: UInt8Array) -> Future[Computation]:
+        """Queue one prepared image."""
+        return self._batcher.submit(prepared)
+
+    def told(self, name: str, computed: Computation) -> Prediction:
+        """Say in classes what the network computed for one image."""
+        return told(Computed(name, *computed), self.model.answering)
+
+    def heard(self, prepared: UInt8Array, prediction: Prediction) -> None:
+        """Tell the listeners of an answer."""
+        for listener in self._listeners:
+            listener(Answered(prepared, prediction))
+
+    def close(self) -> None:
+        """Answer what is queued, then end the thread."""
+        self._batcher.close()
+
+
+def in_words(found: Prediction, *, top: int | None = None) -> Classified:
+    """Return a prediction as it is sent; ``top``: how many classes to list, all when None."""
+    listed = len(found.probabilities) if top is None else top
+    value, interval = found.value, found.interval
+    return Classified(
+        name=found.name,
+        label=found.label,
+        confidence=None if math.isnan(found.confidence) else found.confidence,
+        probabilities={} if value is not None else dict(found.top(listed)),
+        unknown=found.unknown,
+        unfamiliarity=found.unfamiliarity,
+        set_95=list(found.set_95) if isinstance(found.set_95, tuple) else found.set_95,
+        abstain=list(found.abstain) if isinstance(found.abstain, tuple) else found.abstain,
+        labels=None if found.labels is None else list(found.labels),
+        value=None if value is None else dict(zip(found.classes, value, strict=True)),
+        interval=None if interval is None else dict(zip(found.classes, interval, strict=True)),
+    )

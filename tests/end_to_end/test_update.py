@@ -180,6 +180,44 @@ def test_images_that_are_gone_are_read_from_the_store_or_counted(
     assert not (tmp_path / "lost").exists()
 
 
+def test_features_that_a_run_keeps_stand_in_for_store_and_images(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits_into: Digits
+) -> None:
+    shutil.copytree(images / "old", tmp_path / "old")
+    kept = frostline.fit(tmp_path / "old", tmp_path / "run", keep_features=True, **SIZE)
+    told = kept.record.metrics.kept_features
+    assert told is not None
+    assert (told.images, told.left_out) == (36, None)
+    files = [path for path in (tmp_path / "run" / "features").rglob("*") if path.is_file()]
+    assert told.bytes < sum(path.stat().st_size for path in files) < 1.1 * told.bytes + 10_000
+    wanted = frostline.update(kept.folder, tmp_path / "wanted", add=images / "class").result
+    shutil.rmtree(tmp_path / "old")
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "empty"))
+    found = frostline.update(kept.folder, tmp_path / "next", add=images / "class").result
+    assert found.record.metrics.images_computed == 8
+    assert same_bits(found.folder, wanted.folder)
+    # what goes leaves them too, and what stays is carried on
+    row = rows_of(found.folder)[0]
+    monkeypatch.setenv("FROSTLINE_CACHE", str(tmp_path / "empty again"))
+    again = frostline.update(found.folder, tmp_path / "less", remove=(row.name,)).result
+    told = again.record.metrics.kept_features
+    assert told is not None
+    assert told.images == 43
+    for file in (tmp_path / "less").rglob("*"):
+        assert not file.is_file() or bytes.fromhex(row.digest) not in file.read_bytes()
+
+
+def test_features_are_kept_up_to_a_limit(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frostline.compute.kept_features.MOST_BYTES", 1000)
+    words = ["fit", str(images / "old"), "-o", str(tmp_path / "run"), "--keep-features"]
+    done = CliRunner().invoke(app, [*words, "--effort", "fast", "--input-size", "64"])
+    assert done.exit_code == 0, done.output
+    assert "no features: they would take" in done.output
+    assert not (tmp_path / "run" / "features").exists()
+
+
 def test_old_images_keep_their_part_and_copies_join_them(
     images: Path, tmp_path: Path, digits_into: Digits
 ) -> None:

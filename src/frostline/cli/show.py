@@ -16,6 +16,7 @@ from frostline.core.run_record import Metrics, RunRecord
 from frostline.core.score_record import Baseline
 from frostline.fitting.run_result import RunResult
 from frostline.wording.cases import case_in_brackets
+from frostline.wording.kept_features import kept_features_words
 from frostline.wording.metrics import metric_words
 from frostline.wording.numbers import number, percent, plural
 from frostline.wording.operating import (
@@ -104,6 +105,8 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
         grid.add_row("" if i else "By depth", line)
     grid.add_row("Layers", layer_strip(plan, kind) + Text(" ") + layers_in_words(record))
     grid.add_row("Time", _seconds(metrics))
+    if metrics.kept_features is not None:
+        grid.add_row("Kept", Text(kept_features_words(metrics.kept_features)))
     grid.add_row("Files", Text(f"{result.folder}/ (report.html, plan.json, model/)"))
     grid.add_row(
         "Next",

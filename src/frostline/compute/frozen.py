@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,18 @@ from frostline.data.unseen import PictureFacts
 
 if TYPE_CHECKING:
     from frostline.backbones.frozen_network import FrozenNetwork
+
+
+@dataclass(frozen=True)
+class Before:
+    """What is known of images of an earlier run.
+
+    ``needed``: digests of those that may not be left out. ``kept``: where that run kept their
+    features, laid out like the store; None where it did not.
+    """
+
+    needed: Collection[str] = ()
+    kept: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +71,7 @@ def run_frozen(
     *,
     preprocessed_bytes: int | None = None,
     at_once: int | None = None,
-    needed: Collection[str] = (),
+    before: Before | None = None,
     fittable: bool = True,
 ) -> Frozen:
     """Compute the taps of every image that the store does not know yet.
@@ -67,9 +80,9 @@ def run_frozen(
     is killed loses little. Unreadable images are left out and remembered by name. Raises InputError
     if too few readable images remain, or one that is needed can neither be read nor is stored.
 
-    ``at_once``: so many images have room in memory at a time; None for no limit. ``needed``:
-    digests of images that may not be left out. ``fittable``: whether what is left must be enough
-    to fit a classifier to.
+    ``at_once``: so many images have room in memory at a time; None for no limit. ``before``: of an
+    earlier run that is gone on from. ``fittable``: whether what is left must be enough to fit a
+    classifier to.
     ``preprocessed_bytes``: what preprocessed images may take in memory; see
     :class:`frostline.compute.image_loader.ImageLoader`.
     """
@@ -81,16 +94,16 @@ def run_frozen(
         preprocessed_bytes=preprocessed_bytes,
     )
     found = run_taps_pass(
-        network, images, list(dict.fromkeys(catalog.digests)), runtime, at_once=at_once
+        network,
+        images,
+        list(dict.fromkeys(catalog.digests)),
+        runtime,
+        at_once=at_once,
+        kept=None if before is None else before.kept,
     )
     bad = found.unreadable
-    lost = sum(digest in bad for digest in needed)
-    if lost:
-        raise InputError(
-            f"Of {len(needed):,} images that an earlier run used {lost:,} are neither in the store "
-            "of features nor readable at their place.",
-            hint="Put them back, or name them to be removed.",
-        )
+    if before is not None:
+        _refuse_lost(before.needed, bad)
     readable = catalog.without(
         {i: bad[digest] for i, digest in enumerate(catalog.digests) if digest in bad}
     )
@@ -118,6 +131,16 @@ def run_frozen(
         activations=ActivationCache(network, images, readable.digests),
         report=found.report,
     )
+
+
+def _refuse_lost(needed: Collection[str], bad: Mapping[str, str]) -> None:
+    lost = sum(digest in bad for digest in needed)
+    if lost:
+        raise InputError(
+            f"Of {len(needed):,} images that an earlier run used {lost:,} are neither in the store "
+            "of features nor readable at their place.",
+            hint="Put them back, or name them to be removed.",
+        )
 
 
 def _gathered(values: UInt8Array, index: IntArray) -> UInt8Array:

@@ -104,16 +104,18 @@ def library_versions() -> dict[str, str]:
 
 def taps_store(key: str, width: int) -> ImageStore:
     """Return the store of pooled activations and of what was seen while decoding."""
-    return ImageStore(
-        images_folder(key),
-        {
-            "taps": Field("float32", (width,)),
-            "thumbnail": Field("uint8", _THUMBNAIL),
-            "size": Field("int64", (2,)),
-            "pages": Field("int64"),
-            "blank": Field("int64"),
-        },
-    )
+    return ImageStore(images_folder(key), taps_fields(width))
+
+
+def taps_fields(width: int) -> dict[str, Field]:
+    """Return what is kept for every image: ``width`` activations, and what decoding showed."""
+    return {
+        "taps": Field("float32", (width,)),
+        "thumbnail": Field("uint8", _THUMBNAIL),
+        "size": Field("int64", (2,)),
+        "pages": Field("int64"),
+        "blank": Field("int64"),
+    }
 
 
 def split_into_partitions(digests: Iterable[str], *, rows: int, **how: Any) -> list[PartitionSpec]:
@@ -154,6 +156,14 @@ class Rows:
         arrays, found = store.get(digests, progress)
         found &= arrays["size"].prod(axis=1) <= max_pixels
         return cls({digest: row for row, digest in enumerate(digests)}, arrays, found)
+
+    def take(self, others: Rows) -> None:
+        """Fill in what other rows know of images that are missing here."""
+        for digest in others.known(self.missing(others.index)):
+            row, other = self.index[digest], others.index[digest]
+            for name, values in self.arrays.items():
+                values[row] = others.arrays[name][other]
+            self.found[row] = True
 
     def missing(self, digests: Iterable[str]) -> list[str]:
         """Return those that are not known, in their order."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from frostline.compute.cache.fact import IMAGES, Fact
@@ -20,11 +22,20 @@ VALUES = Fact(name="values", version=3, libraries=IMAGES)
 MOST_MEASURED = 2_000
 
 
-def measure_set(catalog: Catalog, runtime: Runtime) -> SetValues:
+def stored_values(folder: Path | None = None) -> ImageStore:
+    """Return what is kept of single files, in the store or in a folder laid out like it."""
+    key = VALUES.key({})
+    place = images_folder(key) if folder is None else folder / key
+    return ImageStore(place, {"values": Field("float64", (N_NUMBERS,))})
+
+
+def measure_set(catalog: Catalog, runtime: Runtime, *, kept: Path | None = None) -> SetValues:
     """Measure the files of a catalog that may hold deep values or transparency.
 
     Plain files cost nothing. A given test part is not looked at. Files that cannot be read are
     left to the pass over all images, which names them.
+
+    ``kept``: where an earlier run kept features beside the store.
     """
     rows = {
         digest: row
@@ -35,9 +46,12 @@ def measure_set(catalog: Catalog, runtime: Runtime) -> SetValues:
         return rules_for([])
     # by content, so that the order of a folder changes nothing
     chosen = sorted(rows)[:MOST_MEASURED]
-    store = ImageStore(images_folder(VALUES.key({})), {"values": Field("float64", (N_NUMBERS,))})
+    store = stored_values()
     arrays, found = store.get(chosen, runtime.progress)
     values = arrays["values"]
+    if kept is not None:
+        of_run, there = stored_values(kept).get(chosen, runtime.progress)
+        values[there], found = of_run["values"][there], found | there
     missing = [i for i, there in enumerate(found) if not there]
     if missing:
 

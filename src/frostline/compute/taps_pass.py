@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frostline.compute.cache.eviction import Watch, keep_within_limit
@@ -20,6 +21,7 @@ from frostline.compute.partition import (
     Rows,
     compute_partitions,
     split_into_partitions,
+    taps_fields,
     taps_store,
     write_partition,
 )
@@ -88,20 +90,23 @@ def run_taps_pass(
     *,
     engine: Engine | None = None,
     at_once: int | None = None,
+    kept: Path | None = None,
 ) -> TapsPass:
     """Return the taps of some images; those that the store has are not computed again.
 
     ``at_once``: so many images have room in memory at a time; None for no limit. ``digests``: no
     two alike. ``engine``: one that was opened for the same taps of the same weights; None opens
-    one.
+    one. ``kept``: where an earlier run kept features beside the store.
     """
-    from frostline.compute.engines.frozen_part import libraries_of, part_key
-
     columns = tap_columns(map(network.cut, network.taps))
-    part = part_key(network, "taps", network.taps)
-    key = TAPS.key({"part": part, "precision": runtime.precision}, libraries_of(network))
-    store = taps_store(key, max(column.stop for column in columns.values()))
-    rows = Rows.look_up(store, digests, max_pixels=runtime.max_pixels, progress=runtime.progress)
+    key = taps_key(network, runtime.precision)
+    width = max(column.stop for column in columns.values())
+    store = taps_store(key, width)
+    limit, progress = runtime.max_pixels, runtime.progress
+    rows = Rows.look_up(store, digests, max_pixels=limit, progress=progress)
+    if kept is not None and (left := rows.missing(digests)):
+        of_run = ImageStore(kept / key, taps_fields(width))
+        rows.take(Rows.look_up(of_run, left, max_pixels=limit, progress=progress))
     found = TapsPass(rows, columns, key, engine=engine)
     # by content, as partitions are: names and folders decide nothing
     missing = sorted(rows.missing(digests))
@@ -115,6 +120,14 @@ def run_taps_pass(
             opened = partial(start_taps, network, at_once=at_once)
             _compute(opened, images.load(missing), missing, found, store, runtime, tick)
     return found
+
+
+def taps_key(network: FrozenNetwork, precision: str) -> str:
+    """Return what stands for weights, preprocessing, taps, precision and libraries."""
+    from frostline.compute.engines.frozen_part import libraries_of, part_key
+
+    part = part_key(network, "taps", network.taps)
+    return TAPS.key({"part": part, "precision": precision}, libraries_of(network))
 
 
 def _compute(

@@ -41,6 +41,18 @@ class UnknownImages(JsonRecord):
     share_of_held_out: float | None = None
 
 
+class KeptFeatures(JsonRecord):
+    """Features that a run keeps in its folder, for a later run without store and images.
+
+    ``left_out``: why it keeps none: their ``bytes`` are too many, or trained layers would not read
+    them.
+    """
+
+    images: int
+    bytes: int = 0
+    left_out: Literal["too large", "trained layers"] | None = None
+
+
 LossName = Literal["train_loss", "val_nll"]
 
 
@@ -108,6 +120,7 @@ class Metrics(JsonRecord):
     label_sets: tuple[LabelSetScores, ...] = ()
     label_abstention: tuple[LabelAbstentionScores, ...] = ()
     intervals: tuple[IntervalScores, ...] = ()
+    kept_features: KeptFeatures | None = None
     history: tuple[Epoch, ...] = ()
     caveats: tuple[str, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()

@@ -98,6 +98,7 @@ class SettingsDict(ModelSettings, total=False):
     train: str | None
     val: str | None
     test: str | None
+    keep_features: bool
 
 
 @dataclass(frozen=True)
@@ -290,6 +291,14 @@ class Settings:
     test: Annotated[
         str | None, Read(read_folder), About(_IMAGES, "Sub-folder that is the test part.")
     ] = None
+    keep_features: Annotated[
+        bool,
+        About(
+            _IMAGES,
+            "Put features of the images, at most 2 GB, into the run folder: an update then needs "
+            "neither the images nor the store of features.",
+        ),
+    ] = False
     workers: Annotated[
         Annotated[int, Range(ge=0, le=64)] | Auto,
         About(_MACHINE, "Threads that decode images; auto: one a core, at most 8."),

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from frostline._version import __version__
+from frostline.compute.kept_features import keep_features
 from frostline.core.aliases import as_kept_in_files
 from frostline.core.arrays import IntArray
 from frostline.core.files import write_text
 from frostline.core.machine import peak_memory_bytes
 from frostline.core.malloc import malloc_trim
 from frostline.core.preprocessing import UInt8Array
-from frostline.core.run_record import Epoch, Metrics, PassTimes, Provenance, RunRecord
+from frostline.core.run_record import Epoch, KeptFeatures, Metrics, PassTimes, Provenance, RunRecord
 from frostline.core.runtime import Runtime
 from frostline.core.score_record import ScoreSummary
 from frostline.core.settings import Settings
@@ -49,6 +50,7 @@ from frostline.run.manifest import write_manifest
 from frostline.run.predictions import write_numbers, write_predictions
 from frostline.run.run_folder import (
     AUDIT,
+    FEATURES,
     MANIFEST,
     NUMBERS,
     PLAN,
@@ -124,6 +126,9 @@ def finish(
     table, numbers = run.path / PREDICTIONS, run.path / NUMBERS
     write_numbers(numbers, table, assessed.probabilities)
     write_manifest(run.path / MANIFEST, catalog, split)
+    kept = None
+    if inputs.settings.keep_features:
+        kept = _kept_features(run, inputs, fitted, runtime)
     metrics = Metrics(
         test=measured.record,
         n_train=len(split.train),
@@ -136,6 +141,7 @@ def finish(
         temperature=fitted.temperature,
         unknown=unknown_images(fitted, assessed),
         **_operating(inputs, fitted, assessed),
+        kept_features=kept,
         history=tuple(map(Epoch.model_validate, fitted.trained.history)),
         caveats=tuple(warnings),
         shortcuts=tuple(shortcuts),
@@ -161,6 +167,16 @@ def finish(
     )
     _write(run, ReportData(record=record, gallery=gallery))
     return RunResult(run.path, record, measured.scores)
+
+
+def _kept_features(
+    run: RunFolder, inputs: FitInputs, fitted: Fitted, runtime: Runtime
+) -> KeptFeatures:
+    """Keep what an update will need: of trained layers other features, made by them."""
+    if not fitted.plan.action.closed_form:
+        return KeptFeatures(images=0, left_out="trained layers")
+    frozen = inputs.frozen
+    return keep_features(run.path / FEATURES, frozen.network, frozen.features, runtime)
 
 
 def _write(run: RunFolder, data: ReportData) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 from frostline.backbones.frozen_network import FrozenNetwork
-from frostline.compute.frozen import Frozen, run_frozen
+from frostline.compute.frozen import Before, Frozen, run_frozen
 from frostline.compute.image_loader import room_for_pixels
 from frostline.compute.memoized_copies import copies_of
 from frostline.compute.set_values import measure_set
@@ -101,7 +102,7 @@ def prepare_catalog(
     divide: Callable[[Catalog, IntArray], Split],
     plan: Plan | None = None,
     hold_out: bool = True,
-    needed: Collection[str] = (),
+    before: Before | None = None,
 ) -> Prepared:
     """Run the frozen layers over images that are listed, look for what is wrong, and divide.
 
@@ -109,7 +110,7 @@ def prepare_catalog(
     together, shows in its features.
 
     ``divide``: which of the readable images teach and which judge, given their groups. ``plan`` and
-    ``hold_out``: as for :func:`prepare`. ``needed``: digests of images that may not be left out.
+    ``hold_out``: as for :func:`prepare`. ``before``: of an earlier run that is gone on from.
     """
     # before anything is computed
     check_task(settings, catalog)
@@ -117,7 +118,8 @@ def prepare_catalog(
         opened = _usable_networks(settings, plan, runtime)
         networks = cheapest_first(opened.networks)
     with clock.phase("listing images"):
-        values = _rules_of_reading(catalog, networks, runtime)
+        kept = None if before is None else before.kept
+        values = _rules_of_reading(catalog, networks, runtime, kept)
     room = room_for_pixels(trains=settings.may_train)
     with clock.phase("frozen features"):
         candidates, without = _with_room(networks, len(catalog), runtime)
@@ -138,7 +140,7 @@ def prepare_catalog(
                 runtime,
                 preprocessed_bytes=room,
                 at_once=candidates[0].at_once,
-                needed=needed,
+                before=before,
             )
             frozen.report.add(resizings[0].report)
         with clock.phase("audit"):
@@ -252,10 +254,10 @@ def _usable_networks(settings: Settings, plan: Plan | None, runtime: Runtime) ->
 
 
 def _rules_of_reading(
-    catalog: Catalog, networks: Sequence[FrozenNetwork], runtime: Runtime
+    catalog: Catalog, networks: Sequence[FrozenNetwork], runtime: Runtime, kept: Path | None
 ) -> SetValues:
     """Measure values that a network cannot take as they are; let all read them by one rule."""
-    values = measure_set(catalog, runtime)
+    values = measure_set(catalog, runtime, kept=kept)
     for network in networks:
         network.read_by(values.rules)
     for sentence in values_sentences(values):

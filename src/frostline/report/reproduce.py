@@ -29,6 +29,7 @@ PACKAGES = (
 _FLAGS = {
     ("group_near_duplicates", False): "--no-group-near-duplicates",
     ("train_all", True): "--train-all",
+    ("keep_features", True): "--keep-features",
 }
 
 

@@ -29,6 +29,8 @@ MANIFEST = "catalog.csv"
 #: the probabilities or numbers behind the predictions
 NUMBERS = "predictions.safetensors"
 REPORT, MODEL, LOG, CHECKPOINTS = "report.html", "model", "log.jsonl", "checkpoints"
+#: what a later run needs of the images, where that was asked for
+FEATURES = "features"
 #: what the report is made of, and what decides the result
 REPORT_DATA, SETTINGS = "report.json", "settings.json"
 #: what a run keeps to go on with, by a number in its settings; raised when it is read otherwise
@@ -37,7 +39,7 @@ RUN_FORMAT, RUN_FORMAT_KEY = 2, "run_format"
 #: is no finished run, without settings nobody knows it for ours.
 OURS = (
     *(METRICS, PLAN, PREDICTIONS, NUMBERS, AUDIT, MANIFEST, REPORT, REPORT_DATA),
-    *(MODEL, LOG, CHECKPOINTS, SETTINGS),
+    *(FEATURES, MODEL, LOG, CHECKPOINTS, SETTINGS),
 )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from frostline.comparing.comparison import Comparison
 from frostline.compute.cache.purge import Purged
 from frostline.compute.cache.purge import purge as purge_store
+from frostline.compute.frozen import Before
 from frostline.compute.torch_context import torch_context
 from frostline.core.arrays import IntArray
 from frostline.core.cancel import CancelToken
@@ -35,7 +36,7 @@ from frostline.fitting.pipeline import fit_prepared, identity_of, runtime_of
 from frostline.fitting.prepare import prepare_catalog
 from frostline.fitting.run_result import RunResult
 from frostline.run.replacement import check_room, finish_replacement, next_folder
-from frostline.run.run_folder import RunFolder
+from frostline.run.run_folder import FEATURES, RunFolder
 from frostline.updating.ratchet import replace_if_no_worse
 
 
@@ -92,7 +93,8 @@ def update(
     out by the rule of :func:`frostline.fit`. A run that was judged by cross-validation stays so. A
     run that trained layers keeps them, and gets a new head in closed form on its own features.
 
-    Images of the run are read from the store of features where it has them, so they may be gone.
+    Images of the run are read from the store of features, or from the run folder if the run was
+    fitted with ``keep_features``, so they may be gone.
 
     Parameters
     ----------
@@ -177,10 +179,12 @@ def update(
             union = _union(earlier, asked, settings, runtime)
         folder.called = place if output is None else target
         gone = _gone(union)
-        if gone and not earlier.plan.action.closed_form:
+        action = earlier.plan.action
+        if gone and (not action.closed_form or action.adapts_statistics):
+            why = "adapted statistics" if action.closed_form else "trained layers"
             raise InputError(
-                f"{counted(gone, 'image')} of the run cannot be read any more, and its trained "
-                "layers have to see them again.",
+                f"{counted(gone, 'image')} of the run cannot be read any more, and its {why} have "
+                "to see them again.",
                 hint="Put them back to their place, or name them to be removed.",
             )
         prepared = prepare_catalog(
@@ -191,7 +195,7 @@ def update(
             # without its images nothing new can be measured of how far they lie
             plan=_without_evidence(earlier.plan) if gone else None,
             divide=_divide(earlier, union, settings, resplit=asked.resplit),
-            needed={d for d, own in zip(union.catalog.digests, union.known, strict=True) if own},
+            before=_before(earlier, union),
         )
         # before anything is finished: the same command goes on with what a killed one left
         purged = purge_store(_removed(earlier, union)) if purge else None
@@ -264,6 +268,14 @@ def _gone(union: Union) -> int:
     """Count the images of the run that are no files any more."""
     known = np.flatnonzero(union.known).tolist()
     return sum(not union.catalog.rows[i].is_there for i in known)
+
+
+def _before(earlier: EarlierRun, union: Union) -> Before:
+    """Return what may not be left out, and where the run kept features of it."""
+    digests = union.catalog.digests
+    needed = {digest for digest, own in zip(digests, union.known, strict=True) if own}
+    kept = earlier.path / FEATURES
+    return Before(needed, kept if kept.is_dir() else None)
 
 
 def _removed(earlier: EarlierRun, union: Union) -> set[str]:

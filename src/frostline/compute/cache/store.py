@@ -46,6 +46,11 @@ class Field:
     dtype: str
     shape: tuple[int, ...] = ()
 
+    @property
+    def bytes(self) -> int:
+        """What it takes for one image."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
 
 class ImageStore:
     """Arrays by image content, under one key.
@@ -141,7 +146,7 @@ class ImageStore:
 
         Raises StoreError if the folder cannot be written; nothing is lost then.
         """
-        full = SHARD_ROWS * sum(_bytes(field) for field in self._fields.values())
+        full = SHARD_ROWS * sum(field.bytes for field in self._fields.values())
         everything = entries(receipts_in(self.folder))
         small = [entry for entry in everything if _size(entry.shard) < full // 2]
         if len(small) <= MAX_SMALL_SHARDS:
@@ -252,10 +257,6 @@ def _read_digests(shard: Any) -> list[str]:
     if values.dtype != np.uint8 or values.shape[1:] != (_DIGEST_BYTES,):
         raise DamagedArraysError("digests")
     return [row.tobytes().hex() for row in values]
-
-
-def _bytes(field: Field) -> int:
-    return int(np.prod(field.shape, dtype=np.int64)) * np.dtype(field.dtype).itemsize
 
 
 def _size(path: Path) -> int:

@@ -282,6 +282,8 @@ def serve(
     allow_reload: opt.AllowReload = False,
     feedback: opt.Feedback = None,
     keep_images: opt.KeepImages = False,
+    watch: opt.WatchServed = False,
+    false_alarms: opt.FalseAlarms = 0.01,
     max_feedback: opt.MaxFeedback = None,
     max_feedback_bytes: opt.MaxFeedbackBytes = None,
     max_files: opt.MaxFiles = None,
@@ -323,7 +325,12 @@ def serve(
                 "batch": batch,
                 "wait_ms": wait_ms,
             },
-            living=Living(feedback=feedback, keep_images=keep_images, allow_reload=allow_reload),
+            living=Living(
+                feedback=feedback,
+                keep_images=keep_images,
+                allow_reload=allow_reload,
+                watch=false_alarms if watch else None,
+            ),
         )
 
 

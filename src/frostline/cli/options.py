@@ -26,7 +26,7 @@ LogTo = Annotated[
 ]
 
 _ACCESS, _LIMITS, _MACHINE = "Who may ask", "Limits", "Machine"
-_FEEDBACK = "What people say"
+_FEEDBACK, _WATCH = "What people say", "What comes in"
 
 ApiKey = Annotated[
     str | None,
@@ -65,6 +65,21 @@ Feedback = Annotated[
         metavar="FOLDER",
         help="Keep there what people say is right, one line each; none is taken without.",
         rich_help_panel=_FEEDBACK,
+    ),
+]
+WatchServed = Annotated[
+    bool,
+    typer.Option(
+        "--watch",
+        help="Watch whether pictures are still what the model learned from: /state, /metrics.",
+        rich_help_panel=_WATCH,
+    ),
+]
+FalseAlarms = Annotated[
+    float,
+    typer.Option(
+        help="Chance that pictures like those of training ever raise an alarm of --watch.",
+        rich_help_panel=_WATCH,
     ),
 ]
 KeepImages = Annotated[

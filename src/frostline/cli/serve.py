@@ -37,12 +37,14 @@ class Living:
 
     - ``feedback``: folder in which what people say is kept; None takes none.
     - ``keep_images``: whether the pictures are kept with it.
+    - ``watch``: chance of ever raising a false alarm that pictures changed; None watches nothing.
     - ``allow_reload``: whether a request with the key may let it take the folder's new model.
     """
 
     feedback: Path | None = None
     keep_images: bool = False
     allow_reload: bool = False
+    watch: float | None = None
 
 
 def serve_run(
@@ -101,7 +103,13 @@ def serve_run(
         if living.feedback is None
         else Feedback(living.feedback, bounds, keeps_images=living.keep_images)
     )
-    service = Service(model, bounds, load=lambda: open_whole(folder, load), feedback=feedback)
+    service = Service(
+        model,
+        bounds,
+        load=lambda: open_whole(folder, load),
+        feedback=feedback,
+        watch=living.watch,
+    )
     service.warm_up()
     app = create_app(service, guard)
     # the server ends on Ctrl-C by itself; this is for one that comes before it has begun

@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from frostline.serve.answer_counts import AnswerCounts
+from frostline.serve.watching import StreamWatch
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -87,6 +88,10 @@ class Metrics:
         """Tell as well how often the served model gave each answer, and what people said of it."""
         self.registry.register(_Answers(counts))
 
+    def follow_watch(self, watch: Callable[[], StreamWatch | None]) -> None:
+        """Tell as well whether pictures are still what the served model learned from."""
+        self.registry.register(_Watch(watch))
+
     def text(self) -> str:
         """Return everything as text for Prometheus."""
         return generate_latest(self.registry).decode("utf-8")
@@ -119,3 +124,55 @@ class _Answers(Collector):
             feedback.add_metric([name, "right"], found.judged - found.wrong)
             shares.add_metric([name], found.share or 0.0)
         yield from (answers, feedback, shares)
+
+
+class _Watch(Collector):
+    """The watch of the model that is served now; it begins anew with each model."""
+
+    def __init__(self, watch: Callable[[], StreamWatch | None]) -> None:
+        self._watch = watch
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield alarm and evidence, drift by depth, and at which end of the network it begins."""
+        watch = self._watch()
+        if watch is None:
+            return
+        found = watch.state()
+        yield CounterMetricFamily(
+            "frostline_watch_images",
+            "Different pictures that the served model answered.",
+            value=found.pictures,
+        )
+        yield CounterMetricFamily(
+            "frostline_watch_unknown_images",
+            "Of these, pictures unlike everything in training.",
+            value=found.unknown,
+        )
+        yield GaugeMetricFamily(
+            "frostline_watch_alarm",
+            "1 once pictures were no longer what the model learned from.",
+            value=float(found.alarm_at is not None),
+        )
+        yield GaugeMetricFamily(
+            "frostline_watch_evidence",
+            "Evidence that pictures changed, as a logarithm to base 10.",
+            value=found.evidence,
+        )
+        yield GaugeMetricFamily(
+            "frostline_watch_evidence_needed", "Evidence of an alarm.", value=found.needed
+        )
+        onset = GaugeMetricFamily(
+            "frostline_watch_onset",
+            "1 at the end of the network at which the last pictures differ.",
+            labels=["end"],
+        )
+        for end in ("early", "late"):
+            onset.add_metric([end], float(found.onset == end))
+        drift = GaugeMetricFamily(
+            "frostline_watch_drift",
+            "How far the last pictures are from training, in standard deviations.",
+            labels=["depth"],
+        )
+        for one in found.depths:
+            drift.add_metric([one.name], one.distance)
+        yield from (onset, drift)

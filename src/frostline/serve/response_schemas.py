@@ -172,6 +172,34 @@ class KeptFeedback(BaseModel):
     keeps_images: bool
 
 
+class WatchingDepth(BaseModel):
+    """How far the last pictures are from those of training at one depth of the network."""
+
+    name: str
+    distance: float = Field(description="In standard deviations of left-out training images.")
+    by_chance: float = Field(description="What pictures like those of training show on average.")
+    p_value: float = Field(description="Exact, corrected for the number of depths.")
+
+
+class Watching(BaseModel):
+    """Whether pictures are still what the model learned from; each is counted once."""
+
+    pictures: int
+    false_alarms: float = Field(description="Chance of ever raising a false alarm.")
+    alarm_at: int | None = Field(description="Pictures there had been at the alarm, if any.")
+    evidence: float = Field(description="Now, as a logarithm to base 10.")
+    strongest: float = Field(description="The most there ever was.")
+    needed: float = Field(description="What an alarm takes.")
+    onset: Literal["none", "early", "late"] = Field(
+        description="Where the change of the last pictures begins: early is the camera, late the "
+        "content."
+    )
+    onset_depth: str | None
+    recent: int = Field(description="Pictures that onset and depths rest on: the last ones.")
+    depths: list[WatchingDepth]
+    unknown: int = Field(description="Pictures unlike everything in training.")
+
+
 class State(BaseModel):
     """What is served, and what was seen of its answers since it was loaded."""
 
@@ -187,3 +215,4 @@ class State(BaseModel):
         "each counts for itself."
     )
     feedback: KeptFeedback | None = Field(description="Null where no feedback is taken.")
+    watch: Watching | None = Field(default=None, description="Null where nothing is watched.")

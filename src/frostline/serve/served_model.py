@@ -8,6 +8,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from frostline.core.arrays import FloatArray
 from frostline.core.preprocessing import UInt8Array
@@ -16,11 +20,20 @@ from frostline.model.prediction import Computed, Prediction, told
 from frostline.serve.answer_counts import AnswerCounts
 from frostline.serve.batching import Batcher
 from frostline.serve.limits import Limits
-from frostline.serve.opening import fingerprint_of
+from frostline.serve.opening import fingerprint_of, warm_up
 from frostline.serve.response_schemas import Classified
+from frostline.serve.watching import StreamWatch
 
-#: what the network says of one image: probabilities (C,), and how unfamiliar it is
-Computation = tuple[FloatArray, float | None]
+
+class Computation(NamedTuple):
+    """What the network says of one image.
+
+    ``row``: probabilities (C,). ``taps``: what passed at the depths of a watch, if there is one.
+    """
+
+    row: FloatArray
+    unfamiliarity: float | None
+    taps: Sequence[npt.NDArray[np.float32]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,7 @@ class ServedModel:
 
     - ``loaded``: when that was, ISO 8601, UTC.
     - ``on_batch``: told the number of images and the seconds of every batch.
+    - ``watch``: of the pictures that it answers; None for none.
     - ``listeners``: told of every answer of this model; a new one starts with new listeners.
     """
 
@@ -56,19 +70,21 @@ class ServedModel:
         limits: Limits,
         *,
         on_batch: Callable[[int, float], None],
+        watch: StreamWatch | None = None,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self.model = model
         self.fingerprint = fingerprint_of(model.card)
         self.loaded = datetime.now(UTC).isoformat(timespec="seconds")
         self.counts = AnswerCounts(model.card)
+        self.watch = watch
         self._listeners: tuple[Listener, ...] = (
             lambda one: self.counts.answered(one.prediction),
             *listeners,
         )
         self._users = 0
         self._batcher: Batcher[Computation] = Batcher(
-            lambda images: model.answer_prepared(images).each(),
+            self._run,
             size=limits.batch,
             wait=limits.wait_ms / 1000,
             on_batch=on_batch,
@@ -99,12 +115,31 @@ class ServedModel:
 
     def told(self, name: str, computed: Computation) -> Prediction:
         """Say in classes what the network computed for one image."""
-        return told(Computed(name, *computed), self.model.answering)
+        found = Computed(name, computed.row, computed.unfamiliarity)
+        return told(found, self.model.answering)
 
-    def heard(self, prepared: UInt8Array, prediction: Prediction) -> None:
-        """Tell the listeners of an answer."""
+    def heard(self, prepared: UInt8Array, prediction: Prediction, computed: Computation) -> None:
+        """Tell the watch and the listeners of an answer."""
+        if self.watch is not None and computed.taps is not None:
+            self.watch.see(prepared, computed.taps, computed.unfamiliarity)
         for listener in self._listeners:
             listener(Answered(prepared, prediction))
+
+    def _run(self, images: list[UInt8Array]) -> Iterator[Computation]:
+        if self.watch is not None:
+            return (Computation(*one) for one in self.watch.model.answer_prepared(images).each())
+        return (Computation(*one) for one in self.model.answer_prepared(images).each())
+
+    def warm_up(self) -> None:
+        """Open the graph and run it once, so that the first request is as fast as any.
+
+        Raises EngineError if ONNX Runtime cannot run the model.
+        """
+        if self.watch is None:
+            warm_up(self.model)
+            return
+        size = self.model.card.preprocessing.size
+        self.watch.model.answer_prepared([np.zeros((size, size, 3), dtype=np.uint8)])
 
     def close(self) -> None:
         """Answer what is queued, then end the thread."""

@@ -28,7 +28,6 @@ from frostline.serve.memory import Memory, Share
 from frostline.serve.metrics import Metrics
 from frostline.serve.model_slot import ModelSlot
 from frostline.serve.occlusion import Occlusion
-from frostline.serve.opening import warm_up
 from frostline.serve.problem_details import Problem, RequestError, busy, image_problem
 from frostline.serve.response_schemas import (
     Classified,
@@ -40,6 +39,7 @@ from frostline.serve.response_schemas import (
 )
 from frostline.serve.served_model import Computation, Listener, ServedModel, in_words
 from frostline.serve.uploads import Upload
+from frostline.serve.watching import StreamWatch
 
 T = TypeVar("T")
 
@@ -53,6 +53,8 @@ class Service:
     - ``memory``: bytes of uploads that are held. ``queue``: images that wait or are worked on.
     - ``load``: opens the model that :meth:`reload` is to serve; None where none can follow.
     - ``feedback``: takes what people say of answers; None takes nothing.
+    - ``watch``: chance of ever raising a false alarm that pictures are no longer what the model
+      learned from; None watches nothing.
     - ``listeners``: makes what is told of the answers of a model, anew for each.
     """
 
@@ -63,6 +65,7 @@ class Service:
         *,
         load: Callable[[], Model] | None = None,
         feedback: Feedback | None = None,
+        watch: float | None = None,
         listeners: Callable[[Model], Sequence[Listener]] | None = None,
     ) -> None:
         self.limits = limits
@@ -71,6 +74,7 @@ class Service:
         self.memory = Memory(limits.max_held_bytes)
         self.queue = 0
         self._listeners = listeners
+        self._false_alarms = watch
         self._explanations = 0
         self._draining = False
         self._refuse_from = 0.0
@@ -83,6 +87,8 @@ class Service:
         self.metrics.queue.set_function(lambda: self.queue)
         self.metrics.held.set_function(lambda: self.memory.held)
         self.metrics.follow_counts(lambda: self.served.counts)
+        if watch is not None:
+            self.metrics.follow_watch(lambda: self.served.watch)
 
     @property
     def served(self) -> ServedModel:
@@ -109,7 +115,7 @@ class Service:
 
         Raises EngineError if ONNX Runtime cannot run the model.
         """
-        warm_up(self.model)
+        self.served.warm_up()
 
     def drain(self) -> None:
         """Refuse requests that come from now on; those that are on their way are still answered."""
@@ -170,7 +176,7 @@ class Service:
                 computed = await self._compute(served, found[0])
             self.metrics.images.labels("classified").inc()
             prediction = served.told(file.name, computed)
-            served.heard(found[0], prediction)
+            served.heard(found[0], prediction, computed)
             return in_words(prediction, top=top)
 
         with self._places(len(files)), self._slot.keeping() as served:
@@ -190,7 +196,7 @@ class Service:
             if label is not None:
                 check_names([label], served.model.card)
             prepared, size = await self._prepared(served, file, share)
-            row, _ = await self._compute(served, prepared)
+            row = (await self._compute(served, prepared)).row
             index = served.model.answering.foremost(row) if label is None else classes.index(label)
             occlusion = Occlusion(prepared)
             covered = await self._covered(served, occlusion, index)
@@ -277,7 +283,14 @@ class Service:
 
     def _serve(self, model: Model) -> ServedModel:
         listeners = self._listeners(model) if self._listeners is not None else ()
-        return ServedModel(model, self.limits, on_batch=self._batch_done, listeners=listeners)
+        rate = self._false_alarms
+        return ServedModel(
+            model,
+            self.limits,
+            on_batch=self._batch_done,
+            watch=None if rate is None else StreamWatch(model, false_alarms=rate),
+            listeners=listeners,
+        )
 
     async def _covered(self, served: ServedModel, occlusion: Occlusion, index: int) -> list[float]:
         """One output for every variant; a few at a time, so that others pass."""
@@ -286,7 +299,7 @@ class Service:
         few = max(1, self.limits.batch // 2)
         while some := await self._in_thread(lambda: list(islice(variants, few))):
             rows = await asyncio.gather(*(self._compute(served, image) for image in some))
-            found += [float(row[index]) for row, _ in rows]
+            found += [float(one.row[index]) for one in rows]
         return found
 
     async def _prepared(

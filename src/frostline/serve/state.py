@@ -11,6 +11,7 @@ from frostline.serve.served_model import ServedModel
 def state_of(served: ServedModel, feedback: Feedback | None, *, entries: int) -> State:
     """Return the state of a model that is served; ``entries``: of feedback that are kept."""
     card, counts = served.model.card, served.counts
+    watch = served.watch
     return State(
         model=served.fingerprint,
         backbone=card.backbone,
@@ -27,6 +28,7 @@ def state_of(served: ServedModel, feedback: Feedback | None, *, entries: int) ->
             max_entries=feedback.max_entries,
             keeps_images=feedback.keeps_images,
         ),
+        watch=None if watch is None else watch.state(),
     )
 
 

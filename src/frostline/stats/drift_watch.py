@@ -100,9 +100,24 @@ class DriftWatch:
         return self._martingale.false_alarms
 
     @property
+    def alarm_at(self) -> int | None:
+        """How many images there had been at the first alarm; None without one."""
+        return self._martingale.alarm_at
+
+    @property
     def evidence(self) -> float:
         """The most evidence of any game at this moment, as a logarithm to base 10."""
         return float(self._martingale.evidence.max())
+
+    @property
+    def strongest(self) -> float:
+        """The most evidence of any game at any moment."""
+        return self._martingale.strongest
+
+    @property
+    def needed(self) -> float:
+        """The evidence of an alarm."""
+        return self._martingale.needed
 
     @property
     def alarmed(self) -> bool:

@@ -20,19 +20,50 @@ function sharing(found) {
   return [plain(found.share), ` (${(100 * low).toFixed(1)} to ${plain(high)})`];
 }
 
-function rowOf([name, found]) {
+function line(name, ...cells) {
   const row = document.createElement("tr"), head = document.createElement("th");
   head.scope = "row";
   head.textContent = name;
-  const [share, interval] = sharing(found), ends = document.createElement("span");
-  ends.className = "interval soft";
-  ends.textContent = interval;
-  row.append(head, ...[[`${count(found.wrong)} of ${count(found.answers)}`], [share, ends]].map((parts) => {
+  row.append(head, ...cells.map((parts) => {
     const cell = document.createElement("td");
     cell.append(...parts);
     return cell;
   }));
   return row;
+}
+
+function rowOf([name, found]) {
+  const [share, interval] = sharing(found), ends = document.createElement("span");
+  ends.className = "interval soft";
+  ends.textContent = interval;
+  return line(name, [`${count(found.wrong)} of ${count(found.answers)}`], [share, ends]);
+}
+
+// evidence is the money of a game, told as a logarithm
+const money = (log) => log < 6 ? count(Math.round(10 ** log)) : `10^${Math.round(log)}`;
+const ENDS = {
+  none: "The last pictures are like those of training.",
+  early: "The last pictures differ at the early end of the network: look at the camera (focus, noise, light, compression).",
+  late: "The last pictures differ at the late end of the network: they show something else.",
+};
+
+function showWatch(watch) {
+  find("watch").hidden = watch === null;
+  if (watch === null) return;
+  const alarmed = watch.alarm_at !== null, chance = `${100 * watch.false_alarms} %`;
+  find("alarm").textContent = alarmed
+    ? `Alarm at picture ${count(watch.alarm_at)}: pictures are no longer what the model learned from.`
+    : `No alarm: pictures are what the model learned from, as far as ${count(watch.pictures)} tell.`;
+  find("alarm").className = alarmed ? "warn" : "";
+  find("watched").replaceChildren(
+    ...fact("Pictures counted", count(watch.pictures)),
+    ...fact("Evidence", `${money(watch.evidence)}; an alarm takes ${money(watch.needed)}`),
+    ...fact("False alarms", `ever, with a chance of at most ${chance}`),
+    ...fact("Unlike all of training", count(watch.unknown)),
+    ...fact("Change", ENDS[watch.onset]));
+  find("depths").replaceChildren(...watch.depths.map((one) => line(one.name,
+    [`${one.distance.toFixed(2)} (by chance ${one.by_chance.toFixed(2)})`],
+    [one.p_value < 0.01 ? "< 0.01" : one.p_value.toFixed(2)])));
 }
 
 function show(state) {
@@ -49,6 +80,7 @@ function show(state) {
     ? "This service takes no feedback."
     : `${count(feedback.entries)} of at most ${count(feedback.max_entries)} entries of feedback are kept, `
       + (feedback.keeps_images ? "with their pictures." : "without pictures.");
+  showWatch(state.watch);
   const rows = Object.entries(state.by_answer);
   find("answers").hidden = !rows.length;
   find("rows").replaceChildren(...rows.map(rowOf));

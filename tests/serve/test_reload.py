@@ -21,11 +21,14 @@ import pytest
 
 from frostline.core.errors import RunFolderError, SettingsError
 from frostline.model.model import Model
+from frostline.model_format.drift_file import DRIFT
 from frostline.model_format.model_folder import load_card
 from frostline.run.replacement import next_folder, take_place
 from frostline.serve.access_control import Guard
 from frostline.serve.limits import Limits
-from frostline.serve.opening import fingerprint_of, open_whole
+from frostline.serve.model_slot import open_whole
+from frostline.serve.opening import fingerprint_of
+from frostline.serve.served_model import ServedModel
 from frostline.serve.service import Service
 
 if TYPE_CHECKING:
@@ -238,11 +241,40 @@ def test_a_folder_that_changes_while_it_is_opened_is_opened_again(
             replace(served, by_fingerprint[second])
         return model
 
-    found = open_whole(served, load)
-    assert fingerprint_of(found.card) == second
+    def serve(model: Model) -> ServedModel:
+        return ServedModel(model, Limits(), on_batch=lambda *_: None)
+
+    found = open_whole(load, serve)
+    found.close()
+    assert found.fingerprint == second
     assert len(loaded) == 2
     with pytest.raises(RunFolderError, match="does not exist"):
-        open_whole(served, lambda: Model.load(served / "nowhere", threads=1), tries=1)
+        open_whole(lambda: Model.load(served / "nowhere", threads=1), serve, tries=1)
+
+
+def test_a_model_that_cannot_be_watched_follows_none_that_is(
+    runs: tuple[Path, dict[str, Path]], in_own_loop: Callable[..., None]
+) -> None:
+    served, by_fingerprint = runs
+    first, second = by_fingerprint
+    service = Service(
+        Model.load(served, threads=1),
+        Limits(),
+        load=lambda: Model.load(served, threads=1),
+        watch=0.01,
+    )
+    replace(served, by_fingerprint[second])
+    drift = (served / "model" / DRIFT).rename(served / "elsewhere")
+    with pytest.raises(RunFolderError, match="has no"):
+        in_own_loop(service.reload())
+    watch = service.served.watch
+    assert service.served.fingerprint == first and watch is not None
+    drift.rename(served / "model" / DRIFT)
+    in_own_loop(service.reload())
+    assert service.served.fingerprint == second
+    # what was seen of one model says nothing about another
+    assert service.served.watch is not watch
+    service.close()
 
 
 def test_nobody_without_a_key_may_be_let_in(run: Path) -> None:

@@ -21,7 +21,6 @@ from frostline.serve.access_control import Guard
 from frostline.serve.app import create_app
 from frostline.serve.feedback import Feedback
 from frostline.serve.limits import make_limits
-from frostline.serve.opening import open_whole
 from frostline.serve.server import listen, run
 from frostline.serve.service import Service
 from frostline.wording.tasks import TASKS
@@ -106,7 +105,7 @@ def serve_run(
     service = Service(
         model,
         bounds,
-        load=lambda: open_whole(folder, load),
+        load=load,
         feedback=feedback,
         watch=living.watch,
     )

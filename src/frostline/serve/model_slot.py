@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from frostline.core.errors import SettingsError
+from frostline.core.errors import FrostlineError, RunFolderError, SettingsError
 from frostline.model.model import Model
+from frostline.model_format.model_folder import load_card
+from frostline.serve.opening import fingerprint_of
 from frostline.serve.problem_details import busy
 from frostline.serve.response_schemas import Reloaded
 from frostline.serve.served_model import ServedModel
+
+#: how often a folder is looked at that changes meanwhile, and how long between, in seconds
+_TRIES, _PAUSE = 4, 0.25
 
 
 class ModelSlot:
@@ -20,8 +26,8 @@ class ModelSlot:
 
     For one event loop: not for several threads.
 
-    - ``serve``: makes a model ready for requests.
-    - ``load``: opens and checks the model that is to follow; None where none can.
+    - ``serve``: makes a model one that can be served.
+    - ``load``: loads the model that is to follow; None where none can.
     - ``threads``: where models are opened, beside the requests.
     """
 
@@ -67,14 +73,12 @@ class ModelSlot:
             # two models fit into memory, not any number
             raise busy("a model is being replaced", retry_after=5)
         self._reloading = True
+        before, load = self._served, self._load
         try:
             loop = asyncio.get_running_loop()
-            model = await loop.run_in_executor(self._threads, self._load)
+            new = await loop.run_in_executor(self._threads, lambda: self._open(load, before.model))
         finally:
             self._reloading = False
-        before = self._served
-        _check_task(before.model, model)
-        new = self._serve(model)
         changed = new.fingerprint != before.fingerprint
         if changed:
             # from the next request on; nothing else runs before this line is done
@@ -88,11 +92,54 @@ class ModelSlot:
         for served in (*self._retired, self._served):
             served.close()
 
+    def _open(self, load: Callable[[], Model], before: Model) -> ServedModel:
+        def checked() -> Model:
+            model = load()
+            _check_task(before, model)
+            return model
+
+        return open_whole(checked, self._serve)
+
     def _close_unused(self) -> None:
         for served in [one for one in self._retired if not one.in_use]:
             self._retired.remove(served)
             # it may still be computing for somebody who left, so nobody waits for it
             threading.Thread(target=served.close, daemon=True).start()
+
+
+def open_whole(
+    load: Callable[[], Model], serve: Callable[[Model], ServedModel], *, tries: int = _TRIES
+) -> ServedModel:
+    """Return a model that is ready for requests, with all its files of one moment.
+
+    Between one file and the next another run may take the folder's place, so the card is read
+    again when all is open, and anything that goes wrong is tried again for a second.
+
+    Raises what ``load`` and ``serve`` do; EngineError if ONNX Runtime cannot run the model;
+    RunFolderError if the folder changes all the time.
+    """
+    for left in reversed(range(tries)):
+        try:
+            model = load()
+            served = serve(model)
+            try:
+                served.warm_up()
+                if model.folder.is_file() or _is_still(model):
+                    return served
+            except FrostlineError:
+                served.close()
+                raise
+            served.close()
+        except FrostlineError:
+            if not left:
+                raise
+        if left:
+            time.sleep(_PAUSE)
+    raise RunFolderError("The model's folder changes all the time.", hint="Try again.")
+
+
+def _is_still(model: Model) -> bool:
+    return fingerprint_of(load_card(model.folder)) == fingerprint_of(model.card)
 
 
 def _check_task(before: Model, model: Model) -> None:

@@ -41,14 +41,15 @@ class Answered:
     """One picture that ``/predict`` answered.
 
     - ``prepared``: what the network saw, uint8 of shape (size, size, 3).
-    - ``prediction``: what was told, with the probabilities as the model computed them.
+    - ``prediction``: what was told.
     """
 
     prepared: UInt8Array
     prediction: Prediction
 
 
-#: told of every picture that was answered, one after the other; must be quick and never raise
+#: told of every picture that was answered, one after the other and on the event loop: it must be
+#: quick and never raise
 Listener = Callable[[Answered], None]
 
 

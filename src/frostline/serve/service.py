@@ -55,7 +55,8 @@ class Service:
     - ``feedback``: takes what people say of answers; None takes nothing.
     - ``watch``: chance of ever raising a false alarm that pictures are no longer what the model
       learned from; None watches nothing.
-    - ``listeners``: makes what is told of the answers of a model, anew for each.
+    - ``listeners``: makes what is told of the answers of a model, anew for each. A model is refused
+      where it raises FrostlineError, and may be loaded again in a thread.
     """
 
     def __init__(

@@ -14,6 +14,7 @@ import frostline
 from frostline.core.errors import InputError
 from frostline.fitting.run_result import RunResult
 from frostline.run.feedback_log import FeedbackEntry, FeedbackLog, Picture
+from frostline.wording.suggesting import next_sentence
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +86,26 @@ def test_images_of_the_run_need_not_be_kept(run: Path, digit_folder: Path, tmp_p
     assert (found.taken, found.corrected, found.corrections) == (1, 1, True)
     (row,) = rows(run / "corrections.csv")
     assert (Path(row["path"]), row["label"]) == (image.absolute(), "digit 4")
+
+
+def test_both_kinds_of_images_go_into_two_tables(
+    run: Path, new: list[Path], digit_folder: Path, tmp_path: Path
+) -> None:
+    log = FeedbackLog(tmp_path / "kept", max_entries=10, max_bytes=10**6)
+    said(log, min(digit_folder.rglob("*.png")), "digit 4", keep=True)
+    said(log, new[0], "digit 1", keep=True)
+    found = frostline.label(run, log.path, measure=False)
+    assert found.of_run is not None
+    assert (found.table, found.taken) == (str(run / "labels.csv"), 1)
+    assert (found.of_run.table, found.of_run.corrected) == (str(run / "corrections.csv"), 1)
+    assert [len(rows(run / name)) for name in ("labels.csv", "corrections.csv")] == [1, 1]
+    sentence = next_sentence("RUN", found)
+    assert f"--add {found.table} --relabel {found.of_run.table} " in sentence
+    # two steps, the last one first
+    assert frostline.label(run, undo=True).table == str(run / "corrections.csv")
+    assert rows(run / "corrections.csv") == []
+    with pytest.raises(InputError, match="in two files"):
+        frostline.label(run, log.path, output=tmp_path / "one.csv", measure=False)
 
 
 def test_other_files_are_refused(run: Path, tmp_path: Path) -> None:

@@ -220,6 +220,9 @@ class Labelling:
         None where it was not asked for, or cannot be told.
     untold : str
         Why it cannot be told; blank where it is, or was not asked for.
+    of_run : Labelling or None
+        What became of the answers about images of the run, where a file has both kinds; they are in
+        a table of their own.
     """
 
     table: str
@@ -234,7 +237,9 @@ class Labelling:
     undone: int = 0
     realised: RealisedGain | None = None
     untold: str = ""
+    of_run: Labelling | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON types."""
-        return {**asdict(self), "new_classes": list(self.new_classes)}
+        of_run = None if self.of_run is None else self.of_run.to_json()
+        return {**asdict(self), "new_classes": list(self.new_classes), "of_run": of_run}

@@ -101,43 +101,61 @@ def label(
     given = read_answers(Path(answers))
     below = Path(answers).expanduser().absolute().parent
     checked = _checked(with_pictures(given.answers, known, below), below)
-    of_run = _are_of_run(checked, known, str(answers))
-    table = read_label_table(_table_path(known, output, corrections=of_run))
-    meant = {*new_classes, *given.new_classes}
-    _check_classes(given.answers, known, table, meant)
-    changed = [one for one in checked if one != _held(table, one)]
     if not checked:
         raise InputError(
             f"{answers} has no answer; {counted(given.skipped, 'image')} without one.",
             hint="Fill in the column 'label', or answer in the sheet and save.",
         )
+    kinds = _by_kind(checked, known, str(answers), mixed=given.mixed and output is None)
+    tables = {
+        of_run: read_label_table(_table_path(known, output, corrections=of_run)) for of_run in kinds
+    }
+    _check_classes(given.answers, known, tables.values(), {*new_classes, *given.new_classes})
+    taken = {
+        of_run: _taken(known, tables[of_run], kinds[of_run], of_run=of_run) for of_run in kinds
+    }
+    # the labels of new images tell what answers brought, where there are some
+    lead = min(taken)
+    found, after = taken[lead]
+    found = replace(found, skipped=given.skipped, of_run=taken[True][0] if len(taken) > 1 else None)
+    if not measure or not any(one.label for one in _changed(tables[lead], kinds[lead])):
+        return found
+    runtime = Runtime.of(Settings(device="cpu"), progress=worded(progress), cancel=cancel)
+    try:
+        with torch_context(runtime), blas_threads(runtime.threads):
+            return replace(found, realised=_realised(known, tables[lead], after, runtime))
+    except (BackboneError, MissingExtraError, InputError) as error:
+        return replace(found, untold=str(error))
+
+
+def _taken(
+    run: LabelledRun, table: LabelTable, given: Sequence[Answer], *, of_run: bool
+) -> tuple[Labelling, LabelTable]:
+    """Write a table with some answers; say what became of them, and return the table."""
+    changed = _changed(table, given)
     after = table.with_answers(changed) if changed else table
     after.write()
-    labels_of_run = {one.digest: one.label for one in known.known}
+    labels_of_run = {one.digest: one.label for one in run.known}
     found = Labelling(
         table=str(table.path),
         taken=len(changed),
-        same=len(checked) - len(changed),
+        same=len(given) - len(changed),
         corrected=sum(
             bool(one.label) and labels_of_run.get(one.digest, one.label) != one.label
             for one in changed
         ),
         aside=sum(not one.label for one in changed),
-        skipped=given.skipped,
         labels=len(after.answers),
         corrections=of_run,
         new_classes=tuple(
-            sorted({one.label for one in after.answers.values()} - set(known.card.classes))
+            sorted({one.label for one in after.answers.values()} - set(run.card.classes))
         ),
     )
-    if not measure or not any(one.label for one in changed):
-        return found
-    runtime = Runtime.of(Settings(device="cpu"), progress=worded(progress), cancel=cancel)
-    try:
-        with torch_context(runtime), blas_threads(runtime.threads):
-            return replace(found, realised=_realised(known, table, after, runtime))
-    except (BackboneError, MissingExtraError, InputError) as error:
-        return replace(found, untold=str(error))
+    return found, after
+
+
+def _changed(table: LabelTable, given: Sequence[Answer]) -> list[Answer]:
+    return [one for one in given if one != _held(table, one)]
 
 
 def _table_path(run: LabelledRun, output: str | Path | None, *, corrections: bool) -> Path:
@@ -157,17 +175,24 @@ def _last_changed(run: LabelledRun, output: str | Path | None) -> LabelTable:
     return max(with_steps, key=lambda table: table.path.stat().st_mtime_ns)
 
 
-def _are_of_run(given: Sequence[Answer], run: LabelledRun, name: str) -> bool:
-    """Whether answers are about images of the run; they must be of one kind."""
+def _by_kind(
+    given: Sequence[Answer], run: LabelledRun, name: str, *, mixed: bool
+) -> dict[bool, list[Answer]]:
+    """Return answers about other images under False, about images of the run under True.
+
+    Raises InputError if a file has both and must not (``mixed``).
+    """
     known = {one.digest for one in run.known}
-    of_run = [one for one in given if one.digest in known]
-    if of_run and len(of_run) < len(given):
+    found: dict[bool, list[Answer]] = {}
+    for one in given:
+        found.setdefault(one.digest in known, []).append(one)
+    if len(found) > 1 and not mixed:
         raise InputError(
-            f"{name} has {counted(len(of_run), 'answer')} about images of the run and "
-            f"{len(given) - len(of_run):,} about others.",
+            f"{name} has {counted(len(found[True]), 'answer')} about images of the run and "
+            f"{len(found[False]):,} about others.",
             hint="Give them in two files: an update adds the ones and relabels the others.",
         )
-    return bool(of_run)
+    return dict(sorted(found.items()))
 
 
 def _held(table: LabelTable, one: Answer) -> Answer | None:
@@ -214,10 +239,14 @@ def _named(label: str) -> str:
 
 
 def _check_classes(
-    given: Iterable[GivenAnswer], run: LabelledRun, table: LabelTable, meant: set[str]
+    given: Iterable[GivenAnswer],
+    run: LabelledRun,
+    tables: Iterable[LabelTable],
+    meant: set[str],
 ) -> None:
     """Refuse classes that nobody knows: a slip of the pen would become a class of one image."""
-    known = {*run.card.classes, *(one.label for one in table.answers.values()), *meant}
+    before = (one.label for table in tables for one in table.answers.values())
+    known = {*run.card.classes, *before, *meant}
     unknown = {one.label: one for one in reversed(list(given)) if one.label not in {*known, ""}}
     if not unknown:
         return

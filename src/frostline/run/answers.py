@@ -40,12 +40,13 @@ class GivenAnswers:
     """All answers of a file, and what it says of itself.
 
     ``skipped``: rows without an answer. ``new_classes``: classes that were added by name in a
-    sheet.
+    sheet. ``mixed``: whether they may be about images of the run and others alike.
     """
 
     answers: tuple[GivenAnswer, ...]
     skipped: int = 0
     new_classes: frozenset[str] = frozenset()
+    mixed: bool = False
 
 
 def read_answers(path: Path) -> GivenAnswers:
@@ -78,7 +79,8 @@ def _of_feedback(path: Path) -> GivenAnswers:
         tuple(
             GivenAnswer(f"{path}, said at {one.time}", one.image, one.label, one.digest)
             for one in latest.values()
-        )
+        ),
+        mixed=True,
     )
 
 

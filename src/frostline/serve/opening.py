@@ -21,4 +21,3 @@ def warm_up(model: Model) -> None:
     """
     size = model.card.preprocessing.size
     model.predict_prepared([np.zeros((size, size, 3), dtype=np.uint8)])
-

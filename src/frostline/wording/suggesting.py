@@ -100,6 +100,8 @@ def labelling_sentences(found: Labelling) -> list[str]:
         said.append(_realised_sentence(found.realised))
     elif found.untold:
         said.append(f"What they brought cannot be told: {found.untold}")
+    if found.of_run is not None:
+        said += labelling_sentences(found.of_run)
     return said
 
 
@@ -114,5 +116,6 @@ def _realised_sentence(found: RealisedGain) -> str:
 
 def next_sentence(run: str, found: Labelling) -> str:
     """Say what to do with the table."""
-    option = "--relabel" if found.corrections else "--add"
-    return f"Next: frostline update {run} {option} {found.table} -o NEW"
+    tables = [found] if found.of_run is None else [found, found.of_run]
+    options = [f"{'--relabel' if one.corrections else '--add'} {one.table}" for one in tables]
+    return f"Next: frostline update {run} {' '.join(options)} -o NEW"

@@ -115,7 +115,7 @@ def solar_cells(table: Path) -> Set:
     from frostline.compute.frozen import run_frozen
     from frostline.core.runtime import Runtime
     from frostline.core.settings import Settings
-    from frostline.data.decoding.facts import brightness_of
+    from frostline.data.decoding.facts import facts_of_picture
     from frostline.data.sources.open_source import open_source
 
     catalog = open_source(table)
@@ -124,7 +124,8 @@ def solar_cells(table: Path) -> Set:
     taps = (taps - taps.mean(axis=0)) / (taps.std(axis=0) + 1e-6)
     values, vectors = np.linalg.eigh(taps @ taps.T)
     reduced = vectors[:, -64:] * np.sqrt(values[-64:])
-    bright = [brightness_of(Image.open(row.path).convert("RGB")) for row in frozen.catalog.rows]
+    pictures = (Image.open(row.path).convert("RGB") for row in frozen.catalog.rows)
+    bright = [facts_of_picture(picture).brightness for picture in pictures]
     n = len(reduced)
     return Set(reduced, frozen.catalog.labels, np.arange(n), np.array(bright))
 

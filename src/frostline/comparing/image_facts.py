@@ -14,7 +14,7 @@ from frostline.core.files import UnfitFileError, read_regular
 from frostline.core.machine import available_cores
 from frostline.core.runtime import Runtime
 from frostline.data.decoding.decode import decode
-from frostline.data.decoding.facts import ImageFacts, brightness_of, facts_of
+from frostline.data.decoding.facts import ImageFacts, facts_of, facts_of_picture
 from frostline.data.decoding.image_refs import ImageRef
 from frostline.data.decoding.read_ahead import read_in_order
 from frostline.data.decoding.resource_limits import FILE_BYTES
@@ -64,8 +64,7 @@ def _facts(item: _Item, *, max_pixels: int) -> ImageFacts | None:
     if content is None:
         return None
     if isinstance(content, Image.Image):
-        picture = content.convert("RGB")
-        return ImageFacts(*picture.size, brightness_of(picture))
+        return facts_of_picture(content.convert("RGB"))
     return facts_of(content, name=name, max_pixels=max_pixels)
 
 

@@ -173,27 +173,44 @@ def measure(source: Path | bytes, *, max_pixels: int, name: str | None = None) -
 
 def size_of(source: Path | bytes, *, max_pixels: int, name: str | None = None) -> tuple[int, int]:
     """Return width and height from the header alone, not upright; raises what `decode` does."""
+    return read_header(source, lambda image, _: image.size, max_pixels=max_pixels, name=name)
 
-    def sides(stream: IO[bytes]) -> tuple[int, int]:
+
+def read_header(
+    source: Path | bytes,
+    use: Callable[[ImageFile.ImageFile, int], T],
+    *,
+    max_pixels: int,
+    name: str | None = None,
+) -> T:
+    """Return what ``use`` makes of an image's header and its file's size in bytes.
+
+    No pixel is decoded, and no more of a file is read than that takes. Raises what `decode` does.
+    """
+
+    def used(stream: IO[bytes]) -> T:
         try:
+            size = stream.seek(0, io.SEEK_END)
+            stream.seek(0)
             with _open_header(stream, max_pixels, DEFAULT_RULES) as image:
-                width, height = image.size
-                return width, height
+                return use(image, size)
         except _DAMAGE as error:
             raise _damage(error, max_pixels) from None
 
-    return _opened(source, name, sides)
+    return _opened(source, name, used)
 
 
-def exif_of(source: bytes, *, max_pixels: int) -> Image.Exif:
-    """Return what EXIF says of an image file; nothing where it is missing or damaged."""
+def exif_in(image: ImageFile.ImageFile) -> Image.Exif:
+    """Return what EXIF says in the header of an image; nothing where it is missing or damaged."""
+    # Pillow would decode all pixels of a PNG file to look behind them
+    if image.format == "PNG" and "exif" not in image.info:
+        return Image.Exif()
     try:
-        with _open_header(io.BytesIO(source), max_pixels, DEFAULT_RULES) as image:
-            found = image.getexif()
-            # a damaged directory shows only when it is read
-            dict(found), found.get_ifd(_EXIF_TAG)
-            return found
-    except (*_DAMAGE, DamageError):
+        found = image.getexif()
+        # a damaged directory shows only when it is read
+        dict(found), found.get_ifd(_EXIF_TAG)
+        return found
+    except _DAMAGE:
         return Image.Exif()
 
 

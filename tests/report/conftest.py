@@ -339,6 +339,61 @@ def answers(classes: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+def confounds(classes: tuple[str, ...]) -> dict[str, Any]:
+    """Return what should not matter: what a model leans on, what is a note, what is nothing."""
+    honest = {
+        "fact": "camera",
+        "images": 980,
+        "judged": 940,
+        "broken": 0.52,
+        "broken_interval": (0.46, 0.58),
+        "fall": 0.37,
+        "fall_interval": (0.31, 0.43),
+        "with_pattern": 0.99,
+        "against_pattern": 0.05,
+        "usual": 0.9,
+        "same_count": 0.91,
+        "left_out": 0.55,
+        "left_out_interval": (0.5, 0.6),
+        "drop": 0.36,
+        "drop_interval": (0.3, 0.42),
+        "p_value": 1e-12,
+        "p_adjusted": 2e-12,
+        "values": [
+            {"value": "A camera of a maker with a long name", "images": 540, "judged": 500}
+            | {"usual": 0.91, "left_out": 0.6},
+            {"value": "other", "images": 440, "judged": 440, "usual": 0.89, "left_out": 0.5},
+        ],
+    }
+    colour = {
+        "value": "#336699",
+        "colour": "#336699",
+        "images": 980,
+        "judged": 0,
+    }
+    apart = {
+        **{name: honest[name] for name in ("images", "broken", "broken_interval")},
+        **{name: honest[name] for name in ("fall", "fall_interval")},
+        "fact": "border colour",
+        "judged": 0,
+        "values": [colour],
+        "given_away": [{"label": classes[0], "value": "#336699", "others": 0.0}],
+    }
+    common = {"chance": 1 / len(classes), "p_value": 0.005, "p_adjusted": 0.02}
+    return {
+        "images": 980,
+        "usual": 0.89,
+        "groups": [
+            {"group": "camera", "facts": ["camera", "hour"], "score": 0.9, "verdict": "warning"}
+            | {**common, "honest": honest},
+            {"group": "border", "facts": ["border colour"], "score": 0.7, "verdict": "inseparable"}
+            | {**common, "honest": apart},
+            {"group": "colour", "facts": ["mean colour"], "score": 0.1, **common},
+        ],
+        "unused": [{"group": "file", "reason": "one value"}],
+    }
+
+
 def report_data(
     classes: tuple[str, ...],
     *,
@@ -368,6 +423,7 @@ def report_data(
                 "without_leaks": {"n": 520, "accuracy": 0.799, "accuracy_interval": [0.76, 0.83]},
             },
             **({} if given else answers(classes)),
+            **({} if given else {"confounds": confounds(classes)}),
             "notes": ["Training stopped early."],
             "history": [] if head else history(5),
             "temperature": 0.7,

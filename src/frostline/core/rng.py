@@ -16,6 +16,7 @@ Stream = Literal[
     "adapters",
     "balanced accuracy",
     "compared networks",
+    "confounds",
     "dropout",
     "flip fits",
     "flip halves",

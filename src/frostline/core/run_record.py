@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue, field_serializer
 
 from frostline.core.audit_record import AuditRecord
+from frostline.core.confound_record import ConfoundAudit
 from frostline.core.json_record import JsonRecord
 from frostline.core.operating_record import (
     AbstentionScores,
@@ -124,6 +125,7 @@ class Metrics(JsonRecord):
     history: tuple[Epoch, ...] = ()
     caveats: tuple[str, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()
+    confounds: ConfoundAudit | None = None
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = Field(default_factory=dict)
     peak_memory_bytes: int | None = None

@@ -32,6 +32,7 @@ from frostline.explain.gallery import Gallery
 from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
 from frostline.fitting.drift import write_drift
+from frostline.fitting.confounding import find_confounds
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.measure import measure, unknown_images
 from frostline.fitting.operating_scores import operating_scores
@@ -62,6 +63,7 @@ from frostline.run.run_folder import (
 from frostline.stats.out_of_fold import OutOfFold
 from frostline.wording.audit import audit_record
 from frostline.wording.caveats import caveat_sentence, onnx_sentence
+from frostline.wording.confounds import confound_warnings
 from frostline.wording.shortcuts import shortcut_sentence
 from frostline.wording.unseen import unseen_warnings
 
@@ -93,6 +95,14 @@ def finish(
                     inputs.frozen.features.facts.sizes, inputs.frozen.network.preprocessing
                 ),
             )
+            known = fitted.plan.evidence
+            confounds = find_confounds(
+                inputs.problem,
+                inputs.frozen,
+                split.train,
+                runtime,
+                alpha=None if known is None else known.all_taps.alpha,
+            )
         with clock.phase("writing the model"):
             checked = _checked(inputs, split.train)
             card = save_model(
@@ -113,6 +123,7 @@ def finish(
         *map(caveat_sentence, measured.caveats),
         *(() if audit.unseen is None else unseen_warnings(audit.unseen)),
         *map(shortcut_sentence, shortcuts),
+        *confound_warnings(confounds),
     ]
     if card.onnx_difference:
         warnings.append(onnx_sentence(card.onnx_difference, len(checked), card.task))
@@ -145,6 +156,7 @@ def finish(
         history=tuple(map(Epoch.model_validate, fitted.trained.history)),
         caveats=tuple(warnings),
         shortcuts=tuple(shortcuts),
+        confounds=confounds,
         notes=(*inputs.frozen.network.notes, *fitted.trained.notes),
         seconds=clock.report(),
         peak_memory_bytes=peak_memory_bytes(),

@@ -7,6 +7,7 @@ from typing import Any
 from frostline.report.data import ReportData
 from frostline.report.depth import depths
 from frostline.report.sections.answers import answers
+from frostline.report.sections.confounds import confounds
 from frostline.report.sections.errors import errors
 from frostline.report.sections.evidence import evidence
 from frostline.report.sections.images import images
@@ -42,6 +43,7 @@ def build(data: ReportData) -> dict[str, Any]:
         "answers": answers(metrics, classes, words),
         "pictures": pictures(data.gallery, found, plan.evidence),
         "images": images(record.audit, words),
+        "confounds": confounds(metrics.confounds),
         "running": running(record),
     }
     return {
@@ -73,6 +75,7 @@ def contents(sections: dict[str, Any]) -> list[tuple[str, str]]:
         ("mistakes", "Worst mistakes", shown and shown.mistakes),
         ("doubtful", "Doubtful labels", shown and shown.doubtful),
         ("sees", "What it sees", shown and (shown.depths or shown.filters)),
+        ("confounds", "What should not matter", sections["confounds"]),
         ("images", "Your images", True),
         ("running", "Run again", True),
         ("use", "Use the model", True),

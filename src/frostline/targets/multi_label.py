@@ -12,6 +12,7 @@ import numpy.typing as npt
 from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
 from frostline.core.errors import InputError, SettingsError
 from frostline.core.task import Task
+from frostline.stats.balanced_gains import BalancedGains, gains_of_labels
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.label_ranking import average_precision
 from frostline.stats.label_thresholds import best_thresholds
@@ -295,6 +296,11 @@ class MultiLabel(StackedByValue):
         right = ((answered.decided > _HALF) == (truth > _HALF)) & known
         each = right.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         return Contributions("labels_right", each, reach=1.0 / self.n_outputs)
+
+    def balanced_gains(
+        self, outputs: FloatArray, truth: Truth, shares: FloatArray
+    ) -> BalancedGains:
+        return gains_of_labels(outputs, truth, shares)
 
 
 def average_precisions(outputs: FloatArray, truth: Truth) -> FloatArray:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
 from frostline.core.task import Task
+from frostline.stats.balanced_gains import BalancedGains
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.metrics import Metric
 from frostline.stats.probe_accuracy import LeftOutFit, LOOAccuracy
@@ -276,4 +277,13 @@ class Target(Protocol):
 
     def image_contributions(self, answered: Answered, truth: Truth) -> Contributions:
         """Return a score that every image has for itself, so that any of them can be averaged."""
+        ...
+
+    def balanced_gains(
+        self, outputs: FloatArray, truth: Truth, shares: FloatArray
+    ) -> BalancedGains:
+        """Judge outputs of a closed-form fit so that all classes, or both answers, count alike.
+
+        ``shares``, shape (k,) or (n, k): of each output among the images that the fit learned from.
+        """
         ...

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
 from frostline.core.errors import InputError, SettingsError
 from frostline.core.task import Task
+from frostline.stats.balanced_gains import BalancedGains, gains_of_numbers
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
 from frostline.stats.inputs import group_codes
 from frostline.stats.intervals import mean_error
@@ -287,6 +288,12 @@ class Regression(StackedByValue):
         off = np.where(known, np.abs(answered.decided - truth) / _spread(truth), 0.0)
         each = off.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         return Contributions("distance", each, reach=0.0)
+
+    def balanced_gains(
+        self, outputs: FloatArray, truth: Truth, shares: FloatArray
+    ) -> BalancedGains:
+        del shares
+        return gains_of_numbers(outputs, truth)
 
 
 def _number(text: str) -> float:

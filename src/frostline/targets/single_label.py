@@ -12,6 +12,7 @@ import numpy.typing as npt
 from frostline.core.arrays import BoolArray, FloatArray, IntArray, Truth
 from frostline.core.errors import InputError, SettingsError
 from frostline.core.task import Task
+from frostline.stats.balanced_gains import BalancedGains, gains_of_classes
 from frostline.stats.calibration import fit_temperature, softmax
 from frostline.stats.class_weights import class_weights
 from frostline.stats.decision_rule import LIKELIEST, DecisionRule
@@ -233,3 +234,8 @@ class SingleLabel:
 
     def image_contributions(self, answered: Answered, truth: Truth) -> Contributions:
         return Contributions("accuracy", (answered.decided == truth).astype(np.float64))
+
+    def balanced_gains(
+        self, outputs: FloatArray, truth: Truth, shares: FloatArray
+    ) -> BalancedGains:
+        return gains_of_classes(outputs, truth, shares)

@@ -24,6 +24,7 @@ METRICS = (
         "history",
         "caveats",
         "shortcuts",
+        "confounds",
         "notes",
         "seconds",
     ),

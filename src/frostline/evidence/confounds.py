@@ -94,14 +94,16 @@ def look_at_facts(
         return Looked(labelled, (), tuple(unused))
     targets = filled_targets(labelled.matrix)
     shares = targets.mean(axis=0)
-    folds = _spread_evenly(labelled.target.strata(labelled.truth), generator("confounds", seed))
+    folds = _spread_evenly(
+        labelled.target.strata(labelled.truth), generator("confound parts", seed)
+    )
     gains, p_values = [], []
     for number, group in enumerate(groups):
         fit = ColumnFit.of(group.columns)
         # without one image alone its class would be rarer than in all, and ties go against it
         left_out = fit.left_out_together(targets, folds)
         gains.append(labelled.target.balanced_gains(left_out, labelled.truth, shares))
-        p_values.append(p_value_of(fit, targets, generator("confounds", seed, number)))
+        p_values.append(p_value_of(fit, targets, generator("confound shuffles", seed, number)))
     tellings = map(Telling, groups, gains, p_values, holm(p_values))
     return Looked(labelled, tuple(tellings), tuple(unused))
 
@@ -126,7 +128,7 @@ def audit_confounds(
         targets = filled_targets(labelled.matrix)
         cuts = []
         for number, one in telling:
-            rng = generator("confounds", seed, number, 1)
+            rng = generator("confound cuts", seed, number)
             cuts.append(Cut.of(_most_telling(one.group, targets, rng), labelled, rng))
         usual, scores = honest_scores(features(), cuts, classes)
         honest = {one.group.name: own for (_, one), own in zip(telling, scores, strict=True)}

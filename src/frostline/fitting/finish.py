@@ -31,8 +31,8 @@ from frostline.evidence.shortcuts import find_shortcuts
 from frostline.explain.gallery import Gallery
 from frostline.exporting.save_model import save_model
 from frostline.fitting.assess import Assessed
-from frostline.fitting.drift import write_drift
 from frostline.fitting.confounding import find_confounds
+from frostline.fitting.drift import write_drift
 from frostline.fitting.inputs import FitInputs
 from frostline.fitting.measure import measure, unknown_images
 from frostline.fitting.operating_scores import operating_scores

@@ -12,6 +12,7 @@ from frostline.core.arrays import IntArray
 from frostline.core.cuts import Cut
 from frostline.core.errors import InputError
 from frostline.core.runtime import Runtime
+from frostline.core.threads import blas_threads
 from frostline.core.watched_depth import WatchedDepth
 from frostline.data.splitting.sampling import chosen_rows
 from frostline.data.splitting.split import Split
@@ -82,7 +83,9 @@ def write_drift(
                 run_depths(graph, depths, pixels(rows, 16), inputs, runtime)
                 for rows in (describe, left_out)
             ]
-        reference = fit_drift_reference(*tables, means=[depth.means for depth in depths])
+        # the same bits with any number of threads
+        with blas_threads(1):
+            reference = fit_drift_reference(*tables, means=[depth.means for depth in depths])
     except InputError:
         return None
     facts = DriftFacts(

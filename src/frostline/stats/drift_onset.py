@@ -103,7 +103,7 @@ def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(by_depth.mean(axis=-1)))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _relabelled(n: int, total: int) -> npt.NDArray[np.float32]:
     """Return which n of all images are taken for the new ones, (PERMUTATIONS, total)."""
     random = np.random.default_rng([n, total])

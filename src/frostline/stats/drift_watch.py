@@ -53,7 +53,7 @@ class DriftWatch:
     """Watches a stream of images, one at a time, against what a model learned from.
 
     The same object serves a command that reads a folder and a service that never ends: its memory
-    is fixed (about 0.7 MB for 5 depths), a step takes about 0.1 ms, and nothing of an image is kept
+    is fixed (about 5 MB for 5 depths), a step takes about 0.1 ms, and nothing of an image is kept
     but 3 scores for each depth, of the last 200. It is not for several threads at once.
 
     Parameters

@@ -56,8 +56,12 @@ class DepthReference:
         """Return the scores (n, 3) of pooled activations (n, d), in units of their usual spread."""
         return np.asarray((self._raw(taps) - self.centre) / self.spread)
 
+    def standardised(self, taps: npt.NDArray[np.floating]) -> FloatArray:
+        """Return pooled activations (n, d) by their logarithm, in units of their spread."""
+        return np.asarray((_compressed(taps, self.unit) - self.mean) * self.scale)
+
     def _raw(self, taps: npt.NDArray[np.floating]) -> FloatArray:
-        z = (_compressed(taps, self.unit) - self.mean) * self.scale
+        z = self.standardised(taps)
         along = z @ self.axes.astype(np.float64)
         off = np.maximum(np.square(z).sum(axis=1) - np.square(along).sum(axis=1), 0.0)
         squared = (np.square(along) / self.variances).sum(axis=1) + off / self.residual

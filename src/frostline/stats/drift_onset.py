@@ -20,7 +20,10 @@ OnsetKind = Literal["none", "early", "late"]
 #: relabellings of a permutation test; its p-values are no smaller than 1 in 1,000
 PERMUTATIONS = 999
 _LEVEL = 0.05
-#: a change begins at the first depth with this share of what it is at its largest
+#: a change whose mean distance at the first half of the depths (the middle one is of them) is this
+#: much of that at the others begins there; measured by benchmarks/watch.py
+_EARLY = 0.75
+#: and there at the first depth with this share of the largest distance among them
 _SHARE = 0.8
 _TINY = 1e-9
 
@@ -68,12 +71,11 @@ def depth_shifts(scores: FloatArray, left_out: npt.NDArray[np.floating]) -> tupl
     others = (whole - own) / max(len(both) - len(scores), 1)
     by_chance = _distances(own / len(scores), others)
     p = (1 + (by_chance >= found - _TINY).sum(axis=0)) / (PERMUTATIONS + 1)
+    usual = np.sqrt(np.square(by_chance).mean(axis=0))
     adjusted = holm(p.tolist())
     return tuple(
         DepthShift(float(distance), float(chance), float(value), corrected)
-        for distance, chance, value, corrected in zip(
-            found, by_chance.mean(axis=0), p, adjusted, strict=True
-        )
+        for distance, chance, value, corrected in zip(found, usual, p, adjusted, strict=True)
     )
 
 
@@ -81,19 +83,20 @@ def onset_of(shifts: tuple[DepthShift, ...]) -> Onset:
     """Return at which end of the network a change begins, and at which depth.
 
     Every image of another camera differs at every depth, and so does every new kind of thing, if
-    little: layers pass on what they get. What tells them apart is where the change is large. So it
-    begins where its distance, without what chance alone shows, first has 80 % of its largest value:
-    early up to the middle of the depths, late behind it.
+    little: layers pass on what they get. What tells them apart is where the change is large. So the
+    mean distance of the first half of the depths is compared with that of the others, each without
+    what chance alone shows: from 75 % of it on the change begins early.
     """
     surely = [one.p_adjusted < _LEVEL for one in shifts]
     if not any(surely):
         return Onset("none")
-    beyond = [
-        max(one.distance - one.by_chance, 0.0) * sure
-        for one, sure in zip(shifts, surely, strict=True)
-    ]
-    depth = next(place for place, own in enumerate(beyond) if own >= _SHARE * max(beyond))
-    return Onset("early" if 2 * depth < len(shifts) else "late", depth)
+    beyond = [np.sqrt(max(one.distance**2 - one.by_chance**2, 0.0)) for one in shifts]
+    half = (len(shifts) + 1) // 2
+    early = np.mean(beyond[:half]) >= _EARLY * np.mean(beyond[half:] or [0.0])
+    depths = range(half) if early else range(half, len(shifts))
+    largest = max(beyond[depth] for depth in depths)
+    depth = next(depth for depth in depths if beyond[depth] >= _SHARE * largest)
+    return Onset("early" if early else "late", depth)
 
 
 def _distances(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -205,7 +205,7 @@ def test_a_fork_predicts_and_its_own_fork_too(
 
 def test_an_estimators_model_is_opened_anew_in_a_fork() -> None:
     model = PackedModel.read(RELEASED)
-    options = {"threads": 2, "workers": 2, "max_pixels": 10_000}
+    options: dict[str, Any] = {"threads": 2, "workers": 2, "max_pixels": 10_000}
     expected = model.open(**options).predict(IMAGES)
     assert forked(lambda: model.open(**options).predict(IMAGES)) == expected
 

@@ -48,7 +48,7 @@ def described(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Any:
     # what the network says plays no role here, only that everything around it is real
     quick = copy.copy(model)
     even = [1 / len(model.classes)] * len(model.classes)
-    quick.answer_prepared = lambda images: Answers(  # type: ignore[method-assign]
+    quick.answer_prepared = lambda images, **_: Answers(  # type: ignore[method-assign]
         np.array([even] * len(images)), np.ones(len(images))
     )
     limits = Limits()

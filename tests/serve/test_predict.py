@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from frostline.core.errors import ImageFault, UnreadableImageError
+from frostline.core.errors import ImageFault, InputError, UnreadableImageError
 from frostline.model.model import Model
 from frostline.model.prediction import Prediction
 from frostline.serve.app import create_app
@@ -55,6 +55,38 @@ def test_one_result_for_every_file_in_order(
         found = np.array([shares[name] for name in model.classes])
         np.testing.assert_allclose(found, row, atol=1e-6)
     assert len({r["label"] for r in results}) == 3
+
+
+def test_embeddings_are_told_where_asked(
+    client: TestClient, model: Model, digits: list[Path], parts: MakeParts
+) -> None:
+    some = digits[::10]
+    plain = client.post("/predict", files=parts(*some)).json()["results"]
+    answer = client.post("/predict?embeddings=true", files=parts(*some))
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    found = np.array([one.pop("embedding") for one in results], dtype=np.float32)
+    np.testing.assert_allclose(found, model.transform(some), rtol=1e-5, atol=1e-5)
+    assert {one.pop("embedding") for one in plain} == {None}
+    assert [one["label"] for one in results] == [one["label"] for one in plain]
+    schema = client.get("/openapi.json").json()
+    asked = schema["paths"]["/predict"]["post"]["parameters"]
+    assert {one["name"] for one in asked} == {"top", "embeddings"}
+    refused = client.post("/predict?embeddings=perhaps", files=parts(*some))
+    assert refused.status_code == 422
+
+
+def test_a_model_without_an_embedding_says_so(
+    client: TestClient, digits: list[Path], parts: MakeParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise InputError("m.onnx gives no embedding: it averages several networks.")
+
+    # one that has not opened the session yet
+    monkeypatch.setattr("frostline.model.sessions.Sessions.of_this_process", lambda self: none())
+    answer = client.post("/predict?embeddings=true", files=parts(digits[0]))
+    assert answer.status_code == 422
+    assert "averages several networks" in answer.text
 
 
 def test_top_shortens_the_list(client: TestClient, digits: list[Path], parts: MakeParts) -> None:

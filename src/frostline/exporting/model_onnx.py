@@ -17,6 +17,7 @@ from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.onnx_graph.answering_graph import AnsweringNodes, add_answering
 from frostline.onnx_graph.builder import GraphBuilder
+from frostline.onnx_graph.embedding_output import FEATURES, LOGITS
 from frostline.onnx_graph.ood_graph import add_ood_score
 from frostline.onnx_graph.prepared import on_canvas
 from frostline.onnx_graph.preprocessing_graph import add_link, add_preprocessing
@@ -37,8 +38,8 @@ MOST_DELIVERED = 5e-2
 UNFAMILIARITY_TOLERANCE = 5e-3
 
 NOTHING = AnsweringNodes()
-#: tensors of the file: normalised images, outputs of the network, and what its head reads
-PREPARED, LOGITS, FEATURES = "before/normalised", "network/logits", "network/features"
+#: normalised images in the file
+PREPARED = "before/normalised"
 
 
 class ExportDifferenceError(EngineError):

@@ -16,6 +16,7 @@ from frostline.core.preprocessing import UInt8Array
 from frostline.core.settings import Settings
 from frostline.data.decoding.read_ahead import read_in_order
 from frostline.model.answering import Answering, SharesLike
+from frostline.model.embedding import open_with_embedding
 from frostline.model.inputs import ImageLike, as_sequence, name_of, to_rgb
 from frostline.model.onnx_file import is_onnx_file, open_onnx_file, read_model
 from frostline.model.prediction import Computed, Prediction, told
@@ -24,7 +25,7 @@ from frostline.model_format.card import ModelCard
 from frostline.model_format.model_folder import ONNX, checked_file, find_model_folder, load_card
 from frostline.onnx_graph.checks import check_ends, check_graph, may_need_others
 from frostline.onnx_graph.prepared import on_canvas
-from frostline.onnx_graph.session import Answers, answers
+from frostline.onnx_graph.session import Answers, Embeddings, answers
 
 Probabilities = FloatArray
 
@@ -79,6 +80,7 @@ class Model:
         )
         self._threads, self._workers, self._max_pixels = threads, workers, max_pixels
         self._sessions = Sessions(self._open, session)
+        self._embedding = Sessions(self._open_embedding)
         self._asked: _Options = {"threads": threads, "workers": workers, "max_pixels": max_pixels}
 
     @classmethod
@@ -181,20 +183,53 @@ class Model:
         rows = [result.probabilities for result in self._readable(images)]
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.classes))
 
+    def transform(self, images: ImageLike | Iterable[ImageLike]) -> Embeddings:
+        """Return what the model's head reads of images, float32 of shape (n_images, d).
+
+        The features of the chosen depths, pooled, side by side by depth, as they are: nothing is
+        scaled or centred. ``head.weight`` and ``head.bias`` of the model's weights give the logits
+        of them. Of an average of several networks they are what the head of its frozen leader
+        reads.
+
+        Takes what :meth:`predict` does.
+
+        Raises
+        ------
+        UnreadableImageError
+            For the first image that cannot be decoded.
+        InputError
+            For something that is no image, or an average of networks whose file marks no features.
+        """
+        found = [one.embedding for one in self._readable(images, embeddings=True)]
+        rows = [one for one in found if one is not None]
+        if not rows:
+            size = self.card.preprocessing.size
+            blank = [np.zeros((size, size, 3), dtype=np.uint8)]
+            nothing = self.answer_prepared(blank, embeddings=True).embeddings
+            return np.zeros((0, 0 if nothing is None else nothing.shape[1]), dtype=np.float32)
+        return np.stack(rows)
+
     def predict_each(
-        self, images: ImageLike | Iterable[ImageLike]
+        self, images: ImageLike | Iterable[ImageLike], *, embeddings: bool = False
     ) -> Iterator[Prediction | UnreadableImageError]:
         """Yield a prediction, or the reason why there is none, for every image in order.
 
         Images are read while others are computed, and only a few are held at a time. Where shares
         of classes are estimated, all are computed before the first prediction.
 
+        Parameters
+        ----------
+        images : one image or several
+            As for :meth:`predict`.
+        embeddings : bool, default=False
+            Give every prediction its ``embedding``; all else is the same bits.
+
         Raises
         ------
         InputError
-            For something that is no image.
+            For something that is no image, or a model that has no embedding.
         """
-        computed, answering = self._computed(images), self.answering
+        computed, answering = self._computed(images, embeddings), self.answering
         if answering.estimates:
             all_of_them = list(computed)
             rows = [one.row for one in all_of_them if isinstance(one, Computed)]
@@ -203,15 +238,17 @@ class Model:
         for one in computed:
             yield told(one, answering) if isinstance(one, Computed) else one
 
-    def _readable(self, images: ImageLike | Iterable[ImageLike]) -> Iterator[Prediction]:
+    def _readable(
+        self, images: ImageLike | Iterable[ImageLike], *, embeddings: bool = False
+    ) -> Iterator[Prediction]:
         """Yield predictions; raise for the first image that cannot be decoded."""
-        for result in self.predict_each(images):
+        for result in self.predict_each(images, embeddings=embeddings):
             if isinstance(result, UnreadableImageError):
                 raise result
             yield result
 
     def _computed(
-        self, images: ImageLike | Iterable[ImageLike]
+        self, images: ImageLike | Iterable[ImageLike], embeddings: bool
     ) -> Iterator[Computed | UnreadableImageError]:
         """Yield what the network says of every image in order, or why there is nothing."""
         numbered = list(enumerate(as_sequence(images)))
@@ -229,9 +266,9 @@ class Model:
             # images that cannot be read must not change which others share a batch: the last
             # bits of a result may turn on that
             if readable in (0, _BATCH):
-                yield from self._run(waiting)
+                yield from self._run(waiting, embeddings)
                 waiting, readable = [], 0
-        yield from self._run(waiting)
+        yield from self._run(waiting, embeddings)
 
     def prepare(self, image: ImageLike, *, name: str) -> UInt8Array:
         """Decode, resize and crop one image as in training.
@@ -276,10 +313,11 @@ class Model:
         """
         return self.answer_prepared(images).probabilities
 
-    def answer_prepared(self, images: Sequence[UInt8Array]) -> Answers:
+    def answer_prepared(self, images: Sequence[UInt8Array], *, embeddings: bool = False) -> Answers:
         """Return all that the model says of n images that :meth:`prepare` returned.
 
-        All images go through the network together, so keep ``n`` small.
+        All images go through the network together, so keep ``n`` small. ``embeddings``: whether
+        what its head reads is wanted as well.
 
         Raises
         ------
@@ -293,8 +331,9 @@ class Model:
         if not len(images):
             nothing = None if self.card.familiar is None else np.zeros(0)
             return Answers(np.zeros((0, len(self.classes))), nothing)
-        session = self._sessions.of_this_process()
-        found = answers(session, on_canvas(images, self.card.preprocessing))
+        sessions = self._embedding if embeddings else self._sessions
+        canvas = on_canvas(images, self.card.preprocessing)
+        found = answers(sessions.of_this_process(), canvas, embeddings=embeddings)
         shape = found.probabilities.shape
         if shape != (len(images), len(self.classes)):
             raise RunFolderError(
@@ -322,17 +361,20 @@ class Model:
         check_ends(self._file, session, len(self.classes))
         return session
 
+    def _open_embedding(self) -> Any:
+        """Open the same file with one output more."""
+        return open_with_embedding(self._file, len(self.classes), threads=self._threads)
+
     def _run(
-        self, batch: Sequence[tuple[str, UInt8Array | UnreadableImageError]]
+        self, batch: Sequence[tuple[str, UInt8Array | UnreadableImageError]], embeddings: bool
     ) -> Iterator[Computed | UnreadableImageError]:
         readable = [image for _, image in batch if isinstance(image, np.ndarray)]
-        answered = self.answer_prepared(readable).each()
+        answered = self.answer_prepared(readable, embeddings=embeddings).each()
         for name, image in batch:
             if isinstance(image, UnreadableImageError):
                 yield image
                 continue
-            row, score = next(answered)
-            yield Computed(name, row, score)
+            yield Computed(name, *next(answered))
 
 
 load = Model.load

@@ -33,7 +33,7 @@ class PackedModel:
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = {name: files[name] for name in _FILES if name in files}
-        self._opened: dict[tuple[int, ...], Model] = {}
+        self._opened: dict[tuple[int, int, int, int, bool], Model] = {}
 
     @classmethod
     def read(cls, folder: Path) -> PackedModel:
@@ -64,13 +64,17 @@ class PackedModel:
                 temporary.write_bytes(self._files[name])
         return target
 
-    def open(self, *, threads: int, workers: int, max_pixels: int) -> Model:
+    def open(
+        self, *, threads: int, workers: int, max_pixels: int, embeddings: bool = False
+    ) -> Model:
         """Return a model that predicts; opened once in each process.
 
-        Takes and raises what :meth:`Model.load` does.
+        Takes and raises what :meth:`Model.load` does; InputError where it has no embedding.
+
+        ``embeddings``: for :meth:`Model.transform` alone.
         """
         # a fork cannot open it anew from files that are gone
-        key = (os.getpid(), threads, workers, max_pixels)
+        key = (os.getpid(), threads, workers, max_pixels, embeddings)
         if key not in self._opened:
             with TemporaryDirectory(prefix="frostline-") as folder:
                 model = Model.load(
@@ -78,7 +82,8 @@ class PackedModel:
                 )
                 # the session is opened now, while there is a file to read
                 size = model.card.preprocessing.size
-                model.predict_prepared([np.zeros((size, size, 3), dtype=np.uint8)])
+                blank = np.zeros((size, size, 3), dtype=np.uint8)
+                model.answer_prepared([blank], embeddings=embeddings)
             self._opened[key] = model
         return self._opened[key]
 

@@ -9,7 +9,28 @@ import numpy as np
 
 from frostline.core.arrays import FloatArray
 from frostline.model.answering import Answered, Answering, in_set
+from frostline.onnx_graph.session import Embeddings
 from frostline.stats.presence import Presence, presences
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A training image that is like an image.
+
+    Attributes
+    ----------
+    path : str
+        As the run's list of images (``catalog.csv``) names it.
+    label : str
+        What is true of it, as text: a class, a grade, labels or numbers with ``;`` between.
+    similarity : float
+        Cosine between both, in [-1, 1], after the training images' mean was taken off and every
+        feature divided by its standard deviation among them.
+    """
+
+    path: str
+    label: str
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +69,12 @@ class Prediction:
         Lower and upper end around each number: they hold the true one for 90 % of new images; None
         for a column of which too few numbers were left out of training. None as a whole of a model
         that predicts no numbers, or does not tell.
+    embedding : ndarray of shape (d,), float32, or None
+        What the model's head reads of the image, as it reads it: nothing is scaled or centred. Of
+        an average of several networks, what the head of its frozen leader reads. None where nobody
+        asked.
+    nearest : tuple of Neighbour or None
+        The training images that it is most like, the nearest first. None where nobody asked.
     """
 
     name: str
@@ -61,6 +88,8 @@ class Prediction:
     labels: tuple[str, ...] | None = None
     value: tuple[float, ...] | None = None
     interval: tuple[tuple[float, float] | None, ...] | None = None
+    embedding: Embeddings | None = None
+    nearest: tuple[Neighbour, ...] | None = None
 
     @property
     def unknown(self) -> bool | None:
@@ -78,11 +107,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What the network says of one image: probabilities (C,), and how unfamiliar it is."""
+    """What the network says of one image: probabilities (C,), how unfamiliar it is, its embedding
+    (d,) where that was asked for.
+    """
 
     name: str
     row: FloatArray
     unfamiliarity: float | None
+    embedding: Embeddings | None = None
 
 
 def told(one: Computed, answering: Answering) -> Prediction:
@@ -102,6 +134,7 @@ def told(one: Computed, answering: Answering) -> Prediction:
         None if labels is None else labels[0],
         None if target.link_name != "identity" else tuple(map(float, row)),
         None if found.intervals is None else tuple(map(_ends, found.intervals[0])),
+        one.embedding,
     )
 
 

@@ -35,8 +35,8 @@ class WatchedAnswers:
 
     def each(self) -> Iterator[tuple[npt.NDArray[np.float64], float | None, list[Taps]]]:
         """Yield probabilities, unfamiliarity and taps of one image after the other."""
-        for place, (row, score) in enumerate(self.answers.each()):
-            yield row, score, [table[place] for table in self.taps]
+        for place, one in enumerate(self.answers.each()):
+            yield one.row, one.unfamiliarity, [table[place] for table in self.taps]
 
 
 class WatchedModel:

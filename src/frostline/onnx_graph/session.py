@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from frostline.core.arrays import FloatArray
 from frostline.core.errors import EngineError, first_line
@@ -17,6 +18,18 @@ from frostline.core.preprocessing import UInt8Array
 INPUT, OUTPUT, UNFAMILIARITY = "image", "probabilities", "unfamiliarity"
 #: what a model of numbers has in place of probabilities
 VALUES = "values"
+#: what a model gives beside them that was opened for it: what its head reads
+EMBEDDING = "frostline/embedding"
+
+Embeddings = npt.NDArray[np.float32]
+
+
+class Answer(NamedTuple):
+    """What a model says about one image: probabilities (C,), unfamiliarity, embedding (d,)."""
+
+    row: FloatArray
+    unfamiliarity: float | None
+    embedding: Embeddings | None = None
 
 
 @dataclass(frozen=True)
@@ -25,15 +38,21 @@ class Answers:
 
     ``probabilities``: shape (n, C); numbers, where a model predicts these. ``unfamiliarity``, shape
     (n,): above 1 an image is unlike those of training; None for a model that does not tell.
+    ``embeddings``, shape (n, d): what the head reads; None where nobody asked.
     """
 
     probabilities: FloatArray
     unfamiliarity: FloatArray | None = None
+    embeddings: Embeddings | None = None
 
-    def each(self) -> Iterator[tuple[FloatArray, float | None]]:
-        """Yield probabilities (C,) and unfamiliarity of one image after the other."""
+    def each(self) -> Iterator[Answer]:
+        """Yield what is said of one image after the other."""
         for place, row in enumerate(self.probabilities):
-            yield row, None if self.unfamiliarity is None else float(self.unfamiliarity[place])
+            yield Answer(
+                row,
+                None if self.unfamiliarity is None else float(self.unfamiliarity[place]),
+                None if self.embeddings is None else self.embeddings[place],
+            )
 
 
 def told_by(session: Any) -> str:
@@ -42,17 +61,22 @@ def told_by(session: Any) -> str:
     return VALUES if VALUES in names else OUTPUT
 
 
-def answers(session: Any, batch: UInt8Array) -> Answers:
+def answers(session: Any, batch: UInt8Array, *, embeddings: bool = False) -> Answers:
     """Run uint8 images (n, H, W, 3) through an open session.
 
     Raises EngineError if ONNX Runtime stops halfway.
+
+    ``embeddings``: of a session that was opened with that output.
     """
-    names = names_of(session)
+    names = [*names_of(session), *((EMBEDDING,) if embeddings else ())]
     try:
         found = session.run(names, {INPUT: batch})
     except failures() as error:
         raise EngineError(f"ONNX Runtime stopped: {first_line(error)}.") from error
-    return answers_of(found, len(batch))
+    vectors = np.asarray(found.pop(), dtype=np.float32) if embeddings else None
+    if vectors is not None and (vectors.ndim != 2 or len(vectors) != len(batch)):
+        raise EngineError(f"The model gives no embedding for each of {len(batch)} images.")
+    return replace(answers_of(found, len(batch)), embeddings=vectors)
 
 
 def names_of(session: Any) -> list[str]:

@@ -165,14 +165,17 @@ def _add_working(app: FastAPI, service: Service, guard: Guard) -> None:
             int | None,
             Query(ge=1, description="List only so many classes or labels, the likeliest."),
         ] = None,
+        embeddings: Annotated[
+            bool, Query(description="Tell what the model's head reads of every image as well.")
+        ] = False,
     ) -> Predictions:
         """One result for every file, in their order. A file that cannot be classified gets an
         error of its own and leaves the others alone."""
         until = deadline(service)
-        check_query(request, {"top"})
+        check_query(request, {"top", "embeddings"})
         with service.memory.share() as share:
             form = await arrive(request, service, share, until)
-            work = service.classify(form.files, share, top=top)
+            work = service.classify(form.files, share, top=top, embeddings=embeddings)
             return await in_time(request, service, work, until)
 
     @app.post(

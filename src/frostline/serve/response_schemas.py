@@ -72,6 +72,11 @@ class Classified(BaseModel):
         description="Lower and upper end around each number, which hold the true one for 90 % of "
         "new images; null where the model does not tell.",
     )
+    embedding: list[float] | None = Field(
+        default=None,
+        description="What the model's head reads of the image, unscaled, in float32; null unless "
+        "?embeddings=true asked for it.",
+    )
 
 
 class Unclassified(BaseModel):

@@ -29,11 +29,13 @@ class Computation(NamedTuple):
     """What the network says of one image.
 
     ``row``: probabilities (C,). ``taps``: what passed at the depths of a watch, if there is one.
+    ``embedding``: what the head reads, shape (d,), where that was asked for.
     """
 
     row: FloatArray
     unfamiliarity: float | None
     taps: Sequence[npt.NDArray[np.float32]] | None = None
+    embedding: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +86,15 @@ class ServedModel:
             *listeners,
         )
         self._users = 0
-        self._batcher: Batcher[Computation] = Batcher(
-            self._run,
-            size=limits.batch,
-            wait=limits.wait_ms / 1000,
-            on_batch=on_batch,
-        )
+        wait, size = limits.wait_ms / 1000, limits.batch
+        self._batcher = Batcher(self._run, size=size, wait=wait, on_batch=on_batch)
+        # opens a session of its own, when somebody asks
+        self._embedder = Batcher(self._run_embedding, size=size, wait=wait, on_batch=on_batch)
 
     @property
     def alive(self) -> bool:
         """Whether somebody computes."""
-        return self._batcher.alive
+        return self._batcher.alive and self._embedder.alive
 
     @property
     def in_use(self) -> bool:
@@ -110,13 +110,13 @@ class ServedModel:
         finally:
             self._users -= 1
 
-    def submit(self, prepared: UInt8Array) -> Future[Computation]:
-        """Queue one prepared image."""
-        return self._batcher.submit(prepared)
+    def submit(self, prepared: UInt8Array, *, embedding: bool = False) -> Future[Computation]:
+        """Queue one prepared image; ``embedding``: what the head reads is wanted as well."""
+        return (self._embedder if embedding else self._batcher).submit(prepared)
 
     def told(self, name: str, computed: Computation) -> Prediction:
         """Say in classes what the network computed for one image."""
-        found = Computed(name, computed.row, computed.unfamiliarity)
+        found = Computed(name, computed.row, computed.unfamiliarity, computed.embedding)
         return told(found, self.model.answering)
 
     def heard(self, prepared: UInt8Array, prediction: Prediction, computed: Computation) -> None:
@@ -129,7 +129,16 @@ class ServedModel:
     def _run(self, images: list[UInt8Array]) -> Iterator[Computation]:
         if self.watch is not None:
             return (Computation(*one) for one in self.watch.model.answer_prepared(images).each())
-        return (Computation(*one) for one in self.model.answer_prepared(images).each())
+        answered = self.model.answer_prepared(images).each()
+        return (Computation(one.row, one.unfamiliarity) for one in answered)
+
+    def _run_embedding(self, images: list[UInt8Array]) -> Iterator[Computation]:
+        answered = self.model.answer_prepared(images, embeddings=True).each()
+        if self.watch is None:
+            return (Computation(*one[:2], embedding=one.embedding) for one in answered)
+        # what is watched, and told, is the same as for everybody else
+        both = zip(self._run(images), answered, strict=True)
+        return (one._replace(embedding=other.embedding) for one, other in both)
 
     def warm_up(self) -> None:
         """Open the graph and run it once, so that the first request is as fast as any.
@@ -145,6 +154,7 @@ class ServedModel:
     def close(self) -> None:
         """Answer what is queued, then end the thread."""
         self._batcher.close()
+        self._embedder.close()
 
 
 def in_words(found: Prediction, *, top: int | None = None) -> Classified:
@@ -163,4 +173,5 @@ def in_words(found: Prediction, *, top: int | None = None) -> Classified:
         labels=None if found.labels is None else list(found.labels),
         value=None if value is None else dict(zip(found.classes, value, strict=True)),
         interval=None if interval is None else dict(zip(found.classes, interval, strict=True)),
+        embedding=None if found.embedding is None else found.embedding.tolist(),
     )

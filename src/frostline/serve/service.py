@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from frostline.core.errors import FrostlineError, UnreadableImageError
+from frostline.core.errors import FrostlineError, InputError, UnreadableImageError
 from frostline.core.machine import available_cores
 from frostline.core.preprocessing import UInt8Array
 from frostline.model.model import Model
@@ -153,7 +153,12 @@ class Service:
             )
 
     async def classify(
-        self, files: Sequence[Upload], share: Share, *, top: int | None = None
+        self,
+        files: Sequence[Upload],
+        share: Share,
+        *,
+        top: int | None = None,
+        embeddings: bool = False,
     ) -> Predictions:
         """Return one result for each file, in order, all of one model.
 
@@ -162,7 +167,7 @@ class Service:
 
         ``files``: their content is dropped as soon as it is decoded. ``share``: from which the
         content's bytes are handed back then. ``top``: how many classes to list for each; all when
-        None.
+        None. ``embeddings``: whether what the head reads is told as well.
         """
         # images of one large request must not keep those of others waiting
         turns = asyncio.Semaphore(2 * self.limits.batch)
@@ -174,7 +179,7 @@ class Service:
                     self.metrics.images.labels("refused").inc()
                     self.metrics.errors.labels(found.kind).inc()
                     return Unclassified(name=file.name, error=found)
-                computed = await self._compute(served, found[0])
+                computed = await self._compute(served, found[0], embedding=embeddings)
             self.metrics.images.labels("classified").inc()
             prediction = served.told(file.name, computed)
             served.heard(found[0], prediction, computed)
@@ -337,8 +342,21 @@ class Service:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
 
-    async def _compute(self, served: ServedModel, prepared: UInt8Array) -> Computation:
-        return await asyncio.wrap_future(served.submit(prepared))
+    async def _compute(
+        self, served: ServedModel, prepared: UInt8Array, *, embedding: bool = False
+    ) -> Computation:
+        try:
+            return await asyncio.wrap_future(served.submit(prepared, embedding=embedding))
+        except InputError as error:
+            if not embedding:
+                raise
+            raise RequestError(
+                422,
+                "no_embedding",
+                name="embeddings",
+                what=error.message,
+                expected="a request without it",
+            ) from None
 
     @contextmanager
     def _places(self, n_images: int) -> Iterator[None]:

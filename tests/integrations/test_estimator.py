@@ -413,3 +413,20 @@ def test_costs_and_metrics_change_the_answer_alone(tiny: TransferClassifier) -> 
     assert dear.predict(X).tolist() == np.array([1, 2, 10])[cheapest].tolist()
     assert dear.model_.open(threads=1, workers=0, max_pixels=10**6).card.metric == "cost"
     assert clone(dear).get_params()["costs"] == costs
+
+
+def test_it_transforms_images_into_what_its_head_reads(fitted: TransferClassifier) -> None:
+    X, _ = digits(8)
+    found = fitted.transform(X)
+    names = fitted.get_feature_names_out()
+    assert found.dtype == np.float32
+    assert found.shape == (8, len(names))
+    assert names[0] == "transferclassifier0"
+    opened = fitted.model_.open(threads=1, workers=0, max_pixels=10**6, embeddings=True)
+    np.testing.assert_array_equal(found, opened.transform(list(X)))
+    framed = copy.deepcopy(fitted).set_output(transform="pandas")
+    table = framed.transform(X)
+    assert list(table.columns) == list(names)
+    np.testing.assert_array_equal(table.to_numpy(), found)
+    with pytest.raises(InputError, match="no image"):
+        fitted.transform([])

@@ -22,11 +22,16 @@ from frostline.data.sources.image_weights import read_weights
 from frostline.data.sources.in_memory import Range, check_range, images_of, range_of, texts
 from frostline.data.sources.number_tables import ImageShape, check_image_shape, images_of_rows
 from frostline.model.model import Model
+from frostline.onnx_graph.session import Embeddings
 from frostline.stats.scores import score
 from frostline.wording.audit import audit_notes
 
 with needing_extras("An estimator for scikit-learn"):
-    from sklearn.base import BaseEstimator
+    from sklearn.base import (
+        BaseEstimator,
+        ClassNamePrefixFeaturesOutMixin,
+        TransformerMixin,
+    )
     from sklearn.utils import check_random_state
     from sklearn.utils.validation import (
         check_consistent_length,
@@ -64,8 +69,15 @@ _TOLD = ("mean_average_precision", "micro_f1", "macro_f1", "qwk", "mae", "r2")
 Images = Sequence[Path | ImageRef]
 
 
-class ImageEstimator(BaseEstimator):  # type: ignore[misc]
-    """Fits a pretrained network to images; what it predicts is up to its kinds."""
+class ImageEstimator(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    """Fits a pretrained network to images; what it predicts is up to its kinds.
+
+    It transforms images into what its head reads as well.
+    """
 
     threads: int | str
     workers: int | str
@@ -152,13 +164,48 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
             raise InputError("There is no image to classify.")
         return self._model().predict_proba(images)[:, self._columns]
 
-    def _model(self) -> Model:
+    def transform(self, X: Any) -> Embeddings:
+        """Return what the fitted head reads of images: the features of the chosen depths.
+
+        Pooled, side by side by depth, as they are: nothing is scaled or centred.
+
+        Parameters
+        ----------
+        X : array or sequence of n images
+            As for ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+            A DataFrame after ``set_output``; ``get_feature_names_out`` names its columns.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        InputError
+            For something that is no image; or if the model is an average of several networks that
+            was fitted to fewer than 10 images, which has no features of its own.
+        """
+        check_is_fitted(self, "model_")
+        images = self._images(X, reset=False)
+        if not len(images):
+            raise InputError("There is no image to transform.")
+        return self._model(embeddings=True).transform(images)
+
+    @property
+    def _n_features_out(self) -> int:
+        # what scikit-learn asks for to name the columns
+        return int(self._model(embeddings=True).transform([]).shape[1])
+
+    def _model(self, *, embeddings: bool = False) -> Model:
         cores = available_cores() if self.threads == "auto" else int(self.threads)
         workers = min(cores, 8) if self.workers == "auto" else int(self.workers)
         return self.model_.open(
             threads=_limited(cores) if self.threads == "auto" else cores,
             workers=workers,
             max_pixels=self.max_pixels,
+            embeddings=embeddings,
         )
 
     def _settings(self) -> dict[str, Any]:
@@ -206,6 +253,8 @@ class ImageEstimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = not tables
         tags.input_tags.string = not tables
         tags.target_tags.required = True
+        # features are float32, whatever images are given as
+        tags.transformer_tags.preserves_dtype = []
         return tags
 
 

@@ -222,15 +222,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(
 def test_data_without_an_output_are_refused(
     image: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from frostline.cli.predict import predict_images
+    from frostline.cli.predict import Wanted, predict_images
 
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(InputError, match="closed"):
-        predict_images(
-            MODEL,
-            [image],
-            as_json=form == "--json",
-            as_csv=form == "--csv",
-            top=1,
-            max_pixels=10**6,
-        )
+        wanted = Wanted(as_json=form == "--json", as_csv=form == "--csv", top=1)
+        predict_images(MODEL, [image], wanted, max_pixels=10**6)

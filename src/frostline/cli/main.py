@@ -114,16 +114,19 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="One CSV line an image.")] = False,
     top: Annotated[int, typer.Option(help="Classes to show for each image.", min=1)] = 3,
+    output: opt.Answers = None,
+    embeddings: opt.Embeddings = False,
     shares: opt.Shares = None,
     **settings: Any,
 ) -> None:
     """Classify images with a fitted model."""
     with cli_error_handler():
-        from frostline.cli.predict import predict_images
+        from frostline.cli.predict import Wanted, predict_images
 
-        predict_images(
-            run, images, as_json=as_json, as_csv=as_csv, top=top, shares=shares, **settings
+        wanted = Wanted(
+            as_json=as_json, as_csv=as_csv, top=top, output=output, embeddings=embeddings
         )
+        predict_images(run, images, wanted, shares=shares, **settings)
 
 
 @app.command()

@@ -25,6 +25,23 @@ LogTo = Annotated[
     typer.Option(help="Hand the numbers to tensorboard or mlflow as well; may be repeated."),
 ]
 
+Answers = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write the answers to this .jsonl, .json, .csv or .parquet file (the last needs "
+        "frostline\\[tables]).",
+    ),
+]
+Embeddings = Annotated[
+    bool,
+    typer.Option(
+        "--embeddings",
+        help="Add what the model's head reads of each image: a vector, for --json and -o.",
+    ),
+]
+
 _ACCESS, _LIMITS, _MACHINE = "Who may ask", "Limits", "Machine"
 _FEEDBACK, _WATCH = "What people say", "What comes in"
 

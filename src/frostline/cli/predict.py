@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
 
 from frostline.cli.console import err
+from frostline.cli.prediction_files import check_output, write_predictions
 from frostline.cli.prediction_formats import print_csv, print_json, print_table
 from frostline.core.errors import InputError, TooLargeImageError, UnreadableImageError
 from frostline.data.naming import visible
@@ -18,35 +20,67 @@ from frostline.wording.folder_notes import folder_sentence
 from frostline.wording.sources import left_out_words
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be told of images, and how.
+
+    ``output``: a file in place of the terminal; its ending says which kind. ``embeddings``: whether
+    what the head reads is told as well.
+    """
+
+    as_json: bool = False
+    as_csv: bool = False
+    top: int = 3
+    output: Path | None = None
+    embeddings: bool = False
+
+    def check(self) -> None:
+        """Refuse what contradicts itself; raises InputError."""
+        ways = {"--json": self.as_json, "--csv": self.as_csv, "-o": self.output is not None}
+        chosen = [way for way, is_so in ways.items() if is_so]
+        if len(chosen) > 1:
+            raise InputError(f"Ask for {' or '.join(chosen)}, not both.")
+        if self.output is not None:
+            check_output(self.output, embeddings=self.embeddings)
+        elif self.embeddings and not self.as_json:
+            place = "CSV has no column" if self.as_csv else "The table has no room"
+            raise InputError(
+                f"{place} for a vector.",
+                hint="Add --json, or write --embeddings to a file: -o FILE.parquet or FILE.jsonl.",
+            )
+
+
 def predict_images(
     run: Path,
     images: list[Path],
+    wanted: Wanted,
     *,
-    as_json: bool,
-    as_csv: bool,
-    top: int,
     max_pixels: int,
     at_most_wrong: float | None = None,
     shares: str | None = None,
 ) -> None:
-    """Print labels and probabilities; images that cannot be read are named, never skipped.
+    """Print or write labels and probabilities; images that cannot be read are named, never skipped.
 
-    Raises InputError if both formats are asked for, a folder has no image, or no image could be
-    read; SettingsError if the model cannot keep the bound on wrong answers or has no such class.
+    Raises InputError if several formats are asked for, a folder has no image, no image could be
+    read, or the model has no embedding; SettingsError if the model cannot keep the bound on wrong
+    answers or has no such class.
 
     ``at_most_wrong`` and ``shares``: as for :meth:`Model.load`.
     """
-    if as_json and as_csv:
-        raise InputError("Ask for --json or --csv, not both.")
+    wanted.check()
     model = Model.load(run, max_pixels=max_pixels, at_most_wrong=at_most_wrong, shares=shares)
     paths = expand(images)
-    results = list(zip(paths, model.predict_each(paths), strict=True))
-    if as_json:
+    predicted = model.predict_each(paths, embeddings=wanted.embeddings)
+    results = list(zip(paths, predicted, strict=True))
+    if wanted.output is not None:
+        write_predictions(wanted.output, model.classes, results)
+        err.print(Text(visible(f"Wrote {wanted.output}."), style="dim"))
+    elif wanted.as_json:
         print_json(model.classes, results)
-    elif as_csv:
+    elif wanted.as_csv:
         print_csv(model.classes, results)
     else:
-        print_table(results, top=top)
+        print_table(results, top=wanted.top)
     failed = [r for _, r in results if isinstance(r, UnreadableImageError)]
     for error in failed:
         said = f"Not classified: {visible(error.path)}: {error.reason}"

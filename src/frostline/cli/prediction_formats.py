@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import JustifyMethod
@@ -17,7 +17,7 @@ from frostline.cli.console import out
 from frostline.cli.streams import write_csv, write_json
 from frostline.core.errors import UnreadableImageError
 from frostline.data.naming import visible
-from frostline.model.prediction import Prediction
+from frostline.model.prediction import Neighbour, Prediction
 
 Result = tuple[Path, Prediction | UnreadableImageError]
 
@@ -27,15 +27,19 @@ ERROR = "error"
 LAST = (ERROR, "set_95", "abstain", "interval")
 #: begins the column of every class where a class is called like another column
 PREFIX = "p_"
+#: columns and keys that are there where somebody asked
+EMBEDDING, NEAREST = "embedding", "nearest"
 
 
-def class_columns(classes: Sequence[str]) -> list[str]:
+def class_columns(classes: Sequence[str], beside: Sequence[str] = ()) -> list[str]:
     """Return what the columns of the classes are called: each differs from all others.
 
     They bear the names of the classes. If one of these is also the name of another column, all
     begin with ``p_``, as none of the others does.
+
+    ``beside``: further columns that were asked for.
     """
-    if {*FIRST, *LAST}.isdisjoint(classes):
+    if {*FIRST, *LAST, *beside}.isdisjoint(classes):
         return list(classes)
     return [f"{PREFIX}{name}" for name in classes]
 
@@ -51,14 +55,23 @@ def path_text(path: Path) -> str:
 
 def print_json(classes: Sequence[str], results: Sequence[Result]) -> None:
     """Print one JSON list with an object for every image."""
-    write_json(
-        [
-            {"path": path_text(path), "error": result.reason}
-            if isinstance(result, UnreadableImageError)
-            else {"path": path_text(path), **_told(classes, result)}
-            for path, result in results
-        ]
-    )
+    objects = [object_of(classes, path, result) for path, result in results]
+    # a line for every number of a vector would help nobody
+    write_json(objects, indent=None if any(EMBEDDING in one for one in objects) else 2)
+
+
+def object_of(
+    classes: Sequence[str], path: Path, result: Prediction | UnreadableImageError
+) -> dict[str, object]:
+    """Return what is told of one image, or why nothing is, as JSON types."""
+    if isinstance(result, UnreadableImageError):
+        return {"path": path_text(path), "error": result.reason}
+    return {"path": path_text(path), **_told(classes, result)}
+
+
+def neighbours_of(result: Prediction) -> list[dict[str, object]] | None:
+    """Return the training images that one is most like, as JSON types; None if nobody asked."""
+    return None if result.nearest is None else [asdict(one) for one in result.nearest]
 
 
 def _told(classes: Sequence[str], result: Prediction) -> dict[str, object]:
@@ -73,15 +86,19 @@ def _told(classes: Sequence[str], result: Prediction) -> dict[str, object]:
     }
     if result.labels is not None:
         found["labels"] = list(result.labels)
+    if result.embedding is not None:
+        found[EMBEDDING] = result.embedding.tolist()
+    if result.nearest is not None:
+        found[NEAREST] = neighbours_of(result)
     if result.value is None:
         shares = map(float, result.probabilities)
         return {**found, "probabilities": dict(zip(classes, shares, strict=True))}
     one = len(result.value) == 1
     value = result.value[0] if one else dict(zip(classes, result.value, strict=True))
-    return {**found, "value": value, "interval": _interval(classes, result)}
+    return {**found, "value": value, "interval": interval_of(classes, result)}
 
 
-def _interval(classes: Sequence[str], result: Prediction) -> object:
+def interval_of(classes: Sequence[str], result: Prediction) -> object:
     """Return both ends around the number, by column where there are several; None if unknown."""
     if result.interval is None or len(result.interval) == 1:
         return None if result.interval is None else result.interval[0]
@@ -90,18 +107,26 @@ def _interval(classes: Sequence[str], result: Prediction) -> object:
 
 def print_csv(classes: Sequence[str], results: Sequence[Result]) -> None:
     """Print a heading, and one line of CSV for every image."""
-    write_csv(_lines(classes, results))
+    write_csv(csv_lines(classes, results))
 
 
-def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequence[object]]:
-    yield [*FIRST, *class_columns(classes), *LAST]
+def asked_for(results: Iterable[Result]) -> list[str]:
+    """Return the columns beside the usual ones that predictions have."""
+    first = next((one for _, one in results if isinstance(one, Prediction)), None)
+    return [NEAREST] if first is not None and first.nearest is not None else []
+
+
+def csv_lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequence[object]]:
+    """Yield a heading, and one line for every image."""
+    beside = asked_for(results)
+    yield [*FIRST, *class_columns(classes, beside), *LAST, *beside]
     for path, result in results:
         if isinstance(result, UnreadableImageError):
             yield [
                 path_text(path),
                 *[""] * (len(FIRST) - 1 + len(classes)),
                 result.reason,
-                *[""] * 3,
+                *[""] * (3 + len(beside)),
             ]
             continue
         # empty where the model does not tell
@@ -120,7 +145,8 @@ def _lines(classes: Sequence[str], results: Sequence[Result]) -> Iterator[Sequen
             "",
             "" if result.set_95 is None else json.dumps(result.set_95, ensure_ascii=False),
             "" if result.abstain is None else json.dumps(result.abstain, ensure_ascii=False),
-            "" if result.interval is None else json.dumps(_interval(classes, result)),
+            "" if result.interval is None else json.dumps(interval_of(classes, result)),
+            *(json.dumps(neighbours_of(result), ensure_ascii=False) for _ in beside),
         ]
 
 
@@ -180,6 +206,12 @@ def _marks(result: Prediction) -> str:
     return ", ".join(words for words, is_so in there.items() if is_so)
 
 
+def _like(path: Path, nearest: Sequence[Neighbour]) -> str:
+    """Return one line on the training images that an image is most like."""
+    said = ", ".join(f"{one.path} ({one.label}, {one.similarity:.2f})" for one in nearest)
+    return f"{path} is most like {said}"
+
+
 def print_table(results: Sequence[Result], *, top: int) -> None:
     """Print what was predicted, with the ``top`` likeliest classes or labels."""
     read = [(path, r) for path, r in results if isinstance(r, Prediction)]
@@ -201,6 +233,9 @@ def print_table(results: Sequence[Result], *, top: int) -> None:
             Text(visible(str(path))), *texts, *([Text(visible(mark))] if any(marks) else [])
         )
     out.print(table)
+    for path, result in read:
+        if result.nearest is not None:
+            out.print(Text(visible(_like(path, result.nearest)), style="dim"))
     if any(result.unknown for _, result in read):
         rest = ""
         if read[0][1].value is None:

@@ -71,13 +71,15 @@ def drop_lines(stream: TextIO) -> None:
         pass
 
 
-def write_json(value: Any) -> None:
+def write_json(value: Any, *, indent: int | None = 2) -> None:
     """Write JSON to standard output.
 
     Raises InputError if there is no standard output.
+
+    ``indent``: None for one line.
     """
     with _data() as stream:
-        stream.write(json.dumps(value, indent=2) + "\n")
+        stream.write(json.dumps(value, indent=indent) + "\n")
 
 
 def write_csv(rows: Iterable[Sequence[object]]) -> None:

@@ -12,7 +12,7 @@ from frostline.core.onnx_runtime import open_session
 from frostline.core.preprocessing import Preprocessing, UInt8Array
 from frostline.core.runtime import Runtime
 from frostline.core.watched_depth import WatchedDepth
-from frostline.exporting.model_onnx import FEATURES, LOGITS, PREPARED
+from frostline.exporting.model_onnx import PREPARED
 from frostline.fitting.inputs import FitInputs
 from frostline.onnx_graph.depth_outputs import (
     depth_output,
@@ -22,6 +22,7 @@ from frostline.onnx_graph.depth_outputs import (
     with_depth_outputs,
     with_outputs,
 )
+from frostline.onnx_graph.embedding_output import FEATURES, LOGITS
 from frostline.onnx_graph.prepared import on_canvas
 from frostline.onnx_graph.session import INPUT
 

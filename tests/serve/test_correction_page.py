@@ -84,6 +84,7 @@ def test_the_keyboard_is_enough(page: Page, digits: list[Path], kept: Path) -> N
     before = len(read_feedback(kept / FEEDBACK)) if (kept / FEEDBACK).exists() else 0
     page.set_input_files("#files", digits[0])
     button = page.locator(".wrong")
+    expect(button).to_be_visible()
     expect(button).to_have_attribute("aria-expanded", "false")
     button.focus()
     page.keyboard.press("Enter")

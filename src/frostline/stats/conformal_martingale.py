@@ -12,6 +12,8 @@ from frostline.core.errors import InputError, SettingsError
 
 #: bins of a score: as many numbers are kept of all images that were ever seen
 _BINS = 4096
+#: they are counted in this many parts of as many bins, so that few numbers are added up
+_PARTS = 64
 #: Beta densities (a, b) that p-values are bet to have: fair, small, large, at both ends, middling
 _BETS = (
     (1.0, 1.0),
@@ -96,8 +98,10 @@ class ConformalMartingale:
         self.alarm_at: int | None = None
         self._random = np.random.default_rng(0) if random is None else random
         n, k = scores.shape
-        self._counts = np.zeros((k, _BINS), dtype=np.int64)
-        np.add.at(self._counts, (np.arange(k)[None, :].repeat(n, axis=0), _bins(scores)), 1)
+        self._counts = np.zeros((k, _PARTS, _BINS // _PARTS), dtype=np.int64)
+        part, place = np.divmod(_bins(scores), _BINS // _PARTS)
+        np.add.at(self._counts, (np.arange(k)[None, :].repeat(n, axis=0), part, place), 1)
+        self._parts = self._counts.sum(axis=2)
         self._seen = n
         self._waiting = math.log(_WAITING)
         start = math.log((1.0 - _WAITING) / len(_BETS))
@@ -135,15 +139,16 @@ class ConformalMartingale:
             raise InputError(
                 f"An image of a watch has {len(self._counts)} finite scores, not {values}."
             )
-        place = _bins(values)
-        rows = np.arange(len(place))
-        self._counts[rows, place] += 1
+        part, place = np.divmod(_bins(values), _BINS // _PARTS)
+        rows = np.arange(len(values))
+        self._counts[rows, part, place] += 1
+        self._parts[rows, part] += 1
         self._seen += 1
-        equal = self._counts[rows, place]
-        above = np.array(
-            [int(own[at + 1 :].sum()) for own, at in zip(self._counts, place, strict=True)]
-        )
-        p = (above + self._random.random(len(place)) * equal) / self._seen
+        inside = self._counts[rows, part]
+        equal = inside[rows, place]
+        above = np.where(part[:, None] < _NUMBERS, self._parts, 0).sum(axis=1)
+        above += np.where(place[:, None] < _NUMBERS, inside, 0).sum(axis=1)
+        p = (above + self._random.random(len(rows)) * equal) / self._seen
         self._bet(np.clip(p, _EDGE, 1.0 - _EDGE))
         return np.asarray(p)
 
@@ -174,6 +179,7 @@ def _bins(scores: FloatArray) -> npt.NDArray[np.int64]:
     return np.minimum((share * _BINS).astype(np.int64), _BINS - 1)
 
 
+_NUMBERS = np.arange(_PARTS)
 _A1 = np.array([a - 1.0 for a, _ in _BETS])
 _B1 = np.array([b - 1.0 for _, b in _BETS])
 _LOG_SCALE = np.array([math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) for a, b in _BETS])

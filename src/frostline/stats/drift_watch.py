@@ -147,7 +147,13 @@ class DriftWatch:
                 f"A watch reads {len(widths)} depths of {widths} values, not "
                 f"{[table.shape[1:] for table in tables]}."
             )
-        scores = self.reference.scores(tables)[0]
+        return self.see_scores(self.reference.scores(tables)[0])
+
+    def see_scores(self, scores: FloatArray) -> bool:
+        """Take what :meth:`DriftReference.scores` says of one image, shape (3 * n_depths,).
+
+        Returns and raises what :meth:`see` does.
+        """
         before = self._martingale.alarmed
         self._martingale.step(scores)
         self._recent.append(scores)

@@ -187,12 +187,19 @@ def test_every_task_is_watched(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
 def test_a_trained_network_is_watched_at_its_own_depths(
-    table: Path, incoming: dict[str, Path], tmp_path: Path, tiny_network: dict[str, Any]
+    table: Path, incoming: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    save_file(timm.create_model(name, pretrained=False).state_dict(), tmp_path / "w.safetensors")
+    options = {"backbone": name, "weights": str(tmp_path / "w.safetensors"), "workers": 0}
     folder = tmp_path / "run"
-    options = {**tiny_network, "strategy": "finetune", "budget": "2", "threads": 1, "workers": 0}
-    frostline.fit(table, folder, target="loop", **options)
+    frostline.fit(table, folder, target="loop", strategy="finetune", epochs=1, threads=1, **options)
     card = open_drift_card(Model.load(folder))
     assert len(card.facts.depths) >= 3
     assert card.facts.left_out == "not taught"

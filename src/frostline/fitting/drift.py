@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from frostline.core.arrays import IntArray
 from frostline.core.cuts import Cut
-from frostline.core.errors import InputError
+from frostline.core.errors import EngineError, InputError
 from frostline.core.runtime import Runtime
 from frostline.core.threads import blas_threads
 from frostline.core.watched_depth import WatchedDepth
@@ -51,21 +51,22 @@ def write_drift(
     fitted: Fitted,
     split: Split,
     runtime: Runtime,
-) -> DriftCard | None:
+) -> None:
     """Write what training images give at several depths beside the model that they taught.
 
     Half of the training images are described and the others are left out for comparison, one image
     of each group; their features are stored already. Where layers were trained, images that these
     did not learn from are left out, and pass through the model once more.
 
-    ``folder``: of the model. ``onnx``: SHA-256 of its ``model.onnx``. The result: None, and no
-    file, with fewer than 10 groups of images, or where all look the same.
+    ``folder``: of the model. ``onnx``: SHA-256 of its ``model.onnx``. No file is
+    written with fewer than 10 groups of images, where all look the same, or for a network whose
+    graph has no place where one tensor passes.
     """
     (folder / DRIFT).unlink(missing_ok=True)
     lead = fitted.trained.frozen_leader
     describe, left_out, taught = _divided(inputs, lead, split)
     if min(len(describe), len(left_out)) < _FEWEST:
-        return None
+        return
     depths = _stored_depths(folder, inputs, lead)
     try:
         if depths:
@@ -86,8 +87,9 @@ def write_drift(
         # the same bits with any number of threads
         with blas_threads(1):
             reference = fit_drift_reference(*tables, means=[depth.means for depth in depths])
-    except InputError:
-        return None
+    except (InputError, EngineError):
+        # the model is as good without it, and says so when it is asked to watch
+        return
     facts = DriftFacts(
         depths=tuple(depths),
         onnx=onnx,
@@ -97,9 +99,7 @@ def write_drift(
         outputs=_outputs(inputs, split.train),
         n_train=len(split.train),
     )
-    card = DriftCard(facts, reference)
-    save_drift_card(folder / DRIFT, card)
-    return card
+    save_drift_card(folder / DRIFT, DriftCard(facts, reference))
 
 
 def _divided(inputs: FitInputs, lead: Trained, split: Split) -> tuple[IntArray, IntArray, bool]:

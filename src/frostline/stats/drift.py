@@ -20,6 +20,9 @@ _ROWS_PER_AXIS = 3
 #: features count by their logarithm from about this share of their usual size on
 _LINEAR = 0.1
 _TINY = 1e-12
+#: a column counts as no further off than so many standard deviations: one that was dead in
+#: training, and moves, must not stand for all the others
+_FURTHEST = 8.0
 #: scores of a depth: distance, level of the means, level of the spreads
 PER_DEPTH = 3
 _TABLES = ("mean", "scale", "axes", "variances", "centre", "spread")
@@ -58,7 +61,8 @@ class DepthReference:
 
     def standardised(self, taps: npt.NDArray[np.floating]) -> FloatArray:
         """Return pooled activations (n, d) by their logarithm, in units of their spread."""
-        return np.asarray((_compressed(taps, self.unit) - self.mean) * self.scale)
+        z = (_compressed(taps, self.unit) - self.mean) * self.scale
+        return np.asarray(np.clip(z, -_FURTHEST, _FURTHEST))
 
     def _raw(self, taps: npt.NDArray[np.floating]) -> FloatArray:
         z = self.standardised(taps)
@@ -149,7 +153,7 @@ def _depth(values: npt.NDArray[np.floating], most: int, halves: int) -> DepthRef
     if not standardiser.n_kept:
         raise InputError("All images have the same features, so nothing can be unlike them.")
     mean, scale = standardiser.mean.astype(np.float32), standardiser.scale.astype(np.float32)
-    z = (compressed - mean) * scale
+    z = np.clip((compressed - mean) * scale, -_FURTHEST, _FURTHEST)
     n, d = z.shape
     k = max(1, min(most, n // _ROWS_PER_AXIS, d // 2))
     gram = z @ z.T if n <= d else z.T @ z

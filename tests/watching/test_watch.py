@@ -197,7 +197,11 @@ def test_a_trained_network_is_watched_at_its_own_depths(
 
     torch.manual_seed(0)
     save_file(timm.create_model(name, pretrained=False).state_dict(), tmp_path / "w.safetensors")
-    options = {"backbone": name, "weights": str(tmp_path / "w.safetensors"), "workers": 0}
+    options: dict[str, Any] = {
+        "backbone": name,
+        "weights": str(tmp_path / "w.safetensors"),
+        "workers": 0,
+    }
     folder = tmp_path / "run"
     frostline.fit(table, folder, target="loop", strategy="finetune", epochs=1, threads=1, **options)
     card = open_drift_card(Model.load(folder))

@@ -406,6 +406,12 @@ def test_trained_layers_stay_whoever_goes_on(
     trained.folder.rename(tmp_path / "away")
     twice = frostline.update(once.result.folder, tmp_path / "twice", remove=("digit 1",))
     assert once.result.plan.action.closed_form
+    reached = trained.record.metrics.test.headline.value
+    for run in (once, twice):
+        refit = run.result.record.metrics.refit
+        assert refit is not None
+        assert refit.before.reached == reached
+        assert run.result.metrics["refit"]["due"] == refit.due
     assert twice.removed == 16
     assert twice.result.classes == ("digit 0", "digit 4", "digit 7")
 

@@ -24,6 +24,7 @@ from frostline.wording.operating import (
     interval_sentences,
     label_sentences,
 )
+from frostline.wording.refit import refit_sentence
 from frostline.wording.resizing import resize_sentences
 from frostline.wording.scores import METHODS_BRIEFLY
 from frostline.wording.sources import left_out_words, read_words
@@ -105,6 +106,8 @@ def result_panel(result: RunResult, kind: Letters = BLOCKS) -> Panel:
         grid.add_row("" if i else "By depth", line)
     grid.add_row("Layers", layer_strip(plan, kind) + Text(" ") + layers_in_words(record))
     grid.add_row("Time", _seconds(metrics))
+    if metrics.refit is not None:
+        grid.add_row("Refit", Text(refit_sentence(metrics.refit)))
     if metrics.kept_features is not None:
         grid.add_row("Kept", Text(kept_features_words(metrics.kept_features)))
     grid.add_row("Files", Text(f"{result.folder}/ (report.html, plan.json, model/)"))

@@ -42,6 +42,35 @@ class UnknownImages(JsonRecord):
     share_of_held_out: float | None = None
 
 
+class TrainedBefore(JsonRecord):
+    """What training layers had reached, in the run that a later one has its layers from.
+
+    Scores by which people know the task, 1 at best: ``frozen`` that of a head on the layers of
+    before, by the evidence of that run (None where it had none), ``reached`` with its ``interval``
+    of 95 % that of the trained run, on images that did not train it.
+    """
+
+    frozen: float | None
+    reached: float
+    interval: tuple[float, float]
+
+
+class Refit(JsonRecord):
+    """Whether trained layers that were kept still serve, or it is time to train again.
+
+    ``now``, with its ``interval`` of 95 %, is the score of the new head on these layers. ``kept``
+    is the share of what training had gained that is still there; None where it had gained nothing,
+    or nobody knows. ``due``: the score lies below what training had reached, by more than chance
+    explains.
+    """
+
+    before: TrainedBefore
+    now: float
+    interval: tuple[float, float]
+    kept: float | None
+    due: bool
+
+
 class KeptFeatures(JsonRecord):
     """Features that a run keeps in its folder, for a later run without store and images.
 
@@ -122,6 +151,7 @@ class Metrics(JsonRecord):
     label_abstention: tuple[LabelAbstentionScores, ...] = ()
     intervals: tuple[IntervalScores, ...] = ()
     kept_features: KeptFeatures | None = None
+    refit: Refit | None = None
     history: tuple[Epoch, ...] = ()
     caveats: tuple[str, ...] = ()
     shortcuts: tuple[Shortcut, ...] = ()

@@ -37,6 +37,7 @@ from frostline.fitting.inputs import FitInputs
 from frostline.fitting.measure import measure, unknown_images
 from frostline.fitting.operating_scores import operating_scores
 from frostline.fitting.prepare import Prepared
+from frostline.fitting.refit import refit_of
 from frostline.fitting.run_result import RunResult
 from frostline.fitting.train import Fitted
 from frostline.model.packed import PackedModel
@@ -153,6 +154,7 @@ def finish(
         unknown=unknown_images(fitted, assessed),
         **_operating(inputs, fitted, assessed),
         kept_features=kept,
+        refit=refit_of(prepared.trained, measured.record),
         history=tuple(map(Epoch.model_validate, fitted.trained.history)),
         caveats=tuple(warnings),
         shortcuts=tuple(shortcuts),

@@ -14,6 +14,7 @@ from frostline.compute.memoized_copies import copies_of
 from frostline.compute.set_values import measure_set
 from frostline.core.arrays import IntArray
 from frostline.core.plan import Plan
+from frostline.core.run_record import TrainedBefore
 from frostline.core.runtime import Runtime
 from frostline.core.settings import Settings
 from frostline.core.stopwatch import Stopwatch
@@ -42,12 +43,15 @@ class Prepared:
     """Everything that is known before anything is decided.
 
     ``command``: what makes the same run again; blank where that is a plain fit of its source.
+    ``trained``: what training had reached, where the network has layers that an earlier run
+    trained and this one goes on from it.
     """
 
     inputs: FitInputs
     audit: Audit
     split: Split
     command: str = ""
+    trained: TrainedBefore | None = None
 
     @property
     def catalog(self) -> Catalog:

@@ -34,6 +34,7 @@ from frostline.data.splitting.split import Split, make_split
 from frostline.fitting.earlier_run import EarlierRun, pretrained_network, read_run
 from frostline.fitting.pipeline import fit_prepared, identity_of, runtime_of
 from frostline.fitting.prepare import prepare_catalog
+from frostline.fitting.refit import trained_before
 from frostline.fitting.run_result import RunResult
 from frostline.run.replacement import check_room, finish_replacement, next_folder
 from frostline.run.run_folder import FEATURES, RunFolder
@@ -200,7 +201,8 @@ def update(
         # before anything is finished: the same command goes on with what a killed one left
         purged = purge_store(_removed(earlier, union)) if purge else None
         command = _command(earlier, output, asked, purge=purge)
-        result = fit_prepared(folder, replace(prepared, command=command), runtime, clock)
+        prepared = replace(prepared, command=command, trained=trained_before(earlier.record))
+        result = fit_prepared(folder, prepared, runtime, clock)
     comparison, replaced = None, False
     if output is None:
         comparison, replaced = replace_if_no_worse(place, no_worse_than, runtime)

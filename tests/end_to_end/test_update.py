@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -421,3 +422,67 @@ def test_trained_layers_stay_whoever_goes_on(
     learned = layers(tmp_path / "away")
     assert len(learned) > 5
     assert layers(tmp_path / "once") == layers(tmp_path / "twice") <= learned
+
+
+def test_a_network_that_is_not_here_is_named(run: RunResult, images: Path, tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    shutil.copytree(run.folder, place)
+    for name in ("settings.json", "plan.json"):
+        text = (place / name).read_text(encoding="utf-8")
+        (place / name).write_text(text.replace("efficientnet_lite0", "no_such_network"))
+    words = ["update", str(place), "--add", str(images / "class"), "-o", str(tmp_path / "next")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2, done.output
+    assert "no_such_network" in done.output
+    assert not (tmp_path / "next").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--remove", "digit 4"], "no folder was given"),
+        (["--remove", "digit 4", "-o", "x", "--in-place"], "both -o and --in-place"),
+        (["-o", "x"], "Nothing is to change"),
+        (["--add", "{images}/class", "-o", "x", "--purge"], "nothing to purge"),
+        (["--remove", "digit 4", "-o", "x", "--no-worse-than", "1"], "it has its own"),
+        (["--remove", "digit 4", "-o", "x", "--no-worse-than", "-1"], "--no-worse-than"),
+        (["--add", "nowhere", "-o", "x"], "does not exist"),
+        (["--relabel", "nowhere.csv", "-o", "x"], "does not exist"),
+        (["--remove", "nobody.png", "-o", "x", "--purge"], "no image of the run"),
+        (["--remove", "digit 4", "-o", "{run}"], "is the run itself"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_done(
+    run: RunResult,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(path.name for path in cache_root().rglob("*"))
+    given = [word.format(images=images, run=run.folder) for word in words]
+    done = CliRunner().invoke(app, ["update", str(run.folder), *given])
+    assert done.exit_code == 2, done.output
+    assert said in " ".join(done.output.split())
+    assert not (tmp_path / "x").exists()
+    assert (run.folder / "metrics.json").exists()
+    assert sorted(path.name for path in cache_root().rglob("*")) == before
+
+
+def test_a_run_of_an_older_version_is_gone_on_from(
+    run: RunResult, images: Path, tmp_path: Path
+) -> None:
+    """One from before settings, metrics and manifests had what they have today."""
+    place = tmp_path / "run"
+    shutil.copytree(run.folder, place)
+    settings = json.loads((place / "settings.json").read_text(encoding="utf-8"))
+    for name in ("keep_features", "task", "target", "label_separator", "at_most_wrong"):
+        settings.pop(name)
+    (place / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    data = json.loads((place / "report.json").read_text(encoding="utf-8"))
+    (place / "report.json").write_text(json.dumps({**data, "version": "0.1.0"}), encoding="utf-8")
+    found = frostline.update(place, tmp_path / "next", add=images / "class")
+    wanted = frostline.update(run.folder, tmp_path / "wanted", add=images / "class")
+    assert same_bits(found.result.folder, wanted.result.folder)

@@ -20,7 +20,9 @@ import frostline
 from frostline.cli.main import app
 from frostline.core.task import Task
 from frostline.model.model import Model
+from frostline.run.feedback_log import FEEDBACK, read_feedback
 from frostline.serve.app import create_app
+from frostline.serve.feedback import Feedback
 from frostline.serve.limits import Limits
 from frostline.serve.service import Service
 
@@ -191,6 +193,36 @@ def test_the_service_shows_why_for_every_task(told: Callable[[Task], Run], task:
         assert own["label"] == likeliest
     word = {"multilabel": "label", "regression": "column of numbers", "ordinal": "grade"}[task]
     assert wrong["what"].startswith(f"the model has no {word} 'x'")
+
+
+@pytest.mark.parametrize(
+    ("task", "right", "slip", "words"),
+    [
+        ("multilabel", "?corner;round", "rund", "Did you mean 'round'"),
+        ("regression", "1.5;?", "1.5", "has 1 numbers"),
+        ("ordinal", "1", "one", "no grade 'one'"),
+    ],
+)
+def test_people_say_what_is_right_for_every_task(
+    told: Callable[[Task], Run], tmp_path: Path, task: Task, right: str, slip: str, words: str
+) -> None:
+    run = told(task)
+    # a four, which is neither round nor a one
+    image = run.images[-1]
+    feedback = Feedback(tmp_path, Limits())
+    service = Service(Model.load(run.folder, threads=1), Limits(), feedback=feedback)
+    with TestClient(create_app(service, None)) as client:
+        files = [("files", (image.name, image.read_bytes()))]
+        kept = client.post("/feedback", files=files, data={"label": right}).json()
+        agreed = client.post("/feedback", files=files, data={"label": kept["predicted"]}).json()
+        refused = client.post("/feedback", files=files, data={"label": slip})
+        state = client.get("/state.json").json()
+    assert (kept["predicted"], kept["label"]) == (run.service[-1]["label"], right)
+    assert (kept["wrong"], agreed["wrong"]) == (True, False)
+    assert refused.status_code == 422 and words in refused.json()["error"]["what"]
+    # the latest word counts
+    assert (state["whole"]["judged"], state["whole"]["wrong"]) == (1, 0)
+    assert len(read_feedback(tmp_path / FEEDBACK)) == 2
 
 
 def test_the_terminal_has_columns_for_what_is_predicted(told: Callable[[Task], Run]) -> None:

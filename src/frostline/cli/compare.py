@@ -27,6 +27,7 @@ from frostline.wording.comparison import (
     flips_sentence,
     interval_words,
     judged_sentence,
+    lean_sentence,
     non_inferiority_sentence,
     part_words,
     score_words,
@@ -116,6 +117,9 @@ def _show(record: ComparisonRecord) -> None:
         rest = plural(len(differing) - _PARTS, "more part differs", "more parts differ")
         out.print(Text(f"{rest}: -o FILE.html shows all", style="dim"))
     out.print(Text(visible(f"{correction_sentence(record)} {unused_words(record.unused)}".strip())))
+    for lean in record.leans:
+        if lean.verdict != "neither":
+            out.print(Text(visible(lean_sentence(lean)), style="yellow"))
     out.print(Text(flips_sentence(record)))
     _show_flips("Right in A, wrong in B", record.lost, record.task)
     _show_flips("Right in B, wrong in A", record.won, record.task)

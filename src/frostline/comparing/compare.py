@@ -13,6 +13,7 @@ from frostline.comparing.comparison import Comparison, FlipTile
 from frostline.comparing.flips import Flips, flips_of
 from frostline.comparing.image_facts import facts_of_images, pictures_of
 from frostline.comparing.judged import Judged
+from frostline.comparing.leans import compare_leans
 from frostline.comparing.models import card_differences, compared_model, speeds
 from frostline.comparing.parts import FEWEST_GROUPS, FEWEST_IMAGES, compare_parts
 from frostline.comparing.predicted import predicted_on
@@ -111,7 +112,8 @@ def compare(
     judged = _equally_known(judged)
     scores = compare_scores(judged, _costs(first.card, second.card))
     scores = _counting_first(scores, metric)
-    slices = slices_of(judged, facts_of_images(judged, runtime))
+    facts = facts_of_images(judged, runtime)
+    slices = slices_of(judged, facts)
     parts = compare_parts(judged, slices.found)
     flips = flips_of(judged)
     measured = speeds(first, second, judged) if speed else (None, None)
@@ -131,6 +133,7 @@ def compare(
         parts=parts.tested,
         untested=parts.untested,
         unused=slices.unused,
+        leans=tuple(compare_leans(judged, facts)),
         fewest_images=FEWEST_IMAGES,
         fewest_groups=FEWEST_GROUPS,
         flips=flips.found,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from frostline.core.audit_record import Count, UnreadableImage
+from frostline.core.confound_record import FactGroupName, FactName
 from frostline.core.json_record import JsonRecord
 from frostline.core.task import Task
 
@@ -208,6 +209,48 @@ ComparisonCaveat = Annotated[
 ]
 
 
+class LeanComparison(JsonRecord):
+    """How much either model leans on a fact that tells the label and should not matter.
+
+    A model leans on it as far as it does better on images whose value is more frequent in their
+    class than in all, class by class, than on others.
+
+    Attributes
+    ----------
+    group, fact : str
+        Of the facts; images were divided by the one that tells most.
+    images : int
+        That count: of classes that have both kinds.
+    alone, chance : float
+        What the facts tell of the label by themselves, and what facts that tell nothing would.
+    score : str
+        Of single images.
+    a, b : float
+        By how much each model leans on it; above 0 always for the worse.
+    a_interval, b_interval, interval : (float, float)
+        Of 95 %; the last that of ``difference``, b less a.
+    p_adjusted : float
+        That both lean alike; adjusted for all facts (Holm 1979).
+    verdict : {"a", "b", "neither"}
+        The one that surely leans more.
+    """
+
+    group: FactGroupName
+    fact: FactName
+    images: Count
+    alone: float
+    chance: float
+    score: str
+    a: float
+    a_interval: tuple[float, float]
+    b: float
+    b_interval: tuple[float, float]
+    difference: float
+    interval: tuple[float, float]
+    p_adjusted: float
+    verdict: Literal["a", "b", "neither"]
+
+
 class NonInferiority(JsonRecord):
     """Whether the second model is worse than the first by at most ``margin``, surely enough.
 
@@ -240,6 +283,8 @@ class ComparisonRecord(JsonRecord):
         Every class, label or column, and every slice that was tested, together.
     untested : tuple of UntestedPart
     unused : tuple of UnusedDimension
+    leans : tuple of LeanComparison
+        Facts that tell the label of these images by themselves.
     correction : str
         How p-values of parts were corrected for their number.
     flips : tuple of Flip
@@ -261,6 +306,7 @@ class ComparisonRecord(JsonRecord):
     parts: tuple[PartComparison, ...] = ()
     untested: tuple[UntestedPart, ...] = ()
     unused: tuple[UnusedDimension, ...] = ()
+    leans: tuple[LeanComparison, ...] = ()
     correction: Literal["holm"] = "holm"
     fewest_images: Count
     fewest_groups: Count

@@ -89,6 +89,8 @@ class HonestScore(JsonRecord):
         By whose values images were cut: the most telling one of its group.
     images, judged : int
         Looked at, and those of them whose class has enough images of other values.
+    one_valued : int
+        Images of classes nearly all of whose images have one value.
     broken, broken_interval : float and (float, float)
         Score of all images where every class has each value as often as all images do; of 95 %.
     fall, fall_interval : float and (float, float)
@@ -116,6 +118,7 @@ class HonestScore(JsonRecord):
     fact: FactName
     images: Count
     judged: Count
+    one_valued: Count = 0
     broken: float
     broken_interval: Interval
     fall: float

@@ -17,6 +17,7 @@ Stream = Literal[
     "balanced accuracy",
     "compared networks",
     "confound cuts",
+    "confound facts",
     "confound parts",
     "confound shuffles",
     "dropout",

@@ -42,7 +42,7 @@ _SELDOM = 0.25
 _FOLDS = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Telling:
     """A group of facts with what it tells of n images.
 
@@ -68,6 +68,12 @@ class Looked:
     labelled: Labelled
     tellings: tuple[Telling, ...]
     unused: tuple[UnusedFacts, ...] = ()
+    seed: int = 0
+
+    def most_telling(self, telling: Telling) -> Fact:
+        """Return the fact of a group that tells most by itself."""
+        rng = generator("confound facts", self.seed, self.tellings.index(telling))
+        return _most_telling(telling.group, filled_targets(self.labelled.matrix), rng)
 
 
 def rows_to_look_at(problem: Problem, rows: IntArray) -> IntArray:
@@ -105,7 +111,7 @@ def look_at_facts(
         gains.append(labelled.target.balanced_gains(left_out, labelled.truth, shares))
         p_values.append(p_value_of(fit, targets, generator("confound shuffles", seed, number)))
     tellings = map(Telling, groups, gains, p_values, holm(p_values))
-    return Looked(labelled, tuple(tellings), tuple(unused))
+    return Looked(labelled, tuple(tellings), tuple(unused), seed)
 
 
 def audit_confounds(
@@ -125,11 +131,10 @@ def audit_confounds(
     telling = [(number, one) for number, one in enumerate(looked.tellings) if one.tells]
     if telling:
         labelled = looked.labelled
-        targets = filled_targets(labelled.matrix)
         cuts = []
         for number, one in telling:
             rng = generator("confound cuts", seed, number)
-            cuts.append(Cut.of(_most_telling(one.group, targets, rng), labelled, rng))
+            cuts.append(Cut.of(looked.most_telling(one), labelled, rng))
         usual, scores = honest_scores(features(), cuts, classes)
         honest = {one.group.name: own for (_, one), own in zip(telling, scores, strict=True)}
     adjusted = iter(holm([one.p_value for one in honest.values() if one.p_value is not None]))
@@ -166,7 +171,7 @@ def _verdict(honest: HonestScore) -> Verdict:
     least = _MATTERS_OF_CONTENT if honest.fact in OF_CONTENT else _MATTERS
     if surely and min(honest.fall, drop) >= least:
         return "warning"
-    apart = 2 * honest.judged < honest.images or any(
+    apart = 2 * honest.one_valued > honest.images or any(
         one.others <= _SELDOM for one in honest.given_away
     )
     if apart and honest.fact not in OF_CONTENT:

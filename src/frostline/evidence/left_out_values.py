@@ -152,6 +152,7 @@ def _with_pattern_broken(
         fact=cut.fact,
         images=len(cut.judged),
         judged=int(cut.judged.sum()),
+        one_valued=_one_valued(cut.values.codes, strata),
         broken=pattern.score,
         broken_interval=pattern.interval,
         fall=pattern.fall,
@@ -202,6 +203,15 @@ def given_away(values: Values, strata: IntArray, names: Sequence[str]) -> tuple[
             label = names[stratum] if names else ""
             found.append(GivenAway(label=label, value=values.names[value], others=others))
     return tuple(found)
+
+
+def _one_valued(codes: IntArray, strata: IntArray) -> int:
+    """Count images of classes nearly all of whose images have one value."""
+    found = 0
+    for stratum in np.unique(strata).tolist():
+        own = codes[strata == stratum]
+        found += len(own) * bool(np.bincount(own).max() >= _NEARLY_ALL * len(own))
+    return found
 
 
 def _strata_of_columns(labelled: Labelled) -> IntArray:

@@ -28,6 +28,7 @@ from frostline.wording.comparison import (
     flips_sentence,
     interval_words,
     judged_sentence,
+    lean_sentence,
     non_inferiority_sentence,
     p_words,
     score_words,
@@ -124,6 +125,7 @@ def _names(record: ComparisonRecord, tiles: Sequence[FlipTile]) -> dict[str, Any
         "rows": [_part_row(one, record) for one in parts],
         "correction": correction_sentence(record),
         "unused": unused_words(record.unused),
+        "leans": [(one.verdict != "neither", lean_sentence(one)) for one in record.leans],
         "untested": [
             (dimension_words(one.dimension, record.task), one.value, one.images, one.groups)
             for one in record.untested

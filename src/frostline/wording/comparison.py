@@ -10,6 +10,7 @@ from frostline.core.comparison_record import (
     ComparisonRecord,
     ImagesNotFound,
     LabelsDiffer,
+    LeanComparison,
     LeftOutAsTaught,
     NonInferiority,
     OtherOutputs,
@@ -156,6 +157,23 @@ def correction_sentence(record: ComparisonRecord) -> str:
     return (
         f"{plural(n, 'part')} tested; p-values are corrected for all of them together (Holm), so "
         f"that any false alarm has a chance of at most 5 %.{few}"
+    )
+
+
+def lean_sentence(one: LeanComparison) -> str:
+    """Say how much either model leans on a fact that should not matter."""
+    unit = "" if one.score in _PLAIN else " points"
+    more = {
+        "a": "A leans on it more.",
+        "b": "B leans on it more.",
+        "neither": "Neither surely leans on it more than the other.",
+    }[one.verdict]
+    return (
+        f"The {one.fact} tells the label of these images by itself. On images whose {one.fact} is "
+        f"more frequent in their class than in all, A does better by "
+        f"{change_words(one.score, one.a)} (95 %: {interval_words(one.score, one.a_interval)}) and "
+        f"B by {change_words(one.score, one.b)} "
+        f"({interval_words(one.score, one.b_interval)}){unit} in {SCORES[one.score]}. {more}"
     )
 
 

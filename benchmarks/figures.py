@@ -456,6 +456,7 @@ PAGES: dict[str, tuple[str, Callable[[Result], Result]]] = {
     "pixels": ("input_sizes", pixels),
     "heads": ("heads", dict),
     "howto/compare": ("compare", dict),
+    "howto/watch": ("watch", dict),
     "howto/grades": ("grades", _grades),
     "howto/numbers": ("numbers", _numbers),
     "howto/several-labels": ("labels", labels),

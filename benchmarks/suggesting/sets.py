@@ -51,15 +51,20 @@ def clip_art(root: Path) -> Pictures:
 
 def letters(fonts: Path) -> Pictures:
     """Return capital letters, each as many fonts draw it."""
-    files = sorted(p for p in fonts.rglob("*") if p.suffix in {".ttf", ".otf"})
     return [
-        (_drawn(file, letter), letter)
-        for file in some(files, _FONTS, "suggest", "letters")
+        (drawn_letter(file, letter), letter)
+        for file in some(font_files(fonts), _FONTS, "suggest", "letters")
         for letter in _LETTERS
     ]
 
 
-def _drawn(font: Path, letter: str) -> Image.Image:
+def font_files(fonts: Path) -> list[Path]:
+    """Return the fonts below a folder."""
+    return sorted(p for p in fonts.rglob("*") if p.suffix in {".ttf", ".otf"})
+
+
+def drawn_letter(font: Path, letter: str) -> Image.Image:
+    """Return a letter as a font draws it, in some ink on some paper."""
     random = generator("suggest", font.name, letter)
     ink, paper = random.integers(0, 110, 3), random.integers(145, 256, 3)
     picture = Image.new("RGB", (96, 96), tuple(paper.tolist()))

@@ -116,6 +116,7 @@ def predict(
     top: Annotated[int, typer.Option(help="Classes to show for each image.", min=1)] = 3,
     output: opt.Answers = None,
     embeddings: opt.Embeddings = False,
+    nearest: opt.Nearest = None,
     shares: opt.Shares = None,
     **settings: Any,
 ) -> None:
@@ -124,7 +125,12 @@ def predict(
         from frostline.cli.predict import Wanted, predict_images
 
         wanted = Wanted(
-            as_json=as_json, as_csv=as_csv, top=top, output=output, embeddings=embeddings
+            as_json=as_json,
+            as_csv=as_csv,
+            top=top,
+            output=output,
+            embeddings=embeddings,
+            nearest=nearest,
         )
         predict_images(run, images, wanted, shares=shares, **settings)
 

@@ -41,6 +41,13 @@ Embeddings = Annotated[
         help="Add what the model's head reads of each image: a vector, for --json and -o.",
     ),
 ]
+Nearest = Annotated[
+    int | None,
+    typer.Option(
+        help="Name so many training images that each image is most like; needs the run folder.",
+        min=1,
+    ),
+]
 
 _ACCESS, _LIMITS, _MACHINE = "Who may ask", "Limits", "Machine"
 _FEEDBACK, _WATCH = "What people say", "What comes in"

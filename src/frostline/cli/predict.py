@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.text import Text
 
-from frostline.cli.console import err
+from frostline.cli.console import TerminalProgress, err
 from frostline.cli.prediction_files import check_output, write_predictions
-from frostline.cli.prediction_formats import print_csv, print_json, print_table
+from frostline.cli.prediction_formats import Result, print_csv, print_json, print_table
 from frostline.core.errors import InputError, TooLargeImageError, UnreadableImageError
-from frostline.data.naming import visible
+from frostline.core.settings import Settings
+from frostline.data.naming import counted, visible
 from frostline.data.sources.folders import instead
 from frostline.data.sources.odd_endings import odd_endings, told
 from frostline.data.sources.scanning import files_below
 from frostline.model.model import Model
+from frostline.model.prediction import Prediction
 from frostline.wording.folder_notes import folder_sentence
 from frostline.wording.sources import left_out_words
 
@@ -25,7 +27,8 @@ class Wanted:
     """What is to be told of images, and how.
 
     ``output``: a file in place of the terminal; its ending says which kind. ``embeddings``: whether
-    what the head reads is told as well.
+    what the head reads is told as well. ``nearest``: how many training images are named for each;
+    None for none.
     """
 
     as_json: bool = False
@@ -33,6 +36,7 @@ class Wanted:
     top: int = 3
     output: Path | None = None
     embeddings: bool = False
+    nearest: int | None = None
 
     def check(self) -> None:
         """Refuse what contradicts itself; raises InputError."""
@@ -70,8 +74,7 @@ def predict_images(
     wanted.check()
     model = Model.load(run, max_pixels=max_pixels, at_most_wrong=at_most_wrong, shares=shares)
     paths = expand(images)
-    predicted = model.predict_each(paths, embeddings=wanted.embeddings)
-    results = list(zip(paths, predicted, strict=True))
+    results = _predicted(run, model, paths, wanted)
     if wanted.output is not None:
         write_predictions(wanted.output, model.classes, results)
         err.print(Text(visible(f"Wrote {wanted.output}."), style="dim"))
@@ -91,6 +94,34 @@ def predict_images(
         raise InputError("None of the images could be read.", hint=raised)
     if raised:
         err.print(Text(raised, style="yellow"))
+
+
+def _predicted(run: Path, model: Model, paths: list[Path], wanted: Wanted) -> list[Result]:
+    """Predict, and name the training images that each is most like where that was asked for."""
+    if wanted.nearest is None:
+        predicted = model.predict_each(paths, embeddings=wanted.embeddings)
+        return list(zip(paths, predicted, strict=True))
+    from frostline.fitting.pipeline import runtime_of
+    from frostline.fitting.training_images import open_training_images, with_nearest
+
+    runtime = runtime_of(Settings(), TerminalProgress(), None)
+    known = open_training_images(run, model, runtime)
+    known.check(wanted.nearest)
+    if known.missing:
+        said = f"{counted(known.missing, 'training image')} neither stored nor where it was: "
+        err.print(Text(f"Not compared: {said}only the others are named.", style="yellow"))
+    results: list[Result] = list(
+        zip(paths, model.predict_each(paths, embeddings=True), strict=True)
+    )
+    named = with_nearest(results, known, wanted.nearest)
+    told: list[Result] = []
+    for place, (path, one) in enumerate(results):
+        if isinstance(one, Prediction):
+            vector = one.embedding if wanted.embeddings else None
+            told.append((path, replace(one, nearest=named[place], embedding=vector)))
+        else:
+            told.append((path, one))
+    return told
 
 
 def expand(images: list[Path]) -> list[Path]:

@@ -208,7 +208,7 @@ def _marks(result: Prediction) -> str:
 
 def _like(path: Path, nearest: Sequence[Neighbour]) -> str:
     """Return one line on the training images that an image is most like."""
-    said = ", ".join(f"{one.path} ({one.label}, {one.similarity:.2f})" for one in nearest)
+    said = ", ".join(f"{one.path} ({one.label}, {one.similarity:.3f})" for one in nearest)
     return f"{path} is most like {said}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from frostline.compute.frozen import Frozen, run_frozen
+from frostline.compute.frozen import Before, Frozen, run_frozen
 from frostline.compute.memoized_copies import copies_of
 from frostline.core.arrays import BoolArray, IntArray
 from frostline.core.errors import InputError, SettingsError
@@ -189,7 +189,7 @@ def open_run_pool(run: LabelledRun, pool: Catalog | None, runtime: Runtime) -> R
         digests=(*(one.digest for one in run.known), *(digest for _, digest in new)),
         special=frozenset() if pool is None else pool.special,
     )
-    frozen = _frozen(run, whole, runtime)
+    frozen = frozen_of(run.earlier, whole, runtime)
     catalog = frozen.catalog
     place = {digest: at for at, digest in reversed(list(enumerate(catalog.digests)))}
     taught = np.array(
@@ -258,10 +258,18 @@ def _apart(known: list[ImageRow], new: list[ImageRow]) -> list[ImageRow]:
     ]
 
 
-def _frozen(run: LabelledRun, catalog: Catalog, runtime: Runtime) -> Frozen:
-    preprocessing, own = run.card.preprocessing, run.earlier.settings
+def frozen_of(
+    earlier: EarlierRun, catalog: Catalog, runtime: Runtime, *, before: Before | None = None
+) -> Frozen:
+    """Return what the pretrained network of a run says of images, read as that run read its own.
+
+    Raises BackboneError if the network is not here.
+
+    ``before``: where the run kept features, if it did.
+    """
+    preprocessing, own = earlier.card.preprocessing, earlier.settings
     settings = Settings(
-        backbone=pretrained_network(run.earlier),
+        backbone=pretrained_network(earlier),
         weights=own.weights,
         input_size=str(preprocessing.size),
     )
@@ -269,4 +277,4 @@ def _frozen(run: LabelledRun, catalog: Catalog, runtime: Runtime) -> Frozen:
     network.read_by(preprocessing.reading)
     network.preprocessing = preprocessing
     at_once = images_at_once(network, len(catalog), runtime)
-    return run_frozen(network, catalog, runtime, at_once=at_once, fittable=False)
+    return run_frozen(network, catalog, runtime, at_once=at_once, before=before, fittable=False)

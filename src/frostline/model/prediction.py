@@ -24,8 +24,7 @@ class Neighbour:
     label : str
         What is true of it, as text: a class, a grade, labels or numbers with ``;`` between.
     similarity : float
-        Cosine between both, in [-1, 1], after the training images' mean was taken off and every
-        feature divided by its standard deviation among them.
+        Cosine between the embeddings of both, in [-1, 1].
     """
 
     path: str

@@ -165,8 +165,8 @@ def test_every_task_names_them(run: Path, tmp_path: Path, task: str) -> None:
             labels = ";".join(["even" if n % 2 == 0 else "odd", *(["big"] if n > 4 else [])])
             given = {"multilabel": labels, "regression": f"{n}.5", "ordinal": n // 4}[task]
             writer.writerow([place(run, row), given])
-    options = {"label_separator": ";"} if task == "multilabel" else {}
-    found = frostline.fit(tmp_path / "t.csv", tmp_path / "run", task=task, **SIZE, **options)
+    options: dict[str, Any] = {"label_separator": ";"} if task == "multilabel" else {}
+    found = frostline.fit(tmp_path / "t.csv", tmp_path / "run", **{"task": task, **SIZE}, **options)
     taught = training_rows(found.folder)
     (one,) = told(found.folder, taught[0].file or taught[0].name, "--nearest", 2)
     assert one["nearest"][0]["path"] == taught[0].name

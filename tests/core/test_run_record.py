@@ -21,6 +21,8 @@ METRICS = (
         "unknown",
         "sets",
         "abstention",
+        "kept_features",
+        "refit",
         "history",
         "caveats",
         "shortcuts",

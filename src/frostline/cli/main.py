@@ -291,6 +291,7 @@ def serve(
     allow_reload: opt.AllowReload = False,
     feedback: opt.Feedback = None,
     keep_images: opt.KeepImages = False,
+    nearest: opt.Nearest = None,
     watch: opt.WatchServed = False,
     false_alarms: opt.FalseAlarms = 0.01,
     max_feedback: opt.MaxFeedback = None,
@@ -339,6 +340,7 @@ def serve(
                 keep_images=keep_images,
                 allow_reload=allow_reload,
                 watch=false_alarms if watch else None,
+                nearest=nearest,
             ),
         )
 

@@ -6,21 +6,24 @@ import contextlib
 import ipaddress
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
-from frostline.cli.console import err, out
+from frostline.cli.console import TerminalProgress, err, out
 from frostline.compute.cache.eviction import parse_size
 from frostline.core.errors import FrostlineError, SettingsError
+from frostline.core.settings import Settings
 from frostline.model.answering import AUTO
 from frostline.model.model import Model
 from frostline.serve.access_control import Guard
 from frostline.serve.app import create_app
 from frostline.serve.feedback import Feedback
 from frostline.serve.limits import make_limits
+from frostline.serve.served_model import FindNearest
 from frostline.serve.server import listen, run
 from frostline.serve.service import Service
 from frostline.wording.tasks import TASKS
@@ -38,12 +41,14 @@ class Living:
     - ``keep_images``: whether the pictures are kept with it.
     - ``watch``: chance of ever raising a false alarm that pictures changed; None watches nothing.
     - ``allow_reload``: whether a request with the key may let it take the folder's new model.
+    - ``nearest``: how many training images are named beside every answer; None names none.
     """
 
     feedback: Path | None = None
     keep_images: bool = False
     allow_reload: bool = False
     watch: float | None = None
+    nearest: int | None = None
 
 
 def serve_run(
@@ -108,6 +113,7 @@ def serve_run(
         load=load,
         feedback=feedback,
         watch=living.watch,
+        open_nearest=None if living.nearest is None else _opens_nearest(folder, living.nearest),
     )
     service.warm_up()
     app = create_app(service, guard)
@@ -127,6 +133,21 @@ def serve_run(
             on_hangup=lambda: _take_new_model(service),
         )
     out.print("Stopped.")
+
+
+def _opens_nearest(folder: Path, k: int) -> Callable[[Model], FindNearest]:
+    """Return what opens the training images of a run for the model that is served from it."""
+    from frostline.fitting.pipeline import runtime_of
+    from frostline.fitting.training_images import open_training_images
+
+    def open_nearest(model: Model) -> FindNearest:
+        known = open_training_images(
+            folder, model, runtime_of(Settings(), TerminalProgress(), None)
+        )
+        known.check(k)
+        return lambda embeddings: known.nearest(embeddings, k)
+
+    return open_nearest
 
 
 async def _take_new_model(service: Service) -> None:

@@ -18,6 +18,14 @@ _MODEL = (
 )
 
 
+class NearestImage(BaseModel):
+    """A training image that is like an image."""
+
+    path: str = Field(description="As the run's list of images names it.")
+    label: str = Field(description="What is true of it, written as the field label of answers.")
+    similarity: float = Field(ge=-1, le=1, description="Cosine between the embeddings of both.")
+
+
 class Classified(BaseModel):
     """What the model says about one image."""
 
@@ -76,6 +84,11 @@ class Classified(BaseModel):
         default=None,
         description="What the model's head reads of the image, unscaled, in float32; null unless "
         "?embeddings=true asked for it.",
+    )
+    nearest: list[NearestImage] | None = Field(
+        default=None,
+        description="The training images that it is most like, the nearest first; null unless the "
+        "service was told to name them.",
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -16,12 +16,12 @@ import numpy.typing as npt
 from frostline.core.arrays import FloatArray
 from frostline.core.preprocessing import UInt8Array
 from frostline.model.model import Model
-from frostline.model.prediction import Computed, Prediction, told
+from frostline.model.prediction import Computed, Neighbour, Prediction, told
 from frostline.serve.answer_counts import AnswerCounts
 from frostline.serve.batching import Batcher
 from frostline.serve.limits import Limits
 from frostline.serve.opening import fingerprint_of, warm_up
-from frostline.serve.response_schemas import Classified
+from frostline.serve.response_schemas import Classified, NearestImage
 from frostline.serve.watching import StreamWatch
 
 
@@ -29,13 +29,15 @@ class Computation(NamedTuple):
     """What the network says of one image.
 
     ``row``: probabilities (C,). ``taps``: what passed at the depths of a watch, if there is one.
-    ``embedding``: what the head reads, shape (d,), where that was asked for.
+    ``embedding``: what the head reads, shape (d,), where that was asked for. ``nearest``: training
+    images that it is most like, where these are named.
     """
 
     row: FloatArray
     unfamiliarity: float | None
     taps: Sequence[npt.NDArray[np.float32]] | None = None
     embedding: npt.NDArray[np.float32] | None = None
+    nearest: tuple[Neighbour, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Answered:
 #: told of every picture that was answered, one after the other and on the event loop: it must be
 #: quick and never raise
 Listener = Callable[[Answered], None]
+#: names the training images that some embeddings, shape (n, d), are most like
+FindNearest = Callable[[npt.NDArray[np.float32]], Sequence[tuple[Neighbour, ...]]]
 
 
 class ServedModel:
@@ -65,6 +69,7 @@ class ServedModel:
     - ``on_batch``: told the number of images and the seconds of every batch.
     - ``watch``: of the pictures that it answers; None for none.
     - ``listeners``: told of every answer of this model; a new one starts with new listeners.
+    - ``find_nearest``: names training images beside every embedding; None names none.
     """
 
     def __init__(
@@ -75,12 +80,14 @@ class ServedModel:
         on_batch: Callable[[int, float], None],
         watch: StreamWatch | None = None,
         listeners: Sequence[Listener] = (),
+        find_nearest: FindNearest | None = None,
     ) -> None:
         self.model = model
         self.fingerprint = fingerprint_of(model.card)
         self.loaded = datetime.now(UTC).isoformat(timespec="seconds")
         self.counts = AnswerCounts(model.card)
         self.watch = watch
+        self.find_nearest = find_nearest
         self._listeners: tuple[Listener, ...] = (
             lambda one: self.counts.answered(one.prediction),
             *listeners,
@@ -117,7 +124,7 @@ class ServedModel:
     def told(self, name: str, computed: Computation) -> Prediction:
         """Say in classes what the network computed for one image."""
         found = Computed(name, computed.row, computed.unfamiliarity, computed.embedding)
-        return told(found, self.model.answering)
+        return replace(told(found, self.model.answering), nearest=computed.nearest)
 
     def heard(self, prepared: UInt8Array, prediction: Prediction, computed: Computation) -> None:
         """Tell the watch and the listeners of an answer."""
@@ -133,6 +140,14 @@ class ServedModel:
         return (Computation(one.row, one.unfamiliarity) for one in answered)
 
     def _run_embedding(self, images: list[UInt8Array]) -> Iterator[Computation]:
+        found = list(self._embedded(images))
+        if self.find_nearest is None:
+            return iter(found)
+        vectors = [one.embedding for one in found if one.embedding is not None]
+        named = self.find_nearest(np.stack(vectors))
+        return (one._replace(nearest=near) for one, near in zip(found, named, strict=True))
+
+    def _embedded(self, images: list[UInt8Array]) -> Iterator[Computation]:
         answered = self.model.answer_prepared(images, embeddings=True).each()
         if self.watch is None:
             return (Computation(*one[:2], embedding=one.embedding) for one in answered)
@@ -174,4 +189,7 @@ def in_words(found: Prediction, *, top: int | None = None) -> Classified:
         value=None if value is None else dict(zip(found.classes, value, strict=True)),
         interval=None if interval is None else dict(zip(found.classes, interval, strict=True)),
         embedding=None if found.embedding is None else found.embedding.tolist(),
+        nearest=None
+        if found.nearest is None
+        else [NearestImage(**asdict(one)) for one in found.nearest],
     )

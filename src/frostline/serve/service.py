@@ -37,7 +37,7 @@ from frostline.serve.response_schemas import (
     Reloaded,
     Unclassified,
 )
-from frostline.serve.served_model import Computation, Listener, ServedModel, in_words
+from frostline.serve.served_model import Computation, FindNearest, Listener, ServedModel, in_words
 from frostline.serve.uploads import Upload
 from frostline.serve.watching import StreamWatch
 
@@ -57,6 +57,8 @@ class Service:
       learned from; None watches nothing.
     - ``listeners``: makes what is told of the answers of a model, anew for each. A model is refused
       where it raises FrostlineError, and may be loaded again in a thread.
+    - ``open_nearest``: makes what names training images beside the answers of a model, anew for
+      each; None names none.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Service:
         feedback: Feedback | None = None,
         watch: float | None = None,
         listeners: Callable[[Model], Sequence[Listener]] | None = None,
+        open_nearest: Callable[[Model], FindNearest] | None = None,
     ) -> None:
         self.limits = limits
         self.feedback = feedback
@@ -75,6 +78,7 @@ class Service:
         self.memory = Memory(limits.max_held_bytes)
         self.queue = 0
         self._listeners = listeners
+        self._open_nearest = open_nearest
         self._false_alarms = watch
         self._explanations = 0
         self._draining = False
@@ -179,7 +183,10 @@ class Service:
                     self.metrics.images.labels("refused").inc()
                     self.metrics.errors.labels(found.kind).inc()
                     return Unclassified(name=file.name, error=found)
-                computed = await self._compute(served, found[0], embedding=embeddings)
+                needed = embeddings or served.find_nearest is not None
+                computed = await self._compute(served, found[0], embedding=needed)
+                if not embeddings:
+                    computed = computed._replace(embedding=None)
             self.metrics.images.labels("classified").inc()
             prediction = served.told(file.name, computed)
             served.heard(found[0], prediction, computed)
@@ -296,6 +303,7 @@ class Service:
             on_batch=self._batch_done,
             watch=None if rate is None else StreamWatch(model, false_alarms=rate),
             listeners=listeners,
+            find_nearest=None if self._open_nearest is None else self._open_nearest(model),
         )
 
     async def _covered(self, served: ServedModel, occlusion: Occlusion, index: int) -> list[float]:

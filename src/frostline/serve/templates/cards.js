@@ -57,6 +57,8 @@ function show(card, file, model, result) {
     part("for").textContent = "raises";
     part("against").textContent = "lowers it";
   }
+  part("nearest").hidden = !result.nearest;
+  part("nearest").querySelector("ol").replaceChildren(...(result.nearest ?? []).map(neighbour));
   offerCorrection(card, file, model, result);
   part("explain").hidden = false;
   part("explain").setAttribute("aria-label", `Show why: ${file.name}`);
@@ -93,6 +95,14 @@ function openly(result) {
     return either.length ? `Perhaps there, perhaps not: ${listed(either)}.` : "";
   }
   return set.length < 2 ? "" : `With 95 % confidence one of: ${listed(set)}.`;
+}
+
+// a training image that it is like: what is true of it, which one, how like
+function neighbour(one) {
+  const item = document.createElement("li"), label = document.createElement("b");
+  label.textContent = one.label;
+  item.append(label, ` ${one.path} `, `(${one.similarity.toFixed(2)})`);
+  return item;
 }
 
 function short(value) { return Number(value.toPrecision(4)).toString(); }

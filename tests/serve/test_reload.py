@@ -8,6 +8,7 @@ import pty
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -208,9 +209,25 @@ def test_the_signal_needs_no_key_and_says_what_came_of_it(
         assert model() == second
 
 
+def test_a_service_that_only_starts_is_not_ended() -> None:
+    code = """
+import os, signal
+from frostline.serve.server import outliving_hangup
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+with outliving_hangup():
+    os.kill(os.getpid(), signal.SIGHUP)
+    print("lives", flush=True)
+os.kill(os.getpid(), signal.SIGHUP)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.stdout, found.returncode) == ("lives\n", -signal.SIGHUP), found.stderr
+
+
 def test_a_service_ends_with_its_terminal(run: Path) -> None:
     child, terminal = pty.fork()
     if child == 0:
+        # whoever runs the tests under nohup hands that on
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         command = [sys.executable, "-m", "frostline", "serve", str(run), "--port", "0"]
         os.execv(sys.executable, command)
     said = b""

@@ -24,7 +24,7 @@ from frostline.serve.app import create_app
 from frostline.serve.feedback import Feedback
 from frostline.serve.limits import make_limits
 from frostline.serve.served_model import FindNearest
-from frostline.serve.server import listen, run
+from frostline.serve.server import listen, outliving_hangup, run
 from frostline.serve.service import Service
 from frostline.wording.tasks import TASKS
 
@@ -51,6 +51,7 @@ class Living:
     nearest: int | None = None
 
 
+@outliving_hangup()
 def serve_run(
     folder: Path,
     *,

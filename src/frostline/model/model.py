@@ -58,6 +58,8 @@ class Model:
         How classes, sets and abstentions follow from probabilities.
     folder : Path
         The model folder, or the exported file.
+    threads : int
+        That compute.
     """
 
     def __init__(
@@ -78,7 +80,8 @@ class Model:
         self._file = (
             folder if session is not None else checked_file(folder, ONNX, card.fingerprints.onnx)
         )
-        self._threads, self._workers, self._max_pixels = threads, workers, max_pixels
+        self.threads = threads
+        self._workers, self._max_pixels = workers, max_pixels
         self._sessions = Sessions(self._open, session)
         self._embedding = Sessions(self._open_embedding)
         self._asked: _Options = {"threads": threads, "workers": workers, "max_pixels": max_pixels}
@@ -351,11 +354,11 @@ class Model:
         """Open ``model.onnx``, which may come from anybody, as carefully as an exported file."""
         if is_onnx_file(self._file) and self._file == self.folder:
             # opened by another process before
-            return open_onnx_file(self._file, threads=self._threads).session
+            return open_onnx_file(self._file, threads=self.threads).session
         if may_need_others(self._file):
             check_graph(self._file, read_model(self._file))
         try:
-            session = open_session(self._file, threads=self._threads)
+            session = open_session(self._file, threads=self.threads)
         except EngineError as error:
             raise RunFolderError(f"{self._file}: {error.message}", hint=error.hint) from error
         check_ends(self._file, session, len(self.classes))
@@ -363,7 +366,7 @@ class Model:
 
     def _open_embedding(self) -> Any:
         """Open the same file with one output more."""
-        return open_with_embedding(self._file, len(self.classes), threads=self._threads)
+        return open_with_embedding(self._file, len(self.classes), threads=self.threads)
 
     def _run(
         self, batch: Sequence[tuple[str, UInt8Array | UnreadableImageError]], embeddings: bool

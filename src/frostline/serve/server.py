@@ -53,6 +53,29 @@ def _cannot(host: str, port: int, error: OSError) -> InputError:
     )
 
 
+@contextlib.contextmanager
+def outliving_hangup() -> Iterator[None]:
+    """Keep SIGHUP from ending the process before :func:`run` listens to it.
+
+    Whoever replaces a model and sends it to a service that just starts means no harm: what is being
+    loaded is new. Raises KeyboardInterrupt where the terminal that the process was started on went.
+    """
+    if not hasattr(signal, "SIGHUP") or _ignores_hangup():
+        yield
+        return
+    had_terminal = _has_terminal()
+
+    def hung_up(*_: object) -> None:
+        if had_terminal and not _has_terminal():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGHUP, hung_up)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 #: what strangers can make uvicorn say as often as they like; they are answered, and that is enough
 _SAID_OF_STRANGERS = (
     "Invalid HTTP request received",

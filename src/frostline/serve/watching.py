@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from frostline.core.machine import available_cores
 from frostline.core.preprocessing import UInt8Array
 from frostline.model.model import Model
 from frostline.model.watched_model import WatchedModel, open_drift_card
@@ -35,7 +34,7 @@ class StreamWatch:
 
     def __init__(self, model: Model, *, false_alarms: float) -> None:
         card = open_drift_card(model)
-        self.model = WatchedModel(model, card.facts.depths, threads=available_cores())
+        self.model = WatchedModel(model, card.facts.depths, threads=model.threads)
         self._depths = card.facts.depths
         self._watch = DriftWatch(card.reference, false_alarms=false_alarms)
         self._known: OrderedDict[bytes, None] = OrderedDict()

@@ -24,6 +24,7 @@ from frostline.compute.cache.locations import kind_folder
 from frostline.compute.cache.memoize import Memo, memoize
 from frostline.compute.engines.onnx_export import ENGINE
 from frostline.compute.engines.remembered import CHOICE, Choice
+from frostline.compute.file_facts import FILE_FACTS
 from frostline.compute.frozen_runner import MOMENTS
 from frostline.compute.kept_networks import KEPT, KeptNetwork
 from frostline.compute.memoized_copies import COPIES, copies_of
@@ -124,7 +125,7 @@ MEMOS: dict[str, tuple[Memo[Any], Callable[[], Any]]] = {
 }
 FACTS: dict[str, Fact] = {
     **{name: memo for name, (memo, _) in MEMOS.items()},
-    **{fact.name: fact for fact in (TAPS, MOMENTS, VALUES)},
+    **{fact.name: fact for fact in (TAPS, MOMENTS, VALUES, FILE_FACTS)},
 }
 INPUTS = {"images": PIXELS, "names": ["a", "b"], "seed": 0}
 

@@ -231,8 +231,9 @@ def test_parameters_are_the_settings_of_the_model_and_the_machine() -> None:
     given, declared = TransferClassifier().get_params(), Settings()
     of_the_data = {"seed", "test_size", "groups", "train", "val", "test"}
     of_the_data |= {"task", "target", "label_separator"}
+    of_the_run_folder = {"keep_features"}
     own = {"image_shape", "pixel_range", "random_state", "task"}
-    assert set(given) - own == set(setting_names()) - of_the_data
+    assert set(given) - own == set(setting_names()) - of_the_data - of_the_run_folder
     for name in set(given) - own:
         assert given[name] == getattr(declared, name), name
     with pytest.raises(TypeError, match=r"no 'eppochs'\. Did you mean 'epochs'"):

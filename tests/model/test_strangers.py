@@ -257,9 +257,9 @@ def test_bad_images_do_not_change_which_good_ones_share_a_batch(
     sizes: list[int] = []
     answer = Model.answer_prepared
 
-    def counting(model: Model, images: Any) -> Any:
+    def counting(model: Model, images: Any, **options: Any) -> Any:
         sizes.append(len(images))
-        return answer(model, images)
+        return answer(model, images, **options)
 
     monkeypatch.setattr(Model, "answer_prepared", counting)
     model = Model.load(RELEASED, threads=1, workers=0)

@@ -63,7 +63,7 @@ def test_work_that_takes_too_long_ends_and_frees_its_place(
     service = Service(model, Limits(max_seconds=0.2))
     app = create_app(service)
 
-    async def forever(*_: object) -> None:
+    async def forever(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
     service._compute = forever  # type: ignore[method-assign, assignment]
@@ -81,7 +81,7 @@ def test_work_for_a_client_that_left_is_dropped(
     app = create_app(service)
     dropped = asyncio.Event()
 
-    async def until_dropped(*_: object) -> None:
+    async def until_dropped(*_: object, **__: object) -> None:
         try:
             await asyncio.Event().wait()
         finally:

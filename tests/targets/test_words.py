@@ -44,6 +44,8 @@ ALLOWED = {
         ),
         "which images to label next, for images of one class",
     ),
+    "stats/output_drift.py": "how many of each class were answered, by now and in training",
+    "stats/balanced_gains.py": "recall of classes, for images of one class",
     "backbones/heads/classifiers.py": "the average of several classifiers is one of probabilities",
     "onnx_graph/preprocessing_graph.py": "the operator that a target's link names",
     "exporting/model_onnx.py": "the link in PyTorch and in the graph",
@@ -53,6 +55,7 @@ ALLOWED = {
         (
             *("data/unseen.py", "data/duplicates/descriptors.py", "explain/depths.py"),
             *("evidence/source_classes.py", "evidence/probes.py", "evidence/shortcuts.py"),
+            *("evidence/left_out_values.py", "stats/clusters.py"),
         ),
         "the place of a largest value",
     ),

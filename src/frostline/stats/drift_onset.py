@@ -109,7 +109,7 @@ def _distances(a: FloatArray, b: FloatArray) -> FloatArray:
 @lru_cache(maxsize=1)
 def _relabelled(n: int, total: int) -> npt.NDArray[np.float32]:
     """Return which n of all images are taken for the new ones, (PERMUTATIONS, total)."""
-    random = np.random.default_rng([n, total])
+    random = np.random.default_rng(0)
     order = random.random((PERMUTATIONS, total)).argpartition(min(n, total - 1), axis=1)[:, :n]
     drawn = np.zeros((PERMUTATIONS, total), dtype=np.float32)
     np.put_along_axis(drawn, order, 1.0, axis=1)

@@ -94,6 +94,33 @@ def test_images_like_those_of_training_raise_no_alarm(run: Path, incoming: dict[
     assert found.record.unknown.interval[0] < 0.15
 
 
+def test_folder_after_folder_is_no_order_of_arrival(run: Path, tmp_path: Path) -> None:
+    target = load_digits().target
+    for place, (picture, row) in enumerate(pictures()[N : N + 300]):
+        for name in (f"folders/{target[row]}", "one by one"):
+            (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        picture.save(tmp_path / f"folders/{target[row]}/{place:03d}.png")
+        picture.save(tmp_path / f"one by one/{target[row]} {place:03d}.png")
+    by_name = frostline.watch(run, tmp_path / "one by one").record
+    assert by_name.alarm is not None and not by_name.mixed
+    mixed = frostline.watch(run, tmp_path / "folders").record
+    assert mixed.alarm is None and mixed.mixed
+    assert mixed.onset.kind == "none"
+    assert sorted(one.now for one in mixed.outputs) == pytest.approx(
+        sorted(one.now for one in by_name.outputs), abs=1e-6
+    )
+    assert "they come mixed" in command("watch", run, tmp_path / "folders").output
+
+
+def test_images_that_the_model_was_trained_on_are_left_out(run: Path, table: Path) -> None:
+    # of five, one was left out of training
+    record = frostline.watch(run, table.parent).record
+    assert (record.trained_on, record.images) == (N - N // 5, N // 5)
+    assert record.alarm is None
+    with pytest.raises(frostline.InputError, match="trained on every image"):
+        frostline.watch(run, table.parent / "0.png")
+
+
 @pytest.mark.parametrize("change", ["inverted", "blurred"])
 def test_another_camera_is_found_and_told_from_other_content(
     run: Path, incoming: dict[str, Path], change: str

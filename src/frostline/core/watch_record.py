@@ -92,6 +92,12 @@ class WatchRecord(JsonRecord):
         That could be read.
     counted : int
         Of them, those that the watch counted: of copies, and of images of one group, the first.
+    trained_on : int
+        Images of the source that the model was trained on, as far as its run folder tells; left
+        out, since a model knows them by heart.
+    mixed : bool
+        Whether they were taken in an order as good as random: folders beside each other say nothing
+        about what came first.
     false_alarms : float
         Chance that a source like the training images ever raises an alarm.
     alarm : Alarm or None
@@ -119,6 +125,8 @@ class WatchRecord(JsonRecord):
     task: Task
     images: Count
     counted: Count
+    trained_on: Count = 0
+    mixed: bool = False
     false_alarms: float
     alarm: Alarm | None = None
     evidence: float

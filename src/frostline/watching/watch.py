@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ from frostline.data.sources.unlabelled import Pool, open_unlabelled
 from frostline.model.model import Model
 from frostline.model.watched_model import WatchedModel, open_drift_card
 from frostline.model_format.drift_file import DriftCard
+from frostline.run.manifest import read_rows
 from frostline.stats.drift_watch import DriftWatch, WatchState
 from frostline.stats.intervals import wilson
 from frostline.stats.output_drift import (
@@ -73,14 +74,15 @@ def watch(
     that these images are not like the others passes what a stream without any change ever reaches
     with a chance of ``false_alarms``
     (:class:`frostline.stats.conformal_martingale.ConformalMartingale`). Of copies of one image, and
-    of images of one group, the first is counted.
+    of images of one group, the first is counted. Images that the model was trained on are left out.
 
     Parameters
     ----------
     run : str, Path or Model
         A run folder or model folder.
     source : path or list of paths
-        A folder of images at any depth (in the order of names), a table with a column ``path`` (in
+        A folder of images (in the order of names; in an order as good as random where folders lie
+        in it, since these say nothing about what came first), a table with a column ``path`` (in
         the order of rows; perhaps with a column ``group``), an image, or several paths. Labels are
         not looked at.
     false_alarms : float in (0, 1), default=0.01
@@ -118,7 +120,16 @@ def watch(
     watched = WatchedModel(model, card.facts.depths, threads=available_cores())
     catalog = open_unlabelled(source, model.classes, task=model.card.task, runtime=runtime)
     seen = _Seen(DriftWatch(card.reference, false_alarms=false_alarms))
-    for row, counts, found in _images(watched, catalog, runtime):
+    mixed = _is_by_folder(source, catalog)
+    order = _mixed(catalog) if mixed else list(range(len(catalog)))
+    known = {row.digest for row in read_rows(model.folder.parent) or () if row.part == "train"}
+    order = [place for place in order if catalog.digests[place] not in known]
+    if not order:
+        raise InputError(
+            f"The model was trained on every image of {catalog.source}.",
+            hint="Give images that came later.",
+        )
+    for row, counts, found in _images(watched, catalog, order, runtime):
         if isinstance(found, UnreadableImageError):
             seen.unreadable.append(UnreadableImage(path=row.name, reason=found.reason))
         else:
@@ -127,7 +138,21 @@ def watch(
         first = seen.unreadable[0]
         raise InputError(f"No readable image in {catalog.source}: {first.path}: {first.reason}.")
     name = visible(encodable(str(model.folder if isinstance(run, Model) else run)))
-    return Watched(_record(name, model, card, catalog, seen))
+    record = _record(name, model, card, catalog, seen)
+    return Watched(
+        record.model_copy(update={"mixed": mixed, "trained_on": len(catalog) - len(order)})
+    )
+
+
+def _is_by_folder(source: Pool, catalog: Catalog) -> bool:
+    """Whether images come from a folder with others in it, often one for each class."""
+    is_folder = isinstance(source, str | Path) and Path(source).is_dir()
+    return is_folder and len({PurePath(row.name).parent for row in catalog.rows}) > 1
+
+
+def _mixed(catalog: Catalog) -> list[int]:
+    """Return the places of all images in the order of what they show, as good as random."""
+    return sorted(range(len(catalog)), key=lambda place: catalog.digests[place])
 
 
 @dataclass
@@ -161,23 +186,23 @@ class _Seen:
 
 
 def _images(
-    watched: WatchedModel, catalog: Catalog, runtime: Runtime
+    watched: WatchedModel, catalog: Catalog, order: Sequence[int], runtime: Runtime
 ) -> Iterator[tuple[ImageRow, bool, tuple[FloatArray, float | None, Taps] | UnreadableImageError]]:
     """Yield every image in order, whether it counts, and what the model gives."""
     model, known = watched.model, set[str]()
+    rows = [catalog.rows[place] for place in order]
+    digests = [catalog.digests[place] for place in order]
 
     def load(row: ImageRow) -> UInt8Array:
         origin = row.origin
         return model.prepare(origin, name=row.name)
 
-    with runtime.progress.task("classifying", len(catalog)) as bar:
+    with runtime.progress.task("classifying", len(rows)) as bar:
         waiting: list[tuple[ImageRow, str, UInt8Array | UnreadableImageError]] = []
-        loaded = read_in_order(catalog.rows, load, workers=min(available_cores(), 8))
-        for place, (row, digest, image) in enumerate(
-            zip(catalog.rows, catalog.digests, loaded, strict=True)
-        ):
+        loaded = read_in_order(rows, load, workers=min(available_cores(), 8))
+        for place, (row, digest, image) in enumerate(zip(rows, digests, loaded, strict=True)):
             waiting.append((row, digest, image))
-            if len(waiting) < _BATCH and place + 1 < len(catalog):
+            if len(waiting) < _BATCH and place + 1 < len(rows):
                 continue
             readable = [one for _, _, one in waiting if isinstance(one, np.ndarray)]
             given = watched.answer_prepared(readable).each() if readable else iter(())

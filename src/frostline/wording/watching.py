@@ -61,7 +61,10 @@ def counted_sentence(record: WatchRecord) -> str:
     more = record.images - record.counted
     if more:
         said += f", {more:,} of them copies or of a group that was counted"
-    return f"{said}, against {plural(record.n_left_out, 'left-out image')} of training."
+    said += f", against {plural(record.n_left_out, 'left-out image')} of training."
+    if record.trained_on:
+        said += f" {plural(record.trained_on, 'image')} that the model was trained on: left out."
+    return said + (" Folder after folder is no order: they come mixed." if record.mixed else "")
 
 
 def caveats(record: WatchRecord) -> list[str]:

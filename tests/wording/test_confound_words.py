@@ -58,6 +58,14 @@ def test_classes_with_a_value_of_their_own_are_named_with_it() -> None:
     ]
 
 
+def test_a_colour_may_be_the_thing_itself() -> None:
+    own = honest(
+        fact="border colour", judged=0, given_away=(GivenAway(label="sea", value="#03c", others=0),)
+    )
+    (said,) = confound_warnings(audit(found("inseparable", own, "border")))
+    assert said.endswith("If that colour belongs to what is shown, nothing is wrong.")
+
+
 def test_numbers_have_ranges_and_no_classes() -> None:
     own = honest(judged=0, given_away=(GivenAway(label="", value="Alpha", others=0.1),))
     (said,) = confound_warnings(audit(found("inseparable", own), score="r2"))

@@ -35,6 +35,8 @@ SCORES = {"balanced_accuracy": "balanced accuracy", "r2": "R2"}
 _NAMED = 3
 #: a difference of scores that is no news
 _LITTLE = 0.03
+#: groups of facts that may be part of what pictures show
+_SHOWN = ("colour", "border")
 
 
 def score_words(audit: ConfoundAudit, value: float | None) -> str:
@@ -62,7 +64,7 @@ def confound_warnings(audit: ConfoundAudit | None) -> list[str]:
         return [_leans(audit, leaned[0][1]) + _also(leaned[1:] + apart)]
     if apart:
         apart.sort(key=lambda found: -found[0].score)
-        return [_inseparable(apart[0][1]) + _also(apart[1:])]
+        return [_inseparable(*apart[0]) + _also(apart[1:])]
     return []
 
 
@@ -72,7 +74,7 @@ def honest_sentence(one: Confound, audit: ConfoundAudit) -> str:
     if honest is None:
         return ""
     if one.verdict == "inseparable":
-        return _inseparable(honest)
+        return _inseparable(one, honest)
     if one.verdict == "warning":
         return _leans(audit, honest)
     said = f"The {honest.fact} tells something of the label by itself"
@@ -127,20 +129,24 @@ def _broken(audit: ConfoundAudit, honest: HonestScore) -> str:
     )
 
 
-def _inseparable(honest: HonestScore) -> str:
+def _inseparable(one: Confound, honest: HonestScore) -> str:
     found, fact = honest.given_away, honest.fact
+    # a colour may be the thing itself, as blue is the sea
+    perhaps = (
+        " If that colour belongs to what is shown, nothing is wrong." if one.group in _SHOWN else ""
+    )
     names = listed([f"'{one.label}'" for one in found if one.label], _NAMED)
     if not names:
         return (
             f"The {fact} tells the label, and most images cannot be judged without it: what is "
             f"true of them hardly occurs with another {fact}. So no score can tell whether the "
             f"model learned what the pictures show or one range of the {fact}. Collect images of "
-            f"everything with every {fact}."
+            f"everything with every {fact}." + perhaps
         )
     return (
         f"Nearly all images of {names} have a {fact} ({_values(found)}) that most others have not, "
         f"so no score can tell whether the model learned the class or that. Collect images of "
-        f"{names} with another {fact}, or of others with this one."
+        f"{names} with another {fact}, or of others with this one." + perhaps
     )
 
 

@@ -10,13 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err, out
+from frostline.cli.page_output import check_page_output, write_page_output
 from frostline.cli.streams import write_json
 from frostline.comparing.compare import compare
-from frostline.comparing.comparison import Comparison
 from frostline.core.cancel import CancelToken
 from frostline.core.comparison_record import ComparisonRecord, Flip
-from frostline.core.errors import ANSWER_IS_NO, RunFolderError
-from frostline.core.files import write_text
+from frostline.core.errors import ANSWER_IS_NO
 from frostline.core.task import Task
 from frostline.data.naming import visible
 from frostline.wording.comparison import (
@@ -37,7 +36,6 @@ from frostline.wording.comparison import (
 )
 from frostline.wording.numbers import number, plural, size
 
-_PAGES, _JSON = (".html", ".htm"), ".json"
 #: flipped images that are named each way, and parts that differ
 _NAMED, _PARTS = 5, 8
 
@@ -59,11 +57,7 @@ def show_comparison(a: Path, b: Path, wanted: Wanted, cancel: CancelToken) -> No
 
     Raises what :func:`frostline.compare` does, and RunFolderError if the file cannot be written.
     """
-    output = wanted.output
-    if output is not None and output.suffix.lower() not in (*_PAGES, _JSON):
-        raise RunFolderError(
-            f"{output} is neither a page nor JSON.", hint="Give a name that ends in .html or .json."
-        )
+    check_page_output(wanted.output)
     found = compare(
         a,
         b,
@@ -74,9 +68,7 @@ def show_comparison(a: Path, b: Path, wanted: Wanted, cancel: CancelToken) -> No
         progress=TerminalProgress(),
         cancel=cancel,
     )
-    if output is not None:
-        _write(output, found)
-        err.print(Text(f"Wrote {output}"))
+    write_page_output(wanted.output, found)
     for one in found.record.unreadable:
         err.print(Text(f"Left out: {visible(one.path)}: {one.reason}", style="yellow"))
     if wanted.as_json:
@@ -85,15 +77,6 @@ def show_comparison(a: Path, b: Path, wanted: Wanted, cancel: CancelToken) -> No
         _show(found.record)
     if found.passed is False:
         sys.exit(ANSWER_IS_NO)
-
-
-def _write(path: Path, found: Comparison) -> None:
-    if path.suffix.lower() == _JSON:
-        import json
-
-        write_text(path, json.dumps(found.to_json(), indent=2, allow_nan=False) + "\n")
-    else:
-        found.write_html(path)
 
 
 def _show(record: ComparisonRecord) -> None:

@@ -104,7 +104,7 @@ def compare(
 def watch(
     run: Annotated[Path, typer.Argument(help=opt.RUN)],
     source: Annotated[
-        Path, typer.Argument(help="What came in: a folder, in order of names, or a table.")
+        Path, typer.Argument(help="What came in: a folder or a table, in order of arrival.")
     ],
     false_alarms: Annotated[
         float,

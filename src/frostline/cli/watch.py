@@ -10,14 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from frostline.cli.console import TerminalProgress, err, out
+from frostline.cli.page_output import check_page_output, write_page_output
 from frostline.cli.streams import write_json
 from frostline.core.cancel import CancelToken
-from frostline.core.errors import ANSWER_IS_NO, RunFolderError
-from frostline.core.files import write_text
+from frostline.core.errors import ANSWER_IS_NO
 from frostline.core.watch_record import WatchRecord
 from frostline.data.naming import visible
 from frostline.watching.watch import watch
-from frostline.watching.watched import Watched
 from frostline.wording.numbers import number, percent
 from frostline.wording.watching import (
     alarm_sentence,
@@ -30,7 +29,6 @@ from frostline.wording.watching import (
     unknown_sentence,
 )
 
-_PAGES, _JSON = (".html", ".htm"), ".json"
 #: outputs that are listed
 _LISTED = 20
 
@@ -50,11 +48,7 @@ def show_watch(run: Path, source: Path, wanted: Wanted, cancel: CancelToken) -> 
 
     Raises what :func:`frostline.watch` does, and RunFolderError if the file cannot be written.
     """
-    output = wanted.output
-    if output is not None and output.suffix.lower() not in (*_PAGES, _JSON):
-        raise RunFolderError(
-            f"{output} is neither a page nor JSON.", hint="Give a name that ends in .html or .json."
-        )
+    check_page_output(wanted.output)
     found = watch(
         run,
         source,
@@ -63,9 +57,7 @@ def show_watch(run: Path, source: Path, wanted: Wanted, cancel: CancelToken) -> 
         progress=TerminalProgress(),
         cancel=cancel,
     )
-    if output is not None:
-        _write(output, found)
-        err.print(Text(f"Wrote {output}"))
+    write_page_output(wanted.output, found)
     for one in found.record.unreadable:
         err.print(Text(f"Left out: {visible(one.path)}: {one.reason}", style="yellow"))
     if wanted.as_json:
@@ -74,15 +66,6 @@ def show_watch(run: Path, source: Path, wanted: Wanted, cancel: CancelToken) -> 
         _show(found.record)
     if found.alarmed:
         sys.exit(ANSWER_IS_NO)
-
-
-def _write(path: Path, found: Watched) -> None:
-    if path.suffix.lower() == _JSON:
-        import json
-
-        write_text(path, json.dumps(found.to_json(), indent=2, allow_nan=False) + "\n")
-    else:
-        found.write_html(path)
 
 
 def _show(record: WatchRecord) -> None:

@@ -233,7 +233,7 @@ def test_a_trained_network_is_watched_at_its_own_depths(
     frostline.fit(table, folder, target="loop", strategy="finetune", epochs=1, threads=1, **options)
     card = open_drift_card(Model.load(folder))
     assert len(card.facts.depths) >= 3
-    assert card.facts.left_out == "not taught"
+    assert card.facts.left_out == "not trained on"
     assert sorted(one.depth for one in card.facts.depths) == [d.depth for d in card.facts.depths]
     assert not frostline.watch(folder, incoming["same"]).alarmed
     assert frostline.watch(folder, incoming["inverted"]).alarmed

@@ -116,7 +116,7 @@ class WatchRecord(JsonRecord):
         None for a model that does not tell.
     n_fitted, n_left_out : int
         Training images that the depths were described by, and others that were compared with.
-    left_out : {"not taught", "taught"}
+    left_out : {"not trained on", "trained on"}
         Whether the layers never learned from those others.
     """
 
@@ -139,7 +139,7 @@ class WatchRecord(JsonRecord):
     unknown: UnknownShare | None = None
     n_fitted: Count
     n_left_out: Count
-    left_out: Literal["not taught", "taught"] = "not taught"
+    left_out: Literal["not trained on", "trained on"] = "not trained on"
     unreadable: tuple[UnreadableImage, ...] = ()
     version: str = ""
 

@@ -95,7 +95,7 @@ def write_drift(
         onnx=onnx,
         n_fitted=len(describe),
         n_left_out=len(left_out),
-        left_out="taught" if taught else "not taught",
+        left_out="trained on" if taught else "not trained on",
         outputs=_outputs(inputs, split.train),
         n_train=len(split.train),
     )

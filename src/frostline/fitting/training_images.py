@@ -84,20 +84,24 @@ def open_training_images(run: Path, model: Model, runtime: Runtime) -> TrainingI
             hint="Give the folder that 'frostline fit -o' wrote, of this version.",
         )
     earlier = read_run(run)
-    taught: dict[str, ManifestRow] = {}
+    trained_on: dict[str, ManifestRow] = {}
     for row in sorted(read_rows(run) or (), key=lambda row: row.name):
         if row.part == "train":
-            taught.setdefault(row.digest, row)
+            trained_on.setdefault(row.digest, row)
     taps = _stored_taps(earlier)
-    found = _stored(earlier, taught, taps, runtime) if taps else _computed(earlier, taught, model)
+    found = (
+        _stored(earlier, trained_on, taps, runtime)
+        if taps
+        else _computed(earlier, trained_on, model)
+    )
     images, rows = found
     if not images:
         raise InputError(
-            f"None of the {counted(len(taught), 'training image')} of {run} is stored, or where it "
-            "was.",
+            f"None of the {counted(len(trained_on), 'training image')} of {run} is stored, or "
+            "where it was.",
             hint="Put the images back to where they were when the run was fitted.",
         )
-    return TrainingImages(images, NearestRows(rows), len(taught) - len(images))
+    return TrainingImages(images, NearestRows(rows), len(trained_on) - len(images))
 
 
 def with_nearest(
@@ -127,19 +131,19 @@ def _stored_taps(earlier: EarlierRun) -> tuple[str, ...]:
 
 
 def _stored(
-    earlier: EarlierRun, taught: dict[str, ManifestRow], taps: Sequence[str], runtime: Runtime
+    earlier: EarlierRun, trained_on: dict[str, ManifestRow], taps: Sequence[str], runtime: Runtime
 ) -> tuple[tuple[ManifestRow, ...], Features]:
     place = {one.name: one.origin for one in earlier.images.found}
     rows = []
-    for row in taught.values():
+    for row in trained_on.values():
         origin = place[row.name]
         rows.append(ImageRow(origin if isinstance(origin, Path) else Path(row.name), row.name, -1))
     catalog = Catalog(
         source=str(earlier.path),
         classes=earlier.card.classes,
         rows=tuple(rows),
-        digests=tuple(taught),
-        special=frozenset(row.digest for row in taught.values() if row.special),
+        digests=tuple(trained_on),
+        special=frozenset(row.digest for row in trained_on.values() if row.special),
     )
     kept = earlier.path / FEATURES
     before = Before(set(), kept if kept.is_dir() else None)
@@ -148,16 +152,16 @@ def _stored(
     table = features.table(
         [name for name in features.slices if name in taps], np.arange(len(frozen.catalog))
     )
-    return tuple(taught[digest] for digest in frozen.catalog.digests), table
+    return tuple(trained_on[digest] for digest in frozen.catalog.digests), table
 
 
 def _computed(
-    earlier: EarlierRun, taught: dict[str, ManifestRow], model: Model
+    earlier: EarlierRun, trained_on: dict[str, ManifestRow], model: Model
 ) -> tuple[tuple[ManifestRow, ...], Features]:
     place = {one.name: one.origin for one in earlier.images.found}
     there = [
         (row, origin)
-        for row in taught.values()
+        for row in trained_on.values()
         if isinstance(origin := place[row.name], Path) and origin.is_file()
     ]
     found = model.predict_each([origin for _, origin in there], embeddings=True)

@@ -42,7 +42,7 @@ class DriftFacts(JsonRecord):
         SHA-256 of the ``model.onnx`` that it belongs to.
     n_fitted, n_left_out : int
         Images that it describes, and others that new ones are compared with.
-    left_out : {"not taught", "taught"}
+    left_out : {"not trained on", "trained on"}
         Whether the layers never learned from those others; where all images taught, alarms come
         too easily.
     outputs : tuple of TrainedOutput
@@ -54,7 +54,7 @@ class DriftFacts(JsonRecord):
     onnx: str
     n_fitted: Count
     n_left_out: Count
-    left_out: Literal["not taught", "taught"] = "not taught"
+    left_out: Literal["not trained on", "trained on"] = "not trained on"
     outputs: tuple[TrainedOutput, ...] = ()
     n_train: Count = 0
 

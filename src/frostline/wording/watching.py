@@ -70,7 +70,7 @@ def counted_sentence(record: WatchRecord) -> str:
 def caveats(record: WatchRecord) -> list[str]:
     """Say what the promise lacks."""
     found = []
-    if record.left_out == "taught":
+    if record.left_out == "trained on":
         found.append(
             "Every training image taught the layers, so none could be left out: images like those "
             "of training may raise alarms more often than said."
